@@ -1,0 +1,66 @@
+# `make` alone lists the targets. Everything but `lock` installs only what the lock files pin.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-unit check format lock clean
+
+# The Python that makes .venv and build/lock: 3.11 or newer.
+PYTHON ?= python3
+# Where `make demo` plays: embedded (in memory), or kube (a real kube-apiserver, which it gets as `make test` does).
+CLUSTER ?= embedded
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+DEMO_embedded := $(BIN)/rulepack demo
+DEMO_kube := $(BIN)/python -m tests.cluster.demo
+
+demo: $(READY) ## Play a story on a cluster in memory; CLUSTER=kube: on a real kube-apiserver
+	@$(or $(DEMO_$(CLUSTER)),$(error CLUSTER is embedded or kube, not '$(CLUSTER)'))
+
+test: $(READY) ## All tests, also those against a real kube-apiserver
+	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m pytest
+
+test-unit: $(READY) ## The tests that need no kube-apiserver
+	$(BIN)/python -m pytest -m "not cluster"
+
+check: $(READY) ## Lint, formatting, types, import layers, locks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/lock.py --check
+	@! grep -rniE 'argo|notebook|kserve|inference' engine --include='*.py' \
+	  || { echo 'check: the engine knows no domain: these lines belong in rules/' >&2; exit 1; }
+	@! git grep --untracked -nIE 'pyp[i]\.org|pythonhoste[d]|(proxy|sum)\.golan[g]|npmj[s]\.|mave[n]\.org|debia[n]\.org' \
+	  || { echo 'check: name no package registry: every machine installs from the one it is set up for' >&2; exit 1; }
+
+format: $(READY) ## Format the code and sort its imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## Resolve the lock files after a change of dependencies in pyproject.toml
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check 'pip-tools==7.6.2'
+	build/lock/bin/python scripts/lock.py
+
+clean: ## Remove what the other targets made in this folder
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A new lock means a new .venv, so that nothing stays that is no longer locked; a change of pyproject.toml alone is quick.
+.venv/.locked: requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Python 3.11 or newer is needed, this one is older; name another: make PYTHON=python3.11' >&2; exit 1; }
+	@echo 'Setting up .venv (once per lock file, about 40 s) …'
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(READY): .venv/.locked pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
