@@ -1,0 +1,118 @@
+"""A compiled expression, and the values it is evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from engine.errors import Unanswered
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled expression.
+
+    `variables` are the scope's variables that it names; `reads` the fields below them that it can see, such as
+    `('object', 'status', 'phase')`; `('object',)` where it uses the whole. `answer` is the backend's evaluation.
+    """
+
+    source: str
+    variables: frozenset[str]
+    reads: frozenset[tuple[str, ...]]
+    answer: Callable[[Scope], Any]
+
+    def evaluate(self, scope: Scope) -> Any:
+        """The value, as plain Python: None, bool, int, float, str, list, dict, datetime (UTC) or timedelta.
+
+        Values of the scope come back as they are, not copied. Raises Unanswered.
+        """
+        try:
+            return self.answer(scope)
+        except RecursionError:
+            raise Unanswered(f"{_short(self.source)}: its vars depend on one another too deeply") from None
+        except Unanswered:
+            raise
+        except Exception as fault:  # whatever a library makes of a value that nobody thought of: there is no answer
+            raise Unanswered(f"{_short(self.source)}: {type(fault).__name__}: {_short(str(fault))}") from fault
+
+    def condition(self, scope: Scope) -> bool:
+        """Whether it holds. Raises Unanswered, also where its value is not a bool."""
+        value = self.evaluate(scope)
+        if value is True or value is False:
+            return value
+        raise Unanswered(f"{_short(self.source)} is not a condition: its value is {_short(repr(value))}, not true or false")
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+class Cel(Protocol):
+    """A CEL backend."""
+
+    name: str
+
+    def compile(self, text: str, variables: Collection[str]) -> Program:
+        """Compile an expression that may name these variables. Raises ExpressionError."""
+        ...
+
+
+class Scope:
+    """Immutable values by variable name, and named expressions (`vars`) that are evaluated when first needed, once.
+
+    A child adds values. It shares what its parent's vars gave, except for vars that depend on a value it adds.
+    """
+
+    __slots__ = ("_added", "_answers", "_parent", "_values", "_vars")
+
+    def __init__(self, values: Mapping[str, Any], vars: Mapping[str, Program] | None = None) -> None:
+        self._values: dict[str, Any] = dict(values)
+        self._vars: Mapping[str, Program] = vars or {}
+        self._answers: dict[str, Any] = {}
+        self._parent: Scope | None = None
+        self._added: frozenset[str] = frozenset()
+
+    def child(self, **values: Any) -> Scope:
+        """A scope with these values added, or in the place of values of the same name."""
+        scope = Scope({**self._values, **values}, self._vars)
+        scope._parent, scope._added = self, frozenset(values)
+        return scope
+
+    def value(self, name: str) -> Any:
+        """The value of a variable. Raises Unanswered where it has none."""
+        try:
+            return self._values[name]
+        except KeyError:
+            raise Unanswered(f"{name} has no value here") from None
+
+    def var(self, name: str) -> Any:
+        """The value of `vars.<name>`. Raises Unanswered where the expression has no answer, or names itself."""
+        if self._parent is not None and not self._added & self._depends(name, set()):
+            return self._parent.var(name)
+        if name not in self._answers:
+            program = self._vars.get(name)
+            if program is None:
+                raise Unanswered(f"vars has no field '{name}'")
+            self._answers[name] = Unanswered(f"vars.{name} depends on itself")
+            try:
+                self._answers[name] = program.evaluate(self)
+            except Unanswered as fault:
+                self._answers[name] = Unanswered(f"vars.{name}: {fault}")
+        answer = self._answers[name]
+        if isinstance(answer, Unanswered):
+            raise Unanswered(*answer.args)
+        return answer
+
+    def _depends(self, name: str, seen: set[str]) -> set[str]:
+        """The variables that a var depends on, through other vars as well."""
+        program = self._vars.get(name)
+        if program is None or name in seen:
+            return set()
+        seen.add(name)
+        found = set(program.variables)
+        for path in program.reads:
+            if path[0] == "vars" and len(path) > 1:
+                found |= self._depends(path[1], seen)
+        return found

@@ -1,0 +1,84 @@
+"""Where a fault is, and the few exception classes of the engine.
+
+Every message names what was wrong, where, what was expected and what to do: users read it before they read any docs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A place in a text a user wrote: `file:line:column`, line and column counted from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a text a user wrote: what, where, and what was expected instead."""
+
+    location: Location
+    message: str
+    expected: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.location}: {self.message}" + (f"; expected {self.expected}" if self.expected else "")
+
+
+class RulepackError(Exception):
+    """Base of every error that the engine raises on purpose; its text is fit to be shown to a user as it is."""
+
+
+class UsageError(RulepackError):
+    """The command line or the environment asks for something that cannot be done (exit status 2)."""
+
+
+class InvalidText(RulepackError):
+    """A text was refused; `faults` holds every fault in it at once, in the order of the text."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(sorted(faults, key=lambda fault: fault.location))
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class ExpressionError(RulepackError):
+    """A CEL expression or a `${…}` template does not compile.
+
+    `line` and `column` count from 1 inside the expression's (or the template's) own text.
+    """
+
+    def __init__(self, message: str, line: int = 1, column: int = 1, expected: str = "") -> None:
+        self.message, self.line, self.column, self.expected = message, line, column, expected
+        super().__init__(f"{line}:{column}: {message}" + (f"; expected {expected}" if expected else ""))
+
+
+class Unanswered(RulepackError):
+    """An evaluation has no answer: a missing field, a type that does not fit, a limit that was reached.
+
+    In a condition this is the third truth value, Unknown: it neither fires nor counts as "no longer true".
+    """
+
+
+class ApiError(RulepackError):
+    """The API server answered with an error, or did not answer.
+
+    `status` is the HTTP status (0: no answer at all), `reason` the machine-readable reason of metav1.Status
+    (such as NotFound, AlreadyExists, Conflict, Expired), `retry_after` the seconds the server asked to wait, if any.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+        self.status, self.reason, self.message, self.retry_after = status, reason, message, retry_after
+        super().__init__(f"{status} {reason}: {message}" if status else f"{reason}: {message}")
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later without anybody changing anything else."""
+        return self.status in (0, 401, 408, 409, 429) or self.status >= 500

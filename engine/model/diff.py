@@ -1,0 +1,35 @@
+"""What differs between two states of an object, in lines that people can read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_NOISE = {("metadata", "resourceVersion"), ("metadata", "managedFields"), ("metadata", "generation")}
+
+
+def diff(before: Any, after: Any) -> tuple[str, ...]:
+    """Lines `path: old → new`, in the order of the paths; `∅` stands for a value that is not there.
+
+    What the API server changes by itself at every write (resourceVersion, generation, managedFields) is left out.
+    """
+    return tuple(_lines((), before, after))
+
+
+def _lines(path: tuple[str, ...], before: Any, after: Any) -> Iterator[str]:
+    if path in _NOISE or before == after:
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted({*before, *after}):
+            yield from _lines((*path, key), before.get(key), after.get(key))
+    else:
+        yield f"{_name(path)}: {_value(before)} → {_value(after)}"
+
+
+def _name(path: tuple[str, ...]) -> str:
+    return "".join(f'["{key}"]' if "." in key or "/" in key else f".{key}" for key in path).lstrip(".")
+
+
+def _value(value: Any) -> str:
+    return "∅" if value is None else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,40 @@
+"""JSON merge patch (RFC 7386), without changing anything in place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def merged(value: Any, patch: Any) -> Any:
+    """What `value` becomes under a merge patch; it is `value` itself where the patch changes nothing."""
+    if not isinstance(patch, Mapping):
+        return value if value == patch and type(value) is type(patch) else patch
+    base = value if isinstance(value, Mapping) else {}
+    result, changed = dict(base), not isinstance(value, Mapping)
+    for key, part in patch.items():
+        if part is None:
+            changed |= result.pop(key, None) is not None or key in base
+            continue
+        new = merged(base.get(key), part)
+        if key not in base or new is not base[key]:
+            result[key], changed = new, True
+    return result if changed else value
+
+
+def changes(value: Any, patch: Any) -> bool:
+    """Whether a merge patch would change `value`."""
+    return merged(value, patch) is not value
+
+
+def added(first: Any, second: Any) -> Any:
+    """One merge patch that does what two do, one after the other."""
+    if not isinstance(first, Mapping) or not isinstance(second, Mapping):
+        return second
+    return {**first, **{key: added(first[key], part) if key in first else part for key, part in second.items()}}
+
+
+def canonical(value: Any) -> str:
+    """A JSON text of a value that is the same for equal values, whatever the order of their keys."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)

@@ -1,0 +1,110 @@
+"""The watched object and how it is named: raw JSON mappings, and frozen references to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: A Kubernetes object as the API server sent it, decoded from JSON and never changed in place.
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Kind:
+    """A kind in a version of its group, as `apiVersion` and `kind` name it in a manifest."""
+
+    api_version: str
+    kind: str
+
+    @property
+    def group(self) -> str:
+        """The API group, '' for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.api_version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What discovery says of a kind: the plural in its URL and whether its objects live in namespaces."""
+
+    kind: Kind
+    plural: str
+    namespaced: bool
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path, without host; with no namespace it spans all of them."""
+        root = f"/apis/{self.kind.api_version}" if self.kind.group else f"/api/{self.kind.api_version}"
+        parts = [root]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/".join(parts)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """One object by name; `uid` ('' when not known) tells it from another object of the same name."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind.kind} {place}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectKey:
+    """What a work queue holds of an object: its kind, namespace ('' where it has none) and name."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return str(Ref(self.kind, self.namespace, self.name))
+
+
+def kind_of(obj: Object) -> Kind:
+    """The kind that an object says it is of; empty strings where it does not say."""
+    return Kind(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
+
+
+def ref_of(obj: Object) -> Ref:
+    """The reference to an object, uid included."""
+    meta = metadata(obj)
+    return Ref(kind_of(obj), str(meta.get("namespace") or ""), str(meta.get("name") or ""), str(meta.get("uid") or ""))
+
+
+def metadata(obj: Object) -> Mapping[str, Any]:
+    """`metadata`, or an empty mapping where it is missing or not a mapping."""
+    meta = obj.get("metadata")
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def annotations_of(obj: Object) -> Mapping[str, str]:
+    """`metadata.annotations`, or an empty mapping."""
+    found = metadata(obj).get("annotations")
+    return found if isinstance(found, Mapping) else {}
+
+
+def labels_of(obj: Object) -> Mapping[str, str]:
+    """`metadata.labels`, or an empty mapping."""
+    found = metadata(obj).get("labels")
+    return found if isinstance(found, Mapping) else {}
+
+
+def dig(value: Any, path: tuple[str, ...], default: Any = None) -> Any:
+    """The value at a path of mapping keys, or the default where a key is missing, null or not in a mapping."""
+    for key in path:
+        if not isinstance(value, Mapping):
+            return default
+        value = value.get(key)
+        if value is None:
+            return default
+    return value

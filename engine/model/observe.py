@@ -1,0 +1,91 @@
+"""Who is told what the engine decides and does: metrics, logs, the demo's screen, test reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from engine.model.flags import Mode
+from engine.model.objects import Ref
+from engine.model.plan import Step
+
+
+class Result(StrEnum):
+    """How a rule judged an object."""
+
+    FIRED = "fired"
+    HELD = "held"
+    UNKNOWN = "unknown"
+
+
+class Outcome(StrEnum):
+    """How one step, or one whole action, ended."""
+
+    DONE = "done"
+    UNCHANGED = "unchanged"
+    WAITING = "waiting"
+    RETRYING = "retrying"
+    FAILED = "failed"
+    REFUSED = "refused"
+    AUDITED = "audited"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing the engine did, or would have done, for a rule and an object.
+
+    `step` is None where the action came to no step; `detail` says why, or what was answered; `diff` holds lines
+    `path: old → new` of what a patch changes.
+    """
+
+    pack: str
+    rule: str
+    object: Ref
+    key: str
+    item: str
+    action: str
+    step: Step | None
+    outcome: Outcome
+    detail: str = ""
+    diff: tuple[str, ...] = ()
+    mode: Mode = Mode.ENFORCE
+
+
+class Observer(Protocol):
+    """Told synchronously; must be quick and must not raise."""
+
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+        """A rule has judged an object; `reason` is the first thing that held it back, or ''."""
+        ...
+
+    def acted(self, act: Act) -> None:
+        """An action has taken a step, or has come to none."""
+        ...
+
+    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+        """A pack's own metric has a new measurement."""
+        ...
+
+
+class Observers:
+    """Several observers as one."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._all = observers
+
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+        """Tell all."""
+        for observer in self._all:
+            observer.evaluated(pack, rule, obj, result, reason)
+
+    def acted(self, act: Act) -> None:
+        """Tell all."""
+        for observer in self._all:
+            observer.acted(act)
+
+    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+        """Tell all."""
+        for observer in self._all:
+            observer.measured(metric, labels, value)

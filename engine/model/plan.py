@@ -1,0 +1,109 @@
+"""A plan is data: the concrete steps that would bring a cluster to where the rules want it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from engine.model.merge import merged
+from engine.model.objects import Object, Ref, metadata, ref_of
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What an action must see live before it can plan: one object by name, or all that a selector picks."""
+
+    ref: Ref
+    label_selector: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Change one object, or its status alone. `resource_version`, where given, makes it conditional on what was seen."""
+
+    target: Ref
+    body: Any
+    format: Literal["merge", "json", "apply"] = "merge"
+    resource_version: str = ""
+    force: bool = False
+    before: Object | None = None
+    subresource: Literal["", "status"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove one object, only the one with this uid; `evict` asks the Eviction API, which honours PodDisruptionBudgets."""
+
+    target: Ref
+    evict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create an object under a name derived from its cause, so that AlreadyExists means that it is done."""
+
+    target: Ref
+    body: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Add to a metric that the pack declares: counter and gauge add or set `value`, a histogram observes it."""
+
+    metric: str
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Annotate:
+    """Metadata of the watched object itself; joined with the firing record into one patch. None removes a key."""
+
+    annotations: Mapping[str, str | None] = field(default_factory=dict)
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def own_patch(obj: Object, own: Annotate) -> Patch:
+    """The patch of the watched object that brings its metadata to what `own` says."""
+    parts = {"annotations": dict(own.annotations), "labels": dict(own.labels)}
+    return Patch(ref_of(obj), {"metadata": {name: values for name, values in parts.items() if values}}, before=obj)
+
+
+Step = Patch | Delete | Create | Measure | Annotate
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one action decided, given what it saw: the steps to take now, and whether that ends it.
+
+    `wait` (seconds) with `reason` means: not finished, look again then; nothing has failed. `refused` means: never, and why.
+    `result` is what `register` keeps. `targets` counts the objects that are still to be changed, those of `steps` included.
+    """
+
+    steps: Sequence[Step] = ()
+    wait: float | None = None
+    reason: str = ""
+    refused: str = ""
+    targets: int = 0
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWrite:
+    """What the engine itself wrote last on a watched object, until the watch has shown it."""
+
+    patch: Object
+    resource_version: str
+
+    def over(self, obj: Object) -> Object:
+        """The object with our own write on it, where the object is from before that write.
+
+        resourceVersions of one resource may be compared as numbers (KEP-5504); where one is not a number, what the
+        watch says stands as it is.
+        """
+        version = str(metadata(obj).get("resourceVersion", ""))
+        if version.isdecimal() and self.resource_version.isdecimal() and int(version) < int(self.resource_version):
+            after: Object = merged(obj, self.patch)
+            return after
+        return obj
