@@ -1,0 +1,21 @@
+"""Every action a rule may have: one file each, and one line in this table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.actions.annotate import AnnotateAction, LabelAction
+from engine.actions.apply import ApplyAction
+from engine.actions.base import Action, Cause, Need
+from engine.actions.check import AssertAction
+from engine.actions.delete import DeleteAction
+from engine.actions.event import EventAction
+from engine.actions.metric import MetricAction
+from engine.actions.patch import PatchAction
+
+ACTIONS: Mapping[str, type[Action]] = {
+    action.name: action
+    for action in (AnnotateAction, ApplyAction, AssertAction, DeleteAction, EventAction, LabelAction, MetricAction, PatchAction)
+}
+
+__all__ = ["ACTIONS", "Action", "Cause", "Need"]

@@ -1,0 +1,122 @@
+"""The actions `annotate` and `label`: set or remove metadata, of the watched object or of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from engine.actions.base import Cause, Need
+from engine.actions.target import Target, TargetSpec, not_found
+from engine.cel import Compiler, Path, Scope, Template
+from engine.errors import Unanswered
+from engine.model.merge import changes
+from engine.model.names import bad_label
+from engine.model.objects import Object, ref_of
+from engine.model.plan import Annotate, Decision, Patch, Read
+from engine.model.spec import Spec
+
+ANNOTATIONS_LIMIT = 256 * 1024
+
+
+class AnnotateSpec(Spec):
+    """Set annotations; null removes one. Nothing is written where they already are as wanted."""
+
+    annotations: dict[str, Any]
+    """Annotations by key; a value is a string that may hold `${…}`, or null to remove the key."""
+    target: TargetSpec | None = None
+    """The object to annotate; the watched object where it is left out."""
+
+
+class LabelSpec(Spec):
+    """Set labels; null removes one. Nothing is written where they already are as wanted."""
+
+    labels: dict[str, Any]
+    """Labels by key; a value is a string that may hold `${…}`, or null to remove the key."""
+    target: TargetSpec | None = None
+    """The object to label; the watched object where it is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Metadata:
+    """What `annotate` and `label` have in common: a part of the metadata and what it should hold."""
+
+    target: Target | None
+    values: Template
+
+    name: ClassVar[str]
+    Schema: ClassVar[type[Spec]]
+    part: ClassVar[str]
+
+    @classmethod
+    def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
+        """Compile the spec; faults go to the compiler."""
+        target = None if spec.target is None else Target.compile(spec.target, compiler, (*path, "target"))
+        return cls(target, compiler.template(getattr(spec, cls.part), (*path, cls.part), ("target",)))
+
+    def needs(self) -> Sequence[Need]:
+        """get and patch on the target; the watched object's own metadata comes with the record."""
+        return self.target.needs("patch") if self.target else ()
+
+    def reads(self, scope: Scope) -> Sequence[Read]:
+        """The target, unless it is the watched object."""
+        return (self.target.read(scope),) if self.target else ()
+
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+        """A patch of each target that differs, or metadata for the watched object's own patch."""
+        if self.target is None:
+            return Decision(steps=[Annotate(**{self.part: self._wanted(scope)})])
+        read = self.target.read(scope)
+        if not live[read] and read.label_selector is None:
+            return Decision(refused=not_found(read))
+        steps = []
+        for found in live[read]:
+            body = {"metadata": {self.part: self._wanted(scope.child(target=found))}}
+            if changes(found, body):
+                steps.append(Patch(ref_of(found), body, before=found))
+        return Decision(steps, targets=len(steps), result={"changed": len(steps)})
+
+    def _wanted(self, scope: Scope) -> dict[str, str | None]:
+        wanted = {key: None if value is None else _text(value) for key, value in self.values.render(scope).items()}
+        for key, text in wanted.items():
+            if text is not None and (problem := _PROBLEM[self.part](key, text)):
+                raise Unanswered(problem)
+        return wanted
+
+
+class AnnotateAction(_Metadata):
+    """`annotate`."""
+
+    name: ClassVar[str] = "annotate"
+    Schema: ClassVar[type[Spec]] = AnnotateSpec
+    part: ClassVar[str] = "annotations"
+
+
+class LabelAction(_Metadata):
+    """`label`."""
+
+    name: ClassVar[str] = "label"
+    Schema: ClassVar[type[Spec]] = LabelSpec
+    part: ClassVar[str] = "labels"
+
+
+def _too_long(key: str, value: str) -> str:
+    """An object's annotations have a limit of 256 KiB (apimachinery/pkg/api/validation/objectmeta.go)."""
+    size = len(value.encode())
+    return (
+        f"annotation {key} would have {size} bytes; at most {ANNOTATIONS_LIMIT} are possible" if size > ANNOTATIONS_LIMIT else ""
+    )
+
+
+_PROBLEM = {"annotations": _too_long, "labels": bad_label}
+
+
+def _text(value: Any) -> str:
+    """A typed value as annotation text; only scalars have one form that everybody expects."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    raise Unanswered("an annotation or label is a string; wrap a list or mapping in toJson(…)")

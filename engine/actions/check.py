@@ -1,0 +1,65 @@
+"""The action `assert`: go on only if another object is there and is as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from engine.actions.base import Cause, Need
+from engine.actions.target import Target, TargetSpec, not_found
+from engine.cel import Compiler, Path, Program, Scope, Template
+from engine.model.objects import Object
+from engine.model.plan import Decision, Read
+from engine.model.spec import Spec
+
+
+class AssertSpec(Spec):
+    """Fail the rule's actions (and so go on with `rescue`) where the target is not there, or `that` is not true."""
+
+    target: TargetSpec
+    """The object that must be there; with a selector, at least one."""
+    that: str | None = None
+    """CEL over the live `target` that must be true of each."""
+    message: str = "${target.kind} ${target.metadata.name} is not as the rule needs it"
+    """What the failure says; may hold `${…}` and read `target`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssertAction:
+    """`assert`."""
+
+    target: Target
+    that: Program | None
+    message: Template
+
+    name: ClassVar[str] = "assert"
+    Schema: ClassVar[type[Spec]] = AssertSpec
+
+    @classmethod
+    def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
+        """Compile the spec; faults go to the compiler."""
+        return cls(
+            Target.compile(spec.target, compiler, (*path, "target")),
+            None if spec.that is None else compiler.program(spec.that, (*path, "that"), ("target",)),
+            compiler.template(spec.message, (*path, "message"), ("target",)),
+        )
+
+    def needs(self) -> Sequence[Need]:
+        """get or list on the target."""
+        return self.target.needs()
+
+    def reads(self, scope: Scope) -> Sequence[Read]:
+        """The target."""
+        return (self.target.read(scope),)
+
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+        """No step: either the rule goes on, or it is refused."""
+        read = self.target.read(scope)
+        if not live[read]:
+            return Decision(refused=not_found(read))
+        for found in live[read]:
+            seen = scope.child(target=found)
+            if self.that is not None and not self.that.condition(seen):
+                return Decision(refused=str(self.message.render(seen)))
+        return Decision()

@@ -1,0 +1,141 @@
+"""The action `emitEvent`: tell people what happened, once, on the object it is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from engine.actions.base import Cause, Need
+from engine.actions.target import Target, TargetSpec, not_found
+from engine.cel import Compiler, Path, Scope, Template
+from engine.errors import Unanswered
+from engine.model.names import digest
+from engine.model.objects import Kind, Object, Ref, metadata, ref_of
+from engine.model.plan import Create, Decision, Read
+from engine.model.spec import Spec
+
+EVENT = Kind("v1", "Event")
+MESSAGE_LIMIT = 1024
+_REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,127}\Z")
+
+
+class EventSpec(Spec):
+    """Emit an Event. A repeat of the same firing is the same Event, so it is there once."""
+
+    type: Literal["Normal", "Warning"]
+    """`Normal` or `Warning`."""
+    reason: str
+    """A short word in CamelCase that a machine can match, such as `TriggerFailed`; may hold `${…}`."""
+    message: str
+    """What happened, for people; may hold `${…}`; cut at 1024 characters."""
+    regarding: TargetSpec | None = None
+    """The object that the Event is about; the watched object where it is left out."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of the Event itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventAction:
+    """`emitEvent`."""
+
+    severity: str
+    reason: Template
+    message: Template
+    regarding: Target | None
+    labels: Template
+
+    name: ClassVar[str] = "emitEvent"
+    Schema: ClassVar[type[Spec]] = EventSpec
+
+    @classmethod
+    def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
+        """Compile the spec; faults go to the compiler."""
+        if "${" not in spec.reason and not _REASON.match(spec.reason):
+            compiler.fault((*path, "reason"), f"reason {spec.reason!r} is not one word in CamelCase", "such as TriggerFailed")
+        regarding = None if spec.regarding is None else Target.compile(spec.regarding, compiler, (*path, "regarding"))
+        return cls(
+            spec.type,
+            compiler.template(spec.reason, (*path, "reason")),
+            compiler.template(spec.message, (*path, "message")),
+            regarding,
+            compiler.template(spec.labels, (*path, "labels")),
+        )
+
+    def needs(self) -> Sequence[Need]:
+        """create on Events, and get on what it regards."""
+        own = [Need(EVENT, "create")]
+        return [*own, *self.regarding.needs()] if self.regarding else own
+
+    def reads(self, scope: Scope) -> Sequence[Read]:
+        """What the Event regards, for its uid: without it, user interfaces do not show the Event."""
+        return (self.regarding.read(scope),) if self.regarding else ()
+
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+        """Create an Event for each object that it regards, named by its cause."""
+        about: Sequence[Object] = [cause.object]
+        if self.regarding is not None:
+            read = self.regarding.read(scope)
+            about = live[read]
+            if not about and read.label_selector is None:
+                return Decision(refused=not_found(read))
+        reason = self.reason.render(scope)
+        if not _REASON.match(reason):
+            raise Unanswered(f"reason {reason!r} is not one word in CamelCase, such as TriggerFailed")
+        content = Content(self.severity, reason, self.message.render(scope), self.labels.render(scope))
+        return Decision([event(cause, found, content, scope.value("now")) for found in about])
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an Event says."""
+
+    type: str
+    reason: str
+    message: str
+    labels: Mapping[str, str]
+
+
+def event(cause: Cause, about: Object, content: Content, now: datetime) -> Create:
+    """The step that creates an Event about an object.
+
+    Its name comes from the cause: pack, rule, firing key, loop item and reason; for a rule without a firing key the
+    message too. core/v1 Events are used since user interfaces read involvedObject.
+    """
+    ref = ref_of(about)
+    repeat = () if cause.key else (content.message,)
+    uid = ref_of(cause.object).uid
+    name = digest(uid, ref.uid, cause.pack, cause.rule, cause.key, cause.item, content.reason, *repeat)
+    namespace = ref.namespace or "default"
+    full = f"{ref.name[:200].rstrip('-.')}.{name}"
+    involved = {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "name": ref.name, "uid": ref.uid}
+    if ref.namespace:
+        involved["namespace"] = ref.namespace
+    if version := metadata(about).get("resourceVersion"):
+        involved["resourceVersion"] = version
+    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = {
+        "apiVersion": EVENT.api_version,
+        "kind": EVENT.kind,
+        "metadata": {"name": full, "namespace": namespace, **({"labels": dict(content.labels)} if content.labels else {})},
+        "involvedObject": involved,
+        "type": content.type,
+        "reason": content.reason,
+        "message": cut(content.message),
+        "source": {"component": "rulepack"},
+        "reportingComponent": "rulepack",
+        "reportingInstance": f"{cause.pack}.{cause.rule}",
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
+        "count": 1,
+    }
+    return Create(Ref(EVENT, namespace, full), body)
+
+
+def cut(message: str) -> str:
+    """A message no longer than the API server takes for an Event, with a mark where it was cut."""
+    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"

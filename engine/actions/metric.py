@@ -1,0 +1,61 @@
+"""The action `metric`: count or observe in a metric that the pack declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from pydantic import Field
+
+from engine.actions.base import Cause, Need
+from engine.cel import Compiler, Path, Scope, Template
+from engine.errors import Unanswered
+from engine.model.objects import Object
+from engine.model.plan import Decision, Measure, Read
+from engine.model.spec import Spec
+
+
+class MeasureSpec(Spec):
+    """Add to a counter, set a gauge or observe in a histogram; the metric is declared under the pack's `metrics`."""
+
+    name: str
+    """Name of the metric, as declared."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """A value for each label that the metric declares; may hold `${…}`."""
+    value: int | float | str = 1
+    """What to add, set or observe: a number or a `${…}` that gives one."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricAction:
+    """`metric`."""
+
+    metric: str
+    labels: Template
+    value: Template
+    label_names: tuple[str, ...]
+
+    name: ClassVar[str] = "metric"
+    Schema: ClassVar[type[Spec]] = MeasureSpec
+
+    @classmethod
+    def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
+        """Compile the spec; faults go to the compiler."""
+        labels = compiler.template(spec.labels, (*path, "labels"))
+        return cls(spec.name, labels, compiler.template(spec.value, (*path, "value")), tuple(spec.labels))
+
+    def needs(self) -> Sequence[Need]:
+        """Nothing of the cluster."""
+        return ()
+
+    def reads(self, scope: Scope) -> Sequence[Read]:
+        """Nothing."""
+        return ()
+
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+        """One measurement."""
+        value = self.value.render(scope)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Unanswered(f"metric {self.metric} needs a number; got {value!r}")
+        return Decision([Measure(self.metric, self.labels.render(scope), float(value))])

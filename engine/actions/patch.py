@@ -1,0 +1,99 @@
+"""The action `patch`: change another object by a merge patch or a JSON patch, under a guard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from engine.actions.base import Cause, Need
+from engine.actions.target import Target, TargetSpec, not_found
+from engine.cel import Compiler, Path, Program, Scope, Template
+from engine.model.merge import changes
+from engine.model.objects import Object, metadata, ref_of
+from engine.model.plan import Decision, Patch, Read
+from engine.model.spec import Spec
+
+GUARD_WAIT = 2.0
+
+
+class PatchSpec(Spec):
+    """Change an object. A merge patch that would change nothing is not sent."""
+
+    target: TargetSpec
+    """The object to change."""
+    type: Literal["merge", "json"] = "merge"
+    """`merge` (RFC 7386: null removes a key) or `json` (RFC 6902: a list of operations; needs a `guard`)."""
+    patch: Any
+    """The patch; every string may hold `${…}`, which may read `target`, the object as it is now."""
+    subresource: Literal["status"] | None = None
+    """`status`, for kinds whose status can only be changed on its own."""
+    guard: str | None = None
+    """CEL over the live `target`: while it is false nothing is written, and the target is looked at again."""
+    done_when: str | None = None
+    """CEL over the live `target`: where it is true the effect is already there, and nothing is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatchAction:
+    """`patch`."""
+
+    target: Target
+    format: Literal["merge", "json"]
+    body: Template
+    subresource: Literal["", "status"]
+    guard: Program | None
+    done_when: Program | None
+
+    name: ClassVar[str] = "patch"
+    Schema: ClassVar[type[Spec]] = PatchSpec
+
+    @classmethod
+    def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
+        """Compile the spec; faults go to the compiler."""
+        if spec.type == "json" and spec.guard is None:
+            compiler.fault((*path, "type"), "a json patch has no guard", "guard: a CEL condition over the live target")
+        extra = ("target",)
+        return cls(
+            Target.compile(spec.target, compiler, (*path, "target")),
+            spec.type,
+            compiler.template(spec.patch, (*path, "patch"), extra),
+            spec.subresource or "",
+            None if spec.guard is None else compiler.program(spec.guard, (*path, "guard"), extra),
+            None if spec.done_when is None else compiler.program(spec.done_when, (*path, "doneWhen"), extra),
+        )
+
+    def needs(self) -> Sequence[Need]:
+        """get (or list) and patch on the target, or on its status."""
+        return self.target.needs("patch/status" if self.subresource else "patch")
+
+    def reads(self, scope: Scope) -> Sequence[Read]:
+        """The target."""
+        return (self.target.read(scope),)
+
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+        """One patch of each target where the effect is not there yet and the guard lets it through."""
+        read = self.target.read(scope)
+        if not live[read] and read.label_selector is None:
+            return Decision(refused=not_found(read))
+        steps: list[Patch] = []
+        held = ""
+        for found in live[read]:
+            seen = scope.child(target=found)
+            if self.done_when is not None and self.done_when.condition(seen):
+                continue
+            if self.guard is not None and not self.guard.condition(seen):
+                held = held or f"{ref_of(found)} does not meet the guard yet: {self.guard.source}"
+                continue
+            body = self.body.render(seen)
+            if self.format == "json" or changes(found, body):
+                steps.append(
+                    Patch(ref_of(found), body, self.format, self._seen(found), before=found, subresource=self.subresource)
+                )
+        result = {"changed": len(steps)}
+        return Decision(steps, wait=GUARD_WAIT if held else None, reason=held, targets=len(steps), result=result)
+
+    def _seen(self, found: Object) -> str:
+        """A condition that was checked holds only for the resourceVersion that it saw."""
+        conditional = self.guard is not None or self.done_when is not None
+        return str(metadata(found).get("resourceVersion", "")) if conditional else ""

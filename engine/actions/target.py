@@ -1,0 +1,81 @@
+"""Which object an action is about: what users write under `target`, and what it resolves to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from engine.actions.base import Need
+from engine.cel import Compiler, Path, Scope, Template
+from engine.errors import Unanswered
+from engine.model.names import bad_label, misnamed
+from engine.model.objects import Kind, Ref, metadata
+from engine.model.plan import Read
+from engine.model.spec import Spec
+
+
+class TargetSpec(Spec):
+    """The object to act on. Every string may hold `${…}`."""
+
+    api_version: str
+    """apiVersion of the target, such as `v1` or `apps/v1`."""
+    kind: str
+    """Kind of the target, such as `Pod`."""
+    namespace: str = ""
+    """Namespace of the target; the watched object's own where it is left out."""
+    name: str | None = None
+    """Name of the target; either this or `labelSelector`."""
+    label_selector: dict[str, str] | None = None
+    """Labels that all targets carry, with their values; either this or `name`."""
+
+    @model_validator(mode="after")
+    def _one_way_to_pick(self) -> Self:
+        if (self.name is None) == (self.label_selector is None):
+            raise ValueError("a target has either name or labelSelector")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A compiled target; `kind` is None where only the running rule knows it."""
+
+    kind: Kind | None
+    by_selector: bool
+    fields: Template
+
+    @classmethod
+    def compile(cls, spec: TargetSpec, compiler: Compiler, path: Path) -> Self:
+        """Compile `target` at a path; faults go to the compiler."""
+        known = "${" not in spec.api_version + spec.kind
+        fields = compiler.template(spec.model_dump(by_alias=True, exclude_none=True), path)
+        return cls(Kind(spec.api_version, spec.kind) if known else None, spec.label_selector is not None, fields)
+
+    def needs(self, *verbs: str) -> list[Need]:
+        """The rights to read it and for these verbs on it."""
+        return [Need(self.kind, verb) for verb in ("list" if self.by_selector else "get", *verbs)]
+
+    def read(self, scope: Scope) -> Read:
+        """What it resolves to now. Raises Unanswered where a name is none that the API server would take."""
+        fields: Mapping[str, Any] = self.fields.render(scope)
+        own = str(metadata(scope.value("object")).get("namespace") or "")
+        kind = Kind(str(fields["apiVersion"]), str(fields["kind"]))
+        ref = Ref(kind, str(fields.get("namespace") or own), str(fields.get("name", "")))
+        selector = fields.get("labelSelector")
+        problem = misnamed(ref if selector is None else Ref(kind, ref.namespace, "any"))
+        if problem:
+            raise Unanswered(f"target {problem}")
+        if selector is None:
+            return Read(ref)
+        for key, value in selector.items():
+            if problem := bad_label(key, value):
+                raise Unanswered(f"target {problem}")
+        return Read(ref, ",".join(f"{key}={value}" for key, value in sorted(selector.items())))
+
+
+def not_found(read: Read) -> str:
+    """The refusal for a target that is not there."""
+    what = str(read.ref) if read.label_selector is None else f"{read.ref}(labels {read.label_selector})"
+    return f"{what} not found"

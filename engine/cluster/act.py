@@ -1,0 +1,122 @@
+"""Acting: the only place where a plan's steps and reads become requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.cluster.api import Api, PatchType, Selection
+from engine.errors import ApiError, RulepackError
+from engine.model.objects import Kind, Object
+from engine.model.plan import Create, Delete, Patch, Read
+
+PAGE = 500
+_FORMATS = {"merge": PatchType.MERGE, "json": PatchType.JSON, "apply": PatchType.APPLY}
+
+
+class NotLeading(RulepackError):
+    """This replica does not hold the Lease (any more), so it must not act."""
+
+
+class Blocked(RulepackError):
+    """A step is not possible now, and nothing is wrong: a PodDisruptionBudget does not allow an eviction yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A step was taken; `after` is the object as it then is, None where there is none; `changed` is false for a repeat."""
+
+    after: Object | None = None
+    changed: bool = True
+
+
+class Actor:
+    """Performs reads and steps. Asks before every write whether this replica may act."""
+
+    def __init__(self, api: Api, may_act: Callable[[], bool]) -> None:
+        self._api = api
+        self._may_act = may_act
+
+    async def read(self, read: Read) -> Sequence[Object]:
+        """What a read finds: nothing, one object, or all that its selector picks. Raises ApiError."""
+        resource = await self._api.discover(read.ref.kind)
+        if read.label_selector is None:
+            try:
+                return (_named(await self._api.get(resource, read.ref.namespace, read.ref.name), read.ref.kind),)
+            except ApiError as error:
+                if error.status == 404:
+                    return ()
+                raise
+        selection = Selection(resource, read.ref.namespace, read.label_selector)
+        page = await self._api.list(selection, limit=PAGE)
+        found = list(page.items)
+        while page.next:
+            page = await self._api.list(selection, limit=PAGE, next=page.next)
+            found += page.items
+        return [_named(item, read.ref.kind) for item in found]
+
+    async def perform(self, step: Patch | Delete | Create, *, dry_run: bool) -> Done:
+        """Take one step. A repeat of what is already done succeeds. Raises ApiError, Blocked, NotLeading."""
+        if not self._may_act():
+            raise NotLeading("this replica does not hold the Lease; it does not act")
+        match step:
+            case Patch():
+                return await self._patch(step, dry_run)
+            case Delete():
+                return await self._delete(step, dry_run)
+            case Create():
+                return await self._create(step, dry_run)
+
+    async def _patch(self, step: Patch, dry_run: bool) -> Done:
+        resource = await self._api.discover(step.target.kind)
+        body = _conditional(step)
+        after = await self._api.patch(
+            resource, step.target.namespace, step.target.name, body,
+            type=_FORMATS[step.format], dry_run=dry_run, force=step.force, subresource=step.subresource,
+        )  # fmt: skip
+        return Done(after)
+
+    async def _delete(self, step: Delete, dry_run: bool) -> Done:
+        target = step.target
+        try:
+            if step.evict:
+                await self._api.evict(target.namespace, target.name, uid=target.uid, dry_run=dry_run)
+            else:
+                resource = await self._api.discover(target.kind)
+                await self._api.delete(resource, target.namespace, target.name, uid=target.uid, dry_run=dry_run)
+        except ApiError as error:
+            # 404: gone already. 409: the name now belongs to another uid, so the one that was meant is gone too.
+            if error.status in (404, 409):
+                return Done(changed=False)
+            if step.evict and error.status == 429:
+                raise Blocked(error.message) from error
+            raise
+        return Done()
+
+    async def _create(self, step: Create, dry_run: bool) -> Done:
+        resource = await self._api.discover(step.target.kind)
+        try:
+            return Done(await self._api.create(resource, step.target.namespace, step.body, dry_run=dry_run))
+        except ApiError as error:
+            if error.status == 409 and error.reason == "AlreadyExists":
+                return Done(changed=False)
+            raise
+
+
+def _named(obj: Object, kind: Kind) -> Object:
+    """An item of a list does not say its kind; everything after this may rely on it."""
+    return obj if "kind" in obj else {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
+
+
+def _conditional(step: Patch) -> Any:
+    """The body, refused by the API server where the object is no longer the one that was seen."""
+    if step.format == "apply":
+        return step.body
+    if step.format == "json":
+        tests: list[Mapping[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": step.target.uid}]
+        if step.resource_version:
+            tests.append({"op": "test", "path": "/metadata/resourceVersion", "value": step.resource_version})
+        return [*tests, *step.body]
+    seen = {"uid": step.target.uid, **({"resourceVersion": step.resource_version} if step.resource_version else {})}
+    return {**step.body, "metadata": {**step.body.get("metadata", {}), **seen}}

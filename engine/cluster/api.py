@@ -1,0 +1,111 @@
+"""The protocol between the engine and a cluster: what both the real API server and the embedded one answer.
+
+Every method that fails raises `ApiError`. Objects go in and come out as raw JSON mappings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from engine.model.objects import Kind, Object, Resource
+
+FIELD_MANAGER = "rulepack"
+
+
+class PatchType(StrEnum):
+    """The patch formats of the API server, by content type (kubernetes: apimachinery/pkg/types/patch.go)."""
+
+    MERGE = "application/merge-patch+json"
+    JSON = "application/json-patch+json"
+    APPLY = "application/apply-patch+yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which objects of a resource: a namespace ('' spans all), a label selector and a field selector, as strings."""
+
+    resource: Resource
+    namespace: str = ""
+    labels: str = ""
+    fields: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list; `next` is the continue token, '' on the last page."""
+
+    items: Sequence[Object]
+    resource_version: str
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One event of a watch: type ADDED, MODIFIED, DELETED or BOOKMARK, and the object.
+
+    An ERROR event of the server is raised as ApiError instead (410 Expired when the resourceVersion is too old).
+    """
+
+    type: str
+    object: Object
+
+
+class Api(Protocol):
+    """A cluster. Implementations: `KubernetesApi` (real) and `EmbeddedCluster` (in memory)."""
+
+    async def discover(self, kind: Kind) -> Resource:
+        """The resource that serves a kind. Raises ApiError 404 where the cluster does not have it."""
+        ...
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        """One object. Raises ApiError 404."""
+        ...
+
+    async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
+        """One page of objects: all of them where limit is 0. Raises ApiError 410 where a continue token expired."""
+        ...
+
+    def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncIterator[WatchEvent]:
+        """Changes after a resourceVersion, bookmarks included; ends quietly when the server closes it.
+
+        `timeout` is in seconds: the server is asked to close the watch then. Raises ApiError 410 where the
+        resourceVersion is too old, 0 where the connection is lost.
+        """
+        ...
+
+    async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
+        """Create an object; `metadata.generateName` is honoured. Raises ApiError 409 AlreadyExists."""
+        ...
+
+    async def replace(
+        self, resource: Resource, namespace: str, body: Object, *, subresource: str = "", dry_run: bool = False
+    ) -> Object:
+        """Put an object; 409 Conflict where it carries a resourceVersion that is not the current one."""
+        ...
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
+    ) -> Object:  # fmt: skip
+        """Patch an object and return it as it then is.
+
+        A merge patch with metadata.resourceVersion is refused with 409 where it is stale, and one with another
+        metadata.uid with 409 or 422. APPLY is server-side apply as field manager `rulepack`; `force` takes
+        fields over from other managers.
+        """
+        ...
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
+        """Delete an object; with a uid, 409 where the object has another one. Dependents go in the background."""
+        ...
+
+    async def evict(self, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
+        """Evict a pod (policy/v1 Eviction). Raises ApiError 429 where a PodDisruptionBudget does not allow it now."""
+        ...
+
+    async def close(self) -> None:
+        """Give connections back; the object is not used afterwards."""
+        ...

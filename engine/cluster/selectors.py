@@ -1,0 +1,96 @@
+"""Label and field selectors, as the API server reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from engine.errors import ApiError
+from engine.model.objects import Object, dig, labels_of
+
+Predicate = Callable[[Object], bool]
+
+_KEY = r"[A-Za-z0-9](?:[-A-Za-z0-9_./]*[A-Za-z0-9])?"
+_REQUIREMENT = re.compile(
+    rf"""\s*(?: !\s*(?P<absent>{_KEY})
+              | (?P<key>{_KEY}) \s* (?: (?P<set>in|notin)\s*\((?P<values>[^()]*)\)
+                                      | (?P<operator>==|=|!=|>|<)\s*(?P<value>(?:{_KEY})?) )? )\s*(?P<end>,|$)""",
+    re.VERBOSE,
+)
+_FIELD_TERM = re.compile(r"\s*(?P<path>[^=!,\s]+)\s*(?P<operator>==|!=|=)(?P<value>[^=!,]*)")
+
+
+def label_selector(text: str) -> Predicate:
+    """Whether an object's labels fit: equality, `in`, `notin`, existence (`key`, `!key`), and `>` and `<` of integers.
+
+    Raises ApiError 400. Source: kubernetes, apimachinery/pkg/labels/selector.go; `!=` and `notin` fit objects without the key.
+    """
+    tests: list[Callable[[Mapping[str, str]], bool]] = []
+    place, end = 0, ","
+    while end == "," and (text.strip() or tests):
+        found = _REQUIREMENT.match(text, place)
+        if found is None:
+            raise _bad(f"unable to parse requirement: found '{text[place:].strip()}', expected: a label selector requirement")
+        tests.append(_label_test(found))
+        place, end = found.end(), found["end"]
+    return lambda obj: all(test(labels_of(obj)) for test in tests)
+
+
+def selector_of(spec: Mapping[str, Any]) -> Predicate:
+    """The predicate of a metav1.LabelSelector (`matchLabels`, `matchExpressions`); an empty one fits every object."""
+    terms = [f"{key}={value}" for key, value in (spec.get("matchLabels") or {}).items()]
+    for expression in spec.get("matchExpressions") or ():
+        key, values = expression["key"], f"({','.join(expression.get('values') or ())})"
+        forms = {"In": f"{key} in {values}", "NotIn": f"{key} notin {values}", "Exists": key, "DoesNotExist": f"!{key}"}
+        terms.append(forms[expression["operator"]])
+    return label_selector(",".join(terms))
+
+
+def field_selector(text: str, supported: Collection[str]) -> Predicate:
+    """Whether an object's fields fit: `path=value` and `path!=value` of `supported` dotted paths; no field counts as ''.
+
+    Raises ApiError 400 for any other path: what the API server selects by is a short list for each kind.
+    """
+    tests: list[Predicate] = []
+    for term in filter(str.strip, text.split(",")):
+        found = _FIELD_TERM.fullmatch(term)
+        if found is None:
+            raise _bad(f"invalid selector: '{term}'; can't understand '{term}'")
+        if found["path"] not in supported:
+            raise _bad(f"field label not supported: {found['path']}")
+        tests.append(_field_test(tuple(found["path"].split(".")), found["value"].strip(), found["operator"] != "!="))
+    return lambda obj: all(test(obj) for test in tests)
+
+
+def _label_test(found: re.Match[str]) -> Callable[[Mapping[str, str]], bool]:
+    key, operator, value = found["key"], found["operator"], found["value"]
+    if found["absent"]:
+        return lambda labels: found["absent"] not in labels
+    if found["set"]:
+        values = {part.strip() for part in found["values"].split(",")}
+        wanted = found["set"] == "in"
+        return lambda labels: (key in labels and labels[key] in values) == wanted
+    if operator in ("=", "=="):
+        return lambda labels: labels.get(key) == value
+    if operator == "!=":
+        return lambda labels: labels.get(key) != value
+    if operator is None:
+        return lambda labels: key in labels
+    if not re.fullmatch(r"-?\d+", value):
+        raise _bad(f"unable to parse requirement: values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, "
+                   "the value must be an integer")  # fmt: skip
+    sign = 1 if operator == ">" else -1
+    return lambda labels: bool(re.fullmatch(r"-?\d+", labels.get(key, ""))) and sign * int(labels[key]) > sign * int(value)
+
+
+def _field_test(path: tuple[str, ...], value: str, wanted: bool) -> Predicate:
+    return lambda obj: (_text(dig(obj, path, "")) == value) == wanted
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _bad(message: str) -> ApiError:
+    return ApiError(400, "BadRequest", message)

@@ -1,0 +1,72 @@
+"""What the engine remembers of an object between two looks at it; all of it may be lost without harm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.decide.record import State
+from engine.model.flags import Mode
+from engine.model.objects import Object
+from engine.model.plan import Annotate
+
+
+@dataclass(slots=True)
+class ItemMemory:
+    """One loop item of a firing that is under way: attempts, waits, and how it ended if that is not on record yet.
+
+    `error` is set once the actions have failed for good and only `rescue` is left to do; `actions` keeps each action's
+    notes by its number; `own` is what its actions want written on the watched object itself.
+    """
+
+    attempts: int = 0
+    due: float = 0.0
+    waiting_since: float | None = None
+    reason: str = ""
+    error: str = ""
+    ended: State | None = None
+    actions: dict[int, dict[str, Any]] = field(default_factory=dict)
+    own: list[Annotate] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RuleMemory:
+    """One rule and one object: since when the condition has held, when it last fired, and what is under way."""
+
+    held_since: float | None = None
+    fired_at: float | None = None
+    ignored: str | None = None
+    unknown: str = ""
+    key: str = ""
+    mode: Mode = Mode.ENFORCE
+    items: dict[str, ItemMemory] = field(default_factory=dict)
+
+    def under(self, key: str, mode: Mode) -> dict[str, ItemMemory]:
+        """The items of a firing; another key or another mode starts anew."""
+        if (self.key, self.mode) != (key, mode):
+            self.key, self.mode, self.items = key, mode, {}
+        return self.items
+
+    def under_way(self, key: str) -> bool:
+        """Whether a firing with this key has items that have not ended."""
+        return self.key == key and any(item.ended is None for item in self.items.values())
+
+
+@dataclass(slots=True)
+class PackMemory:
+    """One pack and one object: the object as last judged, the values of the watched fields, and the next look."""
+
+    pack: object
+    uid: str
+    generation: int = -1
+    judged: Object | None = None
+    seen: tuple[Any, ...] | None = None
+    due: float | None = None
+    rules: dict[str, RuleMemory] = field(default_factory=dict)
+
+    def rule(self, name: str) -> RuleMemory:
+        """The memory of one rule, made when first asked for."""
+        found = self.rules.get(name)
+        if found is None:
+            found = self.rules[name] = RuleMemory()
+        return found

@@ -1,0 +1,74 @@
+"""What a pack may touch: its `targets` bound kinds and verbs, and another namespace must consent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.cel import Program, Scope
+from engine.errors import Unanswered
+from engine.model.objects import Kind, Object, metadata, ref_of
+from engine.model.plan import Delete, Patch, Read, Step
+from engine.rulepack.pack import RulePack, Target
+
+
+def verb_of(step: Patch | Delete) -> str:
+    """The verb that a step needs on its target."""
+    if isinstance(step, Delete):
+        return "evict" if step.evict else "delete"
+    return "patch/status" if step.subresource else "patch"
+
+
+def target_of(pack: RulePack, kind: Kind) -> Target | None:
+    """The entry of a pack's `targets` for a kind; an exact one comes before one for any kind ('*')."""
+    exact = [target for target in pack.targets if target.kind == kind]
+    anything = [target for target in pack.targets if target.kind.kind == "*"]
+    return next(iter(exact or anything), None)
+
+
+def refused_read(pack: RulePack, read: Read, scope: Scope) -> str:
+    """Why a pack must not even read a target, or '' where it may."""
+    verb = "get" if read.label_selector is None else "list"
+    if refusal := _undeclared(pack, read.ref.kind, verb):
+        return refusal
+    target = target_of(pack, read.ref.kind)
+    if target is None or _at_home(read, scope) or isinstance(target.consent, Program):
+        return ""
+    where = f"{read.ref} is not in the namespace of {ref_of(scope.value('object'))}"
+    if target.consent == "Never":
+        return f"{where}, and pack {pack.name} never acts on a {read.ref.kind.kind} of another namespace"
+    return f"{where}; acting on it needs consent by SubjectAccessReview, which this version cannot ask for yet"
+
+
+def refused_targets(pack: RulePack, read: Read, found: Sequence[Object], scope: Scope) -> str:
+    """Why a pack must not act on what it read in another namespace, or '' where each object consents."""
+    target = target_of(pack, read.ref.kind)
+    if target is None or _at_home(read, scope) or not isinstance(target.consent, Program):
+        return ""
+    for obj in found:
+        try:
+            consents = target.consent.condition(scope.child(target=obj))
+        except Unanswered as unanswered:
+            return f"{ref_of(obj)} is in another namespace, and whether it consents has no answer: {unanswered}"
+        if not consents:
+            return f"{ref_of(obj)} is in another namespace and does not consent: {target.consent.source} is false"
+    return ""
+
+
+def refused_step(pack: RulePack, step: Step) -> str:
+    """Why a pack must not take a step, or '' where it may."""
+    if not isinstance(step, Patch | Delete):
+        return ""
+    creates = isinstance(step, Patch) and step.format == "apply" and step.before is None
+    verbs = ["create", verb_of(step)] if creates else [verb_of(step)]
+    return next(filter(None, (_undeclared(pack, step.target.kind, verb) for verb in verbs)), "")
+
+
+def _undeclared(pack: RulePack, kind: Kind, verb: str) -> str:
+    target = target_of(pack, kind)
+    if target is None or verb not in target.verbs:
+        return f"pack {pack.name} does not declare {verb} on {kind.kind} ({kind.api_version}) under targets"
+    return ""
+
+
+def _at_home(read: Read, scope: Scope) -> bool:
+    return read.ref.namespace == str(metadata(scope.value("object")).get("namespace") or "")

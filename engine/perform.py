@@ -1,0 +1,244 @@
+"""Carrying out one loop item of a firing: for each action in turn read, plan, act; then retry, rescue or done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.actions import Action, Cause
+from engine.actions.event import Content, event
+from engine.cel import Scope
+from engine.cluster.act import Actor, Blocked
+from engine.decide.memory import ItemMemory
+from engine.decide.permit import refused_read, refused_step, refused_targets
+from engine.decide.record import State
+from engine.errors import ApiError, Unanswered
+from engine.model.diff import diff
+from engine.model.flags import Mode
+from engine.model.names import digest
+from engine.model.objects import Object, ref_of
+from engine.model.observe import Act, Observer, Outcome
+from engine.model.plan import Annotate, Decision, Measure, Patch, Read, Step, own_patch
+from engine.rulepack.pack import Retry, Rule, RuleAction, RulePack
+
+CONFLICT_TRIES = 3
+BLOCKED_WAIT = 5.0
+
+
+class _Failed(Exception):
+    """The item failed: why, whether trying again may help, and how long the server asked to wait."""
+
+    def __init__(
+        self, why: str, retryable: bool = False, retry_after: float | None = None, outcome: Outcome = Outcome.FAILED
+    ) -> None:
+        super().__init__(why)
+        self.why, self.retryable, self.retry_after, self.outcome = why, retryable, retry_after, outcome
+
+
+class _Waiting(Exception):
+    """The item is not finished, and nothing is wrong: look again in so many seconds."""
+
+    def __init__(self, why: str, seconds: float) -> None:
+        super().__init__(why)
+        self.why, self.seconds = why, seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One run of one loop item: where it belongs, what its expressions see, and what is remembered of it."""
+
+    pack: RulePack
+    rule: Rule
+    cause: Cause
+    scope: Scope
+    memory: ItemMemory
+    mode: Mode
+
+
+class Performer:
+    """Carries out items. Every failure of a cluster, a target or an expression ends as a state, never as an exception."""
+
+    def __init__(self, actor: Actor, observer: Observer) -> None:
+        self._actor = actor
+        self._observer = observer
+
+    async def run(self, item: Item, now: float) -> State | None:
+        """Carry out an item as far as it goes now; None where `memory.due` says when to look again.
+
+        Raises NotLeading where the Lease is lost in between.
+        """
+        memory = item.memory
+        try:
+            if not memory.error:
+                await self._all(item, item.rule.actions, 0)
+                return State.DONE
+        except _Waiting as waiting:
+            if not self._timed_out(item.rule.retry, memory, now):
+                return self._later(memory, waiting.why, now + waiting.seconds)
+            memory.error = f"timed out waiting: {waiting.why}"
+        except _Failed as failed:
+            if failed.retryable and memory.attempts < item.rule.retry.limit and item.mode is Mode.ENFORCE:
+                return self._later(memory, failed.why, now + self._backoff(item, failed), attempt=True)
+            memory.error = failed.why
+            memory.attempts = 0
+        return await self._rescue(item, now)
+
+    async def _rescue(self, item: Item, now: float) -> State | None:
+        memory, rule = item.memory, item.rule
+        rescued = replace(item, scope=item.scope.child(error=memory.error))
+        try:
+            if rule.rescue:
+                await self._all(rescued, rule.rescue, len(rule.actions))
+            else:
+                message = f"Rule {item.pack.name}/{rule.name} failed: {memory.error}"
+                content = Content("Warning", "RuleFailed", message, {})
+                await self._step(rescued, "emitEvent", event(item.cause, item.cause.object, content, item.scope.value("now")))
+        except _Waiting as waiting:
+            return self._later(memory, waiting.why, now + waiting.seconds)
+        except _Failed as failed:
+            if failed.retryable and memory.attempts < rule.retry.limit:
+                return self._later(memory, failed.why, now + self._backoff(item, failed), attempt=True)
+        return State.FAILED
+
+    async def _all(self, item: Item, entries: Sequence[RuleAction], offset: int) -> None:
+        """All actions in turn; one that has ended in an earlier run is not done again."""
+        results: dict[str, Any] = {}
+        for number, entry in enumerate(entries, start=offset):
+            scope = item.scope.child(results=dict(results)) if results else item.scope
+            notes = item.memory.actions.setdefault(number, {})
+            if "ended" not in notes:
+                if not self._wanted(entry, scope):
+                    continue
+                notes["ended"] = (await self._action(item, entry.action, scope, notes)).result
+            if entry.register:
+                results[entry.register] = notes["ended"]
+
+    @staticmethod
+    def _wanted(entry: RuleAction, scope: Scope) -> bool:
+        try:
+            return entry.when is None or entry.when.condition(scope)
+        except Unanswered as unanswered:
+            raise _Failed(f"when of {entry.action.name} has no answer: {unanswered}") from unanswered
+
+    async def _action(self, item: Item, action: Action, scope: Scope, notes: dict[str, Any]) -> Decision:
+        """One action: read, plan, act; a conflict means that what was seen has changed, so look again at once."""
+        try:
+            for _ in range(CONFLICT_TRIES):
+                try:
+                    decision = self._plan(item, action, scope, await self._read(item, action, scope), notes)
+                    for step in decision.steps:
+                        await self._step(item, action.name, step)
+                    break
+                except ApiError as error:
+                    conflict = error
+                    if error.status != 409 or error.reason == "AlreadyExists" or action.name == "apply":
+                        raise
+            else:
+                raise conflict
+        except ApiError as error:
+            self._note(item, action.name, None, Outcome.RETRYING if error.retryable else Outcome.FAILED, str(error))
+            raise _Failed(str(error), error.retryable and action.name != "apply", error.retry_after) from error
+        except Blocked as blocked:
+            self._note(item, action.name, None, Outcome.WAITING, str(blocked))
+            raise _Waiting(str(blocked), BLOCKED_WAIT) from blocked
+        except Unanswered as unanswered:
+            self._note(item, action.name, None, Outcome.FAILED, str(unanswered))
+            raise _Failed(str(unanswered)) from unanswered
+        if decision.wait is not None:
+            self._note(item, action.name, None, Outcome.WAITING, decision.reason)
+            raise _Waiting(decision.reason, decision.wait)
+        if not decision.steps:
+            self._note(item, action.name, None, Outcome.UNCHANGED, "")
+        return decision
+
+    async def _read(self, item: Item, action: Action, scope: Scope) -> Mapping[Read, Sequence[Object]]:
+        live = {}
+        for read in action.reads(scope):
+            self._refuse(item, action.name, refused_read(item.pack, read, scope))
+            live[read] = await self._actor.read(read)
+            self._refuse(item, action.name, refused_targets(item.pack, read, live[read], scope))
+        return live
+
+    def _plan(
+        self, item: Item, action: Action, scope: Scope, live: Mapping[Read, Sequence[Object]], notes: dict[str, Any]
+    ) -> Decision:
+        decision = action.plan(item.cause, scope, live, notes)
+        self._refuse(item, action.name, decision.refused)
+        for step in decision.steps:
+            self._refuse(item, action.name, refused_step(item.pack, step))
+        limit = item.rule.limits.max_targets
+        if limit is None:
+            return decision
+        before = notes.get("targets", 0)
+        if before + decision.targets > limit and item.rule.limits.on_exceed == "Fail":
+            self._refuse(
+                item, action.name, f"{before + decision.targets} targets, and limits.maxTargets is {limit}: none was touched"
+            )
+        steps = decision.steps[: limit - before]
+        notes["targets"] = before + len(steps)
+        ended = notes["targets"] >= limit
+        return Decision(steps, None if ended else decision.wait, decision.reason, result=decision.result)
+
+    def _refuse(self, item: Item, action: str, why: str) -> None:
+        if why:
+            self._note(item, action, None, Outcome.REFUSED, why)
+            raise _Failed(why, outcome=Outcome.REFUSED)
+
+    async def _step(self, item: Item, action: str, step: Step) -> None:
+        audit = item.mode is not Mode.ENFORCE
+        if isinstance(step, Annotate) and audit:
+            step = own_patch(item.cause.object, step)
+        match step:
+            case Annotate():
+                item.memory.own.append(step)
+                self._note(item, action, step, Outcome.DONE, "")
+            case Measure():
+                if not audit:
+                    self._observer.measured(step.metric, step.labels, step.value)
+                self._note(item, action, step, Outcome.AUDITED if audit else Outcome.DONE, "")
+            case _:
+                done = await self._actor.perform(step, dry_run=audit)
+                lines = diff(step.before or {}, done.after) if isinstance(step, Patch) else ()
+                outcome = Outcome.AUDITED if audit else Outcome.DONE if done.changed else Outcome.UNCHANGED
+                self._note(item, action, step, outcome, "", lines)
+
+    def _note(
+        self, item: Item, action: str, step: Step | None, outcome: Outcome, detail: str, lines: tuple[str, ...] = ()
+    ) -> None:
+        cause = item.cause
+        self._observer.acted(
+            Act(
+                cause.pack,
+                cause.rule,
+                ref_of(cause.object),
+                cause.key,
+                cause.item,
+                action,
+                step,
+                outcome,
+                detail,
+                lines,
+                item.mode,
+            )
+        )
+
+    @staticmethod
+    def _later(memory: ItemMemory, why: str, due: float, *, attempt: bool = False) -> None:
+        memory.reason, memory.due = why, due
+        memory.attempts += attempt
+
+    @staticmethod
+    def _timed_out(retry: Retry, memory: ItemMemory, now: float) -> bool:
+        if memory.waiting_since is None:
+            memory.waiting_since = now
+        return retry.timeout is not None and now - memory.waiting_since >= retry.timeout
+
+    @staticmethod
+    def _backoff(item: Item, failed: _Failed) -> float:
+        """Doubling, with a jitter of up to a quarter that comes from the cause, so that a replay waits the same."""
+        attempts = item.memory.attempts
+        pause = min(item.rule.retry.backoff * 2.0**attempts, item.rule.retry.max_backoff)
+        cause = item.cause
+        spread = int(digest(ref_of(cause.object).uid, cause.rule, cause.item, str(attempts))[:4], 16) / 0xFFFF
+        return max(pause * (1 - spread / 4), failed.retry_after or 0.0)
