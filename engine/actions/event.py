@@ -36,7 +36,7 @@ class EventSpec(Spec):
     regarding: TargetSpec | None = None
     """The object that the Event is about; the watched object where it is left out."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """Labels of the Event itself."""
+    """Labels of the Event itself; one that a `${…}` gives null for is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ class EventAction:
         reason = self.reason.render(scope)
         if not _REASON.match(reason):
             raise Unanswered(f"reason {reason!r} is not one word in CamelCase, such as TriggerFailed")
-        content = Content(self.severity, reason, self.message.render(scope), self.labels.render(scope))
+        labels = {key: value for key, value in self.labels.render(scope).items() if value is not None}
+        content = Content(self.severity, reason, self.message.render(scope), labels)
         return Decision([event(cause, found, content, scope.value("now")) for found in about])
 
 

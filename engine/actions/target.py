@@ -57,6 +57,10 @@ class Target:
         """The rights to read it and for these verbs on it."""
         return [Need(self.kind, verb) for verb in ("list" if self.by_selector else "get", *verbs)]
 
+    def listing(self) -> list[Need]:
+        """The right to list all objects of its kind."""
+        return [Need(self.kind, "list")]
+
     def read(self, scope: Scope) -> Read:
         """What it resolves to now. Raises Unanswered where a name is none that the API server would take."""
         fields: Mapping[str, Any] = self.fields.render(scope)

@@ -8,15 +8,17 @@ import itertools
 
 #: Turns of the event loop in which nobody may ask the clock before all tasks count as waiting.
 QUIET_TURNS = 25
-#: Turns after which tasks that never wait are given up on.
-MOST_TURNS = 1_000_000
 
 
 class ManualClock:
-    """Implements `engine.cluster.clock.Clock`; `start` is its first time, in seconds since the Unix epoch."""
+    """Implements `engine.cluster.clock.Clock`; `start` is its first time, in seconds since the Unix epoch.
 
-    def __init__(self, start: float = 1_700_000_000.0) -> None:
+    Tasks that still do not wait after `patience` turns of the event loop are given up on.
+    """
+
+    def __init__(self, start: float = 1_700_000_000.0, *, patience: int = 1_000_000) -> None:
         self._now = start
+        self._patience = patience
         self._numbers = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._asked = 0
@@ -56,10 +58,10 @@ class ManualClock:
         """Let the other tasks run until they wait for the clock, for a change, or for nothing at all.
 
         asyncio does not tell when its queue is empty; that nobody asks the clock for some turns stands for it. Every call
-        of the embedded cluster asks it.
+        of the embedded cluster asks it. Raises RuntimeError where tasks never come to rest.
         """
         quiet = 0
-        for _ in range(MOST_TURNS):
+        for _ in range(self._patience):
             asked = self._asked
             await asyncio.sleep(0)
             quiet = quiet + 1 if asked == self._asked else 0

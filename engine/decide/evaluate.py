@@ -57,7 +57,7 @@ def evaluate(rule: Rule, scope: Scope, record: Record, memory: RuleMemory, *, in
 
 def _evaluate(rule: Rule, scope: Scope, record: Record, memory: RuleMemory, initial: bool) -> Firing | Held:
     now = scope.value("now").timestamp()
-    if held := _condition(rule, scope):
+    if held := condition(rule, scope):
         if not held.unknown:
             memory.held_since = memory.ignored = None
         return held
@@ -79,8 +79,8 @@ def _evaluate(rule: Rule, scope: Scope, record: Record, memory: RuleMemory, init
     return Firing(key, items)
 
 
-def _condition(rule: Rule, scope: Scope) -> Held | None:
-    """None where every clause is true. A false clause decides, even after one that has no answer."""
+def condition(rule: Rule, scope: Scope) -> Held | None:
+    """None where every clause of `when` is true. A false clause decides, even after one that has no answer."""
     unknown: Held | None = None
     for number, clause in enumerate(rule.when, start=1):
         try:

@@ -15,8 +15,8 @@ from engine.model.plan import Annotate
 class ItemMemory:
     """One loop item of a firing that is under way: attempts, waits, and how it ended if that is not on record yet.
 
-    `error` is set once the actions have failed for good and only `rescue` is left to do; `actions` keeps each action's
-    notes by its number; `own` is what its actions want written on the watched object itself.
+    `error` is set once the actions have failed for good and only `rescue` is left to do. `actions` keeps each action's
+    notes by its number, `own` what they want written on the watched object itself; `steps` counts what was done elsewhere.
     """
 
     attempts: int = 0
@@ -27,6 +27,7 @@ class ItemMemory:
     ended: State | None = None
     actions: dict[int, dict[str, Any]] = field(default_factory=dict)
     own: list[Annotate] = field(default_factory=list)
+    steps: int = 0
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from engine.rulepack.pack import RulePack
 
 
 def variables_of(catalog: Catalog, pack: RulePack, obj: Object, old: Object | None, now: float) -> Mapping[str, Any]:
-    """What the expressions of a pack see of an object at a time (seconds since the epoch); `oldObject` is null at the first look."""
+    """What a pack's expressions see of an object at a time (seconds since the epoch); `oldObject` is null at first."""
     inputs: dict[str, Any] = {}
     errors: dict[str, str] = {}
     for name, spec in pack.inputs.items():

@@ -70,6 +70,18 @@ class ObjectKey:
         return str(Ref(self.kind, self.namespace, self.name))
 
 
+@dataclass(frozen=True, slots=True)
+class GroupKey:
+    """What a work queue holds of a group of objects: the pack and the rule that count it, and the group's own key."""
+
+    pack: str
+    rule: str
+    group: str
+
+    def __str__(self) -> str:
+        return f"group {self.group!r} of {self.pack}/{self.rule}"
+
+
 def kind_of(obj: Object) -> Kind:
     """The kind that an object says it is of; empty strings where it does not say."""
     return Kind(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -62,6 +62,16 @@ class Annotate:
 
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     labels: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def joined(steps: Iterable[Annotate]) -> Annotate:
+    """Several steps on the watched object as one; a later one wins."""
+    annotations: dict[str, str | None] = {}
+    labels: dict[str, str | None] = {}
+    for step in steps:
+        annotations.update(step.annotations)
+        labels.update(step.labels)
+    return Annotate(annotations, labels)
 
 
 def own_patch(obj: Object, own: Annotate) -> Patch:

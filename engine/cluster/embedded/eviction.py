@@ -27,8 +27,8 @@ def check(pod: Object, pods: Iterable[Object], budgets: Iterable[Object], replic
     if not covering:
         return
     if len(covering) > 1:
-        raise ApiError(500, "InternalServerError", "This pod has more than one PodDisruptionBudget, which the eviction subresource "
-                                             "does not support.")  # fmt: skip
+        message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+        raise ApiError(500, "InternalServerError", message)
     budget, fits = covering[0]
     covered = [each for each in pods if fits(each)]
     healthy = sum(_ready(each) for each in covered)

@@ -199,6 +199,7 @@ class Performer:
                 self._note(item, action, step, Outcome.AUDITED if audit else Outcome.DONE, "")
             case _:
                 done = await self._actor.perform(step, dry_run=audit)
+                item.memory.steps += 1
                 lines = diff(step.before or {}, done.after) if isinstance(step, Patch) else ()
                 outcome = Outcome.AUDITED if audit else Outcome.DONE if done.changed else Outcome.UNCHANGED
                 self._note(item, action, step, outcome, "", lines)

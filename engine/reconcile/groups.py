@@ -1,0 +1,209 @@
+"""Acting for groups: what an `aggregate` rule does once for all objects that belong together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.actions import Cause
+from engine.cel import Scope
+from engine.cluster.act import Actor
+from engine.cluster.clock import Clock
+from engine.cluster.record import record
+from engine.decide.aggregate import Groups, Row, row_of
+from engine.decide.evaluate import Held, condition
+from engine.decide.memory import ItemMemory
+from engine.decide.permit import refused_read, refused_targets
+from engine.decide.record import Record, annotation_of, recorded
+from engine.decide.scope import variables_of
+from engine.errors import ApiError, Unanswered
+from engine.model.flags import Mode
+from engine.model.objects import GroupKey, Object, ObjectKey, Ref
+from engine.model.plan import Annotate, Read, joined
+from engine.reconcile.caches import Caches
+from engine.reconcile.perform import Item, Performer
+from engine.rulepack.catalog import Catalog
+from engine.rulepack.pack import Rule, RulePack
+
+CHUNK = 100
+SYNC_WAIT = 1.0
+READ_BACKOFF = 5.0
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _GroupMemory:
+    """One group: when it was last written, and the run that is under way."""
+
+    written_at: float | None = None
+    item: ItemMemory = field(default_factory=ItemMemory)
+
+
+@dataclass(slots=True)
+class _Counted:
+    """One aggregate rule: its groups, once all objects are counted in them, and what is remembered of each."""
+
+    pack: RulePack
+    params: Mapping[str, Any]
+    groups: Groups
+    ready: bool = False
+    recounted_at: float = 0.0
+    memories: dict[str, _GroupMemory] = field(default_factory=dict)
+
+
+class GroupReconciler:
+    """Counts objects in groups, and brings each group's target to what the rule wants. One key at a time, as for objects."""
+
+    def __init__(
+        self, actor: Actor, performer: Performer, caches: Caches, clock: Clock, enqueue: Callable[[GroupKey], None]
+    ) -> None:
+        self._actor, self._performer, self._caches, self._clock, self._enqueue = actor, performer, caches, clock, enqueue
+        self._counted: dict[tuple[str, str], _Counted] = {}
+
+    async def judge(self, catalog: Catalog, pack: RulePack, rule: Rule, key: ObjectKey, obj: Object) -> Held:
+        """Count one object; at the first one of a rule, all others with it."""
+        counted = self._counted.get((pack.name, rule.name))
+        params = catalog.params.get(pack.name, {})
+        if counted is None or counted.pack is not pack or counted.params != params:
+            if not self._caches.synced(pack):
+                return Held("waits until all objects are listed", until=self._clock.time() + SYNC_WAIT)
+            assert rule.aggregate is not None
+            counted = self._counted[pack.name, rule.name] = _Counted(pack, params, Groups(rule.aggregate))
+            await self._count_all(catalog, counted, rule)
+        row = self._row(catalog, pack, rule, obj)
+        self._put(counted, rule, key, row if isinstance(row, Row) else None)
+        return row if isinstance(row, Held) else Held(f"counts in group {row.group!r}")
+
+    def forget(self, pack: RulePack, key: ObjectKey) -> None:
+        """Count an object no more."""
+        for rule in pack.rules:
+            counted = self._counted.get((pack.name, rule.name))
+            if counted is not None:
+                self._put(counted, rule, key, None)
+
+    async def reconcile(self, catalog: Catalog, key: GroupKey) -> float | None:
+        """Look at one group; returns the seconds after which to look again. Raises NotLeading."""
+        counted = self._counted.get((key.pack, key.rule))
+        pack = catalog.packs.get(key.pack)
+        if counted is None or pack is not counted.pack or not counted.ready:
+            return None
+        rule = next(rule for rule in pack.rules if rule.name == key.rule)
+        mode = catalog.mode(pack, rule)
+        if mode is Mode.OFF:
+            return None
+        now = self._clock.time()
+        memory = counted.memories.setdefault(key.group, _GroupMemory())
+        if rule.throttle is not None and memory.written_at is not None and now < memory.written_at + rule.throttle:
+            return memory.written_at + rule.throttle - now
+        if memory.item.due > now:
+            return memory.item.due - now
+        if rule.resync is not None and now >= counted.recounted_at + rule.resync:
+            counted.groups.recount()
+            counted.recounted_at = now
+        try:
+            again = await self._publish(catalog, counted, rule, key.group, memory, mode, now)
+        except ApiError as error:
+            log.warning("%s: %s; trying again", key, error)
+            again = READ_BACKOFF
+        except Unanswered as unanswered:
+            log.warning("%s: %s", key, unanswered)
+            again = None
+        if again is None and not counted.groups.representatives(key.group):
+            counted.memories.pop(key.group, None)
+            return None
+        return min((seconds for seconds in (again, rule.resync) if seconds is not None), default=None)
+
+    async def _publish(
+        self, catalog: Catalog, counted: _Counted, rule: Rule, group: str, memory: _GroupMemory, mode: Mode, now: float
+    ) -> float | None:
+        pack = counted.pack
+        variables = {
+            "params": counted.params,
+            "flags": {name: str(each) for name, each in catalog.modes.items()},
+            "now": datetime.fromtimestamp(now, UTC),
+            "groupKey": group,
+        }
+        read = counted.groups.aggregate.target.read(Scope({**variables, "object": {}}))
+        found = await self._actor.read(read)
+        if not found:
+            return None
+        target = found[0]
+        consenting = self._consenting(counted, group, read, target, variables)
+        on_record = recorded(target, pack.name, rule.name)
+        if not consenting and on_record.key != group:
+            return None
+        view = counted.groups.view(group, consenting)
+        scope = Scope({**variables, "object": target, "target": target, "group": view})
+        memory.item.due = 0.0
+        state = await self._performer.run(
+            Item(pack, rule, Cause(pack.name, rule.name, target, ""), scope, memory.item, mode), now
+        )
+        if state is None:
+            return max(0.0, memory.item.due - self._clock.time())
+        run, memory.item = memory.item, ItemMemory()
+        if mode is Mode.ENFORCE:
+            kept = Record().with_items(group, {"": state}).text() if consenting else None
+            own = [*run.own, Annotate({annotation_of(pack.name, rule.name): kept})]
+            written = await record(self._actor, target, joined(own))
+            if written is not None or run.steps:
+                memory.written_at = now
+        return None
+
+    def _consenting(self, counted: _Counted, group: str, read: Read, target: Object, variables: Mapping[str, Any]) -> set[str]:
+        """The namespaces whose members count: those whose objects may act on the target, asked with one of each."""
+        consenting = set()
+        for namespace, name in counted.groups.representatives(group).items():
+            member = self._caches.get(counted.pack, namespace, name)
+            if member is None:
+                continue
+            scope = Scope({**variables, "object": member.object})
+            refusal = refused_read(counted.pack, read, scope) or refused_targets(counted.pack, read, [target], scope)
+            if refusal:
+                log.debug("members of %s in namespace %s do not count: %s", group, namespace, refusal)
+            else:
+                consenting.add(namespace)
+        return consenting
+
+    async def _count_all(self, catalog: Catalog, counted: _Counted, rule: Rule) -> None:
+        """Count every object there is, and look at every group, those that only an old record knows of included."""
+        pack = counted.pack
+        for number, key in enumerate(list(self._caches.objects(pack))):
+            cached = self._caches.get(pack, key.namespace, key.name)
+            row = None if cached is None else self._row(catalog, pack, rule, cached.object)
+            counted.groups.put(key.namespace, key.name, row if isinstance(row, Row) else None)
+            if number % CHUNK == CHUNK - 1:
+                await asyncio.sleep(0)
+        counted.ready, counted.recounted_at = True, self._clock.time()
+        for group in {*counted.groups.keys(), *await self._on_record(counted, rule)}:
+            self._enqueue(GroupKey(pack.name, rule.name, group))
+
+    async def _on_record(self, counted: _Counted, rule: Rule) -> list[str]:
+        """The groups whose targets carry a record: the last member of one may have gone while nobody watched."""
+        kind = counted.groups.aggregate.target.kind
+        if kind is None:
+            return []
+        try:
+            targets = await self._actor.read(Read(Ref(kind, "", ""), ""))
+        except ApiError as error:
+            log.warning("%s/%s: cannot list %s to find groups that have gone: %s", counted.pack.name, rule.name, kind, error)
+            return []
+        keys = [recorded(target, counted.pack.name, rule.name).key for target in targets]
+        return [key for key in keys if key]
+
+    def _row(self, catalog: Catalog, pack: RulePack, rule: Rule, obj: Object) -> Row | Held:
+        assert rule.aggregate is not None
+        scope = Scope(variables_of(catalog, pack, obj, None, self._clock.time()), rule.vars)
+        try:
+            held = condition(rule, scope)
+            return held or row_of(rule.aggregate, scope) or Held("belongs to no group")
+        except Unanswered as unanswered:
+            return Held(f"cannot be counted: {unanswered}", unknown=True)
+
+    def _put(self, counted: _Counted, rule: Rule, key: ObjectKey, row: Row | None) -> None:
+        for group in counted.groups.put(key.namespace, key.name, row):
+            if counted.ready:
+                self._enqueue(GroupKey(counted.pack.name, rule.name, group))

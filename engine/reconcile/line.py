@@ -1,0 +1,167 @@
+"""The line: watch → match → evaluate → plan → act → record, for one object at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+from engine.actions import Cause
+from engine.cel import Scope
+from engine.cluster.act import Actor
+from engine.cluster.api import Api
+from engine.cluster.clock import Clock
+from engine.cluster.record import record
+from engine.decide.evaluate import Firing, Held, evaluate
+from engine.decide.memory import ItemMemory, RuleMemory
+from engine.decide.record import annotation_of, recorded
+from engine.decide.scope import variables_of
+from engine.errors import ApiError
+from engine.model.flags import Mode
+from engine.model.objects import GroupKey, ObjectKey, ref_of
+from engine.model.observe import Observer, Result
+from engine.model.plan import Annotate, joined
+from engine.reconcile.caches import Caches
+from engine.reconcile.groups import GroupReconciler
+from engine.reconcile.looks import Look, Memories
+from engine.reconcile.lookups import LookupCache, look_up
+from engine.reconcile.perform import Item, Performer
+from engine.rulepack.catalog import Catalog
+from engine.rulepack.pack import Rule
+
+RECORD_BACKOFF = 2.0
+log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Judges objects and acts on them. One object must not be given to two calls at the same time."""
+
+    def __init__(
+        self,
+        api: Api,
+        clock: Clock,
+        caches: Caches,
+        observer: Observer,
+        may_act: Callable[[], bool],
+        enqueue: Callable[[GroupKey], None],
+    ) -> None:
+        self._clock = clock
+        self._caches = caches
+        self._observer = observer
+        self._actor = Actor(api, may_act)
+        self._performer = Performer(self._actor, observer)
+        self._lookups = LookupCache(self._actor, clock)
+        self._groups = GroupReconciler(self._actor, self._performer, caches, clock, enqueue)
+        self._memories = Memories(caches)
+        self._generation = 0
+        self._catalog = Catalog()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The packs, modes and params in force; a new one makes every pack judge its objects anew."""
+        return self._catalog
+
+    @catalog.setter
+    def catalog(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._generation += 1
+
+    async def reconcile(self, key: ObjectKey | GroupKey) -> float | None:
+        """Look at one object or group; returns the seconds after which to look again, None where only a change matters.
+
+        Nothing that an object or a cluster holds raises here; NotLeading does, where the Lease is lost meanwhile.
+        """
+        if isinstance(key, GroupKey):
+            return await self._groups.reconcile(self._catalog, key)
+        packs = self._catalog.for_kind(key.kind)
+        for pack in packs:
+            if self._caches.get(pack, key.namespace, key.name) is None:
+                self._groups.forget(pack, key)
+        looks = list(self._memories.looks(key, packs, self._generation, self._clock.time()))
+        own: list[Annotate] = []
+        for look in looks:
+            for rule, bare in self._rules(look):
+                memory = look.memory.rule(rule.name)
+                verdict, scope = await self._evaluate(key, look, rule, bare, memory)
+                self._report(look, rule, memory, verdict)
+                if isinstance(verdict, Firing):
+                    await self._fire(look, rule, scope, memory, verdict, own)
+                else:
+                    look.again(verdict.until)
+        return await self._record(key, looks, own)
+
+    def _rules(self, look: Look) -> Iterator[tuple[Rule, Scope]]:
+        """The rules of a pack that apply, each with its variables."""
+        old = look.memory.judged if look.on == "Change" else look.object
+        variables = variables_of(self._catalog, look.pack, look.object, old, look.now)
+        for rule in look.pack.rules:
+            if rule.on == look.on and self._catalog.mode(look.pack, rule) is not Mode.OFF:
+                yield rule, Scope(variables, rule.vars)
+
+    async def _evaluate(
+        self, key: ObjectKey, look: Look, rule: Rule, scope: Scope, memory: RuleMemory
+    ) -> tuple[Firing | Held, Scope]:
+        if rule.aggregate is not None:
+            return await self._groups.judge(self._catalog, look.pack, rule, key, look.object), scope
+        if rule.resync is not None:
+            look.again(look.now + rule.resync)
+        if rule.lookups:
+            found = await look_up(self._lookups, look.pack, rule, scope)
+            if isinstance(found, Held):
+                return found, scope
+            scope = scope.child(lookup=found)
+        on_record = recorded(look.object, look.pack.name, rule.name)
+        return evaluate(rule, scope, on_record, memory, initial=look.initial), scope
+
+    def _report(self, look: Look, rule: Rule, memory: RuleMemory, verdict: Firing | Held) -> None:
+        ref = ref_of(look.object)
+        if isinstance(verdict, Firing):
+            memory.unknown = ""
+            self._observer.evaluated(look.pack.name, rule.name, ref, Result.FIRED, "")
+            return
+        result = Result.UNKNOWN if verdict.unknown else Result.HELD
+        self._observer.evaluated(look.pack.name, rule.name, ref, result, verdict.reason)
+        if verdict.unknown and memory.unknown != verdict.reason:
+            log.warning("%s/%s cannot judge %s: %s", look.pack.name, rule.name, ref, verdict.reason)
+        memory.unknown = verdict.reason if verdict.unknown else ""
+
+    async def _fire(self, look: Look, rule: Rule, scope: Scope, memory: RuleMemory, firing: Firing, own: list[Annotate]) -> None:
+        """Carry out the items of a firing that are due, and put what has ended on record."""
+        mode = self._catalog.mode(look.pack, rule)
+        if not memory.under_way(firing.key):
+            memory.fired_at = look.now
+        items = memory.under(firing.key, mode)
+        for wanted in firing.items:
+            item = items.setdefault(wanted.key, ItemMemory())
+            if item.ended is None and item.due <= look.now:
+                inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
+                cause = Cause(look.pack.name, rule.name, look.object, firing.key, wanted.key)
+                item.ended = await self._performer.run(Item(look.pack, rule, cause, inner, item, mode), look.now)
+            if item.ended is None:
+                look.again(item.due)
+            if look.on == "Change":
+                own += item.own
+        ended = {name: item.ended for name, item in items.items() if item.ended is not None}
+        if rule.once_per is None:
+            memory.items = {name: item for name, item in items.items() if item.ended is None}
+        elif ended and mode is Mode.ENFORCE and look.on == "Change":
+            updated = recorded(look.object, look.pack.name, rule.name).with_items(firing.key, ended)
+            own.append(Annotate({annotation_of(look.pack.name, rule.name): updated.text()}))
+
+    async def _record(self, key: ObjectKey, looks: list[Look], own: list[Annotate]) -> float | None:
+        """Write what the round comes to in one patch, and remember what was judged."""
+        living = [look for look in looks if look.on == "Change"]
+        if living:
+            obj = living[-1].object
+            try:
+                written = await record(self._actor, obj, joined(own))
+                if written is not None:
+                    self._memories.wrote(key, written)
+                for look in living:
+                    self._memories.settle(look, written)
+            except ApiError as error:
+                log.warning("cannot write the firing record of %s: %s; trying again", ref_of(obj), error)
+                for look in living:
+                    look.memory.seen = None
+                    look.again(look.now + RECORD_BACKOFF)
+        due = self._memories.due(key, looks)
+        return None if due is None else max(0.0, due - self._clock.time())

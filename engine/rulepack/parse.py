@@ -1,0 +1,99 @@
+"""From the text of a file to its rule packs, or to every fault in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.cel import Cel
+from engine.errors import Fault, InvalidText, Location
+from engine.rulepack.compile import compile_pack
+from engine.rulepack.pack import RulePack
+from engine.rulepack.salvage import salvaged
+from engine.rulepack.schema import RulePackSpec
+from engine.rulepack.specfaults import spec_faults
+from engine.rulepack.wording import found, one_of
+from engine.rulepack.yamltext import MAX_FAULTS, Document, read_yaml
+
+LABEL = "rules.mlops.dev/rule-pack"
+"""The label (value "true") of ConfigMaps that hold rule packs."""
+
+_KINDS = ("RulePack", "RulePackTest", "ConfigMap")
+
+
+def parse_pack(text: str, file: str, cel: Cel) -> list[RulePack]:
+    """The rule packs of a text, which may hold several documents; those of kind RulePackTest are passed over.
+
+    Packs in the data of a ConfigMap manifest with the label `rules.mlops.dev/rule-pack` are found too. `file` names the
+    text in every Location. Raises InvalidText, with every fault at once, and nothing else, whatever the text.
+    """
+    try:
+        documents = read_yaml(text, lambda line, column: Location(file, line, column))
+        packs: list[RulePack] = []
+        faults: list[Fault] = []
+        for document in documents:
+            _document(document, cel, packs, faults)
+        faults += _same_names(packs)
+    except RecursionError:
+        faults = [Fault(Location(file, 1, 1), "an expression or a value is nested too deep", "fewer levels")]
+    if faults:
+        raise InvalidText(sorted(set(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS])
+    return packs
+
+
+def _document(document: Document, cel: Cel, packs: list[RulePack], faults: list[Fault]) -> None:
+    raw = document.value
+    if not isinstance(raw, dict):
+        expected = "a mapping with apiVersion, kind, metadata and spec"
+        faults.append(Fault(document.locate(()), f"{found(raw)} stands here", expected))
+        return
+    kind = raw.get("kind")
+    if kind == "ConfigMap":
+        _config_map(document, raw, cel, packs, faults)
+    elif isinstance(kind, str) and kind not in _KINDS:
+        faults.append(Fault(document.locate(("kind",)), f"{found(kind)} is not possible here", one_of(kind, _KINDS)))
+    elif kind != "RulePackTest":
+        _pack(document, raw, cel, packs, faults)
+
+
+def _pack(document: Document, raw: dict[str, Any], cel: Cel, packs: list[RulePack], faults: list[Fault]) -> None:
+    try:
+        spec = RulePackSpec.model_validate(raw)
+    except ValidationError as error:
+        faults += spec_faults(error, RulePackSpec, raw, document)
+        rest = salvaged(raw, error)
+        faults += compile_pack(rest, document, cel)[1] if rest else ()
+        return
+    pack, wrong = compile_pack(spec, document, cel)
+    faults += wrong
+    packs.append(pack)
+
+
+def _config_map(document: Document, raw: dict[str, Any], cel: Cel, packs: list[RulePack], faults: list[Fault]) -> None:
+    metadata, data = raw.get("metadata"), raw.get("data")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    if not isinstance(labels, dict) or labels.get(LABEL) != "true":
+        return
+    for key, text in data.items() if isinstance(data, dict) else ():
+        if not key.endswith(".yaml"):
+            continue
+        if not isinstance(text, str):
+            faults.append(Fault(document.locate(("data", key)), f"{found(text)} stands here", "a text, after '|'"))
+            continue
+        try:
+            for inner in read_yaml(text, document.within(("data", key))):
+                _document(inner, cel, packs, faults)
+        except InvalidText as invalid:
+            faults += invalid.faults
+
+
+def _same_names(packs: list[RulePack]) -> list[Fault]:
+    names: dict[str, RulePack] = {}
+    faults = []
+    for pack in packs:
+        if names.setdefault(pack.name, pack) is not pack:
+            faults.append(Fault(pack.place, f"a second pack {pack.name!r} in the same text", "each pack once"))
+    return faults
+
+
