@@ -11,6 +11,7 @@ RUN python -m pip --python /opt/venv/bin/python install --require-hashes --only-
 COPY pyproject.toml LICENSE ./
 COPY engine engine
 COPY rules rules
+COPY examples/demo examples/demo
 RUN /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir dist . \
  && python -m pip --python /opt/venv/bin/python install --no-deps --no-index dist/*.whl
 

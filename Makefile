@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-unit check format lock clean
+.PHONY: help demo test test-unit e2e bench check format lock clean
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
 PYTHON ?= python3
@@ -21,12 +21,21 @@ DEMO_kube := $(BIN)/python -m tests.cluster.demo
 demo: $(READY) ## Play a story on a cluster in memory; CLUSTER=kube: on a real kube-apiserver
 	@$(or $(DEMO_$(CLUSTER)),$(error CLUSTER is embedded or kube, not '$(CLUSTER)'))
 
-test: $(READY) ## All tests, also those against a real kube-apiserver
+test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
 	$(BIN)/python -m tests.controlplane.plane
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not e2e"
 
 test-unit: $(READY) ## The tests that need no kube-apiserver
-	$(BIN)/python -m pytest -m "not cluster"
+	$(BIN)/python -m pytest -m "not cluster and not e2e"
+
+e2e: $(READY) ## The rule packs beside a real Argo CD (needs redis-server; builds Argo CD once, in about 5 minutes)
+	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.controlplane.argocd
+	$(BIN)/python -m pytest -m e2e --durations=10
+
+bench: $(READY) ## Measure the engine beside its peers and write it up in docs/performance.md
+	$(BIN)/python -m tests.bench.steady
+	$(BIN)/python -m tests.bench.report
 
 check: $(READY) ## Lint, formatting, types, import layers, locks
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ Nothing outside this package imports a CEL library. Both backends speak one lang
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 from engine.cel.compiler import Compiler, Path
@@ -17,17 +18,17 @@ __all__ = ["Cel", "Compiler", "Path", "Program", "Scope", "Template", "backend"]
 
 
 def backend(name: str | None = None) -> Cel:
-    """The backend of that name, 'cel-cpp' or 'celpy'; with no name the first of them that is installed.
+    """The backend of that name, 'celpy' or 'cel-cpp'; with no name that of the environment's RULEPACK_CEL, or else celpy.
 
     Raises UsageError where it is not there.
     """
-    installed = find_spec("cel_expr_python") is not None
-    if name == "celpy" or (name is None and not installed):
+    name = name or os.environ.get("RULEPACK_CEL") or "celpy"
+    if name == "celpy":
         return Interpreter()
-    if name not in (None, "cel-cpp"):
-        raise UsageError(f"there is no CEL backend {name!r}; expected cel-cpp or celpy")
-    if not installed:
-        raise UsageError("the CEL backend cel-cpp is not installed; install rulepack[fast], or use celpy")
-    from engine.cel.fast import CelCpp
+    if name != "cel-cpp":
+        raise UsageError(f"there is no CEL backend {name!r}; expected celpy or cel-cpp")
+    if find_spec("cel_expr_python") is None:
+        raise UsageError("the CEL backend cel-cpp is not installed; install rulepack[cel-cpp], or use celpy")
+    from engine.cel.cpp import CelCpp
 
     return CelCpp()

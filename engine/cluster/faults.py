@@ -67,7 +67,8 @@ class Call:
     @property
     def wrote(self) -> bool:
         """Whether it asked for a change and was not refused."""
-        return self.verb not in READS and not self.dry_run and 200 <= self.status < 300
+        asks = self.verb in READS or self.ref.kind.kind == "SubjectAccessReview"
+        return not asks and not self.dry_run and 200 <= self.status < 300
 
     def __str__(self) -> str:
         return f"{self.verb} {self.ref}" + (f"/{self.subresource}" if self.subresource else "") + f" {self.status}"

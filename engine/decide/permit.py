@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.cel import Program, Scope
-from engine.errors import Unanswered
-from engine.model.objects import Kind, Object, metadata, ref_of
+from engine.errors import Refused, Unanswered
+from engine.model.names import misnamed, shown
+from engine.model.objects import Kind, Object, Ref, annotations_of, metadata, ref_of
 from engine.model.plan import Delete, Patch, Read, Step
 from engine.rulepack.pack import RulePack, Target
+
+SERVICE_ACCOUNT = "mlops.dev/trigger-service-account"
 
 
 def verb_of(step: Patch | Delete) -> str:
@@ -36,7 +39,25 @@ def refused_read(pack: RulePack, read: Read, scope: Scope) -> str:
     where = f"{read.ref} is not in the namespace of {ref_of(scope.value('object'))}"
     if target.consent == "Never":
         return f"{where}, and pack {pack.name} never acts on a {read.ref.kind.kind} of another namespace"
-    return f"{where}; acting on it needs consent by SubjectAccessReview, which this version cannot ask for yet"
+    return ""
+
+
+def needs_review(pack: RulePack, read: Read, scope: Scope) -> bool:
+    """Whether the API server must be asked for the consent of a target in another namespace."""
+    target = target_of(pack, read.ref.kind)
+    return target is not None and target.consent == "SubjectAccessReview" and not _at_home(read, scope)
+
+
+def service_account(obj: Object) -> tuple[str, str]:
+    """The namespace and name of the service account that an object acts as: of its own namespace, `default` unless it says.
+
+    Raises Refused where the annotation is no name.
+    """
+    ref = ref_of(obj)
+    name = annotations_of(obj).get(SERVICE_ACCOUNT, "default")
+    if misnamed(Ref(Kind("v1", "ServiceAccount"), ref.namespace, name)):
+        raise Refused(f"annotation {SERVICE_ACCOUNT} of {ref} is {shown(name)}, not the name of a service account")
+    return ref.namespace, name
 
 
 def refused_targets(pack: RulePack, read: Read, found: Sequence[Object], scope: Scope) -> str:

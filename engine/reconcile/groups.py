@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,15 +17,15 @@ from engine.cluster.record import record
 from engine.decide.aggregate import Groups, Row, row_of
 from engine.decide.evaluate import Held, condition
 from engine.decide.memory import ItemMemory
-from engine.decide.permit import refused_read, refused_targets
 from engine.decide.record import Record, annotation_of, recorded
 from engine.decide.scope import variables_of
-from engine.errors import ApiError, Unanswered
+from engine.errors import ApiError, Refused, Unanswered
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref
 from engine.model.plan import Annotate, Read, joined
 from engine.reconcile.caches import Caches
 from engine.reconcile.perform import Item, Performer
+from engine.reconcile.reading import Reader
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import Rule, RulePack
 
@@ -59,9 +59,16 @@ class GroupReconciler:
     """Counts objects in groups, and brings each group's target to what the rule wants. One key at a time, as for objects."""
 
     def __init__(
-        self, actor: Actor, performer: Performer, caches: Caches, clock: Clock, enqueue: Callable[[GroupKey], None]
+        self,
+        actor: Actor,
+        reader: Reader,
+        performer: Performer,
+        caches: Caches,
+        clock: Clock,
+        enqueue: Callable[[GroupKey], None],
     ) -> None:
-        self._actor, self._performer, self._caches, self._clock, self._enqueue = actor, performer, caches, clock, enqueue
+        self._actor, self._reader, self._performer, self._caches = actor, reader, performer, caches
+        self._clock, self._enqueue = clock, enqueue
         self._counted: dict[tuple[str, str], _Counted] = {}
 
     async def judge(self, catalog: Catalog, pack: RulePack, rule: Rule, key: ObjectKey, obj: Object) -> Held:
@@ -84,6 +91,10 @@ class GroupReconciler:
             counted = self._counted.get((pack.name, rule.name))
             if counted is not None:
                 self._put(counted, rule, key, None)
+
+    def keep(self, packs: Collection[str]) -> None:
+        """Forget the groups of all other packs: what is not watched any more is counted anew when it is watched again."""
+        self._counted = {key: counted for key, counted in self._counted.items() if key[0] in packs}
 
     async def reconcile(self, catalog: Catalog, key: GroupKey) -> float | None:
         """Look at one group; returns the seconds after which to look again. Raises NotLeading."""
@@ -132,7 +143,7 @@ class GroupReconciler:
         if not found:
             return None
         target = found[0]
-        consenting = self._consenting(counted, group, read, target, variables)
+        consenting = await self._consenting(counted, group, read, target, variables)
         on_record = recorded(target, pack.name, rule.name)
         if not consenting and on_record.key != group:
             return None
@@ -153,7 +164,9 @@ class GroupReconciler:
                 memory.written_at = now
         return None
 
-    def _consenting(self, counted: _Counted, group: str, read: Read, target: Object, variables: Mapping[str, Any]) -> set[str]:
+    async def _consenting(
+        self, counted: _Counted, group: str, read: Read, target: Object, variables: Mapping[str, Any]
+    ) -> set[str]:
         """The namespaces whose members count: those whose objects may act on the target, asked with one of each."""
         consenting = set()
         for namespace, name in counted.groups.representatives(group).items():
@@ -161,11 +174,11 @@ class GroupReconciler:
             if member is None:
                 continue
             scope = Scope({**variables, "object": member.object})
-            refusal = refused_read(counted.pack, read, scope) or refused_targets(counted.pack, read, [target], scope)
-            if refusal:
-                log.debug("members of %s in namespace %s do not count: %s", group, namespace, refusal)
-            else:
+            try:
+                await self._reader.check(counted.pack, read, ("patch",), scope, [target])
                 consenting.add(namespace)
+            except Refused as refused:
+                log.debug("members of %s in namespace %s do not count: %s", group, namespace, refused)
         return consenting
 
     async def _count_all(self, catalog: Catalog, counted: _Counted, rule: Rule) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 
 from engine.actions import Cause
 from engine.cel import Scope
+from engine.cluster.access import AccessReviews
 from engine.cluster.act import Actor
 from engine.cluster.api import Api
 from engine.cluster.clock import Clock
 from engine.cluster.record import record
-from engine.decide.evaluate import Firing, Held, evaluate
+from engine.decide.evaluate import Firing, Held, condition, evaluate
 from engine.decide.memory import ItemMemory, RuleMemory
 from engine.decide.record import annotation_of, recorded
 from engine.decide.scope import variables_of
@@ -23,8 +24,9 @@ from engine.model.plan import Annotate, joined
 from engine.reconcile.caches import Caches
 from engine.reconcile.groups import GroupReconciler
 from engine.reconcile.looks import Look, Memories
-from engine.reconcile.lookups import LookupCache, look_up
+from engine.reconcile.lookups import look_up
 from engine.reconcile.perform import Item, Performer
+from engine.reconcile.reading import Reader
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import Rule
 
@@ -48,9 +50,10 @@ class Reconciler:
         self._caches = caches
         self._observer = observer
         self._actor = Actor(api, may_act)
-        self._performer = Performer(self._actor, observer)
-        self._lookups = LookupCache(self._actor, clock)
-        self._groups = GroupReconciler(self._actor, self._performer, caches, clock, enqueue)
+        access = AccessReviews(api, clock)
+        self._reader = Reader(self._actor, access, clock)
+        self._performer = Performer(self._actor, self._reader, access, observer)
+        self._groups = GroupReconciler(self._actor, self._reader, self._performer, caches, clock, enqueue)
         self._memories = Memories(caches)
         self._generation = 0
         self._catalog = Catalog()
@@ -64,6 +67,7 @@ class Reconciler:
     def catalog(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._generation += 1
+        self._groups.keep({pack.name for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF})
 
     async def reconcile(self, key: ObjectKey | GroupKey) -> float | None:
         """Look at one object or group; returns the seconds after which to look again, None where only a change matters.
@@ -104,13 +108,19 @@ class Reconciler:
             return await self._groups.judge(self._catalog, look.pack, rule, key, look.object), scope
         if rule.resync is not None:
             look.again(look.now + rule.resync)
-        if rule.lookups:
-            found = await look_up(self._lookups, look.pack, rule, scope)
+        if rule.lookups and not self._decided(rule, scope):
+            found = await look_up(self._reader, look.pack, rule, scope)
             if isinstance(found, Held):
                 return found, scope
             scope = scope.child(lookup=found)
         on_record = recorded(look.object, look.pack.name, rule.name)
         return evaluate(rule, scope, on_record, memory, initial=look.initial), scope
+
+    @staticmethod
+    def _decided(rule: Rule, scope: Scope) -> bool:
+        """Whether a clause of `when` is false without any lookup, so that none has to be made."""
+        held = condition(rule, scope)
+        return held is not None and not held.unknown
 
     def _report(self, look: Look, rule: Rule, memory: RuleMemory, verdict: Firing | Held) -> None:
         ref = ref_of(look.object)

@@ -9,17 +9,19 @@ from typing import Any
 from engine.actions import Action, Cause
 from engine.actions.event import Content, event
 from engine.cel import Scope
+from engine.cluster.access import AccessReviews
 from engine.cluster.act import Actor, Blocked
 from engine.decide.memory import ItemMemory
-from engine.decide.permit import refused_read, refused_step, refused_targets
+from engine.decide.permit import refused_step
 from engine.decide.record import State
-from engine.errors import ApiError, Unanswered
+from engine.errors import ApiError, Refused, Unanswered
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.names import digest
 from engine.model.objects import Object, ref_of
 from engine.model.observe import Act, Observer, Outcome
 from engine.model.plan import Annotate, Decision, Measure, Patch, Read, Step, own_patch
+from engine.reconcile.reading import Reader
 from engine.rulepack.pack import Retry, Rule, RuleAction, RulePack
 
 CONFLICT_TRIES = 3
@@ -29,11 +31,9 @@ BLOCKED_WAIT = 5.0
 class _Failed(Exception):
     """The item failed: why, whether trying again may help, and how long the server asked to wait."""
 
-    def __init__(
-        self, why: str, retryable: bool = False, retry_after: float | None = None, outcome: Outcome = Outcome.FAILED
-    ) -> None:
+    def __init__(self, why: str, retryable: bool = False, retry_after: float | None = None) -> None:
         super().__init__(why)
-        self.why, self.retryable, self.retry_after, self.outcome = why, retryable, retry_after, outcome
+        self.why, self.retryable, self.retry_after = why, retryable, retry_after
 
 
 class _Waiting(Exception):
@@ -59,8 +59,10 @@ class Item:
 class Performer:
     """Carries out items. Every failure of a cluster, a target or an expression ends as a state, never as an exception."""
 
-    def __init__(self, actor: Actor, observer: Observer) -> None:
+    def __init__(self, actor: Actor, reader: Reader, access: AccessReviews, observer: Observer) -> None:
         self._actor = actor
+        self._reader = reader
+        self._access = access
         self._observer = observer
 
     async def run(self, item: Item, now: float) -> State | None:
@@ -136,7 +138,12 @@ class Performer:
                         raise
             else:
                 raise conflict
+        except Refused as refused:
+            self._note(item, action.name, None, Outcome.REFUSED, str(refused))
+            raise _Failed(str(refused)) from refused
         except ApiError as error:
+            if error.status == 403:
+                self._access.forget()
             self._note(item, action.name, None, Outcome.RETRYING if error.retryable else Outcome.FAILED, str(error))
             raise _Failed(str(error), error.retryable and action.name != "apply", error.retry_after) from error
         except Blocked as blocked:
@@ -155,35 +162,32 @@ class Performer:
     async def _read(self, item: Item, action: Action, scope: Scope) -> Mapping[Read, Sequence[Object]]:
         live = {}
         for read in action.reads(scope):
-            self._refuse(item, action.name, refused_read(item.pack, read, scope))
-            live[read] = await self._actor.read(read)
-            self._refuse(item, action.name, refused_targets(item.pack, read, live[read], scope))
+            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)}
+            live[read] = await self._reader.read(item.pack, read, verbs, scope)
         return live
 
     def _plan(
         self, item: Item, action: Action, scope: Scope, live: Mapping[Read, Sequence[Object]], notes: dict[str, Any]
     ) -> Decision:
         decision = action.plan(item.cause, scope, live, notes)
-        self._refuse(item, action.name, decision.refused)
+        self._refuse(decision.refused)
         for step in decision.steps:
-            self._refuse(item, action.name, refused_step(item.pack, step))
+            self._refuse(refused_step(item.pack, step))
         limit = item.rule.limits.max_targets
         if limit is None:
             return decision
         before = notes.get("targets", 0)
         if before + decision.targets > limit and item.rule.limits.on_exceed == "Fail":
-            self._refuse(
-                item, action.name, f"{before + decision.targets} targets, and limits.maxTargets is {limit}: none was touched"
-            )
+            self._refuse(f"{before + decision.targets} targets, and limits.maxTargets is {limit}: none was touched")
         steps = decision.steps[: limit - before]
         notes["targets"] = before + len(steps)
         ended = notes["targets"] >= limit
         return Decision(steps, None if ended else decision.wait, decision.reason, result=decision.result)
 
-    def _refuse(self, item: Item, action: str, why: str) -> None:
+    @staticmethod
+    def _refuse(why: str) -> None:
         if why:
-            self._note(item, action, None, Outcome.REFUSED, why)
-            raise _Failed(why, outcome=Outcome.REFUSED)
+            raise Refused(why)
 
     async def _step(self, item: Item, action: str, step: Step) -> None:
         audit = item.mode is not Mode.ENFORCE

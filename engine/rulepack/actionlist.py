@@ -12,12 +12,12 @@ from engine.actions.event import EVENT
 from engine.actions.metric import MetricAction
 from engine.cel import Compiler, Path
 from engine.model.objects import Kind
+from engine.rulepack.document import Document
+from engine.rulepack.fields import IDENTIFIER
 from engine.rulepack.notes import Notes
 from engine.rulepack.pack import RuleAction, RulePack
-from engine.rulepack.schema import IDENTIFIER
 from engine.rulepack.specfaults import spec_faults
 from engine.rulepack.wording import found, suggestion
-from engine.rulepack.yamltext import Document
 
 _SIBLINGS = ("when", "register")
 

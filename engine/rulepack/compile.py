@@ -12,11 +12,11 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.rulepack import declarations
 from engine.rulepack.actionlist import ActionList, registers
+from engine.rulepack.document import Document
 from engine.rulepack.names import GROUP_VARIABLES, VARIABLES, DeclaredNames, check_vars, needed
 from engine.rulepack.notes import Notes
 from engine.rulepack.pack import Aggregate, AggregateList, Existing, Limits, Retry, Rule, RulePack, Watch
 from engine.rulepack.schema import AggregateSpec, RulePackSpec, RuleSpec
-from engine.rulepack.yamltext import Document
 
 #: The name part of an annotation (`<pack>.<rule>` of the firing record) has at most 63 characters.
 #: Source: kubernetes, apimachinery/pkg/util/validation/validation.go.

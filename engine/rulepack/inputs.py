@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
 from engine.errors import Fault, InvalidText, Location
+from engine.rulepack.document import Document
 from engine.rulepack.jsonschemas import Checker, SchemaFault
-from engine.rulepack.yamltext import Bounds, Document, read_yaml
+from engine.rulepack.yamltext import Bounds, read_yaml
 
 #: All annotations of an object together have at most 256 KiB (kubernetes: apimachinery/pkg/api/validation/objectmeta.go).
 BOUNDS = Bounds(size=256 * 1024, nodes=10_000, depth=32, aliases=100)

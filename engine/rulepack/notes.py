@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from engine.cel import Path
 from engine.errors import Fault
+from engine.rulepack.document import Document
 from engine.rulepack.jsonschemas import SchemaFault
-from engine.rulepack.yamltext import Document
 
 
 class Notes:

@@ -9,12 +9,13 @@ from pydantic import ValidationError
 from engine.cel import Cel
 from engine.errors import Fault, InvalidText, Location
 from engine.rulepack.compile import compile_pack
+from engine.rulepack.document import Document
 from engine.rulepack.pack import RulePack
 from engine.rulepack.salvage import salvaged
 from engine.rulepack.schema import RulePackSpec
 from engine.rulepack.specfaults import spec_faults
 from engine.rulepack.wording import found, one_of
-from engine.rulepack.yamltext import MAX_FAULTS, Document, read_yaml
+from engine.rulepack.yamltext import MAX_FAULTS, read_yaml
 
 LABEL = "rules.mlops.dev/rule-pack"
 """The label (value "true") of ConfigMaps that hold rule packs."""

@@ -12,6 +12,7 @@ from engine.errors import Location
 
 _BREAKS = "\n\r\x85\u2028\u2029"
 _LINE_END = re.compile(f"\r\n|[{_BREAKS}]")
+_INDENT = re.compile(f"[{_BREAKS}]([ \t]+)")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 _ESCAPES = {"x": 4, "u": 6, "U": 10}
 
@@ -69,7 +70,15 @@ class Positions:
             yield from _align(self._text, self._block(begin, end, value), value, "")
         else:
             begin += scalar.style in ("'", '"')
-            yield from _align(self._text, range(begin, max(end, begin + 1)), value, scalar.style)
+            yield from _align(self._text, self._flow(begin, max(end, begin + 1)), value, scalar.style)
+
+    def _flow(self, begin: int, end: int) -> Sequence[int]:
+        """The offsets of a scalar's characters, without the indentation of its further lines."""
+        if not _LINE_END.search(self._text, begin, end):
+            return range(begin, end)
+        indents = [range(found.end() - len(found[1]), found.end()) for found in _INDENT.finditer(self._text, begin, end)]
+        dropped = {offset for indent in indents for offset in indent}
+        return [offset for offset in range(begin, end) if offset not in dropped]
 
     def _block(self, begin: int, end: int, value: str) -> list[int]:
         """The offsets of a block scalar's characters, without the header and without the indentation."""

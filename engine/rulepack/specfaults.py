@@ -12,8 +12,9 @@ from pydantic_core import ErrorDetails
 from engine.cel import Path
 from engine.errors import Fault
 from engine.model.spec import Spec
+from engine.rulepack.document import Document
 from engine.rulepack.wording import found, one_of, suggestion
-from engine.rulepack.yamltext import MAX_FAULTS, Document
+from engine.rulepack.yamltext import MAX_FAULTS
 
 _WANTED = {
     "string_type": "a text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",

@@ -1,4 +1,4 @@
-"""YAML as plain data, with the place of everything in it.
+"""From a YAML text to its documents.
 
 The scalars are those of YAML 1.2's core schema, which is what JSON has: `on`, `yes` and dates stay text. Composing works
 on the parser's events rather than on its nodes, so that depth, size and aliases are bounded while the text is read.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from engine.cel import Path
 from engine.errors import Fault, InvalidText, Location
+from engine.rulepack.document import Document, Node
 from engine.rulepack.positions import Positions
 from engine.rulepack.scalars import NotAScalar, resolve, type_name
 from engine.rulepack.wording import found
@@ -51,58 +51,6 @@ class Bounds:
     nodes: int = 25_000
     depth: int = 64
     aliases: int = 500
-
-
-@dataclass(slots=True)
-class Node:
-    """A value and its place (line and column from 1); `text` is a scalar's own, `children` what a collection holds."""
-
-    line: int
-    column: int
-    value: Any = None
-    text: str | None = None
-    style: str = ""
-    decorated: bool = False
-    end: tuple[int, int] = (0, 0)
-    children: dict[str | int, Node] = field(default_factory=dict)
-    keys: dict[str, Node] = field(default_factory=dict)
-    weight: int = 1
-    height: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One YAML document: its plain value, and where everything in it stands."""
-
-    value: Any
-    _root: Node
-    _positions: Positions
-
-    def locate(self, path: Path, line: int = 1, column: int = 1) -> Location:
-        """The place of a value, or of a place inside the scalar at `path`; of the nearest existing parent where it is missing."""
-        return self.within(path)(line, column)
-
-    def within(self, path: Path) -> Callable[[int, int], Location]:
-        """How places inside the scalar at `path` map to places of the outer file, for a text inside a text."""
-        node = self._nearest(path)
-        if node.text is None:
-            here = self._positions.at(node.line, node.column)
-            return lambda line, column: here
-        return self._positions.inside(node)
-
-    def locate_key(self, path: Path) -> Location:
-        """The place of the key that a path ends with."""
-        key = self._nearest(path[:-1]).keys.get(str(path[-1])) if path else None
-        return self._positions.at(key.line, key.column) if key else self.locate(path)
-
-    def _nearest(self, path: Path) -> Node:
-        node = self._root
-        for step in path:
-            child = node.children.get(step)
-            if child is None:
-                break
-            node = child
-        return node
 
 
 PACK_BOUNDS = Bounds()
@@ -171,6 +119,8 @@ class _Composer:
             case yaml.CollectionEndEvent():
                 node, anchor = self._open.pop()
                 self._key.pop()
+                if node.merged:
+                    node.take_merged()
                 self._close(node, anchor)
 
     def _node(self, event: Any) -> Node:
@@ -259,7 +209,7 @@ class _Composer:
         if not isinstance(key.value, str):
             self._fault(key, f"{found(key.value)} stands here as a key", "a text; quotes make it one")
         elif key.value == "<<" and not key.style:
-            self._fault(key, "'<<' (merging mappings) is not YAML 1.2", "the keys themselves")
+            self._merge(parent, node)
         elif key.value in parent.value:
             first = parent.keys[key.value]
             line = self._positions.at(first.line, first.column).line
@@ -267,6 +217,14 @@ class _Composer:
         else:
             parent.value[key.value] = node.value
             parent.children[key.value], parent.keys[key.value] = node, key
+
+    def _merge(self, parent: Node, node: Node) -> None:
+        """`<<`, as Kubernetes' own YAML has it: the keys of a mapping, or of several, where the parent has none of its own."""
+        sources = list(node.children.values()) if isinstance(node.value, list) else [node]
+        if not sources or not all(isinstance(source.value, dict) for source in sources):
+            self._fault(node, f"{found(node.value)} is merged by '<<'", "a mapping, or a list of mappings")
+        else:
+            parent.merged.extend(sources)
 
     def _check_tag(self, tag: str | None, node: Node, actual: str | None) -> str:
         """The short name of a tag; a fault where it is not one of JSON's types, or not what stands there (None: not known)."""

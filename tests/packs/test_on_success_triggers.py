@@ -301,16 +301,70 @@ async def test_an_application_elsewhere_must_consent(spec: Any, status: Any, tra
     assert await reasons(world) == ["TriggerSuccess" if allowed else "TriggerFailed"]
 
 
+THEIRS = trigger(SERVICE, "model", "restart", "theirs")
+
+
 async def test_a_target_in_another_namespace_is_refused() -> None:
-    """Without consent nothing of another namespace is touched, and an Event says so."""
-    world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"),
-                           annotations=triggers(trigger(SERVICE, "model", "restart", "theirs")))  # fmt: skip
+    """Without consent nothing of another namespace is touched, and an Event says which right is missing and how to grant it."""
+    world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"), annotations=triggers(THEIRS))
     await world.settle(5)
+    assert names(await world.all(POD)) == ["old-0"]
+    assert await world.events() == [
+        (
+            "train",
+            "TriggerFailed",
+            "Failed to restart InferenceService/model: service account ns/default may not get "
+            "inferenceservices.serving.kserve.io model in namespace theirs, so InferenceService theirs/model does not consent; "
+            "to grant it: kubectl create role NAME -n theirs --verb=get --resource=inferenceservices.serving.kserve.io "
+            "--resource-name=model && kubectl create rolebinding NAME -n theirs --role=NAME --serviceaccount=ns:default",
+        )
+    ]
+
+
+async def test_a_target_in_another_namespace_consents_by_rbac() -> None:
+    """It is acted on where the object's service account may do that very thing, each verb of it."""
+    asked = []
+
+    def access(spec: Mapping[str, Any]) -> bool:
+        asked.append((spec["user"], *(spec["resourceAttributes"].get(key, "") for key in ("verb", "resource", "subresource"))))
+        return True
+
+    world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"),
+                           annotations={**triggers(THEIRS), "mlops.dev/trigger-service-account": "trainer"})  # fmt: skip
+    world.engine.access = access
+    await world.settle(40)
+    assert await world.all(POD) == []
+    assert await reasons(world) == ["TriggerSuccess"]
+    user = "system:serviceaccount:ns:trainer"
+    assert set(asked) == {
+        (user, "get", "inferenceservices", ""),
+        (user, "list", "pods", ""),
+        (user, "create", "pods", "eviction"),
+    }
+    assert len(asked) < 10, "answers are remembered for a while"
+
+
+@pytest.mark.parametrize("missing", ["get", "list", "create"])
+async def test_each_verb_must_be_granted(missing: str) -> None:
+    """A right that is missing among others is enough to refuse."""
+    world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"), annotations=triggers(THEIRS))
+    world.engine.access = lambda spec: spec["resourceAttributes"]["verb"] != missing
+    await world.settle(40)
     assert names(await world.all(POD)) == ["old-0"]
     ((_, reason, message),) = await world.events()
     assert reason == "TriggerFailed"
-    assert "InferenceService theirs/model is not in the namespace of NotebookValidationJob ns/train" in message
-    assert "SubjectAccessReview" in message
+    assert f"may not {missing} " in message
+
+
+async def test_a_service_account_that_is_none_is_refused() -> None:
+    """The annotation must be a name."""
+    world = await world_of(named(SERVICE, "model", "theirs"),
+                           annotations={**triggers(THEIRS), "mlops.dev/trigger-service-account": "a:b"})  # fmt: skip
+    world.engine.access = lambda spec: True
+    await world.settle(5)
+    ((_, reason, message),) = await world.events()
+    assert reason == "TriggerFailed"
+    assert "not the name of a service account" in message
 
 
 async def test_one_bad_entry_does_not_stop_the_others() -> None:
@@ -363,6 +417,49 @@ async def test_a_trigger_that_is_added_later_is_carried_out_alone() -> None:
     patched = [write for write in world.writes if "Deployment" in write and write.startswith("patch")]
     assert patched == ["patch Deployment ns/one", "patch Deployment ns/two"]
     assert await reasons(world) == ["TriggerSuccess", "TriggerSuccess"]
+
+
+async def retriggered(at: str) -> World:
+    """Everything has been triggered; new pods and one sync later somebody asks for it all again."""
+    entries = [RESTART, SYNC, trigger(DEPLOYMENT, "web", "restart"), trigger(DEPLOYMENT, "web", "refresh")]
+    world = await world_of(named(SERVICE, "model"), pod("old-0"), named(DEPLOYMENT, "web", spec={}),
+                           named(APPLICATION, "consumers", "argocd", spec=HERE), annotations=triggers(*entries))  # fmt: skip
+    world.stagehands.append(play_argo_cd)
+    await world.settle(60)
+    await world.create(pod("new-0"))
+    await world.clock.advance(3600)
+    await world.patch(JOB, "train", {"metadata": {"annotations": {"mlops.dev/retrigger": at}}})
+    await world.settle(60)
+    return world
+
+
+async def test_a_retrigger_does_it_all_again() -> None:
+    """The annotation mlops.dev/retrigger is a later time than the completion: what is older than it is out of date."""
+    world = await retriggered("2026-01-24T23:30:00Z")
+    assert names(await world.all(POD)) == []
+    assert restarted_at(await world.get(DEPLOYMENT, "web")) == "2026-01-24T23:30:00Z"
+    assert annotations_of(await world.get(DEPLOYMENT, "web"))["mlops.dev/refreshed-at"] == "2026-01-24T23:30:00Z"
+    assert (await world.get(APPLICATION, "consumers", "argocd"))["status"]["syncs"] == 2
+    assert await reasons(world) == ["TriggerSuccess"] * 8
+
+
+@pytest.mark.parametrize("at", ["", "now", "2026-13-24T23:30:00Z", "2026-01-24T22:00:00Z", "2027-01-01T00:00:00Z"])
+async def test_a_retrigger_that_is_no_time_since_the_completion_does_nothing(at: str) -> None:
+    """Neither a text that is no time, nor one before the completion, nor one that is still to come."""
+    world = await retriggered(at)
+    assert names(await world.all(POD)) == ["new-0"]
+    assert (await world.get(APPLICATION, "consumers", "argocd"))["status"]["syncs"] == 1
+    assert await reasons(world) == ["TriggerSuccess"] * 4
+
+
+async def test_a_retrigger_that_is_taken_back_syncs_nothing_again() -> None:
+    """Without the annotation the completion counts again, which everything is newer than."""
+    world = await retriggered("2026-01-24T23:30:00Z")
+    await world.create(pod("newer-0"))
+    await world.patch(JOB, "train", {"metadata": {"annotations": {"mlops.dev/retrigger": None}}})
+    await world.settle(60)
+    assert names(await world.all(POD)) == ["newer-0"]
+    assert (await world.get(APPLICATION, "consumers", "argocd"))["status"]["syncs"] == 2
 
 
 async def test_a_restart_of_the_engine_writes_nothing() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from engine.cluster.api import Page, PatchType, Selection, WatchEvent
 from engine.cluster.clock import Clock
 from engine.cluster.embedded import answers
-from engine.cluster.embedded.kinds import POD, Served
+from engine.cluster.embedded.kinds import POD, REVIEW, Served
 from engine.cluster.embedded.registry import Registry
 from engine.cluster.embedded.store import Change, Stored, Table, Watcher
 from engine.cluster.faults import Call, Faults
@@ -26,6 +26,8 @@ BOOKMARK_INTERVAL = 60.0
 class EmbeddedCluster:
     """A cluster in memory. `faults` takes injected faults, `calls` is the log of every call.
 
+    `access` answers a SubjectAccessReview's spec; nobody may do anything, as on a cluster without roles, until it is set.
+
     It has the namespaces `default` and `kube-system`; others are created as on a real cluster. What it hands out belongs
     to the caller. Uids and generated names are the same in every run.
     """
@@ -36,6 +38,7 @@ class EmbeddedCluster:
         self._store = self._registry.store
         self._pages: dict[str, tuple[str, Sequence[Stored]]] = {}
         self.faults = Faults(clock.time)
+        self.access: Callable[[Mapping[str, Any]], bool] = lambda spec: False
 
     @property
     def calls(self) -> list[Call]:
@@ -111,7 +114,10 @@ class EmbeddedCluster:
             table.watchers.discard(watcher)
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
-        """See `Api.create`."""
+        """See `Api.create`. A SubjectAccessReview is answered by `access`, and kept nowhere."""
+        if resource.kind == REVIEW:
+            async with self._call("create", Ref(resource.kind, "", "")):
+                return {**body, "status": {"allowed": self.access(body["spec"])}}
         async with self._call("create", Ref(resource.kind, namespace, metadata(body).get("name", "")), "", dry_run):
             return self._registry.create(resource, namespace, body, dry_run=dry_run)
 

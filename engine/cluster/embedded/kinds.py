@@ -11,6 +11,7 @@ from engine.model.objects import Kind, Object, Resource, dig
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 NAMESPACE = Kind("v1", "Namespace")
 POD = Kind("v1", "Pod")
+REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
 EVENT = Kind("v1", "Event")
 BUDGET = Kind("policy/v1", "PodDisruptionBudget")
 SERVICE = Kind("v1", "Service")
@@ -68,6 +69,7 @@ BUILT_IN = (
     _served("apps/v1", "ReplicaSet", "replicasets", status=True, generation=True, fields=frozenset({"status.replicas"})),
     _served("batch/v1", "Job", "jobs", status=True, generation=True, fields=frozenset({"status.successful"})),
     _served("coordination.k8s.io/v1", "Lease", "leases"),
+    _served("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False),
     _served("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", status=True, generation=True),
     _served("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False,
             status=True, generation=True,

@@ -1,4 +1,4 @@
-"""The fast backend: cel-cpp, through cel-expr-python.
+"""The second backend: cel-cpp, through cel-expr-python.
 
 cel-cpp converts the whole of every value it is given (25 µs for an object of 30 list items), so it is given as little
 as possible: each path below a variable, and each call of one of the engine's own functions, is computed here on the
@@ -44,7 +44,7 @@ _NOT_TAKEN = ("Non-CEL value type", "Integer value", "basic_string")
 
 
 class CelCpp:
-    """The fast backend; the same language and answers as the portable one."""
+    """The second backend; the same language and answers as the portable one."""
 
     name = "cel-cpp"
 

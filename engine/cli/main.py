@@ -1,0 +1,75 @@
+"""The command group `rulepack`: one line for each subcommand, and what becomes of errors."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from engine import __version__
+from engine.errors import RulepackError, UsageError
+
+#: Each subcommand: the function of the same name in the module engine.cli.NAME, which is imported only when it is asked for.
+COMMANDS = {
+    "run": "Run the engine against a cluster.",
+    "demo": "Play a story in which the shipped rule packs act, and check their effects.",
+    "test": "Run the tests of rule packs.",
+}
+
+FAILURE, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"engine.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rulepack")
+def rulepack() -> None:
+    """A rules engine for Kubernetes: when this is true of an object, do that."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 1 failure, 2 usage. Errors go to stderr as text, never as a traceback."""
+    sys.exit(run_command(arguments))
+
+
+def run_command(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    try:
+        status = rulepack.main(args=arguments, prog_name="rulepack", standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except UsageError as error:
+        click.echo(f"Error: {error}", err=True)
+        return USAGE
+    except RulepackError as error:
+        click.echo(f"Error: {error}", err=True)
+        return FAILURE
+    except Exception as error:
+        logging.getLogger(__name__).debug("unexpected error", exc_info=True)
+        click.echo(
+            f"Error: unexpected {type(error).__name__}: {error}\nThis is a bug in rulepack; please report it with this text.",
+            err=True,
+        )
+        return FAILURE

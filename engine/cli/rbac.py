@@ -1,0 +1,41 @@
+"""`rulepack rbac`: the least rights that rule packs need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine.cel import backend
+from engine.cli.crds import defined_resources
+from engine.cli.packs import read_packs
+from engine.manager.settings import OPERATOR_NAMESPACE
+from engine.model.objects import Kind, Resource
+from engine.model.plurals import guessed_resource
+from engine.rulepack.rbac import granted, own_grants, role_lines
+
+EXAMPLES = """\b
+Examples:
+  rulepack rbac my-rules | kubectl apply -f -
+  rulepack rbac my-rules --crds crds/           the plurals that CustomResourceDefinitions say
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--crds", "crds", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
+              help="Where CustomResourceDefinitions are; plurals of other kinds are guessed as kubectl does.")  # fmt: skip
+@click.option("--name", default="rulepack", show_default=True, help="Name of the ClusterRole and the Role.")
+@click.option("--namespace", default=OPERATOR_NAMESPACE, show_default=True, help="The operator's namespace.")
+def rbac(paths: tuple[Path, ...], crds: tuple[Path, ...], name: str, namespace: str) -> None:
+    """Write the least ClusterRole for these rule packs, and the engine's own Role, as YAML.
+
+    A comment behind each verb says which rules need it. Bind both to the engine's service account.
+    """
+    packs = read_packs(paths, backend())
+    known = defined_resources(crds)
+
+    def plurals(kind: Kind) -> Resource:
+        return known.get(kind) or guessed_resource(kind)
+
+    click.echo("\n".join(rbac_lines(packs, plurals, name, namespace)))

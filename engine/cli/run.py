@@ -1,0 +1,130 @@
+"""`rulepack run`: the operator."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine import __version__
+from engine.cel import backend
+from engine.cli.logs import LEVELS, set_up
+from engine.cluster.clock import SystemClock
+from engine.cluster.kubernetes import KubernetesApi
+from engine.manager.operator import Operator
+from engine.manager.settings import Settings, own_namespace, parse_flags, watched_namespaces
+from engine.rulepack.shipped import shipped_rules
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = """\b
+Examples:
+  rulepack run                                  in a pod, or with the current kubeconfig
+  rulepack run --dry-run --rules ./my-rules     log what would be done, write nothing
+  rulepack run -n team-a -n team-b              watch two namespaces only
+  rulepack run --feature-flags a=Off,b=Audit    modes that go before those of the ConfigMap
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option(
+    "-n",
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    metavar="NAME",
+    help="Namespace to watch; may be repeated. Default: WATCH_NAMESPACE (comma separated), else all.",
+)
+@click.option(
+    "--operator-namespace",
+    metavar="NAME",
+    help="Namespace of the Lease, the feature flags, the parameters and the ConfigMap packs. "
+    "Default: POD_NAMESPACE, else the pod's own, else rulepack-system.",
+)
+@click.option(
+    "--rules",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="File or folder of rule packs; may be repeated. Default: the shipped ones.",
+)
+@click.option(
+    "--feature-flags",
+    multiple=True,
+    metavar="PACK=MODE,…",
+    help="Modes (Enforce, Audit, Off) that go before those of the ConfigMap rulepack-feature-flags; may be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Treat every pack that is not Off as Audit, and write nothing at all.")
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Default: KUBECONFIG, else ~/.kube/config, else the pod's service account.",
+)
+@click.option("--context", default="", metavar="NAME", help="Context of the kubeconfig. Default: its current one.")
+@click.option("--workers", default=4, show_default=True, help="How many objects are handled at the same time.")
+@click.option("--address", default="0.0.0.0", show_default=True, help="Where /healthz, /readyz, /metrics and /packs are served.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
+@click.option("--lease-name", default="rulepack", show_default=True, help="Lease by which one of several replicas is chosen.")
+@click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS, case_sensitive=False))
+@click.option("--log-format", default="text", show_default=True, type=click.Choice(["text", "json"]))
+def run(
+    namespaces: tuple[str, ...], operator_namespace: str | None, rules: tuple[Path, ...], feature_flags: tuple[str, ...],
+    **options: Any,
+) -> None:  # fmt: skip
+    """Run the engine against a cluster: watch what the rule packs name, and act as they say.
+
+    Runs until SIGTERM or SIGINT, then finishes what it is at. Of several replicas one acts; the others stand by.
+    """
+    settings = Settings(
+        operator_namespace=own_namespace(operator_namespace, os.environ),
+        namespaces=watched_namespaces(namespaces, os.environ),
+        rules=rules or (shipped_rules(),),
+        flags=parse_flags(feature_flags),
+        **options,
+    )
+    set_up(settings.log_level, settings.log_format)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
+    api = await KubernetesApi.connect(kubeconfig, settings.context or None)
+    try:
+        cel = backend()
+        log.info("rulepack %s, CEL by %s, operator namespace %s", __version__, cel.name, settings.operator_namespace)
+        stop = asyncio.Event()
+        _stop_on_signals(stop)
+        await Operator(api, settings, SystemClock(), cel).run(stop)
+    finally:
+        await api.close()
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    """The first signal stops gracefully; a second one ends the process as it would have without us."""
+    loop = asyncio.get_running_loop()
+
+    def received(number: signal.Signals) -> None:
+        log.info("%s: finishing what is under way", number.name)
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, received, number)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's loops where it is installed (extra `fast`), else the standard ones."""
+    try:
+        factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    except ImportError:
+        return None
+    return factory

@@ -1,0 +1,68 @@
+"""`rulepack test`: run the tests of rule packs on an embedded cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine.cel import backend
+from engine.cli.report import fault_lines, say
+from engine.testing.coverage import Coverage
+from engine.testing.report import as_json, coverage_lines, failure_lines, junit, summary
+from engine.testing.run import Case, Outcome, run
+from engine.testing.suite import load_suites
+
+EXAMPLES = """\b
+Examples:
+  rulepack test my-rules                        all tests in a folder
+  rulepack test my-rules -k restart --fail-fast
+  rulepack test my-rules --coverage --min-coverage 90
+  rulepack test my-rules --format junit > report.xml
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("-k", "pattern", default="", metavar="TEXT", help="Only tests whose suite or name contains this text.")
+@click.option("--fail-fast", is_flag=True, help="Stop after the first test that fails.")
+@click.option("--format", "style", default="text", show_default=True, type=click.Choice(["text", "junit", "json"]))
+@click.option("--coverage", "with_coverage", is_flag=True, help="Tell which rules and conditions the tests have exercised.")
+@click.option("--min-coverage", type=click.FloatRange(0, 100), metavar="PERCENT", help="Fail below this coverage.")
+def test(
+    paths: tuple[Path, ...], pattern: str, fail_fast: bool, style: str, with_coverage: bool, min_coverage: float | None
+) -> int:
+    """Run the tests (kind: RulePackTest) in these files and folders.
+
+    Each test has a cluster in memory and a clock of its own; nothing else is needed. Exits with 1 if a test fails.
+    """
+    suites, faults = load_suites(paths, backend())
+    for line in fault_lines(faults):
+        click.echo(line, err=True)
+    cases = [Case(suite, number) for suite in suites for number in range(len(suite.spec.tests))]
+    chosen = [case for case in cases if pattern.lower() in f"{case.suite.name} {case.name}".lower()]
+    if cases and not chosen:
+        click.echo(f"Error: no test has {pattern!r} in its name; there are {len(cases)} tests", err=True)
+        return 2
+    coverage = Coverage() if with_coverage or min_coverage is not None else None
+    text = style == "text"
+    outcomes = run(chosen, coverage=coverage, fail_fast=fail_fast, ended=_tell if text else lambda _: None)
+    if text:
+        _sum_up(outcomes, coverage if with_coverage else None)
+    else:
+        click.echo(junit(outcomes) if style == "junit" else as_json(outcomes, coverage))
+    low = coverage is not None and min_coverage is not None and coverage.percent() < min_coverage
+    if coverage is not None and low:
+        click.echo(f"Error: the coverage is {coverage.percent():.1f} %, less than --min-coverage {min_coverage:g}", err=True)
+    return 1 if faults or low or any(outcome.failures for outcome in outcomes) else 0
+
+
+def _tell(outcome: Outcome) -> None:
+    for line in failure_lines(outcome) if outcome.failures else ():
+        say(line)
+
+
+def _sum_up(outcomes: list[Outcome], coverage: Coverage | None) -> None:
+    for line in coverage_lines(coverage) if coverage is not None else ():
+        click.echo(line)
+    click.echo(summary(outcomes))

@@ -1,0 +1,84 @@
+"""What the engine does, as log lines, and what it did last, for /packs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from engine.cluster.clock import Clock
+from engine.model.objects import Ref
+from engine.model.observe import Act, Outcome, Result
+from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
+
+log = logging.getLogger(__name__)
+
+_LEVELS = {
+    Outcome.DONE: logging.INFO,
+    Outcome.AUDITED: logging.INFO,
+    Outcome.UNCHANGED: logging.DEBUG,
+    Outcome.WAITING: logging.DEBUG,
+    Outcome.RETRYING: logging.WARNING,
+    Outcome.FAILED: logging.WARNING,
+    Outcome.REFUSED: logging.WARNING,
+}
+_FAULTS = (Outcome.RETRYING, Outcome.FAILED, Outcome.REFUSED)
+
+
+@dataclass(slots=True)
+class RuleActivity:
+    """What a rule did last, in JSON data; None where it has not yet."""
+
+    last_firing: dict[str, str] | None = None
+    last_error: dict[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Activity:
+    """An observer (engine.model.observe.Observer) that logs and remembers; never what an object contains, only names."""
+
+    clock: Clock
+    rules: dict[tuple[str, str], RuleActivity] = field(default_factory=dict)
+    """By pack and rule."""
+
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+        """Nothing to add: the reconciler logs an Unknown, once for each object and reason."""
+
+    def acted(self, act: Act) -> None:
+        """Log it, and remember it as the rule's last firing or last error."""
+        doing = f"{act.action}: {_described(act.step)}" if act.step else act.action
+        detail = f": {act.detail}" if act.detail else ""
+        log.log(_LEVELS[act.outcome], "%s/%s: %s: %s: %s%s", act.pack, act.rule, act.object, doing, act.outcome.value, detail)
+        if act.outcome is Outcome.AUDITED and not _secret(act.step):
+            for line in act.diff:
+                log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
+        rule = self.rules.setdefault((act.pack, act.rule), RuleActivity())
+        seen = {"time": self._now(), "object": str(act.object), "action": act.action, "outcome": act.outcome.value}
+        if act.outcome in _FAULTS:
+            rule.last_error = {**seen, "message": act.detail}
+        elif act.outcome is not Outcome.WAITING:
+            rule.last_firing = seen
+
+    def measured(self, metric: str, labels: object, value: float) -> None:
+        """Nothing to add: the metric itself says it."""
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self.clock.time(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _secret(step: Step | None) -> bool:
+    return isinstance(step, Patch) and step.target.kind.kind == "Secret"
+
+
+def _described(step: Step) -> str:
+    match step:
+        case Patch(target=target):
+            return f"patch {target}"
+        case Delete(target=target, evict=evict):
+            return f"{'evict' if evict else 'delete'} {target}"
+        case Create(target=target):
+            return f"create {target}"
+        case Measure(metric=metric):
+            return f"measure {metric}"
+        case Annotate():
+            return "its own metadata"

@@ -1,0 +1,153 @@
+"""The Prometheus metrics of the engine, and those that rule packs declare."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from engine.errors import RulepackError
+from engine.model.objects import Ref
+from engine.model.observe import Act, Result
+from engine.rulepack.pack import MetricSpec
+
+log = logging.getLogger(__name__)
+
+
+class MetricError(RulepackError):
+    """A pack's metric cannot be declared, or a measurement does not fit its declaration."""
+
+
+class Metrics:
+    """The engine's own registry. No label ever holds an object's name unless a pack asks for it."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.evaluations = Counter(
+            "rulepack_evaluations", "Evaluations of a rule on a watched object.", ("pack", "rule", "result"), registry=registry
+        )
+        self.evaluation_seconds = Histogram(
+            "rulepack_evaluation_seconds", "Time that one look at an object takes, actions included.",
+            buckets=(0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0), registry=registry,
+        )  # fmt: skip
+        self.actions = Counter(
+            "rulepack_actions", "Actions, by how they ended.", ("pack", "rule", "action", "outcome"), registry=registry
+        )
+        self.errors = Counter(
+            "rulepack_reconcile_errors", "Looks at an object that ended in an unexpected error.", registry=registry
+        )
+        self.queue_depth = Gauge("rulepack_queue_depth", "Objects that wait for a worker.", registry=registry)
+        self.leader = Gauge("rulepack_leader", "1 while this replica acts, 0 while it stands by.", registry=registry)
+        self.pack_info = Gauge("rulepack_pack_info", "Packs in force; always 1.", ("pack", "mode", "source"), registry=registry)
+        self.pack_errors = Gauge("rulepack_pack_errors", "Pack texts that are refused at present.", registry=registry)
+        self._declared: dict[str, tuple[MetricSpec, Counter | Gauge | Histogram]] = {}
+        self._declarers: dict[str, set[str]] = {}
+
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+        """Count it (engine.model.observe.Observer)."""
+        self.evaluations.labels(pack, rule, result.value).inc()
+
+    def acted(self, act: Act) -> None:
+        """Count it (engine.model.observe.Observer)."""
+        self.actions.labels(act.pack, act.rule, act.action, act.outcome.value).inc()
+
+    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+        """Measure it, or log why that is not possible (engine.model.observe.Observer)."""
+        try:
+            self.measure(metric, labels, value)
+        except MetricError as error:
+            log.warning("%s", error)
+
+    def watch(self, last_events: Callable[[], Iterable[tuple[str, float]]]) -> None:
+        """Report for each kind when its watch last brought something; asked for whenever the metrics are read."""
+        self.registry.register(_LastEvents(last_events))
+
+    def declare(self, pack: str, specs: Iterable[MetricSpec]) -> None:
+        """Make a pack's metrics measurable, and forget those that it declared before but no longer does.
+
+        An unchanged declaration keeps its series, a changed one starts again. Raises MetricError where a name is
+        taken by the engine or declared differently by another pack.
+        """
+        wanted = {spec.name: spec for spec in specs}
+        for name, spec in wanted.items():
+            others = self._declarers.get(name, set()) - {pack}
+            if others and self._declared[name][0] != spec:
+                raise MetricError(
+                    f"pack {pack}: metric {name} is declared differently by pack {', '.join(sorted(others))}; "
+                    "expected the same type, help, labels and buckets, or another name"
+                )
+            if name.startswith("rulepack_"):
+                raise MetricError(f"pack {pack}: metric {name}: names that begin with rulepack_ are the engine's own")
+        for name in [name for name, packs in self._declarers.items() if pack in packs and name not in wanted]:
+            self._withdraw(pack, name)
+        for name, spec in wanted.items():
+            if name in self._declared and self._declared[name][0] != spec:
+                self._withdraw(pack, name)
+            if name not in self._declared:
+                self._declared[name] = (spec, _instrument(pack, spec, self.registry))
+            self._declarers.setdefault(name, set()).add(pack)
+
+    def measure(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+        """Add to a counter, set a gauge or observe a histogram that a pack declared.
+
+        Raises MetricError where it is not declared, has other labels, or a counter would go down.
+        """
+        if metric not in self._declared:
+            raise MetricError(f"metric {metric} is not declared; expected it under `metrics` of the pack")
+        spec, instrument = self._declared[metric]
+        if set(labels) != set(spec.labels):
+            raise MetricError(
+                f"metric {metric}: labels {', '.join(sorted(labels)) or '(none)'}; expected {', '.join(spec.labels) or '(none)'}"
+            )
+        series = instrument.labels(**labels) if spec.labels else instrument
+        if isinstance(series, Counter):
+            if value < 0:
+                raise MetricError(f"metric {metric}: a counter cannot go down (value {value}); expected 0 or more, or type gauge")
+            series.inc(value)
+        elif isinstance(series, Gauge):
+            series.set(value)
+        else:
+            series.observe(value)
+
+    def text(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+        return generate_latest(self.registry)
+
+    def _withdraw(self, pack: str, name: str) -> None:
+        self._declarers[name].discard(pack)
+        if not self._declarers[name]:
+            del self._declarers[name]
+            self.registry.unregister(self._declared.pop(name)[1])
+
+
+class _LastEvents(Collector):
+    """Computed when it is read, so that informers need not know of metrics."""
+
+    def __init__(self, last_events: Callable[[], Iterable[tuple[str, float]]]) -> None:
+        self._last_events = last_events
+
+    def collect(self) -> Iterable[Metric]:
+        latest: dict[str, float] = {}
+        for kind, at in self._last_events():
+            latest[kind] = max(at, latest.get(kind, 0.0))
+        family = GaugeMetricFamily(
+            "rulepack_watch_last_event_timestamp_seconds",
+            "When a list or watch of the kind last brought anything.",
+            labels=("kind",),
+        )
+        for kind, at in latest.items():
+            family.add_metric((kind,), at)
+        yield family
+
+
+def _instrument(pack: str, spec: MetricSpec, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    try:
+        if spec.type == "histogram":
+            buckets = tuple(spec.buckets) or Histogram.DEFAULT_BUCKETS
+            return Histogram(spec.name, spec.help, tuple(spec.labels), registry=registry, buckets=buckets)
+        return (Counter if spec.type == "counter" else Gauge)(spec.name, spec.help, tuple(spec.labels), registry=registry)
+    except ValueError as error:  # such as a name that collides with the _total or _bucket of another one
+        raise MetricError(f"pack {pack}: metric {spec.name}: {error}; expected another name") from error

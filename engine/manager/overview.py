@@ -1,0 +1,48 @@
+"""What /packs tells people: the packs in force, how they fare, and what is wrong with packs that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from engine.manager.activity import Activity, RuleActivity
+from engine.manager.caches import PackCaches
+from engine.manager.informer import State
+from engine.rulepack.catalog import Catalog
+from engine.rulepack.pack import RulePack
+from engine.rulepack.store import Report
+
+
+def overview(catalog: Catalog, caches: PackCaches, activity: Activity, reports: Collection[Report]) -> dict[str, Any]:
+    """JSON data; of objects it holds kinds and names only."""
+    return {
+        "packs": [_pack(catalog, pack, caches, activity) for _, pack in sorted(catalog.packs.items())],
+        "faults": [str(fault) for report in reports for fault in report.faults],
+        "warnings": [str(warning) for report in reports for warning in report.warnings],
+    }
+
+
+def _pack(catalog: Catalog, pack: RulePack, caches: PackCaches, activity: Activity) -> dict[str, Any]:
+    informers = caches.of(pack)
+    waiting = any(informer.state is State.WAITING for informer in informers)
+    return {
+        "name": pack.name,
+        "description": pack.description,
+        "source": pack.source,
+        "mode": catalog.mode(pack).value,
+        "kind": str(pack.watch.kind),
+        "waitingFor": str(pack.watch.kind) if waiting else None,
+        "objects": sum(len(informer.cache) for informer in informers),
+        "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),
+        "rules": [
+            {
+                "name": rule.name,
+                "description": rule.description,
+                "mode": catalog.mode(pack, rule).value,
+                "lastFiring": done.last_firing,
+                "lastError": done.last_error,
+            }
+            for rule in pack.rules
+            for done in [activity.rules.get((pack.name, rule.name), RuleActivity())]
+        ],
+    }

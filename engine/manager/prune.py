@@ -1,0 +1,77 @@
+"""What is kept of an object before it is cached: memory is paid for every object of a kind, all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from engine.cel import Program
+from engine.manager.informer import Prune
+from engine.model.objects import Object
+from engine.rulepack.pack import RulePack
+
+Path = tuple[str, ...]
+
+
+def pruner(keep: Collection[Path] | None) -> Prune:
+    """A function that keeps what lies at or under one of the paths, and always what names an object: its metadata.
+
+    `metadata.managedFields` always goes. None keeps everything else. A path ends early at a list, which is kept whole.
+    """
+    tree = None if keep is None else _tree([("apiVersion",), ("kind",), ("metadata",), *keep])
+
+    def prune(obj: Object) -> Object:
+        kept = dict(obj) if tree is None else _pruned(obj, tree)
+        meta = kept.get("metadata")
+        if isinstance(meta, Mapping) and "managedFields" in meta:
+            kept["metadata"] = {key: value for key, value in meta.items() if key != "managedFields"}
+        return kept
+
+    return prune
+
+
+def read_by(packs: Collection[RulePack]) -> frozenset[Path] | None:
+    """The paths of a watched object that these packs read; None where one of them uses an object as a whole."""
+    paths: set[Path] = set()
+    for pack in packs:
+        paths.update(pack.watch.fields)
+        paths.update(read[1:] for program in _programs(pack) for read in program.reads if read[0] in ("object", "oldObject"))
+    return None if () in paths else frozenset(paths)
+
+
+def _programs(value: Any) -> Iterator[Program]:
+    """Every compiled expression in a pack, wherever its rules and actions keep it."""
+    if isinstance(value, Program):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _programs(getattr(value, field.name))
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _programs(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _programs(each)
+
+
+def _tree(paths: Collection[Path]) -> dict[str, Any]:
+    """Paths as nested mappings; None keeps everything below."""
+    root: dict[str, Any] = {}
+    for path in sorted(paths, key=len):  # a shorter path keeps all that a longer one would
+        node = root
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+            if node is None:
+                break
+        else:
+            node[path[-1]] = None
+    return root
+
+
+def _pruned(value: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _pruned(value[key], below) if below and isinstance(value[key], Mapping) else value[key]
+        for key, below in tree.items()
+        if key in value
+    }

@@ -1,0 +1,108 @@
+"""The least rights that rule packs need, as roles of Kubernetes' RBAC, with the rules that need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from engine.actions import Need
+from engine.actions.event import EVENT
+from engine.model.objects import Kind, Resource
+from engine.model.plurals import guessed_resource
+from engine.rulepack.needs import needs_of, writes_own
+from engine.rulepack.pack import RulePack
+
+REVIEWS = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
+_LEASE, _CONFIG_MAP = Kind("coordination.k8s.io/v1", "Lease"), Kind("v1", "ConfigMap")
+_SUBRESOURCES = {"evict": ("create", "eviction"), "patch/status": ("patch", "status")}
+_ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
+
+Plurals = Callable[[Kind], Resource]
+
+
+@dataclass(slots=True)
+class Grants:
+    """Verbs by API group and resource, each with what needs it."""
+
+    by_resource: dict[tuple[str, str], dict[str, dict[str, None]]] = field(default_factory=dict)
+    remarks: dict[str, None] = field(default_factory=dict)
+
+    def add(self, resource: Resource, verb: str, reason: str) -> None:
+        """Note that something needs a verb; the verbs of rule packs for subresources become those of the API server."""
+        verb, subresource = _SUBRESOURCES.get(verb, (verb, ""))
+        name = f"{resource.plural}/{subresource}" if subresource else resource.plural
+        self.by_resource.setdefault((resource.kind.group, name), {}).setdefault(verb, {})[reason] = None
+
+
+def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> Grants:
+    """What the packs need in the namespaces that they watch and act in."""
+    grants = Grants()
+    for pack in sorted(packs, key=lambda pack: pack.name):
+        watched = plurals(pack.watch.kind)
+        for verb in ("get", "list", "watch"):
+            grants.add(watched, verb, pack.name)
+        for rule in pack.rules:
+            name = f"{pack.name}/{rule.name}"
+            if writes_own(rule):
+                grants.add(watched, "patch", name)
+            if not rule.rescue:
+                grants.add(plurals(EVENT), "create", f"{name} (should it fail)")
+            for need in needs_of(rule):
+                _grant(grants, pack, need, name, plurals)
+        if any(target.consent == "SubjectAccessReview" for target in pack.targets):
+            grants.add(plurals(REVIEWS), "create", f"{pack.name} (consent of other namespaces)")
+    return grants
+
+
+def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plurals) -> None:
+    """The right on the kind, or, where only the running rule knows that, on each kind the pack declares it for."""
+    if need.kind is not None:
+        grants.add(plurals(need.kind), need.verb, name)
+        return
+    for target in pack.targets:
+        if need.verb not in target.verbs:
+            continue
+        if target.kind.kind == "*":
+            grants.remarks[f"{name} may {need.verb} any other kind that it is asked to: grant that yourself, where you want it"] = None
+        else:
+            grants.add(plurals(target.kind), need.verb, name)
+
+
+def own_grants() -> Grants:
+    """What the engine itself needs in its own namespace, whatever the packs."""
+    grants = Grants()
+    for verb in ("get", "create", "update"):
+        grants.add(guessed_resource(_LEASE), verb, "of several replicas one acts")
+    for verb in ("get", "list", "watch"):
+        grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
+    grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs")
+    grants.add(guessed_resource(EVENT), "create", "tells of a ConfigMap with rule packs that are refused")
+    return grants
+
+
+def role_lines(grants: Grants, kind: str, name: str, namespace: str = "") -> Iterator[str]:
+    """A ClusterRole or Role as lines of YAML, with what needs each verb as a comment behind it."""
+    yield "apiVersion: rbac.authorization.k8s.io/v1"
+    yield f"kind: {kind}"
+    yield "metadata:"
+    yield f"  name: {name}"
+    if namespace:
+        yield f"  namespace: {namespace}"
+    yield "rules:" if grants.by_resource else "rules: []"
+    for (group, resource), verbs in sorted(grants.by_resource.items()):
+        yield f"  - apiGroups: [{group or '""'}]"
+        yield f"    resources: [{resource}]"
+        yield "    verbs:"
+        for verb in sorted(verbs, key=_ORDER.index):
+            yield f"      - {verb:<6} # {_reasons(verbs[verb])}".rstrip()
+    for remark in grants.remarks:
+        yield f"  # {remark}"
+
+
+def _reasons(reasons: Mapping[str, None]) -> str:
+    """Who needs a verb; the rules of one pack together."""
+    packs: dict[str, list[str]] = {}
+    for reason in reasons:
+        pack, _, rule = reason.partition("/")
+        packs.setdefault(pack, []).append(rule)
+    return "; ".join(f"{pack}: {', '.join(rules)}" if any(rules) else pack for pack, rules in packs.items())

@@ -1,0 +1,98 @@
+"""Which rules, and which of their conditions, the tests have exercised, and to what end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.cel import Program, Scope
+from engine.errors import Unanswered
+from engine.model.observe import Result
+from engine.rulepack.pack import RulePack
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One thing to cover: a rule that fires and is held back, or a condition that is true and false. Counts by outcome."""
+
+    pack: str
+    rule: str
+    clause: int
+    source: str
+    counts: Counter[str]
+
+    @property
+    def wanted(self) -> tuple[str, str]:
+        """The outcomes that cover it. Unknown is told but not asked for: many conditions always have an answer."""
+        return ("true", "false") if self.clause else (Result.FIRED.value, Result.HELD.value)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What the tests have not brought about yet."""
+        return tuple(outcome for outcome in self.wanted if not self.counts[outcome])
+
+
+@dataclass(slots=True)
+class Coverage:
+    """Counts how rules judged and how conditions ended, over all tests."""
+
+    counts: dict[tuple[str, str, int], Counter[str]] = field(default_factory=dict)
+    packs: dict[str, RulePack] = field(default_factory=dict)
+
+    def watched(self, pack: RulePack) -> RulePack:
+        """The pack with conditions that are counted whenever they are evaluated."""
+        self.packs.setdefault(pack.name, pack)
+        rules = []
+        for rule in pack.rules:
+            clauses = [
+                replace(clause, answer=_counting(clause, self._counter(pack.name, rule.name, number)))
+                for number, clause in enumerate(rule.when, start=1)
+            ]
+            rules.append(replace(rule, when=tuple(clauses)))
+        return replace(pack, rules=tuple(rules))
+
+    def judged(self, pack: str, rule: str, result: Result) -> None:
+        """Count how a rule judged."""
+        self._counter(pack, rule, 0)[result.value] += 1
+
+    def acted(self, pack: str, rule: str) -> None:
+        """A rule that acts for a group of objects has fired; each object of the group is only counted."""
+        if any(each.name == rule and each.aggregate is not None for each in self.packs[pack].rules):
+            self.judged(pack, rule, Result.FIRED)
+
+    def points(self) -> Iterator[Point]:
+        """Everything there is to cover. A rule without conditions is not held back by any, so it only has to fire."""
+        for pack in self.packs.values():
+            for rule in pack.rules:
+                counts = Counter(self._counter(pack.name, rule.name, 0))
+                if not rule.when and not rule.once_per and not rule.loop:
+                    counts[Result.HELD.value] += counts[Result.FIRED.value]
+                yield Point(pack.name, rule.name, 0, rule.name, counts)
+                for number, clause in enumerate(rule.when, start=1):
+                    yield Point(pack.name, rule.name, number, clause.source, self._counter(pack.name, rule.name, number))
+
+    def percent(self) -> float:
+        """How much of it is covered; 100 where there is nothing to cover."""
+        points = list(self.points())
+        wanted = sum(len(point.wanted) for point in points)
+        return 100.0 * (1 - sum(len(point.missing) for point in points) / wanted) if wanted else 100.0
+
+    def _counter(self, pack: str, rule: str, clause: int) -> Counter[str]:
+        return self.counts.setdefault((pack, rule, clause), Counter())
+
+
+def _counting(clause: Program, counts: Counter[str]) -> Any:
+    def answer(scope: Scope) -> Any:
+        try:
+            value = clause.answer(scope)
+        except Unanswered:
+            counts[UNKNOWN] += 1
+            raise
+        counts["true" if value is True else "false" if value is False else UNKNOWN] += 1
+        return value
+
+    return answer

@@ -1,0 +1,159 @@
+"""Checks an `expect`: what must be so now, and what must have happened since the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.cel import Path
+from engine.errors import ApiError
+from engine.model.objects import Kind, Object, Ref, kind_of, labels_of, metadata
+from engine.model.observe import Act
+from engine.model.plan import Create, Delete, Patch
+from engine.rulepack.pack import MetricSpec
+from engine.testing.match import Difference, differences, shown, unmatched
+from engine.testing.schema import DEFAULT_NAMESPACE, ExpectSpec
+from engine.testing.world import World
+
+EVENT = Kind("v1", "Event")
+
+Failed = tuple[Path, str, tuple[str, ...]]
+"""Where in the `expect` something is not so, what, and the lines of the difference."""
+
+
+class Marks:
+    """What has happened up to the last `expect`."""
+
+    def __init__(self) -> None:
+        self.acts = self.verdicts = self.measurements = self.writes = 0
+        self.events: set[str] = set()
+
+    async def move(self, world: World) -> None:
+        """Everything up to now has been looked at."""
+        self.acts, self.verdicts = len(world.seen.acts), len(world.seen.verdicts)
+        self.measurements, self.writes = len(world.seen.measurements), len(world.engine.writes)
+        self.events = {_uid(event) for event in await world.all(EVENT)}
+
+
+async def check(expected: ExpectSpec, world: World, marks: Marks, metrics: Mapping[str, MetricSpec]) -> list[Failed]:
+    """Everything that is not as expected."""
+    failed: list[Failed] = []
+    for index, wanted in enumerate(expected.objects):
+        failed += await _object(wanted, world, ("objects", index))
+    for index, ref in enumerate(expected.absent):
+        if await _find(world, Kind(ref.api_version, ref.kind), ref.namespace, ref.name) is not None:
+            failed.append((("absent", index), f"{ref.kind} {ref.namespace}/{ref.name} is there", ("expected it to be absent",)))
+    if expected.events is not None:
+        found = [_event(event) for event in await world.all(EVENT) if _uid(event) not in marks.events]
+        failed += _all("events", "Event", _patterns(expected.events), found)
+    if expected.acts is not None:
+        failed += _all("acts", "act", _patterns(expected.acts), [_act(act) for act in world.seen.acts[marks.acts :]])
+    if expected.metrics is not None:
+        measured = _measured(world.seen.measurements[marks.measurements :], metrics)
+        failed += _all("metrics", "metric", [_full(pattern) for pattern in expected.metrics], measured)
+    writes = world.writes[marks.writes :]
+    if expected.writes is not None:
+        failed += _all("writes", "write", expected.writes, writes)
+    if expected.nothing and writes:
+        failed.append((("nothing",), "the engine has written", tuple(f"  + {write}" for write in writes)))
+    failed += _rules(expected.rules, world)
+    return failed
+
+
+async def _object(wanted: Mapping[str, Any], world: World, path: Path) -> list[Failed]:
+    meta = metadata(wanted)
+    kind, name, namespace = kind_of(wanted), str(meta.get("name", "")), str(meta.get("namespace", DEFAULT_NAMESPACE))
+    found = await _find(world, kind, namespace, name)
+    if found is None:
+        return [(path, f"{kind.kind} {namespace}/{name} is not there", ())]
+    identity = {"apiVersion", "kind", "metadata"}
+    wanted = {**{key: wanted[key] for key in wanted if key not in identity},
+              "metadata": {key: value for key, value in meta.items() if key not in ("name", "namespace")}}  # fmt: skip
+    return [_difference(f"{kind.kind} {namespace}/{name}", path, each) for each in differences(wanted, found)]
+
+
+async def _find(world: World, kind: Kind, namespace: str, name: str) -> Object | None:
+    try:
+        return await world.get(kind, name, namespace)
+    except ApiError:
+        return None
+
+
+def _difference(what: str, path: Path, difference: Difference) -> Failed:
+    return ((*path, *difference.path), f"{what} is not as expected", difference.lines())
+
+
+def _all(key: str, what: str, patterns: Sequence[Any], found: Sequence[Any]) -> list[Failed]:
+    """Every pattern has one of what was found, and nothing else was found."""
+    missing, left = unmatched(patterns, found)
+    if len(missing) == len(left) == 1:
+        return [_difference(f"the {what}", (key, missing[0]), each) for each in differences(patterns[missing[0]], left[0])]
+    failed: list[Failed] = []
+    for index in missing:
+        there = tuple(f"  + found    {shown(each)}" for each in left) or ("  + found    none",)
+        failed.append(((key, index), f"no {what} is as expected", (f"  - expected {shown(patterns[index])}", *there)))
+    if left and not missing:
+        failed.append(((key,), f"there is a {what} that is not expected", tuple(f"  + found    {shown(each)}" for each in left)))
+    return failed
+
+
+def _rules(expected: Mapping[str, str], world: World) -> Iterator[Failed]:
+    for name, result in expected.items():
+        verdicts = [(each, reason) for rule, each, reason in world.seen.verdicts if name in (rule, rule.partition("/")[2])]
+        if not verdicts:
+            yield ("rules", name), f"rule {name} has judged nothing", ()
+        elif verdicts[-1][0] != result:
+            found, reason = verdicts[-1]
+            because = f" ({reason})" if reason else ""
+            yield (
+                ("rules", name),
+                f"rule {name} has judged otherwise",
+                (f"  - expected {result}", f"  + found    {found}{because}"),
+            )
+
+
+def _patterns(specs: Sequence[BaseModel]) -> list[dict[str, Any]]:
+    return [spec.model_dump(by_alias=True, exclude_unset=True) for spec in specs]
+
+
+def _full(spec: BaseModel) -> dict[str, Any]:
+    """A pattern with its defaults: metrics with other labels are other metrics."""
+    return spec.model_dump(by_alias=True)
+
+
+def _uid(event: Object) -> str:
+    return str(metadata(event)["uid"])
+
+
+def _event(event: Object) -> dict[str, Any]:
+    return {
+        "type": event.get("type"), "reason": event.get("reason"), "message": event.get("message"),
+        "regarding": event.get("involvedObject"), "labels": dict(labels_of(event)),
+    }  # fmt: skip
+
+
+def _act(act: Act) -> dict[str, Any]:
+    step = act.step
+    target = step.target if isinstance(step, Patch | Delete | Create) else act.object
+    return {
+        "pack": act.pack, "rule": act.rule, "action": act.action, "outcome": str(act.outcome), "object": _plain(act.object),
+        "target": _plain(target), "item": act.item, "detail": act.detail, "diff": list(act.diff),
+    }  # fmt: skip
+
+
+def _plain(ref: Ref) -> str:
+    return str(ref)
+
+
+def _measured(
+    measurements: Sequence[tuple[str, Mapping[str, str], float]], metrics: Mapping[str, MetricSpec]
+) -> list[dict[str, Any]]:
+    """What was measured, added up as the metric's type does."""
+    totals: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+    for name, labels, value in measurements:
+        key = (name, tuple(sorted(labels.items())))
+        kind = metrics[name].type if name in metrics else "counter"
+        totals[key] = {"gauge": value, "histogram": totals.get(key, 0) + 1}.get(kind, totals.get(key, 0) + value)
+    return [{"name": name, "labels": dict(labels), "value": value} for (name, labels), value in totals.items()]

@@ -1,0 +1,107 @@
+"""What tests came to: for people, for CI as JUnit XML, for programs as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree
+
+from engine.testing.coverage import UNKNOWN, Coverage, Point
+from engine.testing.run import Failure, Outcome
+
+
+def failure_lines(outcome: Outcome) -> list[str]:
+    """A failed test, each failure with its place."""
+    lines = [f"FAIL {outcome.suite}: {outcome.name}"]
+    for failure in outcome.failures:
+        lines.append(f"  {failure.place}: {failure.message}")
+        lines += [f"    {line}" for line in failure.lines]
+    return lines
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """One line about all tests."""
+    failed = sum(1 for outcome in outcomes if outcome.failures)
+    steps, seconds = sum(outcome.steps for outcome in outcomes), sum(outcome.seconds for outcome in outcomes)
+    parts = [f"{len(outcomes) - failed} passed", *([f"{failed} failed"] if failed else [])]
+    return f"{', '.join(parts)} ({steps} steps in {seconds:.2f} s)"
+
+
+def coverage_lines(coverage: Coverage) -> list[str]:
+    """A table of rules and conditions, with how often each ended in which way, and what is missing."""
+    rows = [("", "fired/true", "held/false", UNKNOWN, "")]
+    pack = ""
+    for point in coverage.points():
+        if point.pack != pack:
+            pack = point.pack
+            rows.append((pack, "", "", "", ""))
+        yes, no, unknown = (str(point.counts[name]) for name in (*point.wanted, UNKNOWN))
+        rows.append((_label(point), yes, no, unknown, _missing(point)))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(row[column].rjust(widths[column]) for column in (1, 2, 3)), row[4]]).rstrip()
+        for row in rows
+    ]
+    return [*lines, f"coverage: {coverage.percent():.0f} %"]
+
+
+def _label(point: Point) -> str:
+    source = " ".join(point.source.split())
+    return (
+        f"  {point.rule}"
+        if not point.clause
+        else f"    when[{point.clause}] {source if len(source) <= 60 else source[:57] + '...'}"
+    )
+
+
+def _missing(point: Point) -> str:
+    return f"never {' nor '.join(point.missing)}" if point.missing else ""
+
+
+def junit(outcomes: Sequence[Outcome]) -> str:
+    """JUnit XML, as CI systems read it."""
+    root = ElementTree.Element("testsuites")
+    for suite in dict.fromkeys(outcome.suite for outcome in outcomes):
+        cases = [outcome for outcome in outcomes if outcome.suite == suite]
+        failed = sum(1 for case in cases if case.failures)
+        element = ElementTree.SubElement(root, "testsuite", name=suite, tests=str(len(cases)), failures=str(failed))
+        for case in cases:
+            item = ElementTree.SubElement(
+                element, "testcase", classname=suite, name=case.name, file=case.place.file, line=str(case.place.line),
+                time=f"{case.seconds:.3f}",
+            )  # fmt: skip
+            for failure in case.failures:
+                fault = ElementTree.SubElement(item, "failure", message=f"{failure.place}: {failure.message}")
+                fault.text = "\n".join(failure.lines)
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def as_json(outcomes: Sequence[Outcome], coverage: Coverage | None) -> str:
+    """Everything as one JSON object."""
+    body: dict[str, Any] = {"tests": [_test(outcome) for outcome in outcomes]}
+    if coverage is not None:
+        body["coverage"] = {"percent": round(coverage.percent(), 1), "points": [_point(point) for point in coverage.points()]}
+    return json.dumps(body, indent=2, ensure_ascii=False)
+
+
+def _test(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "suite": outcome.suite, "name": outcome.name, "file": outcome.place.file, "line": outcome.place.line,
+        "steps": outcome.steps, "seconds": round(outcome.seconds, 4), "passed": not outcome.failures,
+        "failures": [_failure(failure) for failure in outcome.failures],
+    }  # fmt: skip
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    place = failure.place
+    return {"file": place.file, "line": place.line, "column": place.column, "message": failure.message, "lines": failure.lines}
+
+
+def _point(point: Point) -> dict[str, Any]:
+    clause = {"clause": point.clause, "source": point.source} if point.clause else {}
+    return {"pack": point.pack, "rule": point.rule, **clause, "counts": dict(point.counts), "missing": list(point.missing)}
+
+
+__all__ = ["as_json", "coverage_lines", "failure_lines", "junit", "summary"]

@@ -1,0 +1,261 @@
+"""A small world: an embedded cluster, rule packs, and a reconciler that is driven by hand.
+
+The caches read the cluster itself, so that what the reconciler sees is what is there; whoever drives it decides when it looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+
+from engine.cluster.api import Selection
+from engine.cluster.embedded import EmbeddedCluster
+from engine.cluster.faults import Crash, Faults
+from engine.cluster.selectors import label_selector
+from engine.errors import ApiError
+from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata
+from engine.model.observe import Act, Result
+from engine.model.plurals import guessed_resource
+from engine.reconcile import Cached, Reconciler
+from engine.rulepack.catalog import Catalog
+from engine.rulepack.pack import RulePack
+
+NAMESPACE = Kind("v1", "Namespace")
+SHORTEST = 0.001
+"""Seconds: the clock is never moved by less, so that rounding cannot leave it just before what is due."""
+
+
+class HandClock:
+    """A clock that stands still until it is moved. Nobody waits on it: whoever moves it looks afterwards at what is due.
+
+    `start` is in seconds since the Unix epoch.
+    """
+
+    def __init__(self, start: float) -> None:
+        self._now = start
+
+    def time(self) -> float:
+        """Seconds since the Unix epoch, UTC."""
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        """Move the clock on by as much as somebody would wait."""
+        await self.advance(seconds)
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock on."""
+        self._now += seconds
+
+
+class Seen:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.acts: list[Act] = []
+        self.verdicts: list[tuple[str, Result, str]] = []
+        self.measurements: list[tuple[str, Mapping[str, str], float]] = []
+
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+        """Keep a verdict, under `pack/rule`."""
+        self.verdicts.append((f"{pack}/{rule}", result, reason))
+
+    def acted(self, act: Act) -> None:
+        """Keep an act."""
+        self.acts.append(act)
+
+    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+        """Keep a measurement."""
+        self.measurements.append((metric, labels, value))
+
+
+class DirectCaches:
+    """Caches that hold what was last read from the cluster; objects that were there at first are initial until they change."""
+
+    def __init__(self) -> None:
+        self.there: dict[ObjectKey, Object] = {}
+        self.initial: dict[ObjectKey, str] = {}
+        self.deleted: dict[tuple[str, str, str], Object] = {}
+
+    def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
+        """See `Caches.get`."""
+        key = ObjectKey(pack.watch.kind, namespace, name)
+        found = self.there.get(key)
+        if found is None or not label_selector(pack.watch.label_selector)(found):
+            return None
+        return Cached(found, self.initial.get(key) == metadata(found)["resourceVersion"])
+
+    def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
+        """See `Caches.objects`."""
+        keys = [key for key in self.there if key.kind == pack.watch.kind]
+        return [key for key in keys if self.get(pack, key.namespace, key.name) is not None]
+
+    def synced(self, pack: RulePack) -> bool:
+        """See `Caches.synced`: everything is read before anything is judged."""
+        return True
+
+    def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
+        """See `Caches.take_deleted`."""
+        return self.deleted.pop((pack.name, namespace, name), None)
+
+    def put(self, key: ObjectKey, obj: Object | None, packs: Sequence[RulePack]) -> None:
+        """Take in an object as it is now (None: it is gone), and remember its last state for rules with `on: Delete`."""
+        last = self.there.pop(key, None)
+        if obj is not None:
+            self.there[key] = obj
+        for pack in packs:
+            picks = label_selector(pack.watch.label_selector)
+            gone = last is not None and picks(last) and not (obj is not None and picks(obj))
+            if gone and last is not None and any(rule.on == "Delete" for rule in pack.rules):
+                self.deleted[pack.name, key.namespace, key.name] = last
+
+
+class World:
+    """An embedded cluster with packs on it. `settle` looks at everything until nothing is left to do now.
+
+    `cluster` is the test's own door to the cluster; `engine` is the engine's, so that faults and the log of calls there are
+    the engine's alone.
+    """
+
+    def __init__(self, catalog: Catalog, start: float, seen: Seen | None = None) -> None:
+        self.clock = HandClock(start)
+        self.cluster = EmbeddedCluster(self.clock)
+        self.engine = copy(self.cluster)
+        self.engine.faults = Faults(self.clock.time)
+        self.leading = True
+        self.crashes = 0
+        self.seen = seen or Seen()
+        self._catalog = catalog
+        self.restart()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The packs, modes and params in force."""
+        return self._catalog
+
+    @catalog.setter
+    def catalog(self, catalog: Catalog) -> None:
+        self._catalog = self.reconciler.catalog = catalog
+        self.look_again()
+
+    def restart(self) -> None:
+        """A new engine that remembers nothing; what was observed so far stays."""
+        self.caches = DirectCaches()
+        self._fresh = True
+        self._due: dict[ObjectKey | GroupKey, float] = {}
+        self._looked: dict[ObjectKey, str] = {}
+        self.reconciler = Reconciler(self.engine, self.clock, self.caches, self.seen, lambda: self.leading, self._enqueue)
+        self.reconciler.catalog = self._catalog
+
+    def look_again(self) -> None:
+        """Forget which versions were looked at, as after a relist."""
+        self._looked.clear()
+
+    async def settle(self) -> None:
+        """Look at what has changed or is due, until nothing is."""
+        while await self.round():
+            pass
+
+    async def advance(self, seconds: float) -> None:
+        """Move the clock on, from one time at which something is due to the next."""
+        await self.settle()
+        end = self.clock.time() + seconds
+        while (now := self.clock.time()) < end:
+            due = min([end, *(time for time in self._due.values() if time > now)])
+            await self.clock.advance(min(end - now, max(due - now, SHORTEST)) if due < end else end - now)
+            await self.settle()
+
+    async def round(self) -> bool:
+        """One look at everything that has changed or is due; whether there was anything. A crash of the engine restarts it."""
+        keys = await self._refresh()
+        try:
+            for key in keys:
+                self._due.pop(key, None)
+                again = await self.reconciler.reconcile(key)
+                if again is not None:
+                    self._due[key] = self.clock.time() + again
+        except Crash:
+            self.crashes += 1
+            self.restart()
+            return True
+        return bool(keys)
+
+    def _enqueue(self, key: GroupKey) -> None:
+        self._due[key] = self.clock.time()
+
+    async def _refresh(self) -> list[ObjectKey | GroupKey]:
+        """Read all watched objects anew; gives the keys of those that have changed or are due, and of the groups that are due."""
+        keys: list[ObjectKey | GroupKey] = []
+        present = set()
+        for kind in dict.fromkeys(pack.watch.kind for pack in self._catalog.packs.values()):
+            for obj in await self.all(kind):
+                key = ObjectKey(kind, str(metadata(obj).get("namespace", "")), str(metadata(obj)["name"]))
+                version = str(metadata(obj)["resourceVersion"])
+                present.add(key)
+                if self._fresh:
+                    self.caches.initial[key] = version
+                if self._looked.get(key) != version:
+                    self.caches.put(key, obj, self._catalog.for_kind(kind))
+                    self._looked[key] = version
+                    keys.append(key)
+                elif self._due.get(key, float("inf")) <= self.clock.time():
+                    keys.append(key)
+        for key in self.caches.there.keys() - present:
+            self._looked.pop(key, None)
+            self.caches.put(key, None, self._catalog.for_kind(key.kind))
+            keys.append(key)
+        self._fresh = False
+        now = self.clock.time()
+        return keys + [key for key, due in self._due.items() if isinstance(key, GroupKey) and due <= now]
+
+    async def apply(self, obj: Object) -> None:
+        """Create an object, or merge it into the one that is there; its status too, and its namespace where that is missing."""
+        resource = await self.cluster.discover(kind_of(obj))
+        namespace, name = str(metadata(obj).get("namespace", "")), str(metadata(obj)["name"])
+        await self._namespace(namespace)
+        try:
+            await self.cluster.create(resource, namespace, obj)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            await self.cluster.patch(resource, namespace, name, obj)
+        try:
+            if "status" in obj:
+                await self.cluster.patch(resource, namespace, name, {"status": obj["status"]}, subresource="status")
+        except ApiError as error:
+            if error.status != 404:  # a kind without the subresource: the status is written already
+                raise
+
+    async def get(self, kind: Kind, name: str, namespace: str) -> Object:
+        """An object. Raises ApiError 404."""
+        return await self.cluster.get(await self.cluster.discover(kind), namespace, name)
+
+    async def all(self, kind: Kind, namespace: str = "") -> Sequence[Object]:
+        """All objects of a kind."""
+        resource = await self.cluster.discover(kind)
+        return (await self.cluster.list(Selection(resource, namespace))).items
+
+    async def delete(self, kind: Kind, name: str, namespace: str) -> None:
+        """Delete an object. Raises ApiError 404."""
+        await self.cluster.delete(await self.cluster.discover(kind), namespace, name)
+
+    async def serve(self, kind: Kind) -> None:
+        """See to it that the cluster serves a kind; one that is not known is served as its name suggests, with a status."""
+        try:
+            await self.cluster.discover(kind)
+        except ApiError:
+            self.cluster.register(guessed_resource(kind), status_subresource=True)
+
+    @property
+    def writes(self) -> list[str]:
+        """What the engine has written, as `verb Kind ns/name`."""
+        return [f"{call.verb} {call.ref}" for call in self.engine.writes]
+
+    async def _namespace(self, name: str) -> None:
+        resource = await self.cluster.discover(NAMESPACE)
+        try:
+            if name:
+                body = {"apiVersion": NAMESPACE.api_version, "kind": NAMESPACE.kind, "metadata": {"name": name}}
+                await self.cluster.create(resource, "", body)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise

@@ -1,0 +1,57 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from _pytest.capture import CaptureManager
+
+from tests.controlplane.binaries import programs
+from tests.controlplane.gobuild import MissingProgram
+from tests.controlplane.plane import ControlPlane
+
+_numbers = itertools.count(1)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark `cluster` whatever uses the real control plane, directly or through another fixture."""
+    for item in items:
+        if "control_plane" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """etcd and kube-apiserver, started for the first test that asks and shared by all of the session.
+
+    Tests keep out of each other's way by a namespace of their own (fixture `namespace`). Where there is no way to have
+    the programs the whole run ends with an error: tests that were left out must not look like tests that passed.
+    """
+    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
+
+    def say(text: str) -> None:
+        """Print at once: what is written inside a test or a fixture would show only if it failed."""
+        with capture.global_and_fixture_disabled():
+            print(f"\n{text}", flush=True)
+
+    try:
+        plane = ControlPlane(programs(say))
+        started = time.monotonic()
+        with plane:
+            say(f"control plane: ready on {plane.url} after {time.monotonic() - started:.1f} s")
+            yield plane
+    except MissingProgram as missing:
+        pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane) -> str:
+    """A namespace of the real control plane that no other test uses."""
+    name = f"test-{next(_numbers)}"
+    control_plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
+    return name

@@ -1,0 +1,135 @@
+"""Lists: selectors, order and pages."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.cluster.api import Api, Selection
+from engine.model.objects import Resource
+from tests.contract.conftest import Subject
+from tests.contract.support import CONFIG_MAP, EVENT, NAMESPACE, POD, configmap, named, names, of, refused
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ("", "abcd"),
+        ("tier=web", "ab"),
+        ("tier==web", "ab"),
+        ("tier!=web", "cd"),
+        ("tier in (web, db)", "abc"),
+        ("tier notin (web)", "cd"),
+        ("tier", "abc"),
+        ("!tier", "d"),
+        ("tier=web,env!=test", "b"),
+        (" env = test , tier in (web,db) ", "a"),
+        ("example.dev/rank>4", "c"),
+        ("example.dev/rank<4", "b"),
+        ("env=", ""),
+        ("empty=", "d"),
+        ("tier in ()", ""),
+    ],
+)
+async def test_label_selectors(api: Api, namespace: str, selector: str, expected: str) -> None:
+    """A label selector picks by equality, sets, existence and order of numbers; `!=` and `notin` pick what lacks it too."""
+    labels = {
+        "a": {"tier": "web", "env": "test"}, "b": {"tier": "web", "example.dev/rank": "3"},
+        "c": {"tier": "db", "example.dev/rank": "5"}, "d": {"empty": ""},
+    }  # fmt: skip
+    for name, own in labels.items():
+        await api.create(CONFIG_MAP, namespace, configmap(name, labels=own))
+
+    assert await names(api, Selection(CONFIG_MAP, namespace, labels=selector)) == list(expected)
+
+
+@pytest.mark.parametrize(
+    "selector", ["a b", "=b", "a,,b", "a,", "a in x", "in (x)", "!a=b", "a=b!", "a@=x", "a=-x", "a>x", "a in (x", "a!b"]
+)
+async def test_a_label_selector_must_parse(api: Api, namespace: str, selector: str) -> None:
+    """A label selector that does not parse is refused with 400."""
+    with refused(400, "BadRequest"):
+        await api.list(Selection(CONFIG_MAP, namespace, labels=selector))
+
+
+async def test_field_selectors(api: Api, namespace: str, probe: Resource) -> None:
+    """Every kind can be selected by name and namespace, with = and !=; a path that is none of the kind's is refused with 400."""
+    for name in "abc":
+        await api.create(probe, namespace, named(probe, name))
+
+    assert await names(api, Selection(probe, fields=f"metadata.name=b,metadata.namespace={namespace}")) == ["b"]
+    assert await names(api, Selection(probe, namespace, fields="metadata.name!=b")) == ["a", "c"]
+    assert await names(api, Selection(probe, namespace, fields="metadata.name==b")) == ["b"]
+    for bad in ("spec.x=1", "metadata.labels.x=1", "metadata.name", "metadata.name in (a)", "metadata.name=a=b"):
+        with refused(400, "BadRequest"):
+            await api.list(Selection(probe, namespace, fields=bad))
+
+
+async def test_field_selectors_of_built_in_kinds(api: Api, namespace: str) -> None:
+    """Pods can be selected by phase and node, Events by what they are about, Namespaces by phase."""
+    for name, node in (("a", "one"), ("b", "two")):
+        spec = {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}
+        await api.create(POD, namespace, named(POD, name, spec=spec))
+        about = {"apiVersion": "v1", "kind": "Pod", "name": name, "namespace": namespace, "uid": f"uid-{name}"}
+        await api.create(EVENT, namespace, named(EVENT, name, involvedObject=about, reason=f"R{name}", type="Normal"))
+    await api.patch(POD, namespace, "a", {"status": {"phase": "Running"}}, subresource="status")
+
+    assert await names(api, Selection(POD, namespace, fields="status.phase=Running")) == ["a"]
+    assert await names(api, Selection(POD, namespace, fields="status.phase!=Running")) == ["b"]
+    assert await names(api, Selection(POD, namespace, fields="spec.nodeName=two")) == ["b"]
+    assert await names(api, Selection(EVENT, namespace, fields="involvedObject.name=a,involvedObject.kind=Pod")) == ["a"]
+    assert await names(api, Selection(EVENT, namespace, fields="involvedObject.uid=uid-b,reason=Rb,type=Normal")) == ["b"]
+    assert namespace in await names(api, Selection(NAMESPACE, fields="status.phase=Active"))
+    with refused(400, "BadRequest", "field label not supported: status.reason"):
+        await api.list(Selection(POD, namespace, fields="status.reason=x"))
+
+
+async def test_a_list_is_in_order(api: Api, namespace: str) -> None:
+    """A list is ordered by `namespace/name`, where `-` and `.` come before `/`, and each item says its kind.
+
+    A list of one namespace holds what is in that namespace alone.
+    """
+    other = (await api.create(NAMESPACE, "", {"metadata": {"name": f"{namespace}-z"}}))["metadata"]["name"]
+    for place, name in ((other, "a"), (namespace, "c"), (namespace, "b"), (namespace, "b.x"), (namespace, "b-x")):
+        await api.create(CONFIG_MAP, place, configmap(name, labels={"of": namespace}))
+
+    everywhere = await api.list(Selection(CONFIG_MAP, labels=f"of={namespace}"))
+
+    assert of(everywhere) == ["a", "b", "b-x", "b.x", "c"]
+    assert {(item["apiVersion"], item["kind"]) for item in everywhere.items} == {("v1", "ConfigMap")}
+    assert await names(api, Selection(CONFIG_MAP, other)) == ["a"]
+    assert await names(api, Selection(CONFIG_MAP, "nowhere")) == []
+
+
+async def test_pages_are_of_one_moment(api: Api, namespace: str) -> None:
+    """Pages continue where the one before ended, show what there was at the first one, and all say its resourceVersion."""
+    for name in "abcde":
+        await api.create(CONFIG_MAP, namespace, configmap(name))
+    selection = Selection(CONFIG_MAP, namespace)
+
+    first = await api.list(selection, limit=2)
+    await api.create(CONFIG_MAP, namespace, configmap("bb"))
+    await api.delete(CONFIG_MAP, namespace, "d")
+    second = await api.list(selection, limit=2, next=first.next)
+    again = await api.list(selection, limit=2, next=first.next)
+    third = await api.list(selection, limit=2, next=second.next)
+
+    assert [of(page) for page in (first, second, again, third)] == [["a", "b"], ["c", "d"], ["c", "d"], ["e"]]
+    assert third.next == ""
+    assert {page.resource_version for page in (first, second, third)} == {first.resource_version}
+    assert (await api.list(selection, limit=5)).next == ""
+
+
+async def test_a_continue_token_expires(subject: Subject, namespace: str) -> None:
+    """After a compaction a continue token is answered with 410 Expired; one that never was any, with 400."""
+    for name in "abc":
+        await subject.api.create(CONFIG_MAP, namespace, configmap(name))
+    selection = Selection(CONFIG_MAP, namespace)
+    token = (await subject.api.list(selection, limit=1)).next
+    await subject.api.create(CONFIG_MAP, namespace, configmap("d"))
+
+    subject.forget()
+
+    with refused(410, "Expired"):
+        await subject.api.list(selection, limit=1, next=token)
+    with refused(400, "BadRequest", "invalid continue token"):
+        await subject.api.list(selection, limit=1, next="garbage")

@@ -1,0 +1,69 @@
+"""Programs that run beside the tests, each with a log file; they end with the tests, however those end."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+
+
+class Processes:
+    """Programs by name, which work and log in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
+        """Start a program; `env` is its whole environment, that of the tests where None."""
+        with self.log(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [*command], cwd=self._folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock that a thread might hold
+            )  # fmt: skip
+
+    def kill(self, name: str) -> None:
+        """Kill a program, where it runs, by SIGKILL."""
+        process = self._running.pop(name, None)
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def kill_all(self) -> None:
+        """Kill every program that runs."""
+        for name in list(self._running):
+            self.kill(name)
+
+    def ended(self) -> list[str]:
+        """The programs that have ended by themselves."""
+        return [name for name, process in self._running.items() if process.poll() is not None]
+
+    def log(self, name: str) -> Path:
+        """The file with all that a program has printed."""
+        return self._folder / f"{name}.log"
+
+    def end_of_log(self, name: str) -> str:
+        """The last lines that a program has printed."""
+        return self.log(name).read_text(errors="replace")[-4000:]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on at this moment."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def _die_with_parent() -> None:
+    """Between fork and exec: have the kernel kill the program when this process dies, however it dies (prctl(2))."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

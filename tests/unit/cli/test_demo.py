@@ -1,0 +1,79 @@
+"""`rulepack demo` as its user has it: the shipped story in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from engine.cli.main import run_command
+
+CHECKOUT = Path(__file__).parents[3]
+
+
+def demo(*options: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """What `rulepack demo` with these options prints, and its exit status."""
+    return subprocess.run(
+        [sys.executable, "-m", "engine.cli", "demo", *options],
+        cwd=CHECKOUT, env={**os.environ, "PYTHONIOENCODING": "utf-8", **(environment or {})},
+        capture_output=True, text=True, encoding="utf-8", timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_the_shipped_packs_do_what_the_story_expects() -> None:
+    """With the shipped packs every effect of the story comes about, and the exit status is 0; a log gets no escape codes."""
+    played = demo()
+    assert (played.returncode, played.stderr) == (0, "")
+    assert "15 of 15 effects are as expected" in played.stdout
+    assert "✗" not in played.stdout
+    assert "\x1b" not in played.stdout
+
+
+def test_what_is_missing_is_named() -> None:
+    """Without a pack its effects, and no others, are named as not as expected, and the exit status is 1."""
+    played = demo("--feature-flags", "sync-waves=Off")
+    wrong = [line for line in played.stdout.splitlines() if line.startswith("not as expected: ")]
+    assert (played.returncode, played.stderr) == (1, "")
+    assert wrong == [
+        "not as expected: Each succeeded job of a wave says which wave is complete, and since when",
+        "not as expected: The failed job says which wave has failed, and nothing of a complete one",
+        "not as expected: A block-wave that is not greater than the job's own wave gets one Event",
+    ]
+
+
+def test_a_dry_run_has_no_effects() -> None:
+    """With the packs in Audit what they would do is shown, none of it is there, and the exit status is 1."""
+    played = demo("--feature-flags", "sync-waves=Audit,on-success-triggers=Audit", "--speed", "10")
+    assert (played.returncode, played.stderr) == (1, "")
+    assert "audited: patch Deployment self-healing-platform/model-gateway" in played.stdout
+    assert "not as expected: Deployment model-gateway is restarted" in played.stdout
+
+
+def test_a_log_without_the_characters_is_no_obstacle() -> None:
+    """Where the output can only hold ASCII, other characters are replaced and the story goes on."""
+    played = demo("--speed", "10", environment={"PYTHONIOENCODING": "ascii"})
+    assert played.stderr == ""
+    assert "effects are as expected" in played.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--install-crds"], "expected --kubeconfig"),
+        (["--context", "other"], "expected --kubeconfig"),
+        (["--kubeconfig", "any", "--speed", "2"], "--speed is for the cluster in memory"),
+        (["--kubeconfig", "/no/such/kubeconfig"], "/no/such/kubeconfig"),
+        (["--speed", "0"], "0.1"),
+        (["--feature-flags", "sync-waves"], "expected PACK=Enforce"),
+    ],
+)
+def test_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 2, with the reason on stderr and nothing on stdout."""
+    assert run_command(["demo", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.out == ""

@@ -1,0 +1,76 @@
+"""The command line: exit statuses, help, and errors as text."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from engine import __version__
+from engine.cli.logs import JsonFormatter, TextFormatter
+from engine.cli.main import COMMANDS, run_command
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """`rulepack --help` exits 0 and lists the commands with what they do."""
+    assert run_command(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in COMMANDS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """`rulepack --version` names the version."""
+    assert run_command(["--version"]) == 0
+    assert __version__ in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each subcommand in the table exists and has help."""
+    assert run_command([name, "--help"]) == 0
+    assert f"rulepack {name}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fly"], "No such command 'fly'"),
+        (["run", "--wings"], "No such option"),
+        (["run", "--port", "70000"], "70000 is not in the range"),
+        (["run", "--namespace", "Not_A_Name"], "namespace 'Not_A_Name' cannot exist"),
+        (["run", "--rules", "/no/such/place"], "--rules /no/such/place: there is no such file or folder"),
+        (["run", "--feature-flags", "a=Perhaps"], "expected PACK=Enforce"),
+        (["run", "--workers", "0"], "--workers 0: expected 1 or more"),
+        (["run", "--kubeconfig", "/no/such/kubeconfig"], "/no/such/kubeconfig"),
+    ],
+)
+def test_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 2, the reason on stderr, nothing on stdout, no traceback."""
+    assert run_command(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def record(message: str, *args: object) -> logging.LogRecord:
+    """A log record of a known time."""
+    made = logging.LogRecord("engine.manager.x", logging.WARNING, "x.py", 1, message, args, None)
+    made.created = 1_700_000_000.25
+    return made
+
+
+def test_a_text_log_line_is_one_line() -> None:
+    """Time, level and message; line ends inside the message do not break it."""
+    assert TextFormatter().format(record("a %s", "b\nc")) == "2023-11-14T22:13:20.250Z WARNING a b\\nc"
+
+
+def test_a_json_log_line_is_one_object() -> None:
+    """Time, level, logger and message."""
+    assert json.loads(JsonFormatter().format(record("a %s", 'b\n"'))) == {
+        "time": "2023-11-14T22:13:20.250Z",
+        "level": "warning",
+        "logger": "engine.manager.x",
+        "message": 'a b\n"',
+    }
