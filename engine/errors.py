@@ -23,11 +23,15 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong in a text a user wrote: what, where, and what was expected instead."""
+    """One thing that is wrong in a text a user wrote: what, where, and what was expected instead.
+
+    `code` names the kind of fault; `rulepack lint --explain CODE` says more about it.
+    """
 
     location: Location
     message: str
     expected: str = ""
+    code: str = "declaration"
 
     def __str__(self) -> str:
         return f"{self.location}: {self.message}" + (f"; expected {self.expected}" if self.expected else "")

@@ -52,7 +52,9 @@ class PatchAction:
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
         """Compile the spec; faults go to the compiler."""
         if spec.type == "json" and spec.guard is None:
-            compiler.fault((*path, "type"), "a json patch has no guard", "guard: a CEL condition over the live target")
+            compiler.fault(
+                (*path, "type"), "a json patch has no guard", "guard: a CEL condition over the live target", "unguarded-patch"
+            )
         extra = ("target",)
         return cls(
             Target.compile(spec.target, compiler, (*path, "target")),

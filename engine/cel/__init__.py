@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 
-from engine.cel.compiler import Compiler, Path
+from engine.cel.compiler import Compiled, Compiler, Path
 from engine.cel.interpreter import Interpreter
 from engine.cel.program import Cel, Program, Scope
 from engine.cel.template import Template
 from engine.errors import UsageError
 
-__all__ = ["Cel", "Compiler", "Path", "Program", "Scope", "Template", "backend"]
+__all__ = ["Cel", "Compiled", "Compiler", "Path", "Program", "Scope", "Template", "backend"]
 
 
 def backend(name: str | None = None) -> Cel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from engine.cel.program import Cel, Program, Scope
@@ -12,6 +13,17 @@ from engine.errors import ExpressionError, Fault, Location, Unanswered
 
 #: A place in a YAML document: the keys and indexes that lead to it.
 Path = tuple[str | int, ...]
+CODE = "expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A compiled expression and where it stands: in the scalar at a path, from a line and column (from 1) of its text on."""
+
+    program: Program
+    path: Path
+    line: int = 1
+    column: int = 1
 
 
 class Compiler:
@@ -22,21 +34,24 @@ class Compiler:
 
     def __init__(self, cel: Cel, variables: Collection[str], locate: Callable[[Path, int, int], Location]) -> None:
         self.faults: list[Fault] = []
+        self.compiled: list[Compiled] = []
         self._cel = cel
         self._variables = frozenset(variables)
         self._locate = locate
 
-    def fault(self, path: Path, message: str, expected: str = "") -> None:
+    def fault(self, path: Path, message: str, expected: str = "", code: str = "declaration") -> None:
         """Note a fault of the value at a path."""
-        self.faults.append(Fault(self._locate(path, 1, 1), message, expected))
+        self.faults.append(Fault(self._locate(path, 1, 1), message, expected, code))
 
     def program(self, text: str, path: Path, extra: Collection[str] = ()) -> Program:
         """The compiled expression at a path, which may name the `extra` variables too; a placeholder where it has a fault."""
         try:
-            return self._cel.compile(text, self._variables | frozenset(extra))
+            program = self._cel.compile(text, self._variables | frozenset(extra))
         except ExpressionError as fault:
             self._note(path, fault)
             return _placeholder(text)
+        self.compiled.append(Compiled(program, path))
+        return program
 
     def template(self, value: Any, path: Path, extra: Collection[str] = ()) -> Template:
         """The compiled template of the YAML value at a path."""
@@ -76,16 +91,18 @@ class Compiler:
         return value_of(found[0]) if len(compiled) == 1 else text_of(compiled)
 
     def _embedded(self, template: str, text: str, offset: int, path: Path, extra: Collection[str]) -> Program:
+        line, column = place(template, offset)
         try:
-            return self._cel.compile(text, self._variables | frozenset(extra))
+            program = self._cel.compile(text, self._variables | frozenset(extra))
         except ExpressionError as fault:
-            line, column = place(template, offset)
             column = fault.column + (column - 1 if fault.line == 1 else 0)
             self._note(path, ExpressionError(fault.message, line + fault.line - 1, column, fault.expected))
             return _placeholder(text)
+        self.compiled.append(Compiled(program, path, line, column))
+        return program
 
     def _note(self, path: Path, fault: ExpressionError) -> None:
-        self.faults.append(Fault(self._locate(path, fault.line, fault.column), fault.message, fault.expected))
+        self.faults.append(Fault(self._locate(path, fault.line, fault.column), fault.message, fault.expected, CODE))
 
 
 def _mapping(entries: list[tuple[Callable[[Scope], Any], Callable[[Scope], Any]]], scope: Scope) -> dict[str, Any]:

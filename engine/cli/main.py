@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "Run the engine against a cluster.",
     "demo": "Play a story in which the shipped rule packs act, and check their effects.",
     "test": "Run the tests of rule packs.",
+    "rbac": "Write the least rights that rule packs need.",
 }
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130

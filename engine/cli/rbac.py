@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from engine.cel import backend
-from engine.cli.crds import defined_resources
 from engine.cli.packs import read_packs
 from engine.manager.settings import OPERATOR_NAMESPACE
 from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
-from engine.rulepack.rbac import granted, own_grants, role_lines
+from engine.rulepack.crds import read_definitions
+from engine.rulepack.rbac import roles
 
 EXAMPLES = """\b
 Examples:
@@ -33,9 +33,9 @@ def rbac(paths: tuple[Path, ...], crds: tuple[Path, ...], name: str, namespace: 
     A comment behind each verb says which rules need it. Bind both to the engine's service account.
     """
     packs = read_packs(paths, backend())
-    known = defined_resources(crds)
+    known = read_definitions(crds)
 
     def plurals(kind: Kind) -> Resource:
-        return known.get(kind) or guessed_resource(kind)
+        return known[kind].resource if kind in known else guessed_resource(kind)
 
-    click.echo("\n".join(rbac_lines(packs, plurals, name, namespace)))
+    click.echo(roles(packs, plurals, name, namespace))

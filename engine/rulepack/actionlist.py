@@ -51,13 +51,15 @@ class ActionList:
             self._notes.fault((*path, "when"), f"{found(condition)} stands here", "a CEL condition")
         names = [key for key in entry if key not in _SIBLINGS]
         for key in [key for key in names if key not in ACTIONS]:
-            self._notes.fault((*path, key), f"unknown action {key[:60]!r}", suggestion(key, [*ACTIONS, *_SIBLINGS]), at_key=True)
+            self._notes.fault(
+                (*path, key), f"unknown action {key[:60]!r}", suggestion(key, [*ACTIONS, *_SIBLINGS]), at_key=True, code="schema"
+            )
         known = [key for key in names if key in ACTIONS]
         if len(known) > 1:
             message = f"{known[0]!r} and {known[1]!r} stand in one entry"
-            self._notes.fault((*path, known[1]), message, "one action in each entry", at_key=True)
+            self._notes.fault((*path, known[1]), message, "one action in each entry", at_key=True, code="schema")
         if not names:
-            self._notes.fault(path, "no action stands here", "one of " + ", ".join(sorted(ACTIONS)))
+            self._notes.fault(path, "no action stands here", "one of " + ", ".join(sorted(ACTIONS)), code="schema")
         if len(names) != 1 or not known:
             return None
         action = self._action(known[0], entry[known[0]], compiler, (*path, known[0]))
@@ -103,7 +105,7 @@ class ActionList:
         for kind, verbs in missing.items():
             what = f"{kind.kind} ({kind.api_version})" if kind else "any kind"
             message = f"the pack's targets do not have {' and '.join(verbs)} on {what}"
-            self._notes.fault(path, message, "an entry with it under targets")
+            self._notes.fault(path, message, "an entry with it under targets", code="undeclared-target")
 
     def _verbs(self, kind: Kind) -> frozenset[str]:
         exact = [target for target in self._pack.targets if target.kind == kind]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from engine.actions.target import Target as LookupTarget
-from engine.cel import Cel, Compiler, Path, Program
+from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.cel.documents import path_steps
 from engine.errors import Fault
 from engine.model.flags import Mode
@@ -23,8 +24,17 @@ from engine.rulepack.schema import AggregateSpec, RulePackSpec, RuleSpec
 LONGEST_RECORD = 63
 
 
-def compile_pack(spec: RulePackSpec, document: Document, cel: Cel) -> tuple[RulePack, list[Fault]]:
-    """The compiled pack, which is of use only where there are no faults, and the faults."""
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """A compiled pack, which is of use only where there are no faults; the faults; and each expression in it."""
+
+    pack: RulePack
+    faults: Sequence[Fault]
+    expressions: Sequence[Compiled]
+
+
+def compile_pack(spec: RulePackSpec, document: Document, cel: Cel) -> Compilation:
+    """Compile a pack."""
     notes = Notes(document)
     name, body = spec.metadata.name, spec.spec
     names = DeclaredNames(cel, {"params": tuple(body.params), "inputs": tuple(body.inputs), "inputErrors": tuple(body.inputs)})
@@ -45,16 +55,16 @@ def compile_pack(spec: RulePackSpec, document: Document, cel: Cel) -> tuple[Rule
         metrics=declarations.metrics(body.metrics, notes, ("spec", "metrics")),
         place=document.locate(()),
     )
-    faults = compiler.faults
+    notes.take(compiler)
     rules = []
     for index, rule in enumerate(body.rules):
         path: Path = ("spec", "rules", index)
         if len(f"{name}.{rule.name}") > LONGEST_RECORD:
             message = f"{name}.{rule.name} has {len(name) + len(rule.name) + 1} characters, and is part of an annotation's key"
-            notes.fault((*path, "name"), message, f"at most {LONGEST_RECORD}")
+            notes.fault((*path, "name"), message, f"at most {LONGEST_RECORD}", code="record-name")
         rules.append(_RuleCompiler(rule, pack, document, names, notes, path).compile())
     notes.unique([rule.name for rule in body.rules], "rule", ("spec", "rules"), ("name",))
-    return replace(pack, rules=tuple(rules)), [*faults, *notes.faults]
+    return Compilation(replace(pack, rules=tuple(rules)), notes.faults, notes.compiled)
 
 
 #: What only a rule that acts once for each object can have.
@@ -121,7 +131,7 @@ class _RuleCompiler:
                 alias = str(RuleSpec.model_fields[key].alias)
                 self._notes.fault((*path, alias), f"{alias} without a loop", "loop: CEL that gives a list", at_key=True)
         for compiler in (self._judging, self._looping, self._acting, self._rescuing):
-            self._notes.faults += compiler.faults
+            self._notes.take(compiler)
         return rule
 
     def _judge(self, text: str, *below: str | int) -> Program:
@@ -149,7 +159,7 @@ class _RuleCompiler:
         compiler = Compiler(self._names, GROUP_VARIABLES - {"group", "object", "target"}, self._document.locate)
         target = LookupTarget.compile(spec.target, compiler, (*path, "target"))
         self._actions.check_needs([*target.needs("patch"), *target.listing()], (*path, "target"))
-        self._notes.faults += compiler.faults
+        self._notes.take(compiler)
         lists = {}
         for name, each in spec.lists.items():
             where = self._judge(each.where, "aggregate", "lists", name, "where") if each.where else None
@@ -169,5 +179,5 @@ class _RuleCompiler:
             compiler = Compiler(self._names.having(lookup=tuple(found)), VARIABLES, self._document.locate)
             found[name] = LookupTarget.compile(target, compiler, (*self._path, "lookup", name))
             self._actions.check_needs(found[name].needs(), (*self._path, "lookup", name))
-            self._notes.faults += compiler.faults
+            self._notes.take(compiler)
         return found

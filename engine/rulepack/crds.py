@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.errors import InvalidText, Location
 from engine.model.objects import Kind, Object, Resource, dig
-from engine.rulepack.sources import read_files
+from engine.rulepack.sources import load_folder
 from engine.rulepack.yamltext import Bounds, read_yaml
 
 BOUNDS = Bounds(size=8 * 1024 * 1024, nodes=400_000, depth=128)
@@ -27,12 +28,12 @@ class Definition:
 def read_definitions(paths: Sequence[Path]) -> dict[Kind, Definition]:
     """The definitions in these files and folders, by kind. Raises UsageError and InvalidText."""
     found: dict[Kind, Definition] = {}
-    for text in read_files(paths, BOUNDS.size):
+    for text in load_folder(paths, BOUNDS.size) if paths else ():
         if text.faults:
             raise InvalidText(text.faults)
         if "CustomResourceDefinition" not in text.text:
             continue
-        for document in read_yaml(text.text, lambda line, column, file=text.file: Location(file, line, column), BOUNDS):
+        for document in read_yaml(text.text, partial(Location, text.file), BOUNDS):
             if isinstance(document.value, dict) and document.value.get("kind") == "CustomResourceDefinition":
                 found |= {definition.resource.kind: definition for definition in definitions(document.value)}
     return found

@@ -53,9 +53,7 @@ def metrics(specs: Mapping[str, MetricDeclaration], notes: Notes, path: Path) ->
         if spec.type == "histogram" and "le" in spec.labels:
             notes.fault((*here, "labels"), "the label 'le' is the histogram's own", "another label")
         notes.unique(spec.labels, "label", (*here, "labels"))
-    return {
-        name: MetricSpec(name, spec.type, spec.help, tuple(spec.labels), tuple(spec.buckets)) for name, spec in specs.items()
-    }
+    return {name: MetricSpec(name, spec.type, spec.help, tuple(spec.labels), tuple(spec.buckets)) for name, spec in specs.items()}
 
 
 def targets(specs: list[PackTargetSpec], notes: Notes, compiler: Compiler, path: Path) -> tuple[Target, ...]:
@@ -73,5 +71,3 @@ def targets(specs: list[PackTargetSpec], notes: Notes, compiler: Compiler, path:
             consent = compiler.program(consent, (*here, "consent"), ("target",))
         found.append(Target(kind, frozenset(spec.verbs), consent))
     return tuple(found)
-
-

@@ -112,7 +112,7 @@ def _selector(value: Any) -> str:
     while at < len(text):
         match = _REQUIREMENT.match(text, at)
         if match is None:
-            raise refusal(f"the label selector is not understood at {text[at:at + 40]!r}", expected)
+            raise refusal(f"the label selector is not understood at {text[at : at + 40]!r}", expected)
         for each in (match["values"] or match["value"] or "").split(","):
             if why := bad_label(match["alone"] or match["key"], each.strip()):
                 raise refusal(why, expected)

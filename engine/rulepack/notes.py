@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engine.cel import Path
+from engine.cel import Compiled, Compiler, Path
 from engine.errors import Fault
 from engine.rulepack.document import Document
 from engine.rulepack.jsonschemas import SchemaFault
@@ -15,12 +15,18 @@ class Notes:
 
     def __init__(self, document: Document) -> None:
         self.faults: list[Fault] = []
+        self.compiled: list[Compiled] = []
         self._document = document
 
-    def fault(self, path: Path, message: str, expected: str = "", *, at_key: bool = False) -> None:
+    def fault(self, path: Path, message: str, expected: str = "", *, at_key: bool = False, code: str = "declaration") -> None:
         """Note a fault of the value at a path, or of the key that the path ends with."""
         where = self._document.locate_key(path) if at_key else self._document.locate(path)
-        self.faults.append(Fault(where, message, expected))
+        self.faults.append(Fault(where, message, expected, code))
+
+    def take(self, compiler: Compiler) -> None:
+        """Take in what a compiler has noted, and what it has compiled."""
+        self.faults += compiler.faults
+        self.compiled += compiler.compiled
 
     def add(self, faults: Iterable[SchemaFault], base: Path) -> None:
         """Note what a JSON Schema, or a check against one, found below a path."""

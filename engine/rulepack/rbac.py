@@ -25,7 +25,8 @@ class Grants:
     """Verbs by API group and resource, each with what needs it."""
 
     by_resource: dict[tuple[str, str], dict[str, dict[str, None]]] = field(default_factory=dict)
-    remarks: dict[str, None] = field(default_factory=dict)
+    any_kind: dict[str, dict[str, None]] = field(default_factory=dict)
+    """Verbs on kinds that only the running rule knows, each with what needs it."""
 
     def add(self, resource: Resource, verb: str, reason: str) -> None:
         """Note that something needs a verb; the verbs of rule packs for subresources become those of the API server."""
@@ -46,11 +47,11 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
             if writes_own(rule):
                 grants.add(watched, "patch", name)
             if not rule.rescue:
-                grants.add(plurals(EVENT), "create", f"{name} (should it fail)")
+                grants.add(plurals(EVENT), "create", f"{pack.name}/rules that fail")
             for need in needs_of(rule):
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):
-            grants.add(plurals(REVIEWS), "create", f"{pack.name} (consent of other namespaces)")
+            grants.add(plurals(REVIEWS), "create", f"{pack.name}/consent of other namespaces")
     return grants
 
 
@@ -63,7 +64,7 @@ def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plura
         if need.verb not in target.verbs:
             continue
         if target.kind.kind == "*":
-            grants.remarks[f"{name} may {need.verb} any other kind that it is asked to: grant that yourself, where you want it"] = None
+            grants.any_kind.setdefault(need.verb, {})[name] = None
         else:
             grants.add(plurals(target.kind), need.verb, name)
 
@@ -80,7 +81,16 @@ def own_grants() -> Grants:
     return grants
 
 
-def role_lines(grants: Grants, kind: str, name: str, namespace: str = "") -> Iterator[str]:
+def roles(packs: Iterable[RulePack], plurals: Plurals, name: str, namespace: str) -> str:
+    """The ClusterRole for the packs and the Role of the engine itself, as a text of YAML."""
+    return "\n".join([
+        *_role(granted(packs, plurals), "ClusterRole", name),
+        "---",
+        *_role(own_grants(), "Role", name, namespace),
+    ])  # fmt: skip
+
+
+def _role(grants: Grants, kind: str, name: str, namespace: str = "") -> Iterator[str]:
     """A ClusterRole or Role as lines of YAML, with what needs each verb as a comment behind it."""
     yield "apiVersion: rbac.authorization.k8s.io/v1"
     yield f"kind: {kind}"
@@ -90,13 +100,15 @@ def role_lines(grants: Grants, kind: str, name: str, namespace: str = "") -> Ite
         yield f"  namespace: {namespace}"
     yield "rules:" if grants.by_resource else "rules: []"
     for (group, resource), verbs in sorted(grants.by_resource.items()):
-        yield f"  - apiGroups: [{group or '""'}]"
+        yield "  - apiGroups: [%s]" % (group or '""')
         yield f"    resources: [{resource}]"
         yield "    verbs:"
         for verb in sorted(verbs, key=_ORDER.index):
             yield f"      - {verb:<6} # {_reasons(verbs[verb])}".rstrip()
-    for remark in grants.remarks:
-        yield f"  # {remark}"
+    if grants.any_kind:
+        yield "  # These rules act on any further kind that they are asked to; grant what of that you want, in a role of its own:"
+    for verb, reasons in sorted(grants.any_kind.items()):
+        yield f"  # {verb}: {_reasons(reasons)}"
 
 
 def _reasons(reasons: Mapping[str, None]) -> str:

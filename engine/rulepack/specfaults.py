@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -16,6 +17,7 @@ from engine.rulepack.document import Document
 from engine.rulepack.wording import found, one_of, suggestion
 from engine.rulepack.yamltext import MAX_FAULTS
 
+CODE = "schema"
 _WANTED = {
     "string_type": "a text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
     "bool_type": "true or false", "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping",
@@ -41,7 +43,7 @@ def spec_faults(error: ValidationError, model: type[Spec], raw: Any, document: D
         if before is not None and fault.expected not in before.expected:
             fault = Fault(fault.location, fault.message, f"{before.expected} or {fault.expected}")
         faults[key] = fault
-    return list(faults.values())
+    return [replace(fault, code=CODE) for fault in faults.values()]
 
 
 def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document, base: Path) -> Fault:

@@ -20,6 +20,7 @@ from engine.rulepack.scalars import NotAScalar, resolve, type_name
 from engine.rulepack.wording import found
 
 MAX_FAULTS = 100
+CODE = "yaml"
 
 #: libyaml's parser where PyYAML was built with it: the same marks, twenty times as fast as the pure one.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -64,11 +65,11 @@ def read_yaml(text: str, place: Callable[[int, int], Location], bounds: Bounds =
     text = text.removeprefix("\ufeff")
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > bounds.size:
-        raise InvalidText([Fault(place(1, 1), f"the text has {size} bytes", f"at most {bounds.size}")])
+        raise InvalidText([Fault(place(1, 1), f"the text has {size} bytes", f"at most {bounds.size}", CODE)])
     positions = Positions(text, place)
     if bad := _NOT_YAML.search(text):
         where = positions.of_offset(bad.start())
-        raise InvalidText([Fault(where, f"the character U+{ord(bad[0]):04X} cannot stand in YAML", "text in UTF-8")])
+        raise InvalidText([Fault(where, f"the character U+{ord(bad[0]):04X} cannot stand in YAML", "text in UTF-8", CODE)])
     return _Composer(text, positions, bounds).compose()
 
 
@@ -99,9 +100,9 @@ class _Composer:
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             problem = str(fault.problem or fault.context)
             message, expected = _WORDS.get(problem, (problem, ""))
-            self._faults.append(Fault(self._positions.at(line, column), f"not YAML: {message}", expected))
+            self._faults.append(Fault(self._positions.at(line, column), f"not YAML: {message}", expected, CODE))
         except (yaml.YAMLError, ValueError, RecursionError) as fault:
-            self._faults.append(Fault(self._positions.at(1, 1), f"not YAML: {str(fault).splitlines()[0]}"))
+            self._faults.append(Fault(self._positions.at(1, 1), f"not YAML: {str(fault).splitlines()[0]}", code=CODE))
         if self._faults:
             raise InvalidText(self._faults)
         return self._documents
@@ -234,6 +235,6 @@ class _Composer:
         return name
 
     def _fault(self, node: Node, message: str, expected: str) -> None:
-        self._faults.append(Fault(self._positions.at(node.line, node.column), message, expected))
+        self._faults.append(Fault(self._positions.at(node.line, node.column), message, expected, CODE))
         if len(self._faults) >= MAX_FAULTS:
             raise _Stop

@@ -62,6 +62,7 @@ class Player:
         try:
             async with self._run(stagehands):
                 await self._ready("its opening is true", lambda: self._is(self._story.opening))
+                self._screen.say("The engine starts.")
                 async with self._run(engine):
                     await self._ready("the engine acts", lambda: engine.may_act() and not engine.unready())
                     await self._perform()
@@ -123,7 +124,7 @@ class Player:
         shows = self._story.watched[name].shows
 
         def changed(namespace: str, object_name: str, old: Object | None, new: Object | None, initial: bool) -> None:
-                self._show(key, object_name, shows, new)
+            self._show(key, object_name, shows, new)
             if self._begun:
                 self._check(name)
 

@@ -1,0 +1,30 @@
+"""The rule packs that a command line names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.cel import Cel
+from engine.errors import Fault, InvalidText, UsageError
+from engine.rulepack.pack import RulePack
+from engine.rulepack.parse import parse_pack
+from engine.rulepack.sources import load_folder
+
+
+def read_packs(paths: Sequence[Path], cel: Cel) -> list[RulePack]:
+    """The packs in these files and folders. Raises UsageError where there are none, InvalidText with every fault of all."""
+    packs: list[RulePack] = []
+    faults: list[Fault] = []
+    for text in load_folder(paths):
+        try:
+            if text.faults:
+                raise InvalidText(text.faults)
+            packs += parse_pack(text.text, text.file, cel)
+        except InvalidText as invalid:
+            faults += invalid.faults
+    if faults:
+        raise InvalidText(faults)
+    if not packs:
+        raise UsageError(f"no rule packs in {', '.join(map(str, paths))}; expected a document of kind RulePack")
+    return packs

@@ -1,0 +1,92 @@
+"""One Argo CD for all scenarios; a namespace and an engine for each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Protocol, cast, runtime_checkable
+
+import pytest
+from _pytest.capture import CaptureManager
+
+from tests.controlplane import argocd as build
+from tests.controlplane.gobuild import MissingProgram
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.argocd import ArgoCD
+from tests.e2e.cluster import Cluster
+from tests.e2e.engine import Engine
+
+
+@runtime_checkable
+class Logged(Protocol):
+    """What runs beside the tests and leaves logs."""
+
+    def logs(self) -> dict[str, str]:
+        """The end of each log by name."""
+        ...
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark `e2e` whatever lies in this folder."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the logs of what runs beside a test that fails."""
+    report = yield
+    if report.failed:
+        for fixture in getattr(item, "funcargs", {}).values():
+            if isinstance(fixture, Logged):
+                report.sections += [(f"end of the log of {name}", text) for name, text in fixture.logs().items()]
+    return report
+
+
+@pytest.fixture(scope="session")
+def argocd(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[ArgoCD]:
+    """Argo CD, started for the first test that asks. Where it cannot run the whole run ends with an error."""
+    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
+
+    def say(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{text}", flush=True)
+
+    try:
+        programs, source = build.programs(say), build.source()
+        started = time.monotonic()
+        with ArgoCD(control_plane, programs, source) as running:
+            say(f"argocd: ready after {time.monotonic() - started:.1f} s")
+            yield running
+    except MissingProgram as missing:
+        pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+@pytest.fixture
+def kubectl() -> Path:
+    """The path of a real kubectl."""
+    return build.programs()["kubectl"]
+
+
+@pytest.fixture
+def cluster(control_plane: ControlPlane, namespace: str) -> Cluster:
+    """The objects of the test's own namespace."""
+    return Cluster(control_plane, namespace)
+
+
+@pytest.fixture
+def stopped_engine(control_plane: ControlPlane, namespace: str) -> Iterator[Engine]:
+    """The engine for the test's own namespace, which has yet to be started."""
+    with Engine(control_plane, namespace) as engine:
+        yield engine
+
+
+@pytest.fixture
+def engine(stopped_engine: Engine) -> Engine:
+    """The engine, running and ready, for the test's own namespace."""
+    stopped_engine.start()
+    stopped_engine.ready()
+    return stopped_engine

@@ -1,0 +1,86 @@
+"""Scenario c: what the health script says of a job, in Argo CD's own Lua VM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.model.objects import Object
+from tests.e2e.argocd import ArgoCD
+from tests.world import job
+
+DONE = "2026-01-24T22:30:00Z"
+STARTING = ("Progressing", "Initializing notebook validation")
+CASES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
+    "no status": ({}, STARTING),
+    "status null": ({"status": None}, STARTING),
+    "status a text": ({"status": "Succeeded"}, STARTING),
+    "status a list": ({"status": ["Succeeded"]}, STARTING),
+    "no phase": ({"status": {"message": "hello"}}, STARTING),
+    "phase null": ({"status": {"phase": None}}, STARTING),
+    "phase a mapping": ({"status": {"phase": {"is": "Succeeded"}}}, STARTING),
+    "phase a number": ({"status": {"phase": 7}}, ("Progressing", "Phase: 7")),
+    "phase unknown": ({"status": {"phase": "Dreaming"}}, ("Progressing", "Phase: Dreaming")),
+    "Initializing": ({"status": {"phase": "Initializing"}}, ("Progressing", "Initializing...")),
+    "Pending": ({"status": {"phase": "Pending"}}, ("Progressing", "Initializing...")),
+    "Running": ({"status": {"phase": "Running"}}, ("Progressing", "Phase: Running")),
+    "Building": ({"status": {"phase": "Building"}}, ("Progressing", "Building validation environment")),
+    "BuildComplete": ({"status": {"phase": "BuildComplete"}}, ("Progressing", "Building validation environment")),
+    "ValidationRunning": ({"status": {"phase": "ValidationRunning"}}, ("Progressing", "Validating notebook...")),
+    "ValidationRunning in a pod": (
+        {"status": {"phase": "ValidationRunning", "validationPodName": "train-pod"}},
+        ("Progressing", "Validating notebook... (pod: train-pod)"),
+    ),
+    "Succeeded": ({"status": {"phase": "Succeeded"}}, ("Healthy", "Notebook validation succeeded")),
+    "Succeeded with a time": (
+        {"status": {"phase": "Succeeded", "completionTime": DONE}},
+        ("Healthy", f"Notebook validation succeeded at {DONE}"),
+    ),
+    "Succeeded with an odd time": (
+        {"status": {"phase": "Succeeded", "completionTime": ["then"]}},
+        ("Healthy", "Notebook validation succeeded"),
+    ),
+    "Failed": ({"status": {"phase": "Failed"}}, ("Degraded", "Notebook validation failed")),
+    "Failed with a message": (
+        {"status": {"phase": "Failed", "message": "cell 3 failed", "retryCount": 3}},
+        ("Degraded", "cell 3 failed (retry 3/3)"),
+    ),
+    "Failed before any retry": (
+        {"status": {"phase": "Failed", "message": "no image", "retryCount": 0}},
+        ("Degraded", "no image (retry 0/3)"),
+    ),
+    "Failed with nulls": (
+        {"status": {"phase": "Failed", "message": None, "retryCount": None}},
+        ("Degraded", "Notebook validation failed"),
+    ),
+    "Failed with odd types": (
+        {"status": {"phase": "Failed", "message": {"text": "cell 3"}, "retryCount": {"of": 3}}},
+        ("Degraded", "Notebook validation failed"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def settings(argocd: ArgoCD, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of argocd-cm as config/argocd makes it."""
+    path = tmp_path_factory.mktemp("health") / "argocd-cm.yaml"
+    (config_map,) = (obj for obj in argocd.configuration() if obj["metadata"]["name"] == "argocd-cm")
+    path.write_text(yaml.safe_dump(config_map))
+    return path
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_health_of_a_job(argocd: ArgoCD, settings: Path, tmp_path: Path, case: str) -> None:
+    """Status and message are those of ADR-048, and no field can make the script fail."""
+    fields, expected = CASES[case]
+    trained: Object = {**job(), **fields}
+    manifest = tmp_path / "job.yaml"
+    manifest.write_text(yaml.safe_dump(trained))
+
+    printed = argocd.argocd("admin", "settings", "resource-overrides", "health", manifest, "--argocd-cm-path", settings)
+
+    status, message = expected
+    assert printed == f"STATUS: {status}\nMESSAGE: {message}\n"
