@@ -10,6 +10,7 @@ from engine.actions.base import Cause, Need
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.model.merge import changes
+from engine.model.names import shown
 from engine.model.objects import Object, metadata, ref_of
 from engine.model.plan import Decision, Patch, Read
 from engine.model.spec import Spec
@@ -85,7 +86,7 @@ class PatchAction:
             if self.done_when is not None and self.done_when.condition(seen):
                 continue
             if self.guard is not None and not self.guard.condition(seen):
-                held = held or f"{ref_of(found)} does not meet the guard yet: {self.guard.source}"
+                held = held or f"{ref_of(found)} does not meet the guard yet: {shown(self.guard.source)}"
                 continue
             body = self.body.render(seen)
             if self.format == "json" or changes(found, body):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -39,6 +39,7 @@ _HINTS = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
 def parse(source: str) -> Expression:
     """The tree of an expression. Raises ExpressionError with line and column of what does not fit."""
     if len(source) > MAX_LENGTH:

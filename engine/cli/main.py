@@ -17,6 +17,7 @@ from engine.errors import RulepackError, UsageError
 COMMANDS = {
     "run": "Run the engine against a cluster.",
     "demo": "Play a story in which the shipped rule packs act, and check their effects.",
+    "lint": "Check rule packs: every fault at once, each with its place.",
     "test": "Run the tests of rule packs.",
     "rbac": "Write the least rights that rule packs need.",
 }

@@ -71,7 +71,8 @@ def refused_targets(pack: RulePack, read: Read, found: Sequence[Object], scope: 
         except Unanswered as unanswered:
             return f"{ref_of(obj)} is in another namespace, and whether it consents has no answer: {unanswered}"
         if not consents:
-            return f"{ref_of(obj)} is in another namespace and does not consent: {target.consent.source} is false"
+            how = target.description or f"the consent of pack {pack.name} is false: {shown(target.consent.source)}"
+            return f"{ref_of(obj)} is in another namespace and does not consent: {how}"
     return ""
 
 

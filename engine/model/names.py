@@ -42,7 +42,8 @@ def bad_label(key: str, value: str) -> str:
 
 
 def shown(text: str, limit: int = 80) -> str:
-    """A user's text quoted for a message, cut to `limit` characters with a mark."""
+    """A user's text quoted for a message, on one line, cut to `limit` characters with a mark."""
+    text = " ".join(text.split())
     return repr(text if len(text) <= limit else text[:limit] + "…")
 
 

@@ -69,5 +69,5 @@ def targets(specs: list[PackTargetSpec], notes: Notes, compiler: Compiler, path:
         consent: Any = spec.consent
         if consent not in ("SubjectAccessReview", "Never"):
             consent = compiler.program(consent, (*here, "consent"), ("target",))
-        found.append(Target(kind, frozenset(spec.verbs), consent))
+        found.append(Target(kind, frozenset(spec.verbs), consent, spec.description))
     return tuple(found)

@@ -31,6 +31,7 @@ class Target:
     kind: Kind
     verbs: frozenset[str]
     consent: Literal["SubjectAccessReview", "Never"] | Program = "SubjectAccessReview"
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

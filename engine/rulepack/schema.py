@@ -58,6 +58,8 @@ class PackTargetSpec(Spec):
     """What the pack may do with it."""
     consent: Text = "SubjectAccessReview"
     """How an object in another namespace consents: `SubjectAccessReview`, `Never`, or CEL over the live `target`."""
+    description: str = ""
+    """For an expression: how an object consents, in words. A refusal says it."""
 
 
 class InputSpec(Spec):

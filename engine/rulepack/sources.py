@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from engine.errors import Fault, Location, UsageError
 from engine.model.objects import Object, dig, ref_of
@@ -74,9 +75,14 @@ def _file(path: Path, limit: int) -> Text:
         if path.exists() and not path.is_file():
             return _unread(name, name, "is not a file", "a file of YAML")
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            return text_of(file, name, limit)
     except OSError as error:
         return _unread(name, name, f"cannot be read: {error.strerror}", "a readable file")
+
+
+def text_of(file: BinaryIO, name: str, limit: int = PACK_BOUNDS.size) -> Text:
+    """What an open file holds, under a name for Locations. Raises OSError."""
+    content = file.read(limit + 1)
     try:
         return Text(name, content.decode(), name)
     except UnicodeDecodeError as error:

@@ -185,7 +185,7 @@ class World:
     async def _refresh(self) -> list[ObjectKey | GroupKey]:
         """Read all watched objects anew; gives the keys of those that have changed or are due, and of the groups that are due."""
         keys: list[ObjectKey | GroupKey] = []
-        present = set()
+        present: set[ObjectKey | GroupKey] = set()
         for kind in dict.fromkeys(pack.watch.kind for pack in self._catalog.packs.values()):
             for obj in await self.all(kind):
                 key = ObjectKey(kind, str(metadata(obj).get("namespace", "")), str(metadata(obj)["name"]))
@@ -205,7 +205,8 @@ class World:
             keys.append(key)
         self._fresh = False
         now = self.clock.time()
-        return keys + [key for key, due in self._due.items() if isinstance(key, GroupKey) and due <= now]
+        absent = [key for key, due in self._due.items() if due <= now and key not in present]  # groups, and what is gone
+        return keys + [key for key in absent if key not in keys]
 
     async def apply(self, obj: Object) -> None:
         """Create an object, or merge it into the one that is there; its status too, and its namespace where that is missing."""

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from engine.cel import Path
 from engine.errors import Fault
-from engine.rulepack.lint.base import Code, ParsedPack, Severity, Subject, place_of
+from engine.rulepack.lint.base import Code, Severity, Subject, place_of
+from engine.rulepack.parse import ParsedPack
 
 _WRITTEN = {
     "annotate": ("annotations",), "label": ("labels",), "patch": ("patch",), "apply": ("manifest",),

@@ -14,9 +14,10 @@ from typing import Any
 
 from engine.cel import Path
 from engine.errors import Fault, Location
-from engine.rulepack.lint.base import Code, ParsedPack, Severity, Subject, raw_actions, raw_rules
+from engine.rulepack.lint.base import Code, Severity, Subject, raw_actions, raw_rules
 from engine.rulepack.lint.conditions import excluding, facts_of
 from engine.rulepack.pack import Rule
+from engine.rulepack.parse import ParsedPack
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,27 +15,26 @@ Schema = Mapping[str, Any] | None
 
 _TEXT: Schema = {"type": "string"}
 _TEXTS: Schema = {"type": "object", "additionalProperties": _TEXT}
-OBJECT: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {
-        "apiVersion": _TEXT, "kind": _TEXT,
-        "metadata": {"type": "object", "properties": {
-            **dict.fromkeys(("name", "generateName", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "selfLink"), _TEXT),
-            "generation": {"type": "integer"}, "deletionGracePeriodSeconds": {"type": "integer"},
-            "labels": _TEXTS, "annotations": _TEXTS, "finalizers": {"type": "array", "items": _TEXT},
-            "managedFields": {"type": "array"},
-            "ownerReferences": {"type": "array", "items": {"type": "object", "properties": {
-                **dict.fromkeys(("apiVersion", "kind", "name", "uid"), _TEXT),
-                "controller": {"type": "boolean"}, "blockOwnerDeletion": {"type": "boolean"}}}},
-        }},
-    },
-}  # fmt: skip
+
+
+def _mapping(texts: str, **others: Any) -> Mapping[str, Any]:
+    return {"type": "object", "properties": {**dict.fromkeys(texts.split(), _TEXT), **others}}
+
+
+_OWNER = _mapping("apiVersion kind name uid", controller={"type": "boolean"}, blockOwnerDeletion={"type": "boolean"})
+_METADATA = _mapping(
+    "name generateName namespace uid resourceVersion creationTimestamp deletionTimestamp selfLink",
+    generation={"type": "integer"}, deletionGracePeriodSeconds={"type": "integer"}, labels=_TEXTS, annotations=_TEXTS,
+    finalizers={"type": "array", "items": _TEXT}, managedFields={"type": "array"},
+    ownerReferences={"type": "array", "items": _OWNER},
+)  # fmt: skip
+OBJECT = _mapping("apiVersion kind", metadata=_METADATA)
 """What every object has (kubernetes: apimachinery/pkg/apis/meta/v1/types.go, ObjectMeta)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A field that is not in the schema: the variable, the path below it, where its name begins in the text, and what is there."""
+    """A field that is not in the schema: its variable, the path below that, where it stands in the text, and what there is."""
 
     root: str
     path: tuple[str, ...]

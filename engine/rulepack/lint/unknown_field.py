@@ -12,14 +12,15 @@ from engine.cel import Compiled
 from engine.cel.parser import parse
 from engine.errors import Fault
 from engine.model.objects import Kind
-from engine.rulepack.lint.base import Code, ParsedPack, Severity, Subject, place_of, raw_rules
+from engine.rulepack.lint.base import Code, Severity, Subject, place_of, raw_rules
 from engine.rulepack.lint.schemas import OBJECT, Missing, Schema, Typer, items_of
+from engine.rulepack.parse import ParsedPack
 from engine.rulepack.wording import suggestion
 
 
 def check(subject: Subject) -> Iterator[Fault]:
     """Every such field of every expression, and of `watch.fields`."""
-    for parsed in subject.packs:
+    for parsed in subject.packs if subject.definitions else ():
         watched = _schema(subject, parsed.pack.watch.kind)
         for index, path in enumerate(parsed.pack.watch.fields):
             typer = Typer({"object": watched})

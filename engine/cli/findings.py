@@ -1,0 +1,141 @@
+"""How `rulepack lint` tells what it has found: to people, to programs, to GitHub, and as SARIF."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from engine import __version__
+from engine.errors import Fault
+from engine.rulepack.lint import CODES, Severity
+
+WIDTH = 120
+"""Columns of a source line that are shown at most, so that the caret stays in view."""
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+
+Sources = Mapping[str, Sequence[str]]
+"""The lines of each file."""
+
+
+def severity(fault: Fault) -> Severity:
+    """How bad a fault is."""
+    return CODES[fault.code].severity
+
+
+def sentence(fault: Fault) -> str:
+    """What is wrong, and what was expected."""
+    return f"{fault.message}; expected {fault.expected}" if fault.expected else fault.message
+
+
+def text(faults: Sequence[Fault], sources: Sources) -> str:
+    """`file:line:column: severity: message [code]`, then the line and a caret."""
+    return "\n".join(line for fault in faults for line in _lines(fault, sources))
+
+
+def _lines(fault: Fault, sources: Sources) -> Iterator[str]:
+    place, level = fault.location, severity(fault)
+    coloured = click.style(level, fg=_COLOURS[level], bold=True)
+    yield f"{click.style(str(place), bold=True)}: {coloured}: {sentence(fault)} [{fault.code}]"
+    lines = sources.get(place.file, ())
+    if place.line > len(lines) or not lines[place.line - 1].strip():
+        return
+    line = lines[place.line - 1]
+    start = max(0, place.column - 1 - WIDTH // 2)
+    shown, before = line[start : start + WIDTH], line[start : place.column - 1]
+    number = f"{place.line:>6} | "
+    yield f"{number}{_visible(shown)}"
+    yield f"{' ' * (len(number) - 2)}| {_blank(before)}{click.style('^', fg=_COLOURS[level], bold=True)}"
+
+
+def _visible(line: str) -> str:
+    """A line without what would move the cursor or change colours."""
+    return "".join(char if char == "\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+
+
+def _blank(text: str) -> str:
+    """White space as wide as a text: tabs stay, wide characters take two columns, combining ones none."""
+    return "".join(
+        "\t"
+        if char == "\t"
+        else ""
+        if unicodedata.combining(char)
+        else "  "
+        if unicodedata.east_asian_width(char) in "WF"
+        else " "
+        for char in text
+    )
+
+
+def as_json(faults: Sequence[Fault], sources: Sources) -> str:
+    """A JSON list."""
+    return json.dumps([_object(fault) for fault in faults], indent=2, ensure_ascii=False)
+
+
+def _object(fault: Fault) -> dict[str, Any]:
+    place = fault.location
+    return {
+        "file": place.file, "line": place.line, "column": place.column, "severity": str(severity(fault)), "code": fault.code,
+        "message": fault.message, "expected": fault.expected,
+    }  # fmt: skip
+
+
+def github(faults: Sequence[Fault], sources: Sources) -> str:
+    """Workflow commands, which GitHub shows beside the lines of a pull request."""
+    return "\n".join(
+        f"::{severity(fault)} file={_property(fault.location.file)},line={fault.location.line},col={fault.location.column},"
+        f"title={_property(fault.code)}::{_data(sentence(fault))}"
+        for fault in faults
+    )
+
+
+def _data(value: str) -> str:
+    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(value: str) -> str:
+    return _data(value).replace(":", "%3A").replace(",", "%2C")
+
+
+def sarif(faults: Sequence[Fault], sources: Sources) -> str:
+    """SARIF 2.1.0 (OASIS), which code scanners read."""
+    rules = [
+        {
+            "id": code.name,
+            "shortDescription": {"text": " ".join(code.documentation.split("\n\n")[0].split())},
+            "fullDescription": {"text": code.documentation.strip()},
+            "defaultConfiguration": {"level": str(code.severity)},
+        }
+        for code in CODES.values()
+    ]
+    results = [
+        {
+            "ruleId": fault.code,
+            "level": str(severity(fault)),
+            "message": {"text": sentence(fault)},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": fault.location.file},
+                        "region": {"startLine": fault.location.line, "startColumn": fault.location.column},
+                    }
+                }
+            ],
+        }
+        for fault in faults
+    ]
+    driver = {"name": "rulepack", "version": __version__, "rules": rules}
+    log = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}],
+    }
+    return json.dumps(log, indent=2, ensure_ascii=False)
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Fault], Sources], str]] = {
+    "text": text, "json": as_json, "github": github, "sarif": sarif,
+}  # fmt: skip
