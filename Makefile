@@ -43,6 +43,7 @@ check: $(READY) ## Lint, formatting, types, import layers, locks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/lock.py --check
+	$(BIN)/python scripts/argocd_config.py --check
 	@! grep -rniE 'argo|notebook|kserve|inference' engine --include='*.py' \
 	  || { echo 'check: the engine knows no domain: these lines belong in rules/' >&2; exit 1; }
 	@! git grep --untracked -nIE 'pyp[i]\.org|pythonhoste[d]|(proxy|sum)\.golan[g]|npmj[s]\.|mave[n]\.org|debia[n]\.org' \

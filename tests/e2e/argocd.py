@@ -91,10 +91,13 @@ class ArgoCD:
         return self.cluster.get(APPLICATION, name)
 
     def start_sync(self, name: str) -> str:
-        """Start a sync as a user does by the CLI; the answer tells this operation from others (see `operation`)."""
+        """Start a sync as a user does; the answer tells this operation from others (see `operation`).
+
+        The patch does what Argo CD's own SetAppOperation does (util/argo/argo.go), which also forgets the last operation.
+        """
         mark = f"test-{next(_numbers)}"
         operation = {"initiatedBy": {"username": "test"}, "info": [{"name": "test", "value": mark}], "sync": {}}
-        self.cluster.patch(APPLICATION, name, {"operation": operation})
+        self.cluster.patch(APPLICATION, name, {"operation": operation, "status": {"operationState": None}})
         return mark
 
     def operation(self, name: str, mark: str) -> Object:

@@ -82,6 +82,16 @@ class Cluster:
         """Delete an object at once."""
         self.plane.request("DELETE", path(kind, namespace or self.namespace, name) + "?gracePeriodSeconds=0")
 
+    def collect(self, kind: Kind, name: str) -> None:
+        """End a deletion in the foreground, once it has been asked for, as the garbage collector does."""
+
+        def ending() -> bool:
+            found = self.find(kind, name)
+            return found is not None and "deletionTimestamp" in metadata(found)
+
+        eventually(ending, f"deletion of {kind.kind} {name}")
+        self.patch(kind, name, {"metadata": {"finalizers": None}})
+
     def events(self, about: str) -> list[tuple[str, str]]:
         """(reason, message) of all Events that regard the object of this name."""
         found = [event for event in self.all(EVENT) if event["involvedObject"]["name"] == about]
@@ -94,7 +104,7 @@ def path(kind: Kind, namespace: str, name: str = "") -> str:
     return f"{root}{kind.api_version}/namespaces/{namespace}/{PLURALS[kind]}" + (f"/{name}" if name else "")
 
 
-def eventually(look: Callable[[], T], what: str, patience: float = 60.0) -> T:
+def eventually(look: Callable[[], T | None], what: str, patience: float = 60.0) -> T:
     """What `look` answers, as soon as that is true or not empty. Fails, saying what was waited for, where it never is."""
     deadline = time.monotonic() + patience
     while not (answer := look()):

@@ -44,7 +44,9 @@ def test_pods_older_than_the_model_are_evicted_one_at_a_time(argocd: ArgoCD, clu
         asks = triggers(trigger(SERVICE, "model", "restart"))
 
         cluster.create(job(phase="Succeeded", completed=completed, annotations=asks, namespace=cluster.namespace))
-        eventually(lambda: seen.add(verdict(argocd.get(name))) or RECORD in annotations_of(cluster.get(JOB, "train")), "restart")
+        while RECORD not in annotations_of(cluster.get(JOB, "train")):
+            seen.add(verdict(argocd.get(name)))
+            time.sleep(0.1)
         eventually(lambda: len(predictors.names()) == 4, "fourth Ready pod")
         new = predictors.names()
 

@@ -54,7 +54,6 @@ def test_a_wave_proceeds_when_the_notebook_of_an_earlier_one_has_succeeded(
 
     assert before is None
     assert argocd.finished(cluster.namespace, mark)["phase"] == "Succeeded"
-    assert cluster.find(SERVICE, MODEL) is not None
     eventually(lambda: annotations_of(cluster.get(JOB, NOTEBOOK)).get("mlops.dev/wave-complete"), "completed wave on the job")
     cluster.status(SERVICE, MODEL, {"conditions": [{"type": "Ready", "status": "True"}]})
     argocd.settled(cluster.namespace, "Synced", "Healthy")
@@ -79,7 +78,7 @@ def test_a_sync_fails_when_the_notebook_of_an_earlier_wave_fails(argocd: ArgoCD,
 def test_the_wait_job_holds_a_wave_until_the_notebook_has_succeeded(
     argocd: ArgoCD, cluster: Cluster, engine: Engine, kubectl: Path, tmp_path: Path
 ) -> None:
-    """Without the health check the Sync hook of wave 4 waits for the engine's wave-complete, with the right to get and no other."""
+    """Without the health check the Sync hook of wave 4 waits for the engine's wave-complete, with no right but get."""
     mark = deploy(argocd, cluster, "wait-job.yaml")
     with JobPod(cluster, WAITER, kubectl, tmp_path) as pod:
         eventually(pod.waits, "waiting pod")
@@ -113,14 +112,15 @@ def test_the_wait_job_fails_the_sync_when_the_notebook_has_failed(
 def test_the_notebook_runs_anew_at_each_sync(argocd: ArgoCD, cluster: Cluster) -> None:
     """As a Sync hook with BeforeHookCreation the job is a new object at each sync, and each time it gates the next wave."""
     first = deploy(argocd, cluster, "rerun-per-sync.yaml")
-    old = metadata(eventually(lambda: cluster.find(JOB, NOTEBOOK), "notebook job"))["uid"]
+    old = eventually(lambda: cluster.find(JOB, NOTEBOOK), "notebook job")
     cluster.status(JOB, NOTEBOOK, SUCCEEDED)
     assert argocd.finished(cluster.namespace, first)["phase"] == "Succeeded"
 
     second = argocd.start_sync(cluster.namespace)
-    again = eventually(lambda: next((one for one in cluster.all(JOB) if metadata(one)["uid"] != old), None), "new notebook job")
+    cluster.collect(JOB, NOTEBOOK)
+    new = eventually(lambda: cluster.find(JOB, NOTEBOOK), "new notebook job")
     waits_for(argocd, cluster, second, f"completion of hook mlops.mlops.dev/NotebookValidationJob/{NOTEBOOK}")
     cluster.status(JOB, NOTEBOOK, SUCCEEDED)
 
-    assert "status" not in again
+    assert metadata(new)["uid"] != metadata(old)["uid"]
     assert argocd.finished(cluster.namespace, second)["phase"] == "Succeeded"

@@ -56,7 +56,7 @@ async def replace_pods(world: World) -> None:
 
 
 def restarted_at(obj: Object) -> str | None:
-    found = obj["spec"].get("template", {}).get("metadata", {}).get("annotations", {})
+    found: dict[str, str] = obj["spec"].get("template", {}).get("metadata", {}).get("annotations", {})
     return found.get("kubectl.kubernetes.io/restartedAt")
 
 

@@ -1,0 +1,307 @@
+"""The pack application-status."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from engine.cluster.faults import Effect, InjectedFault
+from engine.model.flags import Mode
+from engine.model.objects import Object
+from tests.world import APPLICATION, JOB, World, job, named, shipped
+
+PACK = "application-status"
+HERE = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "ns"}}
+ELSEWHERE = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "theirs"}}
+PART_OF = "app.kubernetes.io/part-of"
+STATUS, SUMMARY = "mlops.dev/notebook-status", "mlops.dev/notebook-summary"
+STATE, FAILURE = "mlops.dev/notebook-state", "mlops.dev/failure-id"
+NOTICE = "notice.argocd.argoproj.io/"
+
+
+def application(name: str = "platform", namespace: str = "argocd", **fields: Any) -> Object:
+    return named(APPLICATION, name, namespace, **{"spec": HERE, **fields})
+
+
+def member(name: str, phase: str | None = "Succeeded", of: str = "platform", **fields: Any) -> Object:
+    """A job of an Application, by its label."""
+    obj = job(name, phase, **fields)
+    obj["metadata"]["labels"] = {PART_OF: of}
+    return obj
+
+
+def tracked(name: str, owner: str, names: str | None = None, **fields: Any) -> Object:
+    """A job with a tracking id that names it, or another one."""
+    tracking_id = f"{owner}:mlops.mlops.dev/NotebookValidationJob:ns/{names or name}"
+    return job(name, "Succeeded", {"argocd.argoproj.io/tracking-id": tracking_id}, **fields)
+
+
+async def counted(*objects: Object, **params: Any) -> World:
+    world = World(shipped(PACK), params={PACK: params})
+    await world.create(*objects)
+    await world.settle()
+    return world
+
+
+async def told(world: World, name: str = "platform", namespace: str = "argocd") -> dict[str, str]:
+    return await world.annotations(APPLICATION, name, namespace)
+
+
+async def status(world: World, name: str = "platform", namespace: str = "argocd") -> Any:
+    return json.loads((await told(world, name, namespace))[STATUS])
+
+
+async def test_the_status_is_the_decision_records() -> None:
+    """30 of 32 succeeded: the very annotations of ADR-048, keys in its order, in one write."""
+    jobs = [member(f"job-{n}") for n in range(30)]
+    failed = [member(name, "Failed") for name in ("predictive-analytics-kserve-validation", "multi-cluster-healing-validation")]
+    world = await counted(application(), *jobs, *failed)
+    found = await told(world)
+    uids = [(await world.get(JOB, obj["metadata"]["name"]))["metadata"]["uid"] for obj in failed]
+    assert found[STATUS] == (
+        '{"total":32,"succeeded":30,"failed":2,"running":0,"lastUpdate":"2026-01-24T22:30:00Z",'
+        '"failedJobs":["multi-cluster-healing-validation","predictive-analytics-kserve-validation"]}'
+    )
+    assert found[SUMMARY] == "30/32 succeeded (93.75% success rate)"
+    assert found[STATE] == "Failed"
+    assert found[FAILURE] == f"2026-01-24T22:30:00Z/{max(uids)}"
+    assert world.writes == ["patch Application argocd/platform"]
+
+
+@pytest.mark.parametrize(
+    ("phases", "summary", "state", "running"),
+    [
+        (["Succeeded"], "1/1 succeeded (100.00% success rate)", "Succeeded", 0),
+        (["Succeeded", "Succeeded", "Building"], "2/3 succeeded (66.67% success rate)", "Running", 1),
+        ([None, "Pending"], "0/2 succeeded (0.00% success rate)", "Running", 2),
+        (["Failed", "ValidationRunning"], "0/2 succeeded (0.00% success rate)", "Failed", 1),
+        (["Succeeded"] * 1 + ["Running"] * 31, "1/32 succeeded (3.13% success rate)", "Running", 31),
+        (["Succeeded"] + ["Running"] * 999, "1/1000 succeeded (0.10% success rate)", "Running", 999),
+    ],
+)
+async def test_summary_and_state(phases: list[str | None], summary: str, state: str, running: int) -> None:
+    """Counts, the rate with two decimals, and Failed before Running before Succeeded; a thousand jobs are one write."""
+    world = await counted(application(), *(member(f"job-{n}", phase) for n, phase in enumerate(phases)))
+    found = await told(world)
+    assert (found[SUMMARY], found[STATE], (await status(world))["running"]) == (summary, state, running)
+    assert world.writes == ["patch Application argocd/platform"]
+
+
+async def test_the_list_of_failed_jobs_is_capped_and_says_so() -> None:
+    """50 names in order, and how many more there are."""
+    found = await status(await counted(application(), *(member(f"job-{n:03}", "Failed") for n in range(60))))
+    assert found["failedJobs"] == [f"job-{n:03}" for n in range(50)]
+    assert found["failedJobsLeftOut"] == 10
+
+
+async def test_only_an_applications_own_jobs_count() -> None:
+    """Another Application's jobs in the same namespace are counted on that one."""
+    world = await counted(
+        application(), application("other"), member("one"), member("two", "Failed", "other"), job("three", "Failed")
+    )
+    assert (await told(world))[SUMMARY] == "1/1 succeeded (100.00% success rate)"
+    assert (await status(world, "other"))["failedJobs"] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "names", "label", "params", "where"),
+    [
+        ("platform", None, {}, {}, ("argocd", "platform")),
+        ("team-a_platform", None, {}, {}, ("team-a", "platform")),
+        ("other", None, {PART_OF: "platform"}, {}, ("argocd", "other")),
+        ("other", "another-job", {PART_OF: "platform"}, {}, ("argocd", "platform")),
+        ("a:other", None, {}, {}, None),
+        ("Other", None, {}, {}, None),
+        ("", None, {"app.kubernetes.io/instance": "platform"}, {}, None),
+        ("", None, {"app.kubernetes.io/instance": "platform", PART_OF: "other"}, {"labelTracking": True}, ("argocd", "platform")),
+        ("", None, {PART_OF: "platform"}, {"argocdNamespace": "gitops"}, ("gitops", "platform")),
+    ],
+)
+async def test_whose_job_it_is(
+    owner: str, names: str | None, label: Mapping[str, str], params: Mapping[str, Any], where: tuple[str, str] | None
+) -> None:
+    """The tracking id in both forms, unless it names another object; then the instance label, where asked for; then part-of."""
+    places = [("argocd", "platform"), ("argocd", "other"), ("team-a", "platform"), ("gitops", "platform")]
+    mine = tracked("train", owner, names)
+    mine["metadata"]["labels"] = dict(label)
+    world = await counted(*(application(name, namespace) for namespace, name in places), mine, **params)
+    assert [place for place in places if await told(world, place[1], place[0])] == ([where] if where else [])
+
+
+async def test_a_missing_application_is_no_failure() -> None:
+    """Nothing is written, and nobody is told."""
+    world = await counted(member("one"))
+    await world.settle(600, step=60)
+    assert (world.writes, await world.events()) == ([], [])
+
+
+async def test_jobs_that_an_application_does_not_know_do_not_count() -> None:
+    """Whoever may label a job cannot write on somebody else's Application."""
+    world = await counted(application(spec=ELSEWHERE), member("one", "Failed"))
+    assert await told(world) == {}
+
+
+async def test_a_tracked_job_counts_where_argo_cd_lists_it() -> None:
+    """An Application that deploys elsewhere takes the jobs that it has made itself."""
+    mine = {"kind": "NotebookValidationJob", "namespace": "ns", "name": "train"}
+    world = await counted(application(spec=ELSEWHERE, status={"resources": [mine]}), tracked("train", "platform"))
+    assert (await told(world))[STATE] == "Succeeded"
+
+
+async def test_many_changes_are_at_most_one_write_a_minute_and_the_last_state_lands() -> None:
+    """The first change at once, the rest together, a minute later."""
+    world = await counted(application(), *(member(f"job-{n}", "Pending") for n in range(200)))
+    before = len(world.writes)
+    for number in range(200):
+        await world.status(JOB, f"job-{number}", {"phase": "Succeeded", "completionTime": f"2026-01-24T22:{number % 60:02}:00Z"})
+        if number % 20 == 0:
+            await world.settle(1)
+    assert world.writes[before:] == []
+    await world.settle(60)
+    assert len(world.writes[before:]) == 1
+    assert (await told(world))[SUMMARY] == "200/200 succeeded (100.00% success rate)"
+    assert (await status(world))["lastUpdate"] == "2026-01-24T22:59:00Z"
+
+
+async def test_nothing_is_written_where_nothing_has_changed() -> None:
+    """Neither the recount of every five minutes nor a restart writes anything."""
+    world = await counted(application(), member("one"), member("two", "Failed"))
+    before = len(world.writes)
+    await world.settle(1200, step=60)
+    world.restart()
+    await world.settle(1200, step=60)
+    assert world.writes[before:] == []
+
+
+async def test_what_somebody_else_removes_comes_back_with_the_recount() -> None:
+    """Within five minutes, as when an ApplicationSet has stripped the annotations."""
+    world = await counted(application(), member("one"))
+    before = await told(world)
+    await world.patch(APPLICATION, "platform", {"metadata": {"annotations": {STATUS: None, SUMMARY: None}}}, "argocd")
+    await world.settle(360, step=60)
+    assert await told(world) == before
+
+
+@pytest.mark.parametrize("while_down", [False, True])
+async def test_when_the_last_job_goes_the_annotations_go(while_down: bool) -> None:
+    """Also where it goes while no engine runs; the record goes with them."""
+    world = await counted(application(), member("one", "Failed"))
+    await world.delete(JOB, "one")
+    if while_down:
+        await world.create(member("another", of="other"), application("other"))
+        world.restart()
+    await world.settle(60)
+    assert (await world.get(APPLICATION, "platform", "argocd"))["metadata"].get("annotations", {}) == {}
+
+
+async def test_a_job_that_moves_is_counted_where_it_is_now() -> None:
+    """Both Applications are brought up to date."""
+    world = await counted(application(), application("other"), member("one"), member("two"))
+    await world.patch(JOB, "two", {"metadata": {"labels": {PART_OF: "other"}}})
+    await world.settle(60)
+    assert ((await status(world))["total"], (await status(world, "other"))["total"]) == (1, 1)
+
+
+async def test_a_job_created_anew_under_the_same_name_counts_once_and_is_another_failure() -> None:
+    """The new run has an id of its own, so that a notification for it is sent although the name is the same."""
+    world = await counted(application(), member("one", "Failed"))
+    first = (await told(world))[FAILURE]
+    await world.delete(JOB, "one")
+    await world.create(member("one", "Failed"))
+    await world.settle(60)
+    assert (await status(world))["total"] == 1
+    assert (await told(world))[FAILURE] != first
+
+
+async def test_a_phase_that_goes_backwards_takes_the_failure_back() -> None:
+    """While the job runs again the Application is Running and has no failure id."""
+    world = await counted(application(), member("one", "Failed"))
+    await world.status(JOB, "one", {"phase": "ValidationRunning"})
+    await world.settle(60)
+    found = await told(world)
+    assert (found[STATE], FAILURE in found, (await status(world))["failedJobs"]) == ("Running", False, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        {},
+        {"phase": None},
+        {"phase": 7},
+        {"phase": ["Failed"]},
+        "Failed",
+        {"phase": "Odd", "startTime": 7, "completionTime": []},
+    ],
+)
+async def test_odd_statuses_count_as_running(body: Any) -> None:
+    """A job is counted whatever it looks like; its creation is the last update."""
+    world = await counted(application(), {**member("one", None), "status": body})
+    found = await status(world)
+    assert (found["total"], found["running"], found["lastUpdate"]) == (1, 1, "2026-01-24T22:00:00Z")
+
+
+async def test_the_banner_is_there_while_a_job_has_failed() -> None:
+    """As a param; it goes when nothing has failed any more."""
+    world = await counted(application(), member("one", "Failed"), member("two"), banner=True)
+    found = await told(world)
+    assert found[f"{NOTICE}content"] == "Notebooks failed: one. 1 of 2 have succeeded."
+    assert found[f"{NOTICE}severity"] == "warning"
+    await world.status(JOB, "one", {"phase": "Succeeded"})
+    await world.settle(60)
+    assert [key for key in await told(world) if key.startswith(NOTICE)] == []
+
+
+async def test_somebody_elses_banner_stays() -> None:
+    """It is neither replaced nor removed."""
+    theirs = {f"{NOTICE}content": "Frozen until Monday"}
+    app = application()
+    app["metadata"]["annotations"] = dict(theirs)
+    world = await counted(app, member("one", "Failed"), banner=True)
+    found = await told(world)
+    assert {key: found[key] for key in found if key.startswith(NOTICE)} == theirs
+
+
+@pytest.mark.parametrize("mode", [Mode.AUDIT, Mode.OFF])
+async def test_audit_and_off_write_nothing(mode: Mode) -> None:
+    """Audit says what would be written."""
+    pack = shipped(PACK)
+    world = World(pack, modes={PACK: mode})
+    await world.create(application(), member("one"))
+    await world.settle(120, step=60)
+    assert world.writes == []
+    assert any("notebook-summary" in line for act in world.seen.acts for line in act.diff) == (mode is Mode.AUDIT)
+
+
+async def played(fault: InjectedFault | None) -> tuple[Any, int]:
+    world = World(shipped(PACK))
+    await world.create(application(), member("one"), member("two", "Failed"))
+    if fault is not None:
+        world.engine.faults.add(fault)
+    await world.settle(10)
+    await world.status(JOB, "two", {"phase": "Succeeded"})
+    await world.settle(120, step=10)
+    return (await world.get(APPLICATION, "platform", "argocd"))["metadata"]["annotations"], world.crashes
+
+
+@pytest.mark.parametrize("effect", [Effect.CRASH_BEFORE, Effect.CRASH_AFTER])
+async def test_a_crash_at_any_call_neither_loses_nor_doubles(effect: Effect) -> None:
+    """Whichever call the engine dies before or after, the last state lands."""
+    expected, _ = await played(None)
+    for call in itertools.count():
+        found, crashes = await played(InjectedFault(effect, after=call))
+        if not crashes:
+            break
+        assert found == expected, f"{effect} at call {call}"
+    assert call > 3
+
+
+def test_all_packs_ask_applications_for_the_same_consent() -> None:
+    """What an Application has to say for a job to act on it is one and the same text."""
+    packs = [shipped(name) for name in ("application-status", "failure-notifications", "on-success-triggers")]
+    consents = [target.consent for pack in packs for target in pack.targets if target.kind == APPLICATION]
+    assert len({consent if isinstance(consent, str) else consent.source for consent in consents}) == 1

@@ -1,0 +1,314 @@
+"""The pack failure-notifications."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from engine.cluster.faults import Effect, InjectedFault
+from engine.model.flags import Mode
+from engine.model.objects import Object
+from tests.world import APPLICATION, DONE, EVENT, JOB, World, job, named, shipped
+
+PACK = "failure-notifications"
+HERE = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "ns"}}
+TRACKED = "argocd.argoproj.io/tracking-id"
+NAME = "predictive-analytics-kserve-validation"
+ERROR = "ModuleNotFoundError: No module named 'kserve_wrapper'"
+ADR = """\
+NotebookValidationJob 'predictive-analytics-kserve-validation' failed:
+ModuleNotFoundError: No module named 'kserve_wrapper'
+
+Retry count: 3/3 (exhausted)
+Duration: 41 seconds
+Phase: Failed
+
+Suggested action: Check notebook cell execution for model serialization issues
+Logs: kubectl logs -n ns predictive-analytics-kserve-validation-pod"""
+
+
+def failed(name: str = "train", labels: Mapping[str, str] | None = None, **fields: Any) -> Object:
+    """A failed job."""
+    obj = job(name, "Failed", **fields)
+    obj["metadata"]["labels"] = dict(labels or {})
+    return obj
+
+
+def cell(status: str, error: Any = None) -> Mapping[str, Any]:
+    return {"cellIndex": 1, "status": status, **({} if error is None else {"errorMessage": error})}
+
+
+def tracking_id(app: str, name: str = "train", namespace: str = "ns") -> dict[str, str]:
+    return {TRACKED: f"{app}:mlops.mlops.dev/NotebookValidationJob:{namespace}/{name}"}
+
+
+async def judged(*objects: Object, **params: Any) -> World:
+    world = World(shipped(PACK), params={PACK: params})
+    await world.create(*objects)
+    await world.settle()
+    return world
+
+
+async def lines(world: World) -> list[str]:
+    ((_, _, message),) = await world.events()
+    return message.split("\n")
+
+
+async def regarded(world: World) -> list[str]:
+    """Kind, namespace and name of what each Event is about."""
+    about = [event["involvedObject"] for event in await world.all(EVENT)]
+    return sorted(f"{found['kind']} {found['namespace']}/{found['name']}" for found in about)
+
+
+async def test_the_message_is_the_decision_records() -> None:
+    """The first failing cell's error, retries, duration, phase, advice and the command for the log, as in ADR-048."""
+    world = await judged(
+        failed(NAME, results=[cell("Success"), cell("Failure", ERROR), cell("Failure", "later")], retryCount=3,
+               startTime="2026-01-24T22:29:19Z", validationPodName=f"{NAME}-pod", message="1 cell failed")
+    )  # fmt: skip
+    assert await world.events() == [(NAME, "ValidationFailed", ADR)]
+
+
+async def test_the_event_is_a_warning_that_carries_uid_and_labels() -> None:
+    """It has the job's uid, its part-of label, and says of which type it is."""
+    world = await judged(failed(labels={"app.kubernetes.io/part-of": "platform"}))
+    (event,) = await world.all(EVENT)
+    assert event["type"] == "Warning"
+    assert event["metadata"]["namespace"] == "ns"
+    assert event["involvedObject"]["uid"] == (await world.get(JOB, "train"))["metadata"]["uid"]
+    assert event["metadata"]["labels"] == {
+        "app.kubernetes.io/part-of": "platform",
+        "mlops.dev/notification-type": "validation-failure",
+    }
+
+
+async def test_a_job_without_the_part_of_label_has_an_event_without_it() -> None:
+    """The label is left out, not empty."""
+    world = await judged(failed())
+    (event,) = await world.all(EVENT)
+    assert event["metadata"]["labels"] == {"mlops.dev/notification-type": "validation-failure"}
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ({"message": "image not found"}, "image not found"),
+        ({}, "Notebook validation failed"),
+        ({"message": ""}, "Notebook validation failed"),
+        ({"results": [cell("Failure")], "message": "stopped"}, "stopped"),
+        ({"results": [cell("Failure", ""), cell("Failure", "boom")]}, "boom"),
+        ({"results": [cell("Skipped", "no")], "message": "stopped"}, "stopped"),
+    ],
+)
+async def test_what_is_told_as_the_error(status: Mapping[str, Any], error: str) -> None:
+    """The first error of a failed cell, else the job's message, else that it has failed."""
+    assert (await lines(await judged(failed(**status))))[1] == error
+
+
+@pytest.mark.parametrize(
+    ("count", "line"), [(1, "1/3"), (3, "3/3 (exhausted)"), (4, "4/3 (exhausted)"), (None, "0/3"), ("3", "0/3"), ([], "0/3")]
+)
+async def test_retries(count: Any, line: str) -> None:
+    """The count of three, and that there are none left."""
+    assert f"Retry count: {line}" in await lines(await judged(failed(retryCount=count)))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "line"),
+    [
+        ("2026-01-24T22:29:19Z", DONE, "Duration: 41 seconds"),
+        ("2026-01-24T21:28:00Z", DONE, "Duration: 1 hour 2 minutes"),
+        ("2026-01-24T23:29:00+01:00", DONE, "Duration: 1 minute"),
+        (None, DONE, None),
+        ("2026-01-24T22:29:19Z", None, None),
+        ("2026-01-24T23:00:00Z", DONE, None),
+        ("yesterday", DONE, None),
+        ("2026-13-24T22:29:19Z", DONE, None),
+        (7, DONE, None),
+    ],
+)
+async def test_the_duration_is_left_out_where_it_is_not_known(start: Any, end: str | None, line: str | None) -> None:
+    """From start to completion, in words."""
+    told = [each for each in await lines(await judged(failed(startTime=start, completed=end))) if each.startswith("Duration")]
+    assert told == ([] if line is None else [line])
+
+
+async def test_the_pod_is_the_one_the_operator_would_make_where_none_is_known() -> None:
+    """Without validationPodName the command names NAME-validation."""
+    assert (await lines(await judged(failed())))[-1] == "Logs: kubectl logs -n ns train-validation"
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("ModuleNotFoundError: No module named 'pandas'", "Add the missing module to the notebook's image or requirements"),
+        ("MemoryError", "Raise the memory limit in spec.podConfig.resources, or load less data at once"),
+        ("ZeroDivisionError: division by zero", "Read the log, and run the failing cell by hand"),
+    ],
+)
+async def test_advice_fits_the_error(error: str, advice: str) -> None:
+    """The first pattern that is found in the error says what to do."""
+    assert f"Suggested action: {advice}" in await lines(await judged(failed(message=error)))
+
+
+async def test_own_advice_comes_first() -> None:
+    """What a cluster adds is tried before what the pack knows, and the pack's stays."""
+    mine = [{"pattern": "No module named 'pandas'", "advice": "Use the image with pandas"}]
+    world = await judged(failed("one", message="No module named 'pandas'"), failed("two", message="MemoryError"), moreAdvice=mine)
+    told = [line for _, _, message in await world.events() for line in message.split("\n") if line.startswith("Suggested")]
+    assert told == [
+        "Suggested action: Use the image with pandas",
+        "Suggested action: Raise the memory limit in spec.podConfig.resources, or load less data at once",
+    ]
+
+
+@pytest.mark.parametrize("size", [0, 600, 5000])
+async def test_a_long_error_is_cut_and_nothing_else(size: int) -> None:
+    """The message has at most 1024 characters, and the last lines are whole."""
+    name = ("train-" * 42)[:200].rstrip("-")
+    told = "\n".join(await lines(await judged(failed(name, message="E" * size, validationPodName=name))))
+    assert len(told) <= 1024
+    assert told.endswith(f"\nLogs: kubectl logs -n ns {name}")
+    assert ("…" in told) == (size > 400)
+
+
+async def test_each_run_is_told_once() -> None:
+    """Neither a restart nor a change of something else tells it again; a new completion does."""
+    world = await judged(failed())
+    before = len(world.writes)
+    world.restart()
+    await world.patch(JOB, "train", {"metadata": {"annotations": {"note": "x"}}})
+    await world.settle(60)
+    assert world.writes[before:] == []
+    await world.status(JOB, "train", {"phase": "ValidationRunning"})
+    await world.settle()
+    await world.status(JOB, "train", {"phase": "Failed", "completionTime": "2026-01-24T23:00:00Z"})
+    await world.settle()
+    assert len(await world.events()) == 2
+
+
+async def test_a_job_created_anew_under_the_same_name_is_told_anew() -> None:
+    """Another uid is another run, also where it ends at the same time."""
+    world = await judged(failed())
+    await world.delete(JOB, "train")
+    await world.create(failed())
+    await world.settle()
+    assert len(await world.events()) == 2
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "ValidationRunning", "Pending", None])
+async def test_other_phases_are_no_failure(phase: str | None) -> None:
+    """Only Failed is told."""
+    assert await (await judged(job(phase=phase))).events() == []
+
+
+@pytest.mark.parametrize("status", [None, {}, {"phase": None}, {"phase": ["Failed"]}, "Failed"])
+async def test_odd_statuses_are_no_failure(status: Any) -> None:
+    """A missing, null or wrongly typed phase tells nothing."""
+    assert await (await judged({**job(), "status": status})).events() == []
+
+
+@pytest.mark.parametrize(
+    "status", [{"results": None}, {"results": "x"}, {"results": [None, 3, "x"]}, {"message": 7}, {"completionTime": 7}]
+)
+async def test_odd_fields_of_a_failed_job_do_not_hide_the_failure(status: Mapping[str, Any]) -> None:
+    """What cannot be read is left out of the message."""
+    world = await judged({**job(), "status": {"phase": "Failed", **status}})
+    assert (await lines(world))[1] == "Notebook validation failed"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "labels", "params", "application"),
+    [
+        (tracking_id("mine"), {}, {}, ("argocd", "mine")),
+        (tracking_id("team-a_mine"), {}, {}, ("team-a", "mine")),
+        ({}, {"app.kubernetes.io/part-of": "mine"}, {}, ("argocd", "mine")),
+        ({}, {"app.kubernetes.io/part-of": "mine"}, {"argocdNamespace": "gitops"}, ("gitops", "mine")),
+        (tracking_id("mine"), {"app.kubernetes.io/part-of": "other"}, {}, ("argocd", "mine")),
+        ({}, {"app.kubernetes.io/instance": "mine"}, {"labelTracking": True}, ("argocd", "mine")),
+    ],
+)
+async def test_the_application_is_told_too(
+    annotations: dict[str, str], labels: dict[str, str], params: dict[str, Any], application: tuple[str, str]
+) -> None:
+    """The Application that the tracking id names, or else a label, gets the same Event, with its uid."""
+    namespace, name = application
+    world = await judged(named(APPLICATION, name, namespace, spec=HERE), failed(annotations=annotations, labels=labels), **params)
+    assert await regarded(world) == [f"Application {namespace}/{name}", "NotebookValidationJob ns/train"]
+    first, second = await world.all(EVENT)
+    assert first["message"] == second["message"]
+    uids = {event["involvedObject"]["uid"] for event in (first, second)}
+    assert (await world.get(APPLICATION, name, namespace))["metadata"]["uid"] in uids
+
+
+@pytest.mark.parametrize(
+    ("annotations", "labels"),
+    [
+        ({}, {}),
+        ({}, {"app.kubernetes.io/part-of": "missing"}),
+        ({}, {"app.kubernetes.io/part-of": "No_Name"}),
+        ({}, {"app.kubernetes.io/instance": "mine"}),
+        (tracking_id("mine", "another"), {}),
+        (tracking_id("mine", namespace="theirs"), {}),
+        (tracking_id(""), {}),
+        (tracking_id("a:mine"), {}),
+        ({TRACKED: "mine"}, {}),
+        ({TRACKED: "mine:apps/Deployment:ns/train"}, {}),
+    ],
+)
+async def test_without_an_application_only_the_job_is_told(annotations: dict[str, str], labels: dict[str, str]) -> None:
+    """No Application, a missing one, or an id that names another object: no failure either."""
+    world = await judged(named(APPLICATION, "mine", "argocd", spec=HERE), failed(annotations=annotations, labels=labels))
+    assert await regarded(world) == ["NotebookValidationJob ns/train"]
+
+
+async def test_an_application_that_does_not_consent_is_not_told() -> None:
+    """Whoever can write a label on a job cannot write Events about somebody else's Application."""
+    elsewhere = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "theirs"}}
+    world = await judged(
+        named(APPLICATION, "mine", "argocd", spec=elsewhere), failed(labels={"app.kubernetes.io/part-of": "mine"})
+    )
+    assert await regarded(world) == ["NotebookValidationJob ns/train"]
+
+
+async def test_a_job_that_has_not_failed_costs_no_request() -> None:
+    """Applications are looked up for failed jobs only."""
+    world = await judged(job(phase="Succeeded", annotations=tracking_id("mine")))
+    assert [str(call) for call in world.engine.calls if "Application" in str(call)] == []
+
+
+@pytest.mark.parametrize("mode", [Mode.AUDIT, Mode.OFF])
+async def test_audit_and_off_write_nothing(mode: Mode) -> None:
+    """Neither the job nor the Application is told."""
+    pack = shipped(PACK)
+    world = World(pack, modes={PACK: mode})
+    await world.create(named(APPLICATION, "mine", "argocd", spec=HERE), failed(labels={"app.kubernetes.io/part-of": "mine"}))
+    await world.settle()
+    assert world.writes == []
+    assert bool(world.seen.acts) == (mode is Mode.AUDIT)
+
+
+async def played(fault: InjectedFault | None) -> tuple[Any, int]:
+    world = World(shipped(PACK))
+    await world.create(named(APPLICATION, "mine", "argocd", spec=HERE), failed(labels={"app.kubernetes.io/part-of": "mine"}))
+    if fault is not None:
+        world.engine.faults.add(fault)
+    await world.settle(30)
+    records = [key for key in (await world.get(JOB, "train"))["metadata"]["annotations"] if key.startswith("fired.")]
+    return (await world.events(), sorted(records)), world.crashes
+
+
+@pytest.mark.parametrize("effect", [Effect.CRASH_BEFORE, Effect.CRASH_AFTER])
+async def test_a_crash_at_any_call_neither_loses_nor_doubles(effect: Effect) -> None:
+    """Whichever call the engine dies before or after: one Event each, and the records."""
+    expected, _ = await played(None)
+    assert len(expected[0]) == 2
+    for call in itertools.count():
+        found, crashes = await played(InjectedFault(effect, after=call))
+        if not crashes:
+            break
+        assert found == expected, f"{effect} at call {call}"
+    assert call > 3
