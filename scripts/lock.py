@@ -18,7 +18,7 @@ OLDEST_PYTHON = (3, 11)
 LOCKS = {
     "requirements.lock": "--extra=fast",
     "requirements-build.lock": "--only-build-deps --all-build-deps",
-    "requirements-dev.lock": "--extra=fast --extra=cel-cpp --extra=dev --all-build-deps -c requirements.lock -c requirements-build.lock",
+    "requirements-dev.lock": "--all-extras --all-build-deps -c requirements.lock -c requirements-build.lock",
 }
 # No host name or path of the machine that locks: whoever installs uses the index that their own pip is set up for.
 OPTIONS = [

@@ -29,7 +29,11 @@ def unused(scope: Scope) -> Any:
 
 PROGRAM = Program("given", frozenset(), frozenset(), unused)
 AGGREGATE = Aggregate(
-    PROGRAM, None, {"total": PROGRAM, "failed": PROGRAM}, {"failedJobs": AggregateList(PROGRAM, None, 2)}, {"last": PROGRAM}  # type: ignore[arg-type]
+    PROGRAM,
+    None,
+    {"total": PROGRAM, "failed": PROGRAM},
+    {"failedJobs": AggregateList(PROGRAM, None, 2)},
+    {"last": PROGRAM},  # type: ignore[arg-type]
 )
 
 
