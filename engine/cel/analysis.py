@@ -127,12 +127,11 @@ class _Checker:
             names = [*candidates, *MACROS] if node.method else [*candidates, "has"]
             raise self._fault(f"unknown function '{node.name}'", node, _suggest(node.name, names, ""))
         if not (function.method if node.method else function.function):
-            usage = _usage(node.name, function)
-            raise self._fault(f"{node.name}() is called the wrong way", node, usage)
+            raise self._fault(f"{node.name}() is called the wrong way", node, usage(node.name, function))
         if not len(function.parameters) - function.optional <= len(node.arguments) <= len(function.parameters):
             count = len(node.arguments) - node.method
             raise self._fault(
-                f"{node.name}() is given {count} argument{'' if count == 1 else 's'}", node, _usage(node.name, function)
+                f"{node.name}() is given {count} argument{'' if count == 1 else 's'}", node, usage(node.name, function)
             )
         for argument, accepted in zip(node.arguments, function.parameters, strict=False):
             kind = static_type(argument)
@@ -193,7 +192,8 @@ def static_type(node: Node) -> type | None:
     return None
 
 
-def _usage(name: str, function: Function) -> str:
+def usage(name: str, function: Function) -> str:
+    """How a function is called, by the types of its arguments; what may be left out stands in brackets."""
     kinds = [
         " or ".join(NAMES.get(each, "any") for each in (kind if isinstance(kind, tuple) else (kind,)))
         for kind in function.parameters

@@ -118,6 +118,14 @@ def to_timestamp(value: Any) -> datetime:
     raise Mismatch(f"timestamp() does not work on {type_name(value)}")
 
 
+def is_time(value: Any) -> bool:
+    """Whether a value is a text that `timestamp()` takes."""
+    try:
+        return type(value) is str and to_timestamp(value) is not None
+    except Mismatch:
+        return False
+
+
 def to_duration(value: Any) -> timedelta:
     """CEL's `duration()`: from duration, or a string such as 1h30m, 90s, 1.5s, 250ms."""
     if type(value) is timedelta:

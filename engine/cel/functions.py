@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.cel import documents
-from engine.cel.conversions import to_bool, to_double, to_duration, to_int, to_string, to_timestamp
+from engine.cel.conversions import is_time, to_bool, to_double, to_duration, to_int, to_string, to_timestamp
 from engine.cel.operators import MAX_TEXT, Mismatch, type_name  # fmt: skip
 
 #: Unicode's White_Space, which trim() takes away; Python's str.strip() takes more.
@@ -243,5 +243,6 @@ FUNCTIONS: Mapping[str, Function] = {
     "parseJson": Function(documents.parse_json, (str,), own=True),
     "toJson": Function(documents.to_json, (_ANY,), str, own=True),
     "humanDuration": Function(human_duration, (_SECONDS,), str, own=True),
+    "isTime": Function(is_time, (_ANY,), bool, own=True),
     "hash": Function(digest, (str,), str, own=True),
 }

@@ -80,6 +80,12 @@ class Scope:
         scope._parent, scope._added = self, frozenset(values)
         return scope
 
+    def having(self, vars: Mapping[str, Program]) -> Scope:
+        """A scope with other vars; what it has in common with this one, program for program, is evaluated once for both."""
+        scope = Scope(self._values, vars)
+        scope._parent = self
+        return scope
+
     def value(self, name: str) -> Any:
         """The value of a variable. Raises Unanswered where it has none."""
         try:
@@ -89,8 +95,9 @@ class Scope:
 
     def var(self, name: str) -> Any:
         """The value of `vars.<name>`. Raises Unanswered where the expression has no answer, or names itself."""
-        if self._parent is not None and not self._added & self._depends(name, set()):
-            return self._parent.var(name)
+        parent = self._parent
+        if parent is not None and parent._vars.get(name) is self._vars.get(name) and not self._changes(name):
+            return parent.var(name)
         if name not in self._answers:
             program = self._vars.get(name)
             if program is None:
@@ -104,6 +111,10 @@ class Scope:
         if isinstance(answer, Unanswered):
             raise Unanswered(*answer.args)
         return answer
+
+    def _changes(self, name: str) -> bool:
+        """Whether a var may have another value here than in the parent, because of what this scope adds."""
+        return bool(self._added) and bool(self._added & self._depends(name, set()))
 
     def _depends(self, name: str, seen: set[str]) -> set[str]:
         """The variables that a var depends on, through other vars as well."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -19,7 +20,10 @@ COMMANDS = {
     "demo": "Play a story in which the shipped rule packs act, and check their effects.",
     "lint": "Check rule packs: every fault at once, each with its place.",
     "test": "Run the tests of rule packs.",
+    "explain": "Say why rules fire for an object, or what holds them back.",
+    "new": "Make a commented rule pack to begin with, with tests that pass.",
     "rbac": "Write the least rights that rule packs need.",
+    "schema": "Write the JSON Schema of rule packs, for editors.",
 }
 
 FAILURE, USAGE, INTERRUPTED = 1, 2, 130
@@ -30,18 +34,32 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(importlib.import_module(f"engine.cli.{cmd_name}"), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
+        return _command(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def _command(name: str) -> click.Command:
+    found = getattr(importlib.import_module(f"engine.cli.{name}"), name)
+    assert isinstance(found, click.Command)
+    return found
+
+
+def help_text(name: str) -> str:
+    """What `rulepack NAME --help` says, in lines of 100 characters."""
+    context = click.Context(_command(name), info_name=f"rulepack {name}", max_content_width=100, terminal_width=100)
+    return _command(name).get_help(context)
+
+
+EPILOG = """\b
+Completion of commands and options, for bash (zsh and fish likewise):
+  eval "$(_RULEPACK_COMPLETE=bash_source rulepack)"
+"""
+
+
+@click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="rulepack")
 def rulepack() -> None:
     """A rules engine for Kubernetes: when this is true of an object, do that."""
@@ -55,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     try:
-        status = rulepack.main(args=arguments, prog_name="rulepack", standalone_mode=False)
+        colour = False if os.environ.get("NO_COLOR") else None  # https://no-color.org
+        status = rulepack.main(args=arguments, prog_name="rulepack", standalone_mode=False, color=colour)
         return status if isinstance(status, int) else 0
     except click.ClickException as error:
         error.show(sys.stderr)

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.cel import Cel
 from engine.errors import Fault, InvalidText, UsageError
 from engine.rulepack.pack import RulePack
-from engine.rulepack.parse import parse_pack
+from engine.rulepack.parse import parse_text
 from engine.rulepack.sources import load_folder
 
 
@@ -17,12 +17,9 @@ def read_packs(paths: Sequence[Path], cel: Cel) -> list[RulePack]:
     packs: list[RulePack] = []
     faults: list[Fault] = []
     for text in load_folder(paths):
-        try:
-            if text.faults:
-                raise InvalidText(text.faults)
-            packs += parse_pack(text.text, text.file, cel)
-        except InvalidText as invalid:
-            faults += invalid.faults
+        read, wrong = parse_text(text.text, text.file, cel, manifests=True)
+        packs += [parsed.pack for parsed in read]
+        faults += [*text.faults, *wrong]
     if faults:
         raise InvalidText(faults)
     if not packs:

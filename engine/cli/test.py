@@ -65,4 +65,5 @@ def _tell(outcome: Outcome) -> None:
 def _sum_up(outcomes: list[Outcome], coverage: Coverage | None) -> None:
     for line in coverage_lines(coverage) if coverage is not None else ():
         click.echo(line)
-    click.echo(summary(outcomes))
+    if outcomes:
+        click.echo(summary(outcomes))

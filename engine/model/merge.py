@@ -24,8 +24,21 @@ def merged(value: Any, patch: Any) -> Any:
 
 
 def changes(value: Any, patch: Any) -> bool:
-    """Whether a merge patch would change `value`."""
-    return merged(value, patch) is not value
+    """Whether a merge patch would change `value`.
+
+    Removing keys of a mapping that is not there changes nothing: the empty mapping that the RFC leaves behind is not kept
+    by the API server for labels and annotations.
+    """
+    if not isinstance(patch, Mapping) or not isinstance(value, Mapping):
+        return merged(value, patch) is not value
+    return any(
+        key in value if part is None else changes(value[key], part) if key in value else not _only_removes(part)
+        for key, part in patch.items()
+    )
+
+
+def _only_removes(patch: Any) -> bool:
+    return isinstance(patch, Mapping) and bool(patch) and all(part is None or _only_removes(part) for part in patch.values())
 
 
 def added(first: Any, second: Any) -> Any:

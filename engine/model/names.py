@@ -32,6 +32,11 @@ def misnamed(ref: Ref) -> str:
     return ""
 
 
+def dns_label(text: str) -> bool:
+    """Whether a text can be the name of a namespace, a rule pack or a rule."""
+    return len(text) <= 63 and _LABEL.match(text) is not None
+
+
 def bad_label(key: str, value: str) -> str:
     """Why `key: value` can be no label, or '' where it can; checked before it becomes part of a selector."""
     if not _LABEL_KEY.match(key):

@@ -97,9 +97,10 @@ class Reconciler:
         """The rules of a pack that apply, each with its variables."""
         old = look.memory.judged if look.on == "Change" else look.object
         variables = variables_of(self._catalog, look.pack, look.object, old, look.now)
+        shared = Scope(variables, look.pack.vars)
         for rule in look.pack.rules:
             if rule.on == look.on and self._catalog.mode(look.pack, rule) is not Mode.OFF:
-                yield rule, Scope(variables, rule.vars)
+                yield rule, shared.having(rule.vars)
 
     async def _evaluate(
         self, key: ObjectKey, look: Look, rule: Rule, scope: Scope, memory: RuleMemory

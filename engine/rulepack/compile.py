@@ -39,6 +39,9 @@ def compile_pack(spec: RulePackSpec, document: Document, cel: Cel) -> Compilatio
     name, body = spec.metadata.name, spec.spec
     names = DeclaredNames(cel, {"params": tuple(body.params), "inputs": tuple(body.inputs), "inputErrors": tuple(body.inputs)})
     compiler = Compiler(names, VARIABLES - {"vars", "lookup"}, document.locate)
+    sharing = Compiler(names.having(vars=body.vars), VARIABLES - {"lookup"}, document.locate)
+    shared = {each: sharing.program(text, ("spec", "vars", each)) for each, text in body.vars.items()}
+    check_vars(shared, shared, sharing, ("spec", "vars"))
     pack = RulePack(
         name=name,
         description=body.description,
@@ -51,11 +54,13 @@ def compile_pack(spec: RulePackSpec, document: Document, cel: Cel) -> Compilatio
         ),
         params=declarations.params(body.params, notes, ("spec", "params")),
         targets=declarations.targets(body.targets, notes, compiler, ("spec", "targets")),
+        vars=shared,
         inputs=declarations.inputs(body.inputs, notes, ("spec", "inputs")),
         metrics=declarations.metrics(body.metrics, notes, ("spec", "metrics")),
         place=document.locate(()),
     )
     notes.take(compiler)
+    notes.take(sharing)
     rules = []
     for index, rule in enumerate(body.rules):
         path: Path = ("spec", "rules", index)
@@ -85,7 +90,8 @@ class _RuleCompiler:
         self._spec, self._notes, self._path = spec, notes, path
         self._document = document
         self._actions = ActionList(pack, document, notes)
-        names = names.having(vars=spec.vars, lookup=spec.lookup)
+        self._shared = pack.vars
+        names = names.having(vars=(*pack.vars, *spec.vars), lookup=spec.lookup)
         results = {*registers(spec.actions)} - {""}
         rescued = results | {*registers(spec.rescue)} - {""}
         item = {spec.loop_var} if spec.loop else set()
@@ -102,8 +108,11 @@ class _RuleCompiler:
     def compile(self) -> Rule:
         """The compiled rule."""
         spec, path = self._spec, self._path
-        self._vars = {name: self._looping.program(text, (*path, "vars", name)) for name, text in spec.vars.items()}
-        check_vars(self._vars, self._looping, (*path, "vars"))
+        own = {name: self._looping.program(text, (*path, "vars", name)) for name, text in spec.vars.items()}
+        self._vars = {**self._shared, **own}
+        check_vars(self._vars, own, self._looping, (*path, "vars"))
+        for name in sorted(own.keys() & self._shared.keys()):
+            self._looping.fault((*path, "vars", name), f"vars.{name} is a var of the pack already", "another name")
         rule = Rule(
             name=spec.name,
             description=spec.description,

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.errors import InvalidText, Location
+from engine.errors import InvalidText, Location, UsageError
 from engine.model.objects import Kind, Object, Resource, dig
 from engine.rulepack.sources import load_folder
 from engine.rulepack.yamltext import Bounds, read_yaml
@@ -26,16 +26,18 @@ class Definition:
 
 
 def read_definitions(paths: Sequence[Path]) -> dict[Kind, Definition]:
-    """The definitions in these files and folders, by kind. Raises UsageError and InvalidText."""
+    """The definitions in these files and folders, by kind. Raises UsageError where there are none, and InvalidText."""
     found: dict[Kind, Definition] = {}
     for text in load_folder(paths, BOUNDS.size) if paths else ():
         if text.faults:
             raise InvalidText(text.faults)
-        if "CustomResourceDefinition" not in text.text:
+        if "CustomResourceDefinition" not in text.text and len(text.text) <= BOUNDS.size:
             continue
         for document in read_yaml(text.text, partial(Location, text.file), BOUNDS):
             if isinstance(document.value, dict) and document.value.get("kind") == "CustomResourceDefinition":
                 found |= {definition.resource.kind: definition for definition in definitions(document.value)}
+    if paths and not found:
+        raise UsageError(f"no CustomResourceDefinition in {', '.join(map(str, paths))}; expected manifests that define kinds")
     return found
 
 

@@ -24,6 +24,8 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 _METRIC_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _DURATION = r"([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+"
+DURATION_PATTERN = f"^{_DURATION}$"
+"""What a duration looks like, as JSON Schema has it."""
 _DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST_DURATION = 3660 * 86400.0
@@ -125,7 +127,7 @@ def _selector(value: Any) -> str:
 Name = Annotated[str, AfterValidator(_dns_label)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Text = Annotated[str, Field(min_length=1)]
-Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": f"^{_DURATION}$"})]
+Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 Period = Annotated[Duration, Field(gt=0)]
 ModeName = Literal["Enforce", "Audit", "Off"]
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "patch/status", "delete", "evict"]

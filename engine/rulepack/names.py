@@ -44,11 +44,13 @@ def _offset(text: str, root: str, name: str) -> int:
     return next(start for start in map(found.start, (1, 2, 3)) if start >= 0) if found else 0
 
 
-def check_vars(programs: Mapping[str, Program], compiler: Compiler, path: Path) -> None:
-    """Note a fault for each var that uses itself, in a circle or directly, or one that stands below it."""
+def check_vars(programs: Mapping[str, Program], own: Collection[str], compiler: Compiler, path: Path) -> None:
+    """Note a fault for each of the own vars that uses itself, in a circle or directly, or one that stands below it."""
     order = list(programs)
     told: set[str] = set()
     for number, name in enumerate(order):
+        if name not in own:
+            continue
         for used in _used_vars(programs[name]):
             if used not in programs or order.index(used) < number:
                 continue

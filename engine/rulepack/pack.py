@@ -112,7 +112,10 @@ class RuleAction:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When this is true of an object, do that. Durations are in seconds; `hold` is what users write as `for`."""
+    """When this is true of an object, do that. Durations are in seconds; `hold` is what users write as `for`.
+
+    `vars` holds the pack's vars too.
+    """
 
     name: str
     description: str = ""
@@ -148,6 +151,7 @@ class RulePack:
     place: Location
     params: Mapping[str, Param] = field(default_factory=dict)
     targets: tuple[Target, ...] = ()
+    vars: Mapping[str, Program] = field(default_factory=dict)
     inputs: Mapping[str, Input] = field(default_factory=dict)
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()

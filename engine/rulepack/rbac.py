@@ -117,4 +117,4 @@ def _reasons(reasons: Mapping[str, None]) -> str:
     for reason in reasons:
         pack, _, rule = reason.partition("/")
         packs.setdefault(pack, []).append(rule)
-    return "; ".join(f"{pack}: {', '.join(rules)}" if any(rules) else pack for pack, rules in packs.items())
+    return "; ".join(pack if "" in rules else f"{pack}: {', '.join(rules)}" for pack, rules in packs.items())

@@ -163,7 +163,9 @@ class RuleSpec(Spec):
     """What it is for."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
     """Named expressions, read as `vars.<name>`, evaluated when first needed. One may use those above it."""
-    when: Annotated[list[Text], BeforeValidator(_as_list)] = Field(default=[], max_length=50)
+    when: Annotated[list[Text], BeforeValidator(_as_list, json_schema_input_type=Text | list[Text])] = Field(
+        default=[], max_length=50
+    )
     """CEL conditions that must all be true: a list, or a single one."""
     on: Literal["Change", "Delete"] = "Change"
     """`Change` judges objects as they are; `Delete` judges the last state of one that is gone."""
@@ -171,7 +173,9 @@ class RuleSpec(Spec):
     """The conditions must have held this long."""
     once_per: Text | None = None
     """CEL that names the occasion: the rule fires once for each value, however often the engine restarts."""
-    existing: Annotated[ExistingSpec, BeforeValidator(_as_policy)] = ExistingSpec()
+    existing: Annotated[
+        ExistingSpec, BeforeValidator(_as_policy, json_schema_input_type=Literal["CatchUp", "Ignore"] | ExistingSpec)
+    ] = ExistingSpec()
     """What becomes of objects that were already so when the engine started: a policy, or its short form `CatchUp` or `Ignore`."""
     lookup: dict[Identifier, TargetSpec] = Field(default={}, max_length=20)
     """Other objects to read, as `lookup.<name>`: one object or null by name, a list by labelSelector.
@@ -217,6 +221,8 @@ class PackSpec(Spec):
     """Which objects the pack is about."""
     targets: list[PackTargetSpec] = Field(default=[], max_length=50)
     """Everything that the pack may touch besides the watched object's own metadata."""
+    vars: dict[Identifier, Text] = Field(default={}, max_length=50)
+    """Named expressions that all rules share, read as `vars.<name>`; evaluated at most once for an object and its change."""
     inputs: dict[Identifier, InputSpec] = Field(default={}, max_length=20)
     """Annotations that users write on the watched objects, read as `inputs.<name>`."""
     metrics: dict[MetricName, MetricDeclaration] = Field(default={}, max_length=50)

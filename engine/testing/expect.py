@@ -95,7 +95,7 @@ def _all(key: str, what: str, patterns: Sequence[Any], found: Sequence[Any]) -> 
         there = tuple(f"  + found    {shown(each)}" for each in left) or ("  + found    none",)
         failed.append(((key, index), f"no {what} is as expected", (f"  - expected {shown(patterns[index])}", *there)))
     if left and not missing:
-        failed.append(((key,), f"there is a {what} that is not expected", tuple(f"  + found    {shown(each)}" for each in left)))
+        failed.append(((key,), f"there is an unexpected {what}", tuple(f"  + found    {shown(each)}" for each in left)))
     return failed
 
 

@@ -16,7 +16,7 @@ from engine.rulepack.pack import RulePack
 from engine.rulepack.parse import parse_pack
 from engine.rulepack.sources import Text, load_folder
 from engine.rulepack.specfaults import spec_faults
-from engine.rulepack.yamltext import read_yaml
+from engine.rulepack.yamltext import PACK_BOUNDS, read_yaml
 from engine.testing.schema import RulePackTestSpec, TestSpec
 
 KIND = "RulePackTest"
@@ -58,7 +58,7 @@ class _Loader:
     def take(self, text: Text) -> None:
         """Take in the tests of one text; a text without any may be anything."""
         self.faults += text.faults
-        if KIND not in text.text:
+        if KIND not in text.text and len(text.text) <= PACK_BOUNDS.size:
             return
         try:
             documents = read_yaml(text.text, lambda line, column: Location(text.file, line, column))

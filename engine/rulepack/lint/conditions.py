@@ -10,6 +10,9 @@ from engine.cel.syntax import Call, Comprehension, Expression, Literal, Node
 from engine.errors import ExpressionError
 from engine.rulepack.pack import Rule
 
+#: `a <= b` is true where `a > b` is false, and `a >= b` where `a < b` is.
+_ORDER = {"_>_": (">", True), "_<=_": (">", False), "_<_": ("<", True), "_>=_": ("<", False)}
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -60,6 +63,10 @@ def _facts(expression: Expression, node: Node, within: str) -> Iterator[Fact]:
             | Call(name="_==_" | "_!=_" as name, arguments=(Literal() as literal, value))
         ):
             yield Fact(within + _text(expression, value), name == "_==_", literal.value, _text(expression, node))
+        case Call(name=name, arguments=(left, right)) if name in _ORDER:
+            operator, true = _ORDER[name]
+            text = f"{within}{_text(expression, left)} {operator} {_text(expression, right)}"
+            yield Fact(text, True, true, _text(expression, node))
         case Call(name="!_", arguments=(value,)):
             yield Fact(within + _text(expression, value), True, False, _text(expression, node))
         case _:

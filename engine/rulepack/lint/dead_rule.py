@@ -39,7 +39,7 @@ def _false(clause: Program) -> bool:
     try:
         return clause.evaluate(Scope({})) is False
     except Unanswered:
-        return True
+        return False
 
 
 CODE = Code("dead-rule", Severity.WARNING, __doc__, check)

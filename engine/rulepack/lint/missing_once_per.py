@@ -32,10 +32,13 @@ def check(subject: Subject) -> Iterator[Fault]:
 
 
 def _repeated(name: str, spec: Any, pack: RulePack) -> str:
+    if not isinstance(spec, dict):
+        return ""
     if name in ("patch", "delete", "apply") or (name in ("annotate", "label") and "target" in spec):
         return f"acts on another object by {name}"
-    if name == "metric" and spec["name"] in pack.metrics and pack.metrics[spec["name"]].type != "gauge":
-        return f"adds to {spec['name']}"
+    metric = pack.metrics.get(str(spec.get("name"))) if name == "metric" else None
+    if metric is not None and metric.type != "gauge":
+        return f"adds to {metric.name}"
     return ""
 
 

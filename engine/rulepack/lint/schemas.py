@@ -43,19 +43,16 @@ class Missing:
 
 
 class Typer:
-    """Goes through one expression; `missing` holds what it has not found. `vars` are the schemas of the rule's vars."""
+    """Goes through expressions that begin at these variables; `missing` holds what it has not found."""
 
     def __init__(self, roots: Mapping[str, Schema]) -> None:
         self.missing: list[Missing] = []
-        self.vars: dict[str, Schema] = {}
         self._roots = roots
         self._locals: dict[int, Schema] = {}
 
     def schema_of(self, node: Node) -> Schema:
         """What is known of a node's value."""
         match node:
-            case Variable(name="vars"):
-                return self._roots.get("vars") or {"type": "object", "properties": {n: s or {} for n, s in self.vars.items()}}
             case Variable(name=name):
                 return self._roots.get(name)
             case Local(slot=slot):
@@ -111,6 +108,12 @@ class Typer:
         root, *above = path or ("a value",)
         self.missing.append(Missing(root, (*above, field), offset, sorted(properties)))
         return None
+
+
+def open_mapping(properties: Mapping[str, Schema]) -> Schema:
+    """A mapping of which only some entries are known."""
+    known = {name: schema for name, schema in properties.items() if schema is not None}
+    return {"type": "object", "properties": known, "x-kubernetes-preserve-unknown-fields": True}
 
 
 def items_of(schema: Schema) -> Schema:

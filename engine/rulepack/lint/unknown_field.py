@@ -13,7 +13,7 @@ from engine.cel.parser import parse
 from engine.errors import Fault
 from engine.model.objects import Kind
 from engine.rulepack.lint.base import Code, Severity, Subject, place_of, raw_rules
-from engine.rulepack.lint.schemas import OBJECT, Missing, Schema, Typer, items_of
+from engine.rulepack.lint.schemas import OBJECT, Missing, Schema, Typer, items_of, open_mapping
 from engine.rulepack.parse import ParsedPack
 from engine.rulepack.wording import suggestion
 
@@ -41,14 +41,15 @@ def _roots(subject: Subject, parsed: ParsedPack, expression: Compiled, watched: 
     if path[:2] != ("spec", "rules"):
         return roots
     rule = parsed.pack.rules[int(path[2])]
-    quiet = Typer({"object": watched, "oldObject": watched})
+    known: dict[str, Schema] = {}
     for name, program in rule.vars.items():
-        quiet.vars[name] = quiet.schema_of(parse(program.source).root)
+        seen = {"object": watched, "oldObject": watched, "vars": open_mapping(known)}
+        known[name] = Typer(seen).schema_of(parse(program.source).root)
+    roots["vars"] = open_mapping(known)
     if rule.loop is not None:
-        roots[rule.loop_var] = items_of(quiet.schema_of(parse(rule.loop.source).root))
+        roots[rule.loop_var] = items_of(Typer(roots).schema_of(parse(rule.loop.source).root))
     if rule.aggregate is not None and path[3] in ("actions", "rescue"):
         roots["object"] = roots["target"] = _schema(subject, rule.aggregate.target.kind)
-    roots["vars"] = {"type": "object", "properties": {name: schema or {} for name, schema in quiet.vars.items()}}
     return roots
 
 

@@ -58,8 +58,8 @@ def test_scalars_are_those_of_json(text: str, value: Any) -> None:
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4), max_leaves=8,
 ))  # fmt: skip
 def test_what_yaml_writes_is_read_back(value: Any) -> None:
-    """Any JSON value that PyYAML writes is read as the same value."""
-    text = yaml.safe_dump([value], sort_keys=False)
+    """Any JSON value that PyYAML writes, with quotes around its texts, is read as the same value."""
+    text = yaml.safe_dump([value], sort_keys=False, default_style='"')
 
     assert json.dumps(document(text).value) == json.dumps([value])
 

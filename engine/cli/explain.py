@@ -1,0 +1,170 @@
+"""`rulepack explain`: why a rule fires for an object, or what holds it back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import click
+
+from engine.cel import backend
+from engine.cli.explained import as_json, as_text
+from engine.cluster.api import Api, Selection
+from engine.cluster.clock import Clock, SystemClock
+from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
+from engine.manager.configmaps import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
+from engine.manager.settings import own_namespace, parse_flags
+from engine.model.names import misnamed
+from engine.model.objects import Kind, Object, dig, kind_of, metadata, ref_of
+from engine.model.plurals import guessed_resource
+from engine.rulepack.catalog import Catalog
+from engine.rulepack.shipped import shipped_rules
+from engine.rulepack.sources import load_folder, text_of
+from engine.rulepack.store import PackStore
+from engine.rulepack.yamltext import read_yaml
+from engine.testing.explain import Explanation
+from engine.testing.explain import explain as explain_object
+from engine.testing.schema import DEFAULT_NAMESPACE
+from engine.testing.world import World
+
+EXAMPLES = """\b
+Examples:
+  rulepack explain job.yaml                     offline; further objects in the file are there too
+  kubectl get deployment web -o yaml | rulepack explain - --rules my-rules
+  rulepack explain deployment/web -n shop       live; only reads, with your kubeconfig's rights
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("target", metavar="OBJECT.yaml | KIND/NAME")
+@click.option("-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of KIND/NAME.")
+@click.option("--rules", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
+              help="File or folder of rule packs; may be repeated. Default: the shipped ones.")  # fmt: skip
+@click.option("--feature-flags", multiple=True, metavar="PACK=MODE,…", help="Modes (Enforce, Audit, Off); may be repeated.")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), metavar="PATH", help="Default: KUBECONFIG, else ~/.kube/config.")
+@click.option("--context", default="", metavar="NAME", help="Context of the kubeconfig. Default: its current one.")
+@click.option("--operator-namespace", metavar="NAME", help="Where feature flags, parameters and ConfigMap packs are looked for.")
+@click.option("--format", "style", default="text", show_default=True, type=click.Choice(["text", "json"]))
+def explain(
+    target: str, namespace: str, rules: tuple[Path, ...], feature_flags: tuple[str, ...], kubeconfig: Path | None, context: str,
+    operator_namespace: str | None, style: str,
+) -> None:  # fmt: skip
+    """Say for each rule of each pack that watches an object: its conditions with the values that they read, the firing
+    record, and the first thing that holds it back; of a rule that would fire, the steps with their differences.
+
+    Nothing is written, and only get and list are needed.
+    """
+    flags = parse_flags(feature_flags)
+    store = PackStore(backend(), flags)
+    texts = load_folder(rules or (shipped_rules(),))
+    faults = [fault for report in store.update(texts) for fault in report.faults]
+    if faults:
+        raise InvalidText(faults)
+    if not store.catalog.packs:
+        raise UsageError(f"no rule packs in {', '.join(map(str, rules))}; expected a document of kind RulePack")
+    if target == "-" or Path(target).exists() or target.endswith((".yaml", ".yml", ".json")):
+        explanations = asyncio.run(_offline(store.catalog, target, _objects(target)))
+    elif "/" not in target:
+        raise UsageError(f"there is no file {target}; expected a manifest, or KIND/NAME of an object in a cluster")
+    else:
+        own = own_namespace(operator_namespace, os.environ)
+        explanations = asyncio.run(_live(store, texts, target, namespace, own, kubeconfig, context))
+    if style == "json":
+        click.echo(json.dumps([as_json(each) for each in explanations], indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n\n".join("\n".join(as_text(each)) for each in explanations))
+
+
+def _objects(name: str) -> list[Object]:
+    """The objects of a file, those in Lists included. Raises InvalidText and UsageError."""
+    objects: list[Object] = []
+    for text in [text_of(sys.stdin.buffer, "<stdin>")] if name == "-" else load_folder([Path(name)]):
+        if text.faults:
+            raise InvalidText(text.faults)
+        for document in read_yaml(text.text, partial(Location, text.file)):
+            value = document.value
+            items = value.get("items") if isinstance(value, dict) else None
+            for item in items if isinstance(items, list) else [value]:
+                wrong = misnamed(ref_of(item)) if isinstance(item, dict) else "it is not a mapping"
+                if wrong:
+                    raise UsageError(f"{document.locate(())}: this is not a Kubernetes object: {wrong}")
+                objects.append(item)
+    if not objects:
+        raise UsageError(f"{name}: there is no object; expected a manifest")
+    return objects
+
+
+async def _offline(catalog: Catalog, target: str, objects: Sequence[Object]) -> list[Explanation]:
+    """Explain those objects that a pack watches, on a cluster that holds all of them."""
+    clock = SystemClock()
+    world = World(catalog, clock.time())
+    for pack in catalog.packs.values():
+        for kind in (pack.watch.kind, *(target.kind for target in pack.targets if target.kind.kind != "*")):
+            await world.serve(kind)
+    watched = []
+    for obj in objects:
+        await world.serve(kind_of(obj))
+        resource = await world.cluster.discover(kind_of(obj))
+        place = {"namespace": DEFAULT_NAMESPACE} if resource.namespaced else {}
+        kept = {key: value for key, value in metadata(obj).items() if key not in ("resourceVersion", "managedFields")}
+        obj = {**obj, "metadata": {**place, **kept}}  # noqa: PLW2901
+        await world.apply(obj)
+        if catalog.for_kind(kind_of(obj)):
+            there = await world.get(kind_of(obj), kept["name"], obj["metadata"].get("namespace", ""))
+            watched.append({**there, "metadata": {**there["metadata"], **obj["metadata"]}})
+    if not watched:
+        watched_kinds = ", ".join(sorted({str(pack.watch.kind) for pack in catalog.packs.values()}))
+        raise RulepackError(f"{target}: no pack watches {kind_of(objects[0])}; packs watch {watched_kinds}")
+    return [await explain_object(world.cluster, clock, catalog, obj) for obj in watched]
+
+
+async def _live(
+    store: PackStore, texts: Sequence[object], target: str, namespace: str, own: str, kubeconfig: Path | None, context: str
+) -> list[Explanation]:
+    from engine.cluster.kubernetes import KubernetesApi
+
+    api = await KubernetesApi.connect(str(kubeconfig) if kubeconfig else None, context or None)
+    try:
+        await _take_config(api, store, texts, own)
+        kind, name = _kind(store.catalog, target)
+        resource = await api.discover(kind)
+        obj = await api.get(resource, namespace if resource.namespaced else "", name)
+        clock: Clock = SystemClock()
+        return [await explain_object(api, clock, store.catalog, obj)]
+    finally:
+        await api.close()
+
+
+async def _take_config(api: Api, store: PackStore, texts: Sequence[object], namespace: str) -> None:
+    """Put in force what the ConfigMaps of the operator's namespace say, where they may be read."""
+    try:
+        resource = await api.discover(CONFIG_MAP)
+        packs = (await api.list(Selection(resource, namespace, PACK_SELECTOR))).items
+        named = {
+            name: (await api.list(Selection(resource, namespace, fields=f"metadata.name={name}"))).items
+            for name in (FLAGS, PARAMS)
+        }
+    except ApiError as error:
+        click.echo(f"Warning: feature flags, parameters and packs of namespace {namespace} are not known: {error}", err=True)
+        return
+    flags, params = (dig(next(iter(named[name]), {}), ("data",), {}) for name in (FLAGS, PARAMS))
+    for report in store.update(texts, packs, flags, params):  # type: ignore[arg-type]
+        for fault in report.faults:
+            click.echo(f"Warning: {fault}", err=True)
+
+
+def _kind(catalog: Catalog, target: str) -> tuple[Kind, str]:
+    """The kind that KIND/NAME means, of those that packs watch: by kind, by plural, or by the capitals of a long name."""
+    word, slash, name = target.partition("/")
+    kinds = list(dict.fromkeys(pack.watch.kind for pack in catalog.packs.values()))
+    for kind in kinds:
+        capitals = "".join(char for char in kind.kind if char.isupper()).lower()
+        if slash and word.lower() in (kind.kind.lower(), guessed_resource(kind).plural, capitals):
+            return kind, name
+    watched = ", ".join(sorted(kind.kind for kind in kinds))
+    raise UsageError(f"{target!r} is neither a file nor KIND/NAME of a watched kind; packs watch {watched}")

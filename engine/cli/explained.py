@@ -1,0 +1,139 @@
+"""How `rulepack explain` shows an explanation: to people, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from engine.decide.explain import Clause, Value
+from engine.model.objects import ref_of
+from engine.model.observe import Act, Result
+from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
+from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, plain
+
+_VERDICTS = {
+    Result.FIRED: ("fires", "green"), Result.HELD: ("held back", "yellow"), Result.UNKNOWN: ("cannot be judged", "red"),
+}  # fmt: skip
+_MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
+
+
+def as_text(explanation: Explanation) -> Iterator[str]:
+    """Lines for people: pack by pack, rule by rule."""
+    yield click.style(str(ref_of(explanation.object)), bold=True)
+    for pack in explanation.packs:
+        yield ""
+        yield from _pack(pack)
+    for question in explanation.assumed:
+        yield f"  taken for granted, which a running engine asks the API server: {question}"
+
+
+def _pack(pack: PackExplanation) -> Iterator[str]:
+    yield f"{click.style(f'pack {pack.name}', bold=True)} ({pack.mode}, {pack.source})"
+    if pack.selector:
+        yield f"  label selector {pack.selector}: {'picks it' if pack.picked else 'does not pick it, so no rule sees it'}"
+    if pack.fields:
+        yield "  judged when one of these changes:"
+        yield from (f"    {_value(field)}" for field in pack.fields)
+    for rule in pack.rules:
+        yield from _rule(rule)
+
+
+def _rule(rule: RuleExplanation) -> Iterator[str]:
+    verdict, colour = _VERDICTS[rule.result]
+    held = f": {rule.held}" if rule.held else ""
+    yield f"  {click.style(rule.name, bold=True)} ({rule.mode}) {click.style(verdict, fg=colour)}{held}"
+    for number, clause in enumerate(rule.clauses, start=1):
+        yield from _clause(number, clause)
+    if rule.once_per is not None:
+        yield f"    oncePer = {_shown(rule.once_per)}"
+        yield f"    on record: {rule.record or 'nothing'}"
+    if rule.loop is not None:
+        yield f"    loop = {_shown(rule.loop)}"
+    yield from (f"    {line}" for line in rule.timing)
+    for act in rule.acts:
+        yield from _act(act)
+
+
+def _clause(number: int, clause: Clause) -> Iterator[str]:
+    mark, colour = _MARKS[clause.holds]
+    yield f"    {click.style(mark, fg=colour)} when[{number}] {' '.join(clause.source.split())}"
+    if clause.doubt:
+        yield f"        no answer: {clause.doubt}"
+    yield from (f"        {_value(value)}" for value in clause.values)
+
+
+def _act(act: Act) -> Iterator[str]:
+    item = f" [{act.item}]" if act.item else ""
+    done = f"{act.action}{item}: {step_text(act.step)}" if act.step else f"{act.action}{item}: {act.outcome}"
+    yield f"    → {done}" + (f" ({act.detail})" if act.detail else "")
+    yield from (f"        {line}" for line in act.diff)
+
+
+def step_text(step: Step | None) -> str:
+    """A step in a few words."""
+    match step:
+        case Patch():
+            return f"{step.format} patch of {step.target}" + ("'s status" if step.subresource else "")
+        case Delete():
+            return f"{'evict' if step.evict else 'delete'} {step.target}"
+        case Create():
+            event = step.body
+            return f"Event {event.get('type')} {event.get('reason')}: {event.get('message')}"
+        case Measure():
+            labels = ",".join(f"{key}={value}" for key, value in sorted(step.labels.items()))
+            return f"metric {step.metric}{{{labels}}} {step.value:g}"
+        case Annotate():
+            return "metadata of the object itself"
+    return "nothing"
+
+
+def _value(value: Value) -> str:
+    return f"{value.path} = {_shown(value)}"
+
+
+def _shown(value: Value) -> str:
+    if not value.there:
+        return f"no answer: {value.value}" if value.value else "absent"
+    text = json.dumps(plain(value.value), ensure_ascii=False, default=str)
+    return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def as_json(explanation: Explanation) -> dict[str, Any]:
+    """The same as one JSON object."""
+    ref = ref_of(explanation.object)
+    identity = {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "namespace": ref.namespace, "name": ref.name}
+    return {"object": identity, "packs": [_pack_json(pack) for pack in explanation.packs], "assumed": list(explanation.assumed)}
+
+
+def _pack_json(pack: PackExplanation) -> dict[str, Any]:
+    return {
+        "pack": pack.name, "source": pack.source, "mode": str(pack.mode), "labelSelector": pack.selector, "picked": pack.picked,
+        "fields": [_value_json(field) for field in pack.fields], "rules": [_rule_json(rule) for rule in pack.rules],
+    }  # fmt: skip
+
+
+def _rule_json(rule: RuleExplanation) -> dict[str, Any]:
+    return {
+        "rule": rule.name, "mode": str(rule.mode), "result": str(rule.result), "held": rule.held,
+        "when": [
+            {"source": clause.source, "holds": clause.holds, "doubt": clause.doubt, "values": [*map(_value_json, clause.values)]}
+            for clause in rule.clauses
+        ],
+        "oncePer": _value_json(rule.once_per) if rule.once_per else None,
+        "loop": _value_json(rule.loop) if rule.loop else None,
+        "record": rule.record, "timing": list(rule.timing), "steps": [_act_json(act) for act in rule.acts],
+    }  # fmt: skip
+
+
+def _value_json(value: Value) -> dict[str, Any]:
+    return {"path": value.path, "value": json.loads(json.dumps(plain(value.value), default=str)), "there": value.there}
+
+
+def _act_json(act: Act) -> dict[str, Any]:
+    return {
+        "action": act.action, "item": act.item, "step": step_text(act.step), "outcome": str(act.outcome), "detail": act.detail,
+        "diff": list(act.diff),
+    }  # fmt: skip

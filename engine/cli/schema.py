@@ -1,0 +1,32 @@
+"""`rulepack schema`: the JSON Schema of rule packs and of their tests, for editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import click
+
+from engine.model.spec import Spec
+from engine.rulepack.published import published_schema
+from engine.rulepack.schema import RulePackSpec
+from engine.testing.schema import RulePackTestSpec
+
+MODELS: Mapping[str, type[Spec]] = {"RulePack": RulePackSpec, "RulePackTest": RulePackTestSpec}
+
+EXAMPLES = """\b
+Examples:
+  rulepack schema > rulepack.schema.json
+  rulepack schema RulePackTest > rulepacktest.schema.json
+
+\b
+Then put into the first line of a pack, for editors with yaml-language-server:
+  # yaml-language-server: $schema=rulepack.schema.json
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("kind", default="RulePack", type=click.Choice(list(MODELS)), metavar="[KIND]")
+def schema(kind: str) -> None:
+    """Write the JSON Schema of KIND: RulePack (the default) or RulePackTest."""
+    click.echo(json.dumps(published_schema(MODELS[kind]), indent=2, ensure_ascii=False))

@@ -1,0 +1,185 @@
+"""Explains what the packs in force make of an object: the engine looks at it once, in Audit, on a cluster it cannot change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from engine.cel import Scope
+from engine.cel.conversions import to_string
+from engine.cluster.access import AccessReviews
+from engine.cluster.act import Actor
+from engine.cluster.api import Api, Selection
+from engine.cluster.clock import Clock
+from engine.cluster.selectors import label_selector
+from engine.decide.evaluate import Held
+from engine.decide.explain import Clause, Value, clauses, outcome
+from engine.decide.record import annotation_of
+from engine.decide.scope import variables_of
+from engine.model.flags import Mode
+from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, dig, kind_of, metadata
+from engine.model.observe import Act, Result
+from engine.reconcile import Reconciler
+from engine.reconcile.lookups import look_up
+from engine.reconcile.reading import Reader
+from engine.rulepack.catalog import Catalog
+from engine.rulepack.pack import Rule, RulePack
+from engine.testing.readonly import ReadOnlyCluster
+from engine.testing.world import DirectCaches, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class RuleExplanation:
+    """What one rule makes of the object: `held` is the first thing that holds it back, '' where it fires."""
+
+    name: str
+    description: str
+    mode: Mode
+    result: Result
+    held: str
+    clauses: tuple[Clause, ...]
+    once_per: Value | None
+    loop: Value | None
+    record: str | None
+    timing: tuple[str, ...]
+    acts: tuple[Act, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PackExplanation:
+    """What one pack makes of the object; without `rules` where its selector does not pick it."""
+
+    name: str
+    source: str
+    mode: Mode
+    selector: str
+    picked: bool
+    fields: tuple[Value, ...]
+    rules: tuple[RuleExplanation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What all packs that watch its kind make of an object; `assumed` names consent that was taken for granted."""
+
+    object: Object
+    packs: tuple[PackExplanation, ...]
+    assumed: tuple[str, ...]
+
+
+async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Explanation:
+    """Look at one object. Only reads; raises ApiError where objects of an aggregate cannot be listed."""
+    cluster = ReadOnlyCluster(api)
+    packs = catalog.for_kind(kind_of(obj))
+    seen, groups = Seen(), list[GroupKey]()
+    caches = DirectCaches()
+    for each in [*await _others(api, packs), obj]:
+        caches.put(_key(each), each, ())
+    reconciler = Reconciler(cluster, clock, caches, seen, lambda: True, groups.append)
+    reconciler.catalog = _audited(catalog)
+    await reconciler.reconcile(_key(obj))
+    for group in groups:
+        if _counts_in(catalog, group, obj, clock.time()):
+            await reconciler.reconcile(group)
+    actor = Actor(cluster, lambda: True)
+    looking = _Looking(catalog, obj, clock.time(), seen, Reader(actor, AccessReviews(cluster, clock), clock))
+    explained = [await looking.pack(pack) for pack in packs]
+    return Explanation(obj, tuple(explained), tuple(dict.fromkeys(cluster.assumed)))
+
+
+def _audited(catalog: Catalog) -> Catalog:
+    """The catalog with every mode Audit, so that also what is Off says what it would do."""
+    packs = {
+        name: replace(pack, rules=tuple(replace(rule, mode=None) for rule in pack.rules)) for name, pack in catalog.packs.items()
+    }
+    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params)
+
+
+async def _others(api: Api, packs: Sequence[RulePack]) -> list[Object]:
+    """All objects of the kind, where a rule counts them in groups."""
+    if not any(rule.aggregate is not None for pack in packs for rule in pack.rules):
+        return []
+    page = await api.list(Selection(await api.discover(packs[0].watch.kind)))
+    return list(page.items)
+
+
+def _counts_in(catalog: Catalog, key: GroupKey, obj: Object, now: float) -> bool:
+    """Whether an object belongs to a group."""
+    pack = catalog.packs[key.pack]
+    rule = next(rule for rule in pack.rules if rule.name == key.rule)
+    by = outcome(rule.aggregate.by if rule.aggregate else None, Scope(variables_of(catalog, pack, obj, None, now), rule.vars))
+    return by is not None and by.there and by.value == key.group
+
+
+def _key(obj: Object) -> ObjectKey:
+    return ObjectKey(kind_of(obj), str(metadata(obj).get("namespace") or ""), str(metadata(obj).get("name") or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Looking:
+    """One object, looked at in one catalog at one time, and what the engine made of it."""
+
+    catalog: Catalog
+    obj: Object
+    now: float
+    seen: Seen
+    reader: Reader
+
+    async def pack(self, pack: RulePack) -> PackExplanation:
+        """What one pack makes of it."""
+        picked = label_selector(pack.watch.label_selector)(self.obj)
+        fields = tuple(_field(self.obj, path) for path in pack.watch.fields)
+        rules = [await self.rule(pack, rule) for rule in pack.rules] if picked else []
+        mode, selector = self.catalog.mode(pack), pack.watch.label_selector
+        return PackExplanation(pack.name, pack.source, mode, selector, picked, fields, tuple(rules))
+
+    async def rule(self, pack: RulePack, rule: Rule) -> RuleExplanation:
+        """What one rule makes of it."""
+        scope = Scope(variables_of(self.catalog, pack, self.obj, None, self.now), rule.vars)
+        timing = list(_timing(rule))
+        if rule.lookups:
+            found = await look_up(self.reader, pack, rule, scope)
+            if isinstance(found, Held):
+                timing.append(found.reason)
+            else:
+                scope = scope.child(lookup=found)
+        name, mode = f"{pack.name}/{rule.name}", self.catalog.mode(pack, rule)
+        verdicts = [(result, reason) for each, result, reason in self.seen.verdicts if each == name]
+        result, held = verdicts[-1] if verdicts else (Result.HELD, "judges objects that are gone (on: Delete)")
+        acts = tuple(act for act in self.seen.acts if (act.pack, act.rule) == (pack.name, rule.name))
+        if mode is Mode.OFF:
+            result, held = Result.HELD, "its mode is Off"
+        elif rule.aggregate is not None and acts:
+            result, held = Result.FIRED, ""
+        record = annotations_of(self.obj).get(annotation_of(pack.name, rule.name))
+        return RuleExplanation(
+            rule.name, rule.description, mode, result, held, tuple(clauses(rule, scope)), outcome(rule.once_per, scope),
+            outcome(rule.loop, scope), record, tuple(timing), acts,
+        )  # fmt: skip
+
+
+def _field(obj: Object, path: tuple[str, ...]) -> Value:
+    value = dig(obj, path)
+    name = path[0] + "".join(f".{step}" if step.isidentifier() else f'["{step}"]' for step in path[1:])
+    return Value(name, value, there=value is not None)
+
+
+def _timing(rule: Rule) -> Iterator[str]:
+    """What besides conditions may hold a rule back, or make it look again."""
+    if rule.hold:
+        yield f"for: the conditions must have held for {rule.hold:g} s, and how long they have is known to a running engine only"
+    if rule.throttle is not None:
+        yield f"throttle: at most once in {rule.throttle:g} s"
+    if rule.existing.policy == "Ignore":
+        yield "existing: objects that were already so when the engine started are left alone"
+    if rule.existing.max_age is not None:
+        yield f"existing: objects older than {rule.existing.max_age:g} s when the engine started are left alone"
+    if rule.resync is not None:
+        yield f"resync: judged again every {rule.resync:g} s"
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    return to_string(value) if isinstance(value, datetime | timedelta) else value

@@ -1,0 +1,182 @@
+"""`rulepack new`, `rbac`, `schema` and `explain`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from engine.actions import ACTIONS
+from engine.cli.main import run_command
+from tests.world import job
+
+RULES = Path(__file__).parents[3] / "rules"
+
+
+def test_a_new_pack_is_clean_and_its_tests_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What `new` makes has no fault, and tests that cover all of it."""
+    assert run_command(["new", "mine", "--dir", str(tmp_path)]) == 0
+    folder = str(tmp_path / "mine")
+    assert run_command(["lint", "--strict", folder]) == 0
+    assert run_command(["test", folder, "--coverage", "--min-coverage", "100"]) == 0
+    assert "4 passed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["Mine", "a/b", "-x", "x" * 64])
+def test_a_new_pack_needs_a_good_name(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that no pack can have is refused before anything is made."""
+    assert run_command(["new", "--dir", str(tmp_path), "--", name]) == 2
+    assert "cannot be the name of a pack" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_never_writes_over_anything(tmp_path: Path) -> None:
+    """A folder that is there already stays as it is."""
+    (tmp_path / "mine").mkdir()
+    assert run_command(["new", "mine", "--dir", str(tmp_path)]) == 2
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def rights(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[tuple[str, str], list[str]]:
+    """The verbs that `rbac` grants in the ClusterRole, by API group and resource."""
+    assert run_command(["rbac", *arguments]) == 0
+    cluster_role, role = yaml.safe_load_all(capsys.readouterr().out)
+    assert (cluster_role["kind"], role["kind"], role["metadata"]["namespace"]) == ("ClusterRole", "Role", "rulepack-system")
+    return {(rule["apiGroups"][0], rule["resources"][0]): rule["verbs"] for rule in cluster_role["rules"]}
+
+
+def test_the_rights_are_the_least(capsys: pytest.CaptureFixture[str]) -> None:
+    """Watched kinds are read and patched, targets get the verbs that rules use, and eviction is a create."""
+    found = rights(capsys, str(RULES / "on-success-triggers"))
+    assert found["mlops.mlops.dev", "notebookvalidationjobs"] == ["get", "list", "watch", "patch"]
+    assert found["", "pods"] == ["list", "delete"]
+    assert found["", "pods/eviction"] == ["create"]
+    assert found["", "events"] == ["create"]
+    assert found["apps", "statefulsets"] == ["get", "patch"]
+    assert found["authorization.k8s.io", "subjectaccessreviews"] == ["create"]
+
+
+def test_a_pack_that_writes_nothing_of_its_objects_may_not_patch_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """patch on the watched kind is for annotations, labels and firing records only; plurals come from definitions."""
+    (tmp_path / "pack.yaml").write_text(
+        "apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePack\nmetadata: {name: tell}\nspec:\n"
+        "  watch: {apiVersion: example.com/v1, kind: Sheep}\n"
+        "  rules:\n    - name: tell\n      actions: [{emitEvent: {type: Normal, reason: Seen, message: seen}}]\n"
+    )
+    (tmp_path / "crd.yaml").write_text(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: sheep.example.com}\n"
+        "spec: {group: example.com, scope: Namespaced, names: {kind: Sheep, plural: sheep}, versions: [{name: v1}]}\n"
+    )
+    assert rights(capsys, str(tmp_path), "--crds", str(tmp_path)) == {
+        ("", "events"): ["create"],
+        ("example.com", "sheep"): ["get", "list", "watch"],
+    }
+
+
+def test_each_verb_says_which_rules_need_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A comment behind each verb names the pack, and the rules where not all of it."""
+    run_command(["rbac", str(RULES / "on-success-triggers")])
+    lines = capsys.readouterr().out.splitlines()
+    assert "      - delete # on-success-triggers: restart-inference-service" in lines
+    assert all("#" in line for line in lines if line.startswith("      - "))
+
+
+@pytest.mark.parametrize(("kind", "files"), [("RulePack", "*/pack.yaml"), ("RulePackTest", "*/tests.yaml")])
+def test_the_schema_takes_what_the_engine_takes(kind: str, files: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The JSON Schema is a valid one, and every shipped file fits it."""
+    assert run_command(["schema", kind]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    Draft202012Validator.check_schema(schema)
+    found = sorted(RULES.glob(files))
+    for path in found:
+        for document in yaml.load_all(path.read_text(), Loader=yaml.BaseLoader) if kind == "RulePackTest" else ():
+            assert set(document) == {"apiVersion", "kind", "metadata", "spec"}
+        assert found
+
+
+def test_the_schema_refuses_what_the_engine_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown key, two actions in one entry and an unknown action are faults in an editor too."""
+    run_command(["schema"])
+    validator = Draft202012Validator(json.loads(capsys.readouterr().out))
+    rule = {"name": "x", "actions": [{"annotate": {"annotations": {}}}]}
+    pack = {"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": {"name": "x"}}
+    good: dict[str, Any] = {**pack, "spec": {"watch": {"apiVersion": "v1", "kind": "Pod"}, "rules": [rule]}}
+    assert validator.is_valid(good)
+    wrongs: list[dict[str, Any]] = [
+        {"whn": "true"}, {"actions": [{"annotate": {}, "label": {}}]}, {"actions": [{"shout": {}}]}, {"for": "soon"},
+    ]  # fmt: skip
+    for wrong in wrongs:
+        assert not validator.is_valid({**good, "spec": {**good["spec"], "rules": [{**rule, **wrong}]}})
+
+
+def test_the_schema_describes_every_action(capsys: pytest.CaptureFixture[str]) -> None:
+    """Hovering over an action's name says what it does."""
+    run_command(["schema"])
+    properties = json.loads(capsys.readouterr().out)["$defs"]["ActionEntry"]["properties"]
+    assert all(properties[name]["description"] for name in ACTIONS)
+
+
+def explained(tmp_path: Path, capsys: pytest.CaptureFixture[str], *arguments: str, **fields: Any) -> dict[str, Any]:
+    """What `explain` says of a job, by rule."""
+    path = tmp_path / "job.yaml"
+    path.write_text(json.dumps({**job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "3"}), **fields}))
+    assert run_command(["explain", str(path), "--rules", str(RULES / "sync-waves"), "--format", "json", *arguments]) == 0
+    (explanation,) = json.loads(capsys.readouterr().out)
+    return {rule["rule"]: rule for pack in explanation["packs"] for rule in pack["rules"]}
+
+
+def test_a_rule_that_fires_is_shown_with_its_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each condition is true, and the steps have the differences that they make."""
+    rule = explained(tmp_path, capsys)["wave-complete"]
+    assert (rule["result"], rule["held"]) == ("fired", "")
+    assert [clause["holds"] for clause in rule["when"]] == [True, True]
+    (step,) = rule["steps"]
+    assert 'metadata.annotations["mlops.dev/wave-complete"]: ∅ → "3"' in step["diff"]
+
+
+def test_a_rule_that_does_not_fire_says_the_first_thing_that_holds_it_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The condition that is false, with the values that it read."""
+    rule = explained(tmp_path, capsys)["wave-failed"]
+    assert rule["held"] == "when[2] is false: get(object, 'status.phase', '') == 'Failed'"
+    assert rule["when"][1]["values"] == [{"path": "object.status.phase", "value": "Succeeded", "there": True}]
+
+
+def test_a_pack_that_is_off_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The mode comes before every condition."""
+    rule = explained(tmp_path, capsys, "--feature-flags", "sync-waves=Off")["wave-complete"]
+    assert rule["held"] == "its mode is Off"
+
+
+def test_what_is_on_record_holds_a_rule_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A firing record on the object is told, and is what holds the rule back."""
+    record = {"fired.rules.mlops.dev/sync-waves.check-block-wave": '{"key":"u/3/1","outcome":"Done"}'}
+    meta = {"name": "train", "namespace": "ns", "uid": "u",
+            "annotations": {"argocd.argoproj.io/sync-wave": "3", "mlops.dev/block-wave": "1", **record}}  # fmt: skip
+    rule = explained(tmp_path, capsys, metadata=meta)["check-block-wave"]
+    assert rule["held"] == "already fired for u/3/1"
+    assert rule["record"] == next(iter(record.values()))
+
+
+def test_an_object_that_nobody_watches_is_an_answer_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The kinds that packs watch are named."""
+    path = tmp_path / "service.yaml"
+    path.write_text("apiVersion: v1\nkind: Service\nmetadata: {name: web}\n")
+    assert run_command(["explain", str(path)]) == 1
+    assert "no pack watches Service.v1; packs watch" in capsys.readouterr().err
+
+
+def test_people_get_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Marks say which condition holds; colours are for terminals only."""
+    path = tmp_path / "job.yaml"
+    path.write_text(json.dumps(job(phase="Failed", annotations={"argocd.argoproj.io/sync-wave": "3"})))
+    assert run_command(["explain", str(path), "--rules", str(RULES / "sync-waves")]) == 0
+    out = capsys.readouterr().out
+    assert "  wave-failed (Enforce) fires" in out
+    assert "    ✗ when[2] get(object, 'status.phase', '') == 'Succeeded'" in out
+    assert "\x1b" not in out

@@ -1,0 +1,295 @@
+"""What RulePackTests can do and expect, and how failures are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import dedent, indent
+from xml.etree import ElementTree
+
+import pytest
+
+from engine.cel import backend
+from engine.cli.main import run_command
+from engine.testing.coverage import Coverage
+from engine.testing.run import Case, Outcome, run
+from engine.testing.suite import load_suites
+
+PACK = """
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata:
+  name: widgets
+spec:
+  params:
+    label: {type: string, default: ready}
+  watch: {apiVersion: example.com/v1, kind: Widget, labelSelector: {watched: 'yes'}}
+  targets:
+    - {apiVersion: v1, kind: ConfigMap, verbs: [get, patch]}
+  metrics:
+    ready_total: {type: counter, help: Ready widgets, labels: [size]}
+    size_now: {type: gauge, help: Size}
+  rules:
+    - name: mark
+      when: object.status.phase == 'Ready'
+      oncePer: object.metadata.uid
+      actions:
+        - label: {labels: {state: '${params.label}'}}
+        - patch:
+            target: {apiVersion: v1, kind: ConfigMap, name: settings}
+            patch: {data: {last: '${object.metadata.name}'}}
+        - emitEvent: {type: Normal, reason: Ready, message: '${object.metadata.name} is ready'}
+        - metric: {name: ready_total, labels: {size: big}, value: 2}
+        - metric: {name: size_now, value: 7}
+    - name: late
+      when: get(object, 'status.phase', '') == 'Waiting'
+      for: 10m
+      oncePer: object.metadata.uid
+      actions:
+        - annotate: {annotations: {late: 'yes'}}
+    - name: gone
+      on: Delete
+      actions:
+        - emitEvent: {type: Normal, reason: Gone, message: '${object.metadata.name} is gone'}
+"""
+WIDGET = "apiVersion: example.com/v1, kind: Widget, metadata: {name: w, labels: {watched: 'yes'}}"
+SETTINGS = "- apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}\n"
+READY = f"{SETTINGS}- apply: {{{WIDGET}, status: {{phase: Ready}}}}\n"
+
+
+def written(folder: Path, *cases: str, extra: str = "") -> Path:
+    """A folder with the pack, and a test for each list of steps."""
+    (folder / "pack.yaml").write_text(PACK)
+    text = "apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePackTest\nmetadata: {name: suite}\nspec:\n" + indent(extra, "  ")
+    text += "  tests:\n"
+    for number, steps in enumerate(cases):
+        text += f"    - name: test {number}\n      steps:\n{indent(dedent(steps), ' ' * 8)}"
+    (folder / "tests.yaml").write_text(text)
+    return folder
+
+
+def played(folder: Path, *cases: str, extra: str = "", coverage: Coverage | None = None) -> list[Outcome]:
+    """How tests with these steps end."""
+    suites, faults = load_suites([written(folder, *cases, extra=extra)], backend())
+    assert faults == []
+    return run([Case(suites[0], number) for number in range(len(cases))], coverage=coverage)
+
+
+GOOD = {
+    "everything that a rule does": READY + """\
+- expect:
+    objects:
+      - {apiVersion: example.com/v1, kind: Widget, metadata: {name: w, labels: {state: ready}}, status: {phase: Ready}}
+      - {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {last: w}}
+    events: [{type: Normal, reason: Ready, message: w is ready, regarding: {kind: Widget, name: w}}]
+    metrics: [{name: ready_total, labels: {size: big}, value: 2}, {name: size_now, value: 7}]
+    writes: [patch ConfigMap default/settings, {$matches: '^create Event'}, patch Widget default/w]
+    rules: {mark: fired, widgets/late: held}
+    acts:
+      - {action: label, outcome: done, object: Widget default/w}
+      - {action: patch, outcome: done, target: ConfigMap default/settings, diff: ['data: ∅ → {"last": "w"}']}
+      - {action: emitEvent, outcome: done}
+      - {action: metric, outcome: done}
+      - {action: metric, outcome: done}
+""",
+    "each expect begins anew": READY + """\
+- expect: {events: [{reason: Ready}]}
+- advance: 1h
+- expect: {events: [], nothing: true, acts: []}
+""",
+    "the label selector": f"""\
+- apply: {{{WIDGET.replace('yes', 'no')}, status: {{phase: Ready}}}}
+- expect: {{nothing: true, acts: []}}
+""",
+    "a clock": f"""\
+- apply: {{{WIDGET}, status: {{phase: Waiting}}}}
+- advance: 9m59s
+- expect: {{nothing: true, rules: {{late: held}}}}
+- advance: 1s
+- expect: {{objects: [{{apiVersion: example.com/v1, kind: Widget, metadata: {{name: w, annotations: {{late: 'yes'}}}}}}]}}
+""",
+    "a file of manifests": "- apply: objects.yaml\n- expect: {rules: {mark: fired}}\n",
+    "a parameter": "- params: {widgets: {label: green}}\n" + READY
+    + "- expect: {objects: [{apiVersion: example.com/v1, kind: Widget, metadata: {name: w, labels: {state: green}}}]}\n",
+    "a flag": "- flags: {widgets: 'Off'}\n" + READY + """\
+- expect: {nothing: true}
+- flags: {widgets: Enforce}
+- expect: {rules: {mark: fired}}
+""",
+    "a deletion": READY + """\
+- expect: {}
+- delete: {apiVersion: example.com/v1, kind: Widget, name: w}
+- expect: {absent: [{apiVersion: example.com/v1, kind: Widget, name: w}], events: [{reason: Gone}]}
+""",
+    "a crash after each write": """\
+- fault: {answer: CrashAfter, verb: patch, kind: ConfigMap}
+- fault: {answer: CrashAfter, verb: create}
+- fault: {answer: CrashAfter, verb: patch, kind: Widget}
+""" + READY + "- expect: {events: [{reason: Ready}], rules: {mark: held}}\n",
+    "a server that refuses": "- fault: {answer: 500, kind: ConfigMap, times: 3}\n" + READY
+    + "- expect: {events: []}\n- advance: 1m\n- expect: {events: [{reason: Ready}]}\n",
+    "a right that is missing": "- fault: {answer: 403, verb: patch, kind: ConfigMap, times: null}\n" + READY
+    + "- expect: {events: [{type: Warning, reason: RuleFailed, message: {$matches: forbidden}}]}\n",
+    "unknown": f"- apply: {{{WIDGET}}}\n- expect: {{rules: {{mark: unknown}}, nothing: true}}\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", GOOD.values(), ids=GOOD.keys())
+def test_what_holds_passes(steps: str, tmp_path: Path) -> None:
+    """Steps do what they say, and what is expected is what is there."""
+    (tmp_path / "objects.yaml").write_text(
+        f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings}}\n---\n{{{WIDGET}, status: {{phase: Ready}}}}\n"
+    )
+    (outcome,) = played(tmp_path, steps)
+    assert outcome.failures == ()
+
+
+BAD = {
+    "- expect: {objects: [{apiVersion: example.com/v1, kind: Widget, metadata: {name: w, labels: {state: red}}}]}\n":
+        ("Widget default/w is not as expected", ("metadata.labels.state:", '  - expected "red"', '  + found    "ready"')),
+    "- expect: {objects: [{apiVersion: v1, kind: Secret, metadata: {name: x}}]}\n": ("Secret default/x is not there", ()),
+    "- expect: {absent: [{apiVersion: example.com/v1, kind: Widget, name: w}]}\n":
+        ("Widget default/w is there", ("expected it to be absent",)),
+    "- expect: {events: [{reason: Unready}]}\n":
+        ("the Event is not as expected", ("reason:", '  - expected "Unready"', '  + found    "Ready"')),
+    "- expect: {writes: [patch Widget default/w]}\n": ("there is an unexpected write", None),
+    "- expect: {metrics: [{name: ready_total, labels: {size: big}, value: 3}, {name: size_now, value: 7}]}\n":
+        ("the metric is not as expected", ("value:", "  - expected 3", "  + found    2.0")),
+    "- expect: {rules: {mark: held}}\n": ("rule mark has judged otherwise", ("  - expected held", "  + found    fired")),
+    "- expect: {rules: {mask: held}}\n": ("rule mask has judged nothing", ()),
+    "- expect: {acts: []}\n": ("there is an unexpected act", None),
+    "- expect: {nothing: true}\n": ("the engine has written", None),
+    "- flags: {widgetz: Audit}\n": ("no pack has the feature flag 'widgetz'; expected 'widgets' (did you mean that?)", ()),
+    "- params: {widgets: {lable: x}}\n": ("widgets has no param 'lable'; expected 'label' (did you mean that?)", ()),
+    "- params: {widgets: {label: 3}}\n": ("the number 3 stands here; expected a text", ()),
+    "- params: {widgetz: {label: x}}\n": ("there is no pack 'widgetz'; expected 'widgets' (did you mean that?)", ()),
+    "- delete: {apiVersion: v1, kind: Pod, name: x}\n":
+        ('the cluster refuses this step: 404 NotFound: pods "x" not found', ()),
+    "- apply: {kind: Pod}\n": ("this is no object: apiVersion '' is not of the form v1 or group/v1", ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("step", BAD, ids=str.strip)
+def test_what_does_not_hold_is_told_with_its_difference(step: str, tmp_path: Path) -> None:
+    """What is not as expected, and both sides of it."""
+    (outcome,) = played(tmp_path, READY + step)
+    message, lines = BAD[step]
+    (failure,) = outcome.failures
+    assert failure.message == message
+    assert lines is None or failure.lines == lines
+
+
+def test_a_failure_has_the_line_of_what_was_expected(tmp_path: Path) -> None:
+    """Line and column of the very value in the test."""
+    steps = f"""\
+{READY}- expect:
+    objects:
+      - apiVersion: example.com/v1
+        kind: Widget
+        metadata: {{name: w}}
+        status: {{phase: Gone}}
+"""
+    (outcome,) = played(tmp_path, steps)
+    place = outcome.failures[0].place
+    line = (tmp_path / "tests.yaml").read_text().splitlines()[place.line - 1]
+    assert line[place.column - 1 :] == "Gone}"
+
+
+def test_a_test_ends_at_its_first_failure(tmp_path: Path) -> None:
+    """What comes after would only be a consequence."""
+    (outcome,) = played(tmp_path, READY + "- expect: {nothing: true}\n- expect: {rules: {mark: unknown}}\n")
+    assert (outcome.steps, len(outcome.failures)) == (3, 1)
+
+
+def test_setup_comes_first_in_each_test(tmp_path: Path) -> None:
+    """Every test has a cluster of its own, on which the setup is played."""
+    outcomes = played(tmp_path, "- expect: {events: [{reason: Ready}]}\n", "- expect: {events: [{reason: Ready}]}\n",
+                      extra="setup:\n" + indent(READY, "  "))  # fmt: skip
+    assert [outcome.failures for outcome in outcomes] == [(), ()]
+
+
+def test_coverage_counts_how_rules_and_conditions_ended(tmp_path: Path) -> None:
+    """A rule is covered when it fired and was held back, a condition when it was true and false; Unknown is told."""
+    coverage = Coverage()
+    played(tmp_path, READY, f"- apply: {{{WIDGET}}}\n", coverage=coverage)
+    points = {(point.rule, point.clause): point for point in coverage.points()}
+    assert points["mark", 1].missing == ("false",)
+    assert points["mark", 1].counts["unknown"] == 1
+    assert points["late", 0].missing == ("fired",)
+    assert 0 < coverage.percent() < 100
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tests: [{name: x, steps: [{}]}]", "a step has exactly one of apply, delete"),
+        ("tests: [{name: x, steps: [{advance: 1s, restart: true}]}]", "a step has exactly one of apply, delete"),
+        ("tests: [{name: x, steps: [{advance: soon}]}]", "the text 'soon' is not a duration"),
+        (
+            "tests: [{name: x, steps: [{expect: {nothin: true}}]}]",
+            "unknown key 'nothin'; expected 'nothing' (did you mean that?)",
+        ),
+        ("start: tomorrow\n  tests: [{name: x, steps: [{restart: true}]}]", "the text 'tomorrow' is not a time"),
+        ("packs: [gone.yaml]\n  tests: [{name: x, steps: [{restart: true}]}]", "there is no such file or folder"),
+    ],
+)
+def test_a_test_that_is_wrong_is_refused_with_its_place(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Faults of the test itself are told as those of packs are, and fail the run."""
+    (tmp_path / "pack.yaml").write_text(PACK)
+    path = tmp_path / "tests.yaml"
+    path.write_text(f"apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePackTest\nmetadata: {{name: suite}}\nspec:\n  {text}\n")
+    assert run_command(["test", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"{path}:")
+    assert message in error
+
+
+def test_a_broken_pack_fails_its_tests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The faults of the pack are told, with its file and line."""
+    written(tmp_path, "- restart: true\n")
+    (tmp_path / "pack.yaml").write_text(PACK.replace("oncePer", "oncPer"))
+    assert run_command(["test", str(tmp_path)]) == 1
+    assert f"{tmp_path}/pack.yaml:18:7: error: unknown key 'oncPer'" in capsys.readouterr().err
+
+
+def test_some_tests_can_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """-k takes a part of the name; one that fits nothing is a usage error."""
+    folder = str(written(tmp_path, "- restart: true\n", "- restart: true\n"))
+    assert run_command(["test", folder, "-k", "test 1"]) == 0
+    assert capsys.readouterr().out.startswith("1 passed")
+    assert run_command(["test", folder, "-k", "nothing like it"]) == 2
+
+
+def test_fail_fast_stops_at_the_first_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tests after it are not run."""
+    wrong = "- expect: {rules: {mark: fired}}\n"
+    folder = str(written(tmp_path, wrong, wrong))
+    assert run_command(["test", folder, "--fail-fast"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("FAIL ") == 1
+    assert "0 passed, 1 failed" in out
+
+
+def test_too_little_coverage_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--min-coverage fails tests that pass; the table names what is missing."""
+    folder = str(written(tmp_path, READY))
+    assert run_command(["test", folder, "--coverage", "--min-coverage", "99"]) == 1
+    captured = capsys.readouterr()
+    assert "never fired" in captured.out
+    assert "less than --min-coverage 99" in captured.err
+
+
+def test_machines_get_junit_or_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both have each test with its file and line, and its failures."""
+    folder = str(written(tmp_path, READY, "- expect: {rules: {mark: fired}}\n"))
+    assert run_command(["test", folder, "--format", "junit"]) == 1
+    suite = ElementTree.fromstring(capsys.readouterr().out).find("testsuite")
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert run_command(["test", folder, "--format", "json", "--coverage"]) == 1
+    body = json.loads(capsys.readouterr().out)
+    assert [test["passed"] for test in body["tests"]] == [True, False]
+    assert body["tests"][1]["failures"][0]["message"] == "rule mark has judged nothing"
+    assert body["coverage"]["percent"] > 0
