@@ -2,12 +2,14 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-unit e2e bench check format lock clean
+.PHONY: help demo test test-unit e2e bench fuzz check format reference lock clean
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
 PYTHON ?= python3
 # Where `make demo` plays: embedded (in memory), or kube (a real kube-apiserver, which it gets as `make test` does).
 CLUSTER ?= embedded
+# How long `make fuzz` goes on.
+FUZZ_SECONDS ?= 60
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -23,9 +25,11 @@ demo: $(READY) ## Play a story on a cluster in memory; CLUSTER=kube: on a real k
 
 test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
 	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/rulepack test rules --min-coverage 100
 	$(BIN)/python -m pytest -m "not e2e"
 
 test-unit: $(READY) ## The tests that need no kube-apiserver
+	$(BIN)/rulepack test rules --min-coverage 100
 	$(BIN)/python -m pytest -m "not cluster and not e2e"
 
 e2e: $(READY) ## The rule packs beside a real Argo CD (needs redis-server; builds Argo CD once, in about 5 minutes)
@@ -37,6 +41,11 @@ bench: $(READY) ## Measure the engine beside its peers and write it up in docs/p
 	$(BIN)/python -m tests.bench.steady
 	$(BIN)/python -m tests.bench.report
 
+fuzz: $(READY) ## Feed mutated texts to parse, lint and evaluate, for FUZZ_SECONDS
+	@test -d build/fuzz/atheris \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --target build/fuzz 'atheris==3.0.0'
+	PYTHONPATH=build/fuzz $(BIN)/python -m tests.fuzz.packs -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=500 -max_len=4096
+
 check: $(READY) ## Lint, formatting, types, import layers, locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,6 +53,8 @@ check: $(READY) ## Lint, formatting, types, import layers, locks
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/lock.py --check
 	$(BIN)/python scripts/argocd_config.py --check
+	$(BIN)/python scripts/reference.py --check
+	$(BIN)/rulepack lint --strict rules
 	@! grep -rniE 'argo|notebook|kserve|inference' engine --include='*.py' \
 	  || { echo 'check: the engine knows no domain: these lines belong in rules/' >&2; exit 1; }
 	@! git grep --untracked -nIE 'pyp[i]\.org|pythonhoste[d]|(proxy|sum)\.golan[g]|npmj[s]\.|mave[n]\.org|debia[n]\.org' \
@@ -52,6 +63,9 @@ check: $(READY) ## Lint, formatting, types, import layers, locks
 format: $(READY) ## Format the code and sort its imports
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: $(READY) ## Write docs/reference/ and config/rbac/ from the code and the rules
+	$(BIN)/python scripts/reference.py
 
 lock: ## Resolve the lock files after a change of dependencies in pyproject.toml
 	$(PYTHON) -m venv --clear build/lock

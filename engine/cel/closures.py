@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from engine.cel import operators
+from engine.cel.budget import Cost, LimitReached
 from engine.cel.documents import find
 from engine.cel.functions import domain
 from engine.cel.operators import Mismatch
@@ -16,17 +17,14 @@ from engine.errors import Unanswered
 MAX_ITERATIONS = 10_000
 
 
-class LimitReached(Unanswered):
-    """A limit was reached: not an answer that `||` or `&&` may do without."""
-
-
 class Frame:
     """One evaluation: its scope, the variables of its comprehensions, and the iterations it has left."""
 
-    __slots__ = ("iterations", "locals", "scope")
+    __slots__ = ("iterations", "locals", "scope", "spend")
 
     def __init__(self, scope: Scope, slots: int) -> None:
         self.scope = scope
+        self.spend = scope.budget.spend
         self.locals: list[Any] = [None] * slots
         self.iterations = MAX_ITERATIONS
 
@@ -34,8 +32,8 @@ class Frame:
 Closure = Callable[[Frame], Any]
 
 
-def loop(domain_of: Closure, slot: int, text: str) -> Callable[[Frame], Iterator[Any]]:
-    """Goes through the items of a domain, each in turn being the value of the comprehension's variable."""
+def loop(domain_of: Closure, slot: int, text: str, cost: int) -> Callable[[Frame], Iterator[Any]]:
+    """Goes through the items of a domain, each in turn being the value of the comprehension's variable, at a cost for each."""
 
     def each(frame: Frame) -> Iterator[Any]:
         try:
@@ -46,6 +44,7 @@ def loop(domain_of: Closure, slot: int, text: str) -> Callable[[Frame], Iterator
             frame.iterations -= 1
             if frame.iterations < 0:
                 raise LimitReached(f"{text} has too many items: more than {MAX_ITERATIONS} steps in one expression")
+            frame.spend(cost)
             frame.locals[slot] = item
             yield item
 
@@ -63,10 +62,12 @@ def quantifier(each: Callable[[Frame], Iterator[Any]], body: Closure, text: str,
     return decide
 
 
-def guarded(text: str, compute: Callable[..., Any], closures: list[Closure]) -> Closure:
-    """A call whose Mismatch becomes an Unanswered that quotes the source."""
+def guarded(text: str, compute: Callable[..., Any], closures: list[Closure], cost: Cost | None = None) -> Closure:
+    """A call whose Mismatch becomes an Unanswered that quotes the source; `cost` says what it costs, by its arguments."""
     if len(closures) == 2:
         left, right = closures
+        if cost is not None:
+            return _costly(text, compute, left, right, cost)
 
         def call_two(frame: Frame) -> Any:
             try:
@@ -78,11 +79,27 @@ def guarded(text: str, compute: Callable[..., Any], closures: list[Closure]) -> 
 
     def call(frame: Frame) -> Any:
         try:
-            return compute(*[closure(frame) for closure in closures])
+            arguments = [closure(frame) for closure in closures]
+            if cost is not None:
+                frame.spend(cost(*arguments))
+            return compute(*arguments)
         except Mismatch as fault:
             raise Unanswered(f"{text}: {fault}") from None
 
     return call
+
+
+def _costly(text: str, compute: Callable[..., Any], left: Closure, right: Closure, cost: Cost) -> Closure:
+    def call_two(frame: Frame) -> Any:
+        try:
+            first, second = left(frame), right(frame)
+            if units := cost(first, second):
+                frame.spend(units)
+            return compute(first, second)
+        except Mismatch as fault:
+            raise Unanswered(f"{text}: {fault}") from None
+
+    return call_two
 
 
 def getter(text: str, value: Closure, path: Closure, default: Closure) -> Closure:

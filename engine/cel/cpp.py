@@ -16,6 +16,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
 
 from engine.cel.analysis import Analysis, analyse, static_type
+from engine.cel.budget import weigh
 from engine.cel.closures import Closure, Frame
 from engine.cel.documents import find
 from engine.cel.functions import FUNCTIONS, domain
@@ -37,6 +38,8 @@ from engine.cel.syntax import (
 from engine.errors import ExpressionError, Unanswered
 
 _DYN = cel.Type.DYN
+#: Weight of all values that cel-cpp is given for one expression: with more, the interpreter counts what they cost.
+MAX_GIVEN = 2_000
 #: Types of values that cel-cpp can be given.
 _BINDABLE = frozenset({type(None), bool, int, float, str, list, dict})
 #: What cel-cpp says of values it cannot be given: a time in a list, an integer of more than 64 bits, half a surrogate pair.
@@ -82,6 +85,8 @@ class CelCpp:
                 if type(value) not in _BINDABLE:
                     return explain(scope)
                 values[name] = value
+            if weigh(list(values.values()), MAX_GIVEN) > MAX_GIVEN:
+                return explain(scope)
             try:
                 result = evaluate(new_activation(values))
                 if result.type() != error:

@@ -25,6 +25,8 @@ MAX_DOCUMENT = 262_144
 #: How deep a YAML or JSON text may nest.
 MAX_DOCUMENT_DEPTH = 50
 
+MAX_GROWTH = 10**6
+
 _STEP = re.compile(r"""(?:^|\.)([^.\[\]"']+)|\[(?:"([^"]*)"|'([^']*)')\]""")
 
 
@@ -98,6 +100,21 @@ def query(expression: str) -> Any:
         raise Mismatch(
             f"{expression!r:.100} is not JMESPath: {str(fault).splitlines()[0] if str(fault) else type(fault).__name__}"
         ) from None
+
+
+@lru_cache(maxsize=256)
+def growth(expression: str) -> int:
+    """How many times larger than its input the answer of a JMESPath expression may be: its multi-selects, multiplied."""
+    try:
+        rest, factor = [query(expression).parsed], 1
+    except Mismatch:
+        return 1
+    while rest:
+        node = rest.pop()
+        if node["type"] in ("multi_select_list", "multi_select_dict"):
+            factor = min(factor * max(1, len(node["children"])), MAX_GROWTH)
+        rest.extend(child for child in node["children"] if isinstance(child, dict))
+    return factor
 
 
 def search(value: Any, expression: Any) -> Any:

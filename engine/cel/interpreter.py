@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.cel import operators
 from engine.cel.analysis import analyse
+from engine.cel.budget import COSTS
 from engine.cel.closures import (
     Closure,
     Frame,
@@ -157,9 +158,9 @@ class Closures:
             case "-_" | "!_":
                 return guarded(text, operators.negate if node.name == "-_" else operators.invert, closures)
             case name if name in FUNCTIONS:
-                return guarded(text, FUNCTIONS[name].compute, closures)
+                return guarded(text, FUNCTIONS[name].compute, closures, COSTS.get(name))
             case name:
-                return guarded(text, operators.binary(name), closures)
+                return guarded(text, operators.binary(name), closures, COSTS.get(name))
 
     def _element(self, node: Call, container: Closure, key: Closure) -> Closure:
         text = self._expression.text(node.arguments[0])
@@ -187,7 +188,8 @@ class Closures:
         return choose
 
     def _comprehension(self, node: Comprehension) -> Closure:
-        each = loop(self.of(node.domain), node.slot, self._expression.text(node.domain))
+        size = sum(1 for _ in node.body.walk()) + (0 if node.condition is None else sum(1 for _ in node.condition.walk()))
+        each = loop(self.of(node.domain), node.slot, self._expression.text(node.domain), 1 + size // 4)
         body, body_text = self.of(node.body), self._expression.text(node.body)
         if node.macro in ("all", "exists"):
             return quantifier(each, body, body_text, decisive=node.macro == "exists")

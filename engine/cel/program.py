@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from engine.cel.budget import MAX_RESULT, Budget, LimitReached, weigh
 from engine.errors import Unanswered
 
 
@@ -28,7 +29,11 @@ class Program:
         Values of the scope come back as they are, not copied. Raises Unanswered.
         """
         try:
-            return self.answer(scope)
+            with scope.budget:
+                value = self.answer(scope)
+            if isinstance(value, list | Mapping) and weigh(value, MAX_RESULT) > MAX_RESULT:
+                raise LimitReached(f"{_short(self.source)}: the result is too large, more than {MAX_RESULT} values")
+            return value
         except RecursionError:
             raise Unanswered(f"{_short(self.source)}: its vars depend on one another too deeply") from None
         except Unanswered:
@@ -65,7 +70,7 @@ class Scope:
     A child adds values. It shares what its parent's vars gave, except for vars that depend on a value it adds.
     """
 
-    __slots__ = ("_added", "_answers", "_parent", "_values", "_vars")
+    __slots__ = ("_added", "_answers", "_parent", "_values", "_vars", "budget")
 
     def __init__(self, values: Mapping[str, Any], vars: Mapping[str, Program] | None = None) -> None:
         self._values: dict[str, Any] = dict(values)
@@ -73,11 +78,12 @@ class Scope:
         self._answers: dict[str, Any] = {}
         self._parent: Scope | None = None
         self._added: frozenset[str] = frozenset()
+        self.budget = Budget()
 
     def child(self, **values: Any) -> Scope:
         """A scope with these values added, or in the place of values of the same name."""
         scope = Scope({**self._values, **values}, self._vars)
-        scope._parent, scope._added = self, frozenset(values)
+        scope._parent, scope._added, scope.budget = self, frozenset(values), self.budget
         return scope
 
     def having(self, vars: Mapping[str, Program]) -> Scope:
@@ -106,10 +112,10 @@ class Scope:
             try:
                 self._answers[name] = program.evaluate(self)
             except Unanswered as fault:
-                self._answers[name] = Unanswered(f"vars.{name}: {fault}")
+                self._answers[name] = type(fault)(f"vars.{name}: {fault}")
         answer = self._answers[name]
         if isinstance(answer, Unanswered):
-            raise Unanswered(*answer.args)
+            raise type(answer)(*answer.args)
         return answer
 
     def _changes(self, name: str) -> bool:

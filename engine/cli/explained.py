@@ -11,8 +11,8 @@ import click
 from engine.decide.explain import Clause, Value
 from engine.model.objects import ref_of
 from engine.model.observe import Act, Result
-from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
 from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, plain
+from engine.testing.told import step_text
 
 _VERDICTS = {
     Result.FIRED: ("fires", "green"), Result.HELD: ("held back", "yellow"), Result.UNKNOWN: ("cannot be judged", "red"),
@@ -70,24 +70,6 @@ def _act(act: Act) -> Iterator[str]:
     done = f"{act.action}{item}: {step_text(act.step)}" if act.step else f"{act.action}{item}: {act.outcome}"
     yield f"    → {done}" + (f" ({act.detail})" if act.detail else "")
     yield from (f"        {line}" for line in act.diff)
-
-
-def step_text(step: Step | None) -> str:
-    """A step in a few words."""
-    match step:
-        case Patch():
-            return f"{step.format} patch of {step.target}" + ("'s status" if step.subresource else "")
-        case Delete():
-            return f"{'evict' if step.evict else 'delete'} {step.target}"
-        case Create():
-            event = step.body
-            return f"Event {event.get('type')} {event.get('reason')}: {event.get('message')}"
-        case Measure():
-            labels = ",".join(f"{key}={value}" for key, value in sorted(step.labels.items()))
-            return f"metric {step.metric}{{{labels}}} {step.value:g}"
-        case Annotate():
-            return "metadata of the object itself"
-    return "nothing"
 
 
 def _value(value: Value) -> str:

@@ -21,6 +21,8 @@ COMMANDS = {
     "lint": "Check rule packs: every fault at once, each with its place.",
     "test": "Run the tests of rule packs.",
     "explain": "Say why rules fire for an object, or what holds them back.",
+    "record": "Write the changes of a cluster to a file.",
+    "replay": "Play recorded changes through rule packs, or compare two versions of them.",
     "new": "Make a commented rule pack to begin with, with tests that pass.",
     "rbac": "Write the least rights that rule packs need.",
     "schema": "Write the JSON Schema of rule packs, for editors.",

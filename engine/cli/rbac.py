@@ -17,6 +17,7 @@ from engine.rulepack.rbac import roles
 EXAMPLES = """\b
 Examples:
   rulepack rbac my-rules | kubectl apply -f -
+  rulepack rbac rules/my-pack --off             also where the pack is Off until its flag is set
   rulepack rbac my-rules --crds crds/           the plurals that CustomResourceDefinitions say
 """
 
@@ -25,9 +26,10 @@ Examples:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--crds", "crds", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
               help="Where CustomResourceDefinitions are; plurals of other kinds are guessed as kubectl does.")  # fmt: skip
+@click.option("--off", is_flag=True, help="Include packs that are Off by default.")
 @click.option("--name", default="rulepack", show_default=True, help="Name of the ClusterRole and the Role.")
 @click.option("--namespace", default=OPERATOR_NAMESPACE, show_default=True, help="The operator's namespace.")
-def rbac(paths: tuple[Path, ...], crds: tuple[Path, ...], name: str, namespace: str) -> None:
+def rbac(paths: tuple[Path, ...], crds: tuple[Path, ...], off: bool, name: str, namespace: str) -> None:
     """Write the least ClusterRole for these rule packs, and the engine's own Role, as YAML.
 
     A comment behind each verb says which rules need it. Bind both to the engine's service account.
@@ -38,4 +40,4 @@ def rbac(paths: tuple[Path, ...], crds: tuple[Path, ...], name: str, namespace: 
     def plurals(kind: Kind) -> Resource:
         return known[kind].resource if kind in known else guessed_resource(kind)
 
-    click.echo(roles(packs, plurals, name, namespace))
+    click.echo(roles(packs, plurals, name, namespace, off=off))

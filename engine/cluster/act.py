@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.cluster.api import Api, PatchType, Selection
 from engine.errors import ApiError, RulepackError
-from engine.model.objects import Kind, Object
+from engine.model.objects import Kind, Object, Resource
 from engine.model.plan import Create, Delete, Patch, Read
 
 PAGE = 500
@@ -58,18 +58,18 @@ class Actor:
 
     async def perform(self, step: Patch | Delete | Create, *, dry_run: bool) -> Done:
         """Take one step. A repeat of what is already done succeeds. Raises ApiError, Blocked, NotLeading."""
-        if not self._may_act():
+        resource = await self._api.discover(step.target.kind)
+        if not self._may_act():  # last of all: whatever is waited for after this question might outlast the Lease
             raise NotLeading("this replica does not hold the Lease; it does not act")
         match step:
             case Patch():
-                return await self._patch(step, dry_run)
+                return await self._patch(resource, step, dry_run)
             case Delete():
-                return await self._delete(step, dry_run)
+                return await self._delete(resource, step, dry_run)
             case Create():
-                return await self._create(step, dry_run)
+                return await self._create(resource, step, dry_run)
 
-    async def _patch(self, step: Patch, dry_run: bool) -> Done:
-        resource = await self._api.discover(step.target.kind)
+    async def _patch(self, resource: Resource, step: Patch, dry_run: bool) -> Done:
         body = _conditional(step)
         after = await self._api.patch(
             resource, step.target.namespace, step.target.name, body,
@@ -77,13 +77,12 @@ class Actor:
         )  # fmt: skip
         return Done(after)
 
-    async def _delete(self, step: Delete, dry_run: bool) -> Done:
+    async def _delete(self, resource: Resource, step: Delete, dry_run: bool) -> Done:
         target = step.target
         try:
             if step.evict:
                 await self._api.evict(target.namespace, target.name, uid=target.uid, dry_run=dry_run)
             else:
-                resource = await self._api.discover(target.kind)
                 await self._api.delete(resource, target.namespace, target.name, uid=target.uid, dry_run=dry_run)
         except ApiError as error:
             # 404: gone already. 409: the name now belongs to another uid, so the one that was meant is gone too.
@@ -94,8 +93,7 @@ class Actor:
             raise
         return Done()
 
-    async def _create(self, step: Create, dry_run: bool) -> Done:
-        resource = await self._api.discover(step.target.kind)
+    async def _create(self, resource: Resource, step: Create, dry_run: bool) -> Done:
         try:
             return Done(await self._api.create(resource, step.target.namespace, step.body, dry_run=dry_run))
         except ApiError as error:

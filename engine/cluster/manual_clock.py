@@ -28,6 +28,10 @@ class ManualClock:
         self._asked += 1
         return self._now
 
+    def monotonic(self) -> float:
+        """Seconds since some moment."""
+        return self.time()
+
     async def sleep(self, seconds: float) -> None:
         """Return once the clock was moved that many seconds on; without waiting where that is none."""
         self._asked += 1

@@ -50,7 +50,8 @@ class Held:
 def evaluate(rule: Rule, scope: Scope, record: Record, memory: RuleMemory, *, initial: bool) -> Firing | Held:
     """Judge one rule. `initial` says that the object was there, and is unchanged, since the engine started."""
     try:
-        return _evaluate(rule, scope, record, memory, initial)
+        with scope.budget:
+            return _evaluate(rule, scope, record, memory, initial)
     except Unanswered as unanswered:
         return Held(str(unanswered), unknown=True)
 

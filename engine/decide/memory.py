@@ -55,7 +55,10 @@ class RuleMemory:
 
 @dataclass(slots=True)
 class PackMemory:
-    """One pack and one object: the object as last judged, the values of the watched fields, and the next look."""
+    """One pack and one object: the object as last judged, the values of the watched fields, and the next look.
+
+    `unrecorded` counts how often in a row the firing record could not be written.
+    """
 
     pack: object
     uid: str
@@ -63,6 +66,7 @@ class PackMemory:
     judged: Object | None = None
     seen: tuple[Any, ...] | None = None
     due: float | None = None
+    unrecorded: int = 0
     rules: dict[str, RuleMemory] = field(default_factory=dict)
 
     def rule(self, name: str) -> RuleMemory:

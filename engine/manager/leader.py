@@ -25,7 +25,8 @@ NOT_FOUND = 404
 
 
 class Leader:
-    """A contender for a Lease. All durations are seconds of its own clock, which no other contender's clock is compared with.
+    """A contender for a Lease. All durations are seconds of its own monotonic clock, so that nobody who sets the machine's
+    time makes two of them lead; no other contender's clock is compared with.
 
     Whether another holder is still alive is judged by how long its record has not changed, as seen from here.
     """
@@ -41,14 +42,14 @@ class Leader:
         self._observed: Object = {}
         self._observed_at = 0.0
         self._leading = False
-        self._renewed_at = 0.0
+        self._renewed_at = float("-inf")
         self._problem = ""
 
     def is_leader(self) -> bool:
         """Whether this contender may act at this very moment.
 
-        False as soon as the renew deadline has passed since the last success, even if the loop that renews is held up;
-        also where the clock was set back behind that success, since nobody knows then how long ago it was.
+        False as soon as the renew deadline has passed since the last success, even if the loop that renews is held up, or
+        the whole process was.
         """
         return self._leading and self._holds()
 
@@ -85,7 +86,7 @@ class Leader:
         try:
             while self._holds():
                 await self._clock.sleep(self._retry_period)
-                left = self._renewed_at + self._renew_deadline - self._clock.time()
+                left = self._renewed_at + self._renew_deadline - self._clock.monotonic()
                 await within(self._clock, left, self._attempt())
             log.warning("no longer leading: Lease %s/%s was not renewed: %s", self._namespace, self._name, self._problem)
         finally:
@@ -93,8 +94,7 @@ class Leader:
             self._on_stopped()
 
     def _holds(self) -> bool:
-        fresh = 0 <= self._clock.time() - self._renewed_at < self._renew_deadline
-        return fresh and self.holder == self.identity
+        return self._clock.monotonic() - self._renewed_at < self._renew_deadline and self.holder == self.identity
 
     async def _attempt(self) -> None:
         """Try once to create, take over or renew the Lease."""
@@ -104,13 +104,13 @@ class Leader:
             self._report(str(error))
 
     async def _acquire_or_renew(self) -> None:
-        now = self._clock.time()
+        now = self._clock.monotonic()
         try:
             lease = await self._api.get(LEASE, self._namespace, self._name)
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
-            body = {"metadata": {"namespace": self._namespace, "name": self._name}, "spec": self._spec(now, 0)}
+            body = {"metadata": {"namespace": self._namespace, "name": self._name}, "spec": self._spec(0)}
             self._observe(await self._api.create(LEASE, self._namespace, self._typed(body)), now)
             return
         if dig(lease, ("spec",), {}) != dig(self._observed, ("spec",)):
@@ -119,7 +119,7 @@ class Leader:
         if self.holder and not mine and now < self._observed_at + self._lease_duration:
             self._report(f"held by {self.holder}")
             return
-        spec = self._spec(now, int(dig(lease, ("spec", "leaseTransitions"), 0)) + (not mine))
+        spec = self._spec(int(dig(lease, ("spec", "leaseTransitions"), 0)) + (not mine))
         if mine:
             spec["acquireTime"] = dig(lease, ("spec", "acquireTime"), spec["acquireTime"])
         # the resourceVersion that was read makes this fail with a 409 where another contender was faster
@@ -152,8 +152,8 @@ class Leader:
             log.info("Lease %s/%s: %s", self._namespace, self._name, problem)
         self._problem = problem
 
-    def _spec(self, now: float, transitions: int) -> dict[str, Any]:
-        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # metav1.MicroTime
+    def _spec(self, transitions: int) -> dict[str, Any]:
+        stamp = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # metav1.MicroTime
         return {
             "holderIdentity": self.identity, "leaseDurationSeconds": round(self._lease_duration),
             "acquireTime": stamp, "renewTime": stamp, "leaseTransitions": transitions,

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from engine.cel import Cel
 from engine.cluster.act import Actor, NotLeading
@@ -17,7 +18,7 @@ from engine.manager.configmaps import ConfigMaps
 from engine.manager.settings import Settings
 from engine.manager.status import report_status
 from engine.model.flags import Mode
-from engine.model.objects import ref_of
+from engine.model.objects import dig, ref_of
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.sources import load_folder
 from engine.rulepack.store import PackStore, Report
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 DEBOUNCE = 0.2
 """Seconds to wait for further changes: `kubectl apply` changes several ConfigMaps at once."""
+LARGE = 50_000
+"""Characters of rule packs in ConfigMaps that take about half a second to compile."""
 STATUS_RETRY = 10.0
 """Seconds before statuses that could not be written are tried again."""
 
@@ -72,15 +75,21 @@ class LivePacks:
             await self._clock.sleep(DEBOUNCE)
 
     async def _read(self) -> None:
-        maps = self.config_maps
         try:
-            self.reports = self._store.update(self._shipped, maps.packs, maps.flags, maps.params)
+            self.reports = await self._update()
             self._log_news()
             await self._use(_audited(self._store.catalog) if self._dry_run else self._store.catalog)
             self.in_force.set()
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
             log.debug("reading rule packs", exc_info=True)
+
+    async def _update(self) -> Sequence[Report]:
+        """Parse what has changed; where that is much, beside the event loop, which must renew the Lease meanwhile."""
+        maps = self.config_maps
+        update = partial(self._store.update, self._shipped, maps.packs, maps.flags, maps.params)
+        size = sum(len(text) for config_map in maps.packs for text in dig(config_map, ("data",), {}).values())
+        return await asyncio.to_thread(update) if size > LARGE else update()
 
     def _log_news(self) -> None:
         """Log each fault and warning when it appears."""

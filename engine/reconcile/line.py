@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 from engine.actions import Cause
+from engine.actions.event import Content, event
 from engine.cel import Scope
 from engine.cluster.access import AccessReviews
 from engine.cluster.act import Actor
@@ -30,7 +33,9 @@ from engine.reconcile.reading import Reader
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import Rule
 
-RECORD_BACKOFF = 2.0
+RECORD_BACKOFF, RECORD_BACKOFF_MAX = 2.0, 300.0
+TURN = 0.02
+"""Seconds of evaluation after which others get their turn."""
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +60,7 @@ class Reconciler:
         self._performer = Performer(self._actor, self._reader, access, observer)
         self._groups = GroupReconciler(self._actor, self._reader, self._performer, caches, clock, enqueue)
         self._memories = Memories(caches)
+        self._passing = asyncio.Lock()
         self._generation = 0
         self._catalog = Catalog()
 
@@ -82,8 +88,12 @@ class Reconciler:
                 self._groups.forget(pack, key)
         looks = list(self._memories.looks(key, packs, self._generation, self._clock.time()))
         own: list[Annotate] = []
+        begun = self._clock.monotonic()
         for look in looks:
             for rule, bare in self._rules(look):
+                if self._clock.monotonic() - begun > TURN or self._passing.locked():
+                    await self._pass()
+                    begun = self._clock.monotonic()
                 memory = look.memory.rule(rule.name)
                 verdict, scope = await self._evaluate(key, look, rule, bare, memory)
                 self._report(look, rule, memory, verdict)
@@ -92,6 +102,11 @@ class Reconciler:
                 else:
                     look.again(verdict.until)
         return await self._record(key, looks, own)
+
+    async def _pass(self) -> None:
+        """Let everybody else go first: renewing the Lease, answering probes; of the workers one at a time goes on."""
+        async with self._passing:
+            await self._clock.sleep(0)
 
     def _rules(self, look: Look) -> Iterator[tuple[Rule, Scope]]:
         """The rules of a pack that apply, each with its variables."""
@@ -170,9 +185,23 @@ class Reconciler:
                 for look in living:
                     self._memories.settle(look, written)
             except ApiError as error:
-                log.warning("cannot write the firing record of %s: %s; trying again", ref_of(obj), error)
-                for look in living:
-                    look.memory.seen = None
-                    look.again(look.now + RECORD_BACKOFF)
+                await self._unrecorded(living, error)
         due = self._memories.due(key, looks)
         return None if due is None else max(0.0, due - self._clock.time())
+
+    async def _unrecorded(self, looks: list[Look], error: ApiError) -> None:
+        """Try again, ever more rarely; where only somebody else can mend it, such as too many annotations, say so once."""
+        obj = looks[-1].object
+        log.warning("cannot write the firing record of %s: %s; trying again", ref_of(obj), error)
+        for look in looks:
+            look.memory.seen = None
+            pause = min(RECORD_BACKOFF * 2.0**look.memory.unrecorded, RECORD_BACKOFF_MAX)
+            look.memory.unrecorded += 1
+            look.again(look.now + max(pause, error.retry_after or 0.0))
+        if not error.retryable:
+            message = f"What rulepack has done for this object cannot be written on it, so it may be done again: {error}"
+            cause, now = Cause("rulepack", "record", obj, error.reason), datetime.fromtimestamp(looks[-1].now, UTC)
+            try:
+                await self._actor.perform(event(cause, obj, Content("Warning", "RecordRefused", message, {}), now), dry_run=False)
+            except ApiError as also:
+                log.warning("cannot emit an Event about %s either: %s", ref_of(obj), also)

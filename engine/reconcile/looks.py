@@ -76,6 +76,7 @@ class Memories:
         memory.judged = look.object if written is None else merged(look.object, written.patch)
         memory.seen = watched_values(look.pack, memory.judged)
         memory.generation = look.generation
+        memory.unrecorded = 0
         for rule in memory.rules.values():
             if rule.mode is Mode.ENFORCE:
                 rule.items = {name: item for name, item in rule.items.items() if item.ended is None}

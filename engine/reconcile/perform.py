@@ -17,6 +17,7 @@ from engine.decide.record import State
 from engine.errors import ApiError, Refused, Unanswered
 from engine.model.diff import diff
 from engine.model.flags import Mode
+from engine.model.merge import changes
 from engine.model.names import digest
 from engine.model.objects import Object, ref_of
 from engine.model.observe import Act, Observer, Outcome
@@ -169,7 +170,8 @@ class Performer:
     def _plan(
         self, item: Item, action: Action, scope: Scope, live: Mapping[Read, Sequence[Object]], notes: dict[str, Any]
     ) -> Decision:
-        decision = action.plan(item.cause, scope, live, notes)
+        with scope.budget:
+            decision = action.plan(item.cause, scope, live, notes)
         self._refuse(decision.refused)
         for step in decision.steps:
             self._refuse(refused_step(item.pack, step))
@@ -191,12 +193,16 @@ class Performer:
 
     async def _step(self, item: Item, action: str, step: Step) -> None:
         audit = item.mode is not Mode.ENFORCE
-        if isinstance(step, Annotate) and audit:
-            step = own_patch(item.cause.object, step)
-        match step:
-            case Annotate():
+        if isinstance(step, Annotate):
+            own = own_patch(item.cause.object, step)
+            changing = changes(item.cause.object, own.body)
+            if not audit:
                 item.memory.own.append(step)
-                self._note(item, action, step, Outcome.DONE, "")
+            if not (audit and changing):
+                self._note(item, action, step, Outcome.DONE if changing else Outcome.UNCHANGED, "")
+                return
+            step = own
+        match step:
             case Measure():
                 if not audit:
                     self._observer.measured(step.metric, step.labels, step.value)

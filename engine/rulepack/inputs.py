@@ -14,7 +14,7 @@ from engine.rulepack.jsonschemas import Checker, SchemaFault
 from engine.rulepack.yamltext import Bounds, read_yaml
 
 #: All annotations of an object together have at most 256 KiB (kubernetes: apimachinery/pkg/api/validation/objectmeta.go).
-BOUNDS = Bounds(size=256 * 1024, nodes=10_000, depth=32, aliases=100)
+BOUNDS = Bounds(size=256 * 1024, nodes=2_500, depth=32, aliases=100)
 SHOWN_FAULTS = 20
 
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from engine.actions import Need
 from engine.actions.event import EVENT
+from engine.model.flags import Mode
 from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
 from engine.rulepack.needs import needs_of, writes_own
@@ -81,10 +82,16 @@ def own_grants() -> Grants:
     return grants
 
 
-def roles(packs: Iterable[RulePack], plurals: Plurals, name: str, namespace: str) -> str:
-    """The ClusterRole for the packs and the Role of the engine itself, as a text of YAML."""
+def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str, *, off: bool = False) -> str:
+    """The ClusterRole for the packs and the Role of the engine itself, as a text of YAML.
+
+    Packs that are Off until somebody switches them on are left out, and named in a comment, unless `off` asks for them.
+    """
+    chosen = [pack for pack in packs if off or pack.default_mode is not Mode.OFF]
+    left_out = sorted(pack.name for pack in packs if pack not in chosen)
     return "\n".join([
-        *_role(granted(packs, plurals), "ClusterRole", name),
+        *([f"# Left out, since they are Off by default: {', '.join(left_out)}. With --off they are in."] if left_out else []),
+        *_role(granted(chosen, plurals), "ClusterRole", name),
         "---",
         *_role(own_grants(), "Role", name, namespace),
     ])  # fmt: skip

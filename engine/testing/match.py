@@ -35,11 +35,11 @@ def differences(expected: Any, found: Any, path: Path = ()) -> Iterator[Differen
             if not isinstance(found, str) or not _matches(pattern, found):
                 yield Difference(path, f"a text that matches {pattern}", shown(found))
         case Mapping():
-            if not isinstance(found, Mapping):
+            if not isinstance(found, Mapping | None):
                 yield Difference(path, shown(expected), shown(found))
                 return
             for key, value in expected.items():
-                yield from differences(value, found.get(key), (*path, key))
+                yield from differences(value, (found or {}).get(key), (*path, key))
         case list():
             if not isinstance(found, list) or len(found) != len(expected):
                 yield Difference(path, shown(expected), shown(found))

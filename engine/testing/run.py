@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from engine.rulepack.wording import suggestion
 from engine.rulepack.yamltext import read_yaml
 from engine.testing.coverage import Coverage
 from engine.testing.expect import Marks, check
+from engine.testing.hand import quiet
 from engine.testing.schema import DEFAULT_NAMESPACE, FaultSpec, StepSpec
 from engine.testing.suite import Suite
 from engine.testing.world import Seen, World
@@ -109,10 +109,10 @@ def run(
     ended: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
     """Run tests one after the other; `ended` is told of each."""
-    logging.getLogger("engine").setLevel(logging.CRITICAL)  # what tests provoke is no news
     outcomes = []
     for case in cases:
-        outcomes.append(asyncio.run(_CaseRun(case, coverage).run()))
+        with quiet():
+            outcomes.append(asyncio.run(_CaseRun(case, coverage).run()))
         ended(outcomes[-1])
         if fail_fast and outcomes[-1].failures:
             break

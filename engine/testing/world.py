@@ -19,32 +19,11 @@ from engine.model.plurals import guessed_resource
 from engine.reconcile import Cached, Reconciler
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import RulePack
+from engine.testing.hand import HandClock
 
 NAMESPACE = Kind("v1", "Namespace")
 SHORTEST = 0.001
 """Seconds: the clock is never moved by less, so that rounding cannot leave it just before what is due."""
-
-
-class HandClock:
-    """A clock that stands still until it is moved. Nobody waits on it: whoever moves it looks afterwards at what is due.
-
-    `start` is in seconds since the Unix epoch.
-    """
-
-    def __init__(self, start: float) -> None:
-        self._now = start
-
-    def time(self) -> float:
-        """Seconds since the Unix epoch, UTC."""
-        return self._now
-
-    async def sleep(self, seconds: float) -> None:
-        """Move the clock on by as much as somebody would wait."""
-        await self.advance(seconds)
-
-    async def advance(self, seconds: float) -> None:
-        """Move the clock on."""
-        self._now += seconds
 
 
 class Seen:

@@ -17,6 +17,10 @@ class FastClock:
         """Seconds since the Unix epoch, UTC, as this clock counts them."""
         return self._origin + (time.monotonic() - self._began) * self._speed
 
+    def monotonic(self) -> float:
+        """Seconds since some moment."""
+        return self.time()
+
     async def sleep(self, seconds: float) -> None:
         """Return after that many seconds of this clock."""
         await asyncio.sleep(seconds / self._speed)

@@ -33,9 +33,11 @@ class _Write:
 
 
 def check(subject: Subject) -> Iterator[Fault]:
-    """Each later write of a key that another rule writes, once for each other rule."""
+    """Each later write of a key that another rule writes; of packs with faults nothing is known."""
     earlier: dict[tuple[str, str], list[_Write]] = {}
     for parsed in subject.packs:
+        if parsed.pack.name in subject.broken:
+            continue
         for write in _writes(parsed):
             others = earlier.setdefault((write.object, write.key), [])
             for other in others:

@@ -70,7 +70,7 @@ INPUTS: dict[str, Callable[[Path], Path]] = {
     "not a mapping": file_of("- kind: RulePackTest\n"),
     "an unfinished test": file_of("apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePackTest\nmetadata: {name: x}\nspec: 3\n"),
 }
-COMMANDS = (["lint"], ["test"], ["rbac"], ["explain"], ["lint", "--crds"], ["explain", "x.yaml", "--rules"])
+COMMANDS = (["replay"], ["lint"], ["test"], ["rbac"], ["explain"], ["lint", "--crds"], ["explain", "x.yaml", "--rules"])
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -79,7 +79,8 @@ def test_bad_input(command: list[str], make: Callable[[Path], Path], tmp_path: P
     """Status 1 or 2, and a message that names the input; where it is a text, with line and column."""
     path = make(tmp_path / "input.yaml")
     good = Path(__file__).parents[3] / "rules" / "sync-waves"
-    arguments = [*command, str(path), *([str(good)] if command[-1] == "--crds" else [])]
+    more = {"--crds": [str(good)], "replay": ["--rules", str(good)]}.get(command[-1], [])
+    arguments = [*command, str(path), *more]
 
     status = run_command(arguments)
 

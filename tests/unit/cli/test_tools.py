@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from jsonschema import Draft202012Validator
 
 from engine.actions import ACTIONS
 from engine.cli.main import run_command
+from engine.errors import Location
+from engine.rulepack.yamltext import read_yaml
 from tests.world import job
 
 RULES = Path(__file__).parents[3] / "rules"
@@ -91,11 +94,10 @@ def test_the_schema_takes_what_the_engine_takes(kind: str, files: str, capsys: p
     assert run_command(["schema", kind]) == 0
     schema = json.loads(capsys.readouterr().out)
     Draft202012Validator.check_schema(schema)
-    found = sorted(RULES.glob(files))
-    for path in found:
-        for document in yaml.load_all(path.read_text(), Loader=yaml.BaseLoader) if kind == "RulePackTest" else ():
-            assert set(document) == {"apiVersion", "kind", "metadata", "spec"}
-        assert found
+    validator = Draft202012Validator(schema)
+    for path in sorted(RULES.glob(files)):
+        for document in read_yaml(path.read_text(), partial(Location, path.name)):
+            assert [error.message for error in validator.iter_errors(document.value)] == []
 
 
 def test_the_schema_refuses_what_the_engine_refuses(capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,3 +182,13 @@ def test_people_get_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "  wave-failed (Enforce) fires" in out
     assert "    ✗ when[2] get(object, 'status.phase', '') == 'Succeeded'" in out
     assert "\x1b" not in out
+
+
+def test_a_shell_can_complete_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """As click does it: the shell asks with an environment variable."""
+    monkeypatch.setenv("_RULEPACK_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "rulepack ex")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    with pytest.raises(SystemExit):
+        run_command([])
+    assert capsys.readouterr().out == "plain,explain\n"

@@ -258,7 +258,7 @@ async def test_a_silent_watch_is_given_up() -> None:
     lab.informer = lab.build(lab.cluster)
     async with lab.running():
         await lab.create("a")
-        await lab.clock.advance(320)
+        await lab.clock.advance(70)
         assert lab.cached() == {}
         await lab.clock.advance(20)
         assert lab.cached() == {"a": 1}

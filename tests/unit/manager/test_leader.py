@@ -17,13 +17,17 @@ from engine.manager.leader import LEASE, Leader
 
 
 class JumpingClock(ManualClock):
-    """A clock that can jump without anything running meanwhile, as when the process is held up or the time is set."""
+    """A clock whose time can be set (`offset`), and that can run on while the process is held up (`held_up`)."""
 
-    offset = 0.0
+    offset = held_up = 0.0
 
     def time(self) -> float:
-        """The time, jumps included."""
-        return super().time() + self.offset
+        """The time as it was set."""
+        return super().time() + self.offset + self.held_up
+
+    def monotonic(self) -> float:
+        """What nobody can set."""
+        return super().monotonic() - self.offset
 
 
 class Contender:
@@ -149,15 +153,32 @@ async def test_a_stuck_loop_does_not_lead() -> None:
     election = Election()
     async with election.running("one"):
         assert election.leading() == ["one"]
-        election.clock.offset += 10
+        election.clock.held_up += 10
         assert election.leading() == []
 
 
-async def test_a_clock_that_was_set_back_does_not_prolong_leading() -> None:
-    """Where the clock shows a time before the last success, nobody knows how long ago that was."""
+@pytest.mark.parametrize("jump", [-3600.0, -9.0, 9.0, 3600.0])
+async def test_a_time_that_is_set_makes_nobody_lead_and_nobody_stop(jump: float) -> None:
+    """Neither does the leader take its Lease for older or younger, nor a standby the leader for dead."""
+    election = Election()
+    async with election.running("one", "two"):
+        await election.clock.advance(9)
+        election.clock.offset += jump
+        for _ in range(40):
+            await election.clock.advance(1)
+            assert election.leading() == ["one"]
+        assert (await election.lease())["leaseTransitions"] == 0
+
+
+async def test_a_leader_whose_time_was_set_back_stops_in_time() -> None:
+    """However far back: at the renew deadline after its last success it no longer leads."""
     election = Election()
     async with election.running("one"):
-        election.clock.offset -= 3600
+        await election.clock.advance(8)
+        election.cluster.faults.add(InjectedFault(500, verb="update", kind="Lease", times=None))
+        await election.clock.advance(5)
+        election.clock.offset -= 5
+        await election.clock.advance(6)
         assert election.leading() == []
 
 

@@ -16,6 +16,7 @@ from engine.testing.match import Difference, differences, unmatched
         ({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}),
         ({"a": None}, {}),
         ({"a": None}, {"a": None}),
+        ({"a": {"b": None}}, {}),
         ([{"a": 1}], [{"a": 1, "b": 2}]),
         ({"$matches": "^x.z$"}, "xyz"),
         ({"$matches": "y"}, "xyz"),

@@ -1,0 +1,130 @@
+"""How much work one evaluation may cost: counted, not timed, so that an expression has the same answer on every machine.
+
+A unit is about a microsecond; the rates below were measured on the portable backend (tests/unit/cel/test_limits.py prints
+what they come to). Whoever reaches the limit has no answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Final
+
+from engine.cel import documents
+from engine.errors import Unanswered
+
+#: Units that one evaluation may cost: of a rule, of an action's plan, or of whatever else is done within one `with`.
+MAX_WORK: Final = 50_000
+#: Units that a list or map may weigh which an expression gives.
+MAX_RESULT: Final = 100_000
+#: How much larger a JMESPath query may make its input by multi-selects, before that counts.
+_GROWTH: Final = 4
+
+
+class LimitReached(Unanswered):
+    """A limit was reached: not an answer that `||` or `&&` may do without."""
+
+
+class Budget:
+    """What the evaluation that is under way may still cost; the outermost one begins with all of it."""
+
+    __slots__ = ("_depth", "_left")
+
+    def __init__(self) -> None:
+        self._depth = self._left = 0
+
+    def __enter__(self) -> None:
+        if not self._depth:
+            self._left = MAX_WORK
+        self._depth += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._depth -= 1
+
+    def spend(self, units: int) -> None:
+        """Take units away. Raises LimitReached where there are no more."""
+        self._left -= units
+        if self._left < 0:
+            raise LimitReached(f"the evaluation needs more than {MAX_WORK} steps; expected less data, or a simpler expression")
+
+
+def weigh(value: Any, limit: int = MAX_WORK) -> int:
+    """How large a value is, written out: one for each value in it and for every 500 characters. Counts on to `limit` only."""
+    total, rest = 0, [value]
+    while rest and total <= limit:
+        each = rest.pop()
+        total += 1
+        if type(each) is str:
+            total += len(each) // 500
+        elif isinstance(each, Mapping):
+            rest.extend(each.values())
+            total += len(each)
+        elif type(each) is list:
+            rest.extend(each)
+    return total + len(rest)
+
+
+Cost = Callable[..., int]
+
+
+def _text(rate: int) -> Cost:
+    """A unit for so many characters of the first argument."""
+    return lambda value, *_: len(value) // rate if type(value) is str else 0
+
+
+def _document(rate: int) -> Cost:
+    """The same for a text that is parsed; one that is too long for that is refused at no cost."""
+    return lambda value: len(value) // rate if type(value) is str and len(value) <= documents.MAX_DOCUMENT else 0
+
+
+def _comparison(left: Any, right: Any) -> int:
+    if type(left) is str:
+        return len(left) >> 12
+    alike = isinstance(left, list | Mapping) and isinstance(right, list | Mapping) and len(left) == len(right)
+    return weigh(left) if alike else 0
+
+
+def _membership(item: Any, container: Any) -> int:
+    return len(container) // 2 * weigh(item) if isinstance(container, list) else 0
+
+
+def _addition(left: Any, right: Any) -> int:
+    if type(left) is str and type(right) is str:
+        return (len(left) + len(right)) >> 12
+    return (len(left) + len(right)) >> 7 if isinstance(left, list) and isinstance(right, list) else 0
+
+
+def _query(value: Any, expression: Any) -> int:
+    if type(expression) is not str:
+        return 0
+    growth = documents.growth(expression)
+    return weigh(value) // 3 * (growth if growth > _GROWTH else 1) + len(expression) // 10
+
+
+def _pieces(value: Any, *_: Any) -> int:
+    return len(value) // 8 + sum(len(each) for each in value if type(each) is str) // 500 if isinstance(value, list) else 0
+
+
+#: What a call costs, by its name; a call that is not here costs nothing worth counting.
+COSTS: Mapping[str, Cost] = {
+    "_==_": _comparison,
+    "_!=_": _comparison,
+    "_in_": _membership,
+    "_+_": _addition,
+    "contains": _text(400),
+    "indexOf": _text(400),
+    "lastIndexOf": _text(400),
+    "matches": _text(300),
+    "split": _text(25),
+    "join": _pieces,
+    "replace": _text(50),
+    "trim": _text(400),
+    "lowerAscii": _text(50),
+    "upperAscii": _text(50),
+    "substring": _text(2000),
+    "hash": _text(400),
+    "parseYaml": _document(2),
+    "parseJson": _document(15),
+    "jmespath": _query,
+    "toJson": lambda value: weigh(value) // 2,
+}

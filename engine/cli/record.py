@@ -1,0 +1,122 @@
+"""`rulepack record`: the changes of a cluster that rule packs watch, written to a file."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from engine.cel import backend
+from engine.cli.packs import read_packs
+from engine.cluster.api import Api
+from engine.cluster.clock import Clock, SystemClock
+from engine.errors import UsageError
+from engine.manager.backoff import cancel, within
+from engine.manager.informer import Informer, InformerKey
+from engine.model.objects import Kind, Object
+from engine.rulepack.fields import seconds
+from engine.rulepack.pack import RulePack
+from engine.rulepack.shipped import shipped_rules
+from engine.testing.recording import Change, redacted, redaction
+
+CLOSING = 0.25
+"""Seconds that connections with TLS take to end after they were closed (aiohttp: advanced client usage, graceful shutdown)."""
+
+EXAMPLES = """\b
+Examples:
+  rulepack record changes.jsonl                       until Ctrl-C
+  rulepack record changes.jsonl -n shop --for 10m
+  rulepack record changes.jsonl --redact spec.template.spec.containers.env
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--rules", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
+              help="Record the kinds that these packs watch and act on; may be repeated. Default: the shipped ones.")  # fmt: skip
+@click.option("-n", "--namespace", "namespaces", multiple=True, metavar="NAME", help="May be repeated. Default: all.")
+@click.option("--redact", multiple=True, metavar="PATH", help="A field whose values are not to be recorded; may be repeated.")
+@click.option("--for", "duration", metavar="DURATION", help="Stop after this time, such as 10m. Default: at Ctrl-C.")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), metavar="PATH", help="Default: KUBECONFIG, else ~/.kube/config.")
+@click.option("--context", default="", metavar="NAME", help="Context of the kubeconfig. Default: its current one.")
+def record(
+    file: Path, rules: tuple[Path, ...], namespaces: tuple[str, ...], redact: tuple[str, ...], duration: str | None,
+    kubeconfig: Path | None, context: str,
+) -> None:  # fmt: skip
+    """Write the changes of the objects that rule packs watch and act on to FILE, one line of JSON each, for `rulepack replay`.
+
+    Only reads (list and watch). The data of Secrets is never recorded.
+    """
+    packs, paths = read_packs(rules or (shipped_rules(),), backend()), redaction(redact)
+    limit = _seconds(duration)
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            count = asyncio.run(_record(packs, namespaces or ("",), paths, limit, kubeconfig, context, out))
+    except FileExistsError:
+        raise UsageError(f"{file} is there already; expected a new file") from None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from error
+    click.echo(f"{count} changes in {file}", err=True)
+
+
+def _seconds(duration: str | None) -> float | None:
+    try:
+        return None if duration is None else seconds(duration)
+    except ValueError:
+        raise UsageError(f"--for {duration!r}: expected a duration such as 90s, 10m or 1h") from None
+
+
+async def _record(
+    packs: Sequence[RulePack], namespaces: Sequence[str], paths: Sequence[tuple[str, ...]], limit: float | None,
+    kubeconfig: Path | None, context: str, out: TextIO,
+) -> int:  # fmt: skip
+    from engine.cluster.kubernetes import KubernetesApi
+
+    api = await KubernetesApi.connect(str(kubeconfig) if kubeconfig else None, context or None)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        return await Recorder(api, SystemClock(), packs, namespaces, paths, out).run(stop, limit)
+    finally:
+        await api.close()
+        await SystemClock().sleep(CLOSING)
+
+
+class Recorder:
+    """Writes what informers report."""
+
+    def __init__(
+        self, api: Api, clock: Clock, packs: Sequence[RulePack], namespaces: Sequence[str], paths: Sequence[tuple[str, ...]],
+        out: TextIO,
+    ) -> None:  # fmt: skip
+        self._clock, self._paths, self._out, self._count = clock, paths, out, 0
+        kinds: dict[Kind, None] = {}
+        for pack in packs:
+            kinds |= {kind: None for kind in (pack.watch.kind, *(target.kind for target in pack.targets)) if kind.kind != "*"}
+        keys = [InformerKey(kind, namespace) for kind in kinds for namespace in namespaces]
+        self._informers = [Informer(api, key, clock, lambda obj: obj, self._changed) for key in keys]
+
+    async def run(self, stop: asyncio.Event, limit: float | None) -> int:
+        """Record until `stop` is set, or for so many seconds; gives the number of changes."""
+        running = [asyncio.create_task(informer.run()) for informer in self._informers]
+        try:
+            if limit is None:
+                await stop.wait()
+            else:
+                await within(self._clock, limit, stop.wait())
+        finally:
+            await cancel(*running)
+        return self._count
+
+    def _changed(self, namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
+        obj = new if new is not None else old
+        if obj is not None:
+            change = Change(self._clock.time(), redacted(obj, self._paths), new is None, initial and new is not None)
+            self._out.write(f"{change.line()}\n")
+            self._out.flush()
+            self._count += 1

@@ -1,0 +1,235 @@
+"""Write what is generated from the code: docs/reference/, and config/rbac/role.yaml from the shipped packs.
+
+`make reference` runs it. With `--check` it only says which of these files are not as the code would write them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.actions import ACTIONS
+from engine.cel import backend
+from engine.cel.reference import VARIABLE_TEXTS, functions
+from engine.cli.main import COMMANDS, help_text
+from engine.cli.packs import read_packs
+from engine.manager.settings import OPERATOR_NAMESPACE
+from engine.model.plurals import guessed_resource
+from engine.model.spec import Spec
+from engine.rulepack.lint import CODES
+from engine.rulepack.published import published_schema
+from engine.rulepack.rbac import roles
+from engine.rulepack.schema import RulePackSpec
+from engine.testing.schema import RulePackTestSpec
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTE = "<!-- Written by `make reference` from the code; change it there. -->\n"
+
+
+def rulepack() -> str:
+    """The keys of a rule pack."""
+    schema = _described(RulePackSpec)
+    del schema["$defs"]["ActionEntry"]
+    actions = {action.Schema.__name__ for action in ACTIONS.values()}
+    return _page(
+        "Rule packs",
+        "`kind: RulePack`. Unknown keys are errors. [Actions](actions.md) have a page of their own.",
+        schema,
+        actions,
+    )
+
+
+def tests() -> str:
+    """The keys of a test."""
+    return _page("Tests of rule packs", "`kind: RulePackTest`, run by `rulepack test`.", _described(RulePackTestSpec), set())
+
+
+def actions() -> str:
+    """The actions and their keys."""
+    schema = _described(RulePackSpec)
+    lines = [NOTE, "# Actions\n", "Each entry of `actions` and `rescue` is a mapping with the name of one action, and:\n"]
+    lines += _table({"properties": {name: schema["$defs"]["ActionEntry"]["properties"][name] for name in ("when", "register")}})
+    for name, action in ACTIONS.items():
+        definition = schema["$defs"][action.Schema.__name__]
+        lines += [f"\n## {name}\n", f"{definition['description']}\n", *_table(definition)]
+    lines += ["\n## target\n", f"{schema['$defs']['TargetSpec']['description']}\n", *_table(schema["$defs"]["TargetSpec"])]
+    return _text(lines)
+
+
+def expressions() -> str:
+    """The variables and functions of expressions."""
+    lines = [NOTE, "# Expressions\n", "CEL, the same on both backends; `${…}` inside strings of actions.\n", "## Variables\n"]
+    lines += ["| variable | where | what |", "|---|---|---|"]
+    lines += [f"| `{name}` | {where} | {what} |" for name, (where, what) in VARIABLE_TEXTS.items()]
+    lines += ["\n## Functions\n", "Arguments in `[…]` may be left out.\n", "| call | gives |", "|---|---|"]
+    lines += [f"| `{call.replace('|', chr(92) + '|')}` | {text} |" for call, text in functions()]
+    return _text(lines)
+
+
+def lint() -> str:
+    """What lint finds."""
+    lines = [
+        NOTE,
+        "# What `rulepack lint` finds\n",
+        "`rulepack lint --explain CODE` says the same.\n",
+        "| code | severity | what |",
+        "|---|---|---|",
+    ]
+    lines += [f"| [`{code.name}`](#{code.name}) | {code.severity} | {_first(code.documentation)} |" for code in CODES.values()]
+    for code in CODES.values():
+        lines += [f"\n## {code.name}\n", f"{code.severity.capitalize()}. {code.documentation.strip()}"]
+    return _text(lines)
+
+
+def commands() -> str:
+    """The help of every command."""
+    lines = [NOTE, "# The command `rulepack`\n"]
+    for name, what in COMMANDS.items():
+        lines += [f"## {name}\n", f"{what}\n", "```", help_text(name).strip(), "```\n"]
+    return _text(lines).rstrip("\n") + "\n"
+
+
+def role() -> str:
+    """The rights of the shipped packs."""
+    packs = read_packs([ROOT / "rules"], backend())
+    return (
+        "# Written by `make reference` from rules/: what `rulepack rbac rules` says.\n"
+        + roles(packs, guessed_resource, "rulepack", OPERATOR_NAMESPACE)
+        + "\n"
+    )
+
+
+def _described(model: type[Spec]) -> dict[str, Any]:
+    """The schema of a model, in which a key that says nothing of itself says what its type does."""
+    schema = published_schema(model)
+    for definition in (schema, *schema["$defs"].values()):
+        for spec in definition.get("properties", {}).values():
+            if "$ref" in spec:
+                spec.setdefault("description", schema["$defs"][spec["$ref"].rpartition("/")[2]].get("description", ""))
+    return schema
+
+
+def _page(title: str, about: str, schema: Mapping[str, Any], without: set[str]) -> str:
+    lines = [NOTE, f"# {title}\n", f"{about}\n", *_table(schema)]
+    for name in _reachable(schema, without):
+        definition = schema["$defs"][name]
+        lines += [f"\n## {_name(name)}\n", f"{definition.get('description', '')}\n", *_table(definition)]
+    return _text(lines)
+
+
+def _reachable(schema: Mapping[str, Any], without: set[str]) -> Iterator[str]:
+    """The definitions in the order in which a reader meets them."""
+    waiting, seen = [schema], set(without)
+    while waiting:
+        for name in _references(waiting.pop(0)):
+            if name not in seen and name in schema["$defs"]:
+                seen.add(name)
+                yield name
+                waiting.append(schema["$defs"][name])
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"].rpartition("/")[2]
+        for key, child in value.items():
+            if key != "$defs":
+                yield from _references(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _references(child)
+
+
+def _table(definition: Mapping[str, Any]) -> Iterator[str]:
+    yield "| key | type | what |"
+    yield "|---|---|---|"
+    for key, spec in definition.get("properties", {}).items():
+        required = " **required**" if key in definition.get("required", ()) else ""
+        default = spec.get("default")
+        shown = (
+            f" Default: `{json.dumps(default)}`." if default not in (None, [], {}, "") and not isinstance(default, dict) else ""
+        )
+        yield f"| `{key}`{required} | {_type(spec)} | {spec.get('description', '').replace('|', chr(92) + '|')}{shown} |"
+
+
+def _type(spec: Mapping[str, Any]) -> str:
+    """A type in a few words, with links to what is described further down."""
+    if "$ref" in spec:
+        name = spec["$ref"].rpartition("/")[2]
+        return "action" if name == "ActionEntry" else f"[{_name(name)}](#{_name(name).lower().replace(' ', '-')})"
+    if "const" in spec:
+        return f"`{json.dumps(spec['const'])}`"
+    if "enum" in spec:
+        return ", ".join(f"`{value}`" for value in spec["enum"])
+    if "anyOf" in spec:
+        return " or ".join(dict.fromkeys(_type(each) for each in spec["anyOf"] if each.get("type") != "null"))
+    match spec.get("type"):
+        case "array":
+            return f"list of {_type(spec.get('items', {}))}"
+        case "object":
+            inner = spec.get("additionalProperties", {})
+            return f"mapping of {_type(inner)}" if inner and inner is not True else "mapping"
+        case "string":
+            return "duration" if "ms|s|m|h|d" in spec.get("pattern", "") else "text"
+        case "integer":
+            return "whole number"
+        case "boolean":
+            return "true, false"
+        case str(kind):
+            return kind
+    return "any"
+
+
+def _name(model: str) -> str:
+    """`WatchSpec` as `watch`, as a heading."""
+    name = model.removesuffix("Spec").removesuffix("Declaration") or model
+    return name[0].lower() + name[1:]
+
+
+def _first(text: str) -> str:
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split())
+
+
+def _text(lines: list[str]) -> str:
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _schema(model: type[Spec]) -> Callable[[], str]:
+    return lambda: json.dumps(published_schema(model), indent=2, ensure_ascii=False) + "\n"
+
+
+FILES: Mapping[str, Callable[[], str]] = {
+    "docs/reference/rulepack.md": rulepack,
+    "docs/reference/actions.md": actions,
+    "docs/reference/expressions.md": expressions,
+    "docs/reference/tests.md": tests,
+    "docs/reference/lint.md": lint,
+    "docs/reference/commands.md": commands,
+    "docs/reference/rulepack.schema.json": _schema(RulePackSpec),
+    "docs/reference/rulepacktest.schema.json": _schema(RulePackTestSpec),
+    "config/rbac/role.yaml": role,
+}
+
+
+def main(check: bool) -> int:
+    """Write the files, or compare them. Returns the exit status."""
+    stale = 0
+    for name, write in FILES.items():
+        path, text = ROOT / name, write()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        if check:
+            print(f"{name}: not what the code says now; run `make reference`", file=sys.stderr)
+            stale = 1
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(name)
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main("--check" in sys.argv[1:]))

@@ -1,0 +1,95 @@
+"""`rulepack explain`, `lint` and `record` against a real kube-apiserver, with the rights to get and list alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.cli.main import run_command
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import Cluster, eventually
+from tests.world import JOB, RULES, job
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+READERS = "read-what-packs-watch"
+
+
+@pytest.fixture
+def cluster(control_plane: ControlPlane, namespace: str) -> Cluster:
+    """A namespace with a job in it that has completed its wave."""
+    for definition in yaml.safe_load_all((RULES.parent / "examples" / "demo" / "crds.yaml").read_text()):
+        control_plane.ensure("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    cluster = Cluster(control_plane, namespace)
+    eventually(lambda: created(cluster), "kind of the job served")
+    return cluster
+
+
+def created(cluster: Cluster) -> bool:
+    """Whether the job is there; its kind may not be served yet."""
+    try:
+        cluster.create(job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "3"}, namespace=cluster.namespace))
+    except Exception:
+        return False
+    return True
+
+
+@pytest.fixture
+def reader(cluster: Cluster) -> str:
+    """A kubeconfig of a service account that may get, list and watch, and nothing else."""
+    rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
+    cluster.plane.ensure(f"{RBAC}/clusterroles", {"metadata": {"name": READERS}, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": "reader", "namespace": cluster.namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": READERS}
+    name = f"{READERS}-{cluster.namespace}"
+    cluster.plane.ensure(f"{RBAC}/clusterrolebindings", {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]})
+    return str(cluster.plane.kubeconfig_for(cluster.namespace, "reader"))
+
+
+def written(cluster: Cluster) -> list[str]:
+    """What the reader has asked to be changed."""
+    return cluster.plane.writes(user=f"system:serviceaccount:{cluster.namespace}:reader")
+
+
+def test_explain_needs_the_right_to_read_and_no_more(cluster: Cluster, reader: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The steps of a rule that fires come with their differences, and nothing was written or tried."""
+    target = ["nvj/train", "-n", cluster.namespace, "--kubeconfig", reader, "--rules", str(RULES)]
+    assert run_command(["explain", *target, "--format", "json"]) == 0
+    (explanation,) = json.loads(capsys.readouterr().out)
+    rules: dict[str, Any] = {rule["rule"]: rule for pack in explanation["packs"] for rule in pack["rules"]}
+    assert rules["wave-complete"]["result"] == "fired"
+    assert any("mlops.dev/wave-complete" in line for line in rules["wave-complete"]["steps"][0]["diff"])
+    assert written(cluster) == []
+
+
+def test_an_object_that_is_not_there_is_told(cluster: Cluster, reader: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the API server says is the message."""
+    assert run_command(["explain", f"{JOB.kind}/gone", "-n", cluster.namespace, "--kubeconfig", reader]) == 1
+    assert 'notebookvalidationjobs.mlops.mlops.dev "gone" not found' in capsys.readouterr().err
+
+
+def test_lint_takes_definitions_from_a_cluster(
+    cluster: Cluster, reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The CustomResourceDefinitions that it serves are those that fields are checked against."""
+    text = (RULES / "sync-waves" / "pack.yaml").read_text()
+    (tmp_path / "pack.yaml").write_text(text)
+    assert run_command(["lint", str(tmp_path), "--kubeconfig", reader]) == 0
+    assert capsys.readouterr().out == "1 pack: no faults\n"
+    (tmp_path / "pack.yaml").write_text(text.replace("metadata.annotations]", "metadata.anotations]"))
+    assert run_command(["lint", str(tmp_path), "--kubeconfig", reader]) == 1
+    assert "NotebookValidationJob has no field metadata.anotations; expected 'annotations'" in capsys.readouterr().out
+    assert written(cluster) == []
+
+
+def test_record_writes_what_happens(cluster: Cluster, reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The objects that are there at first, from a cluster that is only read; the recording can be replayed."""
+    file, rules = str(tmp_path / "changes.jsonl"), str(RULES / "sync-waves")
+    options = ["-n", cluster.namespace, "--kubeconfig", reader, "--rules", rules, "--for", "1s"]
+    assert run_command(["record", file, *options]) == 0
+    assert run_command(["replay", file, "--rules", rules]) == 0
+    assert "1 changes: 1 effects" in capsys.readouterr().out
+    assert written(cluster) == []

@@ -1,0 +1,108 @@
+"""docs/tutorial.md: every command of it works, in order, and what it puts into a cluster takes effect there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.cel import backend
+from engine.cluster.api import Selection
+from engine.cluster.embedded import EmbeddedCluster
+from engine.cluster.manual_clock import ManualClock
+from engine.manager.operator import Operator
+from engine.manager.settings import OPERATOR_NAMESPACE, Settings
+from engine.model.objects import Kind, Object, labels_of
+from tests.tutorial.kubectl import STORE
+
+ROOT = Path(__file__).parents[2]
+CONFIG_MAP, DEPLOYMENT, EVENT, NAMESPACE = (
+    Kind("v1", "ConfigMap"), Kind("apps/v1", "Deployment"), Kind("v1", "Event"), Kind("v1", "Namespace"),
+)  # fmt: skip
+
+
+def fenced(language: str) -> list[str]:
+    """The tutorial's blocks of a language."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / "docs" / "tutorial.md").read_text(), re.DOTALL | re.MULTILINE)
+    return [text for name, text in blocks if name == language]
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What the tutorial's commands print, and the folder with what they gave to kubectl."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    programs, store, work = folder / "bin", folder / "store", folder / "work"
+    for each in (programs, store, work):
+        each.mkdir()
+    for name, module in (("rulepack", "engine.cli"), ("kubectl", "tests.tutorial.kubectl")):
+        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
+        (programs / name).chmod(0o755)
+    blocks = fenced("sh")
+    assert len(blocks) >= 8
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), STORE: str(store)}
+    done = subprocess.run(
+        ["bash", "-eu", "-c", "".join(blocks)], cwd=work, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, store
+
+
+def test_every_command_does_what_the_tutorial_says(played: tuple[str, Path]) -> None:
+    """The outputs that it shows are those that come."""
+    output, _ = played
+    lines = [line.partition("…")[0] for block in fenced("") for line in block.splitlines()]
+    assert [line for line in lines if line.strip() not in output] == []
+    assert output.count("exit status 1") == 2
+
+
+async def test_the_pack_takes_effect_in_a_cluster(played: tuple[str, Path], tmp_path: Path) -> None:
+    """In Audit nothing is written; in Enforce the Deployment is marked after ten minutes, as its parameter says."""
+    clock = ManualClock()
+    cluster = EmbeddedCluster(clock)
+    for name in (OPERATOR_NAMESPACE, "shop"):
+        await cluster.create(await cluster.discover(NAMESPACE), "", {"metadata": {"name": name}})
+    for name in ("watch-web", "rulepack-feature-flags", "rulepack-params"):
+        obj = json.loads((played[1] / f"{name}.json").read_text())
+        await cluster.create(await cluster.discover(CONFIG_MAP), OPERATOR_NAMESPACE, obj)
+    (tmp_path / "empty.yaml").write_text("")
+    settings = Settings(operator_namespace=OPERATOR_NAMESPACE, rules=(tmp_path,), address="127.0.0.1", port=0)
+    stop = asyncio.Event()
+    running = asyncio.create_task(Operator(cluster, settings, clock, backend()).run(stop))
+    await clock.advance(5)
+    await _deploy(cluster)
+
+    await clock.advance(700)
+    audited = labels_of(await _find(cluster, DEPLOYMENT, "shop", "web"))
+    flags = await cluster.discover(CONFIG_MAP)
+    await cluster.patch(flags, OPERATOR_NAMESPACE, "rulepack-feature-flags", {"data": {"watch-web": "Enforce"}})
+    await clock.advance(700)
+    enforced = labels_of(await _find(cluster, DEPLOYMENT, "shop", "web"))
+    events = (await cluster.list(Selection(await cluster.discover(EVENT), "shop"))).items
+    status = (await _find(cluster, CONFIG_MAP, OPERATOR_NAMESPACE, "watch-web"))["metadata"]["annotations"]
+    stop.set()
+    await clock.advance(30)
+    await running
+
+    assert (audited, enforced) == ({}, {"example.com/unavailable": "look-at-me"})
+    assert [event["reason"] for event in events] == ["NotAvailable"]
+    assert status["rules.mlops.dev/status"] == "ok"
+
+
+async def _deploy(cluster: EmbeddedCluster) -> None:
+    """A Deployment that is not available."""
+    resource = await cluster.discover(DEPLOYMENT)
+    condition = {"type": "Available", "status": "False", "lastTransitionTime": "2026-01-24T22:00:00Z"}
+    body: dict[str, Any] = {"metadata": {"name": "web"}}
+    await cluster.create(resource, "shop", body)
+    await cluster.patch(resource, "shop", "web", {"status": {"conditions": [condition]}}, subresource="status")
+
+
+async def _find(cluster: EmbeddedCluster, kind: Kind, namespace: str, name: str) -> Object:
+    return await cluster.get(await cluster.discover(kind), namespace, name)

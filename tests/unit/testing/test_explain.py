@@ -1,0 +1,96 @@
+"""Explaining what packs make of an object: what it reads, and that it writes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.cel import backend
+from engine.model.flags import Mode
+from engine.model.observe import Outcome, Result
+from engine.rulepack.parse import parse_pack
+from engine.testing.explain import RuleExplanation, explain
+from tests.world import APPLICATION, DEPLOYMENT, JOB, POD, SERVICE, World, job, named, pod, shipped, trigger, triggers
+
+HERE = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "ns"}}
+
+
+async def told(world: World) -> dict[str, RuleExplanation]:
+    """What is said of the job `train`, by rule; nothing but reads reaches the cluster."""
+    before = len(world.cluster.calls)
+    obj = await world.get(JOB, "train")
+    explanation = await explain(world.cluster, world.clock, world.catalog, obj)
+    assert {call.verb for call in world.cluster.calls[before:]} <= {"discover", "get", "list"}
+    return {rule.name: rule for pack in explanation.packs for rule in pack.rules}
+
+
+async def test_steps_come_with_their_differences_and_nothing_is_written() -> None:
+    """Patches, evictions and Events are worked out from what is read."""
+    pack = shipped("on-success-triggers")
+    world = World(pack)
+    entries = (trigger(SERVICE, "model", "restart"), trigger(DEPLOYMENT, "web", "restart"))
+    await world.create(named(SERVICE, "model"), pod("old"), named(DEPLOYMENT, "web", spec={"template": {}}))
+    await world.create(job(phase="Succeeded", annotations=triggers(*entries)))
+    rules = await told(world)
+    workload = rules["restart-workload"]
+    assert workload.result is Result.FIRED
+    assert [act.outcome for act in workload.acts] == [Outcome.AUDITED] * 3
+    assert any("restartedAt" in line for line in workload.acts[0].diff)
+    assert [act.action for act in rules["restart-inference-service"].acts] == ["assert", "delete", "emitEvent", "metric"]
+    assert len(await world.all(POD)) == 1
+
+
+async def test_consent_by_review_is_taken_for_granted_and_said() -> None:
+    """Asking would be a create, which explaining does not need the right to; what would be asked is told."""
+    world = World(shipped("on-success-triggers"))
+    await world.create(named(DEPLOYMENT, "web", "theirs", spec={"template": {}}))
+    await world.create(job(phase="Succeeded", annotations=triggers(trigger(DEPLOYMENT, "web", "restart", "theirs"))))
+    explanation = await explain(world.cluster, world.clock, world.catalog, await world.get(JOB, "train"))
+    assert "system:serviceaccount:ns:default may patch deployments theirs/web" in explanation.assumed
+
+
+async def test_groups_count_all_their_members() -> None:
+    """What an aggregate would write is what it counts with every object of the kind, not this one alone."""
+    world = World(shipped("application-status"))
+    await world.create(named(APPLICATION, "platform", "argocd", spec=HERE))
+    for name, phase in (("train", "Succeeded"), ("other", "Failed")):
+        obj = job(name, phase)
+        obj["metadata"]["labels"] = {"app.kubernetes.io/part-of": "platform"}
+        await world.create(obj)
+    publish = (await told(world))["publish"]
+    assert publish.result is Result.FIRED
+    assert any("1/2 succeeded" in line for act in publish.acts for line in act.diff)
+
+
+async def test_conditions_come_with_the_values_that_they_read() -> None:
+    """Also those of lookups and vars, and what has no answer says why."""
+    world = World(shipped("failure-notifications"))
+    await world.create(job(phase="Failed"))
+    rule = (await told(world))["report-failure-on-application"]
+    assert [clause.holds for clause in rule.clauses] == [True, False, None]
+    values = {value.path: value for clause in rule.clauses for value in clause.values}
+    assert values["object.status.phase"].value == "Failed"
+    assert values["vars.application"].value == ""
+    assert not values["lookup.application"].there
+
+
+async def test_a_selector_that_does_not_pick_the_object_ends_it(tmp_path: Path) -> None:
+    """No rule is judged of an object that the pack does not watch."""
+    text = (
+        "apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePack\nmetadata: {name: picky}\nspec:\n"
+        "  watch: {apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob, labelSelector: team=a}\n"
+        "  rules: [{name: mark, actions: [{annotate: {annotations: {a: b}}}]}]\n"
+    )
+    world = World(*parse_pack(text, "pack.yaml", backend()))
+    await world.create(job())
+    (pack,) = (await explain(world.cluster, world.clock, world.catalog, await world.get(JOB, "train"))).packs
+    assert (pack.picked, pack.rules) == (False, ())
+
+
+async def test_a_mode_that_is_off_still_shows_what_would_be_done() -> None:
+    """The first thing that holds the rule back is its mode."""
+    pack = shipped("sync-waves")
+    world = World(pack, modes={pack.name: Mode.OFF})
+    await world.create(job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "3"}))
+    rule = (await told(world))["wave-complete"]
+    assert (rule.held, rule.mode) == ("its mode is Off", Mode.OFF)
+    assert rule.acts != ()
