@@ -81,4 +81,3 @@ async def served(api: Api, resource: Resource) -> Resource:
                 await asyncio.sleep(0.05)
             else:
                 return found
-

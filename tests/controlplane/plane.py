@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -162,14 +162,24 @@ class ControlPlane:
         `user` is a whole user name, such as system:serviceaccount:NAMESPACE:NAME; `user_agent` is a prefix. The server
         writes its audit line before it handles the request, so a request that was answered is always counted.
         """
-        events = (json.loads(line) for line in self._audit_log.read_text().splitlines())
         return [
             f"{event['verb']} {event['requestURI']}"
-            for event in events
+            for event in self._audited()
             if _changes_something(event)
             and user in ("", event["user"].get("username"))
             and event.get("userAgent", "").startswith(user_agent)
         ]
+
+    def lists(self, *, user: str) -> list[str]:
+        """The paths of every list that a user has asked for so far, one for each page, in order."""
+        return [
+            event["requestURI"].partition("?")[0]
+            for event in self._audited()
+            if event["verb"] == "list" and event["user"].get("username") == user
+        ]
+
+    def _audited(self) -> Iterator[dict[str, Any]]:
+        return (json.loads(line) for line in self._audit_log.read_text().splitlines())
 
     def _write_settings(self) -> None:
         (self._folder / "tokens.csv").write_text(f'{self._admin_token},admin,admin,"system:masters"\n')

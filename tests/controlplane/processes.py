@@ -36,6 +36,18 @@ class Processes:
             process.kill()
             process.wait()
 
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a program that runs."""
+        self._running[name].send_signal(number)
+
+    def terminate(self, name: str, patience: float) -> int:
+        """Ask a program to end by SIGTERM; its exit status. Raises subprocess.TimeoutExpired where it does not within `patience`."""
+        process = self._running[name]
+        process.terminate()
+        status = process.wait(patience)
+        del self._running[name]
+        return status
+
     def kill_all(self) -> None:
         """Kill every program that runs."""
         for name in list(self._running):

@@ -37,6 +37,11 @@ ROOT = Path(__file__).parent.parent.parent
 COMPONENT = ROOT / "config/argocd"
 #: Kinds of other projects that Argo CD does not bring.
 OTHER_KINDS = ROOT / "examples/demo/crds.yaml"
+#: Who follows a ConfigMap, and what it then prints.
+NOTICED = {
+    "argocd-cm": ("argocd-application-controller", "live state cache invalidated"),
+    "argocd-notifications-cm": ("argocd-notifications", "with the name: argocd-notifications-cm"),
+}
 PATIENCE = 60.0
 WITHOUT_REDIS = """\
 `make e2e` runs a real Argo CD, which needs redis-server, and this machine has none on PATH.
@@ -135,7 +140,7 @@ class ArgoCD:
 
     @contextmanager
     def changed(self, config_map: str, data: Mapping[str, str | None]) -> Iterator[None]:
-        """Have other values (None: none) for keys of one of Argo CD's ConfigMaps meanwhile; the controller follows at once."""
+        """Have other values (None: none) for keys of one of Argo CD's ConfigMaps meanwhile."""
         before = dig(self.cluster.get(CONFIG_MAP, config_map), ("data",), {})
         self._configure(config_map, data)
         try:
@@ -168,12 +173,11 @@ class ArgoCD:
         return list(yaml.safe_load_all(built.stdout))
 
     def _configure(self, config_map: str, data: Mapping[str, str | None]) -> None:
-        noticed = self._settings_noticed()
+        role, line = NOTICED[config_map]
+        log = self._processes.log(role)
+        before = log.read_text().count(line)
         self.cluster.patch(CONFIG_MAP, config_map, {"data": dict(data)})
-        eventually(lambda: self._settings_noticed() > noticed, f"controller that has noticed the change of {config_map}")
-
-    def _settings_noticed(self) -> int:
-        return self._processes.log("argocd-application-controller").read_text().count("live state cache invalidated")
+        eventually(lambda: log.read_text().count(line) > before, f"{role} that has noticed the change of {config_map}")
 
     def logs(self) -> dict[str, str]:
         """The end of each process's log."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import urllib.error
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -93,8 +94,8 @@ class Cluster:
         self.patch(kind, name, {"metadata": {"finalizers": None}})
 
     def events(self, about: str) -> list[tuple[str, str]]:
-        """(reason, message) of all Events that regard the object of this name."""
-        found = [event for event in self.all(EVENT) if event["involvedObject"]["name"] == about]
+        """(reason, message) of all Events that regard the object of this name or uid."""
+        found = [event for event in self.all(EVENT) if about in (event["involvedObject"]["name"], event["involvedObject"]["uid"])]
         return sorted((event["reason"], event["message"]) for event in found)
 
 
@@ -111,3 +112,8 @@ def eventually(look: Callable[[], T | None], what: str, patience: float = 60.0) 
         assert time.monotonic() < deadline, f"after {patience:.0f} s there was still no {what}; the last look gave {answer!r}"
         time.sleep(0.1)
     return answer
+
+
+def now() -> str:
+    """This moment, as Kubernetes writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

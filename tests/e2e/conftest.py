@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
 import pytest
+import yaml
 from _pytest.capture import CaptureManager
 
 from tests.controlplane import argocd as build
@@ -63,6 +64,15 @@ def argocd(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Itera
             yield running
     except MissingProgram as missing:
         pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+@pytest.fixture(scope="session")
+def settings(argocd: ArgoCD, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of argocd-cm as config/argocd makes it, for the CLI."""
+    path = tmp_path_factory.mktemp("settings") / "argocd-cm.yaml"
+    (config_map,) = (obj for obj in argocd.configuration() if obj["metadata"]["name"] == "argocd-cm")
+    path.write_text(yaml.safe_dump(config_map))
+    return path
 
 
 @pytest.fixture

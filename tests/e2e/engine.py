@@ -1,4 +1,4 @@
-"""The engine as a process of its own, with the rights of a service account and no others."""
+"""The engine as a process of its own, with the rights of config/rbac and no others."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ import shutil
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from engine.model.objects import Kind
+import yaml
+
+from engine.model.objects import Kind, Object, metadata
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import Processes, free_ports
-from tests.e2e.cluster import CONFIG_MAP, PLURALS, Cluster, eventually
-from tests.world import RULES, shipped
+from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
+from tests.world import RULES
 
 PATIENCE = 60.0
 SERVICE_ACCOUNT = "rulepack"
 LEASE = Kind("coordination.k8s.io/v1", "Lease")
-#: What `targets` call by one word and RBAC by a verb on a subresource.
-SUBRESOURCES = {"evict": ("create", "/eviction"), "patch/status": ("patch", "/status")}
-Rule = dict[str, list[str]]
+RBAC = RULES.parent / "config/rbac"
+Rule = Mapping[str, Sequence[str]]
 
 
 class Engine:
@@ -34,7 +35,7 @@ class Engine:
         self._plane, self._watched = plane, watched
         self.own = f"{watched}-rulepack"
         self._folder = Path(tempfile.mkdtemp(prefix="rulepack-engine-"))
-        self._processes = Processes(self._folder)
+        self.processes = Processes(self._folder)
         self._kubeconfig = plane.kubeconfig_for(self.own, SERVICE_ACCOUNT)
         self._cluster = Cluster(plane, self.own)
         self._port = 0
@@ -52,23 +53,45 @@ class Engine:
         """Start it without waiting, and without the Lease of one that was killed: it would wait 15 s for that to expire."""
         if self._cluster.find(LEASE, "rulepack"):
             self._cluster.delete(LEASE, "rulepack")
-        (self._port,) = free_ports(1)
-        command = [
+        self._port = self.launch("rulepack", kubeconfig)
+
+    def launch(self, name: str, kubeconfig: Path | None = None) -> int:
+        """Start one process of it, under a name, with what Leases there are; gives its port."""
+        (port,) = free_ports(1)
+        self.processes.start(name, self.command(port, kubeconfig), {**os.environ, "PYTHONPATH": str(RULES.parent)})
+        return port
+
+    def command(self, port: int, kubeconfig: Path | None = None) -> list[str]:
+        """What starts one process of it."""
+        return [
             sys.executable, "-m", "engine.cli", "run", f"--kubeconfig={kubeconfig or self._kubeconfig}",
             f"--namespace={self._watched}", f"--operator-namespace={self.own}", f"--rules={RULES}",
-            "--address=127.0.0.1", f"--port={self._port}",
+            "--address=127.0.0.1", f"--port={port}",
         ]  # fmt: skip
-        self._processes.start("rulepack", command, {**os.environ, "PYTHONPATH": str(RULES.parent)})
 
     def kill(self) -> None:
         """End it by SIGKILL, wherever it is."""
-        self._processes.kill("rulepack")
+        self.processes.kill("rulepack")
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def stop(self) -> int:
+        """End it by SIGTERM; its exit status. Fails where it is still there after the grace period that a pod has by default."""
+        return self.processes.terminate("rulepack", 30.0)
+
+    def lease(self) -> dict[str, Any]:
+        """The spec of its Lease; empty where there is none."""
+        found = self._cluster.find(LEASE, "rulepack")
+        return dict(found["spec"]) if found else {}
 
     def ready(self) -> None:
         """Wait until it knows the cluster."""
 
         def answers() -> bool:
-            assert not self._processes.ended(), f"the engine ended: {self._processes.end_of_log('rulepack')}"
+            assert not self.processes.ended(), f"the engine ended: {self.processes.end_of_log('rulepack')}"
             return self._http("/readyz") == "ok\n"
 
         eventually(answers, "engine that is ready", PATIENCE)
@@ -78,6 +101,17 @@ class Engine:
         path = self._folder / "kubeconfig"
         path.write_text(self._kubeconfig.read_text().replace(self._plane.url, url))
         return path
+
+    def token(self) -> str:
+        """The token in its kubeconfig."""
+        return str(yaml.safe_load(self._kubeconfig.read_text())["users"][0]["user"]["token"])
+
+    def renew_token(self) -> None:
+        """Put a new token into its kubeconfig, and into the one that leads through another address."""
+        old, new = self.token(), self._plane.token_for(self.own, SERVICE_ACCOUNT)
+        for path in (self._kubeconfig, self._folder / "kubeconfig"):
+            if path.exists():
+                path.write_text(path.read_text().replace(old, new))
 
     def flags(self, modes: Mapping[str, str]) -> None:
         """Set feature flags, as an administrator does."""
@@ -116,15 +150,15 @@ class Engine:
         """Let it watch and patch one more kind, as an administrator does for a pack of their own."""
         name = f"{self.own}-{resource}"
         rule = {"apiGroups": [group], "resources": [resource], "verbs": ["get", "list", "watch", "patch"]}
-        self._bind("ClusterRole", "/apis/rbac.authorization.k8s.io/v1", name, [rule])
+        self._bind("ClusterRole", name, [rule])
 
     def log(self) -> str:
         """All that it has printed."""
-        return self._processes.log("rulepack").read_text(errors="replace")
+        return self.processes.log("rulepack").read_text(errors="replace")
 
     def logs(self) -> dict[str, str]:
         """The end of its log."""
-        return {"rulepack": self._processes.end_of_log("rulepack")}
+        return {"rulepack": self.processes.end_of_log("rulepack")}
 
     def _http(self, path: str) -> str:
         try:
@@ -141,45 +175,22 @@ class Engine:
             self._cluster.create(body)
 
     def _grant(self) -> None:
-        """Give its service account what the shipped packs declare and what the engine itself needs: nothing else."""
-        rbac = "/apis/rbac.authorization.k8s.io/v1"
-        own: list[Rule] = [
-            _rule(LEASE, "leases", "get", "create", "update"),
-            _rule(CONFIG_MAP, "configmaps", "get", "list", "watch", "patch"),
-        ]
-        everywhere = _rights_of_packs()
-        self._bind("ClusterRole", rbac, self.own, everywhere)
-        self._bind("Role", f"{rbac}/namespaces/{self.own}", self.own, own)
+        """Give its service account the roles of config/rbac and nothing else; the Role is for its own namespace."""
+        for role in _roles():
+            self._bind(role["kind"], self.own, role["rules"])
 
-    def _bind(self, kind: str, prefix: str, name: str, rules: list[Rule]) -> None:
+    def _bind(self, kind: str, name: str, rules: Sequence[Rule]) -> None:
+        prefix = "/apis/rbac.authorization.k8s.io/v1" + (f"/namespaces/{self.own}" if kind == "Role" else "")
         subject = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": self.own}
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
         self._plane.ensure(f"{prefix}/{kind.lower()}s", {"metadata": {"name": name}, "rules": rules})
-        binding: dict[str, Any] = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
+        binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
         self._plane.ensure(f"{prefix}/{kind.lower()}bindings", binding)
 
 
-def _rights_of_packs() -> list[Rule]:
-    """What the shipped packs watch, write on what they watch, and declare under `targets`, but for those of any kind."""
-    review = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
-    rules = [_rule(Kind("v1", "Event"), "events", "create"), _rule(review, "subjectaccessreviews", "create")]
-    for folder in sorted(path.parent.name for path in RULES.glob("*/pack.yaml")):
-        pack = shipped(folder)
-        rules.append(_rule(pack.watch.kind, PLURALS[pack.watch.kind], "get", "list", "watch", "patch"))
-        for target in pack.targets:
-            if target.kind.kind != "*":
-                rules += _rules_of_target(target.kind, target.verbs)
-    return rules
-
-
-def _rules_of_target(kind: Kind, verbs: Iterable[str]) -> list[Rule]:
-    """One rule per resource and subresource."""
-    wanted: dict[str, list[str]] = {}
-    for name in sorted(verbs):
-        verb, subresource = SUBRESOURCES.get(name, (name, ""))
-        wanted.setdefault(PLURALS[kind] + subresource, []).append(verb)
-    return [_rule(kind, resource, *granted) for resource, granted in wanted.items()]
-
-
-def _rule(kind: Kind, resource: str, *verbs: str) -> Rule:
-    return {"apiGroups": [kind.group], "resources": [resource], "verbs": [*verbs]}
+def _roles() -> list[Object]:
+    """The operator's own ClusterRole and Role."""
+    documents = [document for file in sorted(RBAC.glob("*.yaml")) for document in yaml.safe_load_all(file.read_text())]
+    roles = [one for one in documents if one["kind"] in ("ClusterRole", "Role") and metadata(one)["name"] == "rulepack"]
+    assert {role["kind"] for role in roles} == {"ClusterRole", "Role"}, f"{RBAC} does not hold the operator's roles"
+    return roles

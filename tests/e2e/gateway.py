@@ -6,11 +6,13 @@ import asyncio
 import re
 import ssl
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from aiohttp import ClientSession, ClientTimeout, TCPConnector, web
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
+from yarl import URL
 
 from tests.controlplane.plane import ControlPlane
 
@@ -20,12 +22,13 @@ HOP = frozenset({"host", "connection", "transfer-encoding", "content-length"})
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """An action at the first request that matches, before the API server gets it or after it has handled it."""
+    """An action at a request that matches (the first one, or the `number`th), before the API server gets it or after it."""
 
     when: Literal["before", "after"]
     request: re.Pattern[str]
     """Searched for in 'METHOD path?query'."""
     action: Callable[[], None]
+    number: int = 1
     done: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self) -> None:
@@ -42,6 +45,7 @@ class Gateway:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._strike: Strike | None = None
+        self._matched = 0
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -57,7 +61,7 @@ class Gateway:
 
     def arm(self, strike: Strike) -> None:
         """Make a strike the next one."""
-        self._strike = strike
+        self._strike, self._matched = strike, 0
 
     def _wait(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
@@ -81,28 +85,41 @@ class Gateway:
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         strike = self._strike
-        struck = strike is not None and strike.request.search(f"{request.method} {request.path_qs}")
+        matches = strike is not None and strike.request.search(f"{request.method} {request.path_qs}") is not None
+        self._matched += matches
+        struck = strike is not None and matches and self._matched == strike.number
         if strike and struck:
             self._strike = None
             if strike.when == "before":
                 strike()
                 return web.Response(status=502)
+        async with self._asked(request) as answer:
+            if strike and struck:
+                await answer.read()
+                strike()
+                return web.Response(status=502)
+            response = self._response(answer)
+            with suppress(ConnectionError):  # whoever asked may be gone by now
+                await response.prepare(request)
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+            return response
+
+    @asynccontextmanager
+    async def _asked(self, request: web.Request) -> AsyncIterator[ClientResponse]:
+        """The API server's answer to a request."""
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP}
         asked = self._session.request(
             request.method,
-            self._plane.url + request.raw_path,
+            URL(self._plane.url + request.raw_path, encoded=True),
             headers=headers,
             data=await request.read() or None,
             allow_redirects=False,
         )
         async with asked as answer:
-            if strike and struck:
-                await answer.read()
-                strike()
-                return web.Response(status=502)
-            kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP}
-            response = web.StreamResponse(status=answer.status, headers=kept)
-            await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
-            return response
+            yield answer
+
+    @staticmethod
+    def _response(answer: ClientResponse) -> web.StreamResponse:
+        kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP}
+        return web.StreamResponse(status=answer.status, headers=kept)

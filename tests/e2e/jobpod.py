@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from engine.model.objects import dig
-from tests.e2e.cluster import BATCH_JOB, Cluster, eventually
+from tests.e2e.cluster import BATCH_JOB, Cluster, eventually, now
 
 
 class JobPod:
@@ -46,10 +45,10 @@ class JobPod:
     def finish(self, patience: float = 60.0) -> int:
         """Wait for the end of the command, say it in the Job's status as its controller does, and return the exit code."""
         code = self._process.wait(patience)
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        ended_at = now()
         ended = ["FailureTarget", "Failed"] if code else ["SuccessCriteriaMet", "Complete"]
-        conditions = [{"type": kind, "status": "True", "lastTransitionTime": now} for kind in ended]
+        conditions = [{"type": kind, "status": "True", "lastTransitionTime": ended_at} for kind in ended]
         created = dig(self._cluster.get(BATCH_JOB, self._name), ("metadata", "creationTimestamp"))
-        counts = {"failed": 1} if code else {"succeeded": 1, "completionTime": now}
+        counts = {"failed": 1} if code else {"succeeded": 1, "completionTime": ended_at}
         self._cluster.status(BATCH_JOB, self._name, {"startTime": created, "conditions": conditions, **counts})
         return code

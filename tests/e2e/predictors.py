@@ -51,6 +51,7 @@ class Predictors:
         """One more pod, Ready at once; returns its name."""
         with self._lock:
             self._replicas += 1
+            self.fewest_ready += 1
             return self._make(ready=True)
 
     def names(self) -> set[str]:

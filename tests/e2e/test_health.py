@@ -10,9 +10,8 @@ import yaml
 
 from engine.model.objects import Object
 from tests.e2e.argocd import ArgoCD
-from tests.world import job
+from tests.world import DONE, job
 
-DONE = "2026-01-24T22:30:00Z"
 STARTING = ("Progressing", "Initializing notebook validation")
 CASES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "no status": ({}, STARTING),
@@ -61,15 +60,6 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         ("Degraded", "Notebook validation failed"),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def settings(argocd: ArgoCD, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The path of argocd-cm as config/argocd makes it."""
-    path = tmp_path_factory.mktemp("health") / "argocd-cm.yaml"
-    (config_map,) = (obj for obj in argocd.configuration() if obj["metadata"]["name"] == "argocd-cm")
-    path.write_text(yaml.safe_dump(config_map))
-    return path
 
 
 @pytest.mark.parametrize("case", CASES)

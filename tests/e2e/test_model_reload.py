@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 from engine.model.objects import Object, annotations_of, dig
 from tests.e2e.argocd import ArgoCD
-from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.cluster import Cluster, eventually, now
 from tests.e2e.engine import Engine
 from tests.e2e.predictors import READY, Predictors, inference_service
 from tests.world import JOB, SERVICE, job, trigger, triggers
 
 RECORD = "fired.rules.mlops.dev/on-success-triggers.restart-inference-service"
-
-
-def timestamp() -> str:
-    """Now, as Kubernetes writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def verdict(application: Object) -> tuple[str, str]:
@@ -38,7 +32,7 @@ def test_pods_older_than_the_model_are_evicted_one_at_a_time(argocd: ArgoCD, clu
     with Predictors(cluster, "model", 3) as predictors:
         old = predictors.names()
         time.sleep(1.1)  # creation times are in whole seconds
-        completed = timestamp()
+        completed = now()
         time.sleep(1.1)
         newer = predictors.add()
         asks = triggers(trigger(SERVICE, "model", "restart"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -17,6 +18,8 @@ from tests.e2e.gateway import Gateway, Strike
 from tests.e2e.repository import in_wave
 from tests.world import APPLICATION, DONE, JOB, job, named, trigger, triggers
 
+EXAMPLES = Path(__file__).parent.parent.parent / "examples/sync-waves"
+NOTEBOOK = "predictive-analytics-kserve-validation"
 RECORD = "fired.rules.mlops.dev/on-success-triggers.sync-application"
 When = Literal["before", "after"]
 
@@ -111,3 +114,23 @@ def test_a_sync_that_is_running_is_waited_for(argocd: ArgoCD, cluster: Cluster, 
     own = argocd.finished(name, key(cluster.get(JOB, "train")))
     assert own["phase"] == "Succeeded"
     assert syncs(argocd, name) == 2
+
+
+def test_the_sync_runs_the_hooks_of_the_application_again(argocd: ArgoCD, cluster: Cluster, engine: Engine) -> None:
+    """A hook that an earlier sync has run is deleted, created anew and waited for, as in a sync that a user starts."""
+    name = cluster.namespace
+    repository = argocd.repository(name)
+    repository.commit({"hook.yaml": (EXAMPLES / "rerun-per-sync.yaml").read_text()})
+    argocd.application(name, repository, cluster.namespace)
+    first = argocd.start_sync(name)
+    old = eventually(lambda: cluster.find(JOB, NOTEBOOK), "notebook job")
+    cluster.status(JOB, NOTEBOOK, {"phase": "Succeeded", "completionTime": DONE})
+    argocd.finished(name, first)
+
+    cluster.create(job(phase="Succeeded", annotations=triggers(trigger(APPLICATION, name, "sync")), namespace=cluster.namespace))
+    cluster.collect(JOB, NOTEBOOK)
+    new = eventually(lambda: cluster.find(JOB, NOTEBOOK), "new notebook job")
+    cluster.status(JOB, NOTEBOOK, {"phase": "Succeeded", "completionTime": DONE})
+
+    assert metadata(new)["uid"] != metadata(old)["uid"]
+    assert argocd.finished(name, key(cluster.get(JOB, "train")))["phase"] == "Succeeded"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel import Program, Scope
+from engine.cel import backend
 from engine.decide.aggregate import Groups, Row
-from engine.rulepack.pack import Aggregate, AggregateList
+from engine.rulepack.pack import Aggregate
+from engine.rulepack.parse import parse_pack
 
 NAMESPACES = st.sampled_from(["a", "b"])
 NAMES = st.sampled_from([f"job-{number}" for number in range(6)])
@@ -23,18 +24,28 @@ ROWS = st.builds(
 CHANGES = st.lists(st.tuples(NAMESPACES, NAMES, st.none() | ROWS), max_size=60)
 
 
-def unused(scope: Scope) -> Any:
-    raise AssertionError("rows are given here")
-
-
-PROGRAM = Program("given", frozenset(), frozenset(), unused)
-AGGREGATE = Aggregate(
-    PROGRAM,
-    None,
-    {"total": PROGRAM, "failed": PROGRAM},
-    {"failedJobs": AggregateList(PROGRAM, None, 2)},
-    {"last": PROGRAM},  # type: ignore[arg-type]
+(PACK,) = parse_pack(
+    """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: p}
+spec:
+  watch: {apiVersion: v1, kind: Pod}
+  targets: [{apiVersion: v1, kind: ConfigMap, verbs: [get, list, patch]}]
+  rules:
+    - name: r
+      aggregate:
+        by: object.metadata.name
+        target: {apiVersion: v1, kind: ConfigMap, namespace: default, name: '${groupKey}'}
+        counts: {total: 'true', failed: 'true'}
+        lists: {failedJobs: {value: object.metadata.name, limit: 2}}
+        max: {last: object.metadata.name}
+      actions: [{annotate: {annotations: {a: '${group.total}'}}}]
+""",
+    "pack.yaml",
+    backend(),
 )
+AGGREGATE = cast(Aggregate, PACK.rules[0].aggregate)
 
 
 def naive(rows: dict[tuple[str, str], Row], group: str, namespaces: set[str]) -> dict[str, Any]:
