@@ -1,0 +1,51 @@
+"""Where and with what a measurement was taken, so that its figures can be judged."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tests.bench.contestants import ROOT, peer_python
+
+_OURS = ("aiohttp", "cel-expr-python", "cel-python", "kubernetes", "orjson", "uvloop")
+
+
+def machine() -> dict[str, str | int | float]:
+    """The CPU as Linux names it, how many of them this process may use, memory in GB, kernel, and the load before the start."""
+    model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    return {
+        "cpu": model[1] if model else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(memory, 1),
+        "kernel": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def packs() -> list[str]:
+    """The rule packs that are shipped, and so on."""
+    return sorted(path.parent.name for path in (ROOT / "rules").glob("*/pack.yaml"))
+
+
+def versions() -> dict[str, str]:
+    """Python, the libraries of the engine and of the bare loop, kopf, and the commit ('+' after it: with changes)."""
+    found = {"python": platform.python_version()}
+    for name in _OURS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    found["kopf"] = _said(peer_python(), "-c", "from importlib.metadata import version; print(version('kopf'))")
+    commit = _said("git", "rev-parse", "--short", "HEAD") or "none"
+    found["commit"] = commit + ("+" if _said("git", "status", "--porcelain", "--", "engine", "rules") else "")
+    return found
+
+
+def _said(*command: str | Path) -> str:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""

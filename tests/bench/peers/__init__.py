@@ -1,0 +1,1 @@
+"""What the engine is measured beside: programs written by hand for the same annotations."""
