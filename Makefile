@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-unit e2e bench fuzz check format reference lock clean
+.PHONY: help demo test test-unit e2e chaos bench fuzz sbom check format reference lock clean
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
 PYTHON ?= python3
@@ -37,6 +37,10 @@ e2e: $(READY) ## The rule packs beside a real Argo CD (needs redis-server; build
 	$(BIN)/python -m tests.controlplane.argocd
 	$(BIN)/python -m pytest -m e2e --durations=10
 
+chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes; ARGS='--seed N --kills N --seconds N'
+	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.chaos $(ARGS)
+
 bench: $(READY) ## Measure the engine beside its peers and write it up in docs/performance.md
 	$(BIN)/python -m tests.bench.steady
 	$(BIN)/python -m tests.bench.report
@@ -45,6 +49,9 @@ fuzz: $(READY) ## Feed mutated texts to parse, lint and evaluate, for FUZZ_SECON
 	@test -d build/fuzz/atheris \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --target build/fuzz 'atheris==3.0.0'
 	PYTHONPATH=build/fuzz $(BIN)/python -m tests.fuzz.packs -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=500 -max_len=4096
+
+sbom: $(READY) ## Write what the image holds as CycloneDX, from the lock, to build/sbom.cdx.json
+	$(BIN)/python scripts/sbom.py build/sbom.cdx.json
 
 check: $(READY) ## Lint, formatting, types, import layers, locks
 	$(BIN)/ruff check .

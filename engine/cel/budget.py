@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from engine.cel import documents
 from engine.errors import Unanswered
+from engine.model.mappings import is_mapping
 
 #: Units that one evaluation may cost: of a rule, of an action's plan, or of whatever else is done within one `with`.
 MAX_WORK: Final = 50_000
@@ -56,7 +57,7 @@ def weigh(value: Any, limit: int = MAX_WORK) -> int:
         total += 1
         if type(each) is str:
             total += len(each) // 500
-        elif isinstance(each, Mapping):
+        elif is_mapping(each):
             rest.extend(each.values())
             total += len(each)
         elif type(each) is list:

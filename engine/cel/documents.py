@@ -18,6 +18,7 @@ import yaml
 
 from engine.cel.conversions import to_string
 from engine.cel.operators import Mismatch, bounded, type_name
+from engine.model.mappings import is_mapping
 
 #: Characters of a YAML or JSON text: the bytes that all annotations of an object may have together
 #: (kubernetes: apimachinery/pkg/api/validation/objectmeta.go).
@@ -59,7 +60,7 @@ def path_steps(path: str) -> tuple[str, ...]:
 def find(value: Any, path: Any) -> Any:
     """The value at a path; None where a step is missing, null or not in a mapping."""
     for step in path_steps(text(path, "the path of get()")):
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             return None
         value = value.get(step)
     return value
@@ -84,7 +85,7 @@ def label(value: Any, key: Any) -> str:
 
 def _metadata(value: Any, field: str, key: str) -> str:
     for step in ("metadata", field, key):
-        value = value.get(step) if isinstance(value, Mapping) else None
+        value = value.get(step) if is_mapping(value) else None
     return value if isinstance(value, str) else ""
 
 
@@ -190,7 +191,7 @@ def _plain_json(value: Any, depth: int) -> Any:
 
 
 def _encode(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else to_string(value)
+    return dict(value) if is_mapping(value) else to_string(value)
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, default=_encode)

@@ -44,6 +44,7 @@ from engine.cel.syntax import (
     field_path,
 )
 from engine.errors import Unanswered
+from engine.model.mappings import is_mapping
 
 
 class Interpreter:
@@ -107,7 +108,7 @@ class Closures:
 
         def select(frame: Frame) -> Any:
             value = operand(frame)
-            if type(value) is dict or isinstance(value, Mapping):
+            if is_mapping(value):
                 if field in value:
                     return value[field]
                 raise Unanswered(f"{text} has no field '{field}'")
@@ -120,7 +121,7 @@ class Closures:
 
         def has(frame: Frame) -> bool:
             value = operand(frame)
-            if isinstance(value, Mapping):
+            if is_mapping(value):
                 return field in value
             raise no_fields(text, value, field)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.cluster.api import Api, PatchType, Selection
@@ -37,6 +37,12 @@ class Actor:
     def __init__(self, api: Api, may_act: Callable[[], bool]) -> None:
         self._api = api
         self._may_act = may_act
+
+    async def placed(self, read: Read) -> Read:
+        """The read with the namespace that it really has: none where the kind's objects live in none. Raises ApiError."""
+        if (await self._api.discover(read.ref.kind)).namespaced:
+            return read
+        return replace(read, ref=replace(read.ref, namespace=""))
 
     async def read(self, read: Read) -> Sequence[Object]:
         """What a read finds: nothing, one object, or all that its selector picks. Raises ApiError."""

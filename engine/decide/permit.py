@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from engine.cel import Program, Scope
 from engine.errors import Refused, Unanswered
 from engine.model.names import misnamed, shown
 from engine.model.objects import Kind, Object, Ref, annotations_of, metadata, ref_of
 from engine.model.plan import Delete, Patch, Read, Step
-from engine.rulepack.pack import RulePack, Target
+from engine.rulepack.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, RulePack, Target
 
 SERVICE_ACCOUNT = "mlops.dev/trigger-service-account"
 
@@ -34,9 +35,11 @@ def refused_read(pack: RulePack, read: Read, scope: Scope) -> str:
     if refusal := _undeclared(pack, read.ref.kind, verb):
         return refusal
     target = target_of(pack, read.ref.kind)
-    if target is None or _at_home(read, scope) or isinstance(target.consent, Program):
+    if target is None or _at_home(read, scope):
         return ""
     where = f"{read.ref} is not in the namespace of {ref_of(scope.value('object'))}"
+    if _param(scope, OTHER_NAMESPACES) == "Deny" and read.ref.namespace not in (_param(scope, TRUSTED_NAMESPACES) or ()):
+        return f"{where}, and the parameter {OTHER_NAMESPACES} of pack {pack.name} denies that"
     if target.consent == "Never":
         return f"{where}, and pack {pack.name} never acts on a {read.ref.kind.kind} of another namespace"
     return ""
@@ -45,7 +48,9 @@ def refused_read(pack: RulePack, read: Read, scope: Scope) -> str:
 def needs_review(pack: RulePack, read: Read, scope: Scope) -> bool:
     """Whether the API server must be asked for the consent of a target in another namespace."""
     target = target_of(pack, read.ref.kind)
-    return target is not None and target.consent == "SubjectAccessReview" and not _at_home(read, scope)
+    if target is None or target.consent != "SubjectAccessReview" or _at_home(read, scope):
+        return False
+    return not read.ref.namespace or read.ref.namespace not in (_param(scope, TRUSTED_NAMESPACES) or ())
 
 
 def service_account(obj: Object) -> tuple[str, str]:
@@ -90,6 +95,10 @@ def _undeclared(pack: RulePack, kind: Kind, verb: str) -> str:
     if target is None or verb not in target.verbs:
         return f"pack {pack.name} does not declare {verb} on {kind.kind} ({kind.api_version}) under targets"
     return ""
+
+
+def _param(scope: Scope, name: str) -> Any:
+    return scope.value("params").get(name)
 
 
 def _at_home(read: Read, scope: Scope) -> bool:

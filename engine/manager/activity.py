@@ -27,10 +27,20 @@ _FAULTS = (Outcome.RETRYING, Outcome.FAILED, Outcome.REFUSED)
 
 @dataclass(slots=True)
 class RuleActivity:
-    """What a rule did last, in JSON data; None where it has not yet."""
+    """What a rule did last, with the clock's time; None where it has not yet."""
 
-    last_firing: dict[str, str] | None = None
-    last_error: dict[str, str] | None = None
+    fired: tuple[float, Act] | None = None
+    failed: tuple[float, Act] | None = None
+
+    @property
+    def last_firing(self) -> dict[str, str] | None:
+        """As JSON data."""
+        return _told(*self.fired) if self.fired else None
+
+    @property
+    def last_error(self) -> dict[str, str] | None:
+        """As JSON data, with what went wrong."""
+        return {**_told(*self.failed), "message": self.failed[1].detail} if self.failed else None
 
 
 @dataclass(slots=True)
@@ -46,24 +56,29 @@ class Activity:
 
     def acted(self, act: Act) -> None:
         """Log it, and remember it as the rule's last firing or last error."""
-        doing = f"{act.action}: {_described(act.step)}" if act.step else act.action
-        detail = f": {act.detail}" if act.detail else ""
-        log.log(_LEVELS[act.outcome], "%s/%s: %s: %s: %s%s", act.pack, act.rule, act.object, doing, act.outcome.value, detail)
+        level = (
+            logging.DEBUG if act.outcome is Outcome.DONE and isinstance(act.step, Annotate | Measure) else _LEVELS[act.outcome]
+        )
+        if log.isEnabledFor(level):
+            doing = f"{act.action}: {_described(act.step)}" if act.step else act.action
+            detail = f": {act.detail}" if act.detail else ""
+            log.log(level, "%s/%s: %s: %s: %s%s", act.pack, act.rule, act.object, doing, act.outcome.value, detail)
         if act.outcome is Outcome.AUDITED and not _secret(act.step):
             for line in act.diff:
                 log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
-        rule = self.rules.setdefault((act.pack, act.rule), RuleActivity())
-        seen = {"time": self._now(), "object": str(act.object), "action": act.action, "outcome": act.outcome.value}
+        rule = self.rules.get((act.pack, act.rule)) or self.rules.setdefault((act.pack, act.rule), RuleActivity())
         if act.outcome in _FAULTS:
-            rule.last_error = {**seen, "message": act.detail}
+            rule.failed = (self.clock.time(), act)
         elif act.outcome is not Outcome.WAITING:
-            rule.last_firing = seen
+            rule.fired = (self.clock.time(), act)
 
     def measured(self, metric: str, labels: object, value: float) -> None:
         """Nothing to add: the metric itself says it."""
 
-    def _now(self) -> str:
-        return datetime.fromtimestamp(self.clock.time(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+def _told(time: float, act: Act) -> dict[str, str]:
+    stamp = datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"time": stamp, "object": str(act.object), "action": act.action, "outcome": act.outcome.value}
 
 
 def _secret(step: Step | None) -> bool:

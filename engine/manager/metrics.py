@@ -43,16 +43,24 @@ class Metrics:
         self.leader = Gauge("rulepack_leader", "1 while this replica acts, 0 while it stands by.", registry=registry)
         self.pack_info = Gauge("rulepack_pack_info", "Packs in force; always 1.", ("pack", "mode", "source"), registry=registry)
         self.pack_errors = Gauge("rulepack_pack_errors", "Pack texts that are refused at present.", registry=registry)
+        self._children: dict[tuple[int, tuple[str, ...]], Counter] = {}
         self._declared: dict[str, tuple[MetricSpec, Counter | Gauge | Histogram]] = {}
         self._declarers: dict[str, set[str]] = {}
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
         """Count it (engine.model.observe.Observer)."""
-        self.evaluations.labels(pack, rule, result.value).inc()
+        self._child(self.evaluations, pack, rule, result.value).inc()
 
     def acted(self, act: Act) -> None:
         """Count it (engine.model.observe.Observer)."""
-        self.actions.labels(act.pack, act.rule, act.action, act.outcome.value).inc()
+        self._child(self.actions, act.pack, act.rule, act.action, act.outcome.value).inc()
+
+    def _child(self, counter: Counter, *labels: str) -> Counter:
+        """The series of these labels; finding it anew each time is what costs most of counting."""
+        child = self._children.get((id(counter), labels))
+        if child is None:
+            child = self._children[id(counter), labels] = counter.labels(*labels)
+        return child
 
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Measure it, or log why that is not possible (engine.model.observe.Observer)."""

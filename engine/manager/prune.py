@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.cel import Program
 from engine.manager.informer import Prune
+from engine.model.mappings import is_mapping
 from engine.model.objects import Object
 from engine.rulepack.pack import RulePack
 
@@ -24,7 +25,7 @@ def pruner(keep: Collection[Path] | None) -> Prune:
     def prune(obj: Object) -> Object:
         kept = dict(obj) if tree is None else _pruned(obj, tree)
         meta = kept.get("metadata")
-        if isinstance(meta, Mapping) and "managedFields" in meta:
+        if is_mapping(meta) and "managedFields" in meta:
             kept["metadata"] = {key: value for key, value in meta.items() if key != "managedFields"}
         return kept
 
@@ -47,7 +48,7 @@ def _programs(value: Any) -> Iterator[Program]:
     elif is_dataclass(value):
         for field in fields(value):
             yield from _programs(getattr(value, field.name))
-    elif isinstance(value, Mapping):
+    elif is_mapping(value):
         for each in value.values():
             yield from _programs(each)
     elif isinstance(value, list | tuple):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
+
+from engine.model.mappings import is_mapping
 
 
 def merged(value: Any, patch: Any) -> Any:
     """What `value` becomes under a merge patch; it is `value` itself where the patch changes nothing."""
-    if not isinstance(patch, Mapping):
+    if not is_mapping(patch):
         return value if value == patch and type(value) is type(patch) else patch
-    base = value if isinstance(value, Mapping) else {}
-    result, changed = dict(base), not isinstance(value, Mapping)
+    base = value if is_mapping(value) else {}
+    result, changed = dict(base), not is_mapping(value)
     for key, part in patch.items():
         if part is None:
             changed |= result.pop(key, None) is not None or key in base
@@ -29,7 +30,7 @@ def changes(value: Any, patch: Any) -> bool:
     Removing keys of a mapping that is not there changes nothing: the empty mapping that the RFC leaves behind is not kept
     by the API server for labels and annotations.
     """
-    if not isinstance(patch, Mapping) or not isinstance(value, Mapping):
+    if not is_mapping(patch) or not is_mapping(value):
         return merged(value, patch) is not value
     return any(
         key in value if part is None else changes(value[key], part) if key in value else not _only_removes(part)
@@ -38,12 +39,12 @@ def changes(value: Any, patch: Any) -> bool:
 
 
 def _only_removes(patch: Any) -> bool:
-    return isinstance(patch, Mapping) and bool(patch) and all(part is None or _only_removes(part) for part in patch.values())
+    return is_mapping(patch) and bool(patch) and all(part is None or _only_removes(part) for part in patch.values())
 
 
 def added(first: Any, second: Any) -> Any:
     """One merge patch that does what two do, one after the other."""
-    if not isinstance(first, Mapping) or not isinstance(second, Mapping):
+    if not is_mapping(first) or not is_mapping(second):
         return second
     return {**first, **{key: added(first[key], part) if key in first else part for key, part in second.items()}}
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.model.mappings import is_mapping
+
 #: A Kubernetes object as the API server sent it, decoded from JSON and never changed in place.
 Object = Mapping[str, Any]
 
@@ -96,25 +98,25 @@ def ref_of(obj: Object) -> Ref:
 def metadata(obj: Object) -> Mapping[str, Any]:
     """`metadata`, or an empty mapping where it is missing or not a mapping."""
     meta = obj.get("metadata")
-    return meta if isinstance(meta, Mapping) else {}
+    return meta if is_mapping(meta) else {}
 
 
 def annotations_of(obj: Object) -> Mapping[str, str]:
     """`metadata.annotations`, or an empty mapping."""
     found = metadata(obj).get("annotations")
-    return found if isinstance(found, Mapping) else {}
+    return found if is_mapping(found) else {}
 
 
 def labels_of(obj: Object) -> Mapping[str, str]:
     """`metadata.labels`, or an empty mapping."""
     found = metadata(obj).get("labels")
-    return found if isinstance(found, Mapping) else {}
+    return found if is_mapping(found) else {}
 
 
 def dig(value: Any, path: tuple[str, ...], default: Any = None) -> Any:
     """The value at a path of mapping keys, or the default where a key is missing, null or not in a mapping."""
     for key in path:
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             return default
         value = value.get(key)
         if value is None:

@@ -139,7 +139,7 @@ class Reconciler:
         return held is not None and not held.unknown
 
     def _report(self, look: Look, rule: Rule, memory: RuleMemory, verdict: Firing | Held) -> None:
-        ref = ref_of(look.object)
+        ref = look.ref
         if isinstance(verdict, Firing):
             memory.unknown = ""
             self._observer.evaluated(look.pack.name, rule.name, ref, Result.FIRED, "")

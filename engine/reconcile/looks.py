@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from engine.decide.match import settled, watched_values
 from engine.decide.memory import PackMemory
 from engine.model.flags import Mode
 from engine.model.merge import added, merged
-from engine.model.objects import Object, ObjectKey, ref_of
+from engine.model.objects import Object, ObjectKey, Ref, metadata, ref_of
 from engine.model.plan import OwnWrite
 from engine.reconcile.caches import Caches
 from engine.rulepack.pack import RulePack
@@ -27,6 +27,10 @@ class Look:
     on: str = "Change"
     initial: bool = False
     due: float | None = None
+    ref: Ref = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ref = ref_of(self.object)
 
     def again(self, when: float | None) -> None:
         """Look again at the earliest of the times asked for."""
@@ -60,7 +64,7 @@ class Memories:
                 continue
             obj = self._with_own(key, cached.object)
             memory = memories.get((pack.name, "Change"))
-            if memory is None or memory.pack is not pack or memory.uid != ref_of(obj).uid:
+            if memory is None or memory.pack is not pack or memory.uid != metadata(obj).get("uid", ""):
                 memory = memories[pack.name, "Change"] = PackMemory(pack, ref_of(obj).uid)
             if not settled(memory, generation, watched_values(pack, obj), now):
                 yield Look(pack, obj, memory, now, generation, initial=cached.initial)

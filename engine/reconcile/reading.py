@@ -32,28 +32,32 @@ class Reader:
 
         Raises Refused and ApiError.
         """
-        await self._before(pack, read, verbs, scope)
+        placed = await self._before(pack, read, verbs, scope)
         found = await (self._cached(read) if cached else self._actor.read(read))
-        if refusal := refused_targets(pack, read, found, scope):
+        if refusal := refused_targets(pack, placed, found, scope):
             raise Refused(refusal)
         return found
 
     async def check(self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope, found: Sequence[Object]) -> None:
         """The same check for what has been read already. Raises Refused and ApiError."""
-        await self._before(pack, read, verbs, scope)
-        if refusal := refused_targets(pack, read, found, scope):
+        placed = await self._before(pack, read, verbs, scope)
+        if refusal := refused_targets(pack, placed, found, scope):
             raise Refused(refusal)
 
-    async def _before(self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope) -> None:
+    async def _before(self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope) -> Read:
+        """The read as it is placed, once it is allowed: an object that lives in no namespace is at home in none."""
         if refusal := refused_read(pack, read, scope):
             raise Refused(refusal)
-        if not needs_review(pack, read, scope):
-            return
-        namespace, account = service_account(scope.value("object"))
-        target = Ref(read.ref.kind, read.ref.namespace, read.ref.name)
-        for verb in sorted({"get" if read.label_selector is None else "list", *verbs}):
-            if refusal := await self._access.refusal(Question(namespace, account, verb, target)):
-                raise Refused(refusal)
+        placed = await self._actor.placed(read)
+        if placed is not read and (refusal := refused_read(pack, placed, scope)):
+            raise Refused(refusal)
+        if needs_review(pack, placed, scope):
+            namespace, account = service_account(scope.value("object"))
+            target = Ref(placed.ref.kind, placed.ref.namespace, placed.ref.name)
+            for verb in sorted({"get" if read.label_selector is None else "list", *verbs}):
+                if refusal := await self._access.refusal(Question(namespace, account, verb, target)):
+                    raise Refused(refusal)
+        return placed
 
     async def _cached(self, read: Read) -> Sequence[Object]:
         now = self._clock.time()

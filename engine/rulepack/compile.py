@@ -52,7 +52,10 @@ def compile_pack(spec: RulePackSpec, document: Document, cel: Cel) -> Compilatio
             body.watch.label_selector,
             tuple(path_steps(path) for path in body.watch.fields_),
         ),
-        params=declarations.params(body.params, notes, ("spec", "params")),
+        params={
+            **declarations.params(body.params, notes, ("spec", "params")),
+            **(declarations.consent() if body.targets else {}),
+        },
         targets=declarations.targets(body.targets, notes, compiler, ("spec", "targets")),
         vars=shared,
         inputs=declarations.inputs(body.inputs, notes, ("spec", "inputs")),

@@ -10,8 +10,25 @@ from engine.model.objects import Kind
 from engine.rulepack.inputs import Input
 from engine.rulepack.jsonschemas import Checker, schema_faults
 from engine.rulepack.notes import Notes
-from engine.rulepack.pack import MetricSpec, Param, Target
+from engine.rulepack.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, MetricSpec, Param, Target
 from engine.rulepack.schema import InputSpec, MetricDeclaration, PackTargetSpec
+
+#: What every pack that has targets can be told beside its own parameters.
+CONSENT: Mapping[str, dict[str, Any]] = {
+    OTHER_NAMESPACES: {
+        "description": "Whether targets in other namespaces than the object's own are asked for their consent, or all denied.",
+        "type": "string",
+        "enum": ["Review", "Deny"],
+        "default": "Review",
+    },
+    TRUSTED_NAMESPACES: {
+        "description": "Namespaces that are not denied, and in which no SubjectAccessReview is needed.",
+        "type": "array",
+        "items": {"type": "string"},
+        "maxItems": 100,
+        "default": [],
+    },
+}
 
 
 def params(specs: Mapping[str, dict[str, Any]], notes: Notes, path: Path) -> dict[str, Param]:
@@ -19,6 +36,8 @@ def params(specs: Mapping[str, dict[str, Any]], notes: Notes, path: Path) -> dic
     found = {}
     for name, schema in specs.items():
         here = (*path, name)
+        if name in CONSENT:
+            notes.fault(here, f"every pack with targets has the parameter {name!r} already", "another name", at_key=True)
         faults = schema_faults(schema)
         notes.add(faults, here)
         if "default" not in schema:
@@ -27,6 +46,11 @@ def params(specs: Mapping[str, dict[str, Any]], notes: Notes, path: Path) -> dic
             notes.add(Checker(schema).faults(schema["default"]), (*here, "default"))
         found[name] = Param(name, schema, schema.get("default"))
     return found
+
+
+def consent() -> dict[str, Param]:
+    """The parameters that every pack with targets has."""
+    return {name: Param(name, schema, schema["default"]) for name, schema in CONSENT.items()}
 
 
 def inputs(specs: Mapping[str, InputSpec], notes: Notes, path: Path) -> dict[str, Input]:

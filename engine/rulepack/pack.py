@@ -14,6 +14,9 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.rulepack.inputs import Input
 
+OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
+"""Parameters of every pack with targets: what of targets in other namespaces than the object's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Watch:

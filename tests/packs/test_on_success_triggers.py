@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.cluster.faults import Effect, InjectedFault
-from engine.model.objects import Object, annotations_of, metadata
+from engine.model.objects import Kind, Object, annotations_of, metadata
 from engine.model.observe import Outcome
 from tests.world import (
     APPLICATION,
@@ -354,6 +354,41 @@ async def test_each_verb_must_be_granted(missing: str) -> None:
     ((_, reason, message),) = await world.events()
     assert reason == "TriggerFailed"
     assert f"may not {missing} " in message
+
+
+async def test_targets_in_other_namespaces_can_be_denied() -> None:
+    """With otherNamespaces Deny nothing of another namespace is touched, whatever RBAC says."""
+    world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"),
+                           annotations=triggers(THEIRS), otherNamespaces="Deny")  # fmt: skip
+    world.engine.access = lambda spec: True
+    await world.settle(40)
+    assert names(await world.all(POD)) == ["old-0"]
+    ((_, reason, message),) = await world.events()
+    assert (reason, "the parameter otherNamespaces" in message) == ("TriggerFailed", True)
+
+
+async def test_a_trusted_namespace_needs_no_review() -> None:
+    """A namespace that trustedNamespaces names is neither asked nor denied; all others are."""
+    world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"),
+                           annotations=triggers(THEIRS), otherNamespaces="Deny", trustedNamespaces=["theirs"])  # fmt: skip
+    await world.settle(40)
+    assert await world.all(POD) == []
+    assert await reasons(world) == ["TriggerSuccess"]
+
+
+async def test_what_lives_in_no_namespace_must_consent() -> None:
+    """A Namespace is not at home in the namespace of the job that names it: without a right to it nothing is written there."""
+    kind = Kind("v1", "Namespace")
+    world = await world_of(annotations=triggers(trigger(kind, "ns", "restart")))
+    await world.settle(40)  # an answer is remembered for half a minute
+    ((_, reason, message),) = await world.events()
+    assert (reason, "service account ns/default may not get namespaces ns" in message) == ("TriggerFailed", True)
+    assert "mlops.dev/restarted-at" not in await world.annotations(kind, "ns", "")
+
+    world.engine.access = lambda spec: "namespace" not in spec["resourceAttributes"]
+    await world.patch(JOB, "train", {"metadata": {"annotations": {"mlops.dev/retrigger": "2026-01-24T22:30:30Z"}}})
+    await world.settle(120)
+    assert (await world.annotations(kind, "ns", ""))["mlops.dev/restarted-at"] == "2026-01-24T22:30:30Z"
 
 
 async def test_a_service_account_that_is_none_is_refused() -> None:
