@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,7 +97,8 @@ class Performer:
             else:
                 message = f"Rule {item.pack.name}/{rule.name} failed: {memory.error}"
                 content = Content("Warning", "RuleFailed", message, {})
-                await self._step(rescued, "emitEvent", event(item.cause, item.cause.object, content, item.scope.value("now")))
+                with self._told(rescued, "emitEvent"):
+                    await self._step(rescued, "emitEvent", event(item.cause, item.cause.object, content, item.scope.value("now")))
         except _Waiting as waiting:
             return self._later(memory, waiting.why, now + waiting.seconds)
         except _Failed as failed:
@@ -126,39 +128,44 @@ class Performer:
 
     async def _action(self, item: Item, action: Action, scope: Scope, notes: dict[str, Any]) -> Decision:
         """One action: read, plan, act; a conflict means that what was seen has changed, so look again at once."""
-        try:
-            for _ in range(CONFLICT_TRIES):
+        with self._told(item, action.name):
+            for left in reversed(range(CONFLICT_TRIES)):
                 try:
                     decision = self._plan(item, action, scope, await self._read(item, action, scope), notes)
                     for step in decision.steps:
                         await self._step(item, action.name, step)
                     break
                 except ApiError as error:
-                    conflict = error
-                    if error.status != 409 or error.reason == "AlreadyExists" or action.name == "apply":
+                    if error.status != 409 or action.name == "apply" or not left:
                         raise
-            else:
-                raise conflict
-        except Refused as refused:
-            self._note(item, action.name, None, Outcome.REFUSED, str(refused))
-            raise _Failed(str(refused)) from refused
-        except ApiError as error:
-            if error.status == 403:
-                self._access.forget()
-            self._note(item, action.name, None, Outcome.RETRYING if error.retryable else Outcome.FAILED, str(error))
-            raise _Failed(str(error), error.retryable and action.name != "apply", error.retry_after) from error
-        except Blocked as blocked:
-            self._note(item, action.name, None, Outcome.WAITING, str(blocked))
-            raise _Waiting(str(blocked), BLOCKED_WAIT) from blocked
-        except Unanswered as unanswered:
-            self._note(item, action.name, None, Outcome.FAILED, str(unanswered))
-            raise _Failed(str(unanswered)) from unanswered
         if decision.wait is not None:
             self._note(item, action.name, None, Outcome.WAITING, decision.reason)
             raise _Waiting(decision.reason, decision.wait)
         if not decision.steps:
             self._note(item, action.name, None, Outcome.UNCHANGED, "")
         return decision
+
+    @contextmanager
+    def _told(self, item: Item, action: str) -> Iterator[None]:
+        """Turn what can go wrong with an action into a failure or a wait of its item, and tell the observer."""
+        try:
+            yield
+        except Refused as refused:
+            self._note(item, action, None, Outcome.REFUSED, str(refused))
+            raise _Failed(str(refused)) from refused
+        except ApiError as error:
+            if error.status == 403:
+                self._access.forget()
+            # A conflict of server-side apply is about who owns a field: trying again does not change that.
+            retryable = error.retryable and not (action == "apply" and error.status == 409)
+            self._note(item, action, None, Outcome.RETRYING if retryable else Outcome.FAILED, str(error))
+            raise _Failed(str(error), retryable, error.retry_after) from error
+        except Blocked as blocked:
+            self._note(item, action, None, Outcome.WAITING, str(blocked))
+            raise _Waiting(str(blocked), BLOCKED_WAIT) from blocked
+        except Unanswered as unanswered:
+            self._note(item, action, None, Outcome.FAILED, str(unanswered))
+            raise _Failed(str(unanswered)) from unanswered
 
     async def _read(self, item: Item, action: Action, scope: Scope) -> Mapping[Read, Sequence[Object]]:
         live = {}

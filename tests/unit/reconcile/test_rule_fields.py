@@ -380,3 +380,38 @@ async def test_a_standby_writes_nothing() -> None:
     with pytest.raises(Exception, match="does not hold the Lease"):
         await world.settle()
     assert world.writes == []
+
+
+async def test_the_event_of_a_rule_that_failed_is_tried_again() -> None:
+    """A rule without rescue tells that it has failed, also where the server fails at that moment too."""
+    text = """\
+      oncePer: "'k'"
+      actions:
+        - label: {target: {apiVersion: v1, kind: Pod, name: missing}, labels: {seen: 'yes'}}
+"""
+    world = World(rule(text))
+    world.engine.faults.add(InjectedFault(500, verb="create", kind="Event", times=2))
+    await world.create(config())
+    await world.settle(30)
+    assert await world.events() == [("c", "RuleFailed", "Rule p/r failed: Pod ns/missing not found")]
+
+
+async def test_apply_is_tried_again_unless_another_manager_owns_the_field() -> None:
+    """A server that fails is asked again; a conflict is final."""
+    text = """\
+      when: object.metadata.name == 'c'
+      oncePer: "'k'"
+      actions:
+        - apply: {manifest: {apiVersion: v1, kind: ConfigMap, metadata: {name: copy}, data: {word: '${object.data.word}'}}}
+"""
+    world = World(rule(text))
+    world.engine.faults.add(InjectedFault(500, verb="patch", kind="ConfigMap", name="copy"))
+    await world.create(config())
+    await world.settle(30)
+    assert (await world.get(CONFIG, "copy"))["data"] == {"word": "a"}
+    other = World(rule(text))
+    other.engine.faults.add(InjectedFault(409, verb="patch", kind="ConfigMap", name="copy", times=None))
+    await other.create(config())
+    await other.settle(30)
+    assert [reason for _, reason, _ in await other.events()] == ["RuleFailed"]
+    assert len([call for call in other.engine.calls if call.verb == "patch" and call.ref.name == "copy"]) == 1
