@@ -29,6 +29,11 @@ def test_pods_older_than_the_model_are_evicted_one_at_a_time(argocd: ArgoCD, clu
     cluster.status(SERVICE, "model", READY)
     argocd.settled(name, "Synced", "Healthy")
     seen = set()
+
+    def restarted() -> bool:
+        seen.add(verdict(argocd.get(name)))
+        return RECORD in annotations_of(cluster.get(JOB, "train"))
+
     with Predictors(cluster, "model", 3) as predictors:
         old = predictors.names()
         time.sleep(1.1)  # creation times are in whole seconds
@@ -38,9 +43,7 @@ def test_pods_older_than_the_model_are_evicted_one_at_a_time(argocd: ArgoCD, clu
         asks = triggers(trigger(SERVICE, "model", "restart"))
 
         cluster.create(job(phase="Succeeded", completed=completed, annotations=asks, namespace=cluster.namespace))
-        while RECORD not in annotations_of(cluster.get(JOB, "train")):
-            seen.add(verdict(argocd.get(name)))
-            time.sleep(0.1)
+        eventually(restarted, "firing record on the job")
         eventually(lambda: len(predictors.names()) == 4, "fourth Ready pod")
         new = predictors.names()
 
