@@ -73,11 +73,13 @@ class DeleteAction:
             raise Unanswered(f"maxUnavailable is {limit!r}; expected a whole number of at least 1")
         missing = self._missing(present, float(scope.value("now").timestamp()), memory)
         allowed = max(0, limit - missing)
-        if doomed and not allowed:
+        idle = [found for found in doomed if not _ready(found)]  # nobody misses them: they go first, whatever the limit
+        serving = [found for found in doomed if _ready(found)]
+        if serving and not idle and not allowed:
             names = sorted(str(metadata(found).get("name")) for found in present if not _ready(found))
             who = f"{', '.join(names[:5])} not Ready" if names else "a replacement is not there yet"
             return Decision(wait=READY_WAIT, reason=f"{missing} of {memory['expected']} unavailable: {who}")
-        return self._remove(doomed[:allowed], doomed)
+        return self._remove([*idle, *serving[:allowed]], doomed)
 
     def _picked(self, scope: Scope, found: Object) -> bool:
         return self.where is None or self.where.condition(scope.child(target=found))

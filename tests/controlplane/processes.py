@@ -41,7 +41,7 @@ class Processes:
         self._running[name].send_signal(number)
 
     def terminate(self, name: str, patience: float) -> int:
-        """Ask a program to end by SIGTERM; its exit status. Raises subprocess.TimeoutExpired where it does not within `patience`."""
+        """Ask a program to end by SIGTERM; its exit status. Raises subprocess.TimeoutExpired after `patience` seconds."""
         process = self._running[name]
         process.terminate()
         status = process.wait(patience)

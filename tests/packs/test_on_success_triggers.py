@@ -103,6 +103,17 @@ async def test_one_pod_at_a_time() -> None:
     assert await reasons(world) == ["TriggerSuccess"]
 
 
+async def test_a_pod_that_is_out_of_date_and_not_ready_goes_first() -> None:
+    """It serves nobody, so it is no reason to wait: a model that never started is replaced by the one that was just trained."""
+    world = await world_of(
+        named(SERVICE, "model"), pod("old-0", ready=False), pod("old-1", ready=False), annotations=triggers(RESTART)
+    )
+    world.stagehands.append(replace_pods)
+    await world.settle(10)
+    assert names(await world.all(POD)) == ["new-0", "new-1"]
+    assert await reasons(world) == ["TriggerSuccess"]
+
+
 async def test_a_service_that_was_scaled_down_meanwhile_is_not_waited_for() -> None:
     """Where nobody replaces an evicted pod, what is there counts as all there should be after half a minute."""
     world = await world_of(named(SERVICE, "model"), pod("old-0"), pod("old-1"), annotations=triggers(RESTART))

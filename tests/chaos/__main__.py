@@ -1,0 +1,46 @@
+"""`make chaos`: kills, faults and takeovers, each with the same check at the end; at most 15 minutes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from random import SystemRandom
+
+import click
+
+from tests.chaos import faults, kills, replicas
+from tests.controlplane.binaries import programs
+from tests.controlplane.gobuild import MissingProgram
+from tests.controlplane.plane import ControlPlane
+
+
+@click.command()
+@click.option(
+    "--seconds", default=660.0, show_default=True, help="How long to kill at most; faults and takeovers take 4 minutes."
+)
+@click.option("--kills", "number", default=300, show_default=True, help="How many kills are wanted.")
+@click.option("--jobs", default=2000, show_default=True, help="How many jobs go through their phases while the engine is killed.")
+@click.option("--seed", type=int, help="What everything random comes from; a new one each time where it is left out.")
+@click.option("--only", type=click.Choice(["kills", "faults", "replicas"]), help="One part; all of them where it is left out.")
+def main(seconds: float, number: int, jobs: int, seed: int | None, only: str | None) -> None:
+    """Trouble the engine in every way, and check that no effect is lost or doubled."""
+    seed = SystemRandom().randrange(10**9) if seed is None else seed
+    print(f"chaos: seed {seed}; the same once more: make chaos ARGS='--seed {seed} --kills {number} --jobs {jobs}'", flush=True)
+    parts: dict[str, Callable[[ControlPlane], str]] = {
+        "kills": lambda plane: kills.run(plane, seed=seed, seconds=seconds, kills=number, jobs=jobs),
+        "faults": lambda plane: faults.run(plane, seed=seed, seconds=5.0, jobs=jobs // 5),
+        "replicas": lambda plane: replicas.run(plane, seed=seed, kills=2, pauses=2, jobs=jobs // 10),
+    }
+    try:
+        with ControlPlane(programs(print)) as plane:
+            for name, part in parts.items():
+                if only in (None, name):
+                    print(f"{name}: {part(plane)}", flush=True)
+    except MissingProgram as missing:
+        sys.exit(str(missing))
+    except AssertionError as failed:
+        sys.exit(f"chaos: seed {seed} failed: {failed}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The engine behind a gateway that fails in every way, and beside an API server that is restarted and an etcd that forgets."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+
+from tests.chaos.ledger import NOTE
+from tests.chaos.proxy import Fault, FaultyGateway
+from tests.chaos.theatre import Theatre
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import eventually
+
+AT_ONCE = tuple(fault for fault in Fault if fault is not Fault.SILENT)
+SLOW_TO_SHOW = 120.0
+"""A watch that is silent is noticed within 75 s; this long a trouble may take to be overcome."""
+
+
+class Trouble:
+    """A play behind a faulty gateway, and how long each kind of trouble took to be overcome."""
+
+    def __init__(self, theatre: Theatre, gateway: FaultyGateway, seconds: float) -> None:
+        self.theatre, self.gateway, self.seconds = theatre, gateway, seconds
+        self.overcome: dict[str, float] = {}
+
+    def requests_fail(self, name: str, *faults: Fault, often: float = 0.4) -> None:
+        """Let requests meet faults for a while, with watches begun anew so that they meet them too."""
+        self.gateway.fail(*faults, often=often)
+        self.gateway.break_watches()
+        time.sleep(self.seconds)
+        self.gateway.fail()
+        self.see_overcome(name)
+
+    def token_expires(self) -> None:
+        """The token is refused from now on, and a new one is in the kubeconfig only a while later."""
+        engine = self.theatre.engine
+        self.gateway.refuse(engine.token())
+        time.sleep(self.seconds / 2)
+        engine.renew_token()
+        self.see_overcome("expired token")
+
+    def api_server_restarts(self) -> None:
+        """It is away for a while, and knows no event from before."""
+        self.theatre.plane.stop_apiserver()
+        time.sleep(self.seconds / 2)
+        self.theatre.plane.start_apiserver()
+        self.see_overcome("API server restarted")
+
+    def etcd_forgets(self) -> None:
+        """No watch can be resumed, and no list be continued, from before."""
+        self.theatre.plane.compact()
+        self.theatre.plane.restart_apiserver()
+        self.see_overcome("etcd compacted")
+
+    def see_overcome(self, name: str) -> None:
+        """Time how long it takes until a job that ends now has had an effect."""
+        started = time.monotonic()
+        ended = self.theatre.ledger.ended
+        before = len(ended)
+
+        def has_effect() -> bool:
+            done = [run for run in ended[before:] if run.phase == "Succeeded"]
+            return any(self.theatre.annotation(run.name, NOTE) for run in done[:1])
+
+        eventually(has_effect, f"effect after {name}", SLOW_TO_SHOW)
+        self.overcome[name] = time.monotonic() - started
+
+
+def run(plane: ControlPlane, *, seed: int, seconds: float, jobs: int, namespace: str = "faults", silent: bool = True) -> str:
+    """Let each kind of trouble last for some seconds; says what came of it. Fails where an effect is lost or doubled."""
+    with Theatre(plane, namespace, seed, groups=max(4, jobs // 20)) as theatre, FaultyGateway(plane, Random(seed)) as gateway:
+        theatre.engine.start(theatre.engine.kubeconfig_through(gateway.url))
+        theatre.engine.ready()
+        theatre.play(jobs, jobs / 4)
+        trouble = Trouble(theatre, gateway, seconds)
+        trouble.requests_fail("cut connections", Fault.CUT_BEFORE, Fault.CUT_AFTER)
+        trouble.requests_fail("409, 429, 500, 503", Fault.CONFLICT, Fault.TOO_MANY, Fault.ERROR, Fault.UNAVAILABLE)
+        trouble.requests_fail("410 in bursts", Fault.EXPIRED, often=0.8)
+        trouble.requests_fail("half-written lines", Fault.HALF, often=0.8)
+        trouble.requests_fail("slow answers", Fault.SLOW)
+        trouble.token_expires()
+        trouble.requests_fail("everything at once", *AT_ONCE)
+        trouble.etcd_forgets()
+        trouble.api_server_restarts()
+        if silent:
+            trouble.requests_fail("silent watches", Fault.SILENT, often=1.0)
+        theatre.curtain()
+        caught_up = theatre.caught_up(max(120.0, jobs / 10))
+        assert theatre.ledger.wrong == [], "\n".join(theatre.ledger.wrong)
+        met = ", ".join(f"{fault} {count}" for fault, count in sorted(gateway.met.items()))
+        times = ", ".join(f"{name} {took:.1f}" for name, took in trouble.overcome.items())
+        return (
+            f"seed {seed}: {gateway.met.total()} faults: {met}; API server restarted 2 times, etcd compacted once; "
+            f"{len(theatre.ledger.ended)} runs ended; effects lost: 0, doubled: 0; seconds from the end of a trouble until "
+            f"a job that ended after it had its effect: {times}; all caught up {caught_up:.1f} s after the last job"
+        )

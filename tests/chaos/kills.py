@@ -1,0 +1,123 @@
+"""The engine is killed again and again while jobs run, users change packs and flags, and everybody else goes on.
+
+Half of the kills come at a random time; the other half come just before or just after the API server has handled a random
+write of the engine, where a crash is most likely to lose or to double something.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from random import Random
+
+from tests.chaos.theatre import Theatre
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.gateway import Gateway, Strike
+
+WRITES = re.compile(r"^(?!.*/leases)(?!.*subjectaccessreviews)(POST|PATCH|PUT|DELETE) ")
+
+
+@dataclass(slots=True)
+class Kills:
+    """How often the engine was killed, and when."""
+
+    at_a_time: int = 0
+    before_a_write: int = 0
+    after_a_write: int = 0
+    stops: int = 0
+    """By SIGTERM, which are no kills."""
+
+    @property
+    def total(self) -> int:
+        """All kills."""
+        return self.at_a_time + self.before_a_write + self.after_a_write
+
+    def __str__(self) -> str:
+        return (
+            f"{self.total} kills: {self.at_a_time} at a random time, {self.before_a_write} before a write, "
+            f"{self.after_a_write} after one; {self.stops} stops by SIGTERM"
+        )
+
+
+class Killer:
+    """Starts the engine and kills it, over and over."""
+
+    def __init__(self, theatre: Theatre, gateway: Gateway, random: Random) -> None:
+        self._theatre, self._gateway, self._random = theatre, gateway, random
+        self._kubeconfig = theatre.engine.kubeconfig_through(gateway.url)
+        self.kills = Kills()
+
+    def life(self) -> None:
+        """One life of the engine, from its start to its death."""
+        if self._random.random() < 0.1:
+            return self._stop()
+        if self._random.random() < 0.5:
+            self._theatre.engine.start()
+            time.sleep(self._random.uniform(0.3, 3.0))
+            self._theatre.engine.kill()
+            self.kills.at_a_time += 1
+            return
+        before = self._random.random() < 0.5
+        strike = Strike("before" if before else "after", WRITES, self._theatre.engine.kill, self._random.randint(1, 20))
+        self._gateway.arm(strike)
+        self._theatre.engine.start(self._kubeconfig)
+        struck = strike.done.wait(5.0)
+        self._theatre.engine.kill()  # also where it had nothing to write
+        if not struck:
+            self.kills.at_a_time += 1
+        elif before:
+            self.kills.before_a_write += 1
+        else:
+            self.kills.after_a_write += 1
+
+    def _stop(self) -> None:
+        """A life that ends by SIGTERM: what is under way is finished or handed back, and the Lease is released."""
+        engine = self._theatre.engine
+        engine.start()
+        engine.ready()
+        time.sleep(self._random.uniform(0, 2))
+        assert engine.stop() == 0, engine.logs()
+        assert engine.lease().get("holderIdentity", "") == "", engine.lease()
+        self.kills.stops += 1
+
+
+def run(plane: ControlPlane, *, seed: int, seconds: float, kills: int, jobs: int, namespace: str = "chaos") -> str:
+    """Kill the engine `kills` times, or for `seconds`; says what came of it. Fails where an effect is lost or doubled."""
+    random = Random(seed)
+    with Theatre(plane, namespace, seed, groups=max(4, jobs // 20)) as theatre, Gateway(plane) as gateway:
+        killer = Killer(theatre, gateway, random)
+        begun = time.monotonic()
+        theatre.play(jobs, seconds * 0.8)
+        while (killer.kills.total < kills or not theatre.ledger.played) and time.monotonic() < begun + seconds:
+            if random.random() < 0.2:
+                theatre.edit()
+            killer.life()
+            theatre.check_players()
+        theatre.curtain()
+        theatre.enforce()
+        theatre.engine.start()
+        caught_up = theatre.caught_up(max(90.0, jobs / 10))
+        assert theatre.ledger.wrong == [], "\n".join(theatre.ledger.wrong)
+        writes = _writes_of_a_restart(theatre)
+        assert writes == [], f"a restart with nothing left to do wrote: {writes[:5]}"
+        ledger = theatre.ledger
+        return (
+            f"seed {seed}: {killer.kills}; {len(ledger.ended)} runs of {jobs} jobs ended, "
+            f"{theatre.edits} edits of packs and flags; "
+            f"{ledger.evicted} pods replaced ({ledger.alone} of them while no other one was Ready), "
+            f"{ledger.syncs.total()} syncs, {ledger.rollouts} rollouts; effects lost: 0, doubled: 0; "
+            f"caught up {caught_up:.1f} s after the last kill; writes of one more restart: 0"
+        )
+
+
+def _writes_of_a_restart(theatre: Theatre) -> list[str]:
+    engine = theatre.engine
+    engine.kill()
+    before = len(engine.writes())
+    engine.start()
+    engine.ready()
+    while not engine.idle():
+        time.sleep(0.1)
+    time.sleep(1.0)
+    return engine.writes()[before:]

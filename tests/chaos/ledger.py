@@ -1,0 +1,195 @@
+"""What the players have seen and done, and whether in the end each job has had each of its effects exactly once."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.model.objects import Object, annotations_of, dig, metadata
+
+NOTE = "example.com/note"
+"""The annotation that the users' own pack writes."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a job: what it triggers, and how it ended."""
+
+    name: str
+    group: int
+    wave: str
+    workload: bool
+    """Whether it restarts a Deployment as well."""
+    uid: str = ""
+    phase: str = ""
+    completion: str = ""
+
+    @property
+    def service(self) -> str:
+        """The InferenceService that it restarts."""
+        return f"model-{self.group}"
+
+    @property
+    def deployment(self) -> str:
+        """The Deployment that it may restart."""
+        return f"web-{self.group}"
+
+    @property
+    def application(self) -> str:
+        """The Application that it belongs to, and syncs."""
+        return f"app-{self.group}"
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Written by the players' thread, read by the others'. `wrong` holds what can never be put right again."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    """The latest run by name."""
+    ended: list[Run] = field(default_factory=list)
+    """Every run that has ended, those that were deleted included."""
+    syncs: Counter[str] = field(default_factory=Counter)
+    """How often Argo CD was told to sync an Application, by Application and cause."""
+    evicted: int = 0
+    alone: int = 0
+    """How often a pod went while another one of its service was not Ready."""
+    rollouts: int = 0
+    wrong: list[str] = field(default_factory=list)
+    played: bool = False
+    _latest: dict[str, str] = field(default_factory=dict)
+    _restarts: dict[str, str] = field(default_factory=dict)
+    _ready: dict[str, set[str]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ends(self, run: Run, phase: str, completion: str) -> None:
+        """A run is about to end."""
+        with self._lock:
+            run.phase, run.completion = phase, completion
+            self.ended.append(run)
+            if phase == "Succeeded":
+                self._latest[run.service] = max(completion, self._latest.get(run.service, ""))
+
+    def pod_ready(self, service: str, name: str) -> None:
+        """A pod is about to become Ready."""
+        self._ready.setdefault(service, set()).add(name)
+
+    def pod_gone(self, service: str, pod: Object) -> None:
+        """A pod is gone: it must have been older than a completion that there was by then."""
+        self.evicted += 1
+        created, name = str(metadata(pod)["creationTimestamp"]), str(metadata(pod)["name"])
+        ready = self._ready.setdefault(service, set())
+        ready.discard(name)
+        self.alone += not ready
+        if not created < self._latest.get(service, ""):
+            self.wrong.append(f"pod {name} of {created} is gone, and no run had ended after that: {self._latest.get(service)}")
+
+    def synced(self, application: str, operation: Mapping[str, Any]) -> None:
+        """Argo CD takes an operation up."""
+        cause = str(operation["info"][0]["value"])
+        self.syncs[f"{application} {cause}"] += 1
+        if self.syncs[f"{application} {cause}"] > 1:
+            self.wrong.append(f"{application} was synced again for {cause}")
+
+    def rolled_out(self, deployment: Object) -> None:
+        """A Deployment has changed: its restarts only move forward."""
+        name, at = str(metadata(deployment)["name"]), restarted_at(deployment)
+        before = self._restarts.get(name, "")
+        if at < before:
+            self.wrong.append(f"{name} was restarted as of {at} after it had been restarted as of {before}")
+        self.rollouts += at != before
+        self._restarts[name] = at
+
+    def missing(self, found: Mapping[str, Sequence[Object]], note: str) -> list[str]:
+        """What is not (yet) as it should be. `found` holds all objects by kind, `note` what the users' pack writes at last."""
+        jobs = {str(metadata(obj)["name"]): obj for obj in found["NotebookValidationJob"]}
+        about = Counter(map(_told, found["Event"]))
+        applications = {str(metadata(obj)["name"]): obj for obj in found["Application"]}
+        problems = [f"{what[1]} {what[2]!r}: {count} Events" for what, count in about.items() if count > 1]
+        problems += [f"{reason}: {message}" for _, reason, message in about if reason in ("TriggerFailed", "RuleFailed")]
+        with self._lock:
+            runs = list(self.runs.values())
+        for run in runs:
+            for wanted in self._wanted(run, str(metadata(applications[run.application])["uid"])):
+                if about[wanted] != 1:
+                    problems.append(f"{run.name} ({run.phase}): {about[wanted]} Events {wanted[1]} {wanted[2][:60]!r}")
+            problems += [f"{run.name} ({run.phase}): {problem}" for problem in self._annotations(run, jobs[run.name], note)]
+            if run.phase == "Succeeded" and self.syncs[f"{run.application} {run.uid}/{run.completion}"] != 1:
+                problems.append(f"{run.name}: {run.application} was not synced for it")
+        return problems + list(self._pods(found["Pod"])) + list(self._restarted(found)) + list(self._statuses(applications))
+
+    @staticmethod
+    def _wanted(run: Run, application: str) -> list[tuple[str, str, str]]:
+        """(uid of what it is about, reason, message) of each Event that a run must have caused."""
+        if run.phase != "Succeeded":
+            return [(uid, "ValidationFailed", failure_of(run)) for uid in (run.uid, application)]
+        wanted = [
+            (run.uid, "Noted", f"noted {run.name}"),
+            (run.uid, "TriggerSuccess", f"Restarted InferenceService/{run.service}"),
+            (run.uid, "TriggerSuccess", f"Started a sync of Application/{run.application}"),
+        ]
+        return [*wanted, (run.uid, "TriggerSuccess", f"Restarted Deployment/{run.deployment}")] if run.workload else wanted
+
+    @staticmethod
+    def _annotations(run: Run, obj: Object, note: str) -> Iterator[str]:
+        good, bad = (run.wave, run.completion), (None, None)
+        done = run.phase == "Succeeded"
+        wanted = dict(zip(("mlops.dev/wave-complete", "mlops.dev/completion-time"), good if done else bad, strict=True))
+        wanted |= dict(zip(("mlops.dev/wave-failed", "mlops.dev/failure-time"), bad if done else good, strict=True))
+        wanted[NOTE] = note if done else None
+        found = annotations_of(obj)
+        for key, value in wanted.items():
+            if found.get(key) != value:
+                yield f"{key} is {found.get(key)!r}, not {value!r}"
+
+    def _pods(self, pods: Sequence[Object]) -> Iterator[str]:
+        counts = Counter(str(metadata(pod)["labels"]["serving.kserve.io/inferenceservice"]) for pod in pods)
+        for service in self._latest:
+            if counts[service] != 2:
+                yield f"{service} has {counts[service]} pods"
+        for pod in pods:
+            if not dig(pod, ("status", "conditions")):
+                yield f"pod {metadata(pod)['name']} is not Ready"
+        for pod in pods:
+            service = str(metadata(pod)["labels"]["serving.kserve.io/inferenceservice"])
+            created, completion = str(metadata(pod)["creationTimestamp"]), self._latest.get(service, "")
+            if created < completion:
+                yield f"pod {metadata(pod)['name']} of {created} is older than the completion {completion}"
+
+    def _restarted(self, found: Mapping[str, Sequence[Object]]) -> Iterator[str]:
+        wanted: dict[str, str] = {}
+        for run in self.runs.values():
+            if run.phase == "Succeeded" and run.workload:
+                wanted[run.deployment] = max(run.completion, wanted.get(run.deployment, ""))
+        at = {str(metadata(obj)["name"]): restarted_at(obj) for obj in found["Deployment"]}
+        for name, completion in wanted.items():
+            if at[name] < completion:
+                yield f"{name} was restarted as of {at[name]!r}, not {completion!r}"
+
+    def _statuses(self, applications: Mapping[str, Object]) -> Iterator[str]:
+        wanted: dict[str, Counter[str]] = {}
+        for run in self.runs.values():
+            wanted.setdefault(run.application, Counter())[run.phase] += 1
+        for name, counts in wanted.items():
+            told = json.loads(annotations_of(applications[name]).get("mlops.dev/notebook-status", "{}"))
+            seen = (told.get("total"), told.get("succeeded"), told.get("failed"))
+            if seen != (counts.total(), counts["Succeeded"], counts["Failed"]):
+                yield f"{name} says {seen} of its jobs, not {counts.total()} with {dict(counts)}"
+
+
+def _told(event: Object) -> tuple[str, str, str]:
+    """uid of what an Event is about, reason, and the first line of the message."""
+    return str(event["involvedObject"].get("uid")), event["reason"], event["message"].partition("\n")[0]
+
+
+def failure_of(run: Run) -> str:
+    """How the message begins that people get of a failed run."""
+    return f"NotebookValidationJob '{run.name}' failed:"
+
+
+def restarted_at(deployment: Object) -> str:
+    """What `kubectl rollout restart` writes; '' where nobody has restarted it."""
+    return str(annotations_of(dig(deployment, ("spec", "template"), {})).get("kubectl.kubernetes.io/restartedAt", ""))

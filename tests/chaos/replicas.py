@@ -1,0 +1,124 @@
+"""Three engines on one Lease: the leader is killed, or stopped for longer than its Lease lasts and then goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import urllib.request
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.chaos.theatre import Theatre
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import eventually
+
+LEASE_SECONDS = 15.0
+TAKEOVER_SECONDS = LEASE_SECONDS + 2 * 2.0 * 2.2
+"""The Lease runs out, and each standby looks for that every 2.0 to 4.4 s."""
+NAMES = ("one", "two", "three")
+
+
+@dataclass(slots=True)
+class Figures:
+    """What came of the takeovers."""
+
+    takeovers: list[float] = field(default_factory=list)
+    relists: int = 0
+    late_writes: int = 0
+
+
+class Replicas:
+    """Three processes of one engine."""
+
+    def __init__(self, theatre: Theatre) -> None:
+        self._theatre, self._engine = theatre, theatre.engine
+        self._ports = {name: self._engine.launch(name) for name in NAMES}
+        for name in NAMES:
+            eventually(lambda name=name: self._ask(name, "/readyz") == "ok\n", f"replica {name} that is ready")  # type: ignore[misc]
+
+    def leader(self) -> str:
+        """Who leads; '' while nobody does. Fails where two say so."""
+        leading = [name for name in NAMES if self._packs(name).get("leading")]
+        assert len(leading) <= 1, f"{leading} all lead"
+        return leading[0] if leading else ""
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a replica."""
+        self._engine.processes.send(name, number)
+
+    def replace(self, name: str) -> None:
+        """Kill a replica, and start another one in its place."""
+        self._engine.processes.kill(name)
+        self._ports[name] = self._engine.launch(name)
+
+    def takeover(self, old: str) -> tuple[str, float]:
+        """Who leads after `old`, and after how many seconds."""
+        started = time.monotonic()
+        new = eventually(lambda: self._other(old), f"leader after {old}", TAKEOVER_SECONDS + 10)
+        return new, time.monotonic() - started
+
+    def ready(self, name: str) -> None:
+        """Wait until a replica knows the cluster."""
+        eventually(lambda: self._ask(name, "/readyz") == "ok\n", f"replica {name} that is ready")
+
+    def _other(self, old: str) -> str:
+        leading = self.leader()
+        return "" if leading == old else leading
+
+    def _packs(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._ask(name, "/packs") or "{}")
+        return found
+
+    def _ask(self, name: str, path: str) -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[name]}{path}", timeout=0.5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+
+def run(plane: ControlPlane, *, seed: int, kills: int, pauses: int, jobs: int, namespace: str = "replicas") -> str:
+    """Kill and pause leaders while jobs run; says what came of it. Fails where an effect is lost or doubled, or two lead."""
+    random, figures = Random(seed), Figures()
+    with Theatre(plane, namespace, seed, groups=max(4, jobs // 20)) as theatre:
+        replicas = Replicas(theatre)
+        leader = eventually(replicas.leader, "leader")
+        theatre.play(jobs, (kills + pauses) * 15.0)
+        ways = random.sample(["kill"] * kills + ["pause"] * pauses, kills + pauses)
+        for way in ways:
+            time.sleep(random.uniform(1, 3))
+            old, lists = leader, _lists(plane, theatre)
+            if way == "kill":
+                theatre.engine.processes.kill(old)
+            else:
+                replicas.send(old, signal.SIGSTOP)
+            leader, seconds = replicas.takeover(old)
+            figures.takeovers.append(seconds)
+            figures.relists += (_lists(plane, theatre) - lists).total()
+            if way == "kill":
+                replicas.replace(old)
+                replicas.ready(old)
+            else:
+                time.sleep(1)
+                replicas.send(old, signal.SIGCONT)
+                time.sleep(1)
+                assert replicas.leader() in (leader, "")
+        theatre.curtain()
+        caught_up = theatre.caught_up(max(120.0, jobs / 10))
+        assert theatre.ledger.wrong == [], "\n".join(theatre.ledger.wrong)
+        assert figures.relists == 0, f"{figures.relists} lists of watched objects by a standby that took over"
+        slowest = max(figures.takeovers)
+        assert slowest < TAKEOVER_SECONDS, f"a takeover took {slowest:.1f} s"
+        return (
+            f"seed {seed}: {kills} leaders killed, {pauses} stopped and continued; takeover after "
+            f"{min(figures.takeovers):.1f} to {slowest:.1f} s (Lease {LEASE_SECONDS:.0f} s) with 0 lists; never two leaders; "
+            f"{len(theatre.ledger.ended)} runs ended; effects lost: 0, doubled: 0; caught up {caught_up:.1f} s after the last job"
+        )
+
+
+def _lists(plane: ControlPlane, theatre: Theatre) -> Counter[str]:
+    """How often the engine has listed what it watches, by path."""
+    return Counter(path for path in plane.lists(user=theatre.engine.user) if "notebookvalidationjobs" in path)

@@ -1,0 +1,142 @@
+"""The players in a thread of their own, the engine as a process, users who change packs and flags, and the check at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+from collections.abc import Coroutine
+from random import Random
+from typing import Any, Self, TypeVar
+
+from engine.cluster.kubernetes import KubernetesApi
+from engine.model.objects import Object, annotations_of
+from tests.chaos.cast import Cast
+from tests.chaos.ledger import NOTE, Ledger
+from tests.chaos.stage import Stage, prepare
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import CONFIG_MAP, Cluster
+from tests.e2e.engine import Engine
+from tests.world import JOB, named
+
+T = TypeVar("T")
+
+PACKS = ("on-success-triggers", "sync-waves", "failure-notifications", "application-status")
+PACK = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {{name: notes}}
+spec:
+  watch: {{apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob}}
+  rules:
+    - name: note
+      when: get(object, 'status.phase', '') == 'Succeeded'
+      actions:
+        - annotate: {{annotations: {{{key}: '{note}'}}}}
+    - name: tell
+      when: get(object, 'status.phase', '') == 'Succeeded'
+      oncePer: object.metadata.uid
+      actions:
+        - emitEvent: {{type: Normal, reason: Noted, message: 'noted ${{object.metadata.name}}'}}
+"""
+
+
+class Theatre:
+    """One play in namespaces of its own. Calls block; the players go on meanwhile."""
+
+    def __init__(self, plane: ControlPlane, namespace: str, seed: int, groups: int) -> None:
+        self.plane, self.ledger = plane, Ledger()
+        self.stage = Stage(namespace, f"{namespace}-argocd", groups)
+        prepare(plane, namespace, self.stage.argocd)
+        self.random = Random(seed)
+        self.engine = Engine(plane, namespace)
+        self.edits = 0
+        self._note = ""
+        self._cluster = Cluster(plane, self.engine.own)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._playing: concurrent.futures.Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._api = self._wait(KubernetesApi.connect(str(self.plane.kubeconfig)))
+        self._cast = Cast(self._api, self.stage, self.ledger, Random(self.random.random()))
+        self._wait(self._cast.set_stage())
+        self.edit_pack()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.__exit__()
+        if self._playing is not None:
+            self._playing.cancel()
+        self._wait(self._api.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def play(self, jobs: int, seconds: float) -> None:
+        """Let the players begin."""
+        self._playing = asyncio.run_coroutine_threadsafe(self._cast.play(jobs, seconds), self._loop)
+
+    def curtain(self) -> None:
+        """Wait until all jobs have ended."""
+        while not self.ledger.played:
+            self.check_players()
+            time.sleep(0.1)
+
+    def check_players(self) -> None:
+        """Raise what a player has failed with."""
+        if self._playing is not None and self._playing.done():
+            self._playing.result()
+
+    def edit(self) -> None:
+        """A user changes something: a flag, or the users' own pack."""
+        if self.random.random() < 0.5:
+            self.edit_pack()
+        else:
+            modes = {pack: self.random.choice(("Enforce", "Enforce", "Audit", "Off")) for pack in (*PACKS, "notes")}
+            self.engine.flags(modes)
+        self.edits += 1
+
+    def edit_pack(self) -> None:
+        """A new version of the users' own pack."""
+        self._note = f"version {self.edits}"
+        data = {"pack.yaml": PACK.format(key=NOTE, note=self._note)}
+        body = named(CONFIG_MAP, "notes", self.engine.own, data=data)
+        body["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
+        if self._cluster.find(CONFIG_MAP, "notes", self.engine.own):
+            self._cluster.patch(CONFIG_MAP, "notes", {"data": data}, self.engine.own)
+        else:
+            self._cluster.create(body)
+
+    def enforce(self) -> None:
+        """All flags are on again."""
+        self.engine.flags(dict.fromkeys((*PACKS, "notes"), "Enforce"))
+
+    def annotation(self, job: str, key: str) -> str | None:
+        """An annotation that a job has now."""
+        return annotations_of(Cluster(self.plane, self.stage.namespace).get(JOB, job)).get(key)
+
+    def missing(self) -> list[str]:
+        """What is not (yet) as it should be in the end."""
+        found: dict[str, list[Object]] = self._wait(self._cast.found())
+        return self.ledger.missing(found, self._note)
+
+    def caught_up(self, patience: float) -> float:
+        """Seconds until nothing is missing any more. Fails, saying what is, where that does not come to be."""
+        started = time.monotonic()
+        while problems := self.missing():
+            self.check_players()
+            waited = time.monotonic() - started
+            assert waited < patience, self._told(waited, problems)
+            time.sleep(0.5)
+        return time.monotonic() - started
+
+    def _told(self, waited: float, problems: list[str]) -> str:
+        shown = "\n".join([*problems[:10], *problems[10:][-10:]])
+        log = "\n".join(self.engine.logs().values())
+        return f"after {waited:.0f} s there were still {len(problems)} things missing:\n{shown}\nthe engine's log:\n{log}"
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
