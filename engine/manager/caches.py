@@ -82,6 +82,10 @@ class PackCaches:
         informers = self.of(pack)
         return bool(informers) and all(informer.synced.is_set() for informer in informers)
 
+    def watches(self, namespace: str) -> bool:
+        """Whether the objects of a namespace are watched at all."""
+        return "" in self._namespaces or namespace in self._namespaces
+
     def of(self, pack: RulePack) -> list[Informer]:
         """The informers of a pack's selection."""
         return [self.informers[key] for key in self._keys(pack) if key in self.informers]

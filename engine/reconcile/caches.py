@@ -33,6 +33,10 @@ class Caches(Protocol):
         """Whether the informers of a pack's selection have listed all of them."""
         ...
 
+    def watches(self, namespace: str) -> bool:
+        """Whether the objects of a namespace are watched at all."""
+        ...
+
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """The last state of an object that is gone from this pack's selection; given out once."""
         ...

@@ -145,7 +145,7 @@ class GroupReconciler:
         target = found[0]
         consenting = await self._consenting(counted, group, read, target, variables)
         on_record = recorded(target, pack.name, rule.name)
-        if not consenting and on_record.key != group:
+        if not consenting and not (on_record.key == group and self._ours(on_record)):
             return None
         view = counted.groups.view(group, consenting)
         scope = Scope({**variables, "object": target, "target": target, "group": view})
@@ -157,12 +157,16 @@ class GroupReconciler:
             return max(0.0, memory.item.due - self._clock.time())
         run, memory.item = memory.item, ItemMemory()
         if mode is Mode.ENFORCE:
-            kept = Record().with_items(group, {"": state}).text() if consenting else None
+            kept = Record().with_items(group, dict.fromkeys(consenting, state)).text() if consenting else None
             own = [*run.own, Annotate({annotation_of(pack.name, rule.name): kept})]
             written = await record(self._actor, target, joined(own))
             if written is not None or run.steps:
                 memory.written_at = now
         return None
+
+    def _ours(self, on_record: Record) -> bool:
+        """Whether all namespaces that were counted are watched here; otherwise another engine knows of their objects."""
+        return all(self._caches.watches(namespace) for namespace in on_record.items)
 
     async def _consenting(
         self, counted: _Counted, group: str, read: Read, target: Object, variables: Mapping[str, Any]
@@ -204,8 +208,8 @@ class GroupReconciler:
         except ApiError as error:
             log.warning("%s/%s: cannot list %s to find groups that have gone: %s", counted.pack.name, rule.name, kind, error)
             return []
-        keys = [recorded(target, counted.pack.name, rule.name).key for target in targets]
-        return [key for key in keys if key]
+        records = [recorded(target, counted.pack.name, rule.name) for target in targets]
+        return [found.key for found in records if found.key and self._ours(found)]
 
     def _row(self, catalog: Catalog, pack: RulePack, rule: Rule, obj: Object) -> Row | Held:
         assert rule.aggregate is not None

@@ -51,6 +51,7 @@ class DirectCaches:
     """Caches that hold what was last read from the cluster; objects that were there at first are initial until they change."""
 
     def __init__(self) -> None:
+        self.only: frozenset[str] | None = None
         self.there: dict[ObjectKey, Object] = {}
         self.initial: dict[ObjectKey, str] = {}
         self.deleted: dict[tuple[str, str, str], Object] = {}
@@ -71,6 +72,10 @@ class DirectCaches:
     def synced(self, pack: RulePack) -> bool:
         """See `Caches.synced`: everything is read before anything is judged."""
         return True
+
+    def watches(self, namespace: str) -> bool:
+        """See `Caches.watches`."""
+        return self.only is None or namespace in self.only
 
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """See `Caches.take_deleted`."""

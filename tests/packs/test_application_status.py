@@ -305,3 +305,17 @@ def test_all_packs_ask_applications_for_the_same_consent() -> None:
     packs = [shipped(name) for name in ("application-status", "failure-notifications", "on-success-triggers")]
     consents = [target.consent for pack in packs for target in pack.targets if target.kind == APPLICATION]
     assert len({consent if isinstance(consent, str) else consent.source for consent in consents}) == 1
+
+
+async def test_an_engine_takes_back_only_what_it_watches() -> None:
+    """One that watches other namespaces leaves a status whose jobs it cannot see; one that watches all takes it back."""
+    world = await counted(application(), member("one"))
+    await world.delete(JOB, "one")
+    await world.create(member("elsewhere", of="other", namespace="theirs"))
+    world.restart()
+    world.caches.only = frozenset({"theirs"})
+    await world.settle(600, step=60)
+    assert SUMMARY in await told(world)
+    world.restart()
+    await world.settle(10)
+    assert SUMMARY not in await told(world)
