@@ -28,6 +28,7 @@ from engine.rulepack.pack import Retry, Rule, RuleAction, RulePack
 
 CONFLICT_TRIES = 3
 BLOCKED_WAIT = 5.0
+CONFIRMATIONS = 2
 
 
 class _Failed(Exception):
@@ -156,8 +157,10 @@ class Performer:
         except ApiError as error:
             if error.status == 403:
                 self._access.forget()
-            # A conflict of server-side apply is about who owns a field: trying again does not change that.
-            retryable = error.retryable and not (action == "apply" and error.status == 409)
+            # A conflict of server-side apply is about who owns a field: trying again does not change that. An API server that
+            # has just started refuses what it will allow once it knows the roles: so a 403 has to be confirmed.
+            unconfirmed = error.status == 403 and item.memory.attempts < CONFIRMATIONS
+            retryable = unconfirmed or (error.retryable and not (action == "apply" and error.status == 409))
             self._note(item, action, None, Outcome.RETRYING if retryable else Outcome.FAILED, str(error))
             raise _Failed(str(error), retryable, error.retry_after) from error
         except Blocked as blocked:

@@ -543,13 +543,23 @@ async def test_a_server_that_keeps_failing_ends_in_an_event() -> None:
 
 
 async def test_a_missing_right_is_final_and_told() -> None:
-    """403 is not tried again."""
+    """403 is tried again only to confirm it."""
     world = await world_of(named(DEPLOYMENT, "web", spec={}), annotations=triggers(trigger(DEPLOYMENT, "web", "restart")))
     world.engine.faults.add(InjectedFault(403, verb="patch", kind="Deployment", times=None))
-    await world.settle(5)
+    await world.settle(20)
     ((_, reason, message),) = await world.events()
     assert reason == "TriggerFailed"
     assert "forbidden" in message
+    assert len([call for call in world.engine.calls if call.verb == "patch" and call.ref.kind == DEPLOYMENT]) == 3
+
+
+async def test_an_api_server_that_does_not_know_the_roles_yet_loses_nothing() -> None:
+    """One that has just started refuses for a moment what is allowed."""
+    world = await world_of(named(DEPLOYMENT, "web", spec={}), annotations=triggers(trigger(DEPLOYMENT, "web", "restart")))
+    world.engine.faults.add(InjectedFault(403, verb="get", kind="Deployment", times=2))
+    await world.settle(20)
+    assert restarted_at(await world.get(DEPLOYMENT, "web")) == DONE
+    assert await reasons(world) == ["TriggerSuccess"]
 
 
 @pytest.mark.parametrize("name", ["../secrets", "UPPER", "x" * 300, "a b", "model,other=1"])
