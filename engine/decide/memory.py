@@ -15,11 +15,13 @@ from engine.model.plan import Annotate
 class ItemMemory:
     """One loop item of a firing that is under way: attempts, waits, and how it ended if that is not on record yet.
 
-    `error` is set once the actions have failed for good and only `rescue` is left to do. `actions` keeps each action's
-    notes by its number, `own` what they want written on the watched object itself; `steps` counts what was done elsewhere.
+    `denials` counts answers that a right is missing. `error` is set once the actions have failed for good and only `rescue`
+    is left to do. `actions` keeps each action's notes by its number, `own` what they want written on the watched object
+    itself; `steps` counts what was done elsewhere.
     """
 
     attempts: int = 0
+    denials: int = 0
     due: float = 0.0
     waiting_since: float | None = None
     reason: str = ""

@@ -28,6 +28,9 @@ from engine.rulepack.pack import Retry, Rule, RuleAction, RulePack
 
 CONFLICT_TRIES = 3
 BLOCKED_WAIT = 5.0
+OUTAGE = (0, 401)
+"""No answer, or none to these credentials: nothing can be done or told until that ends, so it is no failure of the rule."""
+OUTAGE_WAIT = 3.0
 CONFIRMATIONS = 2
 
 
@@ -155,20 +158,28 @@ class Performer:
             self._note(item, action, None, Outcome.REFUSED, str(refused))
             raise _Failed(str(refused)) from refused
         except ApiError as error:
-            if error.status == 403:
-                self._access.forget()
-            # A conflict of server-side apply is about who owns a field: trying again does not change that. An API server that
-            # has just started refuses what it will allow once it knows the roles: so a 403 has to be confirmed.
-            unconfirmed = error.status == 403 and item.memory.attempts < CONFIRMATIONS
-            retryable = unconfirmed or (error.retryable and not (action == "apply" and error.status == 409))
-            self._note(item, action, None, Outcome.RETRYING if retryable else Outcome.FAILED, str(error))
-            raise _Failed(str(error), retryable, error.retry_after) from error
+            raise self._unanswered(item, action, error) from error
         except Blocked as blocked:
             self._note(item, action, None, Outcome.WAITING, str(blocked))
             raise _Waiting(str(blocked), BLOCKED_WAIT) from blocked
         except Unanswered as unanswered:
             self._note(item, action, None, Outcome.FAILED, str(unanswered))
             raise _Failed(str(unanswered)) from unanswered
+
+    def _unanswered(self, item: Item, action: str, error: ApiError) -> _Failed | _Waiting:
+        """What an error of the API server means for an item."""
+        if error.status == 403:
+            self._access.forget()
+            item.memory.denials += 1
+        # An API server that has just started refuses what it allows once it knows the roles: so a 403 has to be confirmed.
+        denied = error.status == 403 and item.memory.denials <= CONFIRMATIONS
+        if denied or error.status in OUTAGE:
+            self._note(item, action, None, Outcome.WAITING, str(error))
+            return _Waiting(str(error), OUTAGE_WAIT)
+        # A conflict of server-side apply is about who owns a field: trying again does not change that.
+        retryable = error.retryable and not (action == "apply" and error.status == 409)
+        self._note(item, action, None, Outcome.RETRYING if retryable else Outcome.FAILED, str(error))
+        return _Failed(str(error), retryable, error.retry_after)
 
     async def _read(self, item: Item, action: Action, scope: Scope) -> Mapping[Read, Sequence[Object]]:
         live = {}

@@ -415,3 +415,20 @@ async def test_apply_is_tried_again_unless_another_manager_owns_the_field() -> N
     await other.settle(30)
     assert [reason for _, reason, _ in await other.events()] == ["RuleFailed"]
     assert len([call for call in other.engine.calls if call.verb == "patch" and call.ref.name == "copy"]) == 1
+
+
+async def test_an_outage_of_the_api_server_costs_no_firing() -> None:
+    """However long there is no answer, the actions are carried out when there is one again."""
+    text = """\
+      oncePer: "'k'"
+      retry: {limit: 1}
+      actions:
+        - label: {target: {apiVersion: v1, kind: Pod, name: web}, labels: {seen: 'yes'}}
+"""
+    world = World(rule(text))
+    world.engine.faults.add(InjectedFault(Effect.CUT_BEFORE, verb="patch", kind="Pod", times=100))
+    world.engine.faults.add(InjectedFault(401, verb="patch", kind="Pod", times=20))
+    await world.create(pod("web"), config())
+    await world.settle(600)
+    assert (await world.get(POD, "web"))["metadata"]["labels"]["seen"] == "yes"
+    assert await world.events() == []
