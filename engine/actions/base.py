@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self
 
 from engine.cel import Compiler, Path, Scope
-from engine.model.objects import Kind, Object
+from engine.model.objects import Kind, Object, Ref, ref_of
 from engine.model.plan import Decision, Read
 from engine.model.spec import Spec
 
@@ -24,6 +24,10 @@ class Cause:
     object: Object
     key: str
     item: str = ""
+    ref: Ref = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ref", ref_of(self.object))
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
     """
     ref = ref_of(about)
     repeat = () if cause.key else (content.message,)
-    uid = ref_of(cause.object).uid
+    uid = cause.ref.uid
     name = digest(uid, ref.uid, cause.pack, cause.rule, cause.key, cause.item, content.reason, *repeat)
     namespace = ref.namespace or "default"
     full = f"{ref.name[:200].rstrip('-.')}.{name}"

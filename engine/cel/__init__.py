@@ -11,10 +11,11 @@ from importlib.util import find_spec
 from engine.cel.compiler import Compiled, Compiler, Path
 from engine.cel.interpreter import Interpreter
 from engine.cel.program import Cel, Program, Scope
+from engine.cel.queries import ELEMENTS, until_list
 from engine.cel.template import Template
 from engine.errors import UsageError
 
-__all__ = ["Cel", "Compiled", "Compiler", "Path", "Program", "Scope", "Template", "backend"]
+__all__ = ["ELEMENTS", "Cel", "Compiled", "Compiler", "Path", "Program", "Scope", "Template", "backend", "until_list"]
 
 
 def backend(name: str | None = None) -> Cel:

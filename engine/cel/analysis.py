@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from engine.cel import conversions, documents, operators
+from engine.cel import conversions, documents, operators, queries
 from engine.cel.functions import FUNCTIONS, Function
 from engine.cel.operators import ARITHMETIC, NAMES, Mismatch
 from engine.cel.parser import MACROS, parse
@@ -58,7 +58,7 @@ def analyse(text: str, variables: Collection[str]) -> Analysis:
 
 
 def _reads(node: Node) -> Iterator[tuple[str, ...]]:
-    """The paths a node reads: the longest that stand in the text, and those that `get`, `annotation` and `label` name."""
+    """The paths a node reads: the longest in the text, and those that `get`, `annotation`, `label` and `jmespath` name."""
     path = field_path(node)
     if isinstance(node, Has) and (operand := field_path(node.operand)):
         path = (*operand, node.field)
@@ -69,6 +69,8 @@ def _reads(node: Node) -> Iterator[tuple[str, ...]]:
         case Call(name="get", arguments=(value, Literal(value=str(steps)), default)) if field_path(value):
             yield (*field_path(value), *documents.path_steps(steps))
             yield from _reads(default)
+        case Call(name="jmespath", arguments=(value, Literal(value=str(expression)))) if path := field_path(value):
+            yield from ((*path, *steps) for steps in queries.paths(expression))
         case Call(name="annotation" | "label" as name, arguments=(value, Literal(value=str(key)))) if field_path(value):
             yield (*field_path(value), "metadata", f"{name}s", key)
         case _:

@@ -27,20 +27,23 @@ class LimitReached(Unanswered):
 
 
 class Budget:
-    """What the evaluation that is under way may still cost; the outermost one begins with all of it."""
+    """What the evaluation that is under way may still cost; the outermost one begins with all of it.
 
-    __slots__ = ("_depth", "_left")
+    `open` is how many evaluations are under way, one within the other.
+    """
+
+    __slots__ = ("_left", "open")
 
     def __init__(self) -> None:
-        self._depth = self._left = 0
+        self._left = self.open = 0
 
     def __enter__(self) -> None:
-        if not self._depth:
+        if not self.open:
             self._left = MAX_WORK
-        self._depth += 1
+        self.open += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._depth -= 1
+        self.open -= 1
 
     def spend(self, units: int) -> None:
         """Take units away. Raises LimitReached where there are no more."""
@@ -78,7 +81,8 @@ def _document(rate: int) -> Cost:
     return lambda value: len(value) // rate if type(value) is str and len(value) <= documents.MAX_DOCUMENT else 0
 
 
-def _comparison(left: Any, right: Any) -> int:
+def comparison(left: Any, right: Any) -> int:
+    """What `==` costs."""
     if type(left) is str:
         return len(left) >> 12
     alike = isinstance(left, list | Mapping) and isinstance(right, list | Mapping) and len(left) == len(right)
@@ -108,8 +112,8 @@ def _pieces(value: Any, *_: Any) -> int:
 
 #: What a call costs, by its name; a call that is not here costs nothing worth counting.
 COSTS: Mapping[str, Cost] = {
-    "_==_": _comparison,
-    "_!=_": _comparison,
+    "_==_": comparison,
+    "_!=_": comparison,
     "_in_": _membership,
     "_+_": _addition,
     "contains": _text(400),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from engine.cel import operators
-from engine.cel.budget import Cost, LimitReached
-from engine.cel.documents import find
+from engine.cel.budget import Cost, LimitReached, comparison
+from engine.cel.documents import below, find
 from engine.cel.functions import domain
 from engine.cel.operators import Mismatch
 from engine.cel.program import Scope
@@ -100,6 +100,44 @@ def _costly(text: str, compute: Callable[..., Any], left: Closure, right: Closur
             raise Unanswered(f"{text}: {fault}") from None
 
     return call_two
+
+
+def same_text(value: Closure, literal: str, *, wanted: bool) -> Closure:
+    """`value == 'literal'` (wanted: true) or `!=`, at the cost that the operator has for any two values."""
+
+    def call(frame: Frame) -> bool:
+        found = value(frame)
+        if type(found) is not str:
+            return not wanted
+        if units := comparison(found, literal):
+            frame.spend(units)
+        return (found == literal) is wanted
+
+    return call
+
+
+def walker(variable: str, fields: tuple[str, ...], otherwise: Closure) -> Closure:
+    """A field below a variable; where there is none, `otherwise` says where the way ends."""
+
+    def walk(frame: Frame) -> Any:
+        value = frame.scope.value(variable)
+        for field in fields:
+            if type(value) is not dict or field not in value:
+                return otherwise(frame)
+            value = value[field]
+        return value
+
+    return walk
+
+
+def fixed_getter(value: Closure, steps: tuple[str, ...], default: Closure) -> Closure:
+    """`get()` with a path that stands in the text."""
+
+    def get(frame: Frame) -> Any:
+        found = below(value(frame), steps)
+        return default(frame) if found is None else found
+
+    return get
 
 
 def getter(text: str, value: Closure, path: Closure, default: Closure) -> Closure:

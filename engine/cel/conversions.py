@@ -6,6 +6,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from engine.cel.operators import INT64, Mismatch, type_name
@@ -16,6 +17,8 @@ _TIMESTAMP = re.compile(
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|ms|s|m|h)", re.ASCII)
 _UNITS = {"ns": Decimal("0.001"), "us": Decimal(1), "ms": Decimal(10**3), "s": Decimal(10**6),
           "m": Decimal(60 * 10**6), "h": Decimal(3600 * 10**6)}  # fmt: skip
+#: Characters of a time that is worth remembering: nobody's clock writes longer ones.
+_KEPT = 40
 _DOUBLE = re.compile(r"\s*[+-]?(\d+\.?\d*(e[+-]?\d+)?|\.\d+(e[+-]?\d+)?|inf(inity)?|nan)\s*", re.ASCII | re.IGNORECASE)
 
 
@@ -100,10 +103,21 @@ def to_timestamp(value: Any) -> datetime:
     """CEL's `timestamp()`: from timestamp, a string as in RFC 3339, or seconds since 1970."""
     if type(value) is datetime:
         return value
+    if type(value) not in (int, str):
+        raise Mismatch(f"timestamp() does not work on {type_name(value)}")
+    found = _time(value) if type(value) is int or len(value) <= _KEPT else _time.__wrapped__(value)
+    if found is None:
+        raise Mismatch(f"{value!r:.50} is not a time such as 2026-01-24T22:30:00Z")
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _time(value: int | str) -> datetime | None:
+    """The time; the rules of a pack ask for the same few again and again."""
     try:
-        if type(value) is int:
+        if isinstance(value, int):
             return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=value)
-        if type(value) is str and (match := _TIMESTAMP.fullmatch(value)) and int(match[6]) <= 60:
+        if (match := _TIMESTAMP.fullmatch(value)) and int(match[6]) <= 60:
             offset = timedelta(0)
             if match[8]:
                 offset = timedelta(hours=int(match[9]), minutes=int(match[10])) * (-1 if match[8] == "-" else 1)
@@ -113,9 +127,7 @@ def to_timestamp(value: Any) -> datetime:
             return (whole + timedelta(seconds=int(match[6]), microseconds=micros)).astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    if type(value) in (int, str):
-        raise Mismatch(f"{value!r:.50} is not a time such as 2026-01-24T22:30:00Z")
-    raise Mismatch(f"timestamp() does not work on {type_name(value)}")
+    return None
 
 
 def is_time(value: Any) -> bool:

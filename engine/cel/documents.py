@@ -59,7 +59,12 @@ def path_steps(path: str) -> tuple[str, ...]:
 
 def find(value: Any, path: Any) -> Any:
     """The value at a path; None where a step is missing, null or not in a mapping."""
-    for step in path_steps(text(path, "the path of get()")):
+    return below(value, path_steps(text(path, "the path of get()")))
+
+
+def below(value: Any, steps: tuple[str, ...]) -> Any:
+    """The value that these keys lead to; None where one is missing, null or not in a mapping."""
+    for step in steps:
         if not is_mapping(value):
             return None
         value = value.get(step)

@@ -74,7 +74,7 @@ def _split(value: str, separator: Any, limit: Any = -1) -> list[str]:
         return []
     if _strings(separator) == "":
         pieces = list(value) if limit < 0 or limit >= len(value) else [*value[: limit - 1], value[limit - 1 :]]
-        return pieces or [""] if value else []
+        return pieces or [""]
     return value.split(separator, limit - 1 if limit > 0 else -1)
 
 

@@ -17,6 +17,7 @@ from engine.cel.closures import (
     Closure,
     Frame,
     answered,
+    fixed_getter,
     getter,
     guarded,
     logical,
@@ -24,8 +25,11 @@ from engine.cel.closures import (
     mapping,
     no_fields,
     quantifier,
+    same_text,
     truth,
+    walker,
 )  # fmt: skip
+from engine.cel.documents import path_steps
 from engine.cel.functions import FUNCTIONS
 from engine.cel.operators import Mismatch
 from engine.cel.program import Program, Scope
@@ -86,6 +90,8 @@ class Closures:
                 return lambda frame: frame.locals[slot]
             case Select(operand=Variable(name="vars"), field=field):
                 return lambda frame: frame.scope.var(field)
+            case Select() if (path := field_path(node)) and path[0] != "vars":
+                return walker(path[0], path[1:], self._select(node))
             case Select():
                 return self._select(node)
             case Has(operand=Variable(name="vars"), field=field):
@@ -153,7 +159,11 @@ class Closures:
             case "_?_:_":
                 return self._conditional(node, *closures)
             case "get":
+                if isinstance(path := node.arguments[1], Literal):
+                    return fixed_getter(closures[0], path_steps(path.value), closures[2])
                 return getter(text, *closures)
+            case "_==_" | "_!=_" if isinstance(literal := node.arguments[1], Literal) and type(literal.value) is str:
+                return same_text(closures[0], literal.value, wanted=node.name == "_==_")
             case "_[_]":
                 return self._element(node, *closures)
             case "-_" | "!_":

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from engine.model.mappings import is_mapping
+
 #: Characters of one string that an expression may make: more than any object in a cluster may hold.
 MAX_TEXT = 1_000_000
 _MAX_DURATION = timedelta(seconds=315_576_000_000)
@@ -152,7 +154,7 @@ def equal(left: Any, right: Any) -> bool:
         return isinstance(left, Mapping) and isinstance(right, Mapping) and _equal_maps(left, right)
     if isinstance(left, list):
         return len(left) == len(right) and all(map(equal, left, right))
-    if isinstance(left, Mapping):
+    if is_mapping(left):
         return _equal_maps(left, right)
     return bool(left == right)
 
@@ -180,7 +182,7 @@ def element(container: Any, key: Any) -> Any:
         if not 0 <= key < len(container):
             raise Mismatch(f"there is no index {key} in a list of {len(container)}")
         return container[key]
-    if isinstance(container, Mapping):
+    if is_mapping(container):
         if not isinstance(key, str) or key not in container:
             raise Mismatch(f"there is no key {key!r}")
         return container[key]

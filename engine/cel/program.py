@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from engine.cel.budget import MAX_RESULT, Budget, LimitReached, weigh
 from engine.errors import Unanswered
+from engine.model.mappings import is_mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,8 @@ class Program:
     """A compiled expression.
 
     `variables` are the scope's variables that it names; `reads` the fields below them that it can see, such as
-    `('object', 'status', 'phase')`; `('object',)` where it uses the whole. `answer` is the backend's evaluation.
+    `('object', 'status', 'phase')`; `('object',)` where it uses the whole, and `[]` for the elements of a list. `answer` is
+    the backend's evaluation.
     """
 
     source: str
@@ -29,9 +31,12 @@ class Program:
         Values of the scope come back as they are, not copied. Raises Unanswered.
         """
         try:
-            with scope.budget:
+            if scope.budget.open:
                 value = self.answer(scope)
-            if isinstance(value, list | Mapping) and weigh(value, MAX_RESULT) > MAX_RESULT:
+            else:
+                with scope.budget:
+                    value = self.answer(scope)
+            if (type(value) is list or is_mapping(value)) and weigh(value, MAX_RESULT) > MAX_RESULT:
                 raise LimitReached(f"{_short(self.source)}: the result is too large, more than {MAX_RESULT} values")
             return value
         except RecursionError:
@@ -65,7 +70,7 @@ class Cel(Protocol):
 
 
 class Scope:
-    """Immutable values by variable name, and named expressions (`vars`) that are evaluated when first needed, once.
+    """Values by variable name, which nobody changes any more, and named expressions (`vars`), evaluated once when first needed.
 
     A child adds values. It shares what its parent's vars gave, except for vars that depend on a value it adds.
     """
@@ -73,7 +78,7 @@ class Scope:
     __slots__ = ("_added", "_answers", "_parent", "_values", "_vars", "budget")
 
     def __init__(self, values: Mapping[str, Any], vars: Mapping[str, Program] | None = None) -> None:
-        self._values: dict[str, Any] = dict(values)
+        self._values = values
         self._vars: Mapping[str, Program] = vars or {}
         self._answers: dict[str, Any] = {}
         self._parent: Scope | None = None

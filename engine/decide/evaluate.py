@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from engine.cel import Scope
 from engine.decide.memory import RuleMemory
-from engine.decide.record import Record
+from engine.decide.record import NOTHING, Record
 from engine.errors import Unanswered
 from engine.model.merge import canonical
 from engine.model.names import digest
@@ -47,26 +47,31 @@ class Held:
     unknown: bool = False
 
 
-def evaluate(rule: Rule, scope: Scope, record: Record, memory: RuleMemory, *, initial: bool) -> Firing | Held:
-    """Judge one rule. `initial` says that the object was there, and is unchanged, since the engine started."""
+def evaluate(rule: Rule, scope: Scope, recorded: Callable[[], Record], memory: RuleMemory, *, initial: bool) -> Firing | Held:
+    """Judge one rule. `initial` says that the object was there, and is unchanged, since the engine started.
+
+    `recorded` reads the firing record, which is asked for only where the rule keeps one and its conditions hold.
+    """
     try:
         with scope.budget:
-            return _evaluate(rule, scope, record, memory, initial)
+            return _evaluate(rule, scope, recorded, memory, initial)
     except Unanswered as unanswered:
         return Held(str(unanswered), unknown=True)
 
 
-def _evaluate(rule: Rule, scope: Scope, record: Record, memory: RuleMemory, initial: bool) -> Firing | Held:
-    now = scope.value("now").timestamp()
+def _evaluate(rule: Rule, scope: Scope, recorded: Callable[[], Record], memory: RuleMemory, initial: bool) -> Firing | Held:
     if held := condition(rule, scope):
         if not held.unknown:
             memory.held_since = memory.ignored = None
         return held
+    now = scope.value("now").timestamp()
     if memory.held_since is None:
         memory.held_since = now
     if now < memory.held_since + rule.hold:
         return Held(f"has not held for {rule.hold:g} s yet", until=memory.held_since + rule.hold)
-    key = "" if rule.once_per is None else _key(rule.once_per.evaluate(scope))
+    key, record = "", NOTHING
+    if rule.once_per is not None:
+        key, record = _key(rule.once_per.evaluate(scope)), recorded()
     if rule.once_per is not None and rule.loop is None and record.ended(key, ""):
         return Held(f"already fired for {key}")
     if _ignored(rule, scope, key, memory, initial):

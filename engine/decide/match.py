@@ -14,7 +14,7 @@ _IGNORED = ("resourceVersion", "managedFields")
 def watched_values(pack: RulePack, obj: Object) -> tuple[Any, ...]:
     """The values that a pack's `watch.fields` name; without any, all but what changes at every write."""
     if pack.watch.fields:
-        return tuple(dig(obj, path) for path in pack.watch.fields)
+        return tuple([dig(obj, path) for path in pack.watch.fields])  # a list is quicker than a generator here
     kept = {key: value for key, value in metadata(obj).items() if key not in _IGNORED}
     return (kept, *(value for key, value in sorted(obj.items()) if key != "metadata"))
 

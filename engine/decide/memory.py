@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ from engine.decide.record import State
 from engine.model.flags import Mode
 from engine.model.objects import Object
 from engine.model.plan import Annotate
+from engine.rulepack.pack import Rule
 
 
 @dataclass(slots=True)
@@ -54,6 +56,11 @@ class RuleMemory:
         """Whether a firing with this key has items that have not ended."""
         return self.key == key and any(item.ended is None for item in self.items.values())
 
+    def idle(self, rule: Rule) -> bool:
+        """Whether nothing of it matters any more: no timer, no throttle, nothing under way, nothing told once."""
+        timed = (rule.hold and self.held_since is not None) or (rule.throttle is not None and self.fired_at is not None)
+        return not (timed or self.items or self.unknown or self.ignored is not None)
+
 
 @dataclass(slots=True)
 class PackMemory:
@@ -77,3 +84,16 @@ class PackMemory:
         if found is None:
             found = self.rules[name] = RuleMemory()
         return found
+
+    def tidy(self, rules: Iterable[Rule]) -> None:
+        """Forget items that have ended and are on record, and rules of which nothing is left to remember."""
+        kept: dict[str, RuleMemory] = {}
+        for rule in rules:
+            memory = self.rules.get(rule.name)
+            if memory is None:
+                continue
+            if memory.items and memory.mode is Mode.ENFORCE:
+                memory.items = {name: item for name, item in memory.items.items() if item.ended is None}
+            if not memory.idle(rule):
+                kept[rule.name] = memory
+        self.rules = kept

@@ -47,6 +47,10 @@ class Record:
         return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 
 
+#: What is on record where nothing is.
+NOTHING = Record()
+
+
 def annotation_of(pack: str, rule: str) -> str:
     """The annotation that holds a rule's firing record."""
     return f"{PREFIX}{pack}.{rule}"
@@ -56,10 +60,10 @@ def recorded(obj: Object, pack: str, rule: str) -> Record:
     """The firing record on an object; an empty one where there is none, or one that nobody could have written."""
     text = annotations_of(obj).get(annotation_of(pack, rule))
     if not isinstance(text, str):
-        return Record()
+        return NOTHING
     try:
         body = json.loads(text)
         items = body.get("items", {"": body["outcome"]})
         return Record(str(body["key"]), {str(item): State(state) for item, state in items.items()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Record()
+        return NOTHING

@@ -24,7 +24,7 @@ def variables_of(catalog: Catalog, pack: RulePack, obj: Object, old: Object | No
         "object": obj,
         "oldObject": old,
         "params": catalog.params.get(pack.name, {}),
-        "flags": {name: str(mode) for name, mode in catalog.modes.items()},
+        "flags": catalog.flags,
         "inputs": inputs,
         "inputErrors": errors,
         "now": datetime.fromtimestamp(now, UTC),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
 from engine.cluster.api import Api
@@ -22,14 +22,18 @@ DELETED_SECONDS = 300.0
 class PackCaches:
     """One informer for each distinct selection of the packs and each namespace; implements `engine.reconcile.caches.Caches`.
 
-    `changed` is called with each object that an informer reports as new, changed or gone.
+    `changed` is called with each object that an informer reports as new, changed or gone; `labels` is a selector that all
+    objects must fit, beside the pack's own.
     """
 
-    def __init__(self, api: Api, clock: Clock, namespaces: Collection[str], changed: Callable[[ObjectKey], None]) -> None:
+    def __init__(
+        self, api: Api, clock: Clock, namespaces: Collection[str], changed: Callable[[ObjectKey], None], labels: str = ""
+    ) -> None:
         self.informers: dict[InformerKey, Informer] = {}
-        self._api, self._clock, self._namespaces, self._changed = api, clock, namespaces, changed
+        self._api, self._clock, self._namespaces, self._changed, self._labels = api, clock, namespaces, changed, labels
         self._tasks: dict[InformerKey, asyncio.Task[None]] = {}
         self._packs: dict[InformerKey, list[RulePack]] = {}
+        self._of: dict[RulePack, list[Informer]] = {}
         self._kept: dict[InformerKey, frozenset[Path] | None] = {}
         self._deleted: dict[tuple[str, str, str], tuple[Object, float]] = {}
 
@@ -39,10 +43,6 @@ class PackCaches:
         for pack in packs:
             for key in self._keys(pack):
                 self._packs.setdefault(key, []).append(pack)
-        gone = [key for key in self.informers if key not in self._packs]
-        await cancel(*(self._tasks.pop(key) for key in gone))
-        for key in gone:
-            del self.informers[key], self._kept[key]
         for key, watching in self._packs.items():
             kept = read_by(watching)
             if key not in self.informers:
@@ -52,6 +52,11 @@ class PackCaches:
             elif kept != self._kept[key]:
                 self._kept[key] = kept
                 self.informers[key].refresh(pruner(kept))
+        self._of = {pack: [self.informers[key] for key in self._keys(pack)] for pack in packs}
+        gone = [key for key in self.informers if key not in self._packs]
+        await cancel(*(self._tasks.pop(key) for key in gone))
+        for key in gone:
+            del self.informers[key], self._kept[key]
 
     async def stop(self) -> None:
         """Stop all informers."""
@@ -59,9 +64,8 @@ class PackCaches:
 
     def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
         """The object as the informer of this pack's selection has it."""
-        for key in self._keys(pack):
-            informer = self.informers.get(key)
-            if informer is not None and (found := informer.cache.get((namespace, name))) is not None:
+        for informer in self._of.get(pack, ()):
+            if (found := informer.cache.get((namespace, name))) is not None:
                 return found
         return None
 
@@ -72,10 +76,9 @@ class PackCaches:
 
     def objects(self, pack: RulePack) -> Iterator[ObjectKey]:
         """All objects of a pack's selection."""
-        for key in self._keys(pack):
-            if key in self.informers:
-                for namespace, name in self.informers[key].cache:
-                    yield ObjectKey(key.kind, namespace, name)
+        for informer in self.of(pack):
+            for namespace, name in informer.cache:
+                yield ObjectKey(informer.key.kind, namespace, name)
 
     def synced(self, pack: RulePack) -> bool:
         """Whether the informers of a pack's selection have listed all of them."""
@@ -86,16 +89,17 @@ class PackCaches:
         """Whether the objects of a namespace are watched at all."""
         return "" in self._namespaces or namespace in self._namespaces
 
-    def of(self, pack: RulePack) -> list[Informer]:
+    def of(self, pack: RulePack) -> Sequence[Informer]:
         """The informers of a pack's selection."""
-        return [self.informers[key] for key in self._keys(pack) if key in self.informers]
+        return self._of.get(pack, ())
 
     def ended(self) -> list[str]:
         """What informers have ended, which none ever should."""
         return [str(key) for key, task in self._tasks.items() if task.done()]
 
     def _keys(self, pack: RulePack) -> list[InformerKey]:
-        return [InformerKey(pack.watch.kind, namespace, pack.watch.label_selector) for namespace in self._namespaces]
+        labels = ",".join(filter(None, (pack.watch.label_selector, self._labels)))
+        return [InformerKey(pack.watch.kind, namespace, labels) for namespace in self._namespaces]
 
     def _report(self, key: InformerKey, namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
         # a kind that is not served any more says nothing about its objects

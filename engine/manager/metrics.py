@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from engine.errors import RulepackError
@@ -26,16 +26,12 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.evaluations = Counter(
-            "rulepack_evaluations", "Evaluations of a rule on a watched object.", ("pack", "rule", "result"), registry=registry
-        )
+        self.evaluations = Tally("rulepack_evaluations", "Evaluations of a rule on a watched object.", "pack", "rule", "result")
+        self.actions = Tally("rulepack_actions", "Actions, by how they ended.", "pack", "rule", "action", "outcome")
         self.evaluation_seconds = Histogram(
             "rulepack_evaluation_seconds", "Time that one look at an object takes, actions included.",
             buckets=(0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0), registry=registry,
         )  # fmt: skip
-        self.actions = Counter(
-            "rulepack_actions", "Actions, by how they ended.", ("pack", "rule", "action", "outcome"), registry=registry
-        )
         self.errors = Counter(
             "rulepack_reconcile_errors", "Looks at an object that ended in an unexpected error.", registry=registry
         )
@@ -43,24 +39,18 @@ class Metrics:
         self.leader = Gauge("rulepack_leader", "1 while this replica acts, 0 while it stands by.", registry=registry)
         self.pack_info = Gauge("rulepack_pack_info", "Packs in force; always 1.", ("pack", "mode", "source"), registry=registry)
         self.pack_errors = Gauge("rulepack_pack_errors", "Pack texts that are refused at present.", registry=registry)
-        self._children: dict[tuple[int, tuple[str, ...]], Counter] = {}
+        registry.register(self.evaluations)
+        registry.register(self.actions)
         self._declared: dict[str, tuple[MetricSpec, Counter | Gauge | Histogram]] = {}
         self._declarers: dict[str, set[str]] = {}
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
         """Count it (engine.model.observe.Observer)."""
-        self._child(self.evaluations, pack, rule, result.value).inc()
+        self.evaluations.add(pack, rule, result)
 
     def acted(self, act: Act) -> None:
         """Count it (engine.model.observe.Observer)."""
-        self._child(self.actions, act.pack, act.rule, act.action, act.outcome.value).inc()
-
-    def _child(self, counter: Counter, *labels: str) -> Counter:
-        """The series of these labels; finding it anew each time is what costs most of counting."""
-        child = self._children.get((id(counter), labels))
-        if child is None:
-            child = self._children[id(counter), labels] = counter.labels(*labels)
-        return child
+        self.actions.add(act.pack, act.rule, act.action, act.outcome)
 
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Measure it, or log why that is not possible (engine.model.observe.Observer)."""
@@ -129,6 +119,25 @@ class Metrics:
         if not self._declarers[name]:
             del self._declarers[name]
             self.registry.unregister(self._declared.pop(name)[1])
+
+
+class Tally(Collector):
+    """A counter for the hot path: it counts in a mapping, a tenth of what a Counter costs, and is a metric when it is read."""
+
+    def __init__(self, name: str, documentation: str, *labels: str) -> None:
+        self._name, self._documentation, self._labels = name, documentation, labels
+        self._counts: dict[tuple[str, ...], int] = {}
+
+    def add(self, *labels: str) -> None:
+        """Count one more."""
+        self._counts[labels] = self._counts.get(labels, 0) + 1
+
+    def collect(self) -> Iterable[Metric]:
+        """The counts as they are now."""
+        family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
+        for labels, count in self._counts.items():
+            family.add_metric(labels, count)
+        yield family
 
 
 class _LastEvents(Collector):

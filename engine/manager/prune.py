@@ -6,24 +6,30 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from engine.cel import Program
+from engine.cel import ELEMENTS, Program
 from engine.manager.informer import Prune
 from engine.model.mappings import is_mapping
 from engine.model.objects import Object
 from engine.rulepack.pack import RulePack
 
 Path = tuple[str, ...]
+ALIKE = 10_000
+"""How many different elements of lists are remembered, so that those like them need no memory of their own."""
 
 
 def pruner(keep: Collection[Path] | None) -> Prune:
     """A function that keeps what lies at or under one of the paths, and always what names an object: its metadata.
 
-    `metadata.managedFields` always goes. None keeps everything else. A path ends early at a list, which is kept whole.
+    `metadata.managedFields` always goes. None keeps everything else. A path ends early at a list, which is kept whole, unless
+    it says what is kept of the elements (`[]`); elements that are then alike, in whichever object, are kept once.
     """
+    alike: dict[tuple[Any, ...], Object] = {}
     tree = None if keep is None else _tree([("apiVersion",), ("kind",), ("metadata",), *keep])
 
     def prune(obj: Object) -> Object:
-        kept = dict(obj) if tree is None else _pruned(obj, tree)
+        if len(alike) > ALIKE:
+            alike.clear()
+        kept = dict(obj) if tree is None else _pruned(obj, tree, alike)
         meta = kept.get("metadata")
         if is_mapping(meta) and "managedFields" in meta:
             kept["metadata"] = {key: value for key, value in meta.items() if key != "managedFields"}
@@ -70,9 +76,24 @@ def _tree(paths: Collection[Path]) -> dict[str, Any]:
     return root
 
 
-def _pruned(value: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: _pruned(value[key], below) if below and isinstance(value[key], Mapping) else value[key]
-        for key, below in tree.items()
-        if key in value
-    }
+def _pruned(value: Mapping[str, Any], tree: Mapping[str, Any], alike: dict[tuple[Any, ...], Object]) -> dict[str, Any]:
+    kept = {}
+    for key, below in tree.items():
+        if key in value:
+            part = value[key]
+            if below and is_mapping(part):
+                part = _pruned(part, below, alike)
+            elif below and ELEMENTS in below and type(part) is list:
+                part = [_element(each, below[ELEMENTS], alike) for each in part]
+            kept[key] = part
+    return kept
+
+
+def _element(value: Any, tree: Mapping[str, Any] | None, alike: dict[tuple[Any, ...], Object]) -> Any:
+    if not tree or not is_mapping(value):
+        return value
+    kept = _pruned(value, tree, alike)
+    try:
+        return alike.setdefault(tuple((key, type(each), each) for key, each in kept.items()), kept)
+    except TypeError:  # something in it that is no scalar
+        return kept

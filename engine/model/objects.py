@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from engine.model.mappings import is_mapping
@@ -86,7 +87,11 @@ class GroupKey:
 
 def kind_of(obj: Object) -> Kind:
     """The kind that an object says it is of; empty strings where it does not say."""
-    return Kind(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
+    return _kind(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))
+
+
+#: There are few kinds, and they are asked for all the time.
+_kind = lru_cache(maxsize=1024)(Kind)
 
 
 def ref_of(obj: Object) -> Ref:
@@ -116,7 +121,7 @@ def labels_of(obj: Object) -> Mapping[str, str]:
 def dig(value: Any, path: tuple[str, ...], default: Any = None) -> Any:
     """The value at a path of mapping keys, or the default where a key is missing, null or not in a mapping."""
     for key in path:
-        if not is_mapping(value):
+        if type(value) is not dict and not is_mapping(value):
             return default
         value = value.get(key)
         if value is None:

@@ -66,22 +66,19 @@ class GroupReconciler:
         caches: Caches,
         clock: Clock,
         enqueue: Callable[[GroupKey], None],
+        owns: Callable[[GroupKey], bool],
     ) -> None:
         self._actor, self._reader, self._performer, self._caches = actor, reader, performer, caches
-        self._clock, self._enqueue = clock, enqueue
+        self._clock, self._add, self._owns = clock, enqueue, owns
         self._counted: dict[tuple[str, str], _Counted] = {}
+        self._waiting: set[tuple[str, str]] = set()  # rules whose objects are not all listed yet
 
-    async def judge(self, catalog: Catalog, pack: RulePack, rule: Rule, key: ObjectKey, obj: Object) -> Held:
-        """Count one object; at the first one of a rule, all others with it."""
-        counted = self._counted.get((pack.name, rule.name))
-        params = catalog.params.get(pack.name, {})
-        if counted is None or counted.pack is not pack or counted.params != params:
-            if not self._caches.synced(pack):
-                return Held("waits until all objects are listed", until=self._clock.time() + SYNC_WAIT)
-            assert rule.aggregate is not None
-            counted = self._counted[pack.name, rule.name] = _Counted(pack, params, Groups(rule.aggregate))
-            await self._count_all(catalog, counted, rule)
-        row = self._row(catalog, pack, rule, obj)
+    async def judge(self, catalog: Catalog, pack: RulePack, rule: Rule, key: ObjectKey, scope: Scope) -> Held:
+        """Count one object; once all are listed, the first one of a rule has all others counted with it."""
+        counted = await self._counting(catalog, pack, rule)
+        if counted is None:
+            return Held("waits until all objects are listed")
+        row = self._row(rule, scope)
         self._put(counted, rule, key, row if isinstance(row, Row) else None)
         return row if isinstance(row, Held) else Held(f"counts in group {row.group!r}")
 
@@ -95,11 +92,14 @@ class GroupReconciler:
     def keep(self, packs: Collection[str]) -> None:
         """Forget the groups of all other packs: what is not watched any more is counted anew when it is watched again."""
         self._counted = {key: counted for key, counted in self._counted.items() if key[0] in packs}
+        self._waiting = {key for key in self._waiting if key[0] in packs}
 
     async def reconcile(self, catalog: Catalog, key: GroupKey) -> float | None:
         """Look at one group; returns the seconds after which to look again. Raises NotLeading."""
         counted = self._counted.get((key.pack, key.rule))
         pack = catalog.packs.get(key.pack)
+        if (key.pack, key.rule) in self._waiting:
+            return await self._wait(catalog, pack, key)
         if counted is None or pack is not counted.pack or not counted.ready:
             return None
         rule = next(rule for rule in pack.rules if rule.name == key.rule)
@@ -128,13 +128,38 @@ class GroupReconciler:
             return None
         return min((seconds for seconds in (again, rule.resync) if seconds is not None), default=None)
 
+    async def _counting(self, catalog: Catalog, pack: RulePack, rule: Rule) -> _Counted | None:
+        """The groups of a rule with all objects counted in them; None until all of those are listed."""
+        name = pack.name, rule.name
+        counted, params = self._counted.get(name), catalog.params.get(pack.name, {})
+        if counted is not None and counted.pack is pack and counted.params == params:
+            return counted
+        if not self._caches.synced(pack):
+            if name not in self._waiting:  # one timer for the rule, not one for each of its objects
+                self._waiting.add(name)
+                self._enqueue(GroupKey(*name, ""))
+            return None
+        assert rule.aggregate is not None
+        self._waiting.discard(name)
+        counted = self._counted[name] = _Counted(pack, params, Groups(rule.aggregate))
+        await self._count_all(catalog, counted, rule)
+        return counted
+
+    async def _wait(self, catalog: Catalog, pack: RulePack | None, key: GroupKey) -> float | None:
+        """Have the objects of a rule counted as soon as all are listed; nobody may look at one of them then."""
+        rule = next((rule for rule in pack.rules if rule.name == key.rule), None) if pack else None
+        if pack is None or rule is None or rule.aggregate is None or catalog.mode(pack, rule) is Mode.OFF:
+            self._waiting.discard((key.pack, key.rule))
+            return None
+        return SYNC_WAIT if await self._counting(catalog, pack, rule) is None else None
+
     async def _publish(
         self, catalog: Catalog, counted: _Counted, rule: Rule, group: str, memory: _GroupMemory, mode: Mode, now: float
     ) -> float | None:
         pack = counted.pack
         variables = {
             "params": counted.params,
-            "flags": {name: str(each) for name, each in catalog.modes.items()},
+            "flags": catalog.flags,
             "now": datetime.fromtimestamp(now, UTC),
             "groupKey": group,
         }
@@ -187,11 +212,13 @@ class GroupReconciler:
 
     async def _count_all(self, catalog: Catalog, counted: _Counted, rule: Rule) -> None:
         """Count every object there is, and look at every group, those that only an old record knows of included."""
-        pack = counted.pack
+        pack, now = counted.pack, self._clock.time()
         for number, key in enumerate(list(self._caches.objects(pack))):
             cached = self._caches.get(pack, key.namespace, key.name)
-            row = None if cached is None else self._row(catalog, pack, rule, cached.object)
-            counted.groups.put(key.namespace, key.name, row if isinstance(row, Row) else None)
+            row = None
+            if cached is not None:
+                row = self._row(rule, Scope(variables_of(catalog, pack, cached.object, None, now), rule.vars))
+            self._put(counted, rule, key, row if isinstance(row, Row) else None)
             if number % CHUNK == CHUNK - 1:
                 await asyncio.sleep(0)
         counted.ready, counted.recounted_at = True, self._clock.time()
@@ -211,9 +238,14 @@ class GroupReconciler:
         records = [recorded(target, counted.pack.name, rule.name) for target in targets]
         return [found.key for found in records if found.key and self._ours(found)]
 
-    def _row(self, catalog: Catalog, pack: RulePack, rule: Rule, obj: Object) -> Row | Held:
+    def _enqueue(self, key: GroupKey) -> None:
+        """Have a group looked at by whoever owns it."""
+        if self._owns(key):
+            self._add(key)
+
+    @staticmethod
+    def _row(rule: Rule, scope: Scope) -> Row | Held:
         assert rule.aggregate is not None
-        scope = Scope(variables_of(catalog, pack, obj, None, self._clock.time()), rule.vars)
         try:
             held = condition(rule, scope)
             return held or row_of(rule.aggregate, scope) or Held("belongs to no group")
@@ -221,6 +253,8 @@ class GroupReconciler:
             return Held(f"cannot be counted: {unanswered}", unknown=True)
 
     def _put(self, counted: _Counted, rule: Rule, key: ObjectKey, row: Row | None) -> None:
+        if row is not None and not self._owns(GroupKey(counted.pack.name, rule.name, row.group)):
+            row = None
         for group in counted.groups.put(key.namespace, key.name, row):
             if counted.ready:
                 self._enqueue(GroupKey(counted.pack.name, rule.name, group))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 
 from engine.actions import Cause
 from engine.actions.event import Content, event
@@ -39,8 +40,16 @@ TURN = 0.02
 log = logging.getLogger(__name__)
 
 
+def everything(key: ObjectKey | GroupKey) -> bool:
+    """What an engine owns that shares a cluster with nobody."""
+    return True
+
+
 class Reconciler:
-    """Judges objects and acts on them. One object must not be given to two calls at the same time."""
+    """Judges objects and acts on them. One object must not be given to two calls at the same time.
+
+    Of objects that it does not own it only counts those that belong to a group, since the group may be its own.
+    """
 
     def __init__(
         self,
@@ -50,15 +59,17 @@ class Reconciler:
         observer: Observer,
         may_act: Callable[[], bool],
         enqueue: Callable[[GroupKey], None],
+        owns: Callable[[ObjectKey | GroupKey], bool] = everything,
     ) -> None:
         self._clock = clock
+        self._owns = owns
         self._caches = caches
         self._observer = observer
         self._actor = Actor(api, may_act)
         access = AccessReviews(api, clock)
         self._reader = Reader(self._actor, access, clock)
         self._performer = Performer(self._actor, self._reader, access, observer)
-        self._groups = GroupReconciler(self._actor, self._reader, self._performer, caches, clock, enqueue)
+        self._groups = GroupReconciler(self._actor, self._reader, self._performer, caches, clock, enqueue, owns)
         self._memories = Memories(caches)
         self._passing = asyncio.Lock()
         self._generation = 0
@@ -82,7 +93,9 @@ class Reconciler:
         """
         if isinstance(key, GroupKey):
             return await self._groups.reconcile(self._catalog, key)
-        packs = self._catalog.for_kind(key.kind)
+        packs, mine = self._catalog.for_kind(key.kind), self._owns(key)
+        if not mine:
+            packs = tuple(pack for pack in packs if any(rule.aggregate is not None for rule in pack.rules))
         for pack in packs:
             if self._caches.get(pack, key.namespace, key.name) is None:
                 self._groups.forget(pack, key)
@@ -90,7 +103,7 @@ class Reconciler:
         own: list[Annotate] = []
         begun = self._clock.monotonic()
         for look in looks:
-            for rule, bare in self._rules(look):
+            for rule, bare in self._rules(look, mine):
                 if self._clock.monotonic() - begun > TURN or self._passing.locked():
                     await self._pass()
                     begun = self._clock.monotonic()
@@ -108,20 +121,22 @@ class Reconciler:
         async with self._passing:
             await self._clock.sleep(0)
 
-    def _rules(self, look: Look) -> Iterator[tuple[Rule, Scope]]:
-        """The rules of a pack that apply, each with its variables."""
+    def _rules(self, look: Look, mine: bool) -> Iterator[tuple[Rule, Scope]]:
+        """The rules of a pack that apply, each with its variables; of an object that is not ours, those that count it."""
         old = look.memory.judged if look.on == "Change" else look.object
         variables = variables_of(self._catalog, look.pack, look.object, old, look.now)
         shared = Scope(variables, look.pack.vars)
         for rule in look.pack.rules:
-            if rule.on == look.on and self._catalog.mode(look.pack, rule) is not Mode.OFF:
+            applies = rule.on == look.on and (mine or rule.aggregate is not None)
+            if applies and self._catalog.mode(look.pack, rule) is not Mode.OFF:
                 yield rule, shared.having(rule.vars)
 
     async def _evaluate(
         self, key: ObjectKey, look: Look, rule: Rule, scope: Scope, memory: RuleMemory
     ) -> tuple[Firing | Held, Scope]:
         if rule.aggregate is not None:
-            return await self._groups.judge(self._catalog, look.pack, rule, key, look.object), scope
+            counting = scope.child(oldObject=None) if look.pack.reads_old else scope
+            return await self._groups.judge(self._catalog, look.pack, rule, key, counting), scope
         if rule.resync is not None:
             look.again(look.now + rule.resync)
         if rule.lookups and not self._decided(rule, scope):
@@ -129,7 +144,7 @@ class Reconciler:
             if isinstance(found, Held):
                 return found, scope
             scope = scope.child(lookup=found)
-        on_record = recorded(look.object, look.pack.name, rule.name)
+        on_record = partial(recorded, look.object, look.pack.name, rule.name)
         return evaluate(rule, scope, on_record, memory, initial=look.initial), scope
 
     @staticmethod
@@ -182,8 +197,7 @@ class Reconciler:
                 written = await record(self._actor, obj, joined(own))
                 if written is not None:
                     self._memories.wrote(key, written)
-                for look in living:
-                    self._memories.settle(look, written)
+                self._memories.settle(living, written)
             except ApiError as error:
                 await self._unrecorded(living, error)
         due = self._memories.due(key, looks)

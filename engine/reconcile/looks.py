@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from engine.decide.match import settled, watched_values
 from engine.decide.memory import PackMemory
-from engine.model.flags import Mode
 from engine.model.merge import added, merged
-from engine.model.objects import Object, ObjectKey, Ref, metadata, ref_of
+from engine.model.objects import Object, ObjectKey, Ref, ref_of
 from engine.model.plan import OwnWrite
 from engine.reconcile.caches import Caches
 from engine.rulepack.pack import RulePack
@@ -17,20 +17,18 @@ from engine.rulepack.pack import RulePack
 
 @dataclass(slots=True)
 class Look:
-    """One pack's look at one object: what it sees, what it remembers, and what the look comes to."""
+    """One pack's look at one object: what it sees (`values`: of the watched fields), what it remembers, and what it comes to."""
 
     pack: RulePack
     object: Object
+    ref: Ref
     memory: PackMemory
     now: float
     generation: int
     on: str = "Change"
     initial: bool = False
+    values: tuple[Any, ...] = ()
     due: float | None = None
-    ref: Ref = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.ref = ref_of(self.object)
 
     def again(self, when: float | None) -> None:
         """Look again at the earliest of the times asked for."""
@@ -38,71 +36,103 @@ class Look:
             self.due = when if self.due is None else min(self.due, when)
 
 
+@dataclass(slots=True)
+class _Known:
+    """What is remembered of one object: by the names of packs, under which catalog, and our own last write."""
+
+    generation: int = -1
+    living: dict[str, PackMemory] = field(default_factory=dict)
+    ending: dict[str, PackMemory] = field(default_factory=dict)
+    own: OwnWrite | None = None
+
+    def keep(self, packs: Sequence[RulePack], generation: int) -> None:
+        """Forget what packs that are no longer in force had to remember."""
+        names = {pack.name for pack in packs}
+        self.living = {name: memory for name, memory in self.living.items() if name in names}
+        self.ending = {name: memory for name, memory in self.ending.items() if name in names}
+        self.generation = generation
+
+    def as_written(self, obj: Object) -> Object:
+        """The object with what we wrote on it ourselves, as long as the watch has not shown that yet."""
+        if self.own is None:
+            return obj
+        after = self.own.over(obj)
+        if after is obj:
+            self.own = None
+        return after
+
+    def due(self) -> float | None:
+        """The earliest time at which one of the packs wants to look again."""
+        times = [memory.due for memory in (*self.living.values(), *self.ending.values()) if memory.due is not None]
+        return min(times, default=None)
+
+
 class Memories:
     """What is remembered of each object, by pack; none of it is lost work when it is lost."""
 
     def __init__(self, caches: Caches) -> None:
         self._caches = caches
-        self._memories: dict[ObjectKey, dict[tuple[str, str], PackMemory]] = {}
-        self._own: dict[ObjectKey, OwnWrite] = {}
+        self._known: dict[ObjectKey, _Known] = {}
 
-    def looks(self, key: ObjectKey, packs: Iterable[RulePack], generation: int, now: float) -> Iterator[Look]:
+    def looks(self, key: ObjectKey, packs: Sequence[RulePack], generation: int, now: float) -> Iterator[Look]:
         """The looks of those packs that have something to judge."""
-        memories = self._memories.setdefault(key, {})
-        for name, on in memories.keys() - {(pack.name, on) for pack in packs for on in ("Change", "Delete")}:
-            del memories[name, on]
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = _Known()
+        if known.generation != generation:
+            known.keep(packs, generation)
+        cached_object = obj = ref = None
         for pack in packs:
             gone = self._caches.take_deleted(pack, key.namespace, key.name)
             if gone is not None:
-                memories[pack.name, "Delete"] = PackMemory(pack, ref_of(gone).uid, judged=gone)
-            ending = memories.get((pack.name, "Delete"))
+                known.ending[pack.name] = PackMemory(pack, ref_of(gone).uid, judged=gone)
+            ending = known.ending.get(pack.name) if known.ending else None
             if ending is not None and ending.judged is not None and (ending.due or 0.0) <= now:
-                yield Look(pack, ending.judged, ending, now, generation, on="Delete")
+                yield Look(pack, ending.judged, ref_of(ending.judged), ending, now, generation, on="Delete")
             cached = self._caches.get(pack, key.namespace, key.name)
             if cached is None:
-                memories.pop((pack.name, "Change"), None)
+                known.living.pop(pack.name, None)
                 continue
-            obj = self._with_own(key, cached.object)
-            memory = memories.get((pack.name, "Change"))
-            if memory is None or memory.pack is not pack or memory.uid != metadata(obj).get("uid", ""):
-                memory = memories[pack.name, "Change"] = PackMemory(pack, ref_of(obj).uid)
-            if not settled(memory, generation, watched_values(pack, obj), now):
-                yield Look(pack, obj, memory, now, generation, initial=cached.initial)
+            if cached.object is not cached_object:  # packs of one selection see the same object
+                cached_object, obj = cached.object, known.as_written(cached.object)
+                ref = ref_of(obj)
+            assert obj is not None and ref is not None
+            memory = known.living.get(pack.name)
+            if memory is None or memory.pack is not pack or memory.uid != ref.uid:
+                memory = known.living[pack.name] = PackMemory(pack, ref.uid)
+            values = watched_values(pack, obj)
+            if settled(memory, generation, values, now):
+                memory.seen = values  # equal, but of the newer object: the older one need not stay in memory
+            else:
+                yield Look(pack, obj, ref, memory, now, generation, initial=cached.initial, values=values)
 
     def wrote(self, key: ObjectKey, written: OwnWrite) -> None:
         """Remember our own write, until the watch has shown it."""
-        earlier = self._own.get(key)
-        self._own[key] = written if earlier is None else replace(written, patch=added(earlier.patch, written.patch))
+        known = self._known[key]
+        known.own = written if known.own is None else replace(written, patch=added(known.own.patch, written.patch))
 
-    def settle(self, look: Look, written: OwnWrite | None) -> None:
+    def settle(self, looks: Iterable[Look], written: OwnWrite | None) -> None:
         """Remember what was judged, as it is after our own write; what has ended is on record now."""
-        memory = look.memory
-        memory.judged = look.object if written is None else merged(look.object, written.patch)
-        memory.seen = watched_values(look.pack, memory.judged)
-        memory.generation = look.generation
-        memory.unrecorded = 0
-        for rule in memory.rules.values():
-            if rule.mode is Mode.ENFORCE:
-                rule.items = {name: item for name, item in rule.items.items() if item.ended is None}
+        before = after = None
+        for look in looks:
+            if look.object is not before:
+                before = look.object
+                after = before if written is None else merged(before, written.patch)
+            assert after is not None
+            memory = look.memory
+            memory.judged = after if look.pack.reads_old else None
+            memory.seen = look.values if after is look.object else watched_values(look.pack, after)
+            memory.generation = look.generation
+            memory.unrecorded = 0
+            memory.tidy(look.pack.rules)
 
     def due(self, key: ObjectKey, looks: Iterable[Look]) -> float | None:
         """When to look again (seconds since the epoch), after these looks; None where only a change matters."""
-        memories = self._memories[key]
+        known = self._known[key]
         for look in looks:
             look.memory.due = look.due
             if look.on == "Delete" and look.due is None:
-                memories.pop((look.pack.name, "Delete"), None)
-        if not memories:
-            del self._memories[key]
-            self._own.pop(key, None)
-        return min((memory.due for memory in memories.values() if memory.due is not None), default=None)
-
-    def _with_own(self, key: ObjectKey, obj: Object) -> Object:
-        """The object with what we wrote on it ourselves, as long as the watch has not shown that yet."""
-        written = self._own.get(key)
-        if written is None:
-            return obj
-        after = written.over(obj)
-        if after is obj:
-            del self._own[key]
-        return after
+                known.ending.pop(look.pack.name, None)
+        if not known.living and not known.ending:
+            del self._known[key]
+        return known.due()

@@ -20,7 +20,7 @@ from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes
 from engine.model.names import digest
-from engine.model.objects import Object, ref_of
+from engine.model.objects import Object
 from engine.model.observe import Act, Observer, Outcome
 from engine.model.plan import Annotate, Decision, Measure, Patch, Read, Step, own_patch
 from engine.reconcile.reading import Reader
@@ -243,7 +243,7 @@ class Performer:
             Act(
                 cause.pack,
                 cause.rule,
-                ref_of(cause.object),
+                cause.ref,
                 cause.key,
                 cause.item,
                 action,
@@ -272,5 +272,5 @@ class Performer:
         attempts = item.memory.attempts
         pause = min(item.rule.retry.backoff * 2.0**attempts, item.rule.retry.max_backoff)
         cause = item.cause
-        spread = int(digest(ref_of(cause.object).uid, cause.rule, cause.item, str(attempts))[:4], 16) / 0xFFFF
+        spread = int(digest(cause.ref.uid, cause.rule, cause.item, str(attempts))[:4], 16) / 0xFFFF
         return max(pause * (1 - spread / 4), failed.retry_after or 0.0)

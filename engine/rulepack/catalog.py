@@ -20,6 +20,16 @@ class Catalog:
     packs: Mapping[str, RulePack] = field(default_factory=dict)
     modes: Mapping[str, Mode] = field(default_factory=dict)
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    flags: Mapping[str, str] = field(init=False)
+    """The modes as expressions see them."""
+    _watching: Mapping[Kind, tuple[RulePack, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        watching: dict[Kind, list[RulePack]] = {}
+        for _, pack in sorted(self.packs.items()):
+            watching.setdefault(pack.watch.kind, []).append(pack)
+        object.__setattr__(self, "flags", {name: str(mode) for name, mode in self.modes.items()})
+        object.__setattr__(self, "_watching", {kind: tuple(packs) for kind, packs in watching.items()})
 
     def mode(self, pack: RulePack, rule: Rule | None = None) -> Mode:
         """The mode of a pack, or of one of its rules: a rule's own `mode` can only hold it back further."""
@@ -30,4 +40,4 @@ class Catalog:
 
     def for_kind(self, kind: Kind) -> tuple[RulePack, ...]:
         """The packs that watch a kind, ordered by name."""
-        return tuple(pack for _, pack in sorted(self.packs.items()) if pack.watch.kind == kind)
+        return self._watching.get(kind, ())

@@ -72,7 +72,8 @@ def compile_pack(spec: RulePackSpec, document: Document, cel: Cel) -> Compilatio
             notes.fault((*path, "name"), message, f"at most {LONGEST_RECORD}", code="record-name")
         rules.append(_RuleCompiler(rule, pack, document, names, notes, path).compile())
     notes.unique([rule.name for rule in body.rules], "rule", ("spec", "rules"), ("name",))
-    return Compilation(replace(pack, rules=tuple(rules)), notes.faults, notes.compiled)
+    reads_old = any("oldObject" in each.program.variables for each in notes.compiled)
+    return Compilation(replace(pack, rules=tuple(rules), reads_old=reads_old), notes.faults, notes.compiled)
 
 
 #: What only a rule that acts once for each object can have.

@@ -158,6 +158,8 @@ class RulePack:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    reads_old: bool = True
+    """Whether an expression may name `oldObject`, so that objects must be kept as they were last judged."""
 
     @property
     def source(self) -> str:

@@ -146,6 +146,7 @@ ANSWERS: list[tuple[str, Any]] = [
     ("'abc'.split('')", ["a", "b", "c"]),
     ("'abc'.split('', 2)", ["a", "bc"]),
     ("''.split(',')", [""]),
+    ("''.split('')", [""]),
     ("params.names.join('-') + params.names.join()", "web-dbwebdb"),
     ("'aXbX'.replace('X', 'y') + 'aXbX'.replace('X', 'y', 1)", "aybyaybX"),
     ("'ab'.replace('', '-')", "-a-b-"),
