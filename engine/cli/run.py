@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from engine.cluster.clock import SystemClock
 from engine.cluster.kubernetes import KubernetesApi
 from engine.manager.operator import Operator
 from engine.manager.settings import Settings, own_namespace, parse_flags, watched_namespaces
+from engine.manager.shards import own_shard
 from engine.rulepack.shipped import shipped_rules
 
 log = logging.getLogger(__name__)
@@ -73,11 +76,19 @@ Examples:
 @click.option("--address", default="0.0.0.0", show_default=True, help="Where /healthz, /readyz, /metrics and /packs are served.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
 @click.option("--lease-name", default="rulepack", show_default=True, help="Lease by which one of several replicas is chosen.")
+@click.option("--shards", type=click.IntRange(1), metavar="N", help="Share the cluster with others: how many there are.")
+@click.option(
+    "--shard",
+    type=click.IntRange(0),
+    metavar="I",
+    help="Which of the shards this is, from 0 on. Default: the ordinal at the end of the host name, as in a StatefulSet.",
+)
+@click.option("--watch-label-selector", default="", metavar="SELECTOR", help="Watch only objects whose labels fit.")
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS, case_sensitive=False))
 @click.option("--log-format", default="text", show_default=True, type=click.Choice(["text", "json"]))
 def run(
     namespaces: tuple[str, ...], operator_namespace: str | None, rules: tuple[Path, ...], feature_flags: tuple[str, ...],
-    **options: Any,
+    shards: int | None, shard: int | None, **options: Any,
 ) -> None:  # fmt: skip
     """Run the engine against a cluster: watch what the rule packs name, and act as they say.
 
@@ -88,9 +99,11 @@ def run(
         namespaces=watched_namespaces(namespaces, os.environ),
         rules=rules or (shipped_rules(),),
         flags=parse_flags(feature_flags),
+        shard=own_shard(shards, shard, socket.gethostname()),
         **options,
     )
     set_up(settings.log_level, settings.log_format)
+    _collect_rarely()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
 
@@ -106,6 +119,12 @@ async def _serve(settings: Settings) -> None:
         await Operator(api, settings, SystemClock(), cel).run(stop)
     finally:
         await api.close()
+
+
+def _collect_rarely() -> None:
+    """Look for garbage in circles rarely: what is cached is plain data without any, and going through all of it takes long."""
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,23 +22,31 @@ log = logging.getLogger(__name__)
 
 LEASE = Resource(Kind("coordination.k8s.io/v1", "Lease"), "leases", True)
 NOT_FOUND = 404
+LEASE_DURATION = 15.0
+"""Seconds after which a Lease that was not renewed may be taken over."""
+
+
+async def _at_once() -> bool:
+    return True
 
 
 class Leader:
     """A contender for a Lease. All durations are seconds of its own monotonic clock, so that nobody who sets the machine's
     time makes two of them lead; no other contender's clock is compared with.
 
+    Who holds the Lease leads once `admit` says so; until then the Lease is renewed, and it is asked again.
     Whether another holder is still alive is judged by how long its record has not changed, as seen from here.
     """
 
     def __init__(
         self, api: Api, clock: Clock, namespace: str, name: str, identity: str, *,
-        lease_duration: float = 15.0, renew_deadline: float = 10.0, retry_period: float = 2.0,
+        lease_duration: float = LEASE_DURATION, renew_deadline: float = 10.0, retry_period: float = 2.0,
         on_started: Callable[[], None] = lambda: None, on_stopped: Callable[[], None] = lambda: None,
+        admit: Callable[[], Awaitable[bool]] = _at_once,
     ) -> None:  # fmt: skip
         self._api, self._clock, self._namespace, self._name, self.identity = api, clock, namespace, name, identity
         self._lease_duration, self._renew_deadline, self._retry_period = lease_duration, renew_deadline, retry_period
-        self._on_started, self._on_stopped = on_started, on_stopped
+        self._on_started, self._on_stopped, self._admit = on_started, on_stopped, admit
         self._observed: Object = {}
         self._observed_at = 0.0
         self._leading = False
@@ -77,7 +85,7 @@ class Leader:
         """Acquire the Lease, then renew it until that has not succeeded for the renew deadline."""
         while True:
             await within(self._clock, self._renew_deadline, self._attempt())
-            if self._holds():
+            if self._holds() and await self._admitted() and self._holds():
                 break
             await self._clock.sleep(self._retry_period * random.uniform(1.0, 2.2))  # client-go's JitterFactor is 1.2
         self._leading = True
@@ -92,6 +100,19 @@ class Leader:
         finally:
             self._leading = False
             self._on_stopped()
+
+    async def _admitted(self) -> bool:
+        admitted = False
+
+        async def ask() -> None:
+            nonlocal admitted
+            try:
+                admitted = await self._admit()
+            except ApiError as error:
+                self._report(str(error))
+
+        await within(self._clock, self._retry_period, ask())
+        return admitted
 
     def _holds(self) -> bool:
         return self._clock.monotonic() - self._renewed_at < self._renew_deadline and self.holder == self.identity

@@ -21,10 +21,11 @@ from engine.manager.overview import overview
 from engine.manager.queue import WorkQueue
 from engine.manager.server import Server
 from engine.manager.settings import Settings
+from engine.manager.shards import Layout, suffix
 from engine.manager.workers import Key, Workers
 from engine.model.flags import Mode
 from engine.model.observe import Observer, Observers
-from engine.reconcile import Reconciler
+from engine.reconcile import Reconciler, everything
 from engine.rulepack.catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -40,21 +41,14 @@ class Operator:
         self._settings = settings
         self.metrics = Metrics()
         self.queue = WorkQueue[Key](clock)
-        self.caches = PackCaches(api, clock, settings.namespaces, self.queue.add)
-        self.leader = Leader(
-            api,
-            clock,
-            settings.operator_namespace,
-            settings.lease_name,
-            settings.identity,
-            on_started=self._started,
-            on_stopped=self._stopped,
-        )
-        self.live = LivePacks(api, settings, clock, cel, self.may_act, self._use)
+        self.caches = PackCaches(api, clock, settings.namespaces, self.queue.add, settings.watch_label_selector)
+        self.leader = self._contender(api, clock, settings)
+        self.live = LivePacks(api, settings, clock, cel, self._may_write_statuses, self._use)
         self.server = Server(self, settings.address, settings.port)
         self._activity = Activity(clock)
         observer = Observers(self.metrics, self._activity, *observers)
-        self._reconciler = Reconciler(api, clock, self.caches, observer, self.may_act, self.queue.add)
+        owns = settings.shard.owns if settings.shard else everything
+        self._reconciler = Reconciler(api, clock, self.caches, observer, self.may_act, self.queue.add, owns)
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
         self.metrics.queue_depth.set_function(lambda: self.queue.depth)
         self.metrics.watch(lambda: [(str(informer.key.kind), informer.last_event) for informer in self._informers()])
@@ -62,6 +56,20 @@ class Operator:
     def may_act(self) -> bool:
         """Whether this replica may act now; a dry run, which writes nothing, always may."""
         return self._settings.dry_run or self.leader.is_leader()
+
+    def _contender(self, api: Api, clock: Clock, settings: Settings) -> Leader:
+        """Who contends for the Lease: that of the cluster, or that of a shard, which a layout must admit as well."""
+        namespace, name, shard = settings.operator_namespace, settings.lease_name, settings.shard
+        if shard is None:
+            return Leader(api, clock, namespace, name, settings.identity, on_started=self._started, on_stopped=self._stopped)
+        return Leader(
+            api, clock, namespace, f"{name}-{shard.number}", settings.identity + suffix(shard),
+            on_started=self._started, on_stopped=self._stopped, admit=Layout(api, clock, namespace, name, shard).admit,
+        )  # fmt: skip
+
+    def _may_write_statuses(self) -> bool:
+        """Whether this replica tells on ConfigMaps how their packs fare, which one of several shards does."""
+        return self.may_act() and (self._settings.shard is None or self._settings.shard.number == 0)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then finish what is under way. Raises UsageError where the address cannot be had."""

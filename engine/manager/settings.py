@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import UsageError
+from engine.cluster.selectors import label_selector
+from engine.errors import ApiError, UsageError
+from engine.manager.shards import Shard
 from engine.model.flags import Mode, parse_mode
 from engine.rulepack.shipped import shipped_rules
 
@@ -45,6 +47,10 @@ class Settings:
     port: int = 8080
     """Of the HTTP server; 0 picks a free one."""
     lease_name: str = "rulepack"
+    shard: Shard | None = None
+    """Which part of the cluster is this operator's, where several share it; None where it has all to itself."""
+    watch_label_selector: str = ""
+    """Which objects are watched at all, beside what each pack says."""
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}_{uuid.uuid4()}")
     """Who this replica is in the Lease; a pod's host name is its own name, and the rest tells two processes apart."""
     grace_period: float = 20.0
@@ -61,6 +67,10 @@ class Settings:
         for path in self.rules:
             if not path.exists():
                 raise UsageError(f"--rules {path}: there is no such file or folder")
+        try:
+            label_selector(self.watch_label_selector)
+        except ApiError as error:
+            raise UsageError(f"--watch-label-selector {self.watch_label_selector!r}: {error.message}") from error
         if self.workers < 1:
             raise UsageError(f"--workers {self.workers}: expected 1 or more")
 
