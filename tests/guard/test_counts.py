@@ -1,0 +1,229 @@
+"""A guard against becoming slower that no machine can upset: counts of what a change costs, not its time.
+
+The limits are what was measured, with a little room. Where a change of the engine or of a pack goes beyond one for a good
+reason, the limit goes up with it, and docs/performance.md says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from engine.cel import Cel, backend
+from engine.cluster.embedded import EmbeddedCluster
+from engine.cluster.manual_clock import ManualClock
+from engine.manager.backoff import cancel
+from engine.manager.operator import Operator
+from engine.manager.settings import Settings
+from engine.model.objects import Kind, Object, ObjectKey, Resource
+from engine.reconcile import Reconciler
+from engine.rulepack.pack import RulePack
+from engine.rulepack.parse import parse_pack
+from tests.bench import workload
+from tests.guard.counting import CountingApi, CountingCel, all_packs, counted_calls
+from tests.world import APPLICATION, CUSTOM, DONE, JOB, RULES, World, named
+
+LATER = "2026-01-24T22:40:00Z"
+KEY = ObjectKey(JOB, "bench", "job-00000")
+
+
+class Counted:
+    """A world with all shipped packs and one job with 30 results; what the engine does in it is counted."""
+
+    def __init__(self, cel: Cel, *more: RulePack) -> None:
+        self.cel = CountingCel(cel)
+        self.world = World(*all_packs(self.cel), *more)
+        self.api = CountingApi(self.world.engine)
+        world = self.world
+        world.reconciler = Reconciler(self.api, world.clock, world.caches, world.seen, lambda: True, world._enqueue)
+        world.reconciler.catalog = world.catalog
+
+    async def begin(self) -> None:
+        """Create the job, judged while it runs."""
+        await self.world.create(workload.job(0) | {"status": workload.status()})
+        await self.world.settle()
+        self.cel.evaluations = self.api.writes = self.api.bytes = 0
+
+    async def change(self, phase: str, when: str = DONE) -> None:
+        """Let the job end, and let the engine look at it once."""
+        await self.world.status(JOB, KEY.name, {"phase": phase, "completionTime": when}, KEY.namespace)
+        await self.look()
+
+    async def look(self) -> None:
+        """Give the engine the job as it is in the cluster, and let it look."""
+        self.world.caches.put(KEY, await self.world.get(JOB, KEY.name, KEY.namespace), self.world.catalog.for_kind(JOB))
+        await self.world.reconciler.reconcile(KEY)
+
+
+@pytest.fixture(params=["celpy", "cel-cpp"])
+def cel(request: pytest.FixtureRequest) -> Cel:
+    """Each backend."""
+    return backend(request.param)
+
+
+async def test_a_success(cel: Cel) -> None:
+    """A job that succeeds costs one write of less than 500 bytes, and at most 40 evaluations."""
+    counted = Counted(cel)
+    await counted.begin()
+
+    await counted.change("Succeeded")
+
+    assert counted.api.writes == 1
+    assert counted.api.bytes < 500
+    assert counted.cel.evaluations <= 40
+
+
+async def test_a_failure(cel: Cel) -> None:
+    """A job that fails costs one write of itself and one Event, and at most 65 evaluations."""
+    counted = Counted(cel)
+    await counted.begin()
+
+    await counted.change("Failed")
+
+    assert counted.api.writes == 2
+    assert counted.api.bytes < 2_000
+    assert counted.cel.evaluations <= 65
+
+
+async def test_own_writes_are_not_judged(cel: Cel) -> None:
+    """What the engine itself has written costs no evaluation and no request when the watch shows it."""
+    counted = Counted(cel)
+    await counted.begin()
+    await counted.change("Succeeded")
+    counted.cel.evaluations = counted.api.writes = 0
+    requests = len(counted.world.engine.calls)
+
+    await counted.look()
+
+    assert counted.cel.evaluations == counted.api.writes == 0
+    assert len(counted.world.engine.calls) == requests
+
+
+async def test_what_no_pack_watches_is_not_judged(cel: Cel) -> None:
+    """A change of fields that no pack names costs no evaluation and no request."""
+    counted = Counted(cel)
+    await counted.begin()
+    await counted.change("Succeeded")
+    counted.cel.evaluations = 0
+    requests = len(counted.world.engine.calls)
+
+    await counted.world.status(JOB, KEY.name, {"message": "done"}, KEY.namespace)
+    await counted.look()
+
+    assert counted.cel.evaluations == 0
+    assert len(counted.world.engine.calls) == requests
+
+
+async def test_rules_of_other_kinds_cost_nothing(cel: Cel) -> None:
+    """With 1,000 rules about other kinds a change costs as many evaluations as without."""
+    alone, among = Counted(cel), Counted(cel, *_others(1000, cel))
+    for counted in (alone, among):
+        await counted.begin()
+        await counted.change("Succeeded")
+
+    assert among.cel.evaluations == alone.cel.evaluations
+
+
+async def test_calls_of_a_change() -> None:
+    """A job that succeeds costs at most 2,400 calls of functions with the portable backend, and the look at its own write 260."""
+    counted = Counted(backend("celpy"))
+    await counted.begin()
+    await counted.change("Succeeded")
+    await counted.look()
+    await counted.world.status(JOB, KEY.name, {"completionTime": LATER}, KEY.namespace)
+    job = await counted.world.get(JOB, KEY.name, KEY.namespace)
+    counted.world.caches.put(KEY, job, counted.world.catalog.for_kind(JOB))
+
+    with counted_calls() as change:
+        await counted.world.reconciler.reconcile(KEY)
+    counted.world.caches.put(KEY, await counted.world.get(JOB, KEY.name, KEY.namespace), counted.world.catalog.for_kind(JOB))
+    with counted_calls() as own:
+        await counted.world.reconciler.reconcile(KEY)
+
+    assert change.number <= 2_400
+    assert own.number <= 260
+
+
+@pytest.mark.parametrize("members", [10, 1_000])
+async def test_a_group_costs_the_same_however_large(members: int) -> None:
+    """Counting one more change in a group takes as many calls with 1,000 members as with 10, or hardly more."""
+    calls = {}
+    for size in (10, members):
+        counted = Counted(backend("celpy"))
+        world = counted.world
+        labels = {"app.kubernetes.io/part-of": "app"}
+        here = {"destination": {"namespace": "bench", "server": "https://kubernetes.default.svc"}}
+        await world.create(named(APPLICATION, "app", "argocd", spec=here))
+        for number in range(size):
+            job = workload.job(number)
+            job["metadata"]["labels"] = labels
+            await world.create(job | {"status": {"phase": "Running"}})
+        await world.settle()
+        await world.settle(120)
+        await world.status(JOB, KEY.name, {"phase": "Succeeded", "completionTime": DONE}, KEY.namespace)
+        world.caches.put(KEY, await world.get(JOB, KEY.name, KEY.namespace), world.catalog.for_kind(JOB))
+        with counted_calls() as found:
+            await world.reconciler.reconcile(KEY)
+        calls[size] = found.number
+
+    assert calls[members] <= calls[10] * 1.05
+
+
+async def test_triggers_cost_in_proportion() -> None:
+    """Twice as many entries in one annotation cost at most twice as many evaluations."""
+    evaluations = {}
+    for number in (20, 40):
+        counted = Counted(backend("celpy"))
+        await counted.begin()
+        entries = "".join(f"- {{apiVersion: v1, kind: ConfigMap, name: c-{entry}, action: refresh}}\n" for entry in range(number))
+        await counted.world.patch(
+            JOB, KEY.name, {"metadata": {"annotations": {"mlops.dev/on-success-trigger": entries}}}, KEY.namespace
+        )
+        await counted.change("Succeeded")
+        evaluations[number] = counted.cel.evaluations
+
+    assert evaluations[40] <= 2 * evaluations[20]
+
+
+async def test_requests_of_a_start(tmp_path: Path) -> None:
+    """Seven packs on one kind share one list and one watch of it; 1,200 jobs come in pages of 500, and nothing is written."""
+    clock = ManualClock()
+    cluster = EmbeddedCluster(clock)
+    for resource, status in CUSTOM:
+        cluster.register(resource, status_subresource=status)
+    for name in ("bench", "system"):
+        await cluster.create(Resource(Kind("v1", "Namespace"), "namespaces", False), "", {"metadata": {"name": name}})
+    for number in range(1_200):
+        body: Object = workload.job(number) | {"status": workload.status()}
+        await cluster.create(CUSTOM[0][0], "bench", body)
+    before = len(cluster.calls)
+    stop = asyncio.Event()
+    settings = Settings("system", rules=(RULES,), address="127.0.0.1", port=0)
+    operator = asyncio.create_task(Operator(cluster, settings, clock, backend()).run(stop))
+    await clock.advance(10)
+
+    calls = cluster.calls[before:]
+    about = [call.verb for call in calls if call.ref.kind == JOB and call.verb != "discover"]
+    assert about == ["list", "list", "list", "watch"]
+    assert {call.ref.kind.kind for call in calls if call.wrote} == {"Lease"}
+    stop.set()
+    await clock.advance(30)
+    await cancel(operator)
+
+
+def _others(rules: int, cel: Cel) -> list[RulePack]:
+    """Packs about another kind, with 100 rules each."""
+    head = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {{name: others-{0}}}
+spec:
+  description: Rules about another kind.
+  watch: {{apiVersion: v1, kind: ConfigMap}}
+  rules:
+"""
+    rule = "    - {{name: rule-{0}, when: object.data.x == '{0}', actions: [{{annotate: {{annotations: {{a: b}}}}}}]}}\n"
+    texts = [head.format(pack) + "".join(map(rule.format, range(100))) for pack in range(rules // 100)]
+    return [pack for text in texts for pack in parse_pack(text, "others.yaml", cel)]
