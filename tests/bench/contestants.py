@@ -72,6 +72,7 @@ CONTESTANTS: Sequence[Contestant] = (
         ("-m", "kopf", "run", "--standalone", "--all-namespaces", "tests/bench/peers/kopf_waves.py"),
         {"KUBECONFIG": KUBECONFIG}, peer=True,
     ),
+    Contestant("go", "Go, by hand", ("-m", "tests.bench.peers.go", KUBECONFIG), {}),
     Contestant("bare", "bare asyncio loop", ("-m", "tests.bench.peers.bare", KUBECONFIG), {}),
 )  # fmt: skip
 

@@ -6,8 +6,11 @@ import os
 import platform
 import re
 import subprocess
+import sys
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from tests.bench.contestants import ROOT, peer_python
 
@@ -49,3 +52,13 @@ def versions() -> dict[str, str]:
 def _said(*command: str | Path) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def about(module: str) -> dict[str, Any]:
+    """What every result says of itself: when it was taken, by which command, where, and with what."""
+    return {
+        "taken": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "command": " ".join([f"python -m {module}", *sys.argv[1:]]),
+        "machine": machine(),
+        "versions": versions(),
+    }

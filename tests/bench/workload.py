@@ -71,7 +71,7 @@ def faults(jobs: list[dict[str, Any]]) -> list[str]:
 
 def job_bytes() -> int:
     """The size of one job as JSON, without what the API server adds."""
-    return len(orjson.dumps(_job(0) | {"status": _status()}))
+    return len(orjson.dumps(job(0) | {"status": status()}))
 
 
 def install(plane: ControlPlane, jobs: int) -> None:
@@ -100,8 +100,8 @@ async def _create(kubeconfig: Path, jobs: int) -> None:
             await asyncio.sleep(0.1)
         async with asyncio.TaskGroup() as group:
             for index in range(jobs):
-                group.create_task(one(_job(index), _status()))
-            canary = _job(0) | {"metadata": {"name": CANARY, "annotations": {SYNC_WAVE: "0"}}}
+                group.create_task(one(job(index), status()))
+            canary = job(0) | {"metadata": {"name": CANARY, "annotations": {SYNC_WAVE: "0"}}}
             group.create_task(one(canary, {"phase": "Succeeded", "completionTime": "2025-12-31T00:00:00Z"}))
 
 
@@ -114,11 +114,17 @@ async def _served(session: Any) -> bool:
     return any(one["type"] == "Established" and one["status"] == "True" for one in crd["status"]["conditions"])
 
 
-def _job(index: int) -> dict[str, Any]:
+def job(index: int, name: str = "") -> dict[str, Any]:
+    """A job as somebody creates it, without its status."""
     return {
         "apiVersion": f"{GROUP}/v1alpha1",
         "kind": "NotebookValidationJob",
-        "metadata": {"name": job_name(index), "annotations": {SYNC_WAVE: str(index % 5)}, "labels": {"team": f"t{index % 7}"}},
+        "metadata": {
+            "name": name or job_name(index),
+            "namespace": NAMESPACE,
+            "annotations": {SYNC_WAVE: str(index % 5)},
+            "labels": {"team": f"t{index % 7}"},
+        },
         "spec": {
             "notebook": {
                 "git": {"url": "https://git.example.com/models/churn.git", "ref": "main"},
@@ -130,7 +136,8 @@ def _job(index: int) -> dict[str, Any]:
     }
 
 
-def _status() -> dict[str, Any]:
+def status() -> dict[str, Any]:
+    """The status of a job that runs."""
     results = [
         {
             "cellIndex": cell,

@@ -1,0 +1,109 @@
+"""Micro benchmarks of the steps that a change goes through: wall time of each, by pyperf, in processes of their own.
+
+`python -m tests.bench.micro -o FILE` (options are pyperf's); `python -m tests.bench.report` makes the table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyperf
+
+from engine.actions import Cause
+from engine.cel import Cel, Scope, backend
+from engine.decide.aggregate import Groups, Row
+from engine.decide.match import settled, watched_values
+from engine.decide.memory import PackMemory
+from engine.decide.scope import variables_of
+from engine.manager.prune import pruner, read_by
+from engine.model.flags import Mode
+from engine.model.objects import Object
+from engine.rulepack.catalog import Catalog
+from engine.rulepack.pack import RulePack
+from engine.rulepack.parse import parse_pack
+from tests.bench.inprocess import all_packs, jobs
+from tests.world import DONE, JOB, RULES, shipped
+
+RESULTS = Path(__file__).parent / "results/micro.json"
+BACKENDS = ("celpy", "cel-cpp")
+VARIABLES = ("object", "vars", "params", "inputs", "inputErrors", "now")
+EXPRESSIONS = {
+    "a comparison": "object.status.phase == 'Succeeded'",
+    "get and an annotation": "annotation(object, 'a/b') == '' && get(object, 'status.phase', '') == 'Succeeded'",
+    "a comprehension over 30": "object.status.results.exists(r, r.status == 'Failure')",
+    "jmespath over 30": "jmespath(object, 'status.results[?status==`Failure`] | [0]') == null",
+}
+
+
+def ended_job() -> Object:
+    """A job with 30 results that has succeeded."""
+    (job,) = jobs(1)
+    return {**job, "status": {**job["status"], "phase": "Succeeded", "completionTime": DONE}}
+
+
+def steps(job: Object) -> dict[str, tuple[Any, ...]]:
+    """Each step by its name: a function and its arguments."""
+    waves = shipped("sync-waves")
+    raw = orjson.dumps(job)
+    watching = [pack for pack in all_packs() if pack.watch.kind == JOB and pack.default_mode is not Mode.OFF]
+    memory = PackMemory(waves, "uid", generation=1, seen=watched_values(waves, job))
+    scope = Scope(variables_of(_catalog(waves), waves, job, None, 0.0), waves.vars)
+    action = waves.rules[0].actions[0].action
+    cause = Cause(waves.name, waves.rules[0].name, job, "")
+    return {
+        "decode a job": (orjson.loads, raw),
+        "drop what nobody reads": (pruner(read_by(watching)), job),
+        "match: nothing has changed": (_unchanged, waves, memory, job),
+        "template: four annotations": (action.values.render, scope),  # type: ignore[attr-defined]
+        "plan: four annotations": (action.plan, cause, scope, {}, {}),
+    }
+
+
+def _catalog(pack: RulePack) -> Catalog:
+    return Catalog({pack.name: pack}, {pack.name: pack.default_mode}, {pack.name: {}})
+
+
+def _unchanged(pack: RulePack, memory: PackMemory, job: Object) -> bool:
+    return settled(memory, 1, watched_values(pack, job), 0.0)
+
+
+def _parse(cel: Cel, text: str) -> list[RulePack]:
+    return parse_pack(text, "pack.yaml", cel)
+
+
+def _aggregate(size: int) -> tuple[Any, ...]:
+    """One more change in a group of so many: a row goes, another comes, and the group is read."""
+    aggregate = next(rule.aggregate for rule in shipped("application-status").rules if rule.aggregate)
+    groups = Groups(aggregate)
+    rows = [Row("g", (True, phase, not phase), (None if phase else "j",), ((True, DONE), None)) for phase in (True, False)]
+    for number in range(size):
+        groups.put("ns", f"job-{number}", rows[number % 2])
+
+    def change() -> None:
+        for row in rows:
+            groups.put("ns", "job-7", row)
+            groups.view("g", ["ns"])
+
+    return (change,)
+
+
+def main() -> None:
+    """Measure with pyperf."""
+    runner = pyperf.Runner(program_args=("-m", "tests.bench.micro"), processes=3, values=3)
+    job = ended_job()
+    text = (RULES / "sync-waves/pack.yaml").read_text()
+    for name, (function, *arguments) in steps(job).items():
+        runner.bench_func(name, function, *arguments)
+    for size in (10, 50_000):
+        runner.bench_func(f"aggregate: two changes in a group of {size:,}", *_aggregate(size))
+    for cel in map(backend, BACKENDS):
+        runner.bench_func(f"parse a pack of four rules | {cel.name}", _parse, cel, text)
+        for name, expression in EXPRESSIONS.items():
+            program = cel.compile(expression, VARIABLES)
+            runner.bench_func(f"evaluate {name} | {cel.name}", program.evaluate, Scope({"object": job}))
+
+
+if __name__ == "__main__":
+    main()
