@@ -72,6 +72,7 @@ class Reconciler:
         self._groups = GroupReconciler(self._actor, self._reader, self._performer, caches, clock, enqueue, owns)
         self._memories = Memories(caches)
         self._passing = asyncio.Lock()
+        self._turn = float("-inf")  # since when some worker or other has been evaluating
         self._generation = 0
         self._catalog = Catalog()
 
@@ -101,12 +102,10 @@ class Reconciler:
                 self._groups.forget(pack, key)
         looks = list(self._memories.looks(key, packs, self._generation, self._clock.time()))
         own: list[Annotate] = []
-        begun = self._clock.monotonic()
         for look in looks:
             for rule, bare in self._rules(look, mine):
-                if self._clock.monotonic() - begun > TURN or self._passing.locked():
+                if self._clock.monotonic() - self._turn > TURN or self._passing.locked():
                     await self._pass()
-                    begun = self._clock.monotonic()
                 memory = look.memory.rule(rule.name)
                 verdict, scope = await self._evaluate(key, look, rule, bare, memory)
                 self._report(look, rule, memory, verdict)
@@ -120,6 +119,7 @@ class Reconciler:
         """Let everybody else go first: renewing the Lease, answering probes; of the workers one at a time goes on."""
         async with self._passing:
             await self._clock.sleep(0)
+        self._turn = self._clock.monotonic()
 
     def _rules(self, look: Look, mine: bool) -> Iterator[tuple[Rule, Scope]]:
         """The rules of a pack that apply, each with its variables; of an object that is not ours, those that count it."""
