@@ -49,7 +49,7 @@ def mark(value: str = "yes", key: str = "example.com/mark") -> dict[str, Any]:
 
 
 class Stage:
-    """An embedded cluster, an operator on it, and the longest time that its event loop was held up."""
+    """An embedded cluster, an operator on it, and the longest CPU time between two turns of its loop."""
 
     def __init__(self, folder: Path, *rules: dict[str, Any]) -> None:
         clock = SystemClock()
@@ -82,9 +82,9 @@ class Stage:
 
     async def _pauses(self) -> None:
         while True:
-            before = time.perf_counter()
+            before = time.thread_time()  # not wall time: others on the machine must not count
             await asyncio.sleep(0.001)
-            self.longest = max(self.longest, time.perf_counter() - before)
+            self.longest = max(self.longest, time.thread_time() - before)
 
     async def until(self, done: Callable[[], bool]) -> None:
         async with asyncio.timeout(60):
@@ -121,7 +121,7 @@ async def test_expensive_packs_and_large_objects_hold_nobody_up(tmp_path: Path, 
     assert not any("example.com/mark" in annotations_of(obj) for obj in widgets.values())
     assert stage.evaluations("unknown") >= 8 * len(HOSTILE)
     with capsys.disabled():
-        print(f"\nlongest pause of the event loop under hostile packs and objects: {stage.longest * 1000:.0f} ms")
+        print(f"\nlongest CPU time between two turns under hostile packs and objects: {stage.longest * 1000:.0f} ms")
 
 
 async def test_fifty_thousand_objects_of_one_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,8 +136,9 @@ async def test_fifty_thousand_objects_of_one_kind(tmp_path: Path, capsys: pytest
     took, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 
     assert len(stage.writes()) == 9
+    turn = f"{stage.longest * 1000:.0f} ms CPU between two turns at most"
     with capsys.disabled():
-        print(f"\n50,000 objects: judged in {took:.1f} s, {used / 1024:.0f} MB more, longest pause {stage.longest * 1000:.0f} ms")
+        print(f"\n50,000 objects: judged in {took:.1f} s, {used / 1024:.0f} MB more, {turn}")
 
 
 async def test_annotations_that_leave_no_room_are_told_and_not_fought_over(tmp_path: Path) -> None:
