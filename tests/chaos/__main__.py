@@ -28,8 +28,8 @@ def main(seconds: float, number: int, jobs: int, seed: int | None, only: str | N
     print(f"chaos: seed {seed}; the same once more: make chaos ARGS='--seed {seed} --kills {number} --jobs {jobs}'", flush=True)
     parts: dict[str, Callable[[ControlPlane], str]] = {
         "kills": lambda plane: kills.run(plane, seed=seed, seconds=seconds, kills=number, jobs=jobs),
-        "faults": lambda plane: faults.run(plane, seed=seed, seconds=5.0, jobs=jobs // 5),
-        "replicas": lambda plane: replicas.run(plane, seed=seed, kills=2, pauses=2, jobs=jobs // 10),
+        "faults": lambda plane: faults.run(plane, seed=seed, seconds=5.0),
+        "replicas": lambda plane: replicas.run(plane, seed=seed, kills=2, pauses=2),
     }
     try:
         with ControlPlane(programs(print)) as plane:

@@ -40,7 +40,7 @@ class Cast:
                 await self._new_pod(f"model-{number}")
 
     async def play(self, jobs: int, seconds: float) -> None:
-        """Take that many jobs to their ends within about so many seconds; everybody else goes on until this is cancelled."""
+        """Take that many jobs, or fewer where that is enough, to their ends within about so many seconds; the others go on."""
         parts: list[Coroutine[Any, Any, None]] = [self._replica_sets(), self._argo_cd(), self._deployments()]
         playing = [asyncio.create_task(part) for part in parts]
         try:
@@ -57,6 +57,8 @@ class Cast:
         async with asyncio.TaskGroup() as lives:
             for number in range(jobs):
                 await places.acquire()
+                if self._ledger.enough:
+                    break
                 life = lives.create_task(self._life(f"train-{number:04}", Random(self._random.random())))
                 life.add_done_callback(lambda _: places.release())
                 await asyncio.sleep(seconds / jobs)
@@ -105,13 +107,30 @@ class Cast:
         await self._write(self._api.patch, JOBS, self._stage.namespace, name, {"status": status}, subresource="status")
 
     async def _replica_sets(self) -> None:
-        """Each service has its pods: one that is gone is replaced, and the new one is Ready after a while."""
+        """Each service has its pods: one that is gone is replaced, and the new one is Ready after a while.
+
+        The API server removes a pod in two writes. Where whoever asked dies in between, the second one is left to the
+        kubelet or, for a pod on no node, to the pod garbage collector (kubernetes: pkg/controller/podgc): played here too.
+        """
+        resource = await self._api.discover(POD)
         async with asyncio.TaskGroup() as starting:
-            async for event in self._changes(Selection(await self._api.discover(POD), self._stage.namespace)):
+            async for event in self._changes(Selection(resource, self._stage.namespace)):
+                meta = metadata(event.object)
                 if event.type == "DELETED":
-                    service = str(metadata(event.object)["labels"]["serving.kserve.io/inferenceservice"])
+                    service = str(meta["labels"]["serving.kserve.io/inferenceservice"])
                     self._ledger.pod_gone(service, event.object)
                     starting.create_task(self._new_pod(service, self._random.uniform(0, HELD)))
+                elif meta.get("deletionTimestamp"):
+                    starting.create_task(self._collect(resource, str(meta["name"]), str(meta["uid"])))
+
+    async def _collect(self, resource: Resource, name: str, uid: str) -> None:
+        """Remove a pod that is still terminating after a while."""
+        await asyncio.sleep(1)
+        try:
+            await self._api.delete(resource, self._stage.namespace, name, uid=uid)
+        except ApiError as error:
+            if error.status not in (0, 404, 409, 429) and error.status < 500:
+                raise
 
     async def _new_pod(self, service: str, pause: float = 0.0) -> None:
         await asyncio.sleep(pause)

@@ -96,7 +96,7 @@ def run(plane: ControlPlane, *, seed: int, seconds: float, kills: int, jobs: int
             theatre.check_players()
         theatre.curtain()
         theatre.enforce()
-        theatre.engine.start()
+        theatre.engine.start(None, "--log-level=debug")  # so that it says what it waits for
         caught_up = theatre.caught_up(max(90.0, jobs / 10))
         assert theatre.ledger.wrong == [], "\n".join(theatre.ledger.wrong)
         writes = _writes_of_a_restart(theatre)

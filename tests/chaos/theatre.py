@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import threading
 import time
 from collections.abc import Coroutine
@@ -56,7 +55,7 @@ class Theatre:
         self._cluster = Cluster(plane, self.engine.own)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._playing: concurrent.futures.Future[None] | None = None
+        self._playing: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -68,16 +67,19 @@ class Theatre:
 
     def __exit__(self, *_: object) -> None:
         self.engine.__exit__()
-        if self._playing is not None:
-            self._playing.cancel()
-        self._wait(self._api.close())
+        self._wait(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
     def play(self, jobs: int, seconds: float) -> None:
         """Let the players begin."""
-        self._playing = asyncio.run_coroutine_threadsafe(self._cast.play(jobs, seconds), self._loop)
+        self._playing = self._wait(self._start(jobs, seconds))
+
+    def enough(self) -> None:
+        """No further job begins."""
+        self.ledger.enough = True
+        self.curtain()
 
     def curtain(self) -> None:
         """Wait until all jobs have ended."""
@@ -110,6 +112,11 @@ class Theatre:
         else:
             self._cluster.create(body)
 
+    def without_statuses(self) -> None:
+        """The pack that writes at most once a minute is Off."""
+        self.ledger.statuses = False
+        self.engine.flags({"application-status": "Off"})
+
     def enforce(self) -> None:
         """All flags are on again."""
         self.engine.flags(dict.fromkeys((*PACKS, "notes"), "Enforce"))
@@ -133,10 +140,22 @@ class Theatre:
             time.sleep(0.5)
         return time.monotonic() - started
 
+    async def _start(self, jobs: int, seconds: float) -> asyncio.Task[None]:
+        return asyncio.create_task(self._cast.play(jobs, seconds))
+
+    async def _close(self) -> None:
+        if self._playing is not None:
+            self._playing.cancel()
+            await asyncio.wait({self._playing})
+        await self._api.close()
+        await asyncio.sleep(0.25)  # for TLS to say goodbye (aiohttp: client advanced, graceful shutdown)
+
     def _told(self, waited: float, problems: list[str]) -> str:
-        shown = "\n".join([*problems[:10], *problems[10:][-10:]])
-        log = "\n".join(self.engine.logs().values())
-        return f"after {waited:.0f} s there were still {len(problems)} things missing:\n{shown}\nthe engine's log:\n{log}"
+        """What is missing, and what the engine's log says of the objects that it is missing on."""
+        named = {word.strip(":") for problem in problems[:10] for word in problem.split() if "-" in word}
+        log = [line for line in self.engine.log().splitlines() if any(name in line for name in named) or "ead" in line]
+        shown = [*problems[:10], *problems[10:][-10:], "the engine's log of these:", *log[-150:]]
+        return f"after {waited:.0f} s there were still {len(problems)} things missing:\n" + "\n".join(shown)
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)

@@ -46,19 +46,19 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill()
+        self.processes.kill_all()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def start(self, kubeconfig: Path | None = None) -> None:
+    def start(self, kubeconfig: Path | None = None, *options: str) -> None:
         """Start it without waiting, and without the Lease of one that was killed: it would wait 15 s for that to expire."""
         if self._cluster.find(LEASE, "rulepack"):
             self._cluster.delete(LEASE, "rulepack")
-        self._port = self.launch("rulepack", kubeconfig)
+        self._port = self.launch("rulepack", kubeconfig, *options)
 
-    def launch(self, name: str, kubeconfig: Path | None = None) -> int:
+    def launch(self, name: str, kubeconfig: Path | None = None, *options: str) -> int:
         """Start one process of it, under a name, with what Leases there are; gives its port."""
         (port,) = free_ports(1)
-        self.processes.start(name, self.command(port, kubeconfig), {**os.environ, "PYTHONPATH": str(RULES.parent)})
+        self.processes.start(name, [*self.command(port, kubeconfig), *options], {**os.environ, "PYTHONPATH": str(RULES.parent)})
         return port
 
     def command(self, port: int, kubeconfig: Path | None = None) -> list[str]:

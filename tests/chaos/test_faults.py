@@ -1,0 +1,37 @@
+"""The short form of the faults and takeovers of `make chaos`."""
+
+from __future__ import annotations
+
+from random import SystemRandom
+
+import pytest
+
+from tests.chaos import faults, replicas
+from tests.controlplane.plane import ControlPlane
+
+
+@pytest.fixture
+def seed(capsys: pytest.CaptureFixture[str]) -> int:
+    """A new one each time, which is printed: a failure can be made again by `make chaos ARGS='--seed …'`."""
+    seed = SystemRandom().randrange(10**9)
+    with capsys.disabled():
+        print(f"\nchaos: seed {seed}", flush=True)
+    return seed
+
+
+def test_no_effect_is_lost_or_doubled_by_faults(
+    control_plane: ControlPlane, namespace: str, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Connections, answers, watches, tokens and the API server itself fail: each job has had each of its effects once."""
+    told = faults.run(control_plane, seed=seed, seconds=1.5, namespace=namespace, silent=False)
+    with capsys.disabled():
+        print(told)
+
+
+def test_a_standby_takes_over_and_nothing_is_done_twice(
+    control_plane: ControlPlane, namespace: str, seed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A leader that is stopped for longer than its Lease lasts is replaced, by a standby that lists nothing, and then obeys."""
+    told = replicas.run(control_plane, seed=seed, kills=0, pauses=1, namespace=namespace)
+    with capsys.disabled():
+        print(told)
