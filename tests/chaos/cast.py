@@ -39,12 +39,12 @@ class Cast:
             for _ in range(REPLICAS):
                 await self._new_pod(f"model-{number}")
 
-    async def play(self, jobs: int, seconds: float) -> None:
-        """Take that many jobs, or fewer where that is enough, to their ends within about so many seconds; the others go on."""
+    async def play(self, jobs: int, per_second: float) -> None:
+        """Take that many jobs, or fewer where that is enough, to their ends, as they become due; the others go on."""
         parts: list[Coroutine[Any, Any, None]] = [self._replica_sets(), self._argo_cd(), self._deployments()]
         playing = [asyncio.create_task(part) for part in parts]
         try:
-            await self._job_operator(jobs, seconds)
+            await self._job_operator(jobs, per_second)
             self._ledger.played = True
             await asyncio.gather(*playing)
         finally:
@@ -52,16 +52,18 @@ class Cast:
                 task.cancel()
             await asyncio.gather(*playing, return_exceptions=True)
 
-    async def _job_operator(self, jobs: int, seconds: float) -> None:
+    async def _job_operator(self, jobs: int, per_second: float) -> None:
         places = asyncio.Semaphore(AT_A_TIME)
         async with asyncio.TaskGroup() as lives:
             for number in range(jobs):
                 await places.acquire()
+                while number >= self._ledger.due and not self._ledger.enough:
+                    await asyncio.sleep(0.05)
                 if self._ledger.enough:
                     break
                 life = lives.create_task(self._life(f"train-{number:04}", Random(self._random.random())))
                 life.add_done_callback(lambda _: places.release())
-                await asyncio.sleep(seconds / jobs)
+                await asyncio.sleep(1 / per_second)
 
     async def _life(self, name: str, random: Random) -> None:
         """One job from its creation to its end; one in twenty is then deleted and made anew, as a new run is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +60,8 @@ class Ledger:
     """How often a pod went while another one of its service was not Ready."""
     rollouts: int = 0
     wrong: list[str] = field(default_factory=list)
+    due: float = math.inf
+    """How many jobs may have begun by now."""
     enough: bool = False
     """Whether no further job is to begin."""
     statuses: bool = True
@@ -110,20 +113,29 @@ class Ledger:
     def missing(self, found: Mapping[str, Sequence[Object]], note: str) -> list[str]:
         """What is not (yet) as it should be. `found` holds all objects by kind, `note` what the users' pack writes at last."""
         jobs = {str(metadata(obj)["name"]): obj for obj in found["NotebookValidationJob"]}
-        about = Counter(map(_told, found["Event"]))
+        about = _about(found)
         applications = {str(metadata(obj)["name"]): obj for obj in found["Application"]}
         problems = [f"{what[1]} {what[2]!r}: {count} Events" for what, count in about.items() if count > 1]
         problems += [f"{reason}: {message}" for _, reason, message in about if reason in ("TriggerFailed", "RuleFailed")]
         with self._lock:
             runs = list(self.runs.values())
+        problems += self.untold(runs, found)
         for run in runs:
-            for wanted in self._wanted(run, str(metadata(applications[run.application])["uid"])):
-                if about[wanted] != 1:
-                    problems.append(f"{run.name} ({run.phase}): {about[wanted]} Events {wanted[1]} {wanted[2][:60]!r}")
             problems += [f"{run.name} ({run.phase}): {problem}" for problem in self._annotations(run, jobs[run.name], note)]
             if run.phase == "Succeeded" and self.syncs[f"{run.application} {run.uid}/{run.completion}"] != 1:
                 problems.append(f"{run.name}: {run.application} was not synced for it")
         return problems + list(self._pods(found["Pod"])) + list(self._restarted(found)) + list(self._statuses(applications))
+
+    def untold(self, runs: Sequence[Run], found: Mapping[str, Sequence[Object]]) -> list[str]:
+        """The Events that runs must have caused, and of which there is not exactly one."""
+        about = _about(found)
+        uids = {str(metadata(obj)["name"]): str(metadata(obj)["uid"]) for obj in found["Application"]}
+        return [
+            f"{run.name} ({run.phase}): {about[wanted]} Events {wanted[1]} {wanted[2][:60]!r}"
+            for run in runs
+            for wanted in self._wanted(run, uids[run.application])
+            if about[wanted] != 1
+        ]
 
     @staticmethod
     def _wanted(run: Run, application: str) -> list[tuple[str, str, str]]:
@@ -182,6 +194,10 @@ class Ledger:
             seen = (told.get("total"), told.get("succeeded"), told.get("failed"))
             if seen != (counts.total(), counts["Succeeded"], counts["Failed"]):
                 yield f"{name} says {seen} of its jobs, not {counts.total()} with {dict(counts)}"
+
+
+def _about(found: Mapping[str, Sequence[Object]]) -> Counter[tuple[str, str, str]]:
+    return Counter(map(_told, found["Event"]))
 
 
 def _told(event: Object) -> tuple[str, str, str]:

@@ -83,7 +83,7 @@ class FaultyGateway(Gateway):
             fitting = [fault for fault in self._faults if self._fits(fault, request, watch)]
             if not fitting or self._random.random() >= self._often:
                 return None
-            fault = self._random.choice(fitting)
+            fault = min(fitting, key=lambda fault: (self.met[fault], self._random.random()))  # so that none is left out for long
         self.met[fault] += 1
         return fault
 

@@ -87,7 +87,7 @@ def run(plane: ControlPlane, *, seed: int, kills: int, pauses: int, namespace: s
         theatre.without_statuses()
         replicas = Replicas(theatre)
         leader = eventually(replicas.leader, "leader")
-        theatre.play(10_000, 2500)  # four a second, until it is enough
+        theatre.play(10_000, per_second=4)  # until it is enough
         ways = random.sample(["kill"] * kills + ["pause"] * pauses, kills + pauses)
         for way in ways:
             time.sleep(random.uniform(1, 3))

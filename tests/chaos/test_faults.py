@@ -23,7 +23,7 @@ def test_no_effect_is_lost_or_doubled_by_faults(
     control_plane: ControlPlane, namespace: str, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Connections, answers, watches, tokens and the API server itself fail: each job has had each of its effects once."""
-    told = faults.run(control_plane, seed=seed, seconds=1.5, namespace=namespace, silent=False)
+    told = faults.run(control_plane, seed=seed, seconds=3.0, namespace=namespace, brief=True)
     with capsys.disabled():
         print(told)
 

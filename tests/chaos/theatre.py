@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from random import Random
 from typing import Any, Self, TypeVar
 
 from engine.cluster.kubernetes import KubernetesApi
 from engine.model.objects import Object, annotations_of
 from tests.chaos.cast import Cast
-from tests.chaos.ledger import NOTE, Ledger
+from tests.chaos.ledger import NOTE, Ledger, Run
 from tests.chaos.stage import Stage, prepare
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster
@@ -72,9 +72,9 @@ class Theatre:
         self._thread.join()
         self._loop.close()
 
-    def play(self, jobs: int, seconds: float) -> None:
-        """Let the players begin."""
-        self._playing = self._wait(self._start(jobs, seconds))
+    def play(self, jobs: int, per_second: float) -> None:
+        """Let the players begin; at most so many jobs begin a second."""
+        self._playing = self._wait(self._start(jobs, per_second))
 
     def enough(self) -> None:
         """No further job begins."""
@@ -122,13 +122,17 @@ class Theatre:
         self.engine.flags(dict.fromkeys((*PACKS, "notes"), "Enforce"))
 
     def annotation(self, job: str, key: str) -> str | None:
-        """An annotation that a job has now."""
-        return annotations_of(Cluster(self.plane, self.stage.namespace).get(JOB, job)).get(key)
+        """An annotation that a job has now; None where it has none, or is just being made anew."""
+        found = Cluster(self.plane, self.stage.namespace).find(JOB, job)
+        return None if found is None else annotations_of(found).get(key)
 
     def missing(self) -> list[str]:
         """What is not (yet) as it should be in the end."""
-        found: dict[str, list[Object]] = self._wait(self._cast.found())
-        return self.ledger.missing(found, self._note)
+        return self.ledger.missing(self._found(), self._note)
+
+    def untold(self, runs: Sequence[Run]) -> list[str]:
+        """The Events that runs must have caused and have not; a run that was deleted meanwhile owes nothing."""
+        return self.ledger.untold([run for run in runs if self.ledger.runs[run.name] is run], self._found())
 
     def caught_up(self, patience: float) -> float:
         """Seconds until nothing is missing any more. Fails, saying what is, where that does not come to be."""
@@ -136,12 +140,12 @@ class Theatre:
         while problems := self.missing():
             self.check_players()
             waited = time.monotonic() - started
-            assert waited < patience, self._told(waited, problems)
+            assert waited < patience, self.told(waited, problems)
             time.sleep(0.5)
         return time.monotonic() - started
 
-    async def _start(self, jobs: int, seconds: float) -> asyncio.Task[None]:
-        return asyncio.create_task(self._cast.play(jobs, seconds))
+    async def _start(self, jobs: int, per_second: float) -> asyncio.Task[None]:
+        return asyncio.create_task(self._cast.play(jobs, per_second))
 
     async def _close(self) -> None:
         if self._playing is not None:
@@ -150,12 +154,15 @@ class Theatre:
         await self._api.close()
         await asyncio.sleep(0.25)  # for TLS to say goodbye (aiohttp: client advanced, graceful shutdown)
 
-    def _told(self, waited: float, problems: list[str]) -> str:
+    def told(self, waited: float, problems: list[str]) -> str:
         """What is missing, and what the engine's log says of the objects that it is missing on."""
         named = {word.strip(":") for problem in problems[:10] for word in problem.split() if "-" in word}
         log = [line for line in self.engine.log().splitlines() if any(name in line for name in named) or "ead" in line]
         shown = [*problems[:10], *problems[10:][-10:], "the engine's log of these:", *log[-150:]]
         return f"after {waited:.0f} s there were still {len(problems)} things missing:\n" + "\n".join(shown)
+
+    def _found(self) -> dict[str, list[Object]]:
+        return self._wait(self._cast.found())
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
