@@ -76,8 +76,12 @@ class DeleteAction:
         idle = [found for found in doomed if not _ready(found)]  # nobody misses them: they go first, whatever the limit
         serving = [found for found in doomed if _ready(found)]
         if serving and not idle and not allowed:
-            names = sorted(str(metadata(found).get("name")) for found in present if not _ready(found))
-            who = f"{', '.join(names[:5])} not Ready" if names else "a replacement is not there yet"
+            held_up = sorted(
+                f"{metadata(found).get('name')} {'is terminating' if _terminating(found) else 'not Ready'}"
+                for found in present
+                if not _ready(found)
+            )
+            who = ", ".join(held_up[:5]) or "a replacement is not there yet"
             return Decision(wait=READY_WAIT, reason=f"{missing} of {memory['expected']} unavailable: {who}")
         return self._remove([*idle, *serving[:allowed]], doomed)
 

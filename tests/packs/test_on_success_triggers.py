@@ -138,6 +138,18 @@ async def test_a_replacement_that_never_becomes_ready_is_told() -> None:
     ]
 
 
+async def test_a_pod_that_never_goes_is_told() -> None:
+    """A pod that somebody's finalizer keeps, say, is missing all the same: the other one stays, and the Event names the first."""
+    kept = pod("old-0")
+    kept["metadata"]["finalizers"] = ["example.com/hold"]
+    world = await world_of(named(SERVICE, "model"), kept, pod("old-1"), annotations=triggers(RESTART))
+    await world.settle(1900, step=30)
+    assert names(await world.all(POD)) == ["old-0", "old-1"]
+    assert [message for _, _, message in await world.events()] == [
+        "Failed to restart InferenceService/model: timed out waiting: 1 of 2 unavailable: old-0 is terminating"
+    ]
+
+
 async def test_a_disruption_budget_is_honoured() -> None:
     """A pod that the budget protects stays until the budget allows it, and that is no failure."""
     budget = {
