@@ -105,6 +105,15 @@ async def test_the_server_sets_its_own_fields(api: Api, namespace: str, probe: R
         await api.create(probe, namespace, named(probe, "b", {"resourceVersion": "1"}))
 
 
+async def test_empty_maps_and_lists_of_metadata_are_not_kept(api: Api, namespace: str, probe: Resource) -> None:
+    """Labels, annotations and finalizers of which there are none are left out, whether created or patched so."""
+    created = await api.create(probe, namespace, named(probe, "a", {"labels": {}, "annotations": {"a": "1"}, "finalizers": []}))
+    patched = await api.patch(probe, namespace, "a", {"metadata": {"annotations": {"a": None}}})
+
+    assert {"labels", "finalizers"}.isdisjoint(created["metadata"])
+    assert "annotations" not in patched["metadata"]
+
+
 async def test_a_body_must_be_of_the_kind(api: Api, namespace: str, probe: Resource) -> None:
     """A custom object must say its kind, and no body may say another version than the path."""
     with refused(400, "BadRequest"):

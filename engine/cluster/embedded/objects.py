@@ -32,7 +32,7 @@ def created(served: Served, namespace: str, body: Object, *, uid: str, number: i
         meta["generation"] = 1
     if kind == NAMESPACE:
         meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta["name"]}
-    obj = {**body, "metadata": meta}
+    obj = {**body, "metadata": _kept(meta)}
     if served.status:
         obj.pop("status", None)
         if served.initial_status:
@@ -58,7 +58,7 @@ def updated(served: Served, old: Object, new: Object, subresource: str) -> dict[
         result = {**new, "metadata": after}
         if served.status:
             result["status"] = old.get("status")
-    result["metadata"] = {key: value for key, value in result["metadata"].items() if value is not None}
+    result["metadata"] = _kept(result["metadata"])
     if result.get("status", ...) is None:
         del result["status"]
     if served.generation and _asks_for_work(served, old, result):
@@ -78,6 +78,11 @@ def terminating(old: Object, time: float) -> dict[str, Any]:
 def timestamp(time: float) -> str:
     """metav1.Time: RFC 3339 in UTC, to the second."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _kept(meta: Object) -> dict[str, Any]:
+    """Metadata without what is null, and without maps and lists that are empty (`omitempty` in metav1.ObjectMeta)."""
+    return {field: value for field, value in meta.items() if value is not None and value != {} and value != []}
 
 
 def _refuse_changes(old: Object, new: Object) -> None:
