@@ -30,7 +30,7 @@ def main(seconds: float, number: int, jobs: int, seed: int | None, only: str | N
     print(f"chaos: seed {seed}; the same once more: make chaos ARGS='--seed {seed} --kills {number} --jobs {jobs}'", flush=True)
     end = time.monotonic() + seconds - CATCHING_UP
     parts: dict[str, Callable[[ControlPlane], str]] = {
-        "faults": lambda plane: faults.run(plane, seed=seed, seconds=5.0),
+        "faults": lambda plane: faults.run(plane, seed=seed, seconds=3.0),
         "replicas": lambda plane: replicas.run(plane, seed=seed, kills=2, pauses=2),
         "kills": lambda plane: kills.run(plane, seed=seed, seconds=end - time.monotonic(), kills=number, jobs=jobs),
     }

@@ -56,7 +56,7 @@ class Killer:
             return self._stop()
         if self._random.random() < 0.5:
             self._theatre.engine.start()
-            time.sleep(self._random.uniform(0.3, 2.5))
+            time.sleep(self._random.uniform(0.3, 2.2))
             self._theatre.engine.kill()
             self.kills.at_a_time += 1
             return
@@ -64,7 +64,7 @@ class Killer:
         strike = Strike("before" if before else "after", WRITES, self._theatre.engine.kill, self._random.randint(1, 20))
         self._gateway.arm(strike)
         self._theatre.engine.start(self._kubeconfig)
-        struck = strike.done.wait(3.0)
+        struck = strike.done.wait(2.5)
         self._theatre.engine.kill()  # also where it had nothing to write
         if not struck:
             self.kills.at_a_time += 1
@@ -108,8 +108,9 @@ def run(plane: ControlPlane, *, seed: int, seconds: float, kills: int, jobs: int
         assert ledger.wrong == [], "\n".join(ledger.wrong)
         writes = _writes_of_a_restart(theatre)
         assert writes == [], f"a restart with nothing left to do wrote: {writes[:5]}"
+        over = "" if killer.kills.total >= kills else f" (then the time was over; {kills} were wanted)"
         return (
-            f"seed {seed}: {killer.kills}; {len(ledger.ended)} runs of {len(ledger.runs)} jobs ended, "
+            f"seed {seed}: {killer.kills}{over}; {len(ledger.ended)} runs of {len(ledger.runs)} jobs ended, "
             f"{theatre.edits} edits of packs and flags; "
             f"{ledger.evicted} pods replaced ({ledger.alone} of them while no other one was Ready), "
             f"{ledger.syncs.total()} syncs, {ledger.rollouts} rollouts; effects lost: 0, doubled: 0; "
