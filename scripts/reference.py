@@ -19,6 +19,7 @@ from engine.cli.packs import read_packs
 from engine.manager.settings import OPERATOR_NAMESPACE
 from engine.model.plurals import guessed_resource
 from engine.model.spec import Spec
+from engine.rulepack.declarations import COMMON
 from engine.rulepack.lint import CODES
 from engine.rulepack.published import published_schema
 from engine.rulepack.rbac import roles
@@ -34,12 +35,14 @@ def rulepack() -> str:
     schema = _described(RulePackSpec)
     del schema["$defs"]["ActionEntry"]
     actions = {action.Schema.__name__ for action in ACTIONS.values()}
-    return _page(
+    page = _page(
         "Rule packs",
         "`kind: RulePack`. Unknown keys are errors. [Actions](actions.md) have a page of their own.",
         schema,
         actions,
     )
+    about = "Beside its own params each pack with targets has these, set in ConfigMap `rulepack-params` as well.\n"
+    return page + _text(["\n## parameters of every pack with targets\n", about, *_table({"properties": COMMON})])
 
 
 def tests() -> str:

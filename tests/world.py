@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,10 @@ class World(world.World):
         *packs: RulePack,
         modes: Mapping[str, Mode] | None = None,
         params: Mapping[str, Mapping[str, Any]] | None = None,
+        resume: str = "",
     ) -> None:
-        """Put packs, modes and params in force."""
-        self.catalog = _catalog(packs, modes, params)
+        """Put packs, modes and params in force, and what people say to have suspended rules go on."""
+        self.catalog = replace(_catalog(packs, modes, params), resume=resume)
 
     def restart(self) -> None:
         """A new engine that remembers nothing, and nothing seen of it yet."""

@@ -10,6 +10,7 @@ from engine.cluster.clock import Clock
 from engine.model.objects import Ref
 from engine.model.observe import Act, Outcome, Result
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
+from engine.rulepack.pack import DISRUPTIONS
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class RuleActivity:
 
     fired: tuple[float, Act] | None = None
     failed: tuple[float, Act] | None = None
+    suspended: float | None = None
 
     @property
     def last_firing(self) -> dict[str, str] | None:
@@ -41,6 +43,11 @@ class RuleActivity:
     def last_error(self) -> dict[str, str] | None:
         """As JSON data, with what went wrong."""
         return {**_told(*self.failed), "message": self.failed[1].detail} if self.failed else None
+
+    @property
+    def suspended_since(self) -> str | None:
+        """As JSON data."""
+        return None if self.suspended is None else _stamp(self.suspended)
 
 
 @dataclass(slots=True)
@@ -66,7 +73,7 @@ class Activity:
         if act.outcome is Outcome.AUDITED and not _secret(act.step):
             for line in act.diff:
                 log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
-        rule = self.rules.get((act.pack, act.rule)) or self.rules.setdefault((act.pack, act.rule), RuleActivity())
+        rule = self._rule(act.pack, act.rule)
         if act.outcome in _FAULTS:
             rule.failed = (self.clock.time(), act)
         elif act.outcome is not Outcome.WAITING:
@@ -75,10 +82,28 @@ class Activity:
     def measured(self, metric: str, labels: object, value: float) -> None:
         """Nothing to add: the metric itself says it."""
 
+    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+        """Log it, and remember since when."""
+        log.error("%s/%s is suspended from %s on, since its pack has spent its budget (%s)", pack, rule, obj, DISRUPTIONS)
+        self._rule(pack, rule).suspended = self.clock.time()
+
+    def resumed(self, pack: str) -> None:
+        """Whatever was suspended of a pack goes on."""
+        for (name, rule), activity in self.rules.items():
+            if name == pack and activity.suspended is not None:
+                log.info("%s/%s goes on", pack, rule)
+                activity.suspended = None
+
+    def _rule(self, pack: str, rule: str) -> RuleActivity:
+        return self.rules.get((pack, rule)) or self.rules.setdefault((pack, rule), RuleActivity())
+
 
 def _told(time: float, act: Act) -> dict[str, str]:
-    stamp = datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return {"time": stamp, "object": str(act.object), "action": act.action, "outcome": act.outcome.value}
+    return {"time": _stamp(time), "object": str(act.object), "action": act.action, "outcome": act.outcome.value}
+
+
+def _stamp(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _secret(step: Step | None) -> bool:

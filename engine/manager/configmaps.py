@@ -10,7 +10,8 @@ from engine.cluster.clock import Clock
 from engine.manager.backoff import cancel
 from engine.manager.informer import Informer, InformerKey
 from engine.manager.prune import pruner
-from engine.model.objects import Kind, Object, dig
+from engine.model.objects import Kind, Object, annotations_of, dig
+from engine.rulepack.pack import RESUME
 
 CONFIG_MAP = Kind("v1", "ConfigMap")
 PACK_SELECTOR = "rules.mlops.dev/rule-pack=true"
@@ -58,6 +59,12 @@ class ConfigMaps:
     def params(self) -> Mapping[str, str]:
         """The parameters as written, YAML texts by pack."""
         return self._data(self._params, PARAMS)
+
+    @property
+    def resume(self) -> str:
+        """What was last said to have suspended rules go on: an annotation beside the parameters, '' where there is none."""
+        found = self._params.cache.get((self._namespace, PARAMS))
+        return annotations_of(found.object).get(RESUME, "") if found else ""
 
     def _data(self, informer: Informer, name: str) -> Mapping[str, str]:
         found = informer.cache.get((self._namespace, name))

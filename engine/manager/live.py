@@ -87,7 +87,7 @@ class LivePacks:
     async def _update(self) -> Sequence[Report]:
         """Parse what has changed; where that is much, beside the event loop, which must renew the Lease meanwhile."""
         maps = self.config_maps
-        update = partial(self._store.update, self._shipped, maps.packs, maps.flags, maps.params)
+        update = partial(self._store.update, self._shipped, maps.packs, maps.flags, maps.params, maps.resume)
         size = sum(len(text) for config_map in maps.packs for text in dig(config_map, ("data",), {}).values())
         return await asyncio.to_thread(update) if size > LARGE else update()
 

@@ -39,6 +39,10 @@ class Metrics:
         self.leader = Gauge("rulepack_leader", "1 while this replica acts, 0 while it stands by.", registry=registry)
         self.pack_info = Gauge("rulepack_pack_info", "Packs in force; always 1.", ("pack", "mode", "source"), registry=registry)
         self.pack_errors = Gauge("rulepack_pack_errors", "Pack texts that are refused at present.", registry=registry)
+        self.suspensions = Gauge(
+            "rulepack_rule_suspended", "1 for a rule that is suspended, since its pack has spent its budget.", ("pack", "rule"),
+            registry=registry,
+        )  # fmt: skip
         registry.register(self.evaluations)
         registry.register(self.actions)
         self._declared: dict[str, tuple[MetricSpec, Counter | Gauge | Histogram]] = {}
@@ -58,6 +62,14 @@ class Metrics:
             self.measure(metric, labels, value)
         except MetricError as error:
             log.warning("%s", error)
+
+    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+        """Show it (engine.model.observe.Observer)."""
+        self.suspensions.labels(pack, rule).set(1)
+
+    def resumed(self, pack: str) -> None:
+        """Show no more that rules of a pack are suspended."""
+        self.suspensions.remove_by_labels({"pack": pack})
 
     def watch(self, last_events: Callable[[], Iterable[tuple[str, float]]]) -> None:
         """Report for each kind when its watch last brought something; asked for whenever the metrics are read."""

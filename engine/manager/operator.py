@@ -10,6 +10,7 @@ from typing import Any
 from engine.cel import Cel
 from engine.cluster.api import Api
 from engine.cluster.clock import Clock
+from engine.decide.budget import resumed
 from engine.manager.activity import Activity
 from engine.manager.backoff import cancel
 from engine.manager.caches import PackCaches
@@ -27,6 +28,7 @@ from engine.model.flags import Mode
 from engine.model.observe import Observer, Observers
 from engine.reconcile import Reconciler, everything
 from engine.rulepack.catalog import Catalog
+from engine.rulepack.pack import DISRUPTIONS
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +118,10 @@ class Operator:
         if _same(old, catalog):
             return
         self._reconciler.catalog = catalog
+        for name in old.packs:
+            if resumed(*_budget(old, name), *_budget(catalog, name)):
+                self._activity.resumed(name)
+                self.metrics.resumed(name)
         self._declare(old, catalog)
         await self.caches.use([pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF])
         for pack in catalog.packs.values():
@@ -163,10 +169,17 @@ class Operator:
         yield from self.caches.informers.values()
 
 
+def _budget(catalog: Catalog, pack: str) -> tuple[int, str]:
+    """How many disruptive steps a pack may take in a minute, and what people last said to have suspended rules go on."""
+    return catalog.params.get(pack, {}).get(DISRUPTIONS, 0), catalog.resume
+
+
 def _same(old: Catalog, new: Catalog, *names: str) -> bool:
-    """Whether packs of these names, or all, are in force in the same way."""
+    """Whether packs of these names, or all and what people say about them, are in force in the same way."""
 
     def parts(catalog: Catalog, name: str) -> tuple[Any, ...]:
         return catalog.packs.get(name), catalog.modes.get(name), catalog.params.get(name)
 
-    return all(parts(old, name) == parts(new, name) for name in names or (old.packs.keys() | new.packs.keys()))
+    return (bool(names) or old.resume == new.resume) and all(
+        parts(old, name) == parts(new, name) for name in names or (old.packs.keys() | new.packs.keys())
+    )

@@ -41,6 +41,7 @@ def _pack(catalog: Catalog, pack: RulePack, caches: PackCaches, activity: Activi
                 "mode": catalog.mode(pack, rule).value,
                 "lastFiring": done.last_firing,
                 "lastError": done.last_error,
+                "suspendedSince": done.suspended_since,
             }
             for rule in pack.rules
             for done in [activity.rules.get((pack.name, rule.name), RuleActivity())]

@@ -68,6 +68,10 @@ class Observer(Protocol):
         """A pack's own metric has a new measurement."""
         ...
 
+    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+        """A rule is suspended, since its pack has spent its budget; `obj` is the first one for which nothing was done."""
+        ...
+
 
 class Observers:
     """Several observers as one."""
@@ -89,3 +93,8 @@ class Observers:
         """Tell all."""
         for observer in self._all:
             observer.measured(metric, labels, value)
+
+    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+        """Tell all."""
+        for observer in self._all:
+            observer.suspended(pack, rule, obj)

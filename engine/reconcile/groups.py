@@ -160,6 +160,7 @@ class GroupReconciler:
         variables = {
             "params": counted.params,
             "flags": catalog.flags,
+            "resume": catalog.resume,
             "now": datetime.fromtimestamp(now, UTC),
             "groupKey": group,
         }

@@ -12,6 +12,8 @@ from engine.actions.event import Content, event
 from engine.cel import Scope
 from engine.cluster.access import AccessReviews
 from engine.cluster.act import Actor, Blocked
+from engine.decide.budget import disruptive
+from engine.decide.limits import backoff, limited, timed_out
 from engine.decide.memory import ItemMemory
 from engine.decide.permit import refused_step
 from engine.decide.record import State
@@ -19,12 +21,12 @@ from engine.errors import ApiError, Refused, Unanswered
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes
-from engine.model.names import digest
 from engine.model.objects import Object
 from engine.model.observe import Act, Observer, Outcome
 from engine.model.plan import Annotate, Decision, Measure, Patch, Read, Step, own_patch
+from engine.reconcile.brake import PAUSE, Brake, HeldBack
 from engine.reconcile.reading import Reader
-from engine.rulepack.pack import Retry, Rule, RuleAction, RulePack
+from engine.rulepack.pack import Rule, RuleAction, RulePack
 
 CONFLICT_TRIES = 3
 BLOCKED_WAIT = 5.0
@@ -70,19 +72,29 @@ class Performer:
         self._reader = reader
         self._access = access
         self._observer = observer
+        self._brake = Brake(actor, observer)
 
     async def run(self, item: Item, now: float) -> State | None:
         """Carry out an item as far as it goes now; None where `memory.due` says when to look again.
 
         Raises NotLeading where the Lease is lost in between.
         """
+        try:
+            if item.mode is Mode.ENFORCE:
+                await self._brake.look(item.cause, item.scope)
+            return await self._run(item, now)
+        except HeldBack as held:
+            item.memory.waiting_since = None  # it does not wait for its target, so that does not count against `retry.timeout`
+            return self._later(item.memory, str(held), now + PAUSE)
+
+    async def _run(self, item: Item, now: float) -> State | None:
         memory = item.memory
         try:
             if not memory.error:
                 await self._all(item, item.rule.actions, 0)
                 return State.DONE
         except _Waiting as waiting:
-            if not self._timed_out(item.rule.retry, memory, now):
+            if not timed_out(item.rule.retry, memory, now):
                 return self._later(memory, waiting.why, now + waiting.seconds)
             memory.error = f"timed out waiting: {waiting.why}"
         except _Failed as failed:
@@ -138,6 +150,7 @@ class Performer:
                     decision = self._plan(item, action, scope, await self._read(item, action, scope), notes)
                     for step in decision.steps:
                         await self._step(item, action.name, step)
+                        notes["targets"] = notes.get("targets", 0) + 1
                     break
                 except ApiError as error:
                     if error.status != 409 or action.name == "apply" or not left:
@@ -193,24 +206,10 @@ class Performer:
     ) -> Decision:
         with scope.budget:
             decision = action.plan(item.cause, scope, live, notes)
-        self._refuse(decision.refused)
-        for step in decision.steps:
-            self._refuse(refused_step(item.pack, step))
-        limit = item.rule.limits.max_targets
-        if limit is None:
-            return decision
-        before = notes.get("targets", 0)
-        if before + decision.targets > limit and item.rule.limits.on_exceed == "Fail":
-            self._refuse(f"{before + decision.targets} targets, and limits.maxTargets is {limit}: none was touched")
-        steps = decision.steps[: limit - before]
-        notes["targets"] = before + len(steps)
-        ended = notes["targets"] >= limit
-        return Decision(steps, None if ended else decision.wait, decision.reason, result=decision.result)
-
-    @staticmethod
-    def _refuse(why: str) -> None:
-        if why:
-            raise Refused(why)
+        for why in (decision.refused, *(refused_step(item.pack, step) for step in decision.steps)):
+            if why:
+                raise Refused(why)
+        return limited(decision, item.rule.limits, notes.get("targets", 0))
 
     async def _step(self, item: Item, action: str, step: Step) -> None:
         audit = item.mode is not Mode.ENFORCE
@@ -229,6 +228,8 @@ class Performer:
                     self._observer.measured(step.metric, step.labels, step.value)
                 self._note(item, action, step, Outcome.AUDITED if audit else Outcome.DONE, "")
             case _:
+                if not audit and disruptive(step):
+                    await self._brake.take(item.cause, item.scope)
                 done = await self._actor.perform(step, dry_run=audit)
                 item.memory.steps += 1
                 lines = diff(step.before or {}, done.after) if isinstance(step, Patch) else ()
@@ -240,19 +241,7 @@ class Performer:
     ) -> None:
         cause = item.cause
         self._observer.acted(
-            Act(
-                cause.pack,
-                cause.rule,
-                cause.ref,
-                cause.key,
-                cause.item,
-                action,
-                step,
-                outcome,
-                detail,
-                lines,
-                item.mode,
-            )
+            Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, outcome, detail, lines, item.mode)
         )
 
     @staticmethod
@@ -261,16 +250,5 @@ class Performer:
         memory.attempts += attempt
 
     @staticmethod
-    def _timed_out(retry: Retry, memory: ItemMemory, now: float) -> bool:
-        if memory.waiting_since is None:
-            memory.waiting_since = now
-        return retry.timeout is not None and now - memory.waiting_since >= retry.timeout
-
-    @staticmethod
     def _backoff(item: Item, failed: _Failed) -> float:
-        """Doubling, with a jitter of up to a quarter that comes from the cause, so that a replay waits the same."""
-        attempts = item.memory.attempts
-        pause = min(item.rule.retry.backoff * 2.0**attempts, item.rule.retry.max_backoff)
-        cause = item.cause
-        spread = int(digest(cause.ref.uid, cause.rule, cause.item, str(attempts))[:4], 16) / 0xFFFF
-        return max(pause * (1 - spread / 4), failed.retry_after or 0.0)
+        return max(backoff(item.rule.retry, item.cause, item.memory.attempts), failed.retry_after or 0.0)

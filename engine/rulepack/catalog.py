@@ -15,11 +15,15 @@ _STRICTNESS = (Mode.ENFORCE, Mode.AUDIT, Mode.OFF)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
-    """Packs, their modes, and the values of their parameters, all by the pack's name."""
+    """Packs, their modes, and the values of their parameters, all by the pack's name.
+
+    `resume` is what people last said to have suspended rules go on.
+    """
 
     packs: Mapping[str, RulePack] = field(default_factory=dict)
     modes: Mapping[str, Mode] = field(default_factory=dict)
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    resume: str = ""
     flags: Mapping[str, str] = field(init=False)
     """The modes as expressions see them."""
     _watching: Mapping[Kind, tuple[RulePack, ...]] = field(init=False)

@@ -54,7 +54,7 @@ def compile_pack(spec: RulePackSpec, document: Document, cel: Cel) -> Compilatio
         ),
         params={
             **declarations.params(body.params, notes, ("spec", "params")),
-            **(declarations.consent() if body.targets else {}),
+            **(declarations.common() if body.targets else {}),
         },
         targets=declarations.targets(body.targets, notes, compiler, ("spec", "targets")),
         vars=shared,

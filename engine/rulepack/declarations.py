@@ -10,11 +10,11 @@ from engine.model.objects import Kind
 from engine.rulepack.inputs import Input
 from engine.rulepack.jsonschemas import Checker, schema_faults
 from engine.rulepack.notes import Notes
-from engine.rulepack.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, MetricSpec, Param, Target
+from engine.rulepack.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, MetricSpec, Param, Target
 from engine.rulepack.schema import InputSpec, MetricDeclaration, PackTargetSpec
 
 #: What every pack that has targets can be told beside its own parameters.
-CONSENT: Mapping[str, dict[str, Any]] = {
+COMMON: Mapping[str, dict[str, Any]] = {
     OTHER_NAMESPACES: {
         "description": "Whether targets in other namespaces than the object's own are asked for their consent, or all denied.",
         "type": "string",
@@ -28,6 +28,14 @@ CONSENT: Mapping[str, dict[str, Any]] = {
         "maxItems": 100,
         "default": [],
     },
+    DISRUPTIONS: {
+        "description": "How many patches and deletions of other objects the pack may do in a minute; 0: any number. "
+        "A rule that wants more is suspended until somebody resumes it.",
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 100_000,
+        "default": 100,
+    },
 }
 
 
@@ -36,7 +44,7 @@ def params(specs: Mapping[str, dict[str, Any]], notes: Notes, path: Path) -> dic
     found = {}
     for name, schema in specs.items():
         here = (*path, name)
-        if name in CONSENT:
+        if name in COMMON:
             notes.fault(here, f"every pack with targets has the parameter {name!r} already", "another name", at_key=True)
         faults = schema_faults(schema)
         notes.add(faults, here)
@@ -48,9 +56,9 @@ def params(specs: Mapping[str, dict[str, Any]], notes: Notes, path: Path) -> dic
     return found
 
 
-def consent() -> dict[str, Param]:
+def common() -> dict[str, Param]:
     """The parameters that every pack with targets has."""
-    return {name: Param(name, schema, schema["default"]) for name, schema in CONSENT.items()}
+    return {name: Param(name, schema, schema["default"]) for name, schema in COMMON.items()}
 
 
 def inputs(specs: Mapping[str, InputSpec], notes: Notes, path: Path) -> dict[str, Input]:

@@ -16,6 +16,10 @@ from engine.rulepack.inputs import Input
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
 """Parameters of every pack with targets: what of targets in other namespaces than the object's own."""
+DISRUPTIONS = "disruptionsPerMinute"
+"""A parameter of every pack with targets: how many disruptive steps it may take in a minute."""
+RESUME = "rules.mlops.dev/resume"
+"""The annotation of ConfigMap rulepack-params whose change has suspended rules go on."""
 
 
 @dataclass(frozen=True, slots=True)

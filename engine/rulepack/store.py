@@ -71,12 +71,13 @@ class PackStore:
 
     def update(
         self, shipped: Sequence[Text], config_maps: Iterable[Object] = (), flags: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None, resume: str = "",
     ) -> list[Report]:  # fmt: skip
         """Take in everything as it is now; returns a report for each source, and for the flags and the parameters.
 
-        `flags` and `params` are the data of their ConfigMaps. A pack of a ConfigMap replaces a shipped one of the same
-        name; of two ConfigMaps with a pack of the same name, the first by namespace and name has it.
+        `flags` and `params` are the data of their ConfigMaps, `resume` is an annotation of the latter. A pack of a ConfigMap
+        replaces a shipped one of the same name; of two ConfigMaps with a pack of the same name, the first by namespace and name
+        has it.
         """
         own = [text for config_map in config_maps for text in packs_of_configmap(config_map)]
         reports = _Reports()
@@ -88,8 +89,8 @@ class PackStore:
         modes = {name: self._mode(pack) for name, pack in packs.items()}
         values = self._take_params(params or {}, packs, reports)
         old = self.catalog
-        if (dict(old.packs), dict(old.modes), dict(old.params)) != (packs, modes, values):
-            self.catalog = Catalog(packs, modes, values)
+        if (dict(old.packs), dict(old.modes), dict(old.params), old.resume) != (packs, modes, values, resume):
+            self.catalog = Catalog(packs, modes, values, resume)
         sources = dict.fromkeys(text.source for text in [*shipped, *own])
         return [reports.of(source) for source in (*sources, FLAGS, PARAMS)]
 

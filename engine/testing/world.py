@@ -33,6 +33,7 @@ class Seen:
         self.acts: list[Act] = []
         self.verdicts: list[tuple[str, Result, str]] = []
         self.measurements: list[tuple[str, Mapping[str, str], float]] = []
+        self.suspensions: list[str] = []
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
         """Keep a verdict, under `pack/rule`."""
@@ -45,6 +46,10 @@ class Seen:
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Keep a measurement."""
         self.measurements.append((metric, labels, value))
+
+    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+        """Keep a suspension, as `pack/rule`."""
+        self.suspensions.append(f"{pack}/{rule}")
 
 
 class DirectCaches:

@@ -21,7 +21,7 @@ from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, me
 from engine.model.observe import Observers
 from engine.reconcile import Cached, Reconciler
 from engine.rulepack.catalog import Catalog
-from engine.rulepack.pack import RulePack
+from engine.rulepack.pack import DISRUPTIONS, RulePack
 from tests.bench import workload
 from tests.world import JOB, RULES, shipped
 
@@ -75,7 +75,8 @@ class Bench:
 
     def __init__(self, packs: Sequence[RulePack], jobs: Iterable[Object]) -> None:
         modes = {pack.name: pack.default_mode for pack in packs}
-        params = {pack.name: {name: param.default for name, param in pack.params.items()} for pack in packs}
+        defaults = {pack.name: {name: param.default for name, param in pack.params.items()} for pack in packs}
+        params = {name: {**values, DISRUPTIONS: 0} for name, values in defaults.items()}  # so many changes a minute are meant
         metrics, clock = Metrics(), SystemClock()
         for pack in packs:
             metrics.declare(pack.name, tuple(pack.metrics.values()))

@@ -83,6 +83,10 @@ class Screen:
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Nothing to show: the step says it."""
 
+    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+        """A rule stands still."""
+        self._line(Text(f"  => rule {pack}/{rule} is suspended", "red"))
+
     def acted(self, act: Act) -> None:
         """The engine has done something for a rule, or is held up; what was said of a rule and an object is not repeated."""
         said = _said(act)
