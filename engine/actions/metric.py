@@ -15,6 +15,8 @@ from engine.model.objects import Object
 from engine.model.plan import Decision, Measure, Read
 from engine.model.spec import Spec
 
+LABEL_LIMIT = 200
+
 
 class MeasureSpec(Spec):
     """Add to a counter, set a gauge or observe in a histogram; the metric is declared under the pack's `metrics`."""
@@ -22,7 +24,7 @@ class MeasureSpec(Spec):
     name: str
     """Name of the metric, as declared."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """A value for each label that the metric declares; may hold `${…}`."""
+    """A value for each label that the metric declares; may hold `${…}`; cut at 200 characters."""
     value: int | float | str = 1
     """What to add, set or observe: a number or a `${…}` that gives one."""
 
@@ -58,4 +60,9 @@ class MetricAction:
         value = self.value.render(scope)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Unanswered(f"metric {self.metric} needs a number; got {value!r}")
-        return Decision([Measure(self.metric, self.labels.render(scope), float(value))])
+        labels = {name: _cut(text) for name, text in self.labels.render(scope).items()}
+        return Decision([Measure(self.metric, labels, float(value))])
+
+
+def _cut(text: Any) -> Any:
+    return text if not isinstance(text, str) or len(text) <= LABEL_LIMIT else text[: LABEL_LIMIT - 1] + "…"

@@ -17,6 +17,8 @@ from engine.model.objects import metadata
 from engine.rulepack.pack import Rule
 
 LOOP_LIMIT = 1000
+KEY_LIMIT = 500
+"""Characters of a firing key or a loop item's key: the record has to find room among an object's annotations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ def condition(rule: Rule, scope: Scope) -> Held | None:
 
 
 def _key(value: Any) -> str:
-    return value if isinstance(value, str) else canonical(value)
+    """A value as it is put on record; a long text is cut, with a digest of all of it in place of the rest."""
+    text = value if isinstance(value, str) else canonical(value)
+    return text if len(text) <= KEY_LIMIT else f"{text[:KEY_LIMIT]}… {digest(text)}"
 
 
 def _ignored(rule: Rule, scope: Scope, key: str, memory: RuleMemory, initial: bool) -> bool:
