@@ -41,8 +41,8 @@ class RuleActivity:
 
     @property
     def last_error(self) -> dict[str, str] | None:
-        """As JSON data, with what went wrong."""
-        return {**_told(*self.failed), "message": self.failed[1].detail} if self.failed else None
+        """As JSON data; what went wrong may quote the object, so that only the log and the object's Events say it."""
+        return _told(*self.failed) if self.failed else None
 
     @property
     def suspended_since(self) -> str | None:
@@ -70,7 +70,7 @@ class Activity:
             doing = f"{act.action}: {_described(act.step)}" if act.step else act.action
             detail = f": {act.detail}" if act.detail else ""
             log.log(level, "%s/%s: %s: %s: %s%s", act.pack, act.rule, act.object, doing, act.outcome.value, detail)
-        if act.outcome is Outcome.AUDITED and not _secret(act.step):
+        if act.outcome is Outcome.AUDITED:
             for line in act.diff:
                 log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
         rule = self._rule(act.pack, act.rule)
@@ -104,10 +104,6 @@ def _told(time: float, act: Act) -> dict[str, str]:
 
 def _stamp(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _secret(step: Step | None) -> bool:
-    return isinstance(step, Patch) and step.target.kind.kind == "Secret"
 
 
 def _described(step: Step) -> str:

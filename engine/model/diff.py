@@ -6,25 +6,31 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from engine.model.objects import dig
+
 _NOISE = {("metadata", "resourceVersion"), ("metadata", "managedFields"), ("metadata", "generation")}
 
 
 def diff(before: Any, after: Any) -> tuple[str, ...]:
     """Lines `path: old → new`, in the order of the paths; `∅` stands for a value that is not there.
 
-    What the API server changes by itself at every write (resourceVersion, generation, managedFields) is left out.
+    What the API server changes by itself at every write (resourceVersion, generation, managedFields) is left out. Of a
+    Secret only the paths are told, since its values stand in its annotations too, where `kubectl apply` was used.
     """
-    return tuple(_lines((), before, after))
+    lines = _lines((), before, after)
+    if "Secret" in (dig(before, ("kind",)), dig(after, ("kind",))):
+        return tuple(f"{path}: (hidden)" for path, _, _ in lines)
+    return tuple(f"{path}: {_value(old)} → {_value(new)}" for path, old, new in lines)
 
 
-def _lines(path: tuple[str, ...], before: Any, after: Any) -> Iterator[str]:
+def _lines(path: tuple[str, ...], before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
     if path in _NOISE or before == after:
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
             yield from _lines((*path, key), before.get(key), after.get(key))
     else:
-        yield f"{_name(path)}: {_value(before)} → {_value(after)}"
+        yield _name(path), before, after
 
 
 def _name(path: tuple[str, ...]) -> str:
