@@ -1,0 +1,104 @@
+"""Consent on the whole line: remembered answers do not outlive a refused request, and no answer is no consent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.cel import backend
+from engine.cluster.faults import InjectedFault
+from engine.model.objects import Kind, annotations_of
+from engine.rulepack.parse import parse_pack
+from tests.world import EVENT, POD, World, named, pod
+
+CONFIG = Kind("v1", "ConfigMap")
+PACK = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: p}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap}
+  targets:
+    - {apiVersion: v1, kind: Pod, verbs: [get, patch]}
+  rules:
+    - name: r
+      when: has(object.data.turn)
+      oncePer: object.data.turn
+      actions:
+        - annotate:
+            target: {apiVersion: v1, kind: Pod, namespace: theirs, name: web}
+            annotations: {turn: '${object.data.turn}'}
+"""
+
+
+class Office:
+    """Who answers SubjectAccessReviews, and the verbs it was asked about."""
+
+    def __init__(self, world: World) -> None:
+        self.allowed, self.verbs = True, list[str]()
+        world.engine.access = self._answer
+
+    def _answer(self, spec: Mapping[str, Any]) -> bool:
+        self.verbs.append(spec["resourceAttributes"]["verb"])
+        return self.allowed
+
+
+async def world_of() -> World:
+    (pack,) = parse_pack(PACK, "pack.yaml", backend())
+    world = World(pack)
+    await world.create(pod("web", namespace="theirs"), named(CONFIG, "c", data={}))
+    return world
+
+
+async def turn(world: World, number: int) -> None:
+    """The next occasion for the rule, looked at at once."""
+    await world.patch(CONFIG, "c", {"data": {"turn": str(number)}})
+    await world.settle()
+
+
+async def mark(world: World) -> str | None:
+    return annotations_of(await world.get(POD, "web", "theirs")).get("turn")
+
+
+async def test_answers_are_remembered_until_a_request_is_refused() -> None:
+    """A 403 says that rights have changed: whatever was remembered is asked anew, before half a minute is over."""
+    world = await world_of()
+    office = Office(world)
+    await turn(world, 1)
+    await turn(world, 2)
+    assert (await mark(world), office.verbs) == ("2", ["get", "patch"])
+
+    world.engine.faults.add(InjectedFault(403, verb="patch", kind="Pod"))
+    office.allowed = False
+    await turn(world, 3)
+    await world.settle(10)
+
+    assert office.verbs == ["get", "patch", "get"]
+    assert await mark(world) == "2"
+    (event,) = await world.all(EVENT)
+    assert "may not get pods web in namespace theirs" in event["message"]
+
+
+async def test_a_right_that_is_taken_away_counts_after_half_a_minute() -> None:
+    """Without any refused request too."""
+    world = await world_of()
+    office = Office(world)
+    await turn(world, 1)
+    office.allowed = False
+    await world.settle(30)
+    await turn(world, 2)
+
+    assert await mark(world) == "1"
+
+
+async def test_no_answer_is_no_consent_and_no_refusal() -> None:
+    """While the API server cannot say, nothing is done and nothing has failed; once it can, the rule goes on."""
+    world = await world_of()
+    Office(world)
+    world.engine.faults.add(InjectedFault(503, verb="create", kind="SubjectAccessReview", times=2))
+    await turn(world, 1)
+    assert await mark(world) is None
+    await world.settle(60)
+
+    assert await mark(world) == "1"
+    assert await world.all(EVENT) == []
