@@ -53,8 +53,11 @@ class Settings:
     """Which objects are watched at all, beside what each pack says."""
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}_{uuid.uuid4()}")
     """Who this replica is in the Lease; a pod's host name is its own name, and the rest tells two processes apart."""
-    grace_period: float = 20.0
-    """Seconds that workers have to finish what they are at, when the operator is told to stop."""
+    grace_period: float = 15.0
+    """Seconds that workers have to finish what they are at, when the operator is told to stop.
+
+    Giving up the Lease may take 10 s more, and a pod has 30 s in all unless it says otherwise.
+    """
     log_level: str = "info"
     log_format: LogFormat = "text"
 
