@@ -18,6 +18,8 @@ from engine.model.mappings import is_mapping
 MAX_WORK: Final = 50_000
 #: Units that a list or map may weigh which an expression gives.
 MAX_RESULT: Final = 100_000
+#: Units that a regular expression costs which comes from data (see `documents.regular_expression`).
+PATTERN: Final = 5_000
 #: How much larger a JMESPath query may make its input by multi-selects, before that counts.
 _GROWTH: Final = 4
 
@@ -32,14 +34,16 @@ class Budget:
     `open` is how many evaluations are under way, one within the other.
     """
 
-    __slots__ = ("_left", "open")
+    __slots__ = ("_left", "_patterns", "open")
 
     def __init__(self) -> None:
         self._left = self.open = 0
+        self._patterns: set[str] = set()
 
     def __enter__(self) -> None:
         if not self.open:
             self._left = MAX_WORK
+            self._patterns.clear()
         self.open += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -50,6 +54,12 @@ class Budget:
         self._left -= units
         if self._left < 0:
             raise LimitReached(f"the evaluation needs more than {MAX_WORK} steps; expected less data, or a simpler expression")
+
+    def compile(self, pattern: Any) -> None:
+        """Take away what a regular expression costs that does not stand in the text, once in an evaluation for each."""
+        if type(pattern) is str and pattern not in self._patterns:
+            self.spend(PATTERN)
+            self._patterns.add(pattern)
 
 
 def weigh(value: Any, limit: int = MAX_WORK) -> int:

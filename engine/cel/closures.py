@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.cel import operators
 from engine.cel.budget import Cost, LimitReached, comparison
-from engine.cel.documents import below, find
+from engine.cel.documents import below, find, pattern_of_data
 from engine.cel.functions import domain
 from engine.cel.operators import Mismatch
 from engine.cel.program import Scope
@@ -100,6 +100,22 @@ def _costly(text: str, compute: Callable[..., Any], left: Closure, right: Closur
             raise Unanswered(f"{text}: {fault}") from None
 
     return call_two
+
+
+def matcher(text: str, value: Closure, pattern: Closure, cost: Cost) -> Closure:
+    """`matches()` with a pattern that comes from data."""
+
+    def search(value: Any, expression: Any) -> bool:
+        if type(value) is not str or type(expression) is not str:
+            raise Mismatch(f"matches() does not work on {operators.type_name(value)} and {operators.type_name(expression)}")
+        return pattern_of_data(expression).search(value) is not None
+
+    def compiled(frame: Frame) -> Any:
+        found = pattern(frame)
+        frame.scope.budget.compile(found)
+        return found
+
+    return guarded(text, search, [value, compiled], cost)
 
 
 def same_text(value: Closure, literal: str, *, wanted: bool) -> Closure:

@@ -19,6 +19,7 @@ from engine.cel.analysis import Analysis, analyse, static_type
 from engine.cel.budget import weigh
 from engine.cel.closures import Closure, Frame
 from engine.cel.documents import find
+from engine.cel.extent import most, uncountable
 from engine.cel.functions import FUNCTIONS, domain
 from engine.cel.interpreter import Closures, answerer
 from engine.cel.program import Program, Scope
@@ -38,8 +39,9 @@ from engine.cel.syntax import (
 from engine.errors import ExpressionError, Unanswered
 
 _DYN = cel.Type.DYN
-#: Weight of all values that cel-cpp is given for one expression: with more, the interpreter counts what they cost.
-MAX_GIVEN = 2_000
+#: Weight of all values that cel-cpp is given for one expression, and the microseconds that it may need at most with them:
+#: with more, the interpreter counts what they cost.
+MAX_GIVEN, MAX_NEEDED = 2_000, 25_000
 #: Types of values that cel-cpp can be given.
 _BINDABLE = frozenset({type(None), bool, int, float, str, list, dict})
 #: What cel-cpp says of values it cannot be given: a time in a list, an integer of more than 64 bits, half a surrogate pair.
@@ -58,7 +60,7 @@ class CelCpp:
         """Compile an expression. Raises ExpressionError."""
         analysis = analyse(text, variables)
         explain = answerer(analysis.expression)
-        if _native(analysis.expression.root):
+        if _native(analysis.expression.root) or uncountable(analysis.expression.root):
             return Program(text, analysis.variables, analysis.reads, explain)
         return Program(text, analysis.variables, analysis.reads, self._answerer(analysis, explain))
 
@@ -72,7 +74,7 @@ class CelCpp:
             raise ExpressionError(f"the expression is refused: {str(fault).splitlines()[0]}") from None
         evaluate, new_activation, error = program.eval, self._environment.Activation, cel.Type.ERROR
         bound = list(writer.bound.items())
-        slots = analysis.expression.slots
+        slots, needed = analysis.expression.slots, most(analysis.expression.root)
 
         def answer(scope: Scope) -> Any:
             frame = Frame(scope, slots)
@@ -85,7 +87,7 @@ class CelCpp:
                 if type(value) not in _BINDABLE:
                     return explain(scope)
                 values[name] = value
-            if weigh(list(values.values()), MAX_GIVEN) > MAX_GIVEN:
+            if weigh(list(values.values()), MAX_GIVEN) > MAX_GIVEN or needed(values.values()) > MAX_NEEDED:
                 return explain(scope)
             try:
                 result = evaluate(new_activation(values))

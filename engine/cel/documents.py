@@ -216,11 +216,29 @@ _QUIET = re2.Options()
 _QUIET.log_errors = False
 
 
+_SMALL = re2.Options()
+_SMALL.log_errors = False
+_SMALL.max_mem = 1 << 18
+MAX_PATTERN = 500
+
+
+@lru_cache(maxsize=256)
+def pattern_of_data(pattern: str) -> Any:
+    """A compiled RE2 pattern that does not stand in an expression, compiled in about 5 ms at most. Raises Mismatch."""
+    if len(pattern) > MAX_PATTERN:
+        raise Mismatch(f"{pattern!r:.100} is too long for a regular expression: {len(pattern)} of {MAX_PATTERN} characters")
+    return _compiled(pattern, _SMALL)
+
+
 @lru_cache(maxsize=256)
 def regular_expression(pattern: str) -> Any:
-    """A compiled RE2 pattern. Raises Mismatch where it is not one."""
+    """A compiled RE2 pattern of an expression's own text. Raises Mismatch where it is not one."""
+    return _compiled(pattern, _QUIET)
+
+
+def _compiled(pattern: str, options: Any) -> Any:
     try:
-        return re2.compile(pattern, _QUIET)
+        return re2.compile(pattern, options)
     except re2.error as fault:
         raise Mismatch(f"{pattern!r:.100} is not a regular expression of RE2: {_reason(fault)}") from None
 
