@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +28,6 @@ from engine.reconcile.reading import Reader
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import Rule, RulePack
 
-CHUNK = 100
 SYNC_WAIT = 1.0
 READ_BACKOFF = 5.0
 log = logging.getLogger(__name__)
@@ -78,6 +76,7 @@ class GroupReconciler:
         counted = await self._counting(catalog, pack, rule)
         if counted is None:
             return Held("waits until all objects are listed")
+        await self._reader.turns.next()
         row = self._row(rule, scope)
         self._put(counted, rule, key, row if isinstance(row, Row) else None)
         return row if isinstance(row, Held) else Held(f"counts in group {row.group!r}")
@@ -214,14 +213,13 @@ class GroupReconciler:
     async def _count_all(self, catalog: Catalog, counted: _Counted, rule: Rule) -> None:
         """Count every object there is, and look at every group, those that only an old record knows of included."""
         pack, now = counted.pack, self._clock.time()
-        for number, key in enumerate(list(self._caches.objects(pack))):
+        for key in list(self._caches.objects(pack)):
+            await self._reader.turns.next()
             cached = self._caches.get(pack, key.namespace, key.name)
             row = None
             if cached is not None:
                 row = self._row(rule, Scope(variables_of(catalog, pack, cached.object, None, now), rule.vars))
             self._put(counted, rule, key, row if isinstance(row, Row) else None)
-            if number % CHUNK == CHUNK - 1:
-                await asyncio.sleep(0)
         counted.ready, counted.recounted_at = True, self._clock.time()
         for group in {*counted.groups.keys(), *await self._on_record(counted, rule)}:
             self._enqueue(GroupKey(pack.name, rule.name, group))

@@ -12,6 +12,7 @@ from engine.decide.permit import needs_review, refused_read, refused_targets, se
 from engine.errors import Refused
 from engine.model.objects import Object, Ref
 from engine.model.plan import Read
+from engine.reconcile.turns import Turns
 from engine.rulepack.pack import RulePack
 
 TTL = 5.0
@@ -19,10 +20,11 @@ LIMIT = 1000
 
 
 class Reader:
-    """Answers the reads of actions, groups and lookups."""
+    """Answers the reads of actions, groups and lookups. `turns` are taken before each, and by whoever evaluates for one."""
 
     def __init__(self, actor: Actor, access: AccessReviews, clock: Clock) -> None:
         self._actor, self._access, self._clock = actor, access, clock
+        self.turns = Turns()
         self._answers: dict[Read, tuple[float, Sequence[Object]]] = {}
 
     async def read(
@@ -46,6 +48,7 @@ class Reader:
 
     async def _before(self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope) -> Read:
         """The read as it is placed, once it is allowed: an object that lives in no namespace is at home in none."""
+        await self.turns.next()
         if refusal := refused_read(pack, read, scope):
             raise Refused(refusal)
         placed = await self._actor.placed(read)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from engine.cel import Compiler, Path
 from engine.model.objects import Kind
-from engine.rulepack.inputs import Input
+from engine.rulepack.inputs import BOUNDS, Input
 from engine.rulepack.jsonschemas import Checker, schema_faults
 from engine.rulepack.notes import Notes
 from engine.rulepack.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, MetricSpec, Param, Target
@@ -62,15 +63,16 @@ def common() -> dict[str, Param]:
 
 
 def inputs(specs: Mapping[str, InputSpec], notes: Notes, path: Path) -> dict[str, Input]:
-    """Inputs: each with a valid schema, and a default that fits it where one is given."""
+    """Inputs: each with a valid schema, a default that fits it where one is given, and its share of how much may be parsed."""
     found = {}
+    bounds = replace(BOUNDS, nodes=BOUNDS.nodes // max(1, len(specs)))
     for name, spec in specs.items():
         here = (*path, name)
         faults = schema_faults(spec.schema_)
         notes.add(faults, (*here, "schema"))
         if spec.default is not None and not faults:
             notes.add(Checker(spec.schema_).faults(spec.default), (*here, "default"))
-        found[name] = Input(name, spec.annotation, spec.format, {} if faults else spec.schema_, spec.default)
+        found[name] = Input(name, spec.annotation, spec.format, {} if faults else spec.schema_, spec.default, bounds)
     return found
 
 

@@ -13,7 +13,8 @@ from engine.rulepack.document import Document
 from engine.rulepack.jsonschemas import Checker, SchemaFault
 from engine.rulepack.yamltext import Bounds, read_yaml
 
-#: All annotations of an object together have at most 256 KiB (kubernetes: apimachinery/pkg/api/validation/objectmeta.go).
+#: What all inputs of a pack may hold together, since they are parsed in one go, in about 60 ms at most. The size is that of all
+#: annotations of an object (kubernetes: apimachinery/pkg/api/validation/objectmeta.go).
 BOUNDS = Bounds(size=256 * 1024, nodes=2_500, depth=32, aliases=100)
 SHOWN_FAULTS = 20
 
@@ -29,6 +30,7 @@ class Input:
     format: Literal["yaml", "json"] = "yaml"
     schema: Mapping[str, Any] = field(default_factory=dict)
     default: Any = None
+    bounds: Bounds = BOUNDS
     _checker: Checker = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -46,7 +48,7 @@ class Input:
     def _parse(self, text: str) -> Any:
         if self.format == "json":
             text = _strict_json(text)
-        documents = read_yaml(text, _place, BOUNDS)
+        documents = read_yaml(text, _place, self.bounds)
         if len(documents) > 1:
             raise InvalidText([Fault(documents[1].locate(()), "a second document", "one document")])
         value = documents[0].value if documents else None

@@ -224,7 +224,7 @@ class PackSpec(Spec):
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
     """Named expressions that all rules share, read as `vars.<name>`; evaluated at most once for an object and its change."""
     inputs: dict[Identifier, InputSpec] = Field(default={}, max_length=20)
-    """Annotations that users write on the watched objects, read as `inputs.<name>`."""
+    """Annotations that users write on the watched objects, read as `inputs.<name>`; all together may hold 2,500 values."""
     metrics: dict[MetricName, MetricDeclaration] = Field(default={}, max_length=50)
     """Metrics that the pack's actions write."""
     rules: list[RuleSpec] = Field(min_length=1, max_length=100)
