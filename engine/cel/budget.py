@@ -18,8 +18,8 @@ from engine.model.mappings import is_mapping
 MAX_WORK: Final = 50_000
 #: Units that a list or map may weigh which an expression gives.
 MAX_RESULT: Final = 100_000
-#: Units that a regular expression costs which comes from data (see `documents.regular_expression`).
-PATTERN: Final = 5_000
+#: Units that a regular expression costs at least that comes from data (see `documents.pattern_of_data`).
+PATTERN: Final = 500
 #: How much larger a JMESPath query may make its input by multi-selects, before that counts.
 _GROWTH: Final = 4
 
@@ -58,7 +58,7 @@ class Budget:
     def compile(self, pattern: Any) -> None:
         """Take away what a regular expression costs that does not stand in the text, once in an evaluation for each."""
         if type(pattern) is str and pattern not in self._patterns:
-            self.spend(PATTERN)
+            self.spend(PATTERN + 10 * len(pattern))
             self._patterns.add(pattern)
 
 
@@ -84,6 +84,11 @@ Cost = Callable[..., int]
 def _text(rate: int) -> Cost:
     """A unit for so many characters of the first argument."""
     return lambda value, *_: len(value) // rate if type(value) is str else 0
+
+
+def searching(text: str, size: int) -> int:
+    """What it costs to search a text for a pattern of so many instructions: RE2 is linear in both where it has to be."""
+    return len(text) * max(size, 4) // 1200
 
 
 def _document(rate: int) -> Cost:
@@ -129,7 +134,6 @@ COSTS: Mapping[str, Cost] = {
     "contains": _text(400),
     "indexOf": _text(400),
     "lastIndexOf": _text(400),
-    "matches": _text(300),
     "split": _text(25),
     "join": _pieces,
     "replace": _text(50),

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from engine.cel import operators
-from engine.cel.budget import Cost, LimitReached, comparison
-from engine.cel.documents import below, find, pattern_of_data
-from engine.cel.functions import domain
+from engine.cel.budget import Cost, LimitReached, comparison, searching
+from engine.cel.documents import below, find, pattern_of_data, regular_expression
+from engine.cel.functions import FUNCTIONS, domain
 from engine.cel.operators import Mismatch
 from engine.cel.program import Scope
 from engine.errors import Unanswered
@@ -102,20 +102,23 @@ def _costly(text: str, compute: Callable[..., Any], left: Closure, right: Closur
     return call_two
 
 
-def matcher(text: str, value: Closure, pattern: Closure, cost: Cost) -> Closure:
-    """`matches()` with a pattern that comes from data."""
+def matcher(text: str, value: Closure, pattern: Closure, *, own: bool) -> Closure:
+    """`matches()` with a pattern that stands in the text (`own`), or with one that comes from data."""
 
-    def search(value: Any, expression: Any) -> bool:
-        if type(value) is not str or type(expression) is not str:
-            raise Mismatch(f"matches() does not work on {operators.type_name(value)} and {operators.type_name(expression)}")
-        return pattern_of_data(expression).search(value) is not None
+    def call(frame: Frame) -> Any:
+        found, expression = value(frame), pattern(frame)
+        try:
+            if type(found) is not str or type(expression) is not str:
+                return FUNCTIONS["matches"].compute(found, expression)  # which says what is wrong
+            if not own:
+                frame.scope.budget.compile(expression)
+            compiled = regular_expression(expression) if own else pattern_of_data(expression)
+            frame.spend(searching(found, compiled.programsize))
+            return compiled.search(found) is not None
+        except Mismatch as fault:
+            raise Unanswered(f"{text}: {fault}") from None
 
-    def compiled(frame: Frame) -> Any:
-        found = pattern(frame)
-        frame.scope.budget.compile(found)
-        return found
-
-    return guarded(text, search, [value, compiled], cost)
+    return call
 
 
 def same_text(value: Closure, literal: str, *, wanted: bool) -> Closure:

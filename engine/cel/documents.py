@@ -218,7 +218,7 @@ _QUIET.log_errors = False
 
 _SMALL = re2.Options()
 _SMALL.log_errors = False
-_SMALL.max_mem = 1 << 18
+_SMALL.max_mem = 1 << 17
 MAX_PATTERN = 500
 
 

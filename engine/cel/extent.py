@@ -9,10 +9,8 @@ from engine.cel.syntax import Call, Comprehension, Literal, Node
 from engine.model.mappings import is_mapping
 
 #: Calls that look at every character, and how many characters they look at in a microsecond; all others compare or copy.
-_READING = frozenset(
-    {"contains", "matches", "trim", "lowerAscii", "upperAscii", "substring", "indexOf", "lastIndexOf", "size", "_+_"}
-)
-_READ, _COPIED = 200, 2_000
+_READING = frozenset({"contains", "trim", "lowerAscii", "upperAscii", "substring", "indexOf", "lastIndexOf", "size", "_+_"})
+_SEARCHED, _READ, _COPIED = 5, 200, 2_000
 
 Most = Callable[[Iterable[Any]], int]
 
@@ -27,7 +25,8 @@ def most(root: Node) -> Most:
     """A function from the values that an expression is given to the microseconds that it takes at most."""
     nodes = list(root.walk())
     size, loops = len(nodes), _loops(root)
-    rate = _READ if any(isinstance(node, Call) and node.name in _READING for node in nodes) else _COPIED
+    calls = {node.name for node in nodes if isinstance(node, Call)}
+    rate = _SEARCHED if "matches" in calls else _READ if calls & _READING else _COPIED
     deep = any(isinstance(node, Call) and node.name in ("_==_", "_!=_", "_in_") and not _simple(node) for node in nodes)
 
     def on(values: Iterable[Any]) -> int:

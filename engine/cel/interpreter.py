@@ -167,8 +167,8 @@ class Closures:
                 return same_text(closures[0], literal.value, wanted=node.name == "_==_")
             case "_[_]":
                 return self._element(node, *closures)
-            case "matches" if not isinstance(node.arguments[1], Literal):
-                return matcher(text, closures[0], closures[1], COSTS["matches"])
+            case "matches":
+                return matcher(text, closures[0], closures[1], own=isinstance(node.arguments[1], Literal))
             case "-_" | "!_":
                 return guarded(text, operators.negate if node.name == "-_" else operators.invert, closures)
             case name if name in FUNCTIONS:

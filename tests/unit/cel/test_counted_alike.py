@@ -13,6 +13,7 @@ OBJECT = {
     "text": "x" * 200_000,
     "list": ",".join(map(str, range(2000))),
     "numbers": list(range(900)),
+    "mixed": "".join("abcdxy"[number * number % 97 % 6] for number in range(200_000)),
     "pattern": "^x+$",
 }
 """Few values, which weigh little, but much can be made of them."""
@@ -28,10 +29,12 @@ REFUSED = {
     "map in map": "object.numbers.map(n, object.numbers.map(m, 'abc')) != []",
     "equal": EACH.format("object.numbers == object.numbers"),
     "member": EACH.format("!((n + 5000) in object.numbers)"),
+    "slow pattern": EACH.format("!object.mixed.matches('[ab].{60}z')"),
     "patterns": EACH.format("!'x'.matches('(a{500}b{300}c{200})' + string(n))"),
 }
 ANSWERED = {
     "one pattern": EACH.format("!string(n).matches(object.pattern)"),
+    "some patterns": "object.numbers.filter(n, n < 30).all(n, !'text'.matches('(?i)some error no. ' + string(n)))",
     "pattern of the text": EACH.format("!string(n).matches('^x+$')"),
     "size": EACH.format("object.text.size() > 0"),
     "startsWith": EACH.format("object.text.startsWith(object.text)"),
