@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -35,8 +34,6 @@ from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import Rule
 
 RECORD_BACKOFF, RECORD_BACKOFF_MAX = 2.0, 300.0
-TURN = 0.02
-"""Seconds of evaluation after which others get their turn."""
 log = logging.getLogger(__name__)
 
 
@@ -71,8 +68,6 @@ class Reconciler:
         self._performer = Performer(self._actor, self._reader, access, observer)
         self._groups = GroupReconciler(self._actor, self._reader, self._performer, caches, clock, enqueue, owns)
         self._memories = Memories(caches)
-        self._passing = asyncio.Lock()
-        self._turn = float("-inf")  # since when some worker or other has been evaluating
         self._generation = 0
         self._catalog = Catalog()
 
@@ -104,8 +99,7 @@ class Reconciler:
         own: list[Annotate] = []
         for look in looks:
             for rule, bare in self._rules(look, mine):
-                if self._clock.monotonic() - self._turn > TURN or self._passing.locked():
-                    await self._pass()
+                await self._reader.turns.next()
                 memory = look.memory.rule(rule.name)
                 verdict, scope = await self._evaluate(key, look, rule, bare, memory)
                 self._report(look, rule, memory, verdict)
@@ -114,12 +108,6 @@ class Reconciler:
                 else:
                     look.again(verdict.until)
         return await self._record(key, looks, own)
-
-    async def _pass(self) -> None:
-        """Let everybody else go first: renewing the Lease, answering probes; of the workers one at a time goes on."""
-        async with self._passing:
-            await self._clock.sleep(0)
-        self._turn = self._clock.monotonic()
 
     def _rules(self, look: Look, mine: bool) -> Iterator[tuple[Rule, Scope]]:
         """The rules of a pack that apply, each with its variables; of an object that is not ours, those that count it."""

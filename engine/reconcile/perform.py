@@ -63,6 +63,11 @@ class Item:
     memory: ItemMemory
     mode: Mode
 
+    @property
+    def counts(self) -> bool:
+        """Whether its steps count towards the pack's budget: those of a group do not, one for all of the group's objects."""
+        return self.mode is Mode.ENFORCE and self.rule.aggregate is None
+
 
 class Performer:
     """Carries out items. Every failure of a cluster, a target or an expression ends as a state, never as an exception."""
@@ -80,7 +85,7 @@ class Performer:
         Raises NotLeading where the Lease is lost in between.
         """
         try:
-            if item.mode is Mode.ENFORCE:
+            if item.counts:
                 await self._brake.look(item.cause, item.scope)
             return await self._run(item, now)
         except HeldBack as held:
@@ -231,7 +236,7 @@ class Performer:
                     self._observer.measured(step.metric, step.labels, step.value)
                 self._note(item, action, step, Outcome.AUDITED if audit else Outcome.DONE, "")
             case _:
-                if not audit and disruptive(step):
+                if item.counts and disruptive(step):
                     await self._brake.take(item.cause, item.scope)
                 done = await self._actor.perform(step, dry_run=audit)
                 item.memory.steps += 1

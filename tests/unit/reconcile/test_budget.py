@@ -42,6 +42,23 @@ spec:
       when: object.data.word == 'go'
       oncePer: object.metadata.uid
 """
+TOTALS = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: p}
+spec:
+  watch: {apiVersion: v1, kind: Pod}
+  targets:
+    - {apiVersion: v1, kind: ConfigMap, verbs: [get, list, patch]}
+  rules:
+    - name: totals
+      aggregate:
+        by: label(object, 'team')
+        target: {apiVersion: v1, kind: ConfigMap, namespace: ns, name: '${groupKey}'}
+        counts: {pods: 'true'}
+      actions:
+        - annotate: {annotations: {example.com/pods: '${string(group.pods)}'}}
+"""
 ALL = """\
       actions:
         - delete: {target: {apiVersion: v1, kind: Pod, labelSelector: {app: web}}}
@@ -180,6 +197,19 @@ async def test_patches_of_others_are_counted() -> None:
 
     labelled = [found for found in await world.all(POD) if metadata(found)["labels"].get("route") == "none"]
     assert len(labelled) == 3
+
+
+async def test_what_aggregates_write_is_not_counted() -> None:
+    """A rule that says of each group how it is writes of all of them, whatever the budget: it does so once for each."""
+    world = World(pack(TOTALS), params=at_most(1))
+    await world.create(*(named(CONFIG, f"team-{number}") for number in range(3)))
+    await world.create(*(pod(f"web-{number}", team=f"team-{number % 3}") for number in range(9)))
+
+    await world.settle(seconds=10)
+
+    totals = [annotations_of(found).get("example.com/pods") for found in await world.all(CONFIG)]
+    assert totals == ["3", "3", "3"]
+    assert not await events(world, "RuleSuspended")
 
 
 async def test_the_event_is_told_again_where_it_could_not_be() -> None:
