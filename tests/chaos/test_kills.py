@@ -17,4 +17,4 @@ def test_no_effect_is_lost_or_doubled_by_kills(
     seed = SystemRandom().randrange(10**9)
     with capsys.disabled():
         print(f"\nchaos: seed {seed}", flush=True)
-        print(run(control_plane, seed=seed, seconds=25, kills=10, jobs=60, namespace=namespace))
+        print(run(control_plane, seed=seed, seconds=45, kills=10, jobs=60, namespace=namespace))
