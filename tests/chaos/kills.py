@@ -64,7 +64,7 @@ class Killer:
         strike = Strike("before" if before else "after", WRITES, self._theatre.engine.kill, self._random.randint(1, 20))
         self._gateway.arm(strike)
         self._theatre.engine.start(self._kubeconfig)
-        struck = strike.done.wait(2.5)
+        struck = strike.done.wait(4.0)
         self._theatre.engine.kill()  # also where it had nothing to write
         if not struck:
             self.kills.at_a_time += 1

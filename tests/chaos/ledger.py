@@ -68,6 +68,7 @@ class Ledger:
     """Whether Applications say how their jobs are; at most once a minute, so that the end of it takes that long."""
     played: bool = False
     _latest: dict[str, str] = field(default_factory=dict)
+    """The latest completion of each service, also of runs that were deleted since."""
     _restarts: dict[str, str] = field(default_factory=dict)
     _ready: dict[str, set[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -162,8 +163,13 @@ class Ledger:
                 yield f"{key} is {found.get(key)!r}, not {value!r}"
 
     def _pods(self, pods: Sequence[Object]) -> Iterator[str]:
+        """What is wrong with pods. A run that was deleted, perhaps before anybody had seen it, does not ask for new ones."""
+        latest: dict[str, str] = {}
+        for run in self.runs.values():
+            if run.phase == "Succeeded":
+                latest[run.service] = max(run.completion, latest.get(run.service, ""))
         counts = Counter(str(metadata(pod)["labels"]["serving.kserve.io/inferenceservice"]) for pod in pods)
-        for service in self._latest:
+        for service in latest:
             if counts[service] != 2:
                 yield f"{service} has {counts[service]} pods"
         for pod in pods:
@@ -171,9 +177,11 @@ class Ledger:
                 yield f"pod {metadata(pod)['name']} is not Ready"
         for pod in pods:
             service = str(metadata(pod)["labels"]["serving.kserve.io/inferenceservice"])
-            created, completion = str(metadata(pod)["creationTimestamp"]), self._latest.get(service, "")
+            created, completion = str(metadata(pod)["creationTimestamp"]), latest.get(service, "")
             if created < completion:
-                yield f"pod {metadata(pod)['name']} of {created} is older than the completion {completion}"
+                leaving = metadata(pod).get("deletionTimestamp")
+                gone = f", and terminating since {leaving}" if leaving else ""
+                yield f"pod {metadata(pod)['name']} of {created} is older than the completion {completion}{gone}"
 
     def _restarted(self, found: Mapping[str, Sequence[Object]]) -> Iterator[str]:
         wanted: dict[str, str] = {}
