@@ -1,0 +1,92 @@
+"""The check at the end of a chaos run finds what was lost and what was doubled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.model.objects import Object, metadata
+from tests.chaos.ledger import NOTE, Ledger, Run
+from tests.world import APPLICATION, EVENT, JOB, job, named, pod
+
+EARLY, DONE, LATE = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2026-01-01T00:02:00Z"
+
+
+def ended(ledger: Ledger, uid: str = "uid-1", completion: str = DONE, group: int = 0) -> Run:
+    """A run that has succeeded, and of which the Application was synced."""
+    run = Run("train", group, "3", workload=False, uid=uid)
+    ledger.runs[run.name] = run
+    ledger.ends(run, "Succeeded", completion)
+    ledger.synced(run.application, {"info": [{"value": f"{uid}/{completion}"}]})
+    return run
+
+
+def model(name: str, created: str, service: str = "model-0") -> Object:
+    """A pod of a service."""
+    made = pod(name, service)
+    return {**made, "metadata": {**metadata(made), "creationTimestamp": created}}
+
+
+def told(*messages: str, uid: str = "uid-1", reason: str = "TriggerSuccess") -> list[Object]:
+    """Events about a run."""
+    return [named(EVENT, "e", involvedObject={"uid": uid}, reason=reason, message=message) for message in messages]
+
+
+RESTARTED, SYNCED = "Restarted InferenceService/model-0", "Started a sync of Application/app-0"
+
+
+def found(pods: list[Object], events: list[Object], **annotations: Any) -> dict[str, list[Object]]:
+    """All objects as they are in the end, where one run of the job `train` has succeeded."""
+    notes = {"mlops.dev/wave-complete": "3", "mlops.dev/completion-time": DONE, NOTE: "note", **annotations}
+    status = {"mlops.dev/notebook-status": '{"total":1,"succeeded":1,"failed":0}'}
+    application = {**named(APPLICATION, "app-0"), "metadata": {"name": "app-0", "uid": "app", "annotations": status}}
+    return {
+        JOB.kind: [job(annotations=notes)],
+        "Pod": pods,
+        "Event": [*told("noted train", reason="Noted"), *events],
+        "Application": [application],
+        "Deployment": [],
+    }
+
+
+NEW = [model("new-0", LATE), model("new-1", DONE)]
+
+
+def test_nothing_is_missing_where_each_effect_is_there_once() -> None:
+    """Two new pods, one Event of each kind, one sync and the right annotations are all there is to ask for."""
+    ledger = Ledger()
+    ended(ledger)
+    assert ledger.missing(found(NEW, told(RESTARTED, SYNCED)), "note") == []
+    assert ledger.wrong == []
+
+
+def test_what_was_lost_is_told() -> None:
+    """A pod that is older than the completion, an Event that is not there, and an annotation of an earlier state."""
+    ledger = Ledger()
+    ended(ledger)
+    problems = ledger.missing(found([model("old-0", EARLY), NEW[0]], told(SYNCED), **{NOTE: "earlier"}), "note")
+    assert problems == [
+        f"train (Succeeded): 0 Events TriggerSuccess '{RESTARTED}'",
+        f"train (Succeeded): {NOTE} is 'earlier', not 'note'",
+        f"pod old-0 of {EARLY} is older than the completion {DONE}",
+    ]
+
+
+def test_what_was_doubled_is_told() -> None:
+    """A second Event, a second sync of one cause, and a pod that went though it was newer than every completion."""
+    ledger = Ledger()
+    run = ended(ledger)
+    ledger.synced(run.application, {"info": [{"value": f"uid-1/{DONE}"}]})
+    ledger.pod_gone("model-0", model("new-2", LATE))
+    assert f"TriggerSuccess '{RESTARTED}': 2 Events" in ledger.missing(found(NEW, told(RESTARTED, RESTARTED, SYNCED)), "note")
+    assert len(ledger.wrong) == 2
+
+
+def test_a_run_that_was_deleted_asks_for_nothing() -> None:
+    """The engine may never have seen it; if it has, then pods that are older than its completion may have gone."""
+    ledger = Ledger()
+    ended(ledger, "uid-0", LATE, group=1)
+    ended(ledger)
+    ledger.pod_gone("model-1", model("old-1", EARLY, "model-1"))
+    pods = [*NEW, model("old-2", EARLY, "model-1"), model("old-3", EARLY, "model-1")]
+    assert ledger.missing(found(pods, told(RESTARTED, SYNCED)), "note") == []
+    assert ledger.wrong == []
