@@ -14,7 +14,7 @@ from tests.controlplane.binaries import programs
 from tests.controlplane.gobuild import MissingProgram
 from tests.controlplane.plane import ControlPlane
 
-CATCHING_UP = 90.0
+CATCHING_UP = 120.0
 """Seconds after the last kill: a pack that writes once a minute has its say, and the engine is started once more."""
 
 
