@@ -103,7 +103,7 @@ def run(
         **options,
     )
     set_up(settings.log_level, settings.log_format)
-    _collect_rarely()
+    collect_rarely()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
 
@@ -121,7 +121,7 @@ async def _serve(settings: Settings) -> None:
         await api.close()
 
 
-def _collect_rarely() -> None:
+def collect_rarely() -> None:
     """Look for garbage in circles rarely: what is cached is plain data without any, and going through all of it takes long."""
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)

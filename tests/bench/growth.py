@@ -18,6 +18,7 @@ import orjson
 import yaml
 
 from engine.cel import backend
+from engine.cli.run import collect_rarely
 from engine.model.objects import Kind, ObjectKey
 from engine.rulepack.pack import RulePack
 from engine.rulepack.parse import parse_pack
@@ -119,8 +120,7 @@ async def measure(series: str, size: int, rounds: int) -> dict[str, float]:
     bench, changes = build(series, size)
     await bench.settle()
     gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 50)  # as `rulepack run` has it
+    collect_rarely()
     try:
         took = [await bench.change(_status, changes) for _ in range(rounds + 1)][1:]
     finally:

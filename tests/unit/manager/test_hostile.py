@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.cel import backend
+from engine.cel import Cel, backend
+from engine.cli.run import collect_rarely
 from engine.cluster.api import Selection
 from engine.cluster.clock import SystemClock
 from engine.cluster.embedded import EmbeddedCluster
@@ -51,7 +53,7 @@ def mark(value: str = "yes", key: str = "example.com/mark") -> dict[str, Any]:
 class Stage:
     """An embedded cluster, an operator on it, and the longest CPU time between two turns of its loop."""
 
-    def __init__(self, folder: Path, *rules: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, cel: Cel, *rules: dict[str, Any]) -> None:
         clock = SystemClock()
         self.cluster = EmbeddedCluster(clock)
         self.cluster.register(WIDGET)
@@ -61,7 +63,7 @@ class Stage:
         }  # fmt: skip
         (folder / "pack.yaml").write_text(yaml.safe_dump(pack))
         own: dict[str, Any] = {"operator_namespace": "system", "rules": (folder,), "address": "127.0.0.1", "port": 0}
-        self.operator = Operator(self.cluster, Settings(**own), clock, backend())
+        self.operator = Operator(self.cluster, Settings(**own), clock, cel)
         self.longest = 0.0
 
     async def create(self, *objects: Object) -> None:
@@ -103,10 +105,28 @@ class Stage:
         return [str(call) for call in self.cluster.calls if call.ref.kind == WIDGET.kind and call.verb == "patch"]
 
 
-async def test_expensive_packs_and_large_objects_hold_nobody_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(params=["celpy", "cel-cpp"])
+def cel(request: pytest.FixtureRequest) -> Cel:
+    """Each backend."""
+    return backend(request.param)
+
+
+@pytest.fixture(autouse=True)
+def garbage_collection() -> Iterator[None]:
+    """As `rulepack run` has it."""
+    before = gc.get_threshold()
+    collect_rarely()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+async def test_expensive_packs_and_large_objects_hold_nobody_up(
+    tmp_path: Path, cel: Cel, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Rules that would take minutes on objects of 1.5 MB have no answer; other rules and other objects have their effects."""
     rules = [rule(f"hostile-{number}", ["has(object.spec.items)", when], mark()) for number, when in enumerate(HOSTILE)]
-    stage = Stage(tmp_path, *rules, rule("honest", "has(object.spec.size)", mark("small", "example.com/honest")))
+    stage = Stage(tmp_path, cel, *rules, rule("honest", "has(object.spec.size)", mark("small", "example.com/honest")))
     items = [{"index": number, "text": "x" * 80} for number in range(9000)]
     for number in range(8):
         large = widget(f"large-{number}", size=1, items=items)
@@ -121,12 +141,12 @@ async def test_expensive_packs_and_large_objects_hold_nobody_up(tmp_path: Path, 
     assert not any("example.com/mark" in annotations_of(obj) for obj in widgets.values())
     assert stage.evaluations("unknown") >= 8 * len(HOSTILE)
     with capsys.disabled():
-        print(f"\nlongest CPU time between two turns under hostile packs and objects: {stage.longest * 1000:.0f} ms")
+        print(f"\n{cel.name}: longest CPU time between two turns under hostile packs and objects: {stage.longest * 1000:.0f} ms")
 
 
-async def test_fifty_thousand_objects_of_one_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_fifty_thousand_objects_of_one_kind(tmp_path: Path, cel: Cel, capsys: pytest.CaptureFixture[str]) -> None:
     """All are judged, and the few that a rule is about have their effect."""
-    stage = Stage(tmp_path, rule("mark", "object.spec.size > 49990", mark()))
+    stage = Stage(tmp_path, cel, rule("mark", "object.spec.size > 49990", mark()))
     await stage.create(*(widget(f"w-{number}", size=number, note="x" * 100) for number in range(50_000)))
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
 
@@ -138,12 +158,12 @@ async def test_fifty_thousand_objects_of_one_kind(tmp_path: Path, capsys: pytest
     assert len(stage.writes()) == 9
     turn = f"{stage.longest * 1000:.0f} ms CPU between two turns at most"
     with capsys.disabled():
-        print(f"\n50,000 objects: judged in {took:.1f} s, {used / 1024:.0f} MB more, {turn}")
+        print(f"\n{cel.name}, 50,000 objects: judged in {took:.1f} s, {used / 1024:.0f} MB more, {turn}")
 
 
-async def test_annotations_that_leave_no_room_are_told_and_not_fought_over(tmp_path: Path) -> None:
+async def test_annotations_that_leave_no_room_are_told_and_not_fought_over(tmp_path: Path, cel: Cel) -> None:
     """Where 256 KiB of annotations leave no room for ours there is one Event, and another attempt only ever more rarely."""
-    stage = Stage(tmp_path, rule("mark", "object.spec.size > 0", mark("m" * 2000), oncePer="object.metadata.uid"))
+    stage = Stage(tmp_path, cel, rule("mark", "object.spec.size > 0", mark("m" * 2000), oncePer="object.metadata.uid"))
     full = widget("full", size=1)
     await stage.create({**full, "metadata": {"name": "full", "annotations": {"long": "x" * (256 * 1024 - 100)}}})
     await stage.create(widget("other", size=1))
@@ -161,10 +181,10 @@ async def test_annotations_that_leave_no_room_are_told_and_not_fought_over(tmp_p
 
 
 @pytest.mark.parametrize("value", ["x" * 64, "two words", "-a", "a/b"])
-async def test_a_label_value_that_none_can_be_is_refused_once(tmp_path: Path, value: str) -> None:
+async def test_a_label_value_that_none_can_be_is_refused_once(tmp_path: Path, cel: Cel, value: str) -> None:
     """A text that becomes a label is checked before it is sent: the rule has failed, with one Event that says why."""
     act = {"label": {"labels": {"example.com/team": "${object.spec.team}"}}}
-    stage = Stage(tmp_path, rule("team", "has(object.spec.team)", act, oncePer="object.metadata.uid"))
+    stage = Stage(tmp_path, cel, rule("team", "has(object.spec.team)", act, oncePer="object.metadata.uid"))
     await stage.create(widget("a", team=value))
 
     async with stage.running():
