@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-unit e2e chaos bench fuzz sbom check format reference lock clean
+.PHONY: help demo test test-unit e2e chaos bench fuzz sbom bundle check format reference lock clean
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
 PYTHON ?= python3
@@ -25,6 +25,7 @@ demo: $(READY) ## Play a story on a cluster in memory; CLUSTER=kube: on a real k
 
 test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
 	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.controlplane.olm
 	$(BIN)/rulepack test rules --min-coverage 100
 	$(BIN)/python -m pytest -m "not e2e"
 
@@ -32,9 +33,10 @@ test-unit: $(READY) ## The tests that need no kube-apiserver
 	$(BIN)/rulepack test rules --min-coverage 100
 	$(BIN)/python -m pytest -m "not cluster and not e2e"
 
-e2e: $(READY) ## The rule packs beside a real Argo CD (needs redis-server; builds Argo CD once, in about 5 minutes)
+e2e: $(READY) ## Beside a real Argo CD, and installed by the real OLM (needs redis-server; builds both once, in about 9 minutes)
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.controlplane.argocd
+	$(BIN)/python -m tests.controlplane.olm --all
 	$(BIN)/python -m pytest -m e2e --durations=10
 
 chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes; ARGS='--seed N --kills N --seconds N'
@@ -53,6 +55,9 @@ fuzz: $(READY) ## Feed mutated texts to parse, lint and evaluate, for FUZZ_SECON
 sbom: $(READY) ## Write what the image holds as CycloneDX, from the lock, to build/sbom.cdx.json
 	$(BIN)/python scripts/sbom.py build/sbom.cdx.json
 
+bundle: $(READY) ## Write the OLM bundle of a version from config/: make bundle VERSION=0.2.0
+	$(BIN)/python scripts/bundle.py $(VERSION)
+
 check: $(READY) ## Lint, formatting, types, import layers, locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,6 +66,7 @@ check: $(READY) ## Lint, formatting, types, import layers, locks
 	$(BIN)/python scripts/lock.py --check
 	$(BIN)/python scripts/argocd_config.py --check
 	$(BIN)/python scripts/reference.py --check
+	$(BIN)/python scripts/bundle.py --check
 	$(BIN)/rulepack lint --strict rules
 	@! grep -rniE 'argo|notebook|kserve|inference' engine --include='*.py' \
 	  || { echo 'check: the engine knows no domain: these lines belong in rules/' >&2; exit 1; }

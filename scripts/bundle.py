@@ -1,0 +1,166 @@
+"""Write the OLM bundle from config/: `make bundle VERSION=0.2.0`.
+
+A new version replaces the one that the bundle held before. `--check` only says what is not as config/ would make it, and
+`--into DIR` writes the bundle somewhere else, such as an older version for a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / "config"
+PACKAGE, CHANNEL = "rulepack-operator", "stable"
+CSV = f"manifests/{PACKAGE}.clusterserviceversion.yaml"
+IMAGE = "quay.io/rulepack/rulepack"
+SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
+
+# OLM's annotations of a bundle (operator-registry: docs/design/operator-bundle.md).
+PREFIX = "operators.operatorframework.io."
+ANNOTATIONS = {
+    f"{PREFIX}bundle.mediatype.v1": "registry+v1",
+    f"{PREFIX}bundle.manifests.v1": "manifests/",
+    f"{PREFIX}bundle.metadata.v1": "metadata/",
+    f"{PREFIX}bundle.package.v1": PACKAGE,
+    f"{PREFIX}bundle.channels.v1": CHANNEL,
+    f"{PREFIX}bundle.channel.default.v1": CHANNEL,
+    f"{PREFIX}test.mediatype.v1": "scorecard+v1",
+    f"{PREFIX}test.config.v1": "tests/scorecard/",
+}
+
+# Where all namespaces are watched OLM widens `permissions` to all of them, so what can be bound to a name is.
+NAMES = {("leases", "get"): ["rulepack"], ("leases", "update"): ["rulepack"], ("configmaps", "patch"): ["rulepack-packs"]}
+
+
+def bundle(version: str, replaces: str, created: str) -> dict[str, str]:
+    """The files of the bundle, by path."""
+    annotations = yaml.safe_dump({"annotations": ANNOTATIONS}, sort_keys=False)
+    labels = "".join(f"LABEL {key}={value}\n" for key, value in ANNOTATIONS.items())
+    scorecard = yaml.safe_load((CONFIG / "manifests/scorecard.yaml").read_text())
+    return {
+        CSV: _text(_csv(version, replaces, created)),
+        "metadata/annotations.yaml": annotations,
+        "tests/scorecard/config.yaml": _text(scorecard),
+        "bundle.Dockerfile": f"FROM scratch\n\n{labels}\n"
+        "COPY manifests /manifests/\nCOPY metadata /metadata/\nCOPY tests/scorecard /tests/scorecard/\n",
+        "ci.yaml": "updateGraph: replaces-mode\nreviewers: []\n",
+    }
+
+
+def _csv(version: str, replaces: str, created: str) -> dict[str, Any]:
+    csv: dict[str, Any] = yaml.safe_load((CONFIG / "manifests/csv.yaml").read_text())
+    deployment = yaml.safe_load((CONFIG / "manager/deployment.yaml").read_text())
+    image, account = f"{IMAGE}:v{version}", deployment["spec"]["template"]["spec"]["serviceAccountName"]
+    csv["metadata"]["name"] = f"{PACKAGE}.v{version}"
+    csv["metadata"]["annotations"] |= {"containerImage": image, "createdAt": created}
+    spec = csv["spec"]
+    icon = base64.b64encode((CONFIG / "manifests/icon.svg").read_bytes()).decode()
+    spec["icon"] = [{"base64data": icon, "mediatype": "image/svg+xml"}]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    container["image"] = image
+    targets = {"fieldPath": "metadata.annotations['olm.targetNamespaces']"}
+    container["env"] = [
+        {"name": "WATCH_NAMESPACE", "valueFrom": {"fieldRef": targets}} if entry["name"] == "WATCH_NAMESPACE" else entry
+        for entry in container["env"]
+    ]
+    cluster_role, role = (document["rules"] for document in yaml.safe_load_all((CONFIG / "rbac/role.yaml").read_text()))
+    spec["install"] = {
+        "strategy": "deployment",
+        "spec": {
+            "clusterPermissions": [{"serviceAccountName": account, "rules": cluster_role}],
+            "permissions": [{"serviceAccountName": account, "rules": [part for rule in role for part in _bound(rule)]}],
+            "deployments": [
+                {"name": "rulepack-operator", "label": deployment["metadata"]["labels"], "spec": deployment["spec"]},
+            ],
+        },
+    }
+    spec["version"] = version
+    if replaces:
+        spec["replaces"] = replaces
+    return csv
+
+
+def _bound(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A rule, with the verbs that are needed for objects of known names only bound to those."""
+    (resource,) = rule["resources"]
+    free = [verb for verb in rule["verbs"] if (resource, verb) not in NAMES]
+    parts: list[dict[str, Any]] = [{**rule, "verbs": free}] if free else []
+    for verb in rule["verbs"]:
+        names = NAMES.get((resource, verb))
+        if names and parts and parts[-1].get("resourceNames") == names:
+            parts[-1]["verbs"].append(verb)
+        elif names:
+            parts.append({**rule, "resourceNames": names, "verbs": [verb]})
+    return parts
+
+
+class _Dumper(yaml.SafeDumper):
+    """Long texts as blocks, and no aliases: OLM's own reader knows none."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _block)
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    note = "# Written by `make bundle` from config/: change it there.\n"
+    return note + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=1000)
+
+
+def _present(folder: Path) -> dict[str, Any]:
+    path = folder / CSV
+    present: dict[str, Any] = yaml.safe_load(path.read_text()) if path.exists() else {}
+    return present
+
+
+def main() -> int:
+    """Write or check it; 0 where all is well, 1 where the bundle is stale, 2 where a version is wrong."""
+    parser = argparse.ArgumentParser(description="Write the OLM bundle from config/.")
+    parser.add_argument("version", nargs="?", default="", help="such as 0.2.0; default: the version that is there")
+    parser.add_argument("--check", action="store_true", help="only say whether the bundle is as config/ would make it")
+    parser.add_argument("--into", type=Path, default=ROOT / "bundle", help="default: bundle/")
+    parser.add_argument("--replaces", default="", help="name of the version before; default: the one that is there")
+    arguments = parser.parse_args()
+    present = _present(arguments.into)
+    before = present.get("spec", {}).get("version", "")
+    version = arguments.version or before
+    if not SEMVER.fullmatch(version):
+        print(f"version {version!r}: expected a semantic version: make bundle VERSION=0.2.0", file=sys.stderr)
+        return 2
+    if version == before:
+        replaces = arguments.replaces or present["spec"].get("replaces", "")
+        created = present["metadata"]["annotations"]["createdAt"]
+    else:
+        replaces = arguments.replaces or present.get("metadata", {}).get("name", "")
+        created = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
+    files = bundle(version, replaces, created)
+    if arguments.check:
+        found = {str(path.relative_to(arguments.into)) for path in arguments.into.rglob("*") if path.is_file()}
+        stale = [path for path, text in files.items() if path not in found or (arguments.into / path).read_text() != text]
+        stale += sorted(found - files.keys())
+        for path in stale:
+            print(f"bundle/{path}: not as config/ would make it; run: make bundle VERSION={version}", file=sys.stderr)
+        return 1 if stale else 0
+    for path, text in files.items():
+        (arguments.into / path).parent.mkdir(parents=True, exist_ok=True)
+        (arguments.into / path).write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The OLM bundle and the manifests of config/."""

@@ -1,0 +1,34 @@
+"""The programs that check bundles and render manifests."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+from _pytest.capture import CaptureManager
+
+from tests.controlplane import olm
+from tests.controlplane.gobuild import MissingProgram, Programs
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark `cluster`, as what `make test` gets by itself, whatever runs the programs."""
+    for item in items:
+        if "tools" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def tools(request: pytest.FixtureRequest) -> Programs:
+    """The paths of `validate`, `kustomize` and `opm`. Where there is no way to have them the whole run ends with an error."""
+    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
+
+    def say(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{text}", flush=True)
+
+    try:
+        return olm.tools(say)
+    except MissingProgram as missing:
+        pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)

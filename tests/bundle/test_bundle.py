@@ -1,0 +1,142 @@
+"""What OperatorHub and OLM ask of a bundle, where no program of theirs is needed to see it."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.bundle import ANNOTATIONS, CSV, PACKAGE, ROOT
+
+BUNDLE = ROOT / "bundle"
+SCRIPT = str(ROOT / "scripts/bundle.py")
+
+
+@pytest.fixture(scope="module")
+def csv() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((BUNDLE / CSV).read_text())
+    return loaded
+
+
+def documents(folder: Path) -> list[Any]:
+    return [document for path in folder.glob("*.yaml") for document in yaml.safe_load_all(path.read_text())]
+
+
+def test_the_bundle_is_fresh() -> None:
+    """It is as scripts/bundle.py writes it from config/."""
+    done = subprocess.run([sys.executable, SCRIPT, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_new_version_replaces_the_old(tmp_path: Path) -> None:
+    """`make bundle VERSION=…` names the version before it; writing the same version again changes nothing."""
+    for version in ("0.1.0", "0.2.0", "0.2.0"):
+        subprocess.run([sys.executable, SCRIPT, version, "--into", str(tmp_path)], check=True)
+    written = yaml.safe_load((tmp_path / CSV).read_text())
+    assert written["spec"]["version"] == "0.2.0"
+    assert written["spec"]["replaces"] == f"{PACKAGE}.v0.1.0"
+
+
+def test_a_wrong_version_is_refused(tmp_path: Path) -> None:
+    """A version that is not a semantic one is said, and nothing is written."""
+    command = [sys.executable, SCRIPT, "v1", "--into", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "expected a semantic version" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_manifests_are_flat_and_of_allowed_kinds() -> None:
+    """The folder holds files only, and of the kinds that OLM installs none that an API may be missing for."""
+    assert all(path.is_file() for path in (BUNDLE / "manifests").iterdir())
+    kinds = [document["kind"] for document in documents(BUNDLE / "manifests")]
+    assert kinds == ["ClusterServiceVersion"]
+
+
+def test_annotations_and_image_labels_agree() -> None:
+    """metadata/annotations.yaml and the labels of bundle.Dockerfile are the same keys and values, quoted as text."""
+    annotations = yaml.safe_load((BUNDLE / "metadata/annotations.yaml").read_text())["annotations"]
+    labels = dict(re.findall(r"^LABEL (\S+?)=(\S+)$", (BUNDLE / "bundle.Dockerfile").read_text(), re.MULTILINE))
+    assert annotations == labels == ANNOTATIONS
+    assert all(isinstance(value, str) for value in annotations.values())
+
+
+def test_no_kind_is_required(csv: dict[str, Any]) -> None:
+    """It owns and requires no kind and has no dependencies: the packs wait for theirs at run time."""
+    assert csv["spec"]["customresourcedefinitions"] == {}
+    assert "nativeAPIs" not in csv["spec"]
+    assert not (BUNDLE / "metadata/dependencies.yaml").exists()
+
+
+def test_the_icon_is_an_svg(csv: dict[str, Any]) -> None:
+    """There is one icon, a picture of our own in SVG."""
+    (icon,) = csv["spec"]["icon"]
+    assert icon["mediatype"] == "image/svg+xml"
+    assert base64.b64decode(icon["base64data"]).startswith(b"<svg")
+
+
+def test_annotations_are_texts(csv: dict[str, Any]) -> None:
+    """Annotations that look like a boolean are texts, and createdAt is a time."""
+    annotations = csv["metadata"]["annotations"]
+    assert {key: value for key, value in annotations.items() if not isinstance(value, str)} == {}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", annotations["createdAt"])
+    assert annotations["containerImage"].endswith(f":v{csv['spec']['version']}")
+
+
+def test_pods_are_restricted(csv: dict[str, Any]) -> None:
+    """The pod meets the restricted pod security standard without choosing a user, and its root is read-only."""
+    (deployment,) = csv["spec"]["install"]["spec"]["deployments"]
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+
+
+def test_rights_are_bound_to_names_where_olm_would_widen_them(csv: dict[str, Any]) -> None:
+    """Of its own Lease and ConfigMaps it may change those of known names only, it reads no Secrets and uses no wildcard."""
+    install = csv["spec"]["install"]["spec"]
+    rules = [rule for part in (*install["permissions"], *install["clusterPermissions"]) for rule in part["rules"]]
+    assert all("*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"]) for rule in rules)
+    assert all("secrets" not in rule["resources"] for rule in rules)
+    for rule in install["permissions"][0]["rules"]:
+        if {"update", "patch"} & {*rule["verbs"]}:
+            assert rule["resourceNames"]
+
+
+def test_cluster_rights_are_those_of_the_packs(csv: dict[str, Any]) -> None:
+    """The cluster-wide rights are config/rbac's, which are what `rulepack rbac` says."""
+    role = next(yaml.safe_load_all((ROOT / "config/rbac/role.yaml").read_text()))
+    (part,) = csv["spec"]["install"]["spec"]["clusterPermissions"]
+    assert part["rules"] == role["rules"]
+
+
+class TestScorecard:
+    """The six checks of operator-framework's scorecard (operator-sdk: internal/scorecard/tests), on what they look at."""
+
+    def test_config(self) -> None:
+        """The bundle's configuration asks for all six."""
+        config = yaml.safe_load((BUNDLE / "tests/scorecard/config.yaml").read_text())
+        asked = [test["labels"]["test"] for stage in config["stages"] for test in stage["tests"]]
+        assert asked == [
+            "basic-check-spec-test", "olm-bundle-validation-test", "olm-crds-have-validation-test",
+            "olm-crds-have-resources-test", "olm-spec-descriptors-test", "olm-status-descriptors-test",
+        ]  # fmt: skip
+
+    def test_examples(self, csv: dict[str, Any]) -> None:
+        """basic-check-spec, spec and status descriptors look at the examples, of which there are none."""
+        assert csv["metadata"]["annotations"]["alm-examples"] == "[]"
+
+    def test_definitions(self) -> None:
+        """crds-have-validation and -resources look at the bundle's CustomResourceDefinitions, of which there are none."""
+        assert not [one for one in documents(BUNDLE / "manifests") if one["kind"] == "CustomResourceDefinition"]

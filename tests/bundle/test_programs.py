@@ -1,0 +1,97 @@
+"""What operator-framework's programs, kustomize and a real kube-apiserver say of the bundle and of config/."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from engine.model.objects import Kind, Object, metadata
+from engine.model.plurals import guessed_resource
+from scripts.bundle import ROOT
+from tests.bundle.catalog import NEW, OLD, name, write_catalog
+from tests.controlplane.gobuild import Programs
+from tests.controlplane.plane import ControlPlane
+
+NAMESPACE = "rulepack-system"
+CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+
+
+def test_the_validators_find_nothing(tools: Programs) -> None:
+    """All validators of operator-framework, OperatorHub's and the community's included, give no error and no warning."""
+    done = subprocess.run([tools["validate"], ROOT / "bundle"], capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout or "null") == [], done.stderr
+    assert done.returncode == 0
+
+
+def test_the_validators_find_what_is_wrong(tools: Programs, tmp_path: Path) -> None:
+    """A bundle whose minKubeVersion is no semantic version fails: the validators do look."""
+    for path in (ROOT / "bundle").rglob("*"):
+        if path.is_file():
+            copy = tmp_path / path.relative_to(ROOT / "bundle")
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(path.read_text().replace("minKubeVersion: 1.28.0", "minKubeVersion: '1.28'"))
+    done = subprocess.run([tools["validate"], tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert any(found["level"] == "Error" for found in json.loads(done.stdout))
+
+
+def test_a_catalog_of_two_versions_is_valid(tools: Programs, tmp_path: Path) -> None:
+    """opm renders two versions into a catalog in which the second replaces the first, and finds it valid."""
+    catalog = write_catalog(tmp_path, tools, OLD, NEW)
+    documents = list(yaml.safe_load_all((catalog / "catalog.yaml").read_text()))
+    (channel,) = (document for document in documents if document["schema"] == "olm.channel")
+    assert channel["entries"] == [{"name": name(OLD)}, {"name": name(NEW), "replaces": name(OLD)}]
+    assert [document["name"] for document in documents if document["schema"] == "olm.bundle"] == [name(OLD), name(NEW)]
+
+
+@pytest.mark.parametrize("folder", ["default", "own-namespace", "samples"])
+def test_manifests_are_accepted(tools: Programs, control_plane: ControlPlane, folder: str) -> None:
+    """What kustomize renders is accepted by a kube-apiserver, by server-side dry run with strict checks of each field."""
+    control_plane.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+    documents = render(tools, ROOT / "config" / folder)
+    assert documents
+    for document in documents:
+        apply_dry(control_plane, document)
+
+
+def test_components_fit_the_default(tools: Programs, tmp_path: Path) -> None:
+    """The components for OpenShift and for monitoring change and add what they say they do."""
+    link = tmp_path / "config"
+    link.symlink_to(ROOT / "config")
+    overlay = {"resources": ["config/default"], "components": ["config/monitoring", "config/openshift"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    documents = render(tools, tmp_path, "--load-restrictor=LoadRestrictionsNone")
+    kinds = {document["kind"]: document for document in documents}
+    assert {"ServiceMonitor", "PrometheusRule"} <= kinds.keys()
+    assert kinds["Namespace"]["metadata"]["labels"]["openshift.io/cluster-monitoring"] == "true"
+    assert json.loads(kinds["ConfigMap"]["data"]["rulepack.json"])["panels"]
+
+
+def test_one_namespace_needs_no_cluster_wide_right(tools: Programs) -> None:
+    """The variant for its own namespace holds no ClusterRole and no ClusterRoleBinding."""
+    kinds = [document["kind"] for document in render(tools, ROOT / "config/own-namespace")]
+    assert kinds.count("Role") == kinds.count("RoleBinding") == 2
+    assert not {"ClusterRole", "ClusterRoleBinding"} & {*kinds}
+
+
+def render(tools: Programs, folder: Path, *options: str) -> list[Object]:
+    done = subprocess.run([tools["kustomize"], "build", folder, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def apply_dry(plane: ControlPlane, document: Object) -> None:
+    version, kind = document["apiVersion"], document["kind"]
+    where = "" if kind in CLUSTER_SCOPED else f"namespaces/{NAMESPACE}/"
+    root = f"/{'apis' if '/' in version else 'api'}/{version}/{where}{plural(kind)}"
+    existing = kind == "Namespace"
+    path = f"{root}/{metadata(document)['name']}" if existing else root
+    plane.request("PATCH" if existing else "POST", f"{path}?dryRun=All&fieldValidation=Strict", document)
+
+
+def plural(kind: str) -> str:
+    return guessed_resource(Kind("v1", kind)).plural
