@@ -25,6 +25,7 @@ from engine.rulepack.published import published_schema
 from engine.rulepack.rbac import roles
 from engine.rulepack.schema import RulePackSpec
 from engine.testing.schema import RulePackTestSpec
+from scripts.rights import rights
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = "<!-- Written by `make reference` from the code; change it there. -->\n"
@@ -211,6 +212,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "docs/reference/tests.md": tests,
     "docs/reference/lint.md": lint,
     "docs/reference/commands.md": commands,
+    "docs/reference/rights.md": lambda: rights(ROOT / "rules"),
     "docs/reference/rulepack.schema.json": _schema(RulePackSpec),
     "docs/reference/rulepacktest.schema.json": _schema(RulePackTestSpec),
     "config/rbac/role.yaml": role,

@@ -41,7 +41,7 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
     grants = Grants()
     for pack in sorted(packs, key=lambda pack: pack.name):
         watched = plurals(pack.watch.kind)
-        for verb in ("get", "list", "watch"):
+        for verb in ("list", "watch"):
             grants.add(watched, verb, pack.name)
         for rule in pack.rules:
             name = f"{pack.name}/{rule.name}"
@@ -75,7 +75,7 @@ def own_grants() -> Grants:
     grants = Grants()
     for verb in ("get", "create", "update"):
         grants.add(guessed_resource(_LEASE), verb, "of several replicas one acts")
-    for verb in ("get", "list", "watch"):
+    for verb in ("list", "watch"):
         grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
     grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs")
     grants.add(guessed_resource(EVENT), "create", "tells of a ConfigMap with rule packs that are refused")
@@ -110,18 +110,23 @@ def _role(grants: Grants, kind: str, name: str, namespace: str = "") -> Iterator
         yield "  - apiGroups: [%s]" % (group or '""')
         yield f"    resources: [{resource}]"
         yield "    verbs:"
-        for verb in sorted(verbs, key=_ORDER.index):
-            yield f"      - {verb:<6} # {_reasons(verbs[verb])}".rstrip()
+        for verb in in_order(verbs):
+            yield f"      - {verb:<6} # {reasons(verbs[verb])}".rstrip()
     if grants.any_kind:
         yield "  # These rules act on any further kind that they are asked to; grant what of that you want, in a role of its own:"
-    for verb, reasons in sorted(grants.any_kind.items()):
-        yield f"  # {verb}: {_reasons(reasons)}"
+    for verb, needing in sorted(grants.any_kind.items()):
+        yield f"  # {verb}: {reasons(needing)}"
 
 
-def _reasons(reasons: Mapping[str, None]) -> str:
+def in_order(verbs: Iterable[str]) -> list[str]:
+    """Verbs as people write them: reading first."""
+    return sorted(verbs, key=_ORDER.index)
+
+
+def reasons(needing: Mapping[str, None]) -> str:
     """Who needs a verb; the rules of one pack together."""
     packs: dict[str, list[str]] = {}
-    for reason in reasons:
+    for reason in needing:
         pack, _, rule = reason.partition("/")
         packs.setdefault(pack, []).append(rule)
     return "; ".join(pack if "" in rules else f"{pack}: {', '.join(rules)}" for pack, rules in packs.items())

@@ -53,9 +53,9 @@ def rights(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[tuple[st
 
 
 def test_the_rights_are_the_least(capsys: pytest.CaptureFixture[str]) -> None:
-    """Watched kinds are read and patched, targets get the verbs that rules use, and eviction is a create."""
+    """Watched kinds are listed, watched and patched, targets get the verbs that rules use, and eviction is a create."""
     found = rights(capsys, str(RULES / "on-success-triggers"))
-    assert found["mlops.mlops.dev", "notebookvalidationjobs"] == ["get", "list", "watch", "patch"]
+    assert found["mlops.mlops.dev", "notebookvalidationjobs"] == ["list", "watch", "patch"]
     assert found["", "pods"] == ["list", "delete"]
     assert found["", "pods/eviction"] == ["create"]
     assert found["", "events"] == ["create"]
@@ -76,7 +76,7 @@ def test_a_pack_that_writes_nothing_of_its_objects_may_not_patch_them(tmp_path: 
     )
     assert rights(capsys, str(tmp_path), "--crds", str(tmp_path)) == {
         ("", "events"): ["create"],
-        ("example.com", "sheep"): ["get", "list", "watch"],
+        ("example.com", "sheep"): ["list", "watch"],
     }
 
 
