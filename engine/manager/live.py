@@ -57,6 +57,7 @@ class LivePacks:
         self._shipped = load_folder(settings.rules)
         self._actor = Actor(api, may_act)
         self._told: set[str] = set()
+        self._unwritten: set[str] = set()
 
     def touch(self) -> None:
         """Look again soon."""
@@ -105,18 +106,20 @@ class LivePacks:
         if self._dry_run or not self._may_act():
             return True
         faults = {report.source: [str(fault) for fault in report.faults] for report in self.reports}
-        written = True
+        problems: set[str] = set()
         for config_map in self.config_maps.packs:
             ref = ref_of(config_map)
             try:
                 source = f"configmap/{ref.namespace}/{ref.name}"
                 await report_status(self._actor, config_map, faults.get(source, ()), self._clock.time())
             except ApiError as error:
-                log.warning("%s: cannot write the status of its rule packs: %s", ref, error)
-                written = False
+                problems.add(f"{ref}: cannot write the status of its rule packs: {error}")
             except NotLeading:
                 return True
-        return written
+        for problem in sorted(problems - self._unwritten):  # a line when it begins, not one for each attempt
+            log.warning("%s", problem)
+        self._unwritten = problems
+        return not problems
 
 
 def _audited(catalog: Catalog) -> Catalog:

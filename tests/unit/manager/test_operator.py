@@ -142,6 +142,21 @@ async def test_acts_on_what_was_there_and_on_what_comes(stage: Stage) -> None:
         assert (await ask(operator, "/readyz"))[0] == (await ask(operator, "/healthz"))[0] == 200
 
 
+async def test_a_status_that_may_not_be_written_is_said_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Without the right to patch a ConfigMap its pack is in force all the same; the status follows once there is the right."""
+    stage.cluster.faults.add(InjectedFault(403, verb="patch", kind="ConfigMap", times=5))
+    async with stage.running(stage.operator()):
+        await stage.config_map("mine", {"pack.yaml": PACK.replace("default: big", "default: huge")}, pack=True)
+        await stage.widget("a")
+        await stage.clock.advance(30)
+        assert await stage.mark("a") == "huge"
+        assert await stage.status("mine") is None
+        assert len([text for text in caplog.messages if "cannot write the status" in text]) == 1
+
+        await stage.clock.advance(60)
+        assert await stage.status("mine") == "ok"
+
+
 async def test_a_pack_in_a_config_map_is_reloaded_broken_and_removed(stage: Stage) -> None:
     """It replaces the shipped one within 2 s; broken, its last good version stays; gone, the shipped one is back."""
     async with stage.running(stage.operator()):
