@@ -38,7 +38,13 @@ ANNOTATIONS = {
 }
 
 # Where all namespaces are watched OLM widens `permissions` to all of them, so what can be bound to a name is.
-NAMES = {("leases", "get"): ["rulepack"], ("leases", "update"): ["rulepack"], ("configmaps", "patch"): ["rulepack-packs"]}
+NAMES = {("leases", "get"): ["rulepack"], ("leases", "update"): ["rulepack"]}
+# Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
+CLUSTER_SCOPED = {"subjectaccessreviews"}
+# A user's ConfigMap with packs has any name, and to patch those of all namespaces would be to own the cluster: so this right is
+# a Role of the bundle, which OLM leaves in the operator's namespace. Only the namespace that the CSV suggests can be named in
+# its binding.
+OWN_ONLY = ("configmaps", "patch")
 
 
 def bundle(version: str, replaces: str, created: str) -> dict[str, str]:
@@ -48,6 +54,7 @@ def bundle(version: str, replaces: str, created: str) -> dict[str, str]:
     scorecard = yaml.safe_load((CONFIG / "manifests/scorecard.yaml").read_text())
     return {
         CSV: _text(_csv(version, replaces, created)),
+        **{f"manifests/rulepack-pack-status.{one['kind'].lower()}.yaml": _text(one) for one in _status_role()},
         "metadata/annotations.yaml": annotations,
         "tests/scorecard/config.yaml": _text(scorecard),
         "bundle.Dockerfile": f"FROM scratch\n\n{labels}\n"
@@ -72,12 +79,12 @@ def _csv(version: str, replaces: str, created: str) -> dict[str, Any]:
         {"name": "WATCH_NAMESPACE", "valueFrom": {"fieldRef": targets}} if entry["name"] == "WATCH_NAMESPACE" else entry
         for entry in container["env"]
     ]
-    cluster_role, role = (document["rules"] for document in yaml.safe_load_all((CONFIG / "rbac/role.yaml").read_text()))
+    everywhere, bound = _rights()
     spec["install"] = {
         "strategy": "deployment",
         "spec": {
-            "clusterPermissions": [{"serviceAccountName": account, "rules": cluster_role}],
-            "permissions": [{"serviceAccountName": account, "rules": [part for rule in role for part in _bound(rule)]}],
+            "clusterPermissions": [{"serviceAccountName": account, "rules": everywhere}],
+            "permissions": [{"serviceAccountName": account, "rules": bound}],
             "deployments": [
                 {"name": "rulepack-operator", "label": deployment["metadata"]["labels"], "spec": deployment["spec"]},
             ],
@@ -89,18 +96,42 @@ def _csv(version: str, replaces: str, created: str) -> dict[str, Any]:
     return csv
 
 
+def _rights() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rules of config/rbac as `clusterPermissions` and as `permissions`."""
+    packs, own = (document["rules"] for document in yaml.safe_load_all((CONFIG / "rbac/role.yaml").read_text()))
+    everywhere = [rule for rule in packs if CLUSTER_SCOPED & {*rule["resources"]}]
+    bound = [rule for rule in packs if rule not in everywhere]
+    bound += [part for rule in own for part in _bound(rule) if part not in bound]
+    return everywhere, bound
+
+
 def _bound(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A rule, with the verbs that are needed for objects of known names only bound to those."""
+    """A rule of the engine's own, with the verbs that are for objects of known names only bound to those."""
     (resource,) = rule["resources"]
-    free = [verb for verb in rule["verbs"] if (resource, verb) not in NAMES]
+    verbs = [verb for verb in rule["verbs"] if (resource, verb) != OWN_ONLY]
+    free = [verb for verb in verbs if (resource, verb) not in NAMES]
     parts: list[dict[str, Any]] = [{**rule, "verbs": free}] if free else []
-    for verb in rule["verbs"]:
+    for verb in verbs:
         names = NAMES.get((resource, verb))
         if names and parts and parts[-1].get("resourceNames") == names:
             parts[-1]["verbs"].append(verb)
         elif names:
             parts.append({**rule, "resourceNames": names, "verbs": [verb]})
     return parts
+
+
+def _status_role() -> list[dict[str, Any]]:
+    """The Role by which the status of rule packs is written on their ConfigMaps, and its binding."""
+    resource, verb = OWN_ONLY
+    group, name = "rbac.authorization.k8s.io", "rulepack-pack-status"
+    subject = yaml.safe_load((CONFIG / "rbac/service_account.yaml").read_text())["metadata"]
+    role, binding = (
+        dict[str, Any](apiVersion=f"{group}/v1", kind=kind, metadata={"name": name}) for kind in ("Role", "RoleBinding")
+    )
+    role["rules"] = [{"apiGroups": [""], "resources": [resource], "verbs": [verb]}]
+    binding["roleRef"] = {"apiGroup": group, "kind": "Role", "name": name}
+    binding["subjects"] = [{"kind": "ServiceAccount", **subject}]
+    return [role, binding]
 
 
 class _Dumper(yaml.SafeDumper):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from scripts.bundle import ANNOTATIONS, CSV, PACKAGE, ROOT
+from tests.bundle.rights import rights
 
 BUNDLE = ROOT / "bundle"
 SCRIPT = str(ROOT / "scripts/bundle.py")
@@ -55,8 +56,8 @@ def test_a_wrong_version_is_refused(tmp_path: Path) -> None:
 def test_manifests_are_flat_and_of_allowed_kinds() -> None:
     """The folder holds files only, and of the kinds that OLM installs none that an API may be missing for."""
     assert all(path.is_file() for path in (BUNDLE / "manifests").iterdir())
-    kinds = [document["kind"] for document in documents(BUNDLE / "manifests")]
-    assert kinds == ["ClusterServiceVersion"]
+    kinds = sorted(document["kind"] for document in documents(BUNDLE / "manifests"))
+    assert kinds == ["ClusterServiceVersion", "Role", "RoleBinding"]
 
 
 def test_annotations_and_image_labels_agree() -> None:
@@ -109,16 +110,24 @@ def test_rights_are_bound_to_names_where_olm_would_widen_them(csv: dict[str, Any
     rules = [rule for part in (*install["permissions"], *install["clusterPermissions"]) for rule in part["rules"]]
     assert all("*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"]) for rule in rules)
     assert all("secrets" not in rule["resources"] for rule in rules)
-    for rule in install["permissions"][0]["rules"]:
-        if {"update", "patch"} & {*rule["verbs"]}:
-            assert rule["resourceNames"]
+    own = [rule for rule in rules if {"configmaps", "leases"} & {*rule["resources"]}]
+    changing = [rule for rule in own if {"update", "patch"} & {*rule["verbs"]}]
+    assert changing
+    assert all(rule["resourceNames"] for rule in changing)
 
 
-def test_cluster_rights_are_those_of_the_packs(csv: dict[str, Any]) -> None:
-    """The cluster-wide rights are config/rbac's, which are what `rulepack rbac` says."""
-    role = next(yaml.safe_load_all((ROOT / "config/rbac/role.yaml").read_text()))
-    (part,) = csv["spec"]["install"]["spec"]["clusterPermissions"]
-    assert part["rules"] == role["rules"]
+def test_rights_are_those_of_config(csv: dict[str, Any]) -> None:
+    """All rights together are those of config/rbac, which are what `rulepack rbac` says.
+
+    Only what lies in no namespace is asked for in all of them, so an OperatorGroup for some namespaces grants no more.
+    """
+    config = [role["rules"] for role in yaml.safe_load_all((ROOT / "config/rbac/role.yaml").read_text())]
+    install = csv["spec"]["install"]["spec"]
+    (everywhere,), (bound,) = ([entry["rules"] for entry in install[part]] for part in ("clusterPermissions", "permissions"))
+    (status,) = (one["rules"] for one in documents(BUNDLE / "manifests") if one["kind"] == "Role")
+    assert rights([*everywhere, *bound, *status]) == rights([rule for rules in config for rule in rules])
+    assert rights(everywhere) == {("create", "authorization.k8s.io", "subjectaccessreviews")}
+    assert rights(status) == {("patch", "", "configmaps")}
 
 
 class TestScorecard:

@@ -20,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -37,6 +38,23 @@ MUTATING = frozenset({"create", "update", "patch", "delete", "deletecollection"}
 #: API groups whose objects are questions: a create there stores nothing.
 QUESTIONS = frozenset({"authorization.k8s.io", "authentication.k8s.io"})
 ADMIN_USER_AGENT = "controlplane-admin"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Requested:
+    """A verb on a resource (with '/' and the subresource, where it is one) and where; '' stands for all."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, verb: str, about: Mapping[str, str]) -> Self:
+        """Of a verb and the objectRef of an audit event."""
+        resource = "/".join(filter(None, (about["resource"], about.get("subresource"))))
+        return cls(verb, about.get("apiGroup", ""), resource, about.get("namespace", ""), about.get("name", ""))
 
 
 class ControlPlane:
@@ -169,6 +187,11 @@ class ControlPlane:
             and user in ("", event["user"].get("username"))
             and event.get("userAgent", "").startswith(user_agent)
         ]
+
+    def requested(self, *, user: str) -> set[Requested]:
+        """What a user has asked for so far, refused requests and dry runs included: what rights are about."""
+        events = (event for event in self._audited() if event["user"].get("username") == user and "objectRef" in event)
+        return {Requested.of(event["verb"], event["objectRef"]) for event in events}
 
     def lists(self, *, user: str) -> list[str]:
         """The paths of every list that a user has asked for so far, one for each page, in order."""

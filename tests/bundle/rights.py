@@ -1,0 +1,20 @@
+"""Rules of RBAC, taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Right = tuple[str, str, str]
+"""A verb, an API group ('' is the core) and a resource, with '/' and the subresource where it is one."""
+
+
+def rights(rules: Sequence[Mapping[str, Any]]) -> set[Right]:
+    """Each single right of some rules, whatever names they are bound to."""
+    return {
+        (verb, group, resource)
+        for rule in rules
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }

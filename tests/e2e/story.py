@@ -1,0 +1,131 @@
+"""A story that takes every path of the shipped packs and of the engine for which the operator has been given a right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from engine.model.objects import Kind, Object, annotations_of, dig, metadata
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
+from tests.e2e.predictors import inference_service
+from tests.world import APPLICATION, DEPLOYMENT, JOB, POD, SERVICE, job, named, pod, trigger, triggers
+
+STATEFUL_SET, DAEMON_SET = Kind("apps/v1", "StatefulSet"), Kind("apps/v1", "DaemonSet")
+ROLE, ROLE_BINDING = (Kind("rbac.authorization.k8s.io/v1", kind) for kind in ("Role", "RoleBinding"))
+AT = ("spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")
+PREDICTOR = "serving.kserve.io/inferenceservice"
+FAR = "story-far"
+RELOADED = "pack on-success-triggers from"
+
+
+class Story:
+    """Jobs in a namespace `story` that succeed, and what they act on there, in `story-far` and in `argocd`.
+
+    `home` is the operator's namespace and `log` gives the operator's log. The packs are in force, and predictors are
+    replaced by Rollout at first.
+    """
+
+    def __init__(self, plane: ControlPlane, home: Cluster, log: Callable[[], str]) -> None:
+        for name in ("story", FAR, "argocd"):
+            plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
+        self.home, self.here, self._log = home, Cluster(plane, "story"), log
+
+    def play(self) -> None:
+        """Play it; fails where an effect does not come."""
+        self._workloads()
+        self._pods("Evict")
+        self._pods("Delete")
+        self._other_namespace()
+        self._application()
+        self._refused_pack()
+
+    def _workloads(self) -> None:
+        """Workloads restart, the predictor's Deployment too, and an InferenceService is marked; the wave is complete."""
+        kinds = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)
+        self.here.create(*(workload(kind, "web") for kind in kinds), workload(DEPLOYMENT, "predictor", {PREDICTOR: "model"}))
+        self.here.create(inference_service("model", "story"))
+        asks = [trigger(kind, "web", "restart") for kind in kinds]
+        asks += [trigger(SERVICE, "model", "restart"), trigger(SERVICE, "model", "refresh")]
+        self._succeed("workloads", *asks)
+        for kind, name in [(kind, "web") for kind in kinds] + [(DEPLOYMENT, "predictor")]:
+            eventually(lambda kind=kind, name=name: dig(self.here.get(kind, name), AT, None), f"restart of {kind} {name}")  # type: ignore[misc]
+        eventually(lambda: "mlops.dev/refreshed-at" in annotations_of(self.here.get(SERVICE, "model")), "mark on the model")
+        wave = "mlops.dev/wave-complete"
+        eventually(lambda: annotations_of(self.here.get(JOB, "workloads")).get(wave) == "3", "wave that is complete")
+        eventually(lambda: "TriggerSuccess" in dict(self.here.events("workloads")), "Event")
+
+    def _pods(self, strategy: str) -> None:
+        """A predictor's pod is replaced."""
+        self._strategy(strategy)
+        old = strategy.lower()
+        self.here.create(pod(old, namespace="story"))
+        self._succeed(old, trigger(SERVICE, "model", "restart"))
+        eventually(lambda: not running(self.here, old), f"pod {old} that is gone")
+
+    def _other_namespace(self) -> None:
+        """A Deployment of another namespace is restarted, since that namespace consents."""
+        rule = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}
+        subject = {"kind": "ServiceAccount", "name": "default", "namespace": "story"}
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "consent"}
+        self.here.create(
+            named(ROLE, "consent", FAR, rules=[rule]),
+            named(ROLE_BINDING, "consent", FAR, roleRef=reference, subjects=[subject]),
+            workload(DEPLOYMENT, "web", namespace=FAR),
+        )
+        self._succeed("far", trigger(DEPLOYMENT, "web", "restart", FAR))
+        eventually(lambda: dig(self.here.get(DEPLOYMENT, "web", FAR), AT, None), "restart in the other namespace")
+
+    def _application(self) -> None:
+        """An Application is synced, and says how its jobs are."""
+        destination = {"server": "https://kubernetes.default.svc", "namespace": "story"}
+        self.here.create(named(APPLICATION, "models", "argocd", spec={"destination": destination, "project": "default"}))
+        self._succeed("synced", trigger(APPLICATION, "models", "sync"), labels={"app.kubernetes.io/part-of": "models"})
+
+        def told() -> bool:
+            application = self.here.get(APPLICATION, "models", "argocd")
+            return "operation" in application and "mlops.dev/notebook-status" in annotations_of(application)
+
+        eventually(told, "sync and status of the Application")
+
+    def _refused_pack(self) -> None:
+        """A ConfigMap with a pack that is broken says so, in an annotation and in an Event."""
+        broken = named(CONFIG_MAP, "broken", self.home.namespace, data={"broken.yaml": "kind: RulePack"})
+        broken["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
+        self.home.create(broken)
+        eventually(lambda: "broken.yaml" in status(self.home, "broken"), "status of the broken pack")
+        eventually(lambda: "RulePackInvalid" in dict(self.home.events("broken")), "Event about the broken pack")
+
+    def _strategy(self, strategy: str) -> None:
+        """Put another way of replacing predictors in force."""
+        before = self._log().count(RELOADED)
+        self.home.patch(CONFIG_MAP, "rulepack-params", {"data": {"on-success-triggers": f"restartStrategy: {strategy}\n"}})
+        eventually(lambda: self._log().count(RELOADED) > before, f"strategy {strategy} in force")
+
+    def _succeed(self, name: str, *asks: str, labels: dict[str, str] | None = None) -> None:
+        """A job succeeds, later than anything else was made: times are in whole seconds."""
+        completed = (datetime.now(UTC) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        annotations = {"argocd.argoproj.io/sync-wave": "3", **triggers(*asks)}
+        body = job(name, "Succeeded", annotations, "story", completed)
+        body["metadata"]["labels"] = labels or {}
+        self.here.create(body)
+
+
+def workload(kind: Kind, name: str, labels: dict[str, str] | None = None, namespace: str = "story") -> Object:
+    """A Deployment, StatefulSet or DaemonSet."""
+    picked = {"app": name}
+    template = {"metadata": {"labels": picked}, "spec": {"containers": [{"name": "main", "image": "example.com/web"}]}}
+    body = named(kind, name, namespace, spec={"selector": {"matchLabels": picked}, "template": template})
+    body["metadata"]["labels"] = labels or {}
+    return body
+
+
+def running(cluster: Cluster, name: str) -> bool:
+    """Whether a pod is there, and not told to end."""
+    found = cluster.find(POD, name)
+    return found is not None and "deletionTimestamp" not in metadata(found)
+
+
+def status(home: Cluster, name: str) -> str:
+    """What the operator says of a ConfigMap with packs."""
+    return annotations_of(home.get(CONFIG_MAP, name)).get("rules.mlops.dev/status", "")
