@@ -19,9 +19,9 @@ _numbers = itertools.count(1)
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark `cluster` whatever uses the real control plane, directly or through another fixture."""
+    """Mark `cluster` whatever uses a real control plane, directly or through another fixture."""
     for item in items:
-        if "control_plane" in getattr(item, "fixturenames", ()):
+        if {"control_plane", "own_plane"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.cluster)
 
 
@@ -32,6 +32,16 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     Tests keep out of each other's way by a namespace of their own (fixture `namespace`). Where there is no way to have
     the programs the whole run ends with an error: tests that were left out must not look like tests that passed.
     """
+    yield from _started(request)
+
+
+@pytest.fixture(scope="module")
+def own_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """A control plane for one module's tests alone, which change what belongs to no namespace."""
+    yield from _started(request)
+
+
+def _started(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
 
     def say(text: str) -> None:

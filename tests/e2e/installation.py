@@ -1,20 +1,15 @@
-"""The operator, installed by OLM in a namespace, and one process of it with the rights and the environment that OLM gives."""
+"""The operator, installed by OLM in a namespace."""
 
 from __future__ import annotations
 
-import os
-import sys
-import urllib.request
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from engine.model.objects import Object, annotations_of, dig
+from engine.model.objects import Object, dig
 from tests.bundle.catalog import name
 from tests.controlplane.plane import ControlPlane
-from tests.controlplane.processes import Processes, free_ports
-from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.cluster import Cluster
 from tests.e2e.olm import OPERATORS, Olm
-from tests.world import DEPLOYMENT, RULES
+from tests.world import DEPLOYMENT
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 OPERATOR = "rulepack-operator"
@@ -23,17 +18,10 @@ OPERATOR = "rulepack-operator"
 class Installation:
     """The operator in a namespace, subscribed to from a version on, for target namespaces: none stands for all."""
 
-    def __init__(self, plane: ControlPlane, olm: Olm, namespace: str, targets: tuple[str, ...], folder: Path) -> None:
+    def __init__(self, plane: ControlPlane, olm: Olm, namespace: str, *targets: str) -> None:
         self.plane, self.namespace = plane, namespace
         self.home = Cluster(plane, namespace)
         self._olm, self._targets = olm, targets
-        self._processes = Processes(folder)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._processes.kill_all()
 
     def subscribe(self, version: str) -> None:
         """Make the OperatorGroup and the Subscription."""
@@ -91,52 +79,6 @@ class Installation:
     def deployment(self) -> Object:
         """The Deployment that OLM has made."""
         return self.home.get(DEPLOYMENT, OPERATOR)
-
-    @property
-    def user(self) -> str:
-        """The operator, as the API server knows it."""
-        account = self.deployment["spec"]["template"]["spec"]["serviceAccountName"]
-        return f"system:serviceaccount:{self.namespace}:{account}"
-
-    def environment(self) -> dict[str, str]:
-        """What the pod's environment would be."""
-        template = self.deployment["spec"]["template"]
-        (container,) = template["spec"]["containers"]
-        fields = {"metadata.namespace": self.namespace}
-        fields |= {f"metadata.annotations['{key}']": value for key, value in annotations_of(template).items()}
-        env = {}
-        for entry in container["env"]:
-            source = dig(entry, ("valueFrom", "fieldRef", "fieldPath"), None)
-            env[entry["name"]] = entry.get("value", "") if source is None else fields.get(source, "")
-        return env
-
-    def run(self) -> None:
-        """Start the engine as the pod would: its arguments, its environment, a token of its service account."""
-        pod = self.deployment["spec"]["template"]["spec"]
-        (port,) = free_ports(1)
-        reach = [f"--kubeconfig={self.plane.kubeconfig_for(self.namespace, pod['serviceAccountName'])}"]
-        reach += ["--address=127.0.0.1", f"--port={port}"]
-        command = [sys.executable, "-m", "engine.cli", *pod["containers"][0]["args"], *reach]
-        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RULES.parent), **self.environment()}
-        self._processes.start("rulepack", command, env)
-
-        def ready() -> bool:
-            assert not self._processes.ended(), self._processes.end_of_log("rulepack")
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-                    return bool(answer.read() == b"ok\n")
-            except OSError:
-                return False
-
-        eventually(ready, "engine that is ready")
-
-    def log(self) -> str:
-        """All that the engine has printed."""
-        return self._processes.log("rulepack").read_text()
-
-    def stop(self) -> int:
-        """End the engine as kubelet does; its exit status."""
-        return self._processes.terminate("rulepack", 30.0)
 
     def _become_available(self, deployment: Object) -> None:
         """Say of a Deployment what its controller would, with pods that run."""

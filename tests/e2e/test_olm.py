@@ -5,45 +5,36 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
 
 import pytest
 import yaml
-from _pytest.capture import CaptureManager
 
+from engine.model.objects import annotations_of
 from tests.bundle.catalog import NEW, OLD
 from tests.bundle.rights import Right, rights
-from tests.controlplane import binaries, olm
+from tests.controlplane import olm
 from tests.controlplane.gobuild import MissingProgram
 from tests.controlplane.plane import ControlPlane
-from tests.e2e.cluster import CONFIG_MAP, eventually
+from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.installation import RBAC, Installation
 from tests.e2e.olm import DEFINITIONS, Olm
+from tests.e2e.pod import Pod
 from tests.e2e.story import Story, status
-from tests.world import JOB, RULES
+from tests.world import JOB, RULES, job
 
 HOME = "rulepack-system"
 SETTINGS = RULES.parent / "config/samples"
 OURS = ("rulepack-feature-flags", "rulepack-params", "team-packs")
+WAVE = "mlops.dev/wave-complete"
 FORBIDDEN = re.compile(r"HTTP 403|[Ff]orbidden")
 
 
 @pytest.fixture(scope="module")
-def plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
-    """A control plane of its own, which serves the kinds of the shipped packs: OLM acts in all namespaces."""
-    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
-
-    def say(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"\n{text}", flush=True)
-
-    try:
-        with ControlPlane(binaries.programs(say)) as plane:
-            for definition in yaml.safe_load_all((RULES.parent / "examples/demo/crds.yaml").read_text()):
-                plane.ensure(DEFINITIONS, definition)
-            yield plane
-    except MissingProgram as missing:
-        pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
+def plane(own_plane: ControlPlane) -> ControlPlane:
+    """A control plane that serves the kinds of the shipped packs."""
+    for definition in yaml.safe_load_all((RULES.parent / "examples/demo/crds.yaml").read_text()):
+        own_plane.ensure(DEFINITIONS, definition)
+    return own_plane
 
 
 @pytest.fixture(scope="module")
@@ -63,40 +54,65 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, tmp_path: Path) -> N
     The story takes every path that needs a right, and no right that OLM was asked for is left over: without any one of them
     something in it would fail.
     """
-    with Installation(plane, running, HOME, (), tmp_path) as operator:
-        operator.subscribe(OLD)
-        operator.install(OLD)
-        assert operator.deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(f":v{OLD}")
-        assert {"POD_NAMESPACE": HOME, "WATCH_NAMESPACE": ""}.items() <= operator.environment().items()
-        home = operator.home
-        for file in ("feature_flags.yaml", "params.yaml", "pack.yaml"):
-            home.create(yaml.safe_load((SETTINGS / file).read_text()))
-        home.patch(CONFIG_MAP, "rulepack-feature-flags", {"data": {"on-success-triggers": "Enforce"}})
+    operator = Installation(plane, running, HOME)
+    operator.subscribe(OLD)
+    operator.install(OLD)
+    assert operator.deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(f":v{OLD}")
+    home = operator.home
+    for file in ("feature_flags.yaml", "params.yaml", "pack.yaml"):
+        home.create(yaml.safe_load((SETTINGS / file).read_text()))
+    home.patch(CONFIG_MAP, "rulepack-feature-flags", {"data": {"on-success-triggers": "Enforce"}})
 
-        operator.run()
+    with Pod(plane, operator.deployment, tmp_path) as pod:
+        assert {"POD_NAMESPACE": HOME, "WATCH_NAMESPACE": ""}.items() <= pod.environment.items()
+        pod.start()
         eventually(lambda: status(home, "team-packs") == "ok", "status of the user's pack")
-        story = Story(plane, home, operator.log)
+        story = Story(plane, home, pod.log)
         story.play()
-        labelled = story.here.get(JOB, "synced")["metadata"]["labels"]
-        assert operator.stop() == 0
+        assert story.here.get(JOB, "synced")["metadata"]["labels"]["example.com/phase"] == "Succeeded"
+        assert pod.stop() == 0
+        assert not FORBIDDEN.search(pod.log()), pod.log()
+        assert used(plane, pod) == granted(operator, OLD)
 
-        assert not FORBIDDEN.search(operator.log()), operator.log()
-        assert used(plane, operator) == granted(operator, OLD)
-        assert labelled["example.com/phase"] == "Succeeded"
+    before = [home.get(CONFIG_MAP, one) for one in OURS]
+    operator.install(NEW)
+    assert [home.get(CONFIG_MAP, one) for one in OURS] == before
 
-        before = [home.get(CONFIG_MAP, one) for one in OURS]
-        operator.install(NEW)
-        assert [home.get(CONFIG_MAP, one) for one in OURS] == before
-
-        operator.uninstall(NEW)
-        for one in story.here.all(JOB):
-            story.here.delete(JOB, one["metadata"]["name"])
-        assert story.here.all(JOB) == []
+    operator.uninstall(NEW)
+    for one in story.here.all(JOB):
+        story.here.delete(JOB, one["metadata"]["name"])
+    assert story.here.all(JOB) == []
 
 
-def used(plane: ControlPlane, operator: Installation) -> set[Right]:
-    """The rights that the operator has used, by the audit log of the API server."""
-    return {(one.verb, one.group, one.resource) for one in plane.requested(user=operator.user)}
+def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm, tmp_path: Path) -> None:
+    """It watches these namespaces only, and has rights there only, but for asking what others may do."""
+    for name in ("team-a", "team-b", "team-c"):
+        plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
+    operator = Installation(plane, running, "team-rulepack", "team-a", "team-b")
+    operator.subscribe(OLD)
+    operator.install(OLD)
+    team = Cluster(plane, "team-a")
+    with Pod(plane, operator.deployment, tmp_path) as pod:
+        assert pod.environment["WATCH_NAMESPACE"] == "team-a,team-b"
+        pod.start()
+        for name in ("team-a", "team-b", "team-c"):
+            team.create(job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "3"}, namespace=name))
+        for name in ("team-a", "team-b"):
+            eventually(lambda name=name: WAVE in annotations_of(team.get(JOB, "train", name)), f"wave of {name}")  # type: ignore[misc]
+        assert pod.stop() == 0
+        assert WAVE not in annotations_of(team.get(JOB, "train", "team-c"))
+        assert {one.namespace for one in plane.requested(user=pod.user) if one.resource == "notebookvalidationjobs"} == {
+            "team-a",
+            "team-b",
+        }
+    everywhere = [rule for role in operator.cluster_roles() for rule in role["rules"]]
+    assert rights(everywhere) == {("create", "authorization.k8s.io", "subjectaccessreviews")}
+    operator.uninstall(OLD)
+
+
+def used(plane: ControlPlane, pod: Pod) -> set[Right]:
+    """The rights that a pod has used, by the audit log of the API server."""
+    return {(one.verb, one.group, one.resource) for one in plane.requested(user=pod.user)}
 
 
 def granted(operator: Installation, version: str) -> set[Right]:

@@ -1,0 +1,80 @@
+"""One process of the operator, with what its pod would have: arguments, environment, and a token of its service account."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+from engine.model.objects import Object, annotations_of, dig
+from tests.controlplane.plane import ControlPlane
+from tests.controlplane.processes import Processes, free_ports
+from tests.e2e.cluster import eventually
+from tests.world import RULES
+
+
+class Pod:
+    """A pod of a Deployment, as a process that logs in a folder."""
+
+    def __init__(self, plane: ControlPlane, deployment: Object, folder: Path) -> None:
+        self._plane, self._processes = plane, Processes(folder)
+        self._namespace = str(deployment["metadata"]["namespace"])
+        self._template = deployment["spec"]["template"]
+        (self._container,) = self._template["spec"]["containers"]
+        self._account = self._template["spec"]["serviceAccountName"]
+        (self._port,) = free_ports(1)
+        self.user = f"system:serviceaccount:{self._namespace}:{self._account}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._processes.kill_all()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the manifest sets of the container's environment."""
+        fields = {"metadata.namespace": self._namespace}
+        fields |= {f"metadata.annotations['{key}']": value for key, value in annotations_of(self._template).items()}
+        env = {}
+        for entry in self._container["env"]:
+            source = dig(entry, ("valueFrom", "fieldRef", "fieldPath"), None)
+            env[entry["name"]] = entry.get("value", "") if source is None else fields.get(source, "")
+        return env
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        reach = [f"--kubeconfig={self._plane.kubeconfig_for(self._namespace, self._account)}"]
+        reach += ["--address=127.0.0.1", f"--port={self._port}"]
+        command = [sys.executable, "-m", "engine.cli", *self._container["args"], *reach]
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RULES.parent), **self.environment}
+        self._processes.start("rulepack", command, env)
+
+        def ready() -> bool:
+            assert not self._processes.ended(), self._processes.end_of_log("rulepack")
+            return self.ask("/readyz") == "ok\n"
+
+        eventually(ready, "engine that is ready")
+
+    def ask(self, path: str) -> str:
+        """What it answers over HTTP; '' where it does not, or not with success."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    def packs(self) -> dict[str, Any]:
+        """What /packs tells of each pack, by name."""
+        return {pack["name"]: pack for pack in json.loads(self.ask("/packs"))["packs"]}
+
+    def log(self) -> str:
+        """All that it has printed."""
+        return self._processes.log("rulepack").read_text()
+
+    def stop(self) -> int:
+        """End it as kubelet does; its exit status."""
+        return self._processes.terminate("rulepack", 30.0)
