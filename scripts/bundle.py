@@ -37,14 +37,11 @@ ANNOTATIONS = {
     f"{PREFIX}test.config.v1": "tests/scorecard/",
 }
 
-# Where all namespaces are watched OLM widens `permissions` to all of them, so what can be bound to a name is.
-NAMES = {("leases", "get"): ["rulepack"], ("leases", "update"): ["rulepack"]}
+# Where all namespaces are watched OLM widens `permissions` to all of them, so what can be bound to a name is: to patch every
+# ConfigMap would be to own the cluster. docs/install.md says how to grant it for all of the operator's namespace.
+NAMES = {("leases", "get"): ["rulepack"], ("leases", "update"): ["rulepack"], ("configmaps", "patch"): ["rulepack-packs"]}
 # Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
 CLUSTER_SCOPED = {"subjectaccessreviews"}
-# A user's ConfigMap with packs has any name, and to patch those of all namespaces would be to own the cluster: so this right is
-# a Role of the bundle, which OLM leaves in the operator's namespace. Only the namespace that the CSV suggests can be named in
-# its binding.
-OWN_ONLY = ("configmaps", "patch")
 
 
 def bundle(version: str, replaces: str, created: str) -> dict[str, str]:
@@ -54,7 +51,6 @@ def bundle(version: str, replaces: str, created: str) -> dict[str, str]:
     scorecard = yaml.safe_load((CONFIG / "manifests/scorecard.yaml").read_text())
     return {
         CSV: _text(_csv(version, replaces, created)),
-        **{f"manifests/rulepack-pack-status.{one['kind'].lower()}.yaml": _text(one) for one in _status_role()},
         "metadata/annotations.yaml": annotations,
         "tests/scorecard/config.yaml": _text(scorecard),
         "bundle.Dockerfile": f"FROM scratch\n\n{labels}\n"
@@ -108,30 +104,15 @@ def _rights() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def _bound(rule: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A rule of the engine's own, with the verbs that are for objects of known names only bound to those."""
     (resource,) = rule["resources"]
-    verbs = [verb for verb in rule["verbs"] if (resource, verb) != OWN_ONLY]
-    free = [verb for verb in verbs if (resource, verb) not in NAMES]
+    free = [verb for verb in rule["verbs"] if (resource, verb) not in NAMES]
     parts: list[dict[str, Any]] = [{**rule, "verbs": free}] if free else []
-    for verb in verbs:
+    for verb in rule["verbs"]:
         names = NAMES.get((resource, verb))
         if names and parts and parts[-1].get("resourceNames") == names:
             parts[-1]["verbs"].append(verb)
         elif names:
             parts.append({**rule, "resourceNames": names, "verbs": [verb]})
     return parts
-
-
-def _status_role() -> list[dict[str, Any]]:
-    """The Role by which the status of rule packs is written on their ConfigMaps, and its binding."""
-    resource, verb = OWN_ONLY
-    group, name = "rbac.authorization.k8s.io", "rulepack-pack-status"
-    subject = yaml.safe_load((CONFIG / "rbac/service_account.yaml").read_text())["metadata"]
-    role, binding = (
-        dict[str, Any](apiVersion=f"{group}/v1", kind=kind, metadata={"name": name}) for kind in ("Role", "RoleBinding")
-    )
-    role["rules"] = [{"apiGroups": [""], "resources": [resource], "verbs": [verb]}]
-    binding["roleRef"] = {"apiGroup": group, "kind": "Role", "name": name}
-    binding["subjects"] = [{"kind": "ServiceAccount", **subject}]
-    return [role, binding]
 
 
 class _Dumper(yaml.SafeDumper):

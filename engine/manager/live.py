@@ -113,7 +113,7 @@ class LivePacks:
                 source = f"configmap/{ref.namespace}/{ref.name}"
                 await report_status(self._actor, config_map, faults.get(source, ()), self._clock.time())
             except ApiError as error:
-                problems.add(f"{ref}: cannot write the status of its rule packs: {error}")
+                problems.add(f"{ref}: its rule packs are read, but their status cannot be written on it: {error}")
             except NotLeading:
                 return True
         for problem in sorted(problems - self._unwritten):  # a line when it begins, not one for each attempt

@@ -56,8 +56,8 @@ def test_a_wrong_version_is_refused(tmp_path: Path) -> None:
 def test_manifests_are_flat_and_of_allowed_kinds() -> None:
     """The folder holds files only, and of the kinds that OLM installs none that an API may be missing for."""
     assert all(path.is_file() for path in (BUNDLE / "manifests").iterdir())
-    kinds = sorted(document["kind"] for document in documents(BUNDLE / "manifests"))
-    assert kinds == ["ClusterServiceVersion", "Role", "RoleBinding"]
+    kinds = [document["kind"] for document in documents(BUNDLE / "manifests")]
+    assert kinds == ["ClusterServiceVersion"]
 
 
 def test_annotations_and_image_labels_agree() -> None:
@@ -124,10 +124,8 @@ def test_rights_are_those_of_config(csv: dict[str, Any]) -> None:
     config = [role["rules"] for role in yaml.safe_load_all((ROOT / "config/rbac/role.yaml").read_text())]
     install = csv["spec"]["install"]["spec"]
     (everywhere,), (bound,) = ([entry["rules"] for entry in install[part]] for part in ("clusterPermissions", "permissions"))
-    (status,) = (one["rules"] for one in documents(BUNDLE / "manifests") if one["kind"] == "Role")
-    assert rights([*everywhere, *bound, *status]) == rights([rule for rules in config for rule in rules])
+    assert rights([*everywhere, *bound]) == rights([rule for rules in config for rule in rules])
     assert rights(everywhere) == {("create", "authorization.k8s.io", "subjectaccessreviews")}
-    assert rights(status) == {("patch", "", "configmaps")}
 
 
 class TestScorecard:

@@ -9,15 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine.model.objects import Kind, Object, metadata
-from engine.model.plurals import guessed_resource
 from scripts.bundle import ROOT
 from tests.bundle.catalog import NEW, OLD, name, write_catalog
+from tests.bundle.manifests import render, render_text, send
 from tests.controlplane.gobuild import Programs
 from tests.controlplane.plane import ControlPlane
 
 NAMESPACE = "rulepack-system"
-CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
 
 
 def test_the_validators_find_nothing(tools: Programs) -> None:
@@ -55,16 +53,13 @@ def test_manifests_are_accepted(tools: Programs, control_plane: ControlPlane, fo
     documents = render(tools, ROOT / "config" / folder)
     assert documents
     for document in documents:
-        apply_dry(control_plane, document)
+        send(control_plane, document, dry_run=True)
 
 
 def test_components_fit_the_default(tools: Programs, tmp_path: Path) -> None:
     """The components for OpenShift and for monitoring change and add what they say they do."""
-    link = tmp_path / "config"
-    link.symlink_to(ROOT / "config")
     overlay = {"resources": ["config/default"], "components": ["config/monitoring", "config/openshift"]}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
-    documents = render(tools, tmp_path, "--load-restrictor=LoadRestrictionsNone")
+    documents = render_text(tools, yaml.safe_dump(overlay), tmp_path)
     kinds = {document["kind"]: document for document in documents}
     assert {"ServiceMonitor", "PrometheusRule"} <= kinds.keys()
     assert kinds["Namespace"]["metadata"]["labels"]["openshift.io/cluster-monitoring"] == "true"
@@ -76,22 +71,3 @@ def test_one_namespace_needs_no_cluster_wide_right(tools: Programs) -> None:
     kinds = [document["kind"] for document in render(tools, ROOT / "config/own-namespace")]
     assert kinds.count("Role") == kinds.count("RoleBinding") == 2
     assert not {"ClusterRole", "ClusterRoleBinding"} & {*kinds}
-
-
-def render(tools: Programs, folder: Path, *options: str) -> list[Object]:
-    done = subprocess.run([tools["kustomize"], "build", folder, *options], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
-
-
-def apply_dry(plane: ControlPlane, document: Object) -> None:
-    version, kind = document["apiVersion"], document["kind"]
-    where = "" if kind in CLUSTER_SCOPED else f"namespaces/{NAMESPACE}/"
-    root = f"/{'apis' if '/' in version else 'api'}/{version}/{where}{plural(kind)}"
-    existing = kind == "Namespace"
-    path = f"{root}/{metadata(document)['name']}" if existing else root
-    plane.request("PATCH" if existing else "POST", f"{path}?dryRun=All&fieldValidation=Strict", document)
-
-
-def plural(kind: str) -> str:
-    return guessed_resource(Kind("v1", kind)).plural

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,12 @@ from tests.e2e.story import Story, status
 from tests.world import JOB, RULES, job
 
 HOME = "rulepack-system"
-SETTINGS = RULES.parent / "config/samples"
+CONFIG = RULES.parent / "config"
 OURS = ("rulepack-feature-flags", "rulepack-params", "team-packs")
+UNWRITTEN = re.compile("/team-packs: .*status cannot be written.*cannot patch resource")
+COMMANDS = re.findall(
+    r"^kubectl create role.* rulepack-pack-status .*$", (RULES.parent / "docs/install.md").read_text(), re.MULTILINE
+)
 WAVE = "mlops.dev/wave-complete"
 FORBIDDEN = re.compile(r"HTTP 403|[Ff]orbidden")
 
@@ -48,7 +53,7 @@ def running(plane: ControlPlane) -> Iterator[Olm]:
         pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
 
-def test_a_life_with_olm(plane: ControlPlane, running: Olm, tmp_path: Path) -> None:
+def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
     """Subscribed, installed, at work with OLM's own token and environment, upgraded, and gone without a trace.
 
     The story takes every path that needs a right, and no right that OLM was asked for is left over: without any one of them
@@ -60,9 +65,10 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, tmp_path: Path) -> N
     assert operator.deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(f":v{OLD}")
     home = operator.home
     for file in ("feature_flags.yaml", "params.yaml", "pack.yaml"):
-        home.create(yaml.safe_load((SETTINGS / file).read_text()))
+        home.create(yaml.safe_load((CONFIG / "samples" / file).read_text()))
     home.patch(CONFIG_MAP, "rulepack-feature-flags", {"data": {"on-success-triggers": "Enforce"}})
 
+    grant_status(plane, kubectl, HOME)
     with Pod(plane, operator.deployment, tmp_path) as pod:
         assert {"POD_NAMESPACE": HOME, "WATCH_NAMESPACE": ""}.items() <= pod.environment.items()
         pod.start()
@@ -84,7 +90,7 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, tmp_path: Path) -> N
     assert story.here.all(JOB) == []
 
 
-def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm, tmp_path: Path) -> None:
+def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
     """It watches these namespaces only, and has rights there only, but for asking what others may do."""
     for name in ("team-a", "team-b", "team-c"):
         plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
@@ -99,6 +105,11 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
             team.create(job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "3"}, namespace=name))
         for name in ("team-a", "team-b"):
             eventually(lambda name=name: WAVE in annotations_of(team.get(JOB, "train", name)), f"wave of {name}")  # type: ignore[misc]
+        team_packs = yaml.safe_load((CONFIG / "samples/pack.yaml").read_text())
+        operator.home.create(team_packs)
+        eventually(lambda: UNWRITTEN.search(pod.log()), "word of the right that is missing")
+        grant_status(plane, kubectl, "team-rulepack")
+        eventually(lambda: status(operator.home, "team-packs") == "ok", "status of the user's pack")
         assert pod.stop() == 0
         assert WAVE not in annotations_of(team.get(JOB, "train", "team-c"))
         assert {one.namespace for one in plane.requested(user=pod.user) if one.resource == "notebookvalidationjobs"} == {
@@ -110,13 +121,21 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
     operator.uninstall(OLD)
 
 
+def grant_status(plane: ControlPlane, kubectl: Path, namespace: str) -> None:
+    """Let the operator write the status of all ConfigMaps with packs, as docs/install.md says."""
+    assert len(COMMANDS) == 2
+    for command in COMMANDS:
+        words = command.replace(HOME, namespace).split()
+        subprocess.run([kubectl, *words[1:]], env={"KUBECONFIG": str(plane.kubeconfig)}, check=True)
+
+
 def used(plane: ControlPlane, pod: Pod) -> set[Right]:
     """The rights that a pod has used, by the audit log of the API server."""
     return {(one.verb, one.group, one.resource) for one in plane.requested(user=pod.user)}
 
 
 def granted(operator: Installation, version: str) -> set[Right]:
-    """The rights that the bundle asks for, in its ClusterServiceVersion and in its Role."""
+    """The rights that the bundle asks for, and the one for ConfigMaps of any name."""
     install = operator.version(version)["spec"]["install"]["spec"]
     rules = [rule for part in ("clusterPermissions", "permissions") for entry in install[part] for rule in entry["rules"]]
     role = operator.plane.request("GET", f"{RBAC}/namespaces/{operator.namespace}/roles/rulepack-pack-status")

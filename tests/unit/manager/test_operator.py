@@ -151,7 +151,7 @@ async def test_a_status_that_may_not_be_written_is_said_once(stage: Stage, caplo
         await stage.clock.advance(30)
         assert await stage.mark("a") == "huge"
         assert await stage.status("mine") is None
-        assert len([text for text in caplog.messages if "cannot write the status" in text]) == 1
+        assert len([text for text in caplog.messages if "status cannot be written" in text]) == 1
 
         await stage.clock.advance(60)
         assert await stage.status("mine") == "ok"
