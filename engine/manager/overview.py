@@ -8,6 +8,7 @@ from typing import Any
 from engine.manager.activity import Activity, RuleActivity
 from engine.manager.caches import PackCaches
 from engine.manager.informer import State
+from engine.model.flags import Mode
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import RulePack
 from engine.rulepack.store import Report
@@ -23,7 +24,7 @@ def overview(catalog: Catalog, caches: PackCaches, activity: Activity, reports: 
 
 
 def _pack(catalog: Catalog, pack: RulePack, caches: PackCaches, activity: Activity) -> dict[str, Any]:
-    informers = caches.of(pack)
+    informers = [] if catalog.mode(pack) is Mode.OFF else caches.of(pack)  # another pack may have one of the same selection
     waiting = any(informer.state is State.WAITING for informer in informers)
     return {
         "name": pack.name,
