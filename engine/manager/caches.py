@@ -46,7 +46,8 @@ class PackCaches:
         for key, watching in self._packs.items():
             kept = read_by(watching)
             if key not in self.informers:
-                informer = Informer(self._api, key, self._clock, pruner(kept), partial(self._report, key))
+                changed, waiting = partial(self._report, key), partial(self._waiting, key)
+                informer = Informer(self._api, key, self._clock, pruner(kept), changed, waiting)
                 self.informers[key], self._kept[key] = informer, kept
                 self._tasks[key] = asyncio.create_task(informer.run(), name=f"informer {key}")
             elif kept != self._kept[key]:
@@ -93,6 +94,10 @@ class PackCaches:
         """The informers of a pack's selection."""
         return self._of.get(pack, ())
 
+    def waiting(self, pack: RulePack) -> bool:
+        """Whether the cluster does not serve the kind that a pack watches."""
+        return any(informer.state is State.WAITING for informer in self.of(pack))
+
     def ended(self) -> list[str]:
         """What informers have ended, which none ever should."""
         return [str(key) for key, task in self._tasks.items() if task.done()]
@@ -100,6 +105,9 @@ class PackCaches:
     def _keys(self, pack: RulePack) -> list[InformerKey]:
         labels = ",".join(filter(None, (pack.watch.label_selector, self._labels)))
         return [InformerKey(pack.watch.kind, namespace, labels) for namespace in self._namespaces]
+
+    def _waiting(self, key: InformerKey) -> list[str]:
+        return [f"pack {pack.name} waits" for pack in self._packs.get(key, ())]
 
     def _report(self, key: InformerKey, namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
         # a kind that is not served any more says nothing about its objects

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -64,16 +64,20 @@ class Informer:
     `state` is WAITING while the cluster does not serve the kind, FAILING while the API server refuses or does not answer
     (`error` says why); both end by themselves. `synced` is set once the objects have been listed for the first time.
     `last_event` is the clock's time of the last sign of life of the API server: a list, an event or a bookmark.
+    `waiting` says who has to wait as long as the kind is not served, for the log.
     """
 
-    def __init__(self, api: Api, key: InformerKey, clock: Clock, prune: Prune, on_change: OnChange) -> None:
+    def __init__(
+        self, api: Api, key: InformerKey, clock: Clock, prune: Prune, on_change: OnChange,
+        waiting: Callable[[], Iterable[str]] = tuple,
+    ) -> None:  # fmt: skip
         self.key = key
         self.cache: dict[tuple[str, str], Cached] = {}
         self.state = State.STARTING
         self.error = ""
         self.synced = asyncio.Event()
         self.last_event = 0.0
-        self._api, self._clock, self._prune, self._on_change = api, clock, prune, on_change
+        self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
         self._backoff = Backoff()
         self._failure: tuple[int, str] | None = None
         self._version = ""
@@ -228,7 +232,7 @@ class Informer:
         gone = error.status == NOT_FOUND
         failure = (error.status, error.reason)
         if failure != self._failure:  # one line when it begins, not one for each attempt
-            text = "the cluster does not serve this kind (yet)" if gone else str(error)
+            text = "; ".join(("the cluster does not serve this kind (yet)", *self._waiting())) if gone else str(error)
             log.log(logging.INFO if gone else logging.WARNING, "%s: %s; trying again until it does", self.key, text)
         self.state, self.error, self._failure = State.WAITING if gone else State.FAILING, str(error), failure
         delay = max(self._backoff.next(), error.retry_after or 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,6 +15,9 @@ from engine.model.observe import Act, Result
 from engine.rulepack.pack import MetricSpec
 
 log = logging.getLogger(__name__)
+
+Sample = tuple[tuple[str, ...], float]
+"""The values of a series' labels, and its own."""
 
 
 class MetricError(RulepackError):
@@ -71,9 +74,19 @@ class Metrics:
         """Show no more that rules of a pack are suspended."""
         self.suspensions.remove_by_labels({"pack": pack})
 
-    def watch(self, last_events: Callable[[], Iterable[tuple[str, float]]]) -> None:
-        """Report for each kind when its watch last brought something; asked for whenever the metrics are read."""
-        self.registry.register(_LastEvents(last_events))
+    def watch(self, last_events: Callable[[], Iterable[Sample]], waiting: Callable[[], Iterable[Sample]]) -> None:
+        """Report when the watch of a (kind,) last brought something, and whether a (pack, kind) waits for the kind to be served.
+
+        Both are asked for whenever the metrics are read.
+        """
+        self.registry.register(_Computed(
+            "rulepack_watch_last_event_timestamp_seconds", "When a list or watch of the kind last brought anything.",
+            ("kind",), last_events,
+        ))  # fmt: skip
+        self.registry.register(_Computed(
+            "rulepack_pack_waiting", "1 while the cluster does not serve the kind that the pack watches.",
+            ("pack", "kind"), waiting,
+        ))  # fmt: skip
 
     def declare(self, pack: str, specs: Iterable[MetricSpec]) -> None:
         """Make a pack's metrics measurable, and forget those that it declared before but no longer does.
@@ -152,23 +165,19 @@ class Tally(Collector):
         yield family
 
 
-class _LastEvents(Collector):
-    """Computed when it is read, so that informers need not know of metrics."""
+class _Computed(Collector):
+    """A gauge that is computed when it is read, so that informers need not know of metrics; the greatest value counts."""
 
-    def __init__(self, last_events: Callable[[], Iterable[tuple[str, float]]]) -> None:
-        self._last_events = last_events
+    def __init__(self, name: str, text: str, labels: Sequence[str], samples: Callable[[], Iterable[Sample]]) -> None:
+        self._name, self._text, self._labels, self._samples = name, text, labels, samples
 
     def collect(self) -> Iterable[Metric]:
-        latest: dict[str, float] = {}
-        for kind, at in self._last_events():
-            latest[kind] = max(at, latest.get(kind, 0.0))
-        family = GaugeMetricFamily(
-            "rulepack_watch_last_event_timestamp_seconds",
-            "When a list or watch of the kind last brought anything.",
-            labels=("kind",),
-        )
-        for kind, at in latest.items():
-            family.add_metric((kind,), at)
+        greatest: dict[tuple[str, ...], float] = {}
+        for labels, value in self._samples():
+            greatest[labels] = max(value, greatest.get(labels, 0.0))
+        family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
+        for labels, value in greatest.items():
+            family.add_metric(labels, value)
         yield family
 
 

@@ -17,7 +17,7 @@ from engine.manager.caches import PackCaches
 from engine.manager.informer import Informer, State
 from engine.manager.leader import Leader
 from engine.manager.live import LivePacks
-from engine.manager.metrics import MetricError, Metrics
+from engine.manager.metrics import MetricError, Metrics, Sample
 from engine.manager.overview import overview
 from engine.manager.queue import WorkQueue
 from engine.manager.server import Server
@@ -53,7 +53,7 @@ class Operator:
         self._reconciler = Reconciler(api, clock, self.caches, observer, self.may_act, self.queue.add, owns)
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
         self.metrics.queue_depth.set_function(lambda: self.queue.depth)
-        self.metrics.watch(lambda: [(str(informer.key.kind), informer.last_event) for informer in self._informers()])
+        self.metrics.watch(self._last_events, self._waiting)
 
     def may_act(self) -> bool:
         """Whether this replica may act now; a dry run, which writes nothing, always may."""
@@ -163,6 +163,14 @@ class Operator:
         """See `engine.manager.server.Reporter`."""
         acting = {"leading": self.may_act(), "leader": self.leader.holder, "dryRun": self._settings.dry_run}
         return {**acting, **overview(self._reconciler.catalog, self.caches, self._activity, self.live.reports)}
+
+    def _last_events(self) -> Iterator[Sample]:
+        return (((str(informer.key.kind),), informer.last_event) for informer in self._informers())
+
+    def _waiting(self) -> Iterator[Sample]:
+        catalog = self._reconciler.catalog
+        on = (pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF)
+        return (((pack.name, str(pack.watch.kind)), float(self.caches.waiting(pack))) for pack in on)
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.live.config_maps.informers

@@ -25,7 +25,8 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 def test_the_engines_metrics_have_the_names_of_the_reference() -> None:
     """Each one is there from the start or with its first measurement, and no label holds an object's name."""
     metrics = Metrics()
-    metrics.watch(lambda: [("Widget.example.com/v1", 5.0), ("Widget.example.com/v1", 7.0)])
+    last_events = [(("Widget.example.com/v1",), 5.0), (("Widget.example.com/v1",), 7.0)]
+    metrics.watch(lambda: last_events, lambda: [(("marks", "Widget.example.com/v1"), 1.0)])
     metrics.evaluated("p", "r", WIDGET, Result.FIRED, "")
     metrics.acted(Act("p", "r", WIDGET, "k", "", "patch", None, Outcome.DONE))
     metrics.pack_info.labels("p", "Enforce", "file").set(1)
@@ -34,10 +35,12 @@ def test_the_engines_metrics_have_the_names_of_the_reference() -> None:
     assert {
         "rulepack_evaluations_total", "rulepack_evaluation_seconds_bucket", "rulepack_actions_total", "rulepack_queue_depth",
         "rulepack_watch_last_event_timestamp_seconds", "rulepack_pack_info", "rulepack_pack_errors",
+        "rulepack_pack_waiting",
     } <= names  # fmt: skip
     assert value(metrics, "rulepack_evaluations_total", pack="p", rule="r", result="fired") == 1
     assert value(metrics, "rulepack_actions_total", pack="p", rule="r", action="patch", outcome="done") == 1
     assert value(metrics, "rulepack_watch_last_event_timestamp_seconds", kind="Widget.example.com/v1") == 7
+    assert value(metrics, "rulepack_pack_waiting", pack="marks", kind="Widget.example.com/v1") == 1
     assert 'name="a"' not in text
 
 

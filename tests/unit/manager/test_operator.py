@@ -258,6 +258,9 @@ async def test_a_kind_that_is_not_served_yet_holds_nothing_up(stage: Stage) -> N
         packs = {pack["name"]: pack for pack in json.loads((await ask(operator, "/packs"))[1])["packs"]}
         assert packs["others"]["waitingFor"] == "Gadget.example.com/v1"
         assert packs["marks"]["waitingFor"] is None
+        _, metrics = await ask(operator, "/metrics")
+        assert 'rulepack_pack_waiting{kind="Gadget.example.com/v1",pack="others"} 1.0' in metrics
+        assert 'rulepack_pack_waiting{kind="Widget.example.com/v1",pack="marks"} 0.0' in metrics
         assert packs["marks"]["objects"] == 1
         assert packs["marks"]["rules"][0]["lastFiring"]["object"] == "Widget default/a"
 
