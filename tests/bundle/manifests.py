@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -21,10 +23,11 @@ def render(tools: Programs, folder: Path, *options: str) -> list[Object]:
     return list(yaml.safe_load_all(done.stdout))
 
 
-def render_text(tools: Programs, kustomization: str, folder: Path) -> list[Object]:
-    """The objects of a kustomization that lies beside `config`, as an overlay does."""
+def overlay(tools: Programs, folder: Path, files: Mapping[str, str]) -> list[Object]:
+    """The objects of a kustomization whose files, kustomization.yaml among them, lie beside `config`."""
     (folder / "config").symlink_to(ROOT / "config")
-    (folder / "kustomization.yaml").write_text(kustomization)
+    for name, text in files.items():
+        (folder / name).write_text(text)
     return render(tools, folder, "--load-restrictor=LoadRestrictionsNone")
 
 
@@ -35,6 +38,18 @@ def send(plane: ControlPlane, document: Object, *, dry_run: bool = False) -> Non
     name = metadata(document)["name"]
     there = any(one["metadata"]["name"] == name for one in plane.request("GET", collection)["items"])
     plane.request(*(("PATCH", f"{collection}/{name}{query}") if there else ("POST", collection + query)), document)
+
+
+@contextmanager
+def applied(plane: ControlPlane, documents: Sequence[Object]) -> Iterator[Object]:
+    """Objects as long as they are needed; gives the Deployment. Namespaces stay: nobody finishes their deletion here."""
+    for document in documents:
+        send(plane, document)
+    yield next(document for document in documents if document["kind"] == "Deployment")
+    for document in reversed(documents):
+        if document["kind"] != "Namespace":
+            meta = metadata(document)
+            plane.request("DELETE", f"{path(kind_of(document), str(meta.get('namespace', '')))}/{meta['name']}")
 
 
 def path(kind: Kind, namespace: str) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from tests.controlplane.plane import Requested
 
 Right = tuple[str, str, str]
 """A verb, an API group ('' is the core) and a resource, with '/' and the subresource where it is one."""
+
+
+def used(requests: Iterable[Requested]) -> set[Right]:
+    """The rights that requests have taken."""
+    return {(one.verb, one.group, one.resource) for one in requests}
 
 
 def rights(rules: Sequence[Mapping[str, Any]]) -> set[Right]:

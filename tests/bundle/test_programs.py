@@ -11,7 +11,7 @@ import yaml
 
 from scripts.bundle import ROOT
 from tests.bundle.catalog import NEW, OLD, name, write_catalog
-from tests.bundle.manifests import render, render_text, send
+from tests.bundle.manifests import overlay, render, send
 from tests.controlplane.gobuild import Programs
 from tests.controlplane.plane import ControlPlane
 
@@ -58,8 +58,8 @@ def test_manifests_are_accepted(tools: Programs, control_plane: ControlPlane, fo
 
 def test_components_fit_the_default(tools: Programs, tmp_path: Path) -> None:
     """The components for OpenShift and for monitoring change and add what they say they do."""
-    overlay = {"resources": ["config/default"], "components": ["config/monitoring", "config/openshift"]}
-    documents = render_text(tools, yaml.safe_dump(overlay), tmp_path)
+    wanted = {"resources": ["config/default"], "components": ["config/monitoring", "config/openshift"]}
+    documents = overlay(tools, tmp_path, {"kustomization.yaml": yaml.safe_dump(wanted)})
     kinds = {document["kind"]: document for document in documents}
     assert {"ServiceMonitor", "PrometheusRule"} <= kinds.keys()
     assert kinds["Namespace"]["metadata"]["labels"]["openshift.io/cluster-monitoring"] == "true"

@@ -188,10 +188,10 @@ class ControlPlane:
             and event.get("userAgent", "").startswith(user_agent)
         ]
 
-    def requested(self, *, user: str) -> set[Requested]:
-        """What a user has asked for so far, refused requests and dry runs included: what rights are about."""
+    def requested(self, *, user: str) -> list[Requested]:
+        """What a user has asked for so far, in order, refused requests and dry runs included: what rights are about."""
         events = (event for event in self._audited() if event["user"].get("username") == user and "objectRef" in event)
-        return {Requested.of(event["verb"], event["objectRef"]) for event in events}
+        return [Requested.of(event["verb"], event["objectRef"]) for event in events]
 
     def lists(self, *, user: str) -> list[str]:
         """The paths of every list that a user has asked for so far, one for each page, in order."""

@@ -38,17 +38,25 @@ class Installation:
         })  # fmt: skip
 
     def install(self, version: str) -> None:
-        """Approve the InstallPlan of a version, and play the Deployment until OLM says that it has succeeded."""
-        plans = self._path("installplans")
+        """Approve the InstallPlan of a version, and play the Deployment until OLM says that it has succeeded.
+
+        The InstallPlan has to be complete too: one that is still under way makes again what is deleted meanwhile.
+        """
+        path = self._path("installplans")
 
         def succeeded() -> bool:
-            for plan in self.plane.request("GET", plans)["items"]:
-                asks = dig(plan, ("status", "phase"), "") == "RequiresApproval"
-                if asks and name(version) in plan["spec"]["clusterServiceVersionNames"]:
-                    self.plane.request("PATCH", f"{plans}/{plan['metadata']['name']}", {"spec": {"approved": True}})
+            plans = [
+                one
+                for one in self.plane.request("GET", path)["items"]
+                if name(version) in one["spec"]["clusterServiceVersionNames"]
+            ]
+            phases = {plan["metadata"]["name"]: dig(plan, ("status", "phase"), "") for plan in plans}
+            for plan, phase in phases.items():
+                if phase == "RequiresApproval":
+                    self.plane.request("PATCH", f"{path}/{plan}", {"spec": {"approved": True}})
             if deployment := self.home.find(DEPLOYMENT, OPERATOR):
                 self._become_available(deployment)
-            return self.versions().get(name(version)) == "Succeeded"
+            return self.versions().get(name(version)) == "Succeeded" and {*phases.values()} == {"Complete"}
 
         self._olm.eventually(succeeded, f"ClusterServiceVersion {version} that has succeeded")
 

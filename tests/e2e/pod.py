@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.model.objects import Object, annotations_of, dig
-from tests.controlplane.plane import ControlPlane
+from tests.controlplane.plane import ControlPlane, Requested
 from tests.controlplane.processes import Processes, free_ports
 from tests.e2e.cluster import eventually
 from tests.world import RULES
@@ -26,7 +26,8 @@ class Pod:
         (self._container,) = self._template["spec"]["containers"]
         self._account = self._template["spec"]["serviceAccountName"]
         (self._port,) = free_ports(1)
-        self.user = f"system:serviceaccount:{self._namespace}:{self._account}"
+        self._user = f"system:serviceaccount:{self._namespace}:{self._account}"
+        self._before = len(plane.requested(user=self._user))
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +59,14 @@ class Pod:
             return self.ask("/readyz") == "ok\n"
 
         eventually(ready, "engine that is ready")
+
+    def requested(self) -> set[Requested]:
+        """What it has asked the API server for, by its audit log."""
+        return set(self._plane.requested(user=self._user)[self._before :])
+
+    def watched(self, resource: str) -> set[str]:
+        """The namespaces in which it has watched a resource, '' for all of them."""
+        return {one.namespace for one in self.requested() if (one.verb, one.resource) == ("watch", resource)}
 
     def ask(self, path: str) -> str:
         """What it answers over HTTP; '' where it does not, or not with success."""

@@ -12,7 +12,7 @@ import yaml
 
 from engine.model.objects import annotations_of
 from tests.bundle.catalog import NEW, OLD
-from tests.bundle.rights import Right, rights
+from tests.bundle.rights import Right, rights, used
 from tests.controlplane import olm
 from tests.controlplane.gobuild import MissingProgram
 from tests.controlplane.plane import ControlPlane
@@ -78,7 +78,7 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
         assert story.here.get(JOB, "synced")["metadata"]["labels"]["example.com/phase"] == "Succeeded"
         assert pod.stop() == 0
         assert not FORBIDDEN.search(pod.log()), pod.log()
-        assert used(plane, pod) == granted(operator, OLD)
+        assert used(pod.requested()) == granted(operator, OLD)
 
     before = [home.get(CONFIG_MAP, one) for one in OURS]
     operator.install(NEW)
@@ -112,10 +112,7 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
         eventually(lambda: status(operator.home, "team-packs") == "ok", "status of the user's pack")
         assert pod.stop() == 0
         assert WAVE not in annotations_of(team.get(JOB, "train", "team-c"))
-        assert {one.namespace for one in plane.requested(user=pod.user) if one.resource == "notebookvalidationjobs"} == {
-            "team-a",
-            "team-b",
-        }
+        assert pod.watched("notebookvalidationjobs") == {"team-a", "team-b"}
     everywhere = [rule for role in operator.cluster_roles() for rule in role["rules"]]
     assert rights(everywhere) == {("create", "authorization.k8s.io", "subjectaccessreviews")}
     operator.uninstall(OLD)
@@ -127,11 +124,6 @@ def grant_status(plane: ControlPlane, kubectl: Path, namespace: str) -> None:
     for command in COMMANDS:
         words = command.replace(HOME, namespace).split()
         subprocess.run([kubectl, *words[1:]], env={"KUBECONFIG": str(plane.kubeconfig)}, check=True)
-
-
-def used(plane: ControlPlane, pod: Pod) -> set[Right]:
-    """The rights that a pod has used, by the audit log of the API server."""
-    return {(one.verb, one.group, one.resource) for one in plane.requested(user=pod.user)}
 
 
 def granted(operator: Installation, version: str) -> set[Right]:
