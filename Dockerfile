@@ -16,7 +16,7 @@ RUN /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-d
  && python -m pip --python /opt/venv/bin/python install --no-deps --no-index dist/*.whl
 
 # Owned by root and readable by everyone, so that it also runs under the random user of group 0 that OpenShift chooses.
-# Nothing is written: it works with a read-only root filesystem.
+# Nothing is written: it works with a read-only root filesystem. A user of no entry in /etc/passwd has no home unless one is set.
 FROM ${BASE}
 ARG VERSION=0.0.0
 ARG REVISION=unknown
@@ -27,7 +27,7 @@ LABEL org.opencontainers.image.title="rulepack" \
       org.opencontainers.image.revision="${REVISION}"
 COPY LICENSE /licenses/LICENSE
 COPY --from=build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV HOME=/ PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 65532:0
 ENTRYPOINT ["rulepack"]
 CMD ["run"]
