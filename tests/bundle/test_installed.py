@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.error
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def test_all_namespaces(plane: ControlPlane, tools: Programs, tmp_path: Path) ->
         assert refused(pod) == set()
         assert pod.watched("notebookvalidationjobs") == {""}
         assert used(pod.requested()) == rights(roles(documents))
+
+
+def test_pods_meet_the_restricted_standard(plane: ControlPlane, tools: Programs) -> None:
+    """The namespace's own admission takes the Deployment's pod, and would not take one that may gain privileges."""
+    documents = render(tools, ROOT / "config/default")
+    with applied(plane, documents) as deployment:
+        template = deployment["spec"]["template"]
+        pod = {"metadata": {**template["metadata"], "name": "rulepack"}, "spec": template["spec"]}
+        pods = f"/api/v1/namespaces/{HOME}/pods?dryRun=All"
+        plane.request("POST", pods, pod)
+        pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            plane.request("POST", pods, pod)
+    assert "violates PodSecurity" in refusal.value.read().decode()
 
 
 def test_its_own_namespace(plane: ControlPlane, tools: Programs, tmp_path: Path) -> None:

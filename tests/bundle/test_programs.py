@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -56,18 +57,16 @@ def test_manifests_are_accepted(tools: Programs, control_plane: ControlPlane, fo
         send(control_plane, document, dry_run=True)
 
 
-def test_components_fit_the_default(tools: Programs, tmp_path: Path) -> None:
-    """The components for OpenShift and for monitoring change and add what they say they do."""
-    wanted = {"resources": ["config/default"], "components": ["config/monitoring", "config/openshift"]}
-    documents = overlay(tools, tmp_path, {"kustomization.yaml": yaml.safe_dump(wanted)})
+def test_openshift(tools: Programs, control_plane: ControlPlane, tmp_path: Path) -> None:
+    """The overlay of docs/install.md renders, and a kube-apiserver accepts all of it that needs no other operator's kinds."""
+    text = (ROOT / "docs/install.md").read_text()
+    (kustomization,) = re.findall(r"```yaml\n# kustomization.yaml on OpenShift\n(.*?)```", text, re.DOTALL)
+    documents = overlay(tools, tmp_path, {"kustomization.yaml": kustomization})
     kinds = {document["kind"]: document for document in documents}
     assert {"ServiceMonitor", "PrometheusRule"} <= kinds.keys()
     assert kinds["Namespace"]["metadata"]["labels"]["openshift.io/cluster-monitoring"] == "true"
     assert json.loads(kinds["ConfigMap"]["data"]["rulepack.json"])["panels"]
-
-
-def test_one_namespace_needs_no_cluster_wide_right(tools: Programs) -> None:
-    """The variant for its own namespace holds no ClusterRole and no ClusterRoleBinding."""
-    kinds = [document["kind"] for document in render(tools, ROOT / "config/own-namespace")]
-    assert kinds.count("Role") == kinds.count("RoleBinding") == 2
-    assert not {"ClusterRole", "ClusterRoleBinding"} & {*kinds}
+    control_plane.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+    for document in documents:
+        if not document["apiVersion"].startswith("monitoring.coreos.com/"):
+            send(control_plane, document, dry_run=True)

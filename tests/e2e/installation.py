@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import yaml
 
 from engine.model.objects import Object, dig
 from tests.bundle.catalog import name
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import Cluster
 from tests.e2e.olm import OPERATORS, Olm
-from tests.world import DEPLOYMENT
+from tests.world import DEPLOYMENT, RULES
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 OPERATOR = "rulepack-operator"
+INSTALL = (RULES.parent / "docs/install.md").read_text()
+MANIFESTS = INSTALL.partition("```yaml\n")[2].partition("```")[0]
 
 
 class Installation:
@@ -24,18 +26,14 @@ class Installation:
         self._olm, self._targets = olm, targets
 
     def subscribe(self, version: str) -> None:
-        """Make the OperatorGroup and the Subscription."""
+        """Make the OperatorGroup and the Subscription of docs/install.md, to the test's catalog and from a version on."""
         self.plane.ensure("/api/v1/namespaces", {"metadata": {"name": self.namespace}})
-        spec: dict[str, Any] = {"targetNamespaces": [*self._targets]} if self._targets else {}
-        group = {"apiVersion": "operators.coreos.com/v1", "kind": "OperatorGroup", "metadata": {"name": "rulepack"}, "spec": spec}
+        group, subscription = yaml.safe_load_all(MANIFESTS)
+        group["spec"] |= {"targetNamespaces": [*self._targets]} if self._targets else {}
+        subscription["spec"] |= {"source": "test", "startingCSV": name(version), "installPlanApproval": "Manual"}
+        group["metadata"]["namespace"] = subscription["metadata"]["namespace"] = self.namespace
         self.plane.ensure(f"/apis/operators.coreos.com/v1/namespaces/{self.namespace}/operatorgroups", group)
-        spec = {
-            "name": OPERATOR, "channel": "stable", "source": "test", "sourceNamespace": "olm",
-            "startingCSV": name(version), "installPlanApproval": "Manual",
-        }  # fmt: skip
-        self.plane.ensure(self._path("subscriptions"), {
-            "apiVersion": "operators.coreos.com/v1alpha1", "kind": "Subscription", "metadata": {"name": OPERATOR}, "spec": spec,
-        })  # fmt: skip
+        self.plane.ensure(self._path("subscriptions"), subscription)
 
     def install(self, version: str) -> None:
         """Approve the InstallPlan of a version, and play the Deployment until OLM says that it has succeeded.
