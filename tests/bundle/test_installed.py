@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import yaml
 
 from engine.model.objects import Object, annotations_of, dig
 from scripts.bundle import ROOT
@@ -17,6 +16,7 @@ from tests.bundle.rights import rights, used
 from tests.controlplane.gobuild import Programs
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
+from tests.e2e.kinds import install_kinds
 from tests.e2e.pod import Pod
 from tests.e2e.story import AT, Story, status, workload
 from tests.world import DEPLOYMENT, JOB, job, trigger, triggers
@@ -29,8 +29,7 @@ REFUSAL = re.compile(r'cannot (\w+) resource \\?"(\w+)\\?" in API group \\?"[\w.
 @pytest.fixture(scope="module")
 def plane(own_plane: ControlPlane) -> ControlPlane:
     """A control plane that serves the kinds of the shipped packs, with two teams and somebody else on it."""
-    for definition in yaml.safe_load_all((ROOT / "examples/demo/crds.yaml").read_text()):
-        own_plane.ensure("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    install_kinds(own_plane)
     for name in ("team-a", "team-b", "elsewhere"):
         own_plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
     return own_plane

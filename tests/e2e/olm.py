@@ -16,9 +16,9 @@ from tests.controlplane.gobuild import Programs
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import Processes, free_ports
 from tests.e2e.cluster import eventually
+from tests.e2e.kinds import DEFINITIONS
 
 T = TypeVar("T")
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 OPERATORS = "/apis/operators.coreos.com/v1alpha1"
 
 

@@ -18,7 +18,8 @@ from tests.controlplane.gobuild import MissingProgram
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.installation import RBAC, Installation
-from tests.e2e.olm import DEFINITIONS, Olm
+from tests.e2e.kinds import install_kinds
+from tests.e2e.olm import Olm
 from tests.e2e.pod import Pod
 from tests.e2e.story import Story, status
 from tests.world import JOB, RULES, job
@@ -37,8 +38,7 @@ FORBIDDEN = re.compile(r"HTTP 403|[Ff]orbidden")
 @pytest.fixture(scope="module")
 def plane(own_plane: ControlPlane) -> ControlPlane:
     """A control plane that serves the kinds of the shipped packs."""
-    for definition in yaml.safe_load_all((RULES.parent / "examples/demo/crds.yaml").read_text()):
-        own_plane.ensure(DEFINITIONS, definition)
+    install_kinds(own_plane)
     return own_plane
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from engine import __version__
 from engine.model.objects import annotations_of
@@ -21,6 +20,7 @@ from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import Processes, free_ports
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import SERVICE_ACCOUNT, Engine
+from tests.e2e.kinds import install_kinds
 from tests.image.confined import USER, confined
 from tests.image.dockerfile import play, stages
 from tests.world import JOB, RULES, job
@@ -104,8 +104,7 @@ def test_its_command_works(image: Path) -> None:
 
 def test_the_operator_runs_so(image: Path, control_plane: ControlPlane, namespace: str) -> None:
     """`rulepack run` from it is ready, acts on a job and ends in order, though it can write nothing."""
-    for definition in yaml.safe_load_all((RULES.parent / "examples/demo/crds.yaml").read_text()):
-        control_plane.ensure("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    install_kinds(control_plane)
     cluster = Cluster(control_plane, namespace)
     (port,) = free_ports(1)
     processes = Processes(image)
@@ -117,7 +116,7 @@ def test_the_operator_runs_so(image: Path, control_plane: ControlPlane, namespac
         processes.start("operator", confined([image / "opt/venv/bin/rulepack", "run", *options], image / "account"), env)
         try:
             eventually(lambda: ready(processes, port), "operator that is ready")
-            eventually(lambda: create(cluster), "job that is served")
+            cluster.create(job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "1"}, namespace=namespace))
             eventually(lambda: "mlops.dev/wave-complete" in annotations_of(cluster.get(JOB, "train")), "wave")
             assert processes.terminate("operator", 30) == 0
         finally:
@@ -143,12 +142,3 @@ def ready(processes: Processes, port: int) -> bool:
             return bool(answer.read() == b"ok\n")
     except OSError:
         return False
-
-
-def create(cluster: Cluster) -> bool:
-    """Whether the job is there; its kind may not be served yet."""
-    try:
-        cluster.create(job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "1"}, namespace=cluster.namespace))
-    except OSError:
-        return cluster.find(JOB, "train") is not None
-    return True
