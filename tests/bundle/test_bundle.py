@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from engine import __version__
 from scripts.bundle import ANNOTATIONS, CSV, PACKAGE, ROOT
 from tests.bundle.rights import rights
 
@@ -33,6 +34,14 @@ def test_the_bundle_is_fresh() -> None:
     """It is as scripts/bundle.py writes it from config/."""
     done = subprocess.run([sys.executable, SCRIPT, "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_there_is_one_version(csv: dict[str, Any]) -> None:
+    """The engine, the manifests' image and the bundle are of the same version."""
+    deployment = yaml.safe_load((ROOT / "config/manager/deployment.yaml").read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == csv["metadata"]["annotations"]["containerImage"]
+    assert csv["spec"]["version"] == __version__
 
 
 def test_a_new_version_replaces_the_old(tmp_path: Path) -> None:
