@@ -66,8 +66,8 @@ class Installation:
         self._olm.eventually(lambda: not self.cluster_roles(), "ClusterRoles that are gone")
 
     def versions(self) -> dict[str, str]:
-        """The phases of the ClusterServiceVersions."""
-        items = self.plane.request("GET", self._path("clusterserviceversions"))["items"]
+        """The phases of the ClusterServiceVersions, without the copies that OLM makes in namespaces that an operator watches."""
+        items = self.plane.request("GET", self._path("clusterserviceversions") + "?labelSelector=!olm.copiedFrom")["items"]
         return {item["metadata"]["name"]: dig(item, ("status", "phase"), "") for item in items}
 
     def version(self, version: str) -> Object:

@@ -31,6 +31,7 @@ UNWRITTEN = re.compile("/team-packs: .*status cannot be written.*cannot patch re
 COMMANDS = re.findall(
     r"^kubectl create role.* rulepack-pack-status .*$", (RULES.parent / "docs/install.md").read_text(), re.MULTILINE
 )
+CHANGING = ("create", "update", "patch", "delete")
 WAVE = "mlops.dev/wave-complete"
 FORBIDDEN = re.compile(r"HTTP 403|[Ff]orbidden")
 
@@ -54,7 +55,7 @@ def running(plane: ControlPlane) -> Iterator[Olm]:
 
 
 def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
-    """Subscribed, installed, at work with OLM's own token and environment, upgraded, and gone without a trace.
+    """Subscribed, installed, at work with OLM's own token and environment, upgraded without a repeat, and gone without a trace.
 
     The story takes every path that needs a right, and no right that OLM was asked for is left over: without any one of them
     something in it would fail.
@@ -83,6 +84,12 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
     before = [home.get(CONFIG_MAP, one) for one in OURS]
     operator.install(NEW)
     assert [home.get(CONFIG_MAP, one) for one in OURS] == before
+    with Pod(plane, operator.deployment, tmp_path) as pod:
+        pod.start()
+        eventually(lambda: done(pod), "new version that has looked at all objects")
+        assert pod.stop() == 0
+        changed = {one.resource for one in pod.requested() if one.verb in CHANGING}
+        assert changed <= {"leases", "applications"}, "only the counts on the Application, at most one a minute, may be due"
 
     operator.uninstall(NEW)
     for one in story.here.all(JOB):
@@ -116,6 +123,12 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
     everywhere = [rule for role in operator.cluster_roles() for rule in role["rules"]]
     assert rights(everywhere) == {("create", "authorization.k8s.io", "subjectaccessreviews")}
     operator.uninstall(OLD)
+
+
+def done(pod: Pod) -> bool:
+    """Whether the pod leads, has judged objects, and has none left to look at."""
+    metrics = pod.ask("/metrics")
+    return all(text in metrics for text in ("rulepack_leader 1.0", "rulepack_queue_depth 0.0", "rulepack_evaluations_total{"))
 
 
 def grant_status(plane: ControlPlane, kubectl: Path, namespace: str) -> None:
