@@ -87,8 +87,8 @@ class PackCaches:
         return bool(informers) and all(informer.synced.is_set() for informer in informers)
 
     def watches(self, namespace: str) -> bool:
-        """Whether the objects of a namespace are watched at all."""
-        return "" in self._namespaces or namespace in self._namespaces
+        """Whether all objects of a namespace are watched here that anybody watches: none are left to those of other labels."""
+        return not self._labels and ("" in self._namespaces or namespace in self._namespaces)
 
     def of(self, pack: RulePack) -> Sequence[Informer]:
         """The informers of a pack's selection."""

@@ -26,7 +26,11 @@ LEASE_DURATION = 15.0
 """Seconds after which a Lease that was not renewed may be taken over."""
 
 
-async def _at_once() -> bool:
+Condition = Callable[[], Awaitable[bool]]
+"""Raises ApiError where it cannot be said."""
+
+
+async def _always() -> bool:
     return True
 
 
@@ -34,7 +38,7 @@ class Leader:
     """A contender for a Lease. All durations are seconds of its own monotonic clock, so that nobody who sets the machine's
     time makes two of them lead; no other contender's clock is compared with.
 
-    Who holds the Lease leads once `admit` says so; until then the Lease is renewed, and it is asked again.
+    It takes the Lease only while `is_open` says so, and leads once it has it and `admit` says so too; otherwise it gives it back.
     Whether another holder is still alive is judged by how long its record has not changed, as seen from here.
     """
 
@@ -42,11 +46,11 @@ class Leader:
         self, api: Api, clock: Clock, namespace: str, name: str, identity: str, *,
         lease_duration: float = LEASE_DURATION, renew_deadline: float = 10.0, retry_period: float = 2.0,
         on_started: Callable[[], None] = lambda: None, on_stopped: Callable[[], None] = lambda: None,
-        admit: Callable[[], Awaitable[bool]] = _at_once,
+        is_open: Condition = _always, admit: Condition = _always,
     ) -> None:  # fmt: skip
         self._api, self._clock, self._namespace, self._name, self.identity = api, clock, namespace, name, identity
         self._lease_duration, self._renew_deadline, self._retry_period = lease_duration, renew_deadline, retry_period
-        self._on_started, self._on_stopped, self._admit = on_started, on_stopped, admit
+        self._on_started, self._on_stopped, self._is_open, self._admit = on_started, on_stopped, is_open, admit
         self._observed: Object = {}
         self._observed_at = 0.0
         self._leading = False
@@ -85,8 +89,10 @@ class Leader:
         """Acquire the Lease, then renew it until that has not succeeded for the renew deadline."""
         while True:
             await within(self._clock, self._renew_deadline, self._attempt())
-            if self._holds() and await self._admitted() and self._holds():
-                break
+            if self._holds():
+                if await self._admitted() and self._holds():
+                    break
+                await self._release()
             await self._clock.sleep(self._retry_period * random.uniform(1.0, 2.2))  # client-go's JitterFactor is 1.2
         self._leading = True
         log.info("leading as %s (Lease %s/%s)", self.identity, self._namespace, self._name)
@@ -131,14 +137,19 @@ class Leader:
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
+            if not await self._is_open():
+                return
             body = {"metadata": {"namespace": self._namespace, "name": self._name}, "spec": self._spec(0)}
             self._observe(await self._api.create(LEASE, self._namespace, self._typed(body)), now)
             return
         if dig(lease, ("spec",), {}) != dig(self._observed, ("spec",)):
             self._observe(lease, now, renewed=False)
         mine = self.holder == self.identity
+        is_open = mine or await self._is_open()
         if self.holder and not mine and now < self._observed_at + self._lease_duration:
             self._report(f"held by {self.holder}")
+            return
+        if not is_open:
             return
         spec = self._spec(int(dig(lease, ("spec", "leaseTransitions"), 0)) + (not mine))
         if mine:

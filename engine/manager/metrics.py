@@ -40,6 +40,12 @@ class Metrics:
         )
         self.queue_depth = Gauge("rulepack_queue_depth", "Objects that wait for a worker.", registry=registry)
         self.leader = Gauge("rulepack_leader", "1 while this replica acts, 0 while it stands by.", registry=registry)
+        self.shard_info = Gauge(
+            "rulepack_shard_info",
+            "Which of how many shards this replica is for; always 1.",
+            ("shard", "shards"),
+            registry=registry,
+        )
         self.pack_info = Gauge("rulepack_pack_info", "Packs in force; always 1.", ("pack", "mode", "source"), registry=registry)
         self.pack_errors = Gauge("rulepack_pack_errors", "Pack texts that are refused at present.", registry=registry)
         self.suspensions = Gauge(

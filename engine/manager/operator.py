@@ -42,8 +42,11 @@ class Operator:
     def __init__(self, api: Api, settings: Settings, clock: Clock, cel: Cel, *observers: Observer) -> None:
         self._settings = settings
         self.metrics = Metrics()
+        if settings.shard:
+            self.metrics.shard_info.labels(str(settings.shard.number), str(settings.shard.count)).set(1)
         self.queue = WorkQueue[Key](clock)
         self.caches = PackCaches(api, clock, settings.namespaces, self.queue.add, settings.watch_label_selector)
+        self._layout = Layout(api, clock, settings.operator_namespace, settings.lease_name, settings.shard)
         self.leader = self._contender(api, clock, settings)
         self.live = LivePacks(api, settings, clock, cel, self._may_write_statuses, self._use)
         self.server = Server(self, settings.address, settings.port)
@@ -60,13 +63,13 @@ class Operator:
         return self._settings.dry_run or self.leader.is_leader()
 
     def _contender(self, api: Api, clock: Clock, settings: Settings) -> Leader:
-        """Who contends for the Lease: that of the cluster, or that of a shard, which a layout must admit as well."""
-        namespace, name, shard = settings.operator_namespace, settings.lease_name, settings.shard
-        if shard is None:
-            return Leader(api, clock, namespace, name, settings.identity, on_started=self._started, on_stopped=self._stopped)
+        """Who contends for the Lease: that of the cluster, or that of a shard."""
+        name, identity, shard = settings.lease_name, settings.identity, settings.shard
+        if shard is not None:
+            name, identity = f"{name}-{shard.number}", identity + suffix(shard.count)
         return Leader(
-            api, clock, namespace, f"{name}-{shard.number}", settings.identity + suffix(shard),
-            on_started=self._started, on_stopped=self._stopped, admit=Layout(api, clock, namespace, name, shard).admit,
+            api, clock, settings.operator_namespace, name, identity, on_started=self._started, on_stopped=self._stopped,
+            is_open=self._layout.is_open, admit=self._layout.admit,
         )  # fmt: skip
 
     def _may_write_statuses(self) -> bool:
@@ -76,6 +79,8 @@ class Operator:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then finish what is under way. Raises UsageError where the address cannot be had."""
         await self.server.start()
+        if self._settings.shard:
+            log.info("this is %s", self._settings.shard)
         log.info("serving /healthz, /readyz, /metrics and /packs on %s:%d", self.server.address, self.server.port)
         release = asyncio.Event()
         stopping, living, acting = (asyncio.create_task(work) for work in (stop.wait(), self.live.run(), self._act(release)))
@@ -161,7 +166,11 @@ class Operator:
 
     def packs(self) -> Any:
         """See `engine.manager.server.Reporter`."""
-        acting = {"leading": self.may_act(), "leader": self.leader.holder, "dryRun": self._settings.dry_run}
+        shard = self._settings.shard
+        acting = {
+            "leading": self.may_act(), "leader": self.leader.holder, "dryRun": self._settings.dry_run,
+            "shard": str(shard) if shard else None, "waitsFor": self._layout.waits_for,
+        }  # fmt: skip
         return {**acting, **overview(self._reconciler.catalog, self.caches, self._activity, self.live.reports)}
 
     def _last_events(self) -> Iterator[Sample]:

@@ -4,12 +4,17 @@ An operator of `--shards N` acts while it holds the Lease of its own shard, and 
 present. What N that is stands in one more Lease, the layout. It is changed only while no shard of the N before is alive, and
 every write of it is refused where somebody else was faster, so that two ways to share a cluster never act at the same time:
 
-- whoever holds its Lease and finds its own N in the layout writes the layout once more before it acts;
+- whoever has taken the Lease of its shard and finds its own N in the layout writes the layout once more before it acts;
 - whoever finds another N looks at the Leases of all shards of that one, and waits as long as one of them is held.
+
+An operator without `--shards` has a Lease of its own and never writes the layout. It takes its Lease first and looks at those
+of the shards then; a shard takes its Lease and writes the layout first, and looks at that of the other one then. So at
+least one of two that come at the same time sees the other. Whoever waits holds no Lease, and so stands in nobody's way.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import re
@@ -83,48 +88,64 @@ def own_shard(count: int | None, number: int | None, hostname: str) -> Shard | N
 
 
 class Layout:
-    """The Lease that says among how many shards a cluster is shared; `admit` is asked by whoever holds a shard's Lease."""
+    """The Lease that says among how many shards a cluster is shared, and who has to be waited for.
 
-    def __init__(self, api: Api, clock: Clock, namespace: str, lease_name: str, shard: Shard) -> None:
+    `shard` is None for an operator that shares the cluster with nobody. `waits_for` says who holds it up, '' where nobody does.
+    """
+
+    def __init__(self, api: Api, clock: Clock, namespace: str, lease_name: str, shard: Shard | None) -> None:
         self._api, self._clock, self._namespace, self._lease, self._shard = api, clock, namespace, lease_name, shard
         self._name = f"{lease_name}-shards"
         self._seen: dict[str, tuple[Object, float]] = {}
-        self._told = ""
+        self.waits_for = ""
+
+    async def is_open(self) -> bool:
+        """Whether nobody is alive who shares the cluster in another way: only then a Lease is to be taken. Raises ApiError."""
+        return await self._is_free(_count(await self._get(self._name)))
 
     async def admit(self) -> bool:
-        """Whether this shard may act from now on, until it loses its Lease. Raises ApiError."""
-        layout = await self._get(self._name)
-        count = _count(layout)
-        if count != self._shard.count and (holding := await self._holding(count)):
-            self._tell(f"{self._shard} waits: {holding}")
-            return False
-        try:
-            await self._write(layout)
-        except ApiError as error:
-            if error.status in CONFLICTS:  # somebody was faster: look again
+        """Whether whoever has just taken its Lease may act from now on, until it loses it. Raises ApiError."""
+        while True:
+            layout = await self._get(self._name)
+            if not await self._is_free(_count(layout)):
                 return False
-            raise
-        self._tell("")
-        return True
+            if self._shard is None:
+                return True
+            try:
+                await self._write(layout, self._shard)
+            except ApiError as error:
+                if error.status not in CONFLICTS:
+                    raise  # otherwise somebody was faster: look again
+            else:
+                return await self._is_free(self._shard.count)
 
-    async def _holding(self, count: int | None) -> str:
-        """Who of another way to share the cluster still holds a Lease, '' where nobody does."""
-        names = [self._lease] if count is None else [f"{self._lease}-{number}" for number in range(count)]
-        for name in names:
-            lease = await self._get(name)
-            holder = str(dig(lease, ("spec", "holderIdentity"), ""))
-            if lease is None or not holder or holder.endswith(suffix(self._shard)):
-                continue
-            spec, now = dig(lease, ("spec",), {}), self._clock.monotonic()
-            if self._seen.get(name, ({}, 0.0))[0] != spec:
-                self._seen[name] = spec, now
-            if now < self._seen[name][1] + LEASE_DURATION:
-                return f"{holder} still holds Lease {self._namespace}/{name}"
-        return ""
+    async def _is_free(self, count: int | None) -> bool:
+        """Whether nobody holds a Lease that is not of the own way to share the cluster, where it is shared among `count`."""
+        own = self._shard.count if self._shard else None
+        others = [] if self._shard is None else [(self._lease, "")]
+        if count is not None and count != own:
+            others += [(f"{self._lease}-{number}", suffix(count)) for number in range(count)]
+        holding = await asyncio.gather(*(self._holding(name, ending) for name, ending in others))
+        waits_for = ", ".join(filter(None, holding))
+        if waits_for and waits_for != self.waits_for:
+            log.info("%s waits for %s", self._shard or "the whole cluster", waits_for)
+        self.waits_for = waits_for
+        return not waits_for
 
-    async def _write(self, layout: Object | None) -> None:
+    async def _holding(self, name: str, ending: str) -> str:
+        """Who holds a Lease, and so may be acting, '' where nobody does, or nobody whose identity ends so."""
+        lease = await self._get(name)
+        holder = str(dig(lease or {}, ("spec", "holderIdentity"), ""))
+        if lease is None or not holder or not holder.endswith(ending):
+            return ""
+        spec, now = dig(lease, ("spec",), {}), self._clock.monotonic()
+        if self._seen.get(name, ({}, 0.0))[0] != spec:
+            self._seen[name] = spec, now
+        return f"{holder} (Lease {self._namespace}/{name})" if now < self._seen[name][1] + LEASE_DURATION else ""
+
+    async def _write(self, layout: Object | None, shard: Shard) -> None:
         spec = {
-            "holderIdentity": str(self._shard.count),
+            "holderIdentity": str(shard.count),
             "leaseTransitions": int(dig(layout or {}, ("spec", "leaseTransitions"), 0)) + 1,
         }
         body = {"apiVersion": LEASE.kind.api_version, "kind": LEASE.kind.kind}
@@ -142,15 +163,10 @@ class Layout:
                 return None
             raise
 
-    def _tell(self, text: str) -> None:
-        if text and text != self._told:
-            log.info("%s", text)
-        self._told = text
 
-
-def suffix(shard: Shard) -> str:
-    """What the identity of every holder of a shard's Lease ends with, so that others know among how many it shares."""
-    return f"_of-{shard.count}"
+def suffix(count: int) -> str:
+    """What the identity of every shard of `count` ends with, so that others know among how many it shares the cluster."""
+    return f"_of-{count}"
 
 
 def _count(layout: Object | None) -> int | None:
