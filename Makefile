@@ -39,9 +39,10 @@ e2e: $(READY) ## Beside a real Argo CD, and installed by the real OLM (needs red
 	$(BIN)/python -m tests.controlplane.olm --all
 	$(BIN)/python -m pytest -m e2e --durations=10
 
-chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes; ARGS='--seed N --kills N --seconds N'
+chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes, then shards for 8; ARGS='--seed N --kills N --seconds N'
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.chaos $(ARGS)
+	$(BIN)/python -m tests.chaos.shards
 
 bench: $(READY) ## Measure the engine beside its peers and write it up in docs/performance.md
 	$(BIN)/python -m tests.bench.steady

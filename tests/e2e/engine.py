@@ -176,7 +176,7 @@ class Engine:
 
     def _grant(self) -> None:
         """Give its service account the roles of config/rbac and nothing else; the Role is for its own namespace."""
-        for role in _roles():
+        for role in roles():
             self._bind(role["kind"], self.own, role["rules"])
 
     def _bind(self, kind: str, name: str, rules: Sequence[Rule]) -> None:
@@ -188,7 +188,7 @@ class Engine:
         self._plane.ensure(f"{prefix}/{kind.lower()}bindings", binding)
 
 
-def _roles() -> list[Object]:
+def roles() -> list[Object]:
     """The operator's own ClusterRole and Role."""
     documents = [document for file in sorted(RBAC.glob("*.yaml")) for document in yaml.safe_load_all(file.read_text())]
     roles = [one for one in documents if one["kind"] in ("ClusterRole", "Role") and metadata(one)["name"] == "rulepack"]

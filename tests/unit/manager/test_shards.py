@@ -200,6 +200,32 @@ async def test_only_what_the_label_selector_picks(shared: Shared, tmp_path: Path
     assert [metadata(job)["name"] for job in marked] == ["job-7"]
 
 
+async def test_a_group_of_another_label_is_left_alone(shared: Shared, tmp_path: Path) -> None:
+    """What stands on the target of a group of which an engine with a label selector watches nothing is not its own to remove."""
+    async with shared.shards(1):
+        before = await shared.all(TEAM, "example.com/ended")
+    settings = Settings("system", rules=(tmp_path,), address="127.0.0.1", port=0, watch_label_selector="part=none")
+    stop = asyncio.Event()
+    task = asyncio.create_task(Operator(shared.cluster, settings, shared.clock, backend()).run(stop))
+    await shared.clock.advance(40)
+    stop.set()
+    await shared.clock.advance(30)
+    await cancel(task)
+
+    assert await shared.all(TEAM, "example.com/ended") == before
+
+
+async def test_an_operator_says_which_shard_it_is(tmp_path: Path) -> None:
+    """/packs and /metrics name the shard, and /packs whom it waits for."""
+    shared = Shared(tmp_path)
+    settings = Settings("system", rules=(tmp_path,), address="127.0.0.1", port=0, shard=Shard(1, 3))
+    operator = Operator(shared.cluster, settings, shared.clock, backend())
+
+    assert operator.packs()["shard"] == "shard 1 of 3"
+    assert operator.packs()["waitsFor"] == ""
+    assert b'rulepack_shard_info{shard="1",shards="3"} 1.0' in operator.metrics_text()
+
+
 @given(st.text(min_size=1), st.integers(1, 200))
 def test_a_bucket_more_moves_only_what_it_gets(text: str, count: int) -> None:
     """A namespace keeps its shard when there is one shard more, unless it goes to the new one."""
