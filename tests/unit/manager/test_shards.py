@@ -203,8 +203,10 @@ async def test_only_what_the_label_selector_picks(shared: Shared, tmp_path: Path
 async def test_a_group_of_another_label_is_left_alone(shared: Shared, tmp_path: Path) -> None:
     """What stands on the target of a group of which an engine with a label selector watches nothing is not its own to remove."""
     async with shared.shards(1):
-        before = await shared.all(TEAM, "example.com/ended")
-    settings = Settings("system", rules=(tmp_path,), address="127.0.0.1", port=0, watch_label_selector="part=none")
+        whole = f"{JOBS // TEAMS}/{JOBS // TEAMS}"
+        assert await shared.all(TEAM, "example.com/ended") == {whole: TEAMS}
+    await shared.cluster.patch(JOB, "ns-7", "job-7", {"metadata": {"labels": {"part": "a"}}})
+    settings = Settings("system", rules=(tmp_path,), address="127.0.0.1", port=0, watch_label_selector="part=a")
     stop = asyncio.Event()
     task = asyncio.create_task(Operator(shared.cluster, settings, shared.clock, backend()).run(stop))
     await shared.clock.advance(40)
@@ -212,7 +214,7 @@ async def test_a_group_of_another_label_is_left_alone(shared: Shared, tmp_path: 
     await shared.clock.advance(30)
     await cancel(task)
 
-    assert await shared.all(TEAM, "example.com/ended") == before
+    assert await shared.all(TEAM, "example.com/ended") == {whole: TEAMS - 1, "1/1": 1}
 
 
 async def test_an_operator_says_which_shard_it_is(tmp_path: Path) -> None:
