@@ -47,7 +47,7 @@ def test_a_catalog_of_two_versions_is_valid(tools: Programs, tmp_path: Path) -> 
     assert [document["name"] for document in documents if document["schema"] == "olm.bundle"] == [name(OLD), name(NEW)]
 
 
-@pytest.mark.parametrize("folder", ["default", "own-namespace", "samples"])
+@pytest.mark.parametrize("folder", ["default", "own-namespace", "samples", "shards"])
 def test_manifests_are_accepted(tools: Programs, control_plane: ControlPlane, folder: str) -> None:
     """What kustomize renders is accepted by a kube-apiserver, by server-side dry run with strict checks of each field."""
     control_plane.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
