@@ -136,7 +136,8 @@ def grant_status(plane: ControlPlane, kubectl: Path, namespace: str) -> None:
     assert len(COMMANDS) == 2
     for command in COMMANDS:
         words = command.replace(HOME, namespace).split()
-        subprocess.run([kubectl, *words[1:]], env={"KUBECONFIG": str(plane.kubeconfig)}, check=True)
+        environment = {"KUBECONFIG": str(plane.kubeconfig), "KUBECACHEDIR": str(plane.kubeconfig.parent / "kubectl")}
+        subprocess.run([kubectl, *words[1:]], env=environment, check=True)
 
 
 def granted(operator: Installation, version: str) -> set[Right]:
