@@ -44,9 +44,9 @@ chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes, then s
 	$(BIN)/python -m tests.chaos $(ARGS)
 	$(BIN)/python -m tests.chaos.shards
 
-bench: $(READY) ## Measure the engine beside its peers and write it up in docs/performance.md
-	$(BIN)/python -m tests.bench.steady
-	$(BIN)/python -m tests.bench.report
+bench: $(READY) ## Measure the engine beside its peers, for docs/performance.md, in 40 minutes; ARGS='--quick --only PART'
+	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.bench $(ARGS)
 
 fuzz: $(READY) ## Feed mutated texts to parse, lint and evaluate, for FUZZ_SECONDS
 	@test -d build/fuzz/atheris \

@@ -54,8 +54,16 @@ async def send(session: aiohttp.ClientSession, method: str, path: str, body: Any
 async def watch(
     session: aiohttp.ClientSession, path: str, resource_version: str, headers: dict[str, str] | None = None
 ) -> AsyncIterator[Any]:
-    """The events of a collection after a resourceVersion, until the server ends the watch. Raises aiohttp.ClientError."""
-    query = f"?watch=1&resourceVersion={resource_version}&timeoutSeconds=3600"
-    async with session.get(path + query, headers=headers) as answer:
-        async for line in answer.content:
-            yield orjson.loads(line)
+    """The events of a collection after a resourceVersion. Raises aiohttp.ClientError, EOFError where they are not to be had.
+
+    A watch that ends is taken up where it ended: the API server ends those of clients that are slow to read.
+    """
+    while True:
+        query = f"?watch=1&resourceVersion={resource_version}&timeoutSeconds=3600"
+        async with session.get(path + query, headers=headers) as answer:
+            async for line in answer.content:
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise EOFError(str(event["object"].get("message", "the watch has failed")))
+                resource_version = event["object"]["metadata"]["resourceVersion"]
+                yield event

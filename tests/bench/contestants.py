@@ -35,6 +35,18 @@ class Contestant:
     environment: Mapping[str, str]
     peer: bool = False
     """Whether it runs in the peers' Python environment."""
+    build: tuple[str, ...] = ()
+    """What goes after the interpreter to build it, where that is needed."""
+
+    def prepare(self) -> None:
+        """Make what it runs on, so that no start waits for that. Where it fails it says so; its runs will be invalid."""
+        try:
+            if self.peer:
+                peer_python()
+            if self.build:
+                subprocess.run([sys.executable, *self.build], cwd=ROOT, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"{self.label}: {error}", file=sys.stderr, flush=True)
 
     def shown(self) -> str:
         """The command, for a reader; no paths of this machine."""
@@ -65,14 +77,14 @@ class Contestant:
 
 CONTESTANTS: Sequence[Contestant] = (
     Contestant("engine", "rulepack", ("-m", "engine.cli", *_ENGINE), {}),
-    Contestant("engine-waves", "the same, only sync-waves", ("-m", "engine.cli", *_ENGINE, "--rules", "rules/sync-waves"), {}),
+    Contestant("engine-waves", "rulepack, only sync-waves", ("-m", "engine.cli", *_ENGINE, "--rules", "rules/sync-waves"), {}),
     Contestant("engine-cel-cpp", "rulepack, CEL by cel-cpp", ("-m", "engine.cli", *_ENGINE), {"RULEPACK_CEL": "cel-cpp"}),
     Contestant(
         "kopf", "kopf, by hand",
-        ("-m", "kopf", "run", "--standalone", "--all-namespaces", "tests/bench/peers/kopf_waves.py"),
+        ("-m", "kopf", "run", "--quiet", "--standalone", "--all-namespaces", "tests/bench/peers/kopf_waves.py"),
         {"KUBECONFIG": KUBECONFIG}, peer=True,
     ),
-    Contestant("go", "Go, by hand", ("-m", "tests.bench.peers.go", KUBECONFIG), {}),
+    Contestant("go", "Go, by hand", ("-m", "tests.bench.peers.go", KUBECONFIG), {}, build=("-m", "tests.bench.peers.go")),
     Contestant("bare", "bare asyncio loop", ("-m", "tests.bench.peers.bare", KUBECONFIG), {}),
 )  # fmt: skip
 

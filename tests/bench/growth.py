@@ -132,12 +132,13 @@ def main() -> None:
     """Measure, and write the results as JSON."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", action="append", choices=SERIES, help="measure this one; may be repeated (default: all)")
+    parser.add_argument("--largest", type=int, default=50_000, help="leave out sizes beyond this (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=9, help="rounds of each size (default %(default)s)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="default: tests/bench/results/growth.json")
     options = parser.parse_args()
     results = about("tests.bench.growth") | {"rounds": options.rounds, "changes": CHANGES, "series": []}
     for name in options.only or SERIES:
-        label, sizes = SERIES[name]
+        label, sizes = SERIES[name][0], [size for size in SERIES[name][1] if size <= options.largest]
         figures = [asyncio.run(measure(name, size, options.rounds)) for size in sizes]
         results["series"].append({"name": name, "label": label, "sizes": sizes, "cpu_us_per_change": figures})
         print(f"{label}: {dict(zip(sizes, [each['median'] for each in figures], strict=True))}", flush=True)

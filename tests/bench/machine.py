@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from tests.bench.contestants import ROOT, peer_python
+from tests.bench.contestants import PEERS, ROOT
 
 _OURS = ("aiohttp", "cel-expr-python", "cel-python", "kubernetes", "orjson", "uvloop")
 
@@ -36,17 +36,23 @@ def packs() -> list[str]:
 
 
 def versions() -> dict[str, str]:
-    """Python, the libraries of the engine and of the bare loop, kopf, and the commit ('+' after it: with changes)."""
+    """Python, the libraries of the engine and of the peers, and the commit ('+' after it: with changes)."""
     found = {"python": platform.python_version()}
     for name in _OURS:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
-    found["kopf"] = _said(peer_python(), "-c", "from importlib.metadata import version; print(version('kopf'))")
+    found["kopf"] = _pinned(PEERS / "requirements.txt", r"^kopf==(.+)$")
+    found["controller-runtime"] = _pinned(PEERS / "controller/go.mod", r"^\s+sigs\.k8s\.io/controller-runtime v(\S+)$")
     commit = _said("git", "rev-parse", "--short", "HEAD") or "none"
     found["commit"] = commit + ("+" if _said("git", "status", "--porcelain", "--", "engine", "rules") else "")
     return found
+
+
+def _pinned(file: Path, pattern: str) -> str:
+    found = re.search(pattern, file.read_text(), re.MULTILINE)
+    return found[1] if found else "unknown"
 
 
 def _said(*command: str | Path) -> str:
@@ -58,7 +64,7 @@ def about(module: str) -> dict[str, Any]:
     """What every result says of itself: when it was taken, by which command, where, and with what."""
     return {
         "taken": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "command": " ".join([f"python -m {module}", *sys.argv[1:]]),
+        "command": " ".join([f"python -m {module}", *(word for word in sys.argv[1:] if not word.startswith("--output="))]),
         "machine": machine(),
         "versions": versions(),
     }

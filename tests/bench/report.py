@@ -1,85 +1,103 @@
-"""Write what was measured into docs/performance.md: `python -m tests.bench.report`."""
+"""Write what was measured into docs/performance.md, and plots beside it: `python -m tests.bench.report`.
+
+What lies between two marks of a part is replaced where there are results of it; the rest of the page is written by hand.
+"""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
+import pyperf
 
+from tests.bench import budgets, plots, tables
 from tests.bench.contestants import ROOT
-from tests.bench.steady import RESULTS
 
-PAGE = ROOT / "docs/performance.md"
-BEGIN, END = "<!-- generated from {}: begin -->", "<!-- generated from {}: end -->"
-#: Heading and figure of each column; how many decimals a figure has.
-COLUMNS = (
-    ("CPU per change, ms", "cpu_ms_per_change", 2),
-    ("latency p50, ms", "latency_p50_ms", 1),
-    ("p99, ms", "latency_p99_ms", 1),
-    ("max, ms", "latency_max_ms", 0),
-    ("peak memory, MB", "peak_memory_mb", 0),
-    ("writes of the job per change", "writes_per_change", 2),
-    ("other writes per change", "other_writes_per_change", 2),
-)
-
-
-def steady(results: dict[str, Any]) -> str:
-    """The results of tests.bench.steady as Markdown."""
-    return "\n\n".join((_conditions(results), _table(results["contestants"]), _commands(results["contestants"])))
-
-
-def _conditions(results: dict[str, Any]) -> str:
-    where, work, versions = results["machine"], results["work"], results["versions"]
-    return (
-        f"Taken {results['taken']} at commit {versions['commit']} with `{results['command']}` on {where['cores']} cores of "
-        f"{where['cpu']}, {where['memory_gb']} GB, {where['kernel']}; load average before the start {where['load_before']}.\n"
-        f"{work['jobs']} jobs with {work['results_per_job']} cell results each ({work['job_bytes'] / 1000:.1f} kB of JSON), "
-        f"{work['rate']:g} changes a second for {work['seconds']:g} s, {work['rounds']} rounds.\n"
-        f"Packs: {', '.join(results['packs'])}.\n"
-        f"Versions: {', '.join(f'{name} {version}' for name, version in versions.items() if name != 'commit')}."
-    )
+PAGE, RESULTS = ROOT / "docs/performance.md", ROOT / "tests/bench/results"
+MARK = "<!-- generated, {}: {} -->"
+#: Part of the page -> which results it shows, and how.
+PARTS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "steady": ("steady", tables.steady),
+    "rush": ("steady", tables.rush),
+    "drain": ("drain", tables.drain),
+    "growth": ("growth", tables.growth),
+    "micro": ("micro", tables.micro),
+    "profile": ("profile", tables.profile),
+}
+#: Name of a plot -> the phase and figure it shows, its title and unit.
+BARS = {
+    "cpu": ("steady", "cpu_ms_per_change", "CPU per change at a steady rate", "ms"),
+    "latency": ("steady", "latency_p99_ms", "Latency at a steady rate, p99", "ms"),
+    "memory": ("steady", "peak_memory_mb", "Peak memory at a steady rate", "MB"),
+    "rush": ("rush", "done_per_second", "Changes done per second, as fast as they are taken", "per second"),
+}
 
 
-def _table(contestants: list[dict[str, Any]]) -> str:
-    head = ["", *(heading for heading, _, _ in COLUMNS)]
-    lines = [head, ["---", *("---:" for _ in COLUMNS)]]
-    notes = []
-    for contestant in contestants:
-        label, summary = contestant["label"], contestant["summary"]
-        invalid = [run for run in contestant["runs"] if run["faults"]]
-        lines.append([label, *(_cell(summary.get(figure), decimals) for _, figure, decimals in COLUMNS)])
-        if invalid:
-            notes.append(f"{label}: {len(invalid)} of {len(contestant['runs'])} runs invalid, the first because {_why(invalid)}.")
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return "\n\n".join((table, "Median of the rounds, and in brackets the lowest and the highest of them.", *notes))
+def read(folder: Path) -> dict[str, Any]:
+    """All results that there are in a folder, by the name of their part."""
+    found: dict[str, Any] = {}
+    for file in sorted(folder.glob("*.json")):
+        found[file.stem] = pyperf.BenchmarkSuite.load(str(file)) if file.stem == "micro" else orjson.loads(file.read_bytes())
+    return found
 
 
-def _cell(spread: dict[str, float] | None, decimals: int) -> str:
-    if spread is None:
-        return "invalid"
-    median, low, high = (f"{spread[name]:.{decimals}f}" for name in ("median", "min", "max"))
-    return median if low == high else f"{median} ({low}–{high})"  # noqa: RUF001 - a range
+def written(page: str, results: Mapping[str, Any], folder: str) -> str:
+    """The page with the tables, and images from `folder`, in their places. Raises ValueError where a mark is missing."""
+    for part, (source, as_markdown) in PARTS.items():
+        if source in results:
+            images = "".join(f"\n\n![{title}]({folder}/{name}.svg)" for name, title in _images(part, results))
+            page = _replaced(page, part, as_markdown(results[source]) + images)
+    return _replaced(page, "budgets", budgets.table(results))
 
 
-def _why(invalid: list[dict[str, Any]]) -> str:
-    reason: str = invalid[0]["faults"][0]
-    return reason.splitlines()[0]
+def drawn(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The plots, by name."""
+    if steady := results.get("steady"):
+        for name, (phase, figure, title, unit) in BARS.items():
+            summaries = [(each["label"], each["summary"][phase].get(figure)) for each in steady["contestants"]]
+            yield name, plots.bars(title, unit, [(label, spread) for label, spread in summaries if spread])
+    if growth := results.get("growth"):
+        series = [
+            (each["name"], list(zip(each["sizes"], (cost["median"] for cost in each["cpu_us_per_change"]), strict=True)))
+            for each in growth["series"]
+        ]
+        yield "growth", plots.lines("CPU per change by size", "rules, objects or entries", "µs", series)
 
 
-def _commands(contestants: list[dict[str, Any]]) -> str:
-    width = max(len(contestant["label"]) for contestant in contestants)
-    commands = "\n".join(f"{contestant['label']:{width}}  {contestant['command']}" for contestant in contestants)
-    return f"```\n{commands}\n```"
+def _images(part: str, results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if part == "growth":
+        yield "growth", "CPU per change by size"
+    yield from ((name, title) for name, (phase, _, title, _) in BARS.items() if phase == part)
+
+
+def _replaced(page: str, part: str, text: str) -> str:
+    begin, end = MARK.format(part, "begin"), MARK.format(part, "end")
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page needs the lines {begin!r} and {end!r}; the table goes between them")
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def main() -> None:
-    """Replace the part of the page that is made from the results."""
-    begin, end = BEGIN.format(RESULTS.name), END.format(RESULTS.name)
-    before, _, rest = PAGE.read_text().partition(begin)
-    _, _, after = rest.partition(end)
-    if not rest or end not in rest:
-        raise SystemExit(f"{PAGE.relative_to(ROOT)} needs the lines {begin!r} and {end!r}; the table goes between them")
-    PAGE.write_text(f"{before}{begin}\n{steady(orjson.loads(RESULTS.read_bytes()))}\n{end}{after}")
+    """Replace the parts of the page that are made from results. Exits 1 where a mark is missing."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.report", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder (default: tests/bench/results)")
+    parser.add_argument("--page", type=Path, default=PAGE, help="what is written (default: docs/performance.md)")
+    options = parser.parse_args()
+    results = read(options.results)
+    images = options.page.parent / options.page.stem
+    images.mkdir(parents=True, exist_ok=True)
+    try:
+        page = written(PAGE.read_text(), results, images.name)
+    except ValueError as missing:
+        raise SystemExit(str(missing)) from missing
+    for name, plot in drawn(results):
+        (images / f"{name}.svg").write_text(plot)
+    options.page.write_text(page)
 
 
 if __name__ == "__main__":

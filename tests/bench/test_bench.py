@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
-from tests.bench import workload
+import pytest
+
+from tests.bench import budgets, plots, profile, report, tables, workload
 from tests.bench.figures import milliseconds, spread
-from tests.bench.report import steady
-from tests.bench.steady import FIGURES, summary
+from tests.bench.steady import FIGURES, PHASES, summary
 
 
 def job(phase: str, annotations: dict[str, str]) -> dict[str, Any]:
@@ -18,9 +20,25 @@ def job(phase: str, annotations: dict[str, str]) -> dict[str, Any]:
 
 def run(cpu: float, *faults: str) -> dict[str, Any]:
     """A run whose figures are all 1, but for its CPU time."""
+    load = {**dict.fromkeys(FIGURES, 1.0), "cpu_ms_per_change": cpu, "latency_ms": {"p50": 1.0, "p99": 1.0, "max": 1.0}}
+    return {**dict.fromkeys(PHASES, load), "faults": list(faults)}
+
+
+def steady_results(**runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """What tests.bench.steady writes, of contestants with these runs."""
     return {
-        **dict.fromkeys(FIGURES, 1.0), "cpu_ms_per_change": cpu, "latency_ms": {"p50": 1.0, "p99": 1.0, "max": 1.0},
-        "faults": list(faults),
+        "taken": "now", "command": "c", "packs": [], "versions": {"commit": "abc"},
+        "machine": {"cores": 2, "cpu": "c", "memory_gb": 1, "kernel": "k", "load_before": 0},
+        "work": {
+            "jobs": 1, "results_per_job": 1, "job_bytes": 1, "rate": 1, "seconds": 1, "rounds": 2, "in_flight": 3,
+        },
+        "contestants": [
+            {
+                "name": name, "label": name.upper(), "command": name, "runs": each,
+                "summary": {phase: summary(each, phase) for phase in PHASES},
+            }
+            for name, each in runs.items()
+        ],
     }  # fmt: skip
 
 
@@ -62,17 +80,66 @@ def test_spread_is_median_and_extremes() -> None:
 def test_a_run_with_faults_is_not_counted() -> None:
     """Invalid runs are left out of medians, and the page says that there were some, and why."""
     runs = [run(1.0), run(9.0, "job-1 has {}")]
-    assert summary(runs)["cpu_ms_per_change"] == {"median": 1.0, "min": 1.0, "max": 1.0}
-    assert summary([run(9.0, "x")]) == {}
-    page = steady({
-        "taken": "now", "command": "c", "packs": [], "versions": {"commit": "abc"},
-        "machine": {"cores": 2, "cpu": "c", "memory_gb": 1, "kernel": "k", "load_before": 0},
-        "work": {"jobs": 1, "results_per_job": 1, "job_bytes": 1, "rate": 1, "seconds": 1, "rounds": 2},
-        "contestants": [
-            {"name": "a", "label": "A", "command": "a", "summary": summary(runs), "runs": runs},
-            {"name": "b", "label": "B", "command": "b", "summary": {}, "runs": [run(9.0, "x")]},
-        ],
-    })  # fmt: skip
+    assert summary(runs, "steady")["cpu_ms_per_change"] == {"median": 1.0, "min": 1.0, "max": 1.0}
+    assert summary([run(9.0, "x")], "rush") == {}
+    page = tables.steady(steady_results(a=runs, b=[run(9.0, "x")]))
     assert "| A | 1.00 |" in page
     assert "A: 1 of 2 runs invalid, the first because job-1 has {}." in page
     assert "| B | invalid |" in page
+
+
+def test_a_budget_is_kept_or_not() -> None:
+    """CPU per change is kept at 0.7 of Go's and not beyond it; without a valid run a budget is not kept."""
+    kept = budgets.table({"steady": steady_results(engine=[run(0.7)], go=[run(1.0)])})
+    missed = budgets.table({"steady": steady_results(engine=[run(0.71)], go=[run(1.0)])})
+    nothing = budgets.table({"steady": steady_results(engine=[run(0.7)], go=[run(1.0, "x")])})
+    assert "0.7 ms to 1 ms, 0.70 times | yes |" in kept
+    assert "0.71 ms to 1 ms, 0.71 times | **no** |" in missed
+    assert nothing.count("| no valid run | **no** |") == 2
+
+
+def test_growth_is_judged_by_the_largest_size() -> None:
+    """Flat means no more than 1.5 of the smallest size; triggers are linear, so that each one is what counts."""
+
+    def grown(name: str, sizes: list[int], costs: list[float]) -> str:
+        figures = [{"median": cost, "min": cost, "max": cost} for cost in costs]
+        series = {"name": name, "label": name, "sizes": sizes, "cpu_us_per_change": figures}
+        return budgets.table({"growth": {"series": [series]}})
+
+    assert "1.50 times | yes |" in grown("objects", [100, 50_000], [10.0, 15.0])
+    assert "1.60 times | **no** |" in grown("objects", [100, 50_000], [10.0, 16.0])
+    assert "1.00 times | yes |" in grown("triggers", [1, 100, 1_000], [50.0, 100.0, 1_000.0])
+    assert "10.00 times | **no** |" in grown("triggers", [1, 100, 1_000], [50.0, 100.0, 10_000.0])
+
+
+def test_the_page_keeps_what_is_written_by_hand() -> None:
+    """Only what lies between the marks of parts with results is replaced; a missing mark is an error that names it."""
+    marks = {part: (report.MARK.format(part, "begin"), report.MARK.format(part, "end")) for part in (*report.PARTS, "budgets")}
+    page = "by hand\n" + "".join(f"{begin}\nold {part}\n{end}\n" for part, (begin, end) in marks.items())
+    written = report.written(page, {"steady": steady_results(a=[run(1.0)])}, "images")
+    assert written.startswith("by hand\n")
+    assert "old steady" not in written
+    assert "old drain" in written
+    assert "![CPU per change at a steady rate](images/cpu.svg)" in written
+    with pytest.raises(ValueError, match="generated, rush: begin"):
+        report.written(page.replace(marks["rush"][0], ""), {"steady": steady_results(a=[run(1.0)])}, "images")
+
+
+def test_plots_are_well_formed() -> None:
+    """Bars and lines are XML with every label in it, also where a label has characters that XML reserves."""
+    spread = {"median": 2.0, "min": 1.0, "max": 3.0}
+    for plot in (plots.bars("t", "ms", [("a < b", spread)]), plots.lines("t", "x", "y", [("a < b", [(1, 1.0), (1_000, 1.0)])])):
+        assert "a < b" in list(ElementTree.fromstring(plot).itertext())
+
+
+def test_samples_of_a_profile() -> None:
+    """Waiting is no work; compiled code counts by library; a function that calls itself counts once in what it calls."""
+    stacks = [
+        "run (/x/engine/cli/run.py:1);f (/x/engine/a.py:2);f (/x/engine/a.py:2);write (/usr/lib/libc.so.6) 3",
+        "run (/x/engine/cli/run.py:1);g (/x/lib/python3.11/site-packages/aiohttp/client.py:2);dict_new (dictobject.c:7) 1",
+        "run (/x/engine/cli/run.py:1);epoll_pwait (/usr/lib/libc.so.6) 96",
+    ]
+    found = profile.tables(stacks)
+    assert found["samples"] == 4
+    assert found["own"] == [["libc: write", 75.0], ["aiohttp.client: g", 25.0]]
+    assert found["total"] == [["engine.cli.run: run", 100.0], ["engine.a: f", 75.0]]

@@ -1,4 +1,4 @@
-// The peer written in Go: what a team would write by hand instead of a rule. tests/bench/gopeer.py builds it.
+// The peer written in Go: what a team would write by hand instead of a rule. tests/bench/peers/go.py builds it.
 module rulepack.dev/bench/controller
 
 go 1.26.0

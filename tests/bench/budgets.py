@@ -1,0 +1,77 @@
+"""What the engine is allowed to cost, beside what it was measured to cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+#: CPU per change, of that of the controller in Go.
+OF_GO = 0.7
+#: Objects judged a second at a start, by backend.
+PER_SECOND = {"celpy": 1_500, "cel-cpp": 5_000}
+#: With so many jobs: MB and seconds.
+MANY, MANY_MB, MANY_S = 50_000, 400, 30
+#: What the largest size of a series may cost, in that of the smallest; of triggers, each entry of 1,000 in each of 100.
+GROWN = {"other-kinds": 1.5, "other-fields": 1.5, "false-rules": 1.5, "objects": 1.5, "aggregate": 1.5, "triggers": 1.5}
+
+Row = tuple[str, str, bool]
+"""The budget, what was measured, and whether it was kept."""
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """All budgets of which there are results, by the name of their part."""
+    rows = [*_steady(results.get("steady")), *_drain(results.get("drain")), *_growth(results.get("growth"))]
+    lines = ["| budget | measured | kept |", "| --- | --- | --- |"]
+    lines += [f"| {budget} | {measured} | {'yes' if kept else '**no**'} |" for budget, measured, kept in rows]
+    return "\n".join(lines)
+
+
+def _steady(results: Any) -> Iterator[Row]:
+    if not results:
+        return
+    found = {each["name"]: each for each in results["contestants"]}
+    for name in ("engine", "engine-cel-cpp", "engine-waves"):
+        yield from _beside(found, name, "go", "cpu_ms_per_change", OF_GO, f"CPU per change ≤ {OF_GO:g} times Go's", "ms")
+        yield from _beside(found, name, "kopf", "latency_p99_ms", 1.0, "p99 ≤ kopf's", "ms")
+        yield from _beside(found, name, "go", "peak_memory_mb", 1.0, "peak memory ≤ Go's", "MB")
+
+
+def _beside(found: Mapping[str, Any], name: str, peer: str, figure: str, limit: float, budget: str, unit: str) -> Iterator[Row]:
+    if name not in found or peer not in found:
+        return
+    ours, theirs = (found[each]["summary"]["steady"].get(figure) for each in (name, peer))
+    budget = f"{budget}: {found[name]['label']}"
+    if ours is None or theirs is None:
+        yield budget, "no valid run", False
+    else:
+        share = ours["median"] / theirs["median"]
+        yield budget, f"{ours['median']:g} {unit} to {theirs['median']:g} {unit}, {share:.2f} times", share <= limit
+
+
+def _drain(results: Any) -> Iterator[Row]:
+    for case in results["cases"] if results else ():
+        jobs, backend, summary = case["jobs"], case["backend"], case["summary"]
+        where = f"{jobs:,} finished jobs, {backend}"
+        if not summary:
+            yield f"{where}: a start that writes nothing", "no valid run", False
+            continue
+        rate, memory, took = (summary[name]["median"] for name in ("objects_per_second", "peak_memory_mb", "start_s"))
+        yield f"{where}: ≥ {PER_SECOND[backend]:,}/s", f"{rate:,.0f}/s", rate >= PER_SECOND[backend]
+        if jobs == MANY:
+            yield f"{where}: < {MANY_MB} MB", f"{memory:g} MB", memory < MANY_MB
+            yield f"{where}: < {MANY_S} s", f"{took:g} s", took < MANY_S
+        writes = max(run["writes"] for run in case["runs"] if "writes" in run)
+        yield f"{where}: no write", f"{writes}", writes == 0
+
+
+def _growth(results: Any) -> Iterator[Row]:
+    for series in results["series"] if results else ():
+        sizes, limit = series["sizes"], GROWN[series["name"]]
+        costs = dict(zip(sizes, (each["median"] for each in series["cpu_us_per_change"]), strict=True))
+        first, last = (sizes[-2] if series["name"] == "triggers" and len(sizes) > 1 else sizes[0]), sizes[-1]
+        share = costs[last] / costs[first]
+        budget = f"{series['label']}: at {last:,} ≤ {limit:g} times that at {first:,}"
+        if series["name"] == "triggers":
+            share *= first / last
+            budget = f"{series['label']}: each of {last:,} ≤ {limit:g} times each of {first:,}"
+        yield budget, f"{costs[last]:,.0f} µs to {costs[first]:,.0f} µs, {share:.2f} times", share <= limit

@@ -1,0 +1,145 @@
+"""What was measured, as Markdown: one function for each file of results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyperf
+
+from tests.bench.figures import spread
+
+Results = Mapping[str, Any]
+Spread = Mapping[str, float]
+#: Heading and figure of each column; how many decimals a figure has.
+Columns = Sequence[tuple[str, str, int]]
+#: Labels, figures with their spread, and all runs, those with faults too.
+Row = tuple[Sequence[str], Mapping[str, Spread], Sequence[Results]]
+MEMORY = ("peak memory, MB", "peak_memory_mb", 0)
+STEADY: Columns = (
+    ("CPU per change, ms", "cpu_ms_per_change", 2), ("latency p50, ms", "latency_p50_ms", 1), ("p99, ms", "latency_p99_ms", 1),
+    ("max, ms", "latency_max_ms", 0), MEMORY, ("writes of the job per change", "writes_per_change", 2),
+    ("other writes per change", "other_writes_per_change", 2),
+)  # fmt: skip
+RUSH: Columns = (
+    ("changes done per second", "done_per_second", 0), ("changes taken by the server per second", "taken_per_second", 0),
+    ("CPU per change, ms", "cpu_ms_per_change", 2), ("latency p50, ms", "latency_p50_ms", 0), ("p99, ms", "latency_p99_ms", 0),
+    MEMORY,
+)  # fmt: skip
+DRAIN: Columns = (
+    ("objects per second", "objects_per_second", 0), ("CPU per object, µs", "cpu_us_per_object", 0),
+    ("from start to the last, s", "start_s", 1), MEMORY, ("relist: CPU per object, µs", "relist_cpu_us_per_object", 0),
+)  # fmt: skip
+SPREAD = "Median of the rounds, and in brackets the lowest and the highest of them."
+
+
+def steady(results: Results) -> str:
+    """The results of tests.bench.steady, changes at a rate."""
+    work = results["work"]
+    conditions = (
+        f"{_taken(results)}\n"
+        f"{work['jobs']} jobs with {work['results_per_job']} cell results each ({work['job_bytes'] / 1000:.1f} kB of JSON), "
+        f"{work['rate']:g} changes a second for {work['seconds']:g} s, rounds: {work['rounds']}.\n"
+        f"Packs: {', '.join(results['packs'])}.\n"
+        f"Versions: {', '.join(f'{name} {version}' for name, version in results['versions'].items() if name != 'commit')}."
+    )
+    return "\n\n".join((conditions, _contestants(results, "steady", STEADY), _commands(results["contestants"])))
+
+
+def rush(results: Results) -> str:
+    """The results of tests.bench.steady, changes as fast as the server takes them."""
+    work = results["work"]
+    conditions = f"In the same runs: one change of each of the {work['jobs']} jobs, {work['in_flight']} under way at any time."
+    return "\n\n".join((conditions, _contestants(results, "rush", RUSH)))
+
+
+def drain(results: Results) -> str:
+    """The results of tests.bench.drain."""
+    rows = [
+        ((f"{case['jobs']:,} jobs, {case['backend']}", f"{len(case['runs'])}"), case["summary"], case["runs"])
+        for case in results["cases"]
+    ]
+    return "\n\n".join((_taken(results), _spreads(("", "rounds"), rows, DRAIN)))
+
+
+def growth(results: Results) -> str:
+    """The results of tests.bench.growth."""
+    lines = [["CPU per change, µs", "size", "median", "lowest to highest", "to the smallest"], ["---", *["---:"] * 4]]
+    for series in results["series"]:
+        first = series["cpu_us_per_change"][0]["median"]
+        for size, cost in zip(series["sizes"], series["cpu_us_per_change"], strict=True):
+            label = series["label"] if size == series["sizes"][0] else ""
+            between = f"{cost['min']:,.0f} to {cost['max']:,.0f}"
+            lines.append([label, f"{size:,}", f"{cost['median']:,.0f}", between, f"{cost['median'] / first:.2f}"])
+    return "\n\n".join((f"{_taken(results)} Rounds of each size: {results['rounds']}.", _markdown(lines)))
+
+
+def micro(suite: pyperf.BenchmarkSuite) -> str:
+    """The results of tests.bench.micro: one column for each backend, or one figure where the step has nothing to do with CEL."""
+    figures: dict[str, dict[str, str]] = {}
+    for bench in suite:
+        step, _, backend = bench.get_name().partition(" | ")
+        figures.setdefault(step, {})[backend] = _cell(spread([value * 1e6 for value in bench.get_values()]), 2)
+    lines = [["wall time, µs", "celpy", "cel-cpp"], ["---", "---:", "---:"]]
+    for step, by in figures.items():
+        lines.append([step, by[""], ""] if "" in by else [step, by.get("celpy", ""), by.get("cel-cpp", "")])
+    taken = f"Taken {suite.get_dates()[0]:%Y-%m-%d %H:%M} with `python -m tests.bench.micro`. Median, lowest and highest value."
+    return "\n\n".join((taken, _markdown(lines)))
+
+
+def profile(results: Results) -> str:
+    """The results of tests.bench.profile."""
+    conditions = (
+        f"{_taken(results)} {results['jobs']} jobs, {results['changes']} changes as fast as the server takes them; "
+        f"{results['samples']} samples of py-spy in which the engine was at work, {results['rate']} a second."
+    )
+    packages = [["where the samples are", "percent"], ["---", "---:"], *_percent(results["packages"][:12])]
+    total = [["functions of the engine, with all that they call", "percent"], ["---", "---:"]]
+    own = [["functions by themselves", "percent"], ["---", "---:"], *_percent(results["own"][:15])]
+    whole = [row for row in results["total"] if not row[0].startswith("engine.cli")]
+    return "\n\n".join((conditions, _markdown(packages), _markdown([*total, *_percent(whole[:15])]), _markdown(own)))
+
+
+def _percent(rows: Sequence[tuple[str, float]]) -> list[list[str]]:
+    return [[f"`{where}`", f"{percent:.1f}"] for where, percent in rows]
+
+
+def _taken(results: Results) -> str:
+    where = results["machine"]
+    return (
+        f"Taken {results['taken']} at commit {results['versions']['commit']} with `{results['command']}` on {where['cores']} "
+        f"cores of {where['cpu']}, {where['memory_gb']} GB, {where['kernel']}; load average before it {where['load_before']}."
+    )
+
+
+def _contestants(results: Results, phase: str, columns: Columns) -> str:
+    rows = [((each["label"],), each["summary"][phase], each["runs"]) for each in results["contestants"]]
+    return _spreads(("",), rows, columns)
+
+
+def _spreads(head: Sequence[str], rows: Sequence[Row], columns: Columns) -> str:
+    lines = [[*head, *(heading for heading, _, _ in columns)], ["---", *["---:"] * (len(head) - 1 + len(columns))]]
+    notes = []
+    for labels, summary, runs in rows:
+        lines.append([*labels, *(_cell(summary.get(figure), decimals) for _, figure, decimals in columns)])
+        if invalid := [run for run in runs if run["faults"]]:
+            why = invalid[0]["faults"][0].splitlines()[0]
+            notes.append(f"{labels[0]}: {len(invalid)} of {len(runs)} runs invalid, the first because {why}.")
+    return "\n\n".join((_markdown(lines), SPREAD, *notes))
+
+
+def _cell(figure: Spread | None, decimals: int) -> str:
+    if figure is None:
+        return "invalid"
+    median, low, high = (f"{figure[name]:,.{decimals}f}" for name in ("median", "min", "max"))
+    return median if low == high else f"{median} ({low}–{high})"  # noqa: RUF001 - a range
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _commands(contestants: Sequence[Results]) -> str:
+    width = max(len(contestant["label"]) for contestant in contestants)
+    commands = "\n".join(f"{contestant['label']:{width}}  {contestant['command']}" for contestant in contestants)
+    return f"```\n{commands}\n```"
