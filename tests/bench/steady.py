@@ -51,7 +51,8 @@ def measure(contestant: Contestant, found: Programs, options: argparse.Namespace
                     return _under_load(contestant, process, plane, options)
         except Exception as error:  # whatever it is, the others are measured
             said = log.read_text(errors="replace")[-500:] if log.exists() else ""
-            return {"faults": [f"{type(error).__name__}: {error}; the end of its log: {said}"]}
+            fault = f"{type(error).__name__}: {error}; the end of its log: {said}"
+            return {"faults": [fault.replace(str(ROOT), ".")]}
 
 
 def _under_load(
