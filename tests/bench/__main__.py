@@ -30,10 +30,11 @@ PARTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
 def measured(part: str, folder: Path, quick: bool) -> int:
     """Run a part, with its result in the folder; its exit code."""
     file = folder / f"{part}.json"
-    file.unlink(missing_ok=True)  # an old result would look like one of this run, and pyperf refuses to replace it
+    file.unlink(missing_ok=True)  # an old result would look like one of this run
     began = time.monotonic()
     print(f"=== {part}", flush=True)
-    command = [sys.executable, "-m", f"tests.bench.{part}", f"--output={file.relative_to(ROOT)}", *PARTS[part][quick]]
+    output = "--results" if part == "micro" else "--output"  # pyperf has an --output of its own
+    command = [sys.executable, "-m", f"tests.bench.{part}", f"{output}={file.relative_to(ROOT)}", *PARTS[part][quick]]
     code = subprocess.run(command, cwd=ROOT, check=False).returncode
     print(f"=== {part}: {'ended with status ' + str(code) if code else 'done'} in {time.monotonic() - began:.0f} s", flush=True)
     return code

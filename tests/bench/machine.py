@@ -64,7 +64,9 @@ def about(module: str) -> dict[str, Any]:
     """What every result says of itself: when it was taken, by which command, where, and with what."""
     return {
         "taken": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "command": " ".join([f"python -m {module}", *(word for word in sys.argv[1:] if not word.startswith("--output="))]),
+        "command": " ".join(
+            [f"python -m {module}", *(word for word in sys.argv[1:] if not word.startswith(("--output=", "--results=")))]
+        ),
         "machine": machine(),
         "versions": versions(),
     }

@@ -1,6 +1,7 @@
 """Micro benchmarks of the steps that a change goes through: wall time of each, by pyperf, in processes of their own.
 
-`python -m tests.bench.micro -o FILE` (options are pyperf's); `python -m tests.bench.report` makes the table.
+Options are pyperf's, and `--results`; `python -m tests.bench.report` makes the table. What pyperf itself would write names the
+machine and its folders, so the results are written here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import RulePack
 from engine.rulepack.parse import parse_pack
 from tests.bench.inprocess import all_packs, jobs
+from tests.bench.machine import about
 from tests.world import DONE, JOB, RULES, shipped
 
 RESULTS = Path(__file__).parent / "results/micro.json"
@@ -90,19 +92,27 @@ def _aggregate(size: int) -> tuple[Any, ...]:
 
 
 def main() -> None:
-    """Measure with pyperf."""
+    """Measure with pyperf, and write the results as JSON."""
     runner = pyperf.Runner(program_args=("-m", "tests.bench.micro"), processes=3, values=3)
+    runner.argparser.add_argument("--results", type=Path, default=RESULTS, help="default: tests/bench/results/micro.json")
+    options = runner.parse_args()
+    benchmarks = []  # those of a worker process are None: it measures one for the process that started it
     job = ended_job()
     text = (RULES / "sync-waves/pack.yaml").read_text()
     for name, (function, *arguments) in steps(job).items():
-        runner.bench_func(name, function, *arguments)
+        benchmarks.append(runner.bench_func(name, function, *arguments))
     for size in (10, 50_000):
-        runner.bench_func(f"aggregate: two changes in a group of {size:,}", *_aggregate(size))
+        benchmarks.append(runner.bench_func(f"aggregate: two changes in a group of {size:,}", *_aggregate(size)))
     for cel in map(backend, BACKENDS):
-        runner.bench_func(f"parse a pack of four rules | {cel.name}", _parse, cel, text)
+        benchmarks.append(runner.bench_func(f"parse a pack of four rules | {cel.name}", _parse, cel, text))
         for name, expression in EXPRESSIONS.items():
             program = cel.compile(expression, VARIABLES)
-            runner.bench_func(f"evaluate {name} | {cel.name}", program.evaluate, Scope({"object": job}))
+            scope = Scope({"object": job})
+            benchmarks.append(runner.bench_func(f"evaluate {name} | {cel.name}", program.evaluate, scope))
+    if not options.worker:
+        found = [{"name": each.get_name(), "values": [value * 1e6 for value in each.get_values()]} for each in benchmarks]
+        results = about("tests.bench.micro") | {"steps": found}
+        options.results.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def bars(title: str, unit: str, rows: Sequence[tuple[str, Spread]]) -> str:
             _text(210, y + 14, label, "end"),
             f'<rect x="220" y="{y}" width="{spread["median"] * scale:.1f}" height="18" fill="{COLOURS[index % len(COLOURS)]}"/>',
             _line(220 + spread["min"] * scale, y + 9, 220 + spread["max"] * scale, y + 9, "#333"),
-            _text(max(end, 220 + spread["max"] * scale) + 6, y + 14, f"{spread['median']:.3g} {unit}", "start"),
+            _text(max(end, 220 + spread["max"] * scale) + 6, y + 14, f"{_number(spread['median'])} {unit}", "start"),
         ]
     return _svg(36 + 26 * len(rows) + 8, parts)
 
@@ -60,6 +60,10 @@ def lines(title: str, x_label: str, y_label: str, series: Sequence[tuple[str, Se
             _text(RIGHT + 46, TOP + 12 + 20 * index, label, "start"),
         ]
     return _svg(BOTTOM + 50, parts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:

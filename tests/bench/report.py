@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import pyperf
 
 from tests.bench import budgets, plots, tables
 from tests.bench.contestants import ROOT
@@ -38,10 +37,7 @@ BARS = {
 
 def read(folder: Path) -> dict[str, Any]:
     """All results that there are in a folder, by the name of their part."""
-    found: dict[str, Any] = {}
-    for file in sorted(folder.glob("*.json")):
-        found[file.stem] = pyperf.BenchmarkSuite.load(str(file)) if file.stem == "micro" else orjson.loads(file.read_bytes())
-    return found
+    return {file.stem: orjson.loads(file.read_bytes()) for file in sorted(folder.glob("*.json"))}
 
 
 def written(page: str, results: Mapping[str, Any], folder: str) -> str:

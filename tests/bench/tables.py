@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyperf
-
 from tests.bench.figures import spread
 
 Results = Mapping[str, Any]
@@ -74,17 +72,18 @@ def growth(results: Results) -> str:
     return "\n\n".join((f"{_taken(results)} Rounds of each size: {results['rounds']}.", _markdown(lines)))
 
 
-def micro(suite: pyperf.BenchmarkSuite) -> str:
+def micro(results: Results) -> str:
     """The results of tests.bench.micro: one column for each backend, or one figure where the step has nothing to do with CEL."""
     figures: dict[str, dict[str, str]] = {}
-    for bench in suite:
-        step, _, backend = bench.get_name().partition(" | ")
-        figures.setdefault(step, {})[backend] = _cell(spread([value * 1e6 for value in bench.get_values()]), 2)
+    for each in results["steps"]:
+        step, _, backend = each["name"].partition(" | ")
+        figures.setdefault(step, {})[backend] = _cell(spread(each["values"]), 2)
     lines = [["wall time, µs", "celpy", "cel-cpp"], ["---", "---:", "---:"]]
     for step, by in figures.items():
         lines.append([step, by[""], ""] if "" in by else [step, by.get("celpy", ""), by.get("cel-cpp", "")])
-    taken = f"Taken {suite.get_dates()[0]:%Y-%m-%d %H:%M} with `python -m tests.bench.micro`. Median, lowest and highest value."
-    return "\n\n".join((taken, _markdown(lines)))
+    return "\n\n".join(
+        (_taken(results), _markdown(lines), "Median of all values, and in brackets the lowest and the highest of them.")
+    )
 
 
 def profile(results: Results) -> str:
