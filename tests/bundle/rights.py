@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tests.controlplane.plane import Requested
+from tests.controlplane.requested import Requested
 
 Right = tuple[str, str, str]
 """A verb, an API group ('' is the core) and a resource, with '/' and the subresource where it is one."""

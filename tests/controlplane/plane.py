@@ -20,7 +20,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +29,7 @@ import yaml
 from tests.controlplane.binaries import programs
 from tests.controlplane.gobuild import MissingProgram, Programs
 from tests.controlplane.processes import Processes, free_ports
+from tests.controlplane.requested import Requested
 
 #: Seconds that a start may take; it takes about two.
 PATIENCE = 60.0
@@ -38,23 +38,6 @@ MUTATING = frozenset({"create", "update", "patch", "delete", "deletecollection"}
 #: API groups whose objects are questions: a create there stores nothing.
 QUESTIONS = frozenset({"authorization.k8s.io", "authentication.k8s.io"})
 ADMIN_USER_AGENT = "controlplane-admin"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Requested:
-    """A verb on a resource (with '/' and the subresource, where it is one) and where; '' stands for all."""
-
-    verb: str
-    group: str
-    resource: str
-    namespace: str
-    name: str
-
-    @classmethod
-    def of(cls, verb: str, about: Mapping[str, str]) -> Self:
-        """Of a verb and the objectRef of an audit event."""
-        resource = "/".join(filter(None, (about["resource"], about.get("subresource"))))
-        return cls(verb, about.get("apiGroup", ""), resource, about.get("namespace", ""), about.get("name", ""))
 
 
 class ControlPlane:

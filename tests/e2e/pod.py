@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.model.objects import Object, annotations_of, dig
-from tests.controlplane.plane import ControlPlane, Requested
+from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import Processes, free_ports
+from tests.controlplane.requested import Requested
 from tests.e2e.cluster import eventually
 from tests.world import RULES
 

@@ -69,7 +69,7 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
         home.create(yaml.safe_load((CONFIG / "samples" / file).read_text()))
     home.patch(CONFIG_MAP, "rulepack-feature-flags", {"data": {"on-success-triggers": "Enforce"}})
 
-    grant_status(plane, kubectl, HOME)
+    grant_status(plane, kubectl, HOME, tmp_path)
     with Pod(plane, operator.deployment, tmp_path) as pod:
         assert {"POD_NAMESPACE": HOME, "WATCH_NAMESPACE": ""}.items() <= pod.environment.items()
         pod.start()
@@ -115,7 +115,7 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
         team_packs = yaml.safe_load((CONFIG / "samples/pack.yaml").read_text())
         operator.home.create(team_packs)
         eventually(lambda: UNWRITTEN.search(pod.log()), "word of the right that is missing")
-        grant_status(plane, kubectl, "team-rulepack")
+        grant_status(plane, kubectl, "team-rulepack", tmp_path)
         eventually(lambda: status(operator.home, "team-packs") == "ok", "status of the user's pack")
         assert pod.stop() == 0
         assert WAVE not in annotations_of(team.get(JOB, "train", "team-c"))
@@ -131,13 +131,12 @@ def done(pod: Pod) -> bool:
     return all(text in metrics for text in ("rulepack_leader 1.0", "rulepack_queue_depth 0.0", "rulepack_evaluations_total{"))
 
 
-def grant_status(plane: ControlPlane, kubectl: Path, namespace: str) -> None:
+def grant_status(plane: ControlPlane, kubectl: Path, namespace: str, home: Path) -> None:
     """Let the operator write the status of all ConfigMaps with packs, as docs/install.md says."""
     assert len(COMMANDS) == 2
     for command in COMMANDS:
         words = command.replace(HOME, namespace).split()
-        environment = {"KUBECONFIG": str(plane.kubeconfig), "KUBECACHEDIR": str(plane.kubeconfig.parent / "kubectl")}
-        subprocess.run([kubectl, *words[1:]], env=environment, check=True)
+        subprocess.run([kubectl, *words[1:]], env={"KUBECONFIG": str(plane.kubeconfig), "HOME": str(home)}, check=True)
 
 
 def granted(operator: Installation, version: str) -> set[Right]:
