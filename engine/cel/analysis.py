@@ -40,11 +40,12 @@ _CHECKED_LITERALS: dict[str, tuple[int, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """A checked expression, the variables it names, and the field paths it can see."""
+    """A checked expression, the variables it names, the field paths it can see, and a comparison that it cannot do without."""
 
     expression: Expression
     variables: frozenset[str]
     reads: frozenset[tuple[str, ...]]
+    equals: tuple[tuple[str, ...], str] | None
 
 
 def analyse(text: str, variables: Collection[str]) -> Analysis:
@@ -54,7 +55,7 @@ def analyse(text: str, variables: Collection[str]) -> Analysis:
     for node in expression.root.walk():
         checker.check(node)
     names = frozenset(node.name for node in expression.root.walk() if isinstance(node, Variable))
-    return Analysis(expression, names, frozenset(_reads(expression.root)))
+    return Analysis(expression, names, frozenset(_reads(expression.root)), _equals(expression.root))
 
 
 def _reads(node: Node) -> Iterator[tuple[str, ...]]:
@@ -76,6 +77,20 @@ def _reads(node: Node) -> Iterator[tuple[str, ...]]:
         case _:
             for child in node.children:
                 yield from _reads(child)
+
+
+def _equals(node: Node) -> tuple[tuple[str, ...], str] | None:
+    """A field and a text: where that field holds another text, the node is false, whatever else it says."""
+    match node:
+        case Call(name="_&&_", arguments=parts):
+            return next(filter(None, map(_equals, parts)), None)
+        case Call(name="_==_", arguments=(value, Literal(value=str(text)))):
+            match value:
+                case Call(name="get", arguments=(operand, Literal(value=str(steps)), Literal())) if path := field_path(operand):
+                    return (*path, *documents.path_steps(steps)), text
+            path = field_path(value)
+            return (path, text) if path else None
+    return None
 
 
 class _Checker:

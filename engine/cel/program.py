@@ -17,13 +17,14 @@ class Program:
 
     `variables` are the scope's variables that it names; `reads` the fields below them that it can see, such as
     `('object', 'status', 'phase')`; `('object',)` where it uses the whole, and `[]` for the elements of a list. `answer` is
-    the backend's evaluation.
+    the backend's evaluation. `equals` is a field and a text, where it is false as long as that field holds another text.
     """
 
     source: str
     variables: frozenset[str]
     reads: frozenset[tuple[str, ...]]
     answer: Callable[[Scope], Any]
+    equals: tuple[tuple[str, ...], str] | None = None
 
     def evaluate(self, scope: Scope) -> Any:
         """The value, as plain Python: None, bool, int, float, str, list, dict, datetime (UTC) or timedelta.

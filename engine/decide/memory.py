@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,15 +85,12 @@ class PackMemory:
             found = self.rules[name] = RuleMemory()
         return found
 
-    def tidy(self, rules: Iterable[Rule]) -> None:
+    def tidy(self, rule_of: Callable[[str], Rule]) -> None:
         """Forget items that have ended and are on record, and rules of which nothing is left to remember."""
         kept: dict[str, RuleMemory] = {}
-        for rule in rules:
-            memory = self.rules.get(rule.name)
-            if memory is None:
-                continue
+        for name, memory in self.rules.items():
             if memory.items and memory.mode is Mode.ENFORCE:
                 memory.items = {name: item for name, item in memory.items.items() if item.ended is None}
-            if not memory.idle(rule):
-                kept[rule.name] = memory
+            if not memory.idle(rule_of(name)):
+                kept[name] = memory
         self.rules = kept

@@ -101,7 +101,7 @@ class GroupReconciler:
             return await self._wait(catalog, pack, key)
         if counted is None or pack is not counted.pack or not counted.ready:
             return None
-        rule = next(rule for rule in pack.rules if rule.name == key.rule)
+        rule = pack.rule(key.rule)
         mode = catalog.mode(pack, rule)
         if mode is Mode.OFF:
             return None

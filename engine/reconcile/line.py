@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
@@ -45,6 +45,7 @@ def everything(key: ObjectKey | GroupKey) -> bool:
 class Reconciler:
     """Judges objects and acts on them. One object must not be given to two calls at the same time.
 
+    A thorough one evaluates every rule, and so tells of each why it holds back, where the others leave out what cannot hold.
     Of objects that it does not own it only counts those that belong to a group, since the group may be its own.
     """
 
@@ -57,9 +58,11 @@ class Reconciler:
         may_act: Callable[[], bool],
         enqueue: Callable[[GroupKey], None],
         owns: Callable[[ObjectKey | GroupKey], bool] = everything,
+        thorough: bool = False,
     ) -> None:
         self._clock = clock
         self._owns = owns
+        self._thorough = thorough
         self._caches = caches
         self._observer = observer
         self._actor = Actor(api, may_act)
@@ -111,13 +114,19 @@ class Reconciler:
 
     def _rules(self, look: Look, mine: bool) -> Iterator[tuple[Rule, Scope]]:
         """The rules of a pack that apply, each with its variables; of an object that is not ours, those that count it."""
-        old = look.memory.judged if look.on == "Change" else look.object
-        variables = variables_of(self._catalog, look.pack, look.object, old, look.now)
-        shared = Scope(variables, look.pack.vars)
-        for rule in look.pack.rules:
+        shared: Scope | None = None
+        for rule in self._candidates(look):
             applies = rule.on == look.on and (mine or rule.aggregate is not None)
             if applies and self._catalog.mode(look.pack, rule) is not Mode.OFF:
+                if shared is None:
+                    old = look.memory.judged if look.on == "Change" else look.object
+                    shared = Scope(variables_of(self._catalog, look.pack, look.object, old, look.now), look.pack.vars)
                 yield rule, shared.having(rule.vars)
+
+    def _candidates(self, look: Look) -> Iterable[Rule]:
+        if self._thorough:
+            return look.pack.rules
+        return map(look.pack.rules.__getitem__, look.pack.index.candidates(look.object, look.memory.rules))
 
     async def _evaluate(
         self, key: ObjectKey, look: Look, rule: Rule, scope: Scope, memory: RuleMemory

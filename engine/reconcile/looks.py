@@ -124,7 +124,7 @@ class Memories:
             memory.seen = look.values if after is look.object else watched_values(look.pack, after)
             memory.generation = look.generation
             memory.unrecorded = 0
-            memory.tidy(look.pack.rules)
+            memory.tidy(look.pack.rule)
 
     def due(self, key: ObjectKey, looks: Iterable[Look]) -> float | None:
         """When to look again (seconds since the epoch), after these looks; None where only a change matters."""

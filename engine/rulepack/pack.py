@@ -12,6 +12,7 @@ from engine.cel import Program
 from engine.errors import Location
 from engine.model.flags import Mode
 from engine.model.objects import Kind
+from engine.rulepack.index import Gate, RuleIndex
 from engine.rulepack.inputs import Input
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
@@ -145,6 +146,14 @@ class Rule:
     rescue: tuple[RuleAction, ...] = ()
     mode: Mode | None = None
 
+    @property
+    def gate(self) -> Gate | None:
+        """A field of the object, and the text that it must hold for the rule to do anything, where a condition says so."""
+        if self.aggregate is not None or self.resync is not None:  # these have something to do for other objects as well
+            return None
+        asked = (clause.equals for clause in self.when if clause.equals is not None)
+        return next(((path[1:], text) for path, text in asked if path[0] == "object"), None)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RulePack:
@@ -164,6 +173,14 @@ class RulePack:
     rules: tuple[Rule, ...] = ()
     reads_old: bool = True
     """Whether an expression may name `oldObject`, so that objects must be kept as they were last judged."""
+    index: RuleIndex = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", RuleIndex.of((rule.name, rule.gate) for rule in self.rules))
+
+    def rule(self, name: str) -> Rule:
+        """One of its rules."""
+        return self.rules[self.index.numbers[name]]
 
     @property
     def source(self) -> str:

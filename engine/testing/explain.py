@@ -77,7 +77,7 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
     caches = DirectCaches()
     for each in [*await _others(api, packs), obj]:
         caches.put(_key(each), each, ())
-    reconciler = Reconciler(cluster, clock, caches, seen, lambda: True, groups.append)
+    reconciler = Reconciler(cluster, clock, caches, seen, lambda: True, groups.append, thorough=True)
     reconciler.catalog = _audited(catalog)
     await reconciler.reconcile(_key(obj))
     for group in groups:

@@ -129,7 +129,7 @@ class _CaseRun:
         self._flags: dict[str, Mode] = {}
         self._params = {name: {param.name: param.default for param in pack.params.values()} for name, pack in packs.items()}
         self._metrics = {spec.name: spec for pack in packs.values() for spec in pack.metrics.values()}
-        self._world = World(self._catalog(), self._suite.spec.start, _Watched(coverage))
+        self._world = World(self._catalog(), self._suite.spec.start, _Watched(coverage), thorough=True)
         self._marks = Marks()
         self._steps = 0
 

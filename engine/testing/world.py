@@ -102,10 +102,10 @@ class World:
     """An embedded cluster with packs on it. `settle` looks at everything until nothing is left to do now.
 
     `cluster` is the test's own door to the cluster; `engine` is the engine's, so that faults and the log of calls there are
-    the engine's alone.
+    the engine's alone. In a `thorough` one every rule is evaluated, so that coverage and reasons are complete.
     """
 
-    def __init__(self, catalog: Catalog, start: float, seen: Seen | None = None) -> None:
+    def __init__(self, catalog: Catalog, start: float, seen: Seen | None = None, *, thorough: bool = False) -> None:
         self.clock = HandClock(start)
         self.cluster = EmbeddedCluster(self.clock)
         self.engine = copy(self.cluster)
@@ -113,7 +113,7 @@ class World:
         self.leading = True
         self.crashes = 0
         self.seen = seen or Seen()
-        self._catalog = catalog
+        self._catalog, self._thorough = catalog, thorough
         self.restart()
 
     @property
@@ -132,7 +132,9 @@ class World:
         self._fresh = True
         self._due: dict[ObjectKey | GroupKey, float] = {}
         self._looked: dict[ObjectKey, str] = {}
-        self.reconciler = Reconciler(self.engine, self.clock, self.caches, self.seen, lambda: self.leading, self._enqueue)
+        self.reconciler = Reconciler(
+            self.engine, self.clock, self.caches, self.seen, lambda: self.leading, self._enqueue, thorough=self._thorough
+        )
         self.reconciler.catalog = self._catalog
 
     def look_again(self) -> None:

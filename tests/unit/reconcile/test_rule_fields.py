@@ -91,7 +91,7 @@ async def test_once_per_fires_once_for_each_occasion() -> None:
 
 async def test_when_is_a_conjunction_with_three_values() -> None:
     """False holds back, even beside a clause without an answer; without an answer nothing fires, and that is Unknown."""
-    world = await world_of(f"      when: [object.data.on == 'yes', object.data.missing == 'x']\n{MARK}", config(on="no"))
+    world = await world_of(f"      when: [object.data.on != 'no', object.data.missing == 'x']\n{MARK}", config(on="no"))
     assert [result.value for _, result, _ in world.seen.verdicts] == ["held"]
     await world.patch(CONFIG, "c", {"data": {"on": "yes"}})
     await world.settle()
