@@ -91,8 +91,8 @@ class Actor:
             else:
                 await self._api.delete(resource, target.namespace, target.name, uid=target.uid, dry_run=dry_run)
         except ApiError as error:
-            # 404: gone already. 409: the name now belongs to another uid, so the one that was meant is gone too.
-            if error.status in (404, 409):
+            # A 409 says that the name is another object's now, or no more than that somebody was faster: look again to know.
+            if error.status == 404:
                 return Done(changed=False)
             if step.evict and error.status == 429:
                 raise Blocked(error.message) from error

@@ -114,6 +114,17 @@ async def test_a_pod_that_is_out_of_date_and_not_ready_goes_first() -> None:
     assert await reasons(world) == ["TriggerSuccess"]
 
 
+@pytest.mark.parametrize("times", [1, 3, 4])
+async def test_a_conflict_is_no_proof_that_a_pod_has_gone(times: int) -> None:
+    """An eviction that is refused with 409 is looked at again, however often that happens, until the pod has gone."""
+    world = await world_of(named(SERVICE, "model"), pod("old-0"), annotations=triggers(RESTART))
+    world.stagehands.append(replace_pods)
+    world.engine.faults.add(InjectedFault(409, verb="create", kind="Pod", times=times))
+    await world.settle(30)
+    assert names(await world.all(POD)) == ["new-0"]
+    assert await reasons(world) == ["TriggerSuccess"]
+
+
 async def test_a_service_that_was_scaled_down_meanwhile_is_not_waited_for() -> None:
     """Where nobody replaces an evicted pod, what is there counts as all there should be after half a minute."""
     world = await world_of(named(SERVICE, "model"), pod("old-0"), pod("old-1"), annotations=triggers(RESTART))
