@@ -116,12 +116,12 @@ async def test_a_pod_that_is_out_of_date_and_not_ready_goes_first() -> None:
 
 @pytest.mark.parametrize("times", [1, 3, 4])
 async def test_a_conflict_is_no_proof_that_a_pod_has_gone(times: int) -> None:
-    """An eviction that is refused with 409 is looked at again, however often that happens, until the pod has gone."""
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), annotations=triggers(RESTART))
+    """Where the last eviction is refused with 409 it is looked at again, however often that happens, until the pod has gone."""
+    world = await world_of(named(SERVICE, "model"), pod("old-0"), pod("old-1"), annotations=triggers(RESTART))
     world.stagehands.append(replace_pods)
-    world.engine.faults.add(InjectedFault(409, verb="create", kind="Pod", times=times))
+    world.engine.faults.add(InjectedFault(409, verb="create", kind="Pod", after=1, times=times))
     await world.settle(30)
-    assert names(await world.all(POD)) == ["new-0"]
+    assert names(await world.all(POD)) == ["new-0", "new-1"]
     assert await reasons(world) == ["TriggerSuccess"]
 
 
