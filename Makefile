@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-unit e2e chaos bench fuzz sbom bundle check format reference lock clean
+.PHONY: help demo test test-unit e2e chaos chaos-shards bench fuzz sbom bundle check format reference lock clean
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
 PYTHON ?= python3
@@ -39,10 +39,13 @@ e2e: $(READY) ## Beside a real Argo CD, and installed by the real OLM (needs red
 	$(BIN)/python -m tests.controlplane.olm --all
 	$(BIN)/python -m pytest -m e2e --durations=10
 
-chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes, then shards for 8; ARGS='--seed N --kills N --seconds N'
+chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes; ARGS='--seed N --kills N --seconds N'
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.chaos $(ARGS)
-	$(BIN)/python -m tests.chaos.shards
+
+chaos-shards: $(READY) ## Let three, two and four shards have 10,000 jobs, for about 11 minutes; ARGS='--jobs N'
+	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.chaos.shards $(ARGS)
 
 bench: $(READY) ## Measure the engine beside its peers, for docs/performance.md, in 40 minutes; ARGS='--quick --only PART'
 	$(BIN)/python -m tests.controlplane.plane
