@@ -25,7 +25,6 @@ def variables_of(catalog: Catalog, pack: RulePack, obj: Object, old: Object | No
         "oldObject": old,
         "params": catalog.params.get(pack.name, {}),
         "flags": catalog.flags,
-        "resume": catalog.resume,
         "inputs": inputs,
         "inputErrors": errors,
         "now": datetime.fromtimestamp(now, UTC),

@@ -25,10 +25,13 @@ class HeldBack(Exception):
 
 
 class Brake:
-    """The budgets of all packs. They are kept in memory only: a new engine begins with whole budgets."""
+    """The budgets of all packs. They are kept in memory only: a new engine begins with whole budgets.
+
+    `resume` is what people last said to have suspended rules go on.
+    """
 
     def __init__(self, actor: Actor, observer: Observer) -> None:
-        self._actor, self._observer = actor, observer
+        self._actor, self._observer, self.resume = actor, observer, ""
         self._budgets: dict[str, Budget] = {}
         self._untold: set[tuple[str, str]] = set()
 
@@ -47,7 +50,7 @@ class Brake:
 
     def _ask(self, cause: Cause, scope: Scope, question: Question) -> Verdict:
         budget = self._budgets.get(cause.pack) or self._budgets.setdefault(cause.pack, Budget())
-        return question(budget, cause.rule, _limit(scope), scope.value("resume"), scope.value("now").timestamp())
+        return question(budget, cause.rule, _limit(scope), self.resume, scope.value("now").timestamp())
 
     async def _heed(self, verdict: Verdict, cause: Cause, scope: Scope) -> None:
         match verdict:
@@ -66,7 +69,7 @@ class Brake:
             "To have it done, at that pace: kubectl annotate configmap rulepack-params -n <the operator's namespace> "
             f'--overwrite {RESUME}="$(date)". To drop it: set the pack\'s feature flag to Off.'
         )
-        told = Cause(cause.pack, cause.rule, cause.object, f"suspended {scope.value('resume')}")
+        told = Cause(cause.pack, cause.rule, cause.object, f"suspended {self.resume}")
         content = Content("Warning", "RuleSuspended", message, {})
         self._untold.discard((cause.pack, cause.rule))
         try:

@@ -159,7 +159,6 @@ class GroupReconciler:
         variables = {
             "params": counted.params,
             "flags": catalog.flags,
-            "resume": catalog.resume,
             "now": datetime.fromtimestamp(now, UTC),
             "groupKey": group,
         }

@@ -83,6 +83,7 @@ class Reconciler:
     def catalog(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._generation += 1
+        self._performer.brake.resume = catalog.resume
         self._groups.keep({pack.name for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF})
 
     async def reconcile(self, key: ObjectKey | GroupKey) -> float | None:

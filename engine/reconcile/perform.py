@@ -77,7 +77,7 @@ class Performer:
         self._reader = reader
         self._access = access
         self._observer = observer
-        self._brake = Brake(actor, observer)
+        self.brake = Brake(actor, observer)
 
     async def run(self, item: Item, now: float) -> State | None:
         """Carry out an item as far as it goes now; None where `memory.due` says when to look again.
@@ -86,7 +86,7 @@ class Performer:
         """
         try:
             if item.counts:
-                await self._brake.look(item.cause, item.scope)
+                await self.brake.look(item.cause, item.scope)
             return await self._run(item, now)
         except HeldBack as held:
             item.memory.waiting_since = None  # it does not wait for its target, so that does not count against `retry.timeout`
@@ -237,7 +237,7 @@ class Performer:
                 self._note(item, action, step, Outcome.AUDITED if audit else Outcome.DONE, "")
             case _:
                 if item.counts and disruptive(step):
-                    await self._brake.take(item.cause, item.scope)
+                    await self.brake.take(item.cause, item.scope)
                 done = await self._actor.perform(step, dry_run=audit)
                 item.memory.steps += 1
                 lines = diff(step.before or {}, done.after) if isinstance(step, Patch) else ()
