@@ -44,6 +44,11 @@ def shipped(name: str, cel: Cel | None = None) -> RulePack:
     return pack
 
 
+def all_packs(cel: Cel | None = None) -> list[RulePack]:
+    """The packs of rules/."""
+    return [shipped(path.parent.name, cel) for path in sorted(RULES.glob("*/pack.yaml"))]
+
+
 class World(world.World):
     """An embedded cluster with packs on it, and with whoever else plays a part there (`stagehands`)."""
 

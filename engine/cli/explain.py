@@ -24,7 +24,7 @@ from engine.model.objects import Kind, Object, dig, kind_of, metadata, ref_of
 from engine.model.plurals import guessed_resource
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.shipped import shipped_rules
-from engine.rulepack.sources import load_folder, text_of
+from engine.rulepack.sources import Text, load_folder, text_of
 from engine.rulepack.store import PackStore
 from engine.rulepack.yamltext import read_yaml
 from engine.testing.explain import Explanation
@@ -107,12 +107,12 @@ async def _offline(catalog: Catalog, target: str, objects: Sequence[Object]) -> 
         for kind in (pack.watch.kind, *(target.kind for target in pack.targets if target.kind.kind != "*")):
             await world.serve(kind)
     watched = []
-    for obj in objects:
-        await world.serve(kind_of(obj))
-        resource = await world.cluster.discover(kind_of(obj))
+    for given in objects:
+        await world.serve(kind_of(given))
+        resource = await world.cluster.discover(kind_of(given))
         place = {"namespace": DEFAULT_NAMESPACE} if resource.namespaced else {}
-        kept = {key: value for key, value in metadata(obj).items() if key not in ("resourceVersion", "managedFields")}
-        obj = {**obj, "metadata": {**place, **kept}}  # noqa: PLW2901
+        kept = {key: value for key, value in metadata(given).items() if key not in ("resourceVersion", "managedFields")}
+        obj = {**given, "metadata": {**place, **kept}}
         await world.apply(obj)
         if catalog.for_kind(kind_of(obj)):
             there = await world.get(kind_of(obj), kept["name"], obj["metadata"].get("namespace", ""))
@@ -124,7 +124,7 @@ async def _offline(catalog: Catalog, target: str, objects: Sequence[Object]) -> 
 
 
 async def _live(
-    store: PackStore, texts: Sequence[object], target: str, namespace: str, own: str, kubeconfig: Path | None, context: str
+    store: PackStore, texts: Sequence[Text], target: str, namespace: str, own: str, kubeconfig: Path | None, context: str
 ) -> list[Explanation]:
     from engine.cluster.kubernetes import KubernetesApi
 
@@ -140,7 +140,7 @@ async def _live(
         await api.close()
 
 
-async def _take_config(api: Api, store: PackStore, texts: Sequence[object], namespace: str) -> None:
+async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namespace: str) -> None:
     """Put in force what the ConfigMaps of the operator's namespace say, where they may be read."""
     try:
         resource = await api.discover(CONFIG_MAP)
@@ -153,7 +153,7 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[object], name
         click.echo(f"Warning: feature flags, parameters and packs of namespace {namespace} are not known: {error}", err=True)
         return
     flags, params = (dig(next(iter(named[name]), {}), ("data",), {}) for name in (FLAGS, PARAMS))
-    for report in store.update(texts, packs, flags, params):  # type: ignore[arg-type]
+    for report in store.update(texts, packs, flags, params):
         for fault in report.faults:
             click.echo(f"Warning: {fault}", err=True)
 

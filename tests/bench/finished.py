@@ -15,9 +15,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from engine.rulepack.pack import RulePack
 from tests.bench import workload
-from tests.world import DONE, JOB, RULES, World, shipped
+from tests.world import DONE, JOB, World, all_packs
 
 NAME, UID = "job-00000", "00000000-0000-4000-8000-000000000000"
 SERVED = {
@@ -26,11 +25,6 @@ SERVED = {
     "/apis/argoproj.io/v1alpha1": [("Application", "applications")],
     f"/apis/{workload.GROUP}/v1alpha1": [("NotebookValidationJob", workload.PLURAL)],
 }
-
-
-def all_packs() -> list[RulePack]:
-    """The shipped rule packs."""
-    return [shipped(path.parent.name) for path in sorted(RULES.glob("*/pack.yaml"))]
 
 
 async def finished_job() -> bytes:

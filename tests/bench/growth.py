@@ -23,9 +23,9 @@ from engine.model.objects import Kind, ObjectKey
 from engine.rulepack.pack import RulePack
 from engine.rulepack.parse import parse_pack
 from tests.bench.figures import spread
-from tests.bench.inprocess import Bench, all_packs, jobs
+from tests.bench.inprocess import Bench, jobs
 from tests.bench.machine import about
-from tests.world import APPLICATION, JOB, named, shipped
+from tests.world import APPLICATION, JOB, all_packs, named, shipped
 
 RESULTS = Path(__file__).parent / "results/growth.json"
 #: Changes in one round.

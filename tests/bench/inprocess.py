@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import orjson
 
-from engine.cel import Cel, backend
 from engine.cluster.api import Api, Page
 from engine.cluster.clock import SystemClock
 from engine.errors import ApiError
@@ -23,12 +22,7 @@ from engine.reconcile import Cached, Reconciler
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import DISRUPTIONS, RulePack
 from tests.bench import workload
-from tests.world import JOB, RULES, shipped
-
-
-def all_packs(cel: Cel | None = None) -> list[RulePack]:
-    """The shipped rule packs."""
-    return [shipped(path.parent.name, cel or backend()) for path in sorted(RULES.glob("*/pack.yaml"))]
+from tests.world import JOB
 
 
 class InstantApi:

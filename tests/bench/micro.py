@@ -24,9 +24,9 @@ from engine.model.objects import Object
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import RulePack
 from engine.rulepack.parse import parse_pack
-from tests.bench.inprocess import all_packs, jobs
+from tests.bench.inprocess import jobs
 from tests.bench.machine import about
-from tests.world import DONE, JOB, RULES, shipped
+from tests.world import DONE, JOB, RULES, all_packs, shipped
 
 RESULTS = Path(__file__).parent / "results/micro.json"
 BACKENDS = ("celpy", "cel-cpp")

@@ -15,8 +15,7 @@ import orjson
 from engine.cel import Cel, Program, Scope
 from engine.cluster.api import Api, PatchType
 from engine.model.objects import Object, Resource
-from engine.rulepack.pack import RulePack
-from tests.world import RULES, shipped
+from tests.world import RULES
 
 _ENGINE = str(RULES.parent / "engine")
 _STAND_INS = (f"{_ENGINE}/testing", f"{_ENGINE}/cluster/embedded")
@@ -101,8 +100,3 @@ def counted_calls() -> Iterator[Calls]:
         yield calls
     finally:
         sys.setprofile(None)
-
-
-def all_packs(cel: Cel) -> list[RulePack]:
-    """The shipped rule packs."""
-    return [shipped(path.parent.name, cel) for path in sorted(RULES.glob("*/pack.yaml"))]

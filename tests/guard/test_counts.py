@@ -30,8 +30,8 @@ from engine.rulepack.pack import RulePack
 from engine.rulepack.parse import parse_pack
 from tests.bench import workload
 from tests.cluster.fakes import CONFIG_MAPS, config_map, connected, serving, watch_line, write_kubeconfig
-from tests.guard.counting import CountingApi, CountingCel, all_packs, counted_calls
-from tests.world import APPLICATION, CUSTOM, DONE, JOB, RULES, World, named
+from tests.guard.counting import CountingApi, CountingCel, counted_calls
+from tests.world import APPLICATION, CUSTOM, DONE, JOB, RULES, World, all_packs, named
 
 LATER = "2026-01-24T22:40:00Z"
 KEY = ObjectKey(JOB, "bench", "job-00000")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from engine.cel import Compiled
 from engine.cel.parser import parse
-from engine.errors import Fault
+from engine.errors import Fault, Location
 from engine.model.objects import Kind
 from engine.rulepack.lint.base import Code, Severity, Subject, place_of, raw_rules
 from engine.rulepack.lint.schemas import OBJECT, Missing, Schema, Typer, items_of, open_mapping
@@ -84,9 +84,9 @@ def _kind(subject: Subject, parsed: ParsedPack, expression: Compiled, missing: M
     return kind.kind if kind and missing.root in ("object", "oldObject", "target") else missing.root
 
 
-def _fault(what: str, missing: Missing, place: object) -> Fault:
+def _fault(what: str, missing: Missing, place: Location) -> Fault:
     message = f"{what} has no field {'.'.join(missing.path)}"
-    return Fault(place, message, suggestion(missing.path[-1], missing.known), CODE.name)  # type: ignore[arg-type]
+    return Fault(place, message, suggestion(missing.path[-1], missing.known), CODE.name)
 
 
 CODE = Code("unknown-field", Severity.ERROR, __doc__, check)
