@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from engine.cel import Compiler, Path, Scope
-from engine.model.objects import Kind, Object, Ref, ref_of
+from engine.model.objects import Kind, Object, Ref
 from engine.model.plan import Decision, Read
 from engine.model.spec import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Why an action runs: effects are named by it, never by the wall clock.
 
-    `key` is the firing key (what `oncePer` gave, or '' for a rule without it), `item` the loop item's key.
+    `ref` names the object; `key` is the firing key: what `oncePer` gave, or '' for a rule without it; `item` is the loop item's.
     """
 
     pack: str
     rule: str
     object: Object
+    ref: Ref
     key: str
     item: str = ""
-    ref: Ref = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ref", ref_of(self.object))
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """A right that an action needs: a verb on a kind; `kind` is None where only the running rule knows it."""
 
     kind: Kind | None

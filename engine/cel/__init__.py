@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 
+from engine.cel.asks import Ask, Field
 from engine.cel.compiler import Compiled, Compiler, Path
 from engine.cel.interpreter import Interpreter
 from engine.cel.program import Cel, Program, Scope
@@ -15,7 +16,20 @@ from engine.cel.queries import ELEMENTS, until_list
 from engine.cel.template import Template
 from engine.errors import UsageError
 
-__all__ = ["ELEMENTS", "Cel", "Compiled", "Compiler", "Path", "Program", "Scope", "Template", "backend", "until_list"]
+__all__ = [
+    "ELEMENTS",
+    "Ask",
+    "Cel",
+    "Compiled",
+    "Compiler",
+    "Field",
+    "Path",
+    "Program",
+    "Scope",
+    "Template",
+    "backend",
+    "until_list",
+]
 
 
 def backend(name: str | None = None) -> Cel:

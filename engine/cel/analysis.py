@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from engine.cel import conversions, documents, operators, queries
+from engine.cel.asks import Ask, Field, asks, field_of
 from engine.cel.functions import FUNCTIONS, Function
 from engine.cel.operators import ARITHMETIC, NAMES, Mismatch
 from engine.cel.parser import MACROS, parse
@@ -40,22 +41,23 @@ _CHECKED_LITERALS: dict[str, tuple[int, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """A checked expression, the variables it names, the field paths it can see, and a comparison that it cannot do without."""
+    """A checked expression, the variables it names, the field paths it can see, and what it asks for."""
 
     expression: Expression
     variables: frozenset[str]
     reads: frozenset[tuple[str, ...]]
-    equals: tuple[tuple[str, ...], str] | None
+    asks: tuple[Ask, ...]
+    field: Field | None
 
 
 def analyse(text: str, variables: Collection[str]) -> Analysis:
     """Parse and check an expression that may name these variables. Raises ExpressionError."""
     expression = parse(text)
-    checker = _Checker(expression, variables)
-    for node in expression.root.walk():
+    root, checker = expression.root, _Checker(expression, variables)
+    for node in root.walk():
         checker.check(node)
-    names = frozenset(node.name for node in expression.root.walk() if isinstance(node, Variable))
-    return Analysis(expression, names, frozenset(_reads(expression.root)), _equals(expression.root))
+    names = frozenset(node.name for node in root.walk() if isinstance(node, Variable))
+    return Analysis(expression, names, frozenset(_reads(root)), tuple(asks(root)), field_of(root))
 
 
 def _reads(node: Node) -> Iterator[tuple[str, ...]]:
@@ -77,20 +79,6 @@ def _reads(node: Node) -> Iterator[tuple[str, ...]]:
         case _:
             for child in node.children:
                 yield from _reads(child)
-
-
-def _equals(node: Node) -> tuple[tuple[str, ...], str] | None:
-    """A field and a text: where that field holds another text, the node is false, whatever else it says."""
-    match node:
-        case Call(name="_&&_", arguments=parts):
-            return next(filter(None, map(_equals, parts)), None)
-        case Call(name="_==_", arguments=(value, Literal(value=str(text)))):
-            match value:
-                case Call(name="get", arguments=(operand, Literal(value=str(steps)), Literal())) if path := field_path(operand):
-                    return (*path, *documents.path_steps(steps)), text
-            path = field_path(value)
-            return (path, text) if path else None
-    return None
 
 
 class _Checker:

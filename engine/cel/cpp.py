@@ -61,8 +61,8 @@ class CelCpp:
         analysis = analyse(text, variables)
         explain = answerer(analysis.expression)
         if _native(analysis.expression.root) or uncountable(analysis.expression.root):
-            return Program(text, analysis.variables, analysis.reads, explain, analysis.equals)
-        return Program(text, analysis.variables, analysis.reads, self._answerer(analysis, explain), analysis.equals)
+            return Program(text, analysis.variables, analysis.reads, explain, analysis.asks, analysis.field)
+        return Program(text, analysis.variables, analysis.reads, self._answerer(analysis, explain), analysis.asks, analysis.field)
 
     def _answerer(self, analysis: Analysis, explain: Any) -> Any:
         writer = _Writer(analysis.expression)

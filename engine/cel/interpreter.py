@@ -60,7 +60,7 @@ class Interpreter:
     def compile(self, text: str, variables: Collection[str]) -> Program:
         """Compile an expression. Raises ExpressionError."""
         analysis = analyse(text, variables)
-        return Program(text, analysis.variables, analysis.reads, answerer(analysis.expression), analysis.equals)
+        return Program(text, analysis.variables, analysis.reads, answerer(analysis.expression), analysis.asks, analysis.field)
 
 
 def answerer(expression: Expression) -> Callable[[Scope], Any]:

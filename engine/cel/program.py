@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from engine.cel.asks import Ask, Field
 from engine.cel.budget import MAX_RESULT, Budget, LimitReached, weigh
 from engine.errors import Unanswered
 from engine.model.mappings import is_mapping
@@ -17,14 +18,16 @@ class Program:
 
     `variables` are the scope's variables that it names; `reads` the fields below them that it can see, such as
     `('object', 'status', 'phase')`; `('object',)` where it uses the whole, and `[]` for the elements of a list. `answer` is
-    the backend's evaluation. `equals` is a field and a text, where it is false as long as that field holds another text.
+    the backend's evaluation. It is false where one of `asks` is not met, and the value of `field` where that
+    is given.
     """
 
     source: str
     variables: frozenset[str]
     reads: frozenset[tuple[str, ...]]
     answer: Callable[[Scope], Any]
-    equals: tuple[tuple[str, ...], str] | None = None
+    asks: tuple[Ask, ...] = ()
+    field: Field | None = None
 
     def evaluate(self, scope: Scope) -> Any:
         """The value, as plain Python: None, bool, int, float, str, list, dict, datetime (UTC) or timedelta.

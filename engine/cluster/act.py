@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.cluster.api import Api, PatchType, Selection
 from engine.errors import ApiError, RulepackError
@@ -23,8 +22,7 @@ class Blocked(RulepackError):
     """A step is not possible now, and nothing is wrong: a PodDisruptionBudget does not allow an eviction yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """A step was taken; `after` is the object as it then is, None where there is none; `changed` is false for a repeat."""
 
     after: Object | None = None
@@ -42,7 +40,7 @@ class Actor:
         """The read with the namespace that it really has: none where the kind's objects live in none. Raises ApiError."""
         if (await self._api.discover(read.ref.kind)).namespaced:
             return read
-        return replace(read, ref=replace(read.ref, namespace=""))
+        return read._replace(ref=read.ref._replace(namespace=""))
 
     async def read(self, read: Read) -> Sequence[Object]:
         """What a read finds: nothing, one object, or all that its selector picks. Raises ApiError."""

@@ -6,9 +6,8 @@ Every method that fails raises `ApiError`. Objects go in and come out as raw JSO
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from engine.model.objects import Kind, Object, Resource
 
@@ -23,8 +22,7 @@ class PatchType(StrEnum):
     APPLY = "application/apply-patch+yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """Which objects of a resource: a namespace ('' spans all), a label selector and a field selector, as strings."""
 
     resource: Resource
@@ -33,8 +31,7 @@ class Selection:
     fields: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """One page of a list; `next` is the continue token, '' on the last page."""
 
     items: Sequence[Object]
@@ -42,8 +39,7 @@ class Page:
     next: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchEvent:
+class WatchEvent(NamedTuple):
     """One event of a watch: type ADDED, MODIFIED, DELETED or BOOKMARK, and the object.
 
     An ERROR event of the server is raised as ApiError instead (410 Expired when the resourceVersion is too old).

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.cel import Scope
 from engine.decide.memory import RuleMemory
@@ -21,24 +20,21 @@ KEY_LIMIT = 500
 """Characters of a firing key or a loop item's key: the record has to find room among an object's annotations."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One loop item of a firing: the key it has on record, and its value. A rule without a loop has one, ''."""
 
     key: str
     value: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(NamedTuple):
     """A rule fires: under which key, and for which loop items that are not on record yet."""
 
     key: str
     items: Sequence[Item]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A rule does not fire: why, and when time alone may change that (seconds since the epoch).
 
     `unknown` is true where a condition has no answer: that is neither true nor false.

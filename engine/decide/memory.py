@@ -10,7 +10,7 @@ from engine.decide.record import State
 from engine.model.flags import Mode
 from engine.model.objects import Object
 from engine.model.plan import Annotate
-from engine.rulepack.pack import Rule
+from engine.rulepack.pack import Rule, RulePack
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class PackMemory:
     `unrecorded` counts how often in a row the firing record could not be written.
     """
 
-    pack: object
+    pack: RulePack
     uid: str
     generation: int = -1
     judged: Object | None = None
@@ -84,6 +84,12 @@ class PackMemory:
         if found is None:
             found = self.rules[name] = RuleMemory()
         return found
+
+    def settle(self, obj: Object, values: tuple[Any, ...], generation: int) -> None:
+        """Remember that an object was judged as it is, with these values of the watched fields, by this catalog."""
+        self.judged = obj if self.pack.reads_old else None
+        self.seen, self.generation = values, generation
+        self.due, self.unrecorded = None, 0
 
     def tidy(self, rule_of: Callable[[str], Rule]) -> None:
         """Forget items that have ended and are on record, and rules of which nothing is left to remember."""

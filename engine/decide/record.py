@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from engine.model.objects import Object, annotations_of
 
@@ -19,8 +19,7 @@ class State(StrEnum):
     FAILED = "Failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What is on record for one rule and one object: the firing key, and each loop item that has ended.
 
     A rule without a loop has the one item ''. Nothing in it comes from the wall clock, so that writing it again
@@ -28,7 +27,7 @@ class Record:
     """
 
     key: str = ""
-    items: Mapping[str, State] = field(default_factory=dict)
+    items: Mapping[str, State] = {}
 
     def ended(self, key: str, item: str) -> bool:
         """Whether this item of this firing has ended."""

@@ -11,7 +11,7 @@ from engine.cluster.act import Actor
 from engine.cluster.record import record
 from engine.model.merge import canonical
 from engine.model.names import digest
-from engine.model.objects import Object, annotations_of, dig
+from engine.model.objects import Object, annotations_of, dig, ref_of
 from engine.model.plan import Annotate
 
 STATUS = "rules.mlops.dev/status"
@@ -31,7 +31,7 @@ async def report_status(actor: Actor, config_map: Object, faults: Sequence[str],
     if annotations_of(config_map).get(STATUS) == text:
         return
     if faults:
-        cause = Cause("rulepack", "load", config_map, digest(canonical(dig(config_map, ("data",), {}))))
+        cause = Cause("rulepack", "load", config_map, ref_of(config_map), digest(canonical(dig(config_map, ("data",), {}))))
         content = Content("Warning", "RulePackInvalid", text, {})
         await actor.perform(event(cause, config_map, content, datetime.fromtimestamp(now, UTC)), dry_run=False)
     await record(actor, config_map, Annotate({STATUS: text}))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.model.mappings import is_mapping
 
@@ -13,8 +12,7 @@ from engine.model.mappings import is_mapping
 Object = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind in a version of its group, as `apiVersion` and `kind` name it in a manifest."""
 
     api_version: str
@@ -29,8 +27,7 @@ class Kind:
         return f"{self.kind}.{self.api_version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """What discovery says of a kind: the plural in its URL and whether its objects live in namespaces."""
 
     kind: Kind
@@ -47,8 +44,7 @@ class Resource:
         return "/".join(parts)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
+class Ref(NamedTuple):
     """One object by name; `uid` ('' when not known) tells it from another object of the same name."""
 
     kind: Kind
@@ -61,8 +57,7 @@ class Ref:
         return f"{self.kind.kind} {place}"
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectKey:
+class ObjectKey(NamedTuple):
     """What a work queue holds of an object: its kind, namespace ('' where it has none) and name."""
 
     kind: Kind
@@ -73,8 +68,7 @@ class ObjectKey:
         return str(Ref(self.kind, self.namespace, self.name))
 
 
-@dataclass(frozen=True, slots=True)
-class GroupKey:
+class GroupKey(NamedTuple):
     """What a work queue holds of a group of objects: the pack and the rule that count it, and the group's own key."""
 
     pack: str

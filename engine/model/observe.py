@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from engine.model.flags import Mode
 from engine.model.objects import Ref
@@ -32,8 +31,7 @@ class Outcome(StrEnum):
     AUDITED = "audited"
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(NamedTuple):
     """One thing the engine did, or would have done, for a rule and an object.
 
     `step` is None where the action came to no step; `detail` says why, or what was answered; `diff` holds lines

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from engine.model.merge import merged
 from engine.model.objects import Object, Ref, metadata, ref_of
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """What an action must see live before it can plan: one object by name, or all that a selector picks."""
 
     ref: Ref
     label_selector: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(NamedTuple):
     """Change one object, or its status alone. `resource_version`, where given, makes it conditional on what was seen."""
 
     target: Ref
@@ -31,24 +28,21 @@ class Patch:
     subresource: Literal["", "status"] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(NamedTuple):
     """Remove one object, only the one with this uid; `evict` asks the Eviction API, which honours PodDisruptionBudgets."""
 
     target: Ref
     evict: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(NamedTuple):
     """Create an object under a name derived from its cause, so that AlreadyExists means that it is done."""
 
     target: Ref
     body: Object
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(NamedTuple):
     """Add to a metric that the pack declares: counter and gauge add or set `value`, a histogram observes it."""
 
     metric: str
@@ -56,12 +50,11 @@ class Measure:
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class Annotate:
+class Annotate(NamedTuple):
     """Metadata of the watched object itself; joined with the firing record into one patch. None removes a key."""
 
-    annotations: Mapping[str, str | None] = field(default_factory=dict)
-    labels: Mapping[str, str | None] = field(default_factory=dict)
+    annotations: Mapping[str, str | None] = {}
+    labels: Mapping[str, str | None] = {}
 
 
 def joined(steps: Iterable[Annotate]) -> Annotate:
@@ -83,8 +76,7 @@ def own_patch(obj: Object, own: Annotate) -> Patch:
 Step = Patch | Delete | Create | Measure | Annotate
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What one action decided, given what it saw: the steps to take now, and whether that ends it.
 
     `wait` (seconds) with `reason` means: not finished, look again then; nothing has failed. `refused` means: never, and why.
@@ -99,8 +91,7 @@ class Decision:
     result: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class OwnWrite:
+class OwnWrite(NamedTuple):
     """What the engine itself wrote last on a watched object, until the watch has shown it."""
 
     patch: Object

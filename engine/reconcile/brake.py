@@ -69,7 +69,7 @@ class Brake:
             "To have it done, at that pace: kubectl annotate configmap rulepack-params -n <the operator's namespace> "
             f'--overwrite {RESUME}="$(date)". To drop it: set the pack\'s feature flag to Off.'
         )
-        told = Cause(cause.pack, cause.rule, cause.object, f"suspended {self.resume}")
+        told = Cause(cause.pack, cause.rule, cause.object, cause.ref, f"suspended {self.resume}")
         content = Content("Warning", "RuleSuspended", message, {})
         self._untold.discard((cause.pack, cause.rule))
         try:

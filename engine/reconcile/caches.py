@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from engine.model.objects import Object, ObjectKey
 from engine.rulepack.pack import RulePack
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
+class Cached(NamedTuple):
     """An object in an informer's cache; `initial`: it was in the first list, and has not changed since."""
 
     object: Object

@@ -20,7 +20,7 @@ from engine.decide.record import Record, annotation_of, recorded
 from engine.decide.scope import variables_of
 from engine.errors import ApiError, Refused, Unanswered
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, Object, ObjectKey, Ref
+from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
 from engine.model.plan import Annotate, Read, joined
 from engine.reconcile.caches import Caches
 from engine.reconcile.perform import Item, Performer
@@ -175,7 +175,7 @@ class GroupReconciler:
         scope = Scope({**variables, "object": target, "target": target, "group": view})
         memory.item.due = 0.0
         state = await self._performer.run(
-            Item(pack, rule, Cause(pack.name, rule.name, target, ""), scope, memory.item, mode), now
+            Item(pack, rule, Cause(pack.name, rule.name, target, ref_of(target), ""), scope, memory.item, mode), now
         )
         if state is None:
             return max(0.0, memory.item.due - self._clock.time())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 
@@ -62,7 +62,6 @@ class Reconciler:
     ) -> None:
         self._clock = clock
         self._owns = owns
-        self._thorough = thorough
         self._caches = caches
         self._observer = observer
         self._actor = Actor(api, may_act)
@@ -70,7 +69,7 @@ class Reconciler:
         self._reader = Reader(self._actor, access, clock)
         self._performer = Performer(self._actor, self._reader, access, observer)
         self._groups = GroupReconciler(self._actor, self._reader, self._performer, caches, clock, enqueue, owns)
-        self._memories = Memories(caches)
+        self._memories = Memories(caches, thorough)
         self._generation = 0
         self._catalog = Catalog()
 
@@ -116,18 +115,14 @@ class Reconciler:
     def _rules(self, look: Look, mine: bool) -> Iterator[tuple[Rule, Scope]]:
         """The rules of a pack that apply, each with its variables; of an object that is not ours, those that count it."""
         shared: Scope | None = None
-        for rule in self._candidates(look):
+        for number in look.rules:
+            rule = look.pack.rules[number]
             applies = rule.on == look.on and (mine or rule.aggregate is not None)
             if applies and self._catalog.mode(look.pack, rule) is not Mode.OFF:
                 if shared is None:
                     old = look.memory.judged if look.on == "Change" else look.object
                     shared = Scope(variables_of(self._catalog, look.pack, look.object, old, look.now), look.pack.vars)
                 yield rule, shared.having(rule.vars)
-
-    def _candidates(self, look: Look) -> Iterable[Rule]:
-        if self._thorough:
-            return look.pack.rules
-        return map(look.pack.rules.__getitem__, look.pack.index.candidates(look.object, look.memory.rules))
 
     async def _evaluate(
         self, key: ObjectKey, look: Look, rule: Rule, scope: Scope, memory: RuleMemory
@@ -173,7 +168,7 @@ class Reconciler:
             item = items.setdefault(wanted.key, ItemMemory())
             if item.ended is None and item.due <= look.now:
                 inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
-                cause = Cause(look.pack.name, rule.name, look.object, firing.key, wanted.key)
+                cause = Cause(look.pack.name, rule.name, look.object, look.ref, firing.key, wanted.key)
                 item.ended = await self._performer.run(Item(look.pack, rule, cause, inner, item, mode), look.now)
             if item.ended is None:
                 look.again(item.due)
@@ -212,7 +207,7 @@ class Reconciler:
             look.again(look.now + max(pause, error.retry_after or 0.0))
         if not error.retryable:
             message = f"What rulepack has done for this object cannot be written on it, so it may be done again: {error}"
-            cause, now = Cause("rulepack", "record", obj, error.reason), datetime.fromtimestamp(looks[-1].now, UTC)
+            cause, now = Cause("rulepack", "record", obj, looks[-1].ref, error.reason), datetime.fromtimestamp(looks[-1].now, UTC)
             try:
                 await self._actor.perform(event(cause, obj, Content("Warning", "RecordRefused", message, {}), now), dry_run=False)
             except ApiError as also:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.decide.match import settled, watched_values
@@ -17,7 +17,10 @@ from engine.rulepack.pack import RulePack
 
 @dataclass(slots=True)
 class Look:
-    """One pack's look at one object: what it sees (`values`: of the watched fields), what it remembers, and what it comes to."""
+    """One pack's look at one object: what it sees (`values`: of the watched fields), what it remembers, and what it comes to.
+
+    `rules` are those that may have something to do, by their numbers.
+    """
 
     pack: RulePack
     object: Object
@@ -25,6 +28,7 @@ class Look:
     memory: PackMemory
     now: float
     generation: int
+    rules: Sequence[int]
     on: str = "Change"
     initial: bool = False
     values: tuple[Any, ...] = ()
@@ -68,10 +72,14 @@ class _Known:
 
 
 class Memories:
-    """What is remembered of each object, by pack; none of it is lost work when it is lost."""
+    """What is remembered of each object, by pack; none of it is lost work when it is lost.
 
-    def __init__(self, caches: Caches) -> None:
+    Thorough ones give every rule to a look, where the others leave out those that cannot hold, and looks without any.
+    """
+
+    def __init__(self, caches: Caches, thorough: bool) -> None:
         self._caches = caches
+        self._thorough = thorough
         self._known: dict[ObjectKey, _Known] = {}
 
     def looks(self, key: ObjectKey, packs: Sequence[RulePack], generation: int, now: float) -> Iterator[Look]:
@@ -88,7 +96,8 @@ class Memories:
                 known.ending[pack.name] = PackMemory(pack, ref_of(gone).uid, judged=gone)
             ending = known.ending.get(pack.name) if known.ending else None
             if ending is not None and ending.judged is not None and (ending.due or 0.0) <= now:
-                yield Look(pack, ending.judged, ref_of(ending.judged), ending, now, generation, on="Delete")
+                rules = self._rules(pack, ending.judged, ending)
+                yield Look(pack, ending.judged, ref_of(ending.judged), ending, now, generation, rules, on="Delete")
             cached = self._caches.get(pack, key.namespace, key.name)
             if cached is None:
                 known.living.pop(pack.name, None)
@@ -103,13 +112,18 @@ class Memories:
             values = watched_values(pack, obj)
             if settled(memory, generation, values, now):
                 memory.seen = values  # equal, but of the newer object: the older one need not stay in memory
+            elif (rules := self._rules(pack, obj, memory)) or pack.reads_old:
+                yield Look(pack, obj, ref, memory, now, generation, rules, initial=cached.initial, values=values)
             else:
-                yield Look(pack, obj, ref, memory, now, generation, initial=cached.initial, values=values)
+                memory.settle(obj, values, generation)
+
+    def _rules(self, pack: RulePack, obj: Object, memory: PackMemory) -> Sequence[int]:
+        return range(len(pack.rules)) if self._thorough else pack.index.candidates(obj, memory.rules)
 
     def wrote(self, key: ObjectKey, written: OwnWrite) -> None:
         """Remember our own write, until the watch has shown it."""
         known = self._known[key]
-        known.own = written if known.own is None else replace(written, patch=added(known.own.patch, written.patch))
+        known.own = written if known.own is None else written._replace(patch=added(known.own.patch, written.patch))
 
     def settle(self, looks: Iterable[Look], written: OwnWrite | None) -> None:
         """Remember what was judged, as it is after our own write; what has ended is on record now."""
@@ -119,12 +133,9 @@ class Memories:
                 before = look.object
                 after = before if written is None else merged(before, written.patch)
             assert after is not None
-            memory = look.memory
-            memory.judged = after if look.pack.reads_old else None
-            memory.seen = look.values if after is look.object else watched_values(look.pack, after)
-            memory.generation = look.generation
-            memory.unrecorded = 0
-            memory.tidy(look.pack.rule)
+            values = look.values if after is look.object else watched_values(look.pack, after)
+            look.memory.settle(after, values, look.generation)
+            look.memory.tidy(look.pack.rule)
 
     def due(self, key: ObjectKey, looks: Iterable[Look]) -> float | None:
         """When to look again (seconds since the epoch), after these looks; None where only a change matters."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.actions import Action, Cause
 from engine.actions.event import Content, event
@@ -52,8 +51,7 @@ class _Waiting(Exception):
         self.why, self.seconds = why, seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One run of one loop item: where it belongs, what its expressions see, and what is remembered of it."""
 
     pack: RulePack
@@ -111,7 +109,7 @@ class Performer:
 
     async def _rescue(self, item: Item, now: float) -> State | None:
         memory, rule = item.memory, item.rule
-        rescued = replace(item, scope=item.scope.child(error=memory.error))
+        rescued = item._replace(scope=item.scope.child(error=memory.error))
         try:
             if rule.rescue:
                 await self._all(rescued, rule.rescue, len(rule.actions))

@@ -1,49 +1,123 @@
-"""Finding the rules that can hold for an object without evaluating each: by the texts that their conditions ask for."""
+"""Finding the rules that can hold for an object without evaluating each: by what their conditions ask of single fields."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.cel import Ask, Field, Program
 from engine.model.objects import Object, dig
 
-Gate = tuple[tuple[str, ...], str]
-"""A field of the object, and the text that it must hold for a rule to do anything."""
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What an object must hold for a rule to do anything: a text in a field, if any, and fields that must be there."""
+
+    field: Field | None = None
+    texts: frozenset[str] = frozenset()
+    there: frozenset[Path] = frozenset()
+
+    @classmethod
+    def of(cls, when: Iterable[Program], vars: Mapping[str, Program], annotations: Mapping[str, str]) -> Gate:
+        """What conditions cannot do without; `annotations` are those that the pack's inputs are parsed from, by their names."""
+        asked = [ask for clause in when for ask in _of_object(clause.asks, vars, annotations)]
+        there = frozenset(ask.field.path for ask in asked if ask.texts is None)
+        for ask in asked:
+            if ask.texts is not None:
+                return cls(ask.field, ask.texts, there)
+        return cls(there=there)
+
+
+#: Rules, by their numbers, that need the same fields to be there.
+_Group = tuple[frozenset[Path], Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """The rules that need one of some texts in a field."""
+
+    field: Field
+    by_text: Mapping[str, Sequence[_Group]]
+    groups: Sequence[_Group]
+
+    def open(self, obj: Object) -> Sequence[_Group]:
+        """The rules that the text does not rule out; of a field without one all, as no answer of theirs is to go untold."""
+        value = dig(obj, self.field.path, self.field.otherwise)
+        return self.by_text.get(value, ()) if type(value) is str else self.groups
 
 
 @dataclass(frozen=True, slots=True)
 class RuleIndex:
-    """The rules of a pack by their gates, as numbers in the order of the pack; `always` are those without one."""
+    """The rules of a pack by their gates, as numbers in the order of the pack."""
 
-    always: tuple[int, ...]
-    by_text: Mapping[tuple[str, ...], Mapping[str, Sequence[int]]]
+    groups: Sequence[_Group]
+    texts: Sequence[_Texts]
     numbers: Mapping[str, int]
 
     @classmethod
-    def of(cls, gates: Iterable[tuple[str, Gate | None]]) -> RuleIndex:
+    def of(cls, gates: Sequence[tuple[str, Gate]]) -> RuleIndex:
         """The index of rules, by their names."""
-        always: list[int] = []
-        by_text: dict[tuple[str, ...], dict[str, list[int]]] = {}
-        numbers: dict[str, int] = {}
-        for number, (name, gate) in enumerate(gates):
-            numbers[name] = number
-            if gate is None:
-                always.append(number)
-            else:
-                by_text.setdefault(gate[0], {}).setdefault(gate[1], []).append(number)
-        return cls(tuple(always), by_text, numbers)
+        rules = [(number, gate) for number, (_, gate) in enumerate(gates)]
+        by_field: dict[Field, list[tuple[int, Gate]]] = {}
+        for number, gate in rules:
+            if gate.field is not None:
+                by_field.setdefault(gate.field, []).append((number, gate))
+        texts = [_Texts(field, _by_text(those), _grouped(those)) for field, those in by_field.items()]
+        without = _grouped((number, gate) for number, gate in rules if gate.field is None)
+        return cls(without, texts, {name: number for number, (name, _) in enumerate(gates)})
 
-    def candidates(self, obj: Object, remembered: Collection[str]) -> list[int]:
-        """The rules to evaluate: all but those whose field holds another text, and of which nothing is remembered.
-
-        Where a field holds no text, its rules are all evaluated: they may have no answer, which is to be told.
-        """
-        found = set(self.always)
-        for path, by_text in self.by_text.items():
-            value = dig(obj, path)
-            if type(value) is str:
-                found.update(by_text.get(value, ()))
+    def candidates(self, obj: Object, remembered: Collection[str]) -> Sequence[int]:
+        """The rules to evaluate: all but those that the object rules out, and of which nothing is remembered."""
+        groups = [*self.groups]
+        for texts in self.texts:
+            groups += texts.open(obj)
+        found: list[int] = []
+        for there, numbers in groups:
+            for path in there:
+                if dig(obj, path) is None:
+                    break
             else:
-                found.update(*by_text.values())
-        found.update(self.numbers[name] for name in remembered if name in self.numbers)
-        return sorted(found)
+                found += numbers
+        if remembered:
+            found = list({*found, *(self.numbers[name] for name in remembered if name in self.numbers)})
+        found.sort()
+        return found
+
+
+def _grouped(rules: Iterable[tuple[int, Gate]]) -> Sequence[_Group]:
+    groups: dict[frozenset[Path], list[int]] = {}
+    for number, gate in rules:
+        groups.setdefault(gate.there, []).append(number)
+    return list(groups.items())
+
+
+def _by_text(rules: Iterable[tuple[int, Gate]]) -> Mapping[str, Sequence[_Group]]:
+    by_text: dict[str, list[tuple[int, Gate]]] = {}
+    for number, gate in rules:
+        for text in gate.texts:
+            by_text.setdefault(text, []).append((number, gate))
+    return {text: _grouped(those) for text, those in by_text.items()}
+
+
+def _of_object(asks: Iterable[Ask], vars: Mapping[str, Program], annotations: Mapping[str, str]) -> Iterator[Ask]:
+    """What is asked of fields of the object, also through vars and through the errors of inputs."""
+    for ask in asks:
+        match ask.field.path:
+            case ("object", *path) if path and not ask.true:
+                yield Ask(Field(tuple(path), ask.field.otherwise), ask.texts)
+            case ("vars", name) if name in vars:
+                others = {other: program for other, program in vars.items() if other != name}  # one may name itself
+                yield from _of_object(_of_var(ask, vars[name]), others, annotations)
+            case ("inputErrors", name) if ask.texts is None and name in annotations:
+                yield Ask(Field(("metadata", "annotations", annotations[name])))
+
+
+def _of_var(ask: Ask, var: Program) -> Sequence[Ask]:
+    """What is asked of other fields by what is asked of a var."""
+    if ask.true:
+        return var.asks
+    if var.field is None or (ask.texts is None and var.field.otherwise != ""):  # without it, there may be no answer
+        return ()
+    return (Ask(var.field, ask.texts),)

@@ -146,13 +146,11 @@ class Rule:
     rescue: tuple[RuleAction, ...] = ()
     mode: Mode | None = None
 
-    @property
-    def gate(self) -> Gate | None:
-        """A field of the object, and the text that it must hold for the rule to do anything, where a condition says so."""
+    def gate(self, inputs: Mapping[str, Input]) -> Gate:
+        """What the object must hold for the rule to do anything, as far as its conditions say so."""
         if self.aggregate is not None or self.resync is not None:  # these have something to do for other objects as well
-            return None
-        asked = (clause.equals for clause in self.when if clause.equals is not None)
-        return next(((path[1:], text) for path, text in asked if path[0] == "object"), None)
+            return Gate()
+        return Gate.of(self.when, self.vars, {name: each.annotation for name, each in inputs.items()})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,7 +174,7 @@ class RulePack:
     index: RuleIndex = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "index", RuleIndex.of((rule.name, rule.gate) for rule in self.rules))
+        object.__setattr__(self, "index", RuleIndex.of([(rule.name, rule.gate(self.inputs)) for rule in self.rules]))
 
     def rule(self, name: str) -> Rule:
         """One of its rules."""

@@ -20,7 +20,7 @@ from engine.decide.memory import PackMemory
 from engine.decide.scope import variables_of
 from engine.manager.prune import pruner, read_by
 from engine.model.flags import Mode
-from engine.model.objects import Object
+from engine.model.objects import Object, ref_of
 from engine.rulepack.catalog import Catalog
 from engine.rulepack.pack import RulePack
 from engine.rulepack.parse import parse_pack
@@ -53,7 +53,7 @@ def steps(job: Object) -> dict[str, tuple[Any, ...]]:
     memory = PackMemory(waves, "uid", generation=1, seen=watched_values(waves, job))
     scope = Scope(variables_of(_catalog(waves), waves, job, None, 0.0), waves.vars)
     action = waves.rules[0].actions[0].action
-    cause = Cause(waves.name, waves.rules[0].name, job, "")
+    cause = Cause(waves.name, waves.rules[0].name, job, ref_of(job), "")
     return {
         "decode a job": (orjson.loads, raw),
         "drop what nobody reads": (pruner(read_by(watching)), job),

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cel import Cel, Scope, backend
+from engine.cel import Cel, Field, Scope, backend
 from engine.decide.evaluate import condition
+from engine.decide.scope import variables_of
+from engine.rulepack.catalog import Catalog
+from engine.rulepack.index import Gate
 from engine.rulepack.pack import RulePack
 from engine.rulepack.parse import parse_pack
 
@@ -20,6 +23,12 @@ metadata: {name: p}
 spec:
   watch: {apiVersion: v1, kind: ConfigMap}
   params: {a: {type: string, default: x}}
+  vars:
+    a: get(object, 'data.a', '')
+    plain: object.data.a
+    asked: vars.a == 'x' && object.data.b != 'x'
+  inputs:
+    list: {annotation: a/list, schema: {type: array}, default: []}
   rules:
 """
 CLAUSES = [
@@ -34,6 +43,21 @@ CLAUSES = [
     "object.data.a == 1",
     "object.data.a == object.data.b",
     "params.a == 'x'",
+    "object.data.a in ['x', 'y']",
+    "get(object, 'data.b', 'x') in ['x', 'z']",
+    "get(object, 'data.a', '') == 'x' || get(object, 'data.a', '') == 'z'",
+    "get(object, 'data.a', '') == 'x' || get(object, 'data.a', 'x') == 'x'",
+    "get(object, 'data.a', '') != ''",
+    "object.data.a != '' && object.data.b == 'x'",
+    "annotation(object, 'a/list') != ''",
+    "annotation(object, 'a/list') == 'x'",
+    "vars.a != ''",
+    "vars.plain != ''",
+    "vars.plain == 'y'",
+    "vars.asked",
+    "vars.asked && vars.plain == 'x'",
+    "vars.a == 'y' || vars.a == 'z'",
+    "inputErrors.list != ''",
 ]
 TEXTS = st.sampled_from(["x", "y", "z", ""])
 VALUES = st.one_of(TEXTS, st.none(), st.integers(0, 1), st.lists(TEXTS, max_size=1), st.dictionaries(TEXTS, TEXTS, max_size=1))
@@ -47,21 +71,31 @@ def pack(*rules: str, cel: Cel | None = None) -> RulePack:
     return found
 
 
+A, LIST = Field(("data", "a"), ""), ("metadata", "annotations", "a/list")
+
+
 @pytest.mark.parametrize(
     ("rule", "gate"),
     [
-        ("when: object.data.a == 'x'", (("data", "a"), "x")),
-        ("when: [object.data.b > 1, object.data.a == 'x']", (("data", "a"), "x")),
-        ("when: \"object.data.b > 1 && get(object, 'data.a', '') == 'x'\"", (("data", "a"), "x")),
-        ("when: object.data.a == 'x' || object.data.b == 'y'", None),
-        ("when: oldObject.data.a == 'x'", None),
-        ("when: object.data.a == 'x', resync: 1m", None),
+        ("when: object.data.a == 'x'", Gate(Field(("data", "a")), frozenset("x"))),
+        ("when: [object.data.b > 1, object.data.a == 'x']", Gate(Field(("data", "a")), frozenset("x"))),
+        ("when: \"object.data.b > 1 && get(object, 'data.a', '') == 'x'\"", Gate(A, frozenset("x"))),
+        ("when: \"get(object, 'data.a', '') == 'x' || get(object, 'data.a', '') == 'y'\"", Gate(A, frozenset("xy"))),
+        ("when: \"get(object, 'data.a', '') in ['x', 'y']\"", Gate(A, frozenset("xy"))),
+        ("when: object.data.a == 'x' || object.data.b == 'y'", Gate()),
+        ("when: oldObject.data.a == 'x'", Gate()),
+        ("when: object.data.a == 'x', resync: 1m", Gate()),
+        ("when: \"annotation(object, 'a/list') != ''\"", Gate(there=frozenset([LIST]))),
+        ("when: inputErrors.list != ''", Gate(there=frozenset([LIST]))),
+        ("when: [inputErrors.list != '', vars.asked]", Gate(A, frozenset("x"), frozenset([LIST]))),
+        ("when: vars.a != ''", Gate(there=frozenset([A.path]))),
+        ("when: vars.plain != ''", Gate()),
     ],
 )  # fmt: skip
-def test_gate(rule: str, gate: Any) -> None:
-    """A text that a condition cannot do without is a gate; a rule that has something to do at any time has none."""
-    (found,) = pack(rule).rules
-    assert found.gate == gate
+def test_gate(rule: str, gate: Gate) -> None:
+    """What a condition cannot do without is a gate, also through vars; a rule that has something to do at any time has none."""
+    compiled = pack(rule)
+    assert compiled.rules[0].gate(compiled.inputs) == gate
 
 
 def test_what_is_remembered_is_evaluated() -> None:
@@ -76,13 +110,13 @@ def test_what_is_left_out_is_false(name: str) -> None:
     """Whatever the fields hold, a rule that is no candidate has a false condition, and none that is true or has no answer."""
     rules = pack(*(f'when: "{clause}"' for clause in CLAUSES), cel=backend(name))
 
-    @given(st.dictionaries(st.sampled_from(["a", "b"]), VALUES))
-    def check(data: dict[str, Any]) -> None:
-        obj = {"data": data}
-        scope = Scope({"object": obj, "params": {"a": "x"}})
+    @given(st.dictionaries(st.sampled_from(["a", "b"]), VALUES), st.one_of(TEXTS, st.none(), st.just("[]")))
+    def check(data: dict[str, Any], annotation: str | None) -> None:
+        obj = {"data": data, "metadata": {"annotations": {"a/list": annotation}}}
+        scope = Scope(variables_of(Catalog(params={"p": {"a": "x"}}), rules, obj, None, 0.0), rules.vars)
         left_out = set(range(len(CLAUSES))) - set(rules.index.candidates(obj, ()))
         for number in left_out:
             held = condition(rules.rules[number], scope)
-            assert held is not None and not held.unknown, (CLAUSES[number], data)
+            assert held is not None and not held.unknown, (CLAUSES[number], obj)
 
     check()
