@@ -20,11 +20,10 @@ MAX_ITERATIONS = 10_000
 class Frame:
     """One evaluation: its scope, the variables of its comprehensions, and the iterations it has left."""
 
-    __slots__ = ("iterations", "locals", "scope", "spend")
+    __slots__ = ("iterations", "locals", "scope")
 
     def __init__(self, scope: Scope, slots: int) -> None:
         self.scope = scope
-        self.spend = scope.budget.spend
         self.locals: list[Any] = [None] * slots
         self.iterations = MAX_ITERATIONS
 
@@ -40,11 +39,12 @@ def loop(domain_of: Closure, slot: int, text: str, cost: int) -> Callable[[Frame
             items = domain(domain_of(frame))
         except Mismatch as fault:
             raise Unanswered(f"{text}: {fault}") from None
+        spend = frame.scope.budget.spend
         for item in items:
             frame.iterations -= 1
             if frame.iterations < 0:
                 raise LimitReached(f"{text} has too many items: more than {MAX_ITERATIONS} steps in one expression")
-            frame.spend(cost)
+            spend(cost)
             frame.locals[slot] = item
             yield item
 
@@ -77,11 +77,22 @@ def guarded(text: str, compute: Callable[..., Any], closures: list[Closure], cos
 
         return call_two
 
+    if len(closures) == 1 and cost is None:
+        (only,) = closures
+
+        def call_one(frame: Frame) -> Any:
+            try:
+                return compute(only(frame))
+            except Mismatch as fault:
+                raise Unanswered(f"{text}: {fault}") from None
+
+        return call_one
+
     def call(frame: Frame) -> Any:
         try:
             arguments = [closure(frame) for closure in closures]
             if cost is not None:
-                frame.spend(cost(*arguments))
+                frame.scope.budget.spend(cost(*arguments))
             return compute(*arguments)
         except Mismatch as fault:
             raise Unanswered(f"{text}: {fault}") from None
@@ -94,7 +105,7 @@ def _costly(text: str, compute: Callable[..., Any], left: Closure, right: Closur
         try:
             first, second = left(frame), right(frame)
             if units := cost(first, second):
-                frame.spend(units)
+                frame.scope.budget.spend(units)
             return compute(first, second)
         except Mismatch as fault:
             raise Unanswered(f"{text}: {fault}") from None
@@ -113,7 +124,7 @@ def matcher(text: str, value: Closure, pattern: Closure, *, own: bool) -> Closur
             if not own:
                 frame.scope.budget.compile(expression)
             compiled = regular_expression(expression) if own else pattern_of_data(expression)
-            frame.spend(searching(found, compiled.programsize))
+            frame.scope.budget.spend(searching(found, compiled.programsize))
             return compiled.search(found) is not None
         except Mismatch as fault:
             raise Unanswered(f"{text}: {fault}") from None
@@ -129,7 +140,7 @@ def same_text(value: Closure, literal: str, *, wanted: bool) -> Closure:
         if type(found) is not str:
             return not wanted
         if units := comparison(found, literal):
-            frame.spend(units)
+            frame.scope.budget.spend(units)
         return (found == literal) is wanted
 
     return call

@@ -11,6 +11,9 @@ from engine.cel.budget import MAX_RESULT, Budget, LimitReached, weigh
 from engine.errors import Unanswered
 from engine.model.mappings import is_mapping
 
+#: What most values are that have no size.
+_SCALARS = frozenset([bool, str, int, float, type(None)])
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -40,7 +43,8 @@ class Program:
             else:
                 with scope.budget:
                     value = self.answer(scope)
-            if (type(value) is list or is_mapping(value)) and weigh(value, MAX_RESULT) > MAX_RESULT:
+            sized = type(value) not in _SCALARS and (type(value) is list or is_mapping(value))
+            if sized and weigh(value, MAX_RESULT) > MAX_RESULT:
                 raise LimitReached(f"{_short(self.source)}: the result is too large, more than {MAX_RESULT} values")
             return value
         except RecursionError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
+
+import orjson
 
 from engine.model.objects import Object, annotations_of
 
@@ -43,7 +44,7 @@ class Record(NamedTuple):
         body: dict[str, object] = {"key": self.key, "outcome": str(outcome)}
         if set(self.items) != {""}:
             body["items"] = dict(sorted(self.items.items()))
-        return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+        return orjson.dumps(body).decode()
 
 
 #: What is on record where nothing is.
@@ -61,7 +62,7 @@ def recorded(obj: Object, pack: str, rule: str) -> Record:
     if not isinstance(text, str):
         return NOTHING
     try:
-        body = json.loads(text)
+        body = orjson.loads(text)
         items = body.get("items", {"": body["outcome"]})
         return Record(str(body["key"]), {str(item): State(state) for item, state in items.items()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -120,6 +120,6 @@ class PackCaches:
         while self._deleted and now - next(iter(self._deleted.values()))[1] > DELETED_SECONDS:
             del self._deleted[next(iter(self._deleted))]
         for pack in self._packs.get(key, ()):
-            if any(rule.on == "Delete" for rule in pack.rules):
+            if pack.ends:
                 self._deleted.pop((pack.name, namespace, name), None)  # so that the order is that of the times
                 self._deleted[pack.name, namespace, name] = (last, now)

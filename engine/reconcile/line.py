@@ -94,9 +94,9 @@ class Reconciler:
             return await self._groups.reconcile(self._catalog, key)
         packs, mine = self._catalog.for_kind(key.kind), self._owns(key)
         if not mine:
-            packs = tuple(pack for pack in packs if any(rule.aggregate is not None for rule in pack.rules))
+            packs = tuple(pack for pack in packs if pack.counts)
         for pack in packs:
-            if self._caches.get(pack, key.namespace, key.name) is None:
+            if pack.counts and self._caches.get(pack, key.namespace, key.name) is None:
                 self._groups.forget(pack, key)
         looks = list(self._memories.looks(key, packs, self._generation, self._clock.time()))
         own: list[Annotate] = []

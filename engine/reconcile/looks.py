@@ -91,8 +91,7 @@ class Memories:
             known.keep(packs, generation)
         cached_object = obj = ref = None
         for pack in packs:
-            gone = self._caches.take_deleted(pack, key.namespace, key.name)
-            if gone is not None:
+            if pack.ends and (gone := self._caches.take_deleted(pack, key.namespace, key.name)) is not None:
                 known.ending[pack.name] = PackMemory(pack, ref_of(gone).uid, judged=gone)
             ending = known.ending.get(pack.name) if known.ending else None
             if ending is not None and ending.judged is not None and (ending.due or 0.0) <= now:

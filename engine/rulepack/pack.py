@@ -172,8 +172,14 @@ class RulePack:
     reads_old: bool = True
     """Whether an expression may name `oldObject`, so that objects must be kept as they were last judged."""
     index: RuleIndex = field(init=False)
+    counts: bool = field(init=False)
+    """Whether a rule counts objects in groups."""
+    ends: bool = field(init=False)
+    """Whether a rule is about objects that are gone."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", any(rule.aggregate is not None for rule in self.rules))
+        object.__setattr__(self, "ends", any(rule.on == "Delete" for rule in self.rules))
         object.__setattr__(self, "index", RuleIndex.of([(rule.name, rule.gate(self.inputs)) for rule in self.rules]))
 
     def rule(self, name: str) -> Rule:
