@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,19 +63,22 @@ class RuleMemory:
 
 @dataclass(slots=True)
 class PackMemory:
-    """One pack and one object: the object as last judged, the values of the watched fields, and the next look.
+    """One pack and one object: the object as last judged (where the pack reads that), and the next look.
 
     `unrecorded` counts how often in a row the firing record could not be written.
     """
 
     pack: RulePack
     uid: str
-    generation: int = -1
     judged: Object | None = None
-    seen: tuple[Any, ...] | None = None
     due: float | None = None
     unrecorded: int = 0
     rules: dict[str, RuleMemory] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it matters any more."""
+        return not self.rules and self.judged is None and self.due is None and not self.unrecorded
 
     def rule(self, name: str) -> RuleMemory:
         """The memory of one rule, made when first asked for."""
@@ -85,18 +87,18 @@ class PackMemory:
             found = self.rules[name] = RuleMemory()
         return found
 
-    def settle(self, obj: Object, values: tuple[Any, ...], generation: int) -> None:
-        """Remember that an object was judged as it is, with these values of the watched fields, by this catalog."""
-        self.judged = obj if self.pack.reads_old else None
-        self.seen, self.generation = values, generation
-        self.due, self.unrecorded = None, 0
+    def waits(self, now: float) -> bool:
+        """Whether there is something to do whatever the object looks like: a timer has run out, or a record is to be written."""
+        return self.unrecorded > 0 or (self.due is not None and self.due <= now)
 
-    def tidy(self, rule_of: Callable[[str], Rule]) -> None:
-        """Forget items that have ended and are on record, and rules of which nothing is left to remember."""
+    def settle(self, obj: Object) -> None:
+        """Remember that an object was judged and that what is to be recorded of it is. Forget what that has ended."""
+        self.judged = obj if self.pack.reads_old else None
+        self.unrecorded = 0
         kept: dict[str, RuleMemory] = {}
         for name, memory in self.rules.items():
             if memory.items and memory.mode is Mode.ENFORCE:
                 memory.items = {name: item for name, item in memory.items.items() if item.ended is None}
-            if not memory.idle(rule_of(name)):
+            if not memory.idle(self.pack.rule(name)):
                 kept[name] = memory
         self.rules = kept

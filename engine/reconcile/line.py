@@ -92,7 +92,7 @@ class Reconciler:
         """
         if isinstance(key, GroupKey):
             return await self._groups.reconcile(self._catalog, key)
-        packs, mine = self._catalog.for_kind(key.kind), self._owns(key)
+        packs, mine = self._catalog.in_force(key.kind), self._owns(key)
         if not mine:
             packs = tuple(pack for pack in packs if pack.counts)
         for pack in packs:
@@ -190,7 +190,7 @@ class Reconciler:
                 written = await record(self._actor, obj, joined(own))
                 if written is not None:
                     self._memories.wrote(key, written)
-                self._memories.settle(living, written)
+                self._memories.settle(key, living, written)
             except ApiError as error:
                 await self._unrecorded(living, error)
         due = self._memories.due(key, looks)
@@ -201,7 +201,6 @@ class Reconciler:
         obj = looks[-1].object
         log.warning("cannot write the firing record of %s: %s; trying again", ref_of(obj), error)
         for look in looks:
-            look.memory.seen = None
             pause = min(RECORD_BACKOFF * 2.0**look.memory.unrecorded, RECORD_BACKOFF_MAX)
             look.memory.unrecorded += 1
             look.again(look.now + max(pause, error.retry_after or 0.0))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
-from engine.decide.match import settled, watched_values
+from engine.decide.match import Values, Watchers, watchers
 from engine.decide.memory import PackMemory
 from engine.model.merge import added, merged
 from engine.model.objects import Object, ObjectKey, Ref, ref_of
@@ -17,9 +17,9 @@ from engine.rulepack.pack import RulePack
 
 @dataclass(slots=True)
 class Look:
-    """One pack's look at one object: what it sees (`values`: of the watched fields), what it remembers, and what it comes to.
+    """One pack's look at one object: the rules that may have something to do, by their numbers, and what they come to.
 
-    `rules` are those that may have something to do, by their numbers.
+    `values` are those of the fields that `watchers` watch, of which the pack is one; of an object that is gone nobody does.
     """
 
     pack: RulePack
@@ -27,12 +27,16 @@ class Look:
     ref: Ref
     memory: PackMemory
     now: float
-    generation: int
     rules: Sequence[int]
-    on: str = "Change"
+    watchers: Watchers | None = None
+    values: Values = ()
     initial: bool = False
-    values: tuple[Any, ...] = ()
     due: float | None = None
+
+    @property
+    def on(self) -> str:
+        """What the look is about, as rules name it: `Change`, or `Delete` where the object is gone."""
+        return "Delete" if self.watchers is None else "Change"
 
     def again(self, when: float | None) -> None:
         """Look again at the earliest of the times asked for."""
@@ -40,20 +44,30 @@ class Look:
             self.due = when if self.due is None else min(self.due, when)
 
 
+class _Seen(NamedTuple):
+    """An object as watchers have judged it; `pending` are those of them that our own write has given something new to see."""
+
+    uid: str
+    values: Values
+    pending: frozenset[int] = frozenset()
+
+
 @dataclass(slots=True)
 class _Known:
-    """What is remembered of one object: by the names of packs, under which catalog, and our own last write."""
+    """What is remembered of one object: under which catalog, by packs and by their names, and our own last write."""
 
     generation: int = -1
+    seen: dict[Watchers, _Seen] = field(default_factory=dict)
     living: dict[str, PackMemory] = field(default_factory=dict)
     ending: dict[str, PackMemory] = field(default_factory=dict)
     own: OwnWrite | None = None
 
-    def keep(self, packs: Sequence[RulePack], generation: int) -> None:
-        """Forget what packs that are no longer in force had to remember."""
+    def keep(self, packs: Collection[RulePack], generation: int) -> None:
+        """Forget what was judged by other packs, and what those had to remember that are no longer in force."""
+        self.living = {name: memory for name, memory in self.living.items() if memory.pack in packs}
         names = {pack.name for pack in packs}
-        self.living = {name: memory for name, memory in self.living.items() if name in names}
         self.ending = {name: memory for name, memory in self.ending.items() if name in names}
+        self.seen.clear()
         self.generation = generation
 
     def as_written(self, obj: Object) -> Object:
@@ -65,6 +79,17 @@ class _Known:
             self.own = None
         return after
 
+    def asked(self, group: Watchers, uid: str, values: Values, now: float) -> frozenset[int]:
+        """Which of the watchers have not judged the object as it is, or wait for this time."""
+        seen = self.seen.get(group)
+        if seen is None or seen.uid != uid:
+            return group.everyone
+        found = group.affected(seen.values, values) | seen.pending
+        for name, memory in self.living.items():
+            if memory.waits(now) and name in group.places:
+                found |= {group.places[name]}
+        return found
+
     def due(self) -> float | None:
         """The earliest time at which one of the packs wants to look again."""
         times = [memory.due for memory in (*self.living.values(), *self.ending.values()) if memory.due is not None]
@@ -72,7 +97,7 @@ class _Known:
 
 
 class Memories:
-    """What is remembered of each object, by pack; none of it is lost work when it is lost.
+    """What is remembered of each object; none of it is lost work when it is lost.
 
     Thorough ones give every rule to a look, where the others leave out those that cannot hold, and looks without any.
     """
@@ -81,68 +106,108 @@ class Memories:
         self._caches = caches
         self._thorough = thorough
         self._known: dict[ObjectKey, _Known] = {}
+        self._watchers: dict[tuple[RulePack, ...], Sequence[Watchers]] = {}
+        self._generation = -1
 
-    def looks(self, key: ObjectKey, packs: Sequence[RulePack], generation: int, now: float) -> Iterator[Look]:
+    def looks(self, key: ObjectKey, packs: tuple[RulePack, ...], generation: int, now: float) -> Iterator[Look]:
         """The looks of those packs that have something to judge."""
+        if generation != self._generation:
+            self._watchers, self._generation = {}, generation
+        groups = self._watchers.get(packs)
+        if groups is None:
+            groups = self._watchers[packs] = watchers(packs)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = _Known()
         if known.generation != generation:
             known.keep(packs, generation)
-        cached_object = obj = ref = None
-        for pack in packs:
-            if pack.ends and (gone := self._caches.take_deleted(pack, key.namespace, key.name)) is not None:
-                known.ending[pack.name] = PackMemory(pack, ref_of(gone).uid, judged=gone)
-            ending = known.ending.get(pack.name) if known.ending else None
-            if ending is not None and ending.judged is not None and (ending.due or 0.0) <= now:
-                rules = self._rules(pack, ending.judged, ending)
-                yield Look(pack, ending.judged, ref_of(ending.judged), ending, now, generation, rules, on="Delete")
-            cached = self._caches.get(pack, key.namespace, key.name)
-            if cached is None:
-                known.living.pop(pack.name, None)
-                continue
-            if cached.object is not cached_object:  # packs of one selection see the same object
-                cached_object, obj = cached.object, known.as_written(cached.object)
-                ref = ref_of(obj)
-            assert obj is not None and ref is not None
-            memory = known.living.get(pack.name)
-            if memory is None or memory.pack is not pack or memory.uid != ref.uid:
-                memory = known.living[pack.name] = PackMemory(pack, ref.uid)
-            values = watched_values(pack, obj)
-            if settled(memory, generation, values, now):
-                memory.seen = values  # equal, but of the newer object: the older one need not stay in memory
-            elif (rules := self._rules(pack, obj, memory)) or pack.reads_old:
-                yield Look(pack, obj, ref, memory, now, generation, rules, initial=cached.initial, values=values)
-            else:
-                memory.settle(obj, values, generation)
+        for group in groups:
+            if group.end:
+                yield from self._endings(key, known, group, now)
+            yield from self._changes(key, known, group, now)
 
-    def _rules(self, pack: RulePack, obj: Object, memory: PackMemory) -> Sequence[int]:
-        return range(len(pack.rules)) if self._thorough else pack.index.candidates(obj, memory.rules)
+    def _endings(self, key: ObjectKey, known: _Known, group: Watchers, now: float) -> Iterator[Look]:
+        """Looks at an object that is gone."""
+        for place in group.end:
+            pack = group.packs[place]
+            gone = self._caches.take_deleted(pack, key.namespace, key.name)
+            if gone is not None:
+                known.ending[pack.name] = PackMemory(pack, ref_of(gone).uid, judged=gone)
+            ending = known.ending.get(pack.name)
+            if ending is not None and ending.judged is not None and (ending.due or 0.0) <= now:
+                rules = self._rules(group, {place}, ending.judged, known.ending)
+                yield Look(pack, ending.judged, ref_of(ending.judged), ending, now, rules.get(place, ()))
+
+    def _changes(self, key: ObjectKey, known: _Known, group: Watchers, now: float) -> Iterator[Look]:
+        """Looks at an object as it is."""
+        for pack in group.packs:
+            if (cached := self._caches.get(pack, key.namespace, key.name)) is not None:
+                break
+        else:
+            known.seen.pop(group, None)
+            known.living = {name: memory for name, memory in known.living.items() if name not in group.places}
+            return
+        obj = known.as_written(cached.object)
+        ref, values = ref_of(obj), group.values(obj)
+        asked = known.asked(group, ref.uid, values, now)
+        rules = self._rules(group, asked, obj, known.living) if asked else {}
+        for place in asked & group.readers_of_old:
+            rules.setdefault(place, [])
+        if known.living:  # whatever it was about does not hold any more
+            for place in asked.difference(rules):
+                known.living.pop(group.packs[place].name, None)
+        if not rules:
+            known.seen[group] = _Seen(ref.uid, values)  # maybe equal, but of the newer object: the older one need not stay
+        for place in sorted(rules):
+            pack = group.packs[place]
+            memory = known.living.get(pack.name)
+            if memory is None or memory.uid != ref.uid:
+                memory = known.living[pack.name] = PackMemory(pack, ref.uid)
+            yield Look(pack, obj, ref, memory, now, rules[place], group, values, cached.initial)
+
+    def _rules(
+        self, group: Watchers, asked: Collection[int], obj: Object, memories: dict[str, PackMemory]
+    ) -> dict[int, list[int]]:
+        """By the places of the packs that are asked, the numbers of the rules to evaluate: also those that are remembered."""
+        if self._thorough:
+            return {place: [*range(len(group.packs[place].rules))] for place in asked}
+        found = group.candidates(obj, asked)
+        for name, memory in memories.items():
+            if memory.rules and (place := group.places.get(name)) is not None and place in asked:
+                found[place] = sorted({*found.get(place, ()), *(memory.pack.numbers[rule] for rule in memory.rules)})
+        return found
 
     def wrote(self, key: ObjectKey, written: OwnWrite) -> None:
         """Remember our own write, until the watch has shown it."""
         known = self._known[key]
         known.own = written if known.own is None else written._replace(patch=added(known.own.patch, written.patch))
 
-    def settle(self, looks: Iterable[Look], written: OwnWrite | None) -> None:
-        """Remember what was judged, as it is after our own write; what has ended is on record now."""
-        before = after = None
+    def settle(self, key: ObjectKey, looks: Sequence[Look], written: OwnWrite | None) -> None:
+        """Remember what was judged, as it is after our own write: that is news only for those that did not look."""
+        looking: dict[Watchers, list[Look]] = {}
         for look in looks:
-            if look.object is not before:
-                before = look.object
-                after = before if written is None else merged(before, written.patch)
-            assert after is not None
-            values = look.values if after is look.object else watched_values(look.pack, after)
-            look.memory.settle(after, values, look.generation)
-            look.memory.tidy(look.pack.rule)
+            if look.watchers is not None:
+                looking.setdefault(look.watchers, []).append(look)
+        for group, those in looking.items():
+            obj, uid, values = those[0].object, those[0].ref.uid, those[0].values
+            pending: frozenset[int] = frozenset()
+            if written is not None:
+                obj = merged(obj, written.patch)
+                before, values = values, group.values(obj)
+                pending = group.affected(before, values) - {group.places[look.pack.name] for look in those}
+            self._known[key].seen[group] = _Seen(uid, values, pending)
+            for look in those:
+                look.memory.settle(obj)
 
-    def due(self, key: ObjectKey, looks: Iterable[Look]) -> float | None:
+    def due(self, key: ObjectKey, looks: Sequence[Look]) -> float | None:
         """When to look again (seconds since the epoch), after these looks; None where only a change matters."""
         known = self._known[key]
         for look in looks:
             look.memory.due = look.due
             if look.on == "Delete" and look.due is None:
                 known.ending.pop(look.pack.name, None)
-        if not known.living and not known.ending:
+            elif look.on == "Change" and look.memory.idle:
+                known.living.pop(look.pack.name, None)
+        if not known.living and not known.ending and not known.seen:
             del self._known[key]
         return known.due()

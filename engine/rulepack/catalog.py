@@ -27,6 +27,7 @@ class Catalog:
     flags: Mapping[str, str] = field(init=False)
     """The modes as expressions see them."""
     _watching: Mapping[Kind, tuple[RulePack, ...]] = field(init=False)
+    _in_force: Mapping[Kind, tuple[RulePack, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         watching: dict[Kind, list[RulePack]] = {}
@@ -34,6 +35,12 @@ class Catalog:
             watching.setdefault(pack.watch.kind, []).append(pack)
         object.__setattr__(self, "flags", {name: str(mode) for name, mode in self.modes.items()})
         object.__setattr__(self, "_watching", {kind: tuple(packs) for kind, packs in watching.items()})
+        in_force = {kind: tuple(each for each in packs if self.mode(each) is not Mode.OFF) for kind, packs in watching.items()}
+        object.__setattr__(self, "_in_force", in_force)
+
+    def in_force(self, kind: Kind) -> tuple[RulePack, ...]:
+        """The packs that watch a kind and are not Off, ordered by name."""
+        return self._in_force.get(kind, ())
 
     def mode(self, pack: RulePack, rule: Rule | None = None) -> Mode:
         """The mode of a pack, or of one of its rules: a rule's own `mode` can only hold it back further."""

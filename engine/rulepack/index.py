@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.cel import Ask, Field, Program
@@ -50,26 +50,24 @@ class _Texts:
 
 @dataclass(frozen=True, slots=True)
 class RuleIndex:
-    """The rules of a pack by their gates, as numbers in the order of the pack."""
+    """Rules by their gates; they go by their numbers in the order in which they were given."""
 
     groups: Sequence[_Group]
     texts: Sequence[_Texts]
-    numbers: Mapping[str, int]
 
     @classmethod
-    def of(cls, gates: Sequence[tuple[str, Gate]]) -> RuleIndex:
-        """The index of rules, by their names."""
-        rules = [(number, gate) for number, (_, gate) in enumerate(gates)]
+    def of(cls, gates: Iterable[Gate]) -> RuleIndex:
+        """The index of rules with these gates."""
+        rules = list(enumerate(gates))
         by_field: dict[Field, list[tuple[int, Gate]]] = {}
         for number, gate in rules:
             if gate.field is not None:
                 by_field.setdefault(gate.field, []).append((number, gate))
         texts = [_Texts(field, _by_text(those), _grouped(those)) for field, those in by_field.items()]
-        without = _grouped((number, gate) for number, gate in rules if gate.field is None)
-        return cls(without, texts, {name: number for number, (name, _) in enumerate(gates)})
+        return cls(_grouped((number, gate) for number, gate in rules if gate.field is None), texts)
 
-    def candidates(self, obj: Object, remembered: Collection[str]) -> Sequence[int]:
-        """The rules to evaluate: all but those that the object rules out, and of which nothing is remembered."""
+    def candidates(self, obj: Object) -> Sequence[int]:
+        """The rules that the object does not rule out, in their order."""
         groups = [*self.groups]
         for texts in self.texts:
             groups += texts.open(obj)
@@ -80,8 +78,6 @@ class RuleIndex:
                     break
             else:
                 found += numbers
-        if remembered:
-            found = list({*found, *(self.numbers[name] for name in remembered if name in self.numbers)})
         found.sort()
         return found
 

@@ -12,7 +12,7 @@ from engine.cel import Program
 from engine.errors import Location
 from engine.model.flags import Mode
 from engine.model.objects import Kind
-from engine.rulepack.index import Gate, RuleIndex
+from engine.rulepack.index import Gate
 from engine.rulepack.inputs import Input
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
@@ -171,7 +171,8 @@ class RulePack:
     rules: tuple[Rule, ...] = ()
     reads_old: bool = True
     """Whether an expression may name `oldObject`, so that objects must be kept as they were last judged."""
-    index: RuleIndex = field(init=False)
+    numbers: Mapping[str, int] = field(init=False)
+    """The place of each rule among `rules`, by its name."""
     counts: bool = field(init=False)
     """Whether a rule counts objects in groups."""
     ends: bool = field(init=False)
@@ -180,11 +181,11 @@ class RulePack:
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", any(rule.aggregate is not None for rule in self.rules))
         object.__setattr__(self, "ends", any(rule.on == "Delete" for rule in self.rules))
-        object.__setattr__(self, "index", RuleIndex.of([(rule.name, rule.gate(self.inputs)) for rule in self.rules]))
+        object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
 
     def rule(self, name: str) -> Rule:
         """One of its rules."""
-        return self.rules[self.index.numbers[name]]
+        return self.rules[self.numbers[name]]
 
     @property
     def source(self) -> str:

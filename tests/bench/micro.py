@@ -6,6 +6,7 @@ machine and its folders, so the results are written here.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ import pyperf
 from engine.actions import Cause
 from engine.cel import Cel, Scope, backend
 from engine.decide.aggregate import Groups, Row
-from engine.decide.match import settled, watched_values
-from engine.decide.memory import PackMemory
+from engine.decide.match import Values, Watchers
 from engine.decide.scope import variables_of
 from engine.manager.prune import pruner, read_by
 from engine.model.flags import Mode
@@ -50,14 +50,15 @@ def steps(job: Object) -> dict[str, tuple[Any, ...]]:
     waves = shipped("sync-waves")
     raw = orjson.dumps(job)
     watching = [pack for pack in all_packs() if pack.watch.kind == JOB and pack.default_mode is not Mode.OFF]
-    memory = PackMemory(waves, "uid", generation=1, seen=watched_values(waves, job))
+    watchers = Watchers(watching)
     scope = Scope(variables_of(_catalog(waves), waves, job, None, 0.0), waves.vars)
     action = waves.rules[0].actions[0].action
     cause = Cause(waves.name, waves.rules[0].name, job, ref_of(job), "")
     return {
         "decode a job": (orjson.loads, raw),
         "drop what nobody reads": (pruner(read_by(watching)), job),
-        "match: nothing has changed": (_unchanged, waves, memory, job),
+        "match: nothing has changed": (_affected, watchers, watchers.values(job), job),
+        "match: which rules may hold": (watchers.candidates, job, watchers.everyone),
         "template: four annotations": (action.values.render, scope),  # type: ignore[attr-defined]
         "plan: four annotations": (action.plan, cause, scope, {}, {}),
     }
@@ -67,8 +68,8 @@ def _catalog(pack: RulePack) -> Catalog:
     return Catalog({pack.name: pack}, {pack.name: pack.default_mode}, {pack.name: {}})
 
 
-def _unchanged(pack: RulePack, memory: PackMemory, job: Object) -> bool:
-    return settled(memory, 1, watched_values(pack, job), 0.0)
+def _affected(watchers: Watchers, before: Values, job: Object) -> Collection[int]:
+    return watchers.affected(before, watchers.values(job))
 
 
 def _parse(cel: Cel, text: str) -> list[RulePack]:
