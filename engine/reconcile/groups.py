@@ -76,7 +76,8 @@ class GroupReconciler:
         counted = await self._counting(catalog, pack, rule)
         if counted is None:
             return Held("waits until all objects are listed")
-        await self._reader.turns.next()
+        if self._reader.turns.over():
+            await self._reader.turns.next()
         row = self._row(rule, scope)
         self._put(counted, rule, key, row if isinstance(row, Row) else None)
         return row if isinstance(row, Held) else Held(f"counts in group {row.group!r}")
@@ -213,7 +214,8 @@ class GroupReconciler:
         """Count every object there is, and look at every group, those that only an old record knows of included."""
         pack, now = counted.pack, self._clock.time()
         for key in list(self._caches.objects(pack)):
-            await self._reader.turns.next()
+            if self._reader.turns.over():
+                await self._reader.turns.next()
             cached = self._caches.get(pack, key.namespace, key.name)
             row = None
             if cached is not None:

@@ -102,7 +102,8 @@ class Reconciler:
         own: list[Annotate] = []
         for look in looks:
             for rule, bare in self._rules(look, mine):
-                await self._reader.turns.next()
+                if self._reader.turns.over():
+                    await self._reader.turns.next()
                 memory = look.memory.rule(rule.name)
                 verdict, scope = await self._evaluate(key, look, rule, bare, memory)
                 self._report(look, rule, memory, verdict)

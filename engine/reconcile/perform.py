@@ -132,7 +132,8 @@ class Performer:
             scope = item.scope.child(results=dict(results)) if results else item.scope
             notes = item.memory.actions.setdefault(number, {})
             if "ended" not in notes:
-                await self._reader.turns.next()
+                if self._reader.turns.over():
+                    await self._reader.turns.next()
                 if not self._wanted(entry, scope):
                     continue
                 notes["ended"] = (await self._action(item, entry.action, scope, notes)).result
@@ -200,11 +201,13 @@ class Performer:
 
     async def _read(self, item: Item, action: Action, scope: Scope) -> Mapping[Read, Sequence[Object]]:
         live = {}
-        await self._reader.turns.next()
+        if self._reader.turns.over():
+            await self._reader.turns.next()
         for read in action.reads(scope):
             verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)}
             live[read] = await self._reader.read(item.pack, read, verbs, scope)
-        await self._reader.turns.next()
+        if self._reader.turns.over():
+            await self._reader.turns.next()
         return live
 
     def _plan(

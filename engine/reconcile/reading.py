@@ -48,7 +48,8 @@ class Reader:
 
     async def _before(self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope) -> Read:
         """The read as it is placed, once it is allowed: an object that lives in no namespace is at home in none."""
-        await self.turns.next()
+        if self.turns.over():
+            await self.turns.next()
         if refusal := refused_read(pack, read, scope):
             raise Refused(refusal)
         placed = await self._actor.placed(read)
