@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -25,8 +26,8 @@ class WorkQueue(Generic[K]):
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._ready: asyncio.Queue[K | None] = asyncio.Queue()  # None wakes a worker up after shutdown
-        self._waiting: set[K] = set()  # what is in _ready
+        self._ready: OrderedDict[K, None] = OrderedDict()  # a plain dict would search ever longer for its first key
+        self._workers: deque[asyncio.Future[None]] = deque()  # those that wait in `get`
         self._processing: set[K] = set()
         self._again: set[K] = set()  # added while processed
         self._due: dict[K, float] = {}
@@ -35,13 +36,12 @@ class WorkQueue(Generic[K]):
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = 0.0
         self._closed = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle = asyncio.Event()  # set once no key is with a worker and none will be
 
     @property
     def depth(self) -> int:
         """How many keys could be handed out now or after a `done`; delayed ones do not count."""
-        return len(self._waiting) + len(self._again)
+        return len(self._ready) + len(self._again)
 
     def add(self, key: K) -> None:
         """Hand the key out as soon as a worker is free. Ignored after `shutdown`."""
@@ -50,9 +50,9 @@ class WorkQueue(Generic[K]):
         self._due.pop(key, None)
         if key in self._processing:
             self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting.add(key)
-            self._ready.put_nowait(key)
+        elif key not in self._ready:
+            self._ready[key] = None
+            self._wake()
 
     def add_after(self, key: K, seconds: float) -> None:
         """Hand the key out after that many seconds, unless it is due earlier anyway. Ignored after `shutdown`."""
@@ -60,7 +60,7 @@ class WorkQueue(Generic[K]):
             self.add(key)
             return
         at = self._clock.time() + seconds
-        if self._closed or key in self._waiting or key in self._again or self._due.get(key, at + 1) <= at:
+        if self._closed or key in self._ready or key in self._again or self._due.get(key, at + 1) <= at:
             return
         self._due[key] = at
         heapq.heappush(self._heap, (at, next(self._order), key))
@@ -71,39 +71,54 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K | None:
         """The next key, which is then the caller's until `done`; None after `shutdown`."""
-        key = None if self._closed else await self._ready.get()
-        if key is None:
-            return None
-        self._waiting.discard(key)
+        while not self._ready:
+            if self._closed:
+                return None
+            woken = asyncio.get_running_loop().create_future()
+            self._workers.append(woken)
+            try:
+                await woken
+            except asyncio.CancelledError:
+                if self._ready:
+                    self._wake()  # somebody else, for the key that this one was woken for
+                raise
+        key, _ = self._ready.popitem(last=False)
         self._processing.add(key)
-        self._idle.clear()
         return key
 
     def done(self, key: K) -> None:
         """The caller has finished with a key that `get` gave it."""
         self._processing.discard(key)
-        if not self._processing:
+        if self._closed and not self._processing:
             self._idle.set()
         if key in self._again:
             self._again.discard(key)
             self.add(key)
 
-    def shutdown(self, workers: int) -> None:
-        """Give out no more keys and take no more: `get` answers None, also to as many `workers` as wait in it."""
+    def shutdown(self) -> None:
+        """Give out no more keys and take no more: `get` answers None, also to those who wait in it."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        while not self._ready.empty():
-            self._ready.get_nowait()
-        self._waiting.clear()
+        self._ready.clear()
         self._again.clear()
         self._due.clear()
-        for _ in range(workers):
-            self._ready.put_nowait(None)
+        while self._workers:
+            self._wake()
+        if not self._processing:
+            self._idle.set()
 
     async def idle(self) -> None:
-        """Return when no key is with a worker."""
+        """Return when, after `shutdown`, no key is with a worker any more."""
         await self._idle.wait()
+
+    def _wake(self) -> None:
+        """Let one of the workers that wait go on."""
+        while self._workers:
+            woken = self._workers.popleft()
+            if not woken.done():
+                woken.set_result(None)
+                return
 
     def _set_timer(self) -> None:
         """Have the timer wait for the earliest delay."""

@@ -42,7 +42,7 @@ class Workers:
 
     async def finish(self, seconds: float) -> None:
         """Let each one finish what it is at, for at most that many seconds, and take nothing more."""
-        self._queue.shutdown(self._number)
+        self._queue.shutdown()
         if not await within(self._clock, seconds, self._queue.idle()):
             log.warning("workers were not finished after %g s; the next start looks at their objects again", seconds)
         await cancel(*self._tasks)

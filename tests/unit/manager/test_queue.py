@@ -78,6 +78,17 @@ async def test_a_delay_that_ends_while_the_key_is_processed_waits_for_done() -> 
     assert await other == "a"
 
 
+async def test_a_worker_that_is_aborted_leaves_its_key_to_another() -> None:
+    """Also where the key had woken it already."""
+    queue = WorkQueue[str](ManualClock())
+    first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add("a")
+    first.cancel()
+    assert await asyncio.wait_for(second, 1) == "a"
+    assert first.cancelled()
+
+
 async def test_shutdown_answers_every_waiting_worker() -> None:
     """After shutdown there is nothing more to get, and `idle` waits for what is still processed."""
     clock = ManualClock()
@@ -89,7 +100,7 @@ async def test_shutdown_answers_every_waiting_worker() -> None:
     await clock.settle()
     queue.add("b")
     await clock.settle()
-    queue.shutdown(3)
+    queue.shutdown()
     queue.add("c")
     assert await asyncio.gather(*workers) == ["b", None, None]
     assert not idle.done()
@@ -116,7 +127,7 @@ class Queue(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Close the loop."""
-        self.queue.shutdown(0)
+        self.queue.shutdown()
         self.loop.run_until_complete(self.clock.settle())
         self.loop.close()
 
