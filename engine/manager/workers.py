@@ -62,9 +62,9 @@ class Workers:
                     self._queue.add_after(key, again)
 
     async def _once(self, key: Key) -> float | None:
+        began = self._clock.monotonic()
         try:
-            with self._metrics.evaluation_seconds.time():
-                again = await self._look(key)
+            again = await self._look(key)
         except NotLeading:
             return RETRY
         except Exception as error:
@@ -74,5 +74,7 @@ class Workers:
             log.error("%s: unexpected %s: %s; a bug in rulepack, looking again in %g s", key, type(error).__name__, error, pause)
             log.debug("%s", key, exc_info=True)
             return pause
+        finally:
+            self._metrics.evaluation_seconds.observe(self._clock.monotonic() - began)
         self._failures.pop(key, None)
         return again

@@ -44,6 +44,17 @@ def test_the_engines_metrics_have_the_names_of_the_reference() -> None:
     assert 'name="a"' not in text
 
 
+def test_looks_are_counted_in_the_bucket_of_their_time_and_in_all_above() -> None:
+    """A bound belongs to its bucket, as Prometheus has it."""
+    metrics = Metrics()
+    for seconds in (0.0001, 0.02, 60.0):
+        metrics.evaluation_seconds.observe(seconds)
+    found = [value(metrics, "rulepack_evaluation_seconds_bucket", le=le) for le in ("0.0001", "0.01", "0.05", "30.0", "+Inf")]
+    assert found == [1, 1, 2, 2, 3]
+    assert value(metrics, "rulepack_evaluation_seconds_count") == 3
+    assert value(metrics, "rulepack_evaluation_seconds_sum") == pytest.approx(60.0201)
+
+
 def test_counters_add_gauges_set_histograms_observe() -> None:
     """Each type measures in its own way."""
     metrics = Metrics()
