@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Protocol
 
-_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", None)
+_BOOT = getattr(time, "CLOCK_BOOTTIME", None)
+#: Seconds since the machine was started; on Linux those in which it was suspended too (clock_gettime(2)).
+_since_start = time.monotonic if _BOOT is None else partial(time.clock_gettime, _BOOT)
 
 
 class Clock(Protocol):
@@ -26,16 +29,8 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock, read with no function of Python in between: it is asked a dozen times for each change."""
 
-    def time(self) -> float:
-        """Seconds since the Unix epoch, UTC."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds since the machine was started; on Linux those in which it was suspended too (clock_gettime(2))."""
-        return time.clock_gettime(_SINCE_BOOT) if _SINCE_BOOT is not None else time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds."""
-        await asyncio.sleep(seconds)
+    time = staticmethod(time.time)
+    monotonic = staticmethod(_since_start)
+    sleep = staticmethod(asyncio.sleep)
