@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -15,24 +15,25 @@ from engine.rulepack.pack import RulePack
 Path = tuple[str, ...]
 ALIKE = 10_000
 """How many different elements of lists are remembered, so that those like them need no memory of their own."""
+_Tree = dict[str, Any]
+"""What is kept below a key: all (None), or of a mapping what a tree says; `[]` stands for the elements of a list."""
+_MISSING = object()
 
 
 def pruner(keep: Collection[Path] | None) -> Prune:
     """A function that keeps what lies at or under one of the paths, and always what names an object: its metadata.
 
     `metadata.managedFields` always goes. None keeps everything else. A path ends early at a list, which is kept whole, unless
-    it says what is kept of the elements (`[]`); elements that are then alike, in whichever object, are kept once.
+    it says what is kept of the elements (`[]`); elements of scalars that are then alike, in whichever object, are kept once.
     """
-    alike: dict[tuple[Any, ...], Object] = {}
-    tree = None if keep is None else _tree([("apiVersion",), ("kind",), ("metadata",), *keep])
+    tree = None if keep is None else _compiled(_tree([("apiVersion",), ("kind",), ("metadata",), *keep]))
 
     def prune(obj: Object) -> Object:
-        if len(alike) > ALIKE:
-            alike.clear()
-        kept = dict(obj) if tree is None else _pruned(obj, tree, alike)
+        kept = dict(obj) if tree is None else _pruned(obj, tree)
         meta = kept.get("metadata")
         if is_mapping(meta) and "managedFields" in meta:
-            kept["metadata"] = {key: value for key, value in meta.items() if key != "managedFields"}
+            kept["metadata"] = meta = {**meta}
+            del meta["managedFields"]
         return kept
 
     return prune
@@ -76,24 +77,48 @@ def _tree(paths: Collection[Path]) -> dict[str, Any]:
     return root
 
 
-def _pruned(value: Mapping[str, Any], tree: Mapping[str, Any], alike: dict[tuple[Any, ...], Object]) -> dict[str, Any]:
+def _compiled(tree: dict[str, Any]) -> _Tree:
+    """The same, with an _Elements for what is kept of the elements of a list."""
+    made: _Tree = {}
+    for key, below in tree.items():
+        made[key] = None if below is None else _Elements(_compiled(below)) if key == ELEMENTS else _compiled(below)
+    return made
+
+
+def _pruned(value: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
     kept = {}
     for key, below in tree.items():
         if key in value:
             part = value[key]
-            if below and is_mapping(part):
-                part = _pruned(part, below, alike)
-            elif below and ELEMENTS in below and type(part) is list:
-                part = [_element(each, below[ELEMENTS], alike) for each in part]
+            if type(below) is dict:
+                if type(part) is list:
+                    elements = below.get(ELEMENTS)
+                    part = elements.pruned(part) if elements else part
+                elif is_mapping(part):
+                    part = _pruned(part, below)
             kept[key] = part
     return kept
 
 
-def _element(value: Any, tree: Mapping[str, Any] | None, alike: dict[tuple[Any, ...], Object]) -> Any:
-    if not tree or not is_mapping(value):
-        return value
-    kept = _pruned(value, tree, alike)
-    try:
-        return alike.setdefault(tuple((key, type(each), each) for key, each in kept.items()), kept)
-    except TypeError:  # something in it that is no scalar
-        return kept
+class _Elements:
+    """What is kept of the elements of a list, once for all that are then alike. Works on whole columns, for they are many."""
+
+    def __init__(self, tree: _Tree) -> None:
+        self._tree = tree
+        self._known: dict[tuple[Any, ...], Object] = {}
+
+    def pruned(self, elements: Sequence[Any]) -> Sequence[Any]:
+        """The elements with no more than is kept of them."""
+        if len(self._known) > ALIKE:
+            self._known.clear()
+        try:
+            columns = [[each.get(key, _MISSING) for each in elements] for key in self._tree]
+            # with the types, since 1, 1.0 and true are equal
+            values = list(zip(*columns, *(map(type, column) for column in columns), strict=True))
+            found = list(map(self._known.get, values))
+        except (AttributeError, TypeError):  # an element that is no mapping, or something in one that is no scalar
+            return [_pruned(each, self._tree) if is_mapping(each) else each for each in elements]
+        for number, kept in enumerate(found):
+            if kept is None:
+                found[number] = self._known.setdefault(values[number], _pruned(elements[number], self._tree))
+        return found

@@ -322,3 +322,34 @@ def test_prune_keeps_metadata_and_what_is_read() -> None:
     }  # fmt: skip
     assert pruner(None)(obj) == {**obj, "metadata": {"name": "a", "annotations": {"k": "v"}}}
     assert "managedFields" in obj["metadata"]
+
+
+def test_prune_keeps_of_elements_what_is_read_and_those_alike_once() -> None:
+    """Alike are those with the same scalars of the same types; null is not the same as nothing, and 1 is neither 1.0 nor true."""
+    values: list[Any] = [1, 1.0, True, "1", None]
+    lists: list[list[Any]] = [
+        [*({"x": value, "text": str(number)} for number, value in enumerate(values)), {"text": "none"}, {}],
+        [{"x": [1]}, {"x": {"y": 2}, "z": 3}, "text", ["list"], None, {"x": 1}],
+        [],
+    ]
+    expected = [
+        [*({"x": value} for value in values), {}, {}],
+        [{"x": [1]}, {"x": {"y": 2}}, "text", ["list"], None, {"x": 1}],
+        [],
+    ]
+    keep = pruner([("spec", "list", "[]", "x")])
+
+    kept = [keep({"spec": {"list": elements}})["spec"]["list"] for elements in lists * 2]
+
+    assert repr(kept) == repr(expected * 2)
+    first, again = kept[0], kept[3]
+    assert [id(each) for each in first] == [id(each) for each in again]
+    assert len({id(each) for each in first}) == len(values) + 1
+
+
+def test_prune_goes_into_elements() -> None:
+    """What is kept of an element may lie deep in it, in lists of its own, and a mapping is kept by its keys."""
+    keep = pruner([("spec", "[]", "a", "b"), ("spec", "[]", "c", "[]", "d"), ("spec", "k")])
+    element = {"a": {"b": 1, "x": 2}, "c": [{"d": 3, "x": 4}, {"x": 5}], "x": 6}
+    assert keep({"spec": [element, 7]}) == {"spec": [{"a": {"b": 1}, "c": [{"d": 3}, {}]}, 7]}
+    assert keep({"spec": {"k": 1, "x": 2}}) == {"spec": {"k": 1}}
