@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -39,21 +37,11 @@ KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
 
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
 
-Query = dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    method: str
-    path: str
-    query: Query
-    timeout: aiohttp.ClientTimeout
-    body: bytes | None = None
-    content_type: str = ""
+_BROKEN = (aiohttp.ClientError, OSError)  # a TimeoutError is an OSError
 
 
 class Connection:
-    """Connections to one API server, in the name of one user. Paths start with '/' and are quoted already."""
+    """Connections to one API server, in the name of one user. Paths start with '/' and are quoted already, with any query."""
 
     def __init__(self, credentials: Credentials, configuration: Configuration) -> None:
         """Raises UsageError where the certificates of the configuration cannot be used."""
@@ -67,27 +55,31 @@ class Connection:
         """Load credentials; nothing is sent yet, so a server that is away is no error here. Raises UsageError."""
         return cls(credentials, await credentials.load())
 
-    async def request(
-        self, method: str, path: str, query: Query | None = None, body: Any = None, content_type: str = "application/json"
-    ) -> dict[str, Any]:
+    async def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> dict[str, Any]:
         """Send a request, with a body as JSON if any, and return the JSON object that comes back. Raises ApiError."""
-        data, sent_as = (None, "") if body is None else (orjson.dumps(body), content_type)
-        async with self._answer(_Request(method, path, query or {}, _REQUEST_TIMEOUT, data, sent_as)) as response:
+        data, headers = (None, {}) if body is None else (orjson.dumps(body), {"Content-Type": content_type})
+        try:
+            response = await self._ask(method, path, headers, data, _REQUEST_TIMEOUT)
             text = await response.read()
+        except _BROKEN as error:
+            raise self._unreachable(error) from error
         return self._decode(text)
 
-    async def lines(self, path: str, query: Query, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
+    async def lines(self, path: str, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
         """The JSON of each line of an answer that comes bit by bit, for about `timeout` seconds. Raises ApiError."""
         patience = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=timeout + SILENCE_GRACE)
-        async with self._answer(_Request("GET", path, query, patience)) as response:
-            parts: list[bytes] = []  # of a line that has not ended: one object may be several MB, which readline() refuses
-            async for chunk in response.content.iter_any():
-                *ends, rest = chunk.split(b"\n")
-                for end in ends:
-                    parts.append(end)
-                    yield self._decode(b"".join(parts))
-                    parts.clear()
-                parts.append(rest)
+        try:
+            async with await self._ask("GET", path, {}, None, patience) as response:
+                parts: list[bytes] = []  # of a line that has not ended: one object may be several MB, which readline() refuses
+                async for chunk in response.content.iter_any():
+                    *ends, rest = chunk.split(b"\n")
+                    for end in ends:
+                        parts.append(end)
+                        yield self._decode(b"".join(parts))
+                        parts.clear()
+                    parts.append(rest)
+        except _BROKEN as error:
+            raise self._unreachable(error) from error
 
     async def close(self) -> None:
         """Give connections back."""
@@ -114,38 +106,30 @@ class Connection:
         if configuration.tls_server_name:
             self._options["server_hostname"] = configuration.tls_server_name
 
-    @asynccontextmanager
-    async def _answer(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A successful answer; whatever goes wrong until it has been read is an ApiError."""
-        try:
-            refreshed = self._refreshed
-            response = await self._send(request)
-            if response.status == HTTPStatus.UNAUTHORIZED and await self._refresh(refreshed):
-                response.release()
-                response = await self._send(request)
-            async with response:
-                if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise _error(response, await response.read())
-                yield response
-        except (aiohttp.ClientError, OSError) as error:  # a TimeoutError is an OSError
-            raise ApiError(0, "Unreachable", self._unreachable(error)) from error
+    async def _ask(
+        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        """A successful answer, not read yet."""
+        refreshed = self._refreshed
+        response = await self._send(method, path, headers, data, timeout)
+        if response.status == HTTPStatus.UNAUTHORIZED and await self._refresh(refreshed):
+            response.release()
+            response = await self._send(method, path, headers, data, timeout)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise _error(response, await response.read())
+        return response
 
-    async def _send(self, request: _Request) -> aiohttp.ClientResponse:
-        headers = {"Content-Type": request.content_type} if request.content_type else {}
-        if authorization := await self._authorization():
-            headers["Authorization"] = authorization
-        target = f"{request.path}?{urlencode(request.query)}" if request.query else request.path
-        url = URL(self._host + target, encoded=True)
-        return await self._session.request(
-            request.method, url, headers=headers, data=request.body, timeout=request.timeout, **self._options
-        )
-
-    async def _authorization(self) -> str:
-        """The header's value; the pod's token file is read again every minute (kubernetes.aio's hook does that)."""
-        try:
-            return await self._configuration.get_api_key_with_prefix("BearerToken") or ""
+    async def _send(
+        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        try:  # a pod's token file is read again every minute (kubernetes.aio's hook does that)
+            authorization = await self._configuration.get_api_key_with_prefix("BearerToken")
         except (OSError, ConfigException) as error:
             raise ApiError(HTTPStatus.UNAUTHORIZED, "Unauthorized", f"{self._credentials.source}: {error}") from error
+        if authorization:
+            headers["Authorization"] = authorization
+        url = URL(self._host + path, encoded=True)
+        return await self._session.request(method, url, headers=headers, data=data, timeout=timeout, **self._options)
 
     async def _refresh(self, known: int) -> bool:
         """Load credentials again, unless another request did since `known`; whether there are other ones now."""
@@ -179,15 +163,17 @@ class Connection:
             raise ApiError(0, "InvalidAnswer", told) from error
         return decoded
 
-    def _unreachable(self, error: Exception) -> str:
+    def _unreachable(self, error: Exception) -> ApiError:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            told = f"the certificate of {self._host} is not trusted: {error.certificate_error}"
-            return f"{told}; check certificate-authority in the kubeconfig"
-        if isinstance(error, TimeoutError):
-            return f"{self._host} did not answer in time; check that it runs and that no firewall or proxy drops connections"
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return f"cannot connect to {self._host}: {error.os_error}; check its address in the kubeconfig and that it runs"
-        return f"the connection to {self._host} broke: {str(error) or type(error).__name__}; it may be restarting"
+            told = (f"the certificate of {self._host} is not trusted: {error.certificate_error}; "
+                    "check certificate-authority in the kubeconfig")  # fmt: skip
+        elif isinstance(error, TimeoutError):
+            told = f"{self._host} did not answer in time; check that it runs and that no firewall or proxy drops connections"
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            told = f"cannot connect to {self._host}: {error.os_error}; check its address in the kubeconfig and that it runs"
+        else:
+            told = f"the connection to {self._host} broke: {str(error) or type(error).__name__}; it may be restarting"
+        return ApiError(0, "Unreachable", told)
 
 
 class _Pool(RESTClientObject):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from engine.cluster import credentials
 from engine.cluster.api import FIELD_MANAGER, Page, PatchType, Selection, WatchEvent
-from engine.cluster.connection import Connection, Query
+from engine.cluster.connection import Connection
 from engine.errors import ApiError
 from engine.model.objects import Kind, Object, Resource, metadata
 
 POD = Resource(Kind("v1", "Pod"), "pods", namespaced=True)
+
+#: The query of a write, and of one that is not to be kept.
+_WRITE = {False: f"?fieldManager={FIELD_MANAGER}", True: f"?fieldManager={FIELD_MANAGER}&dryRun=All"}
+_PLAIN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*")
 
 
 class KubernetesApi:
@@ -56,14 +61,10 @@ class KubernetesApi:
 
     async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
         """One page of objects."""
-        query = _selectors(selection)
-        if limit:
-            query["limit"] = str(limit)
-        if next:
-            query["continue"] = next
-        kind = selection.resource.kind
+        kind, path = selection.resource.kind, _collection(selection.resource, selection.namespace)
+        query = _query(**_selectors(selection), limit=str(limit or ""), **{"continue": next})
         try:
-            answer = await self._connection.request("GET", _collection(selection.resource, selection.namespace), query)
+            answer = await self._connection.request("GET", path + query)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:  # its CRD is gone, or was made anew with another plural
                 self._served.pop(kind.api_version, None)
@@ -78,14 +79,12 @@ class KubernetesApi:
         self, selection: Selection, resource_version: str, *, timeout: float = 300.0
     ) -> AsyncGenerator[WatchEvent, None]:
         """Changes after a resourceVersion."""
-        query = {
-            **_selectors(selection),
-            "watch": "true",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": resource_version,
-            "timeoutSeconds": str(max(1, round(timeout))),
-        }
-        async for event in self._connection.lines(_collection(selection.resource, selection.namespace), query, timeout):
+        path, seconds = _collection(selection.resource, selection.namespace), str(max(1, round(timeout)))
+        query = _query(
+            **_selectors(selection), watch="true", allowWatchBookmarks="true", resourceVersion=resource_version,
+            timeoutSeconds=seconds,
+        )  # fmt: skip
+        async for event in self._connection.lines(path + query, timeout):
             if event["type"] == "ERROR":
                 status = event["object"]
                 code, reason = status.get("code", HTTPStatus.INTERNAL_SERVER_ERROR), status.get("reason", "InternalError")
@@ -94,35 +93,35 @@ class KubernetesApi:
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """Create an object."""
-        return await self._connection.request("POST", _collection(resource, namespace), _options(dry_run), body)
+        return await self._connection.request("POST", _collection(resource, namespace) + _WRITE[dry_run], body)
 
     async def replace(
         self, resource: Resource, namespace: str, body: Object, *, subresource: str = "", dry_run: bool = False
     ) -> Object:
         """Put an object."""
         path = _path(resource, namespace, str(metadata(body).get("name") or ""), subresource)
-        return await self._connection.request("PUT", path, _options(dry_run), body)
+        return await self._connection.request("PUT", path + _WRITE[dry_run], body)
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
         type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
     ) -> Object:  # fmt: skip
         """Patch an object and return it as it then is."""
-        options = _options(dry_run)
+        path = _path(resource, namespace, name, subresource) + _WRITE[dry_run]
         if force and type is PatchType.APPLY:  # the API server refuses other patches with `force`
-            options["force"] = "true"
-        return await self._connection.request("PATCH", _path(resource, namespace, name, subresource), options, body, type.value)
+            path += "&force=true"
+        return await self._connection.request("PATCH", path, body, type)
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """Delete an object."""
         body: dict[str, Any] = {"propagationPolicy": "Background"}
         if uid:
             body["preconditions"] = {"uid": uid}
-        query: Query = {}
+        path = _path(resource, namespace, name)
         if dry_run:
             body["dryRun"] = ["All"]
-            query["dryRun"] = "All"  # the server obeys the body, but its audit log shows only this
-        await self._connection.request("DELETE", _path(resource, namespace, name), query, body)
+            path += "?dryRun=All"  # the server obeys the body, but its audit log shows only this
+        await self._connection.request("DELETE", path, body)
 
     async def evict(self, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """Evict a pod."""
@@ -133,15 +132,11 @@ class KubernetesApi:
         }
         if uid:
             body["deleteOptions"] = {"preconditions": {"uid": uid}}
-        await self._connection.request("POST", _path(POD, namespace, name, "eviction"), _options(dry_run), body)
+        await self._connection.request("POST", _path(POD, namespace, name, "eviction") + _WRITE[dry_run], body)
 
     async def close(self) -> None:
         """Give connections back."""
         await self._connection.close()
-
-
-def _options(dry_run: bool) -> Query:
-    return {"fieldManager": FIELD_MANAGER, "dryRun": "All"} if dry_run else {"fieldManager": FIELD_MANAGER}
 
 
 def _path(resource: Resource, namespace: str, name: str, subresource: str = "") -> str:
@@ -160,14 +155,21 @@ def _segment(name: str) -> str:
     Names may come from whoever wrote an annotation, and must not lead to another path than the one of that object
     (kubernetes: apimachinery/pkg/api/validation/path/name.go).
     """
+    if _PLAIN.fullmatch(name):  # as nearly all are
+        return name
     if name in (".", "..") or "/" in name or "%" in name:
         raise _bad_request(f"'{name}' cannot be a name; expected one without '/' and '%' that is not '.' or '..'")
     return quote(name, safe="")
 
 
-def _selectors(selection: Selection) -> Query:
-    found = {"labelSelector": selection.labels, "fieldSelector": selection.fields}
-    return {key: value for key, value in found.items() if value}
+def _selectors(selection: Selection) -> dict[str, str]:
+    return {"labelSelector": selection.labels, "fieldSelector": selection.fields}
+
+
+def _query(**parameters: str) -> str:
+    """What follows a path, of those that are not ''."""
+    query = urlencode({name: value for name, value in parameters.items() if value})
+    return f"?{query}" if query else ""
 
 
 def _not_served(kind: Kind) -> ApiError:
