@@ -17,10 +17,13 @@ def merged(value: Any, patch: Any) -> Any:
     for key, part in patch.items():
         if part is None:
             changed |= result.pop(key, None) is not None or key in base
-            continue
-        new = merged(base.get(key), part)
-        if key not in base or new is not base[key]:
-            result[key], changed = new, True
+        elif type(part) is str:  # as nearly all are
+            if base.get(key) != part:
+                result[key], changed = part, True
+        else:
+            new = merged(base.get(key), part)
+            if key not in base or new is not base[key]:
+                result[key], changed = new, True
     return result if changed else value
 
 
@@ -32,10 +35,16 @@ def changes(value: Any, patch: Any) -> bool:
     """
     if not is_mapping(patch) or not is_mapping(value):
         return merged(value, patch) is not value
-    return any(
-        key in value if part is None else changes(value[key], part) if key in value else not _only_removes(part)
-        for key, part in patch.items()
-    )
+    for key, part in patch.items():
+        if part is None:
+            changed = key in value
+        elif type(part) is str:
+            changed = value.get(key) != part
+        else:
+            changed = changes(value[key], part) if key in value else not _only_removes(part)
+        if changed:
+            return True
+    return False
 
 
 def _only_removes(patch: Any) -> bool:

@@ -100,19 +100,19 @@ def ref_of(obj: Object) -> Ref:
 def metadata(obj: Object) -> Mapping[str, Any]:
     """`metadata`, or an empty mapping where it is missing or not a mapping."""
     meta = obj.get("metadata")
-    return meta if is_mapping(meta) else {}
+    return meta if type(meta) is dict or is_mapping(meta) else {}
 
 
 def annotations_of(obj: Object) -> Mapping[str, str]:
     """`metadata.annotations`, or an empty mapping."""
     found = metadata(obj).get("annotations")
-    return found if is_mapping(found) else {}
+    return found if type(found) is dict or is_mapping(found) else {}
 
 
 def labels_of(obj: Object) -> Mapping[str, str]:
     """`metadata.labels`, or an empty mapping."""
     found = metadata(obj).get("labels")
-    return found if is_mapping(found) else {}
+    return found if type(found) is dict or is_mapping(found) else {}
 
 
 def dig(value: Any, path: tuple[str, ...], default: Any = None) -> Any:

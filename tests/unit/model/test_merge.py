@@ -32,6 +32,10 @@ def test_a_merge_patch_is_that_of_the_rfc(value: Any, patch: Any, after: Any) ->
     [
         ({"a": 1}, {"a": 1}, False),
         ({"a": 1}, {"a": True}, True),
+        ({"a": "1"}, {"a": "1"}, False),
+        ({"a": "1"}, {"a": "2"}, True),
+        ({"a": 1}, {"a": "1"}, True),
+        ({}, {"a": ""}, True),
         ({"a": 1}, {"a": None}, True),
         ({}, {"a": None}, False),
         ({"metadata": {"name": "x"}}, {"metadata": {"labels": {"a": None}}}, False),
