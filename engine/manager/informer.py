@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from engine.cluster.api import Api, Selection, WatchEvent
 from engine.cluster.clock import Clock
@@ -135,7 +136,7 @@ class Informer:
         page = await self._api.list(selection, limit=PAGE)
         while True:
             for obj in page.items:
-                seen.add(self._store(obj, initial, refreshing))
+                seen.add(self._store(obj, metadata(obj), initial, refreshing))
             if not page.next:
                 break
             try:
@@ -149,7 +150,8 @@ class Informer:
             self._remove(key)
         self._version = page.resource_version
         self.synced.set()
-        self._alive()
+        self.last_event = self._clock.time()
+        self._answers()
 
     async def _watch(self, selection: Selection) -> None:
         """Follow changes until the server closes the watch, or has been silent for too long."""
@@ -168,7 +170,10 @@ class Informer:
     async def _follow(self, selection: Selection) -> None:
         async for event in self._api.watch(selection, self._version, timeout=WATCH_SECONDS):
             self._apply(event)
-            self._alive()
+            self.last_event = self._clock.time()
+            if not self._heard:
+                self._heard = True
+                self._answers()
 
     async def _silence(self) -> None:
         """Return when nothing has been heard for too long."""
@@ -184,11 +189,10 @@ class Informer:
             key = (str(meta.get("namespace") or ""), str(meta.get("name") or ""))
             self._remove(key, self._prepared(event.object))
         elif event.type != "BOOKMARK":
-            self._store(event.object)
+            self._store(event.object, meta)
         self._version = str(meta.get("resourceVersion") or self._version)
 
-    def _store(self, obj: Object, initial: bool = False, refreshing: bool = False) -> tuple[str, str]:
-        meta = metadata(obj)
+    def _store(self, obj: Object, meta: Mapping[str, Any], initial: bool = False, refreshing: bool = False) -> tuple[str, str]:
         key = (str(meta.get("namespace") or ""), str(meta.get("name") or ""))
         known = self.cache.get(key)
         if known is not None:
@@ -214,11 +218,6 @@ class Informer:
     def _prepared(self, obj: Object) -> Object:
         # the items of a list of a built-in kind do not say what they are
         return self._prune({"apiVersion": self.key.kind.api_version, "kind": self.key.kind.kind, **obj})
-
-    def _alive(self) -> None:
-        """Something has come from the API server."""
-        self.last_event, self._heard = self._clock.time(), True
-        self._answers()
 
     def _answers(self) -> None:
         """The API server answers; say so where it did not before."""
