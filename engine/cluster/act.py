@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.cluster.api import Api, PatchType, Selection
 from engine.errors import ApiError, RulepackError
-from engine.model.objects import Kind, Object, Resource
+from engine.model.objects import Kind, Object, Resource, metadata
 from engine.model.plan import Create, Delete, Patch, Read
 
 PAGE = 500
@@ -62,9 +62,7 @@ class Actor:
 
     async def perform(self, step: Patch | Delete | Create, *, dry_run: bool) -> Done:
         """Take one step. A repeat of what is already done succeeds. Raises ApiError, Blocked, NotLeading."""
-        resource = await self._api.discover(step.target.kind)
-        if not self._may_act():  # last of all: whatever is waited for after this question might outlast the Lease
-            raise NotLeading("this replica does not hold the Lease; it does not act")
+        resource = await self._allowed(step.target.kind)
         match step:
             case Patch():
                 return await self._patch(resource, step, dry_run)
@@ -72,6 +70,19 @@ class Actor:
                 return await self._delete(resource, step, dry_run)
             case Create():
                 return await self._create(resource, step, dry_run)
+
+    async def write_metadata(self, step: Patch) -> str:
+        """Take a step that changes metadata; gives the resourceVersion that it then has. Raises ApiError and NotLeading."""
+        resource, target = await self._allowed(step.target.kind), step.target
+        after = await self._api.patch(resource, target.namespace, target.name, _conditional(step), metadata_only=True)
+        return str(metadata(after).get("resourceVersion", ""))
+
+    async def _allowed(self, kind: Kind) -> Resource:
+        """The resource that serves a kind, where this replica may act."""
+        resource = await self._api.discover(kind)
+        if not self._may_act():  # last of all: whatever is waited for after this question might outlast the Lease
+            raise NotLeading("this replica does not hold the Lease; it does not act")
+        return resource
 
     async def _patch(self, resource: Resource, step: Patch, dry_run: bool) -> Done:
         body = _conditional(step)

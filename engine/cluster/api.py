@@ -85,12 +85,13 @@ class Api(Protocol):
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
         type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
+        metadata_only: bool = False,
     ) -> Object:  # fmt: skip
         """Patch an object and return it as it then is.
 
         A merge patch with metadata.resourceVersion is refused with 409 where it is stale, and one with another
         metadata.uid with 409 or 422. APPLY is server-side apply as field manager `rulepack`; `force` takes
-        fields over from other managers.
+        fields over from other managers. Of the answer to `metadata_only` nothing but `metadata` can be relied on.
         """
         ...
 

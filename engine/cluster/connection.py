@@ -55,9 +55,16 @@ class Connection:
         """Load credentials; nothing is sent yet, so a server that is away is no error here. Raises UsageError."""
         return cls(credentials, await credentials.load())
 
-    async def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> dict[str, Any]:
-        """Send a request, with a body as JSON if any, and return the JSON object that comes back. Raises ApiError."""
+    async def request(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json", accept: str = ""
+    ) -> dict[str, Any]:
+        """Send a request, with a body as JSON if any, and return the JSON object that comes back. Raises ApiError.
+
+        `accept` is the media type to ask for, where plain JSON is more than is needed.
+        """
         data, headers = (None, {}) if body is None else (orjson.dumps(body), {"Content-Type": content_type})
+        if accept:
+            headers["Accept"] = accept
         try:
             response = await self._ask(method, path, headers, data, _REQUEST_TIMEOUT)
             text = await response.read()

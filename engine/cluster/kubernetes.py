@@ -18,6 +18,8 @@ POD = Resource(Kind("v1", "Pod"), "pods", namespaced=True)
 
 #: The query of a write, and of one that is not to be kept.
 _WRITE = {False: f"?fieldManager={FIELD_MANAGER}", True: f"?fieldManager={FIELD_MANAGER}&dryRun=All"}
+#: Metadata alone, or the whole object of a server that cannot leave it out (kubernetes: API concepts, metadata-only fetches).
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 _PLAIN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*")
 
 
@@ -105,12 +107,13 @@ class KubernetesApi:
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
         type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
+        metadata_only: bool = False,
     ) -> Object:  # fmt: skip
         """Patch an object and return it as it then is."""
         path = _path(resource, namespace, name, subresource) + _WRITE[dry_run]
         if force and type is PatchType.APPLY:  # the API server refuses other patches with `force`
             path += "&force=true"
-        return await self._connection.request("PATCH", path, body, type)
+        return await self._connection.request("PATCH", path, body, type, _METADATA if metadata_only else "")
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """Delete an object."""

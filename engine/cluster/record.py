@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.cluster.act import Actor
 from engine.errors import ApiError
 from engine.model.merge import changes
-from engine.model.objects import Object, metadata
+from engine.model.objects import Object
 from engine.model.plan import Annotate, OwnWrite, own_patch
 
 
@@ -18,9 +18,9 @@ async def record(actor: Actor, obj: Object, own: Annotate) -> OwnWrite | None:
     if not changes(obj, step.body):
         return None
     try:
-        done = await actor.perform(step, dry_run=False)
+        version = await actor.write_metadata(step)
     except ApiError as error:
         if error.status == 404 or "uid" in error.message.lower():
             return None
         raise
-    return OwnWrite(step.body, str(metadata(done.after or {}).get("resourceVersion", "")))
+    return OwnWrite(step.body, version)

@@ -62,6 +62,7 @@ class ReadOnlyCluster:
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
         type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
+        metadata_only: bool = False,
     ) -> Object:  # fmt: skip
         """What the object would become; a server-side apply is taken for a merge, which leaves out who owns which field."""
         _only_dry(dry_run)

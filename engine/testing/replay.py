@@ -101,6 +101,7 @@ class RecordedCluster:
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
         type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
+        metadata_only: bool = False,
     ) -> Object:  # fmt: skip
         """See `Api.patch`; a server-side apply is taken for a merge."""
         there = self.objects.get(resource.kind, {}).get((namespace, name))

@@ -24,6 +24,18 @@ async def test_a_merge_patch_sets_and_removes(api: Api, namespace: str, probe: R
     assert await api.get(probe, namespace, "a") == patched
 
 
+async def test_whoever_needs_only_metadata_is_told_no_more(api: Api, namespace: str, probe: Resource) -> None:
+    """The answer to such a patch has the metadata that a read has then, and no spec; the object keeps its spec."""
+    await api.create(probe, namespace, named(probe, "a", spec={"x": 1}))
+
+    patched = await api.patch(probe, namespace, "a", {"metadata": {"annotations": {"a": "1"}}}, metadata_only=True)
+
+    found = await api.get(probe, namespace, "a")
+    assert "spec" not in patched
+    assert patched["metadata"] == found["metadata"]
+    assert found["spec"] == {"x": 1}
+
+
 async def test_a_merge_patch_can_be_conditional(api: Api, namespace: str, probe: Resource) -> None:
     """A merge patch with a stale resourceVersion is refused with 409, with another uid with 422."""
     created = await api.create(probe, namespace, named(probe, "a"))

@@ -54,12 +54,14 @@ class CountingApi:
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Any, *,
         type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
+        metadata_only: bool = False,
     ) -> Object:  # fmt: skip
         """See `Api.patch`."""
         self._count(body)
         return await self._api.patch(
-            resource, namespace, name, body, type=type, subresource=subresource, dry_run=dry_run, force=force
-        )
+            resource, namespace, name, body,
+            type=type, subresource=subresource, dry_run=dry_run, force=force, metadata_only=metadata_only,
+        )  # fmt: skip
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """See `Api.create`."""

@@ -132,10 +132,12 @@ class EmbeddedCluster:
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
         type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
+        metadata_only: bool = False,
     ) -> Object:  # fmt: skip
         """See `Api.patch`."""
         async with self._call("patch", Ref(resource.kind, namespace, name), subresource, dry_run):
-            return self._registry.patch(resource, namespace, name, body, type, subresource, dry_run=dry_run, force=force)
+            after = self._registry.patch(resource, namespace, name, body, type, subresource, dry_run=dry_run, force=force)
+            return {"metadata": after["metadata"]} if metadata_only else after
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`. Pods end at once, as do dependents and what is in a namespace."""
