@@ -31,7 +31,7 @@ def pruner(keep: Collection[Path] | None) -> Prune:
     def prune(obj: Object) -> Object:
         kept = dict(obj) if tree is None else _pruned(obj, tree)
         meta = kept.get("metadata")
-        if is_mapping(meta) and "managedFields" in meta:
+        if (type(meta) is dict or is_mapping(meta)) and "managedFields" in meta:
             kept["metadata"] = meta = {**meta}
             del meta["managedFields"]
         return kept
@@ -94,7 +94,7 @@ def _pruned(value: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
                 if type(part) is list:
                     elements = below.get(ELEMENTS)
                     part = elements.pruned(part) if elements else part
-                elif is_mapping(part):
+                elif type(part) is dict or is_mapping(part):
                     part = _pruned(part, below)
             kept[key] = part
     return kept

@@ -33,7 +33,7 @@ def changes(value: Any, patch: Any) -> bool:
     Removing keys of a mapping that is not there changes nothing: the empty mapping that the RFC leaves behind is not kept
     by the API server for labels and annotations.
     """
-    if not is_mapping(patch) or not is_mapping(value):
+    if not (type(patch) is type(value) is dict or (is_mapping(patch) and is_mapping(value))):
         return merged(value, patch) is not value
     for key, part in patch.items():
         if part is None:

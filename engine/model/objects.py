@@ -39,12 +39,13 @@ class Resource(NamedTuple):
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path, without host; with no namespace it spans all of them."""
-        root = f"/apis/{self.kind.api_version}" if self.kind.group else f"/api/{self.kind.api_version}"
-        parts = [root]
+        path = f"/apis/{self.kind.api_version}" if self.kind.group else f"/api/{self.kind.api_version}"
         if self.namespaced and namespace:
-            parts += ["namespaces", namespace]
-        parts += [part for part in (self.plural, name, subresource) if part]
-        return "/".join(parts)
+            path += f"/namespaces/{namespace}"
+        for part in (self.plural, name, subresource):
+            if part:
+                path += f"/{part}"
+        return path
 
 
 class Ref(NamedTuple):
