@@ -67,10 +67,12 @@ class Connection:
             headers["Accept"] = accept
         try:
             response = await self._ask(method, path, headers, data, _REQUEST_TIMEOUT)
-            text = await response.read()
+            answer: dict[str, Any] = orjson.loads(await response.read())
+        except orjson.JSONDecodeError as error:
+            raise self._undecodable(error) from error
         except _BROKEN as error:
             raise self._unreachable(error) from error
-        return self._decode(text)
+        return answer
 
     async def lines(self, path: str, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
         """The JSON of each line of an answer that comes bit by bit, for about `timeout` seconds. Raises ApiError."""
@@ -78,13 +80,15 @@ class Connection:
         try:
             async with await self._ask("GET", path, {}, None, patience) as response:
                 parts: list[bytes] = []  # of a line that has not ended: one object may be several MB, which readline() refuses
-                async for chunk in response.content.iter_any():
+                while chunk := await response.content.readany():
                     *ends, rest = chunk.split(b"\n")
                     for end in ends:
                         parts.append(end)
-                        yield self._decode(b"".join(parts))
+                        yield orjson.loads(b"".join(parts))
                         parts.clear()
                     parts.append(rest)
+        except orjson.JSONDecodeError as error:
+            raise self._undecodable(error) from error
         except _BROKEN as error:
             raise self._unreachable(error) from error
 
@@ -162,13 +166,9 @@ class Connection:
             log.info("the API server refused the credentials; loaded them again from %s", self._credentials.source)
             return True
 
-    def _decode(self, text: bytes) -> dict[str, Any]:
-        try:
-            decoded: dict[str, Any] = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            told = f"{self._host} answered with something that is not JSON ({error}); expected a Kubernetes API server there"
-            raise ApiError(0, "InvalidAnswer", told) from error
-        return decoded
+    def _undecodable(self, error: Exception) -> ApiError:
+        told = f"{self._host} answered with something that is not JSON ({error}); expected a Kubernetes API server there"
+        return ApiError(0, "InvalidAnswer", told)
 
     def _unreachable(self, error: Exception) -> ApiError:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):

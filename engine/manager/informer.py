@@ -187,7 +187,7 @@ class Informer:
         meta = metadata(event.object)
         if event.type == "DELETED":
             key = (str(meta.get("namespace") or ""), str(meta.get("name") or ""))
-            self._remove(key, self._prepared(event.object))
+            self._remove(key, self._prune(event.object))
         elif event.type != "BOOKMARK":
             self._store(event.object, meta)
         self._version = str(meta.get("resourceVersion") or self._version)
@@ -206,7 +206,7 @@ class Informer:
                 if before.get("uid") != meta.get("uid"):  # deleted and created again while nobody watched
                     self._remove(key)
                     known = None
-        entry = self.cache[key] = Cached(self._prepared(obj), initial)
+        entry = self.cache[key] = Cached(self._prune(obj), initial)
         self._on_change(*key, known.object if known else None, entry.object, entry.initial)
         return key
 
@@ -214,10 +214,6 @@ class Informer:
         known = self.cache.pop(key, None)
         if known is not None:
             self._on_change(*key, last or known.object, None, False)
-
-    def _prepared(self, obj: Object) -> Object:
-        # the items of a list of a built-in kind do not say what they are
-        return self._prune({"apiVersion": self.key.kind.api_version, "kind": self.key.kind.kind, **obj})
 
     def _answers(self) -> None:
         """The API server answers; say so where it did not before."""
