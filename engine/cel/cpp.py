@@ -1,9 +1,10 @@
-"""The second backend: cel-cpp, through cel-expr-python.
+"""The second backend: cel-cpp, through cel-expr-python, for the expressions that it is quicker at.
 
 cel-cpp converts the whole of every value it is given (25 µs for an object of 30 list items), so it is given as little
 as possible: each path below a variable, and each call of one of the engine's own functions, is computed here on the
 plain values and handed over as a variable of its own. What has no answer stays unbound, so that it matters only
-where cel-cpp comes to need it; the interpreter then says why.
+where cel-cpp comes to need it; the interpreter then says why. Even so, with this binding, most expressions of rules cost
+more to hand over than to evaluate: the form of an expression decides which of the two has it (`routing`).
 """
 
 from __future__ import annotations
@@ -16,32 +17,17 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
 
 from engine.cel.analysis import Analysis, analyse, static_type
-from engine.cel.budget import weigh
 from engine.cel.closures import Closure, Frame
 from engine.cel.documents import find
-from engine.cel.extent import most, uncountable
+from engine.cel.extent import affordable, uncountable
 from engine.cel.functions import FUNCTIONS, domain
 from engine.cel.interpreter import Closures, answerer
 from engine.cel.program import Program, Scope
-from engine.cel.syntax import (
-    Call,
-    Comprehension,
-    Expression,
-    Has,
-    ListOf,
-    Literal,
-    Local,
-    MapOf,
-    Node,
-    Select,
-    field_path,
-)
+from engine.cel.routing import native, own, quicker
+from engine.cel.syntax import Call, Comprehension, Expression, Has, ListOf, Literal, Local, MapOf, Node, Select, field_path
 from engine.errors import ExpressionError, Unanswered
 
 _DYN = cel.Type.DYN
-#: Weight of all values that cel-cpp is given for one expression, and the microseconds that it may need at most with them:
-#: with more, the interpreter counts what they cost.
-MAX_GIVEN, MAX_NEEDED = 2_000, 25_000
 #: Types of values that cel-cpp can be given.
 _BINDABLE = frozenset({type(None), bool, int, float, str, list, dict})
 #: What cel-cpp says of values it cannot be given: a time in a list, an integer of more than 64 bits, half a surrogate pair.
@@ -49,20 +35,24 @@ _NOT_TAKEN = ("Non-CEL value type", "Integer value", "basic_string")
 
 
 class CelCpp:
-    """The second backend; the same language and answers as the portable one."""
+    """The second backend; the same language and answers as the portable one.
+
+    It leaves to the interpreter what that is quicker at; with `all_forms` only what cel-cpp cannot be given, whatever it costs.
+    """
 
     name = "cel-cpp"
 
-    def __init__(self) -> None:
+    def __init__(self, *, all_forms: bool = False) -> None:
+        self._all_forms = all_forms
         self._environment = cel.NewEnv(extensions=[cel.CelExtension("rulepack", _own_functions()), ext_strings.ExtStrings()])
 
     def compile(self, text: str, variables: Collection[str]) -> Program:
         """Compile an expression. Raises ExpressionError."""
         analysis = analyse(text, variables)
-        explain = answerer(analysis.expression)
-        if _native(analysis.expression.root) or uncountable(analysis.expression.root):
-            return Program(text, analysis.variables, analysis.reads, explain, analysis.asks, analysis.field)
-        return Program(text, analysis.variables, analysis.reads, self._answerer(analysis, explain), analysis.asks, analysis.field)
+        root, answer = analysis.expression.root, answerer(analysis.expression)
+        if (self._all_forms or quicker(root)) and not (native(root) or uncountable(root)):
+            answer = self._answerer(analysis, answer)
+        return Program(text, analysis.variables, analysis.reads, answer, analysis.asks, analysis.field)
 
     def _answerer(self, analysis: Analysis, explain: Any) -> Any:
         writer = _Writer(analysis.expression)
@@ -72,9 +62,8 @@ class CelCpp:
             program = self._environment.compile(text, disable_check=True)
         except Exception as fault:  # RuntimeError as a rule; the binding documents none
             raise ExpressionError(f"the expression is refused: {str(fault).splitlines()[0]}") from None
-        evaluate, new_activation, error = program.eval, self._environment.Activation, cel.Type.ERROR
-        bound = list(writer.bound.items())
-        slots, needed = analysis.expression.slots, most(analysis.expression.root)
+        evaluate, error, bound = program.eval, cel.Type.ERROR, list(writer.bound.items())
+        slots, cheap = analysis.expression.slots, affordable(analysis.expression.root)
 
         def answer(scope: Scope) -> Any:
             frame = Frame(scope, slots)
@@ -87,13 +76,14 @@ class CelCpp:
                 if type(value) not in _BINDABLE:
                     return explain(scope)
                 values[name] = value
-            if weigh(list(values.values()), MAX_GIVEN) > MAX_GIVEN or needed(values.values()) > MAX_NEEDED:
+            if not cheap(values.values()):
                 return explain(scope)
             try:
-                result = evaluate(new_activation(values))
-                if result.type() != error:
-                    return result.plain_value()
-                reason = str(result.value())
+                result = evaluate(data=values)
+                value = result.plain_value()
+                if type(value) is not str or result.type() != error:  # an error has its words as its plain value
+                    return value
+                reason = value
             except Exception as fault:  # RuntimeError as a rule; the binding documents none
                 reason = str(fault)
             answer = explain(scope)
@@ -102,16 +92,6 @@ class CelCpp:
             raise Unanswered(f"{analysis.expression.text(analysis.expression.root)}: {reason}")
 
         return answer
-
-
-def _native(node: Node) -> bool:
-    """Whether a node is computed on the plain values: a path below a variable, a test for a field of one, an own function."""
-    match node:
-        case Has(operand=operand):
-            return bool(field_path(operand))
-        case Call(name=name) if name in FUNCTIONS and FUNCTIONS[name].own:
-            return not any(isinstance(below, Local) for below in node.walk())
-    return bool(field_path(node))
 
 
 class _Writer:
@@ -123,7 +103,7 @@ class _Writer:
         self._names: dict[Any, str] = {}
 
     def write(self, node: Node) -> str:
-        if _native(node):
+        if native(node):
             return self._bind(node, self._closures.of(node))
         match node:
             case Literal(value=value):
@@ -168,7 +148,7 @@ class _Writer:
         return text if static_type(node) is str else f"rp_key({text})"
 
     def _domain(self, node: Node) -> str:
-        if _native(node):
+        if native(node):
             closure = self._closures.of(node)
             name = f"h{len(self.bound)}"
             self.bound[name] = lambda frame: _domain_or_value(closure(frame))
@@ -181,7 +161,7 @@ class _Writer:
             case "get":
                 value, path, default = map(self.write, node.arguments)
                 return f"rp_get({value}, {path}) != null ? rp_get({value}, {path}) : {default}"
-            case name if name in FUNCTIONS and FUNCTIONS[name].own:
+            case name if own(node):
                 return f"rp_{name}({', '.join(map(self.write, node.arguments))})"
             case name if name in FUNCTIONS and node.method:
                 return f"{self._operand(node.arguments[0])}.{name}({', '.join(map(self.write, node.arguments[1:]))})"

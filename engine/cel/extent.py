@@ -1,4 +1,4 @@
-"""The most work that an expression can be on given values, known before it is evaluated: for cel-cpp, which counts none."""
+"""What an expression can cost at most on given values, known before it is evaluated: for cel-cpp, which counts nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from engine.model.mappings import is_mapping
 _READING = frozenset({"contains", "trim", "lowerAscii", "upperAscii", "substring", "indexOf", "lastIndexOf", "size", "_+_"})
 _SEARCHED, _READ, _COPIED = 5, 200, 2_000
 
-Most = Callable[[Iterable[Any]], int]
+#: Weight of all values that cel-cpp is given for one expression (as `budget.weigh` counts), and the microseconds that it may
+#: need at most with them: with more, the interpreter counts what they cost.
+_MAX_GIVEN, _MAX_NEEDED = 2_000, 25_000
+_TEXT, _PLAIN = frozenset({str}), frozenset({type(None), bool, int, float})
+
+Affordable = Callable[[Iterable[Any]], bool]
 
 
 def uncountable(root: Node) -> bool:
@@ -21,18 +26,18 @@ def uncountable(root: Node) -> bool:
     return any(call.name == "split" or (call.name == "matches" and not isinstance(call.arguments[1], Literal)) for call in calls)
 
 
-def most(root: Node) -> Most:
-    """A function from the values that an expression is given to the microseconds that it takes at most."""
+def affordable(root: Node) -> Affordable:
+    """A function that says whether an expression is sure to cost little on the values that it is given."""
     nodes = list(root.walk())
     size, loops = len(nodes), _loops(root)
     calls = {node.name for node in nodes if isinstance(node, Call)}
     rate = _SEARCHED if "matches" in calls else _READ if calls & _READING else _COPIED
     deep = any(isinstance(node, Call) and node.name in ("_==_", "_!=_", "_in_") and not _simple(node) for node in nodes)
 
-    def on(values: Iterable[Any]) -> int:
+    def on(values: Iterable[Any]) -> bool:
         count, characters = _extent(values)
         each = 1 + characters // rate + (count if deep else 0)
-        return size * int((count + size) ** loops) * each
+        return count + characters // 500 <= _MAX_GIVEN and size * int((count + size) ** loops) * each <= _MAX_NEEDED
 
     return on
 
@@ -60,5 +65,12 @@ def _extent(values: Iterable[Any]) -> tuple[int, int]:
             rest.extend(each.values())
             count += len(each)
         elif type(each) is list:
-            rest.extend(each)
+            kinds = frozenset(map(type, each))
+            if kinds <= _PLAIN:
+                count += len(each)
+            elif kinds == _TEXT:
+                count += len(each)
+                characters += sum(map(len, each))
+            else:
+                rest.extend(each)
     return count, characters

@@ -78,9 +78,10 @@ def micro(results: Results) -> str:
     for each in results["steps"]:
         step, _, backend = each["name"].partition(" | ")
         figures.setdefault(step, {})[backend] = _cell(spread(each["values"]), 2)
-    lines = [["wall time, µs", "celpy", "cel-cpp"], ["---", "---:", "---:"]]
+    backends = list(dict.fromkeys(backend for by in figures.values() for backend in by if backend))
+    lines = [["wall time, µs", *backends], ["---", *["---:"] * len(backends)]]
     for step, by in figures.items():
-        lines.append([step, by[""], ""] if "" in by else [step, by.get("celpy", ""), by.get("cel-cpp", "")])
+        lines.append([step, *(by.get(backend, by.get("", "") if backend == backends[0] else "") for backend in backends)])
     return "\n\n".join(
         (_taken(results), _markdown(lines), "Median of all values, and in brackets the lowest and the highest of them.")
     )

@@ -78,7 +78,7 @@ def cel(request: pytest.FixtureRequest) -> Cel:
 
 
 async def test_a_success(cel: Cel) -> None:
-    """A job that succeeds costs one request, a patch of 370 bytes, and at most 35 evaluations."""
+    """A job that succeeds costs one request, a patch of 370 bytes, and at most 23 evaluations."""
     counted = Counted(cel)
     await counted.begin()
 
@@ -87,11 +87,11 @@ async def test_a_success(cel: Cel) -> None:
     assert counted.requests() == ["patch NotebookValidationJob"]
     assert counted.api.writes == 1
     assert counted.api.bytes <= 370
-    assert counted.cel.evaluations <= 35
+    assert counted.cel.evaluations <= 23
 
 
 async def test_a_failure(cel: Cel) -> None:
-    """A job that fails costs an Event and a patch of itself, 1,400 bytes together, and at most 62 evaluations."""
+    """A job that fails costs an Event and a patch of itself, 1,400 bytes together, and at most 47 evaluations."""
     counted = Counted(cel)
     await counted.begin()
 
@@ -100,7 +100,7 @@ async def test_a_failure(cel: Cel) -> None:
     assert counted.requests() == ["create Event", "patch NotebookValidationJob"]
     assert counted.api.writes == 2
     assert counted.api.bytes <= 1_400
-    assert counted.cel.evaluations <= 62
+    assert counted.cel.evaluations <= 47
 
 
 async def test_own_writes_are_not_judged(cel: Cel) -> None:
