@@ -51,6 +51,8 @@ class _Counted:
     ready: bool = False
     recounted_at: float = 0.0
     memories: dict[str, _GroupMemory] = field(default_factory=dict)
+    first: dict[ObjectKey, tuple[Object, Held]] = field(default_factory=dict)
+    """What came of the objects as they were when all were counted, until each of them is judged by itself."""
 
 
 class GroupReconciler:
@@ -78,9 +80,8 @@ class GroupReconciler:
             return Held("waits until all objects are listed")
         if self._reader.turns.over():
             await self._reader.turns.next()
-        row = self._row(rule, scope)
-        self._put(counted, rule, key, row if isinstance(row, Row) else None)
-        return row if isinstance(row, Held) else Held(f"counts in group {row.group!r}")
+        obj, held = counted.first.pop(key, (None, Held("")))
+        return held if obj is scope.value("object") else self._count(counted, rule, key, scope)
 
     def forget(self, pack: RulePack, key: ObjectKey) -> None:
         """Count an object no more."""
@@ -217,10 +218,9 @@ class GroupReconciler:
             if self._reader.turns.over():
                 await self._reader.turns.next()
             cached = self._caches.get(pack, key.namespace, key.name)
-            row = None
             if cached is not None:
-                row = self._row(rule, Scope(variables_of(catalog, pack, cached.object, None, now), rule.vars))
-            self._put(counted, rule, key, row if isinstance(row, Row) else None)
+                scope = Scope(variables_of(catalog, pack, cached.object, None, now), rule.vars)
+                counted.first[key] = cached.object, self._count(counted, rule, key, scope)
         counted.ready, counted.recounted_at = True, self._clock.time()
         for group in {*counted.groups.keys(), *await self._on_record(counted, rule)}:
             self._enqueue(GroupKey(pack.name, rule.name, group))
@@ -243,14 +243,18 @@ class GroupReconciler:
         if self._owns(key):
             self._add(key)
 
-    @staticmethod
-    def _row(rule: Rule, scope: Scope) -> Row | Held:
+    def _count(self, counted: _Counted, rule: Rule, key: ObjectKey, scope: Scope) -> Held:
+        """Count an object as it is, or no more; says where."""
         assert rule.aggregate is not None
+        row: Row | None = None
         try:
             held = condition(rule, scope)
-            return held or row_of(rule.aggregate, scope) or Held("belongs to no group")
+            if held is None and (row := row_of(rule.aggregate, scope)) is not None:
+                held = Held(f"counts in group {row.group!r}")
         except Unanswered as unanswered:
-            return Held(f"cannot be counted: {unanswered}", unknown=True)
+            held = Held(f"cannot be counted: {unanswered}", unknown=True)
+        self._put(counted, rule, key, row)
+        return held or Held("belongs to no group")
 
     def _put(self, counted: _Counted, rule: Rule, key: ObjectKey, row: Row | None) -> None:
         if row is not None and not self._owns(GroupKey(counted.pack.name, rule.name, row.group)):
