@@ -163,6 +163,9 @@ class Closures:
                 if isinstance(path := node.arguments[1], Literal):
                     return fixed_getter(closures[0], path_steps(path.value), closures[2])
                 return getter(text, *closures)
+            case "timestamp" | "duration" if isinstance(literal := node.arguments[0], Literal):
+                value = FUNCTIONS[node.name].compute(literal.value)  # the analysis has seen that this is one
+                return lambda frame: value
             case "_==_" | "_!=_" if isinstance(literal := node.arguments[1], Literal) and type(literal.value) is str:
                 return same_text(closures[0], literal.value, wanted=node.name == "_==_")
             case "_[_]":
