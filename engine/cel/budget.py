@@ -96,10 +96,14 @@ def _document(rate: int) -> Cost:
     return lambda value: len(value) // rate if type(value) is str and len(value) <= documents.MAX_DOCUMENT else 0
 
 
+#: Characters of a text that a unit is enough to compare.
+LONG: Final = 4096
+
+
 def comparison(left: Any, right: Any) -> int:
     """What `==` costs."""
     if type(left) is str:
-        return len(left) >> 12
+        return len(left) // LONG
     alike = isinstance(left, list | Mapping) and isinstance(right, list | Mapping) and len(left) == len(right)
     return weigh(left) if alike else 0
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from engine.cel import operators
-from engine.cel.budget import Cost, LimitReached, comparison, searching
+from engine.cel.budget import LONG, Cost, LimitReached, comparison, searching
 from engine.cel.documents import below, find, pattern_of_data, regular_expression
 from engine.cel.functions import FUNCTIONS, domain
 from engine.cel.operators import Mismatch
@@ -139,18 +139,30 @@ def same_text(value: Closure, literal: str, *, wanted: bool) -> Closure:
         found = value(frame)
         if type(found) is not str:
             return not wanted
-        if units := comparison(found, literal):
-            frame.scope.budget.spend(units)
+        if len(found) >= LONG:
+            frame.scope.budget.spend(comparison(found, literal))
         return (found == literal) is wanted
 
     return call
+
+
+def reader(variable: str) -> Closure:
+    """A variable of the scope."""
+
+    def read(frame: Frame) -> Any:
+        try:
+            return frame.scope.values[variable]
+        except KeyError:
+            return frame.scope.value(variable)  # which says that there is none
+
+    return read
 
 
 def walker(variable: str, fields: tuple[str, ...], otherwise: Closure) -> Closure:
     """A field below a variable; where there is none, `otherwise` says where the way ends."""
 
     def walk(frame: Frame) -> Any:
-        value = frame.scope.value(variable)
+        value = frame.scope.values.get(variable)
         for field in fields:
             if type(value) is not dict or field not in value:
                 return otherwise(frame)
@@ -208,7 +220,7 @@ def _decide(frame: Frame, parts: Iterable[tuple[Closure, str]], decisive: bool) 
 
 def truth(value: Any, text: str) -> bool:
     """The value of a test. Raises Unanswered, quoting the source, where it is not a bool."""
-    if isinstance(value, bool):
+    if value is True or value is False:
         return value
     raise not_bool(text, value)
 

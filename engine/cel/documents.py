@@ -65,7 +65,7 @@ def find(value: Any, path: Any) -> Any:
 def below(value: Any, steps: tuple[str, ...]) -> Any:
     """The value that these keys lead to; None where one is missing, null or not in a mapping."""
     for step in steps:
-        if not is_mapping(value):
+        if type(value) is not dict and not is_mapping(value):
             return None
         value = value.get(step)
     return value
@@ -90,7 +90,7 @@ def label(value: Any, key: Any) -> str:
 
 def _metadata(value: Any, field: str, key: str) -> str:
     for step in ("metadata", field, key):
-        value = value.get(step) if is_mapping(value) else None
+        value = value.get(step) if type(value) is dict or is_mapping(value) else None
     return value if isinstance(value, str) else ""
 
 

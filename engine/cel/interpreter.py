@@ -26,6 +26,7 @@ from engine.cel.closures import (
     matcher,
     no_fields,
     quantifier,
+    reader,
     same_text,
     truth,
     walker,
@@ -86,7 +87,7 @@ class Closures:
             case Literal(value=value):
                 return lambda frame: value
             case Variable(name=name):
-                return lambda frame: frame.scope.value(name)
+                return reader(name)
             case Local(slot=slot):
                 return lambda frame: frame.locals[slot]
             case Select(operand=Variable(name="vars"), field=field):
@@ -200,7 +201,8 @@ class Closures:
         text = self._expression.text(node.arguments[0])
 
         def choose(frame: Frame) -> Any:
-            return then(frame) if truth(condition(frame), text) else otherwise(frame)
+            value = condition(frame)
+            return then(frame) if value is True else otherwise(frame) if value is False else truth(value, text)
 
         return choose
 

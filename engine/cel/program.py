@@ -83,10 +83,10 @@ class Scope:
     A child adds values. It shares what its parent's vars gave, except for vars that depend on a value it adds.
     """
 
-    __slots__ = ("_added", "_answers", "_parent", "_values", "_vars", "budget")
+    __slots__ = ("_added", "_answers", "_parent", "_vars", "budget", "values")
 
     def __init__(self, values: Mapping[str, Any], vars: Mapping[str, Program] | None = None) -> None:
-        self._values = values
+        self.values = values
         self._vars: Mapping[str, Program] = vars or {}
         self._answers: dict[str, Any] = {}
         self._parent: Scope | None = None
@@ -95,20 +95,20 @@ class Scope:
 
     def child(self, **values: Any) -> Scope:
         """A scope with these values added, or in the place of values of the same name."""
-        scope = Scope({**self._values, **values}, self._vars)
+        scope = Scope({**self.values, **values}, self._vars)
         scope._parent, scope._added, scope.budget = self, frozenset(values), self.budget
         return scope
 
     def having(self, vars: Mapping[str, Program]) -> Scope:
         """A scope with other vars; what it has in common with this one, program for program, is evaluated once for both."""
-        scope = Scope(self._values, vars)
+        scope = Scope(self.values, vars)
         scope._parent = self
         return scope
 
     def value(self, name: str) -> Any:
         """The value of a variable. Raises Unanswered where it has none."""
         try:
-            return self._values[name]
+            return self.values[name]
         except KeyError:
             raise Unanswered(f"{name} has no value here") from None
 

@@ -88,6 +88,8 @@ class Template:
         A time becomes RFC 3339 text with Z, a duration text such as `300s`. Raises Unanswered where an expression has
         no answer, where text would hold null, and where a key would not be a string.
         """
+        if scope.budget.open:
+            return self.write(scope)
         with scope.budget:
             return self.write(scope)
 

@@ -31,6 +31,8 @@ class JsonFormatter(logging.Formatter):
 
 def set_up(level: str, style: str) -> None:
     """Log to stderr; libraries only from warning on, unless everything is to be seen."""
+    # what no formatter here asks for, and what logging would find out for each line (Python's HOWTO, "Optimization")
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if level == "debug" else logging.WARNING, force=True)

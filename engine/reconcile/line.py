@@ -118,8 +118,7 @@ class Reconciler:
         shared: Scope | None = None
         for number in look.rules:
             rule = look.pack.rules[number]
-            applies = rule.on == look.on and (mine or rule.aggregate is not None)
-            if applies and self._catalog.mode(look.pack, rule) is not Mode.OFF:
+            if rule.on == look.on and (mine or rule.aggregate is not None) and rule.mode is not Mode.OFF:
                 if shared is None:
                     old = look.memory.judged if look.on == "Change" else look.object
                     shared = Scope(variables_of(self._catalog, look.pack, look.object, old, look.now), look.pack.vars)

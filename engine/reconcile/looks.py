@@ -19,7 +19,8 @@ from engine.rulepack.pack import RulePack
 class Look:
     """One pack's look at one object: the rules that may have something to do, by their numbers, and what they come to.
 
-    `values` are those of the fields that `watchers` watch, of which the pack is one; of an object that is gone nobody does.
+    `on` is what it is about, as rules name it. `values` are those of the fields that `watchers` watch, of which the pack is one;
+    of an object that is gone nobody does.
     """
 
     pack: RulePack
@@ -28,15 +29,11 @@ class Look:
     memory: PackMemory
     now: float
     rules: Sequence[int]
+    on: str = "Change"
     watchers: Watchers | None = None
     values: Values = ()
     initial: bool = False
     due: float | None = None
-
-    @property
-    def on(self) -> str:
-        """What the look is about, as rules name it: `Change`, or `Delete` where the object is gone."""
-        return "Delete" if self.watchers is None else "Change"
 
     def again(self, when: float | None) -> None:
         """Look again at the earliest of the times asked for."""
@@ -136,7 +133,7 @@ class Memories:
             ending = known.ending.get(pack.name)
             if ending is not None and ending.judged is not None and (ending.due or 0.0) <= now:
                 rules = self._rules(group, {place}, ending.judged, known.ending)
-                yield Look(pack, ending.judged, ref_of(ending.judged), ending, now, rules.get(place, ()))
+                yield Look(pack, ending.judged, ref_of(ending.judged), ending, now, rules.get(place, ()), "Delete")
 
     def _changes(self, key: ObjectKey, known: _Known, group: Watchers, now: float) -> Iterator[Look]:
         """Looks at an object as it is."""
@@ -163,7 +160,7 @@ class Memories:
             memory = known.living.get(pack.name)
             if memory is None or memory.uid != ref.uid:
                 memory = known.living[pack.name] = PackMemory(pack, ref.uid)
-            yield Look(pack, obj, ref, memory, now, rules[place], group, values, cached.initial)
+            yield Look(pack, obj, ref, memory, now, rules[place], "Change", group, values, cached.initial)
 
     def _rules(
         self, group: Watchers, asked: Collection[int], obj: Object, memories: dict[str, PackMemory]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.actions import Action, Cause
@@ -33,6 +32,8 @@ OUTAGE = (0, 401)
 """No answer, or none to these credentials: nothing can be done or told until that ends, so it is no failure of the rule."""
 OUTAGE_WAIT = 3.0
 CONFIRMATIONS = 2
+EXPECTED = (Refused, ApiError, Blocked, Unanswered)
+"""What can be wrong with an action without anything being wrong with the engine."""
 
 
 class _Failed(Exception):
@@ -116,8 +117,10 @@ class Performer:
             else:
                 message = f"Rule {item.pack.name}/{rule.name} failed: {memory.error}"
                 content = Content("Warning", "RuleFailed", message, {})
-                with self._told(rescued, "emitEvent"):
+                try:
                     await self._step(rescued, "emitEvent", event(item.cause, item.cause.object, content, item.scope.value("now")))
+                except EXPECTED as error:
+                    raise self._ended(rescued, "emitEvent", error) from error
         except _Waiting as waiting:
             return self._later(memory, waiting.why, now + waiting.seconds)
         except _Failed as failed:
@@ -149,10 +152,14 @@ class Performer:
 
     async def _action(self, item: Item, action: Action, scope: Scope, notes: dict[str, Any]) -> Decision:
         """One action: read, plan, act; a conflict means that what was seen has changed, so look again at once."""
-        with self._told(item, action.name):
+        try:
             for left in reversed(range(CONFLICT_TRIES)):
                 try:
-                    decision = self._plan(item, action, scope, await self._read(item, action, scope), notes)
+                    if self._reader.turns.over():
+                        await self._reader.turns.next()
+                    reads = action.reads(scope)
+                    live = await self._read(item, action, scope, reads) if reads else {}
+                    decision = self._plan(item, action, scope, live, notes)
                     for step in decision.steps:
                         await self._step(item, action.name, step)
                         notes["targets"] = notes.get("targets", 0) + 1
@@ -160,6 +167,8 @@ class Performer:
                 except ApiError as error:
                     if error.status != 409 or action.name == "apply" or not left:
                         raise
+        except EXPECTED as error:
+            raise self._ended(item, action.name, error) from error
         if decision.wait is not None:
             self._note(item, action.name, None, Outcome.WAITING, decision.reason)
             raise _Waiting(decision.reason, decision.wait)
@@ -167,22 +176,16 @@ class Performer:
             self._note(item, action.name, None, Outcome.UNCHANGED, "")
         return decision
 
-    @contextmanager
-    def _told(self, item: Item, action: str) -> Iterator[None]:
-        """Turn what can go wrong with an action into a failure or a wait of its item, and tell the observer."""
-        try:
-            yield
-        except Refused as refused:
-            self._note(item, action, None, Outcome.REFUSED, str(refused))
-            raise _Failed(str(refused)) from refused
-        except ApiError as error:
-            raise self._unanswered(item, action, error) from error
-        except Blocked as blocked:
-            self._note(item, action, None, Outcome.WAITING, str(blocked))
-            raise _Waiting(str(blocked), BLOCKED_WAIT) from blocked
-        except Unanswered as unanswered:
-            self._note(item, action, None, Outcome.FAILED, str(unanswered))
-            raise _Failed(str(unanswered)) from unanswered
+    def _ended(self, item: Item, action: str, error: Refused | ApiError | Blocked | Unanswered) -> _Failed | _Waiting:
+        """What becomes of an item whose action could not be carried out; tells the observer."""
+        match error:
+            case ApiError():
+                return self._unanswered(item, action, error)
+            case Blocked():
+                self._note(item, action, None, Outcome.WAITING, str(error))
+                return _Waiting(str(error), BLOCKED_WAIT)
+        self._note(item, action, None, Outcome.REFUSED if isinstance(error, Refused) else Outcome.FAILED, str(error))
+        return _Failed(str(error))
 
     def _unanswered(self, item: Item, action: str, error: ApiError) -> _Failed | _Waiting:
         """What an error of the API server means for an item."""
@@ -199,11 +202,9 @@ class Performer:
         self._note(item, action, None, Outcome.RETRYING if retryable else Outcome.FAILED, str(error))
         return _Failed(str(error), retryable, error.retry_after)
 
-    async def _read(self, item: Item, action: Action, scope: Scope) -> Mapping[Read, Sequence[Object]]:
+    async def _read(self, item: Item, action: Action, scope: Scope, reads: Sequence[Read]) -> Mapping[Read, Sequence[Object]]:
         live = {}
-        if self._reader.turns.over():
-            await self._reader.turns.next()
-        for read in action.reads(scope):
+        for read in reads:
             verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)}
             live[read] = await self._reader.read(item.pack, read, verbs, scope)
         if self._reader.turns.over():
@@ -215,8 +216,10 @@ class Performer:
     ) -> Decision:
         with scope.budget:
             decision = action.plan(item.cause, scope, live, notes)
-        for why in (decision.refused, *(refused_step(item.pack, step) for step in decision.steps)):
-            if why:
+        if decision.refused:
+            raise Refused(decision.refused)
+        for step in decision.steps:
+            if why := refused_step(item.pack, step):
                 raise Refused(why)
         return limited(decision, item.rule.limits, notes.get("targets", 0))
 
