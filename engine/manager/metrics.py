@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from engine.errors import RulepackError
+from engine.manager.series import Counts, Levels, Series, Spreads
 from engine.model.objects import Ref
 from engine.model.observe import Act, Result
 from engine.rulepack.pack import MetricSpec
@@ -31,11 +30,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.evaluations = Tally("rulepack_evaluations", "Evaluations of a rule on a watched object.", "pack", "rule", "result")
-        self.actions = Tally("rulepack_actions", "Actions, by how they ended.", "pack", "rule", "action", "outcome")
-        self.evaluation_seconds = Timings(
+        self.evaluations = Counts(
+            "rulepack_evaluations", "Evaluations of a rule on a watched object.", ("pack", "rule", "result")
+        )
+        self.actions = Counts("rulepack_actions", "Actions, by how they ended.", ("pack", "rule", "action", "outcome"))
+        self.evaluation_seconds = Spreads(
             "rulepack_evaluation_seconds", "Time that one look at an object takes, actions included.",
-            0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0,
+            buckets=(0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0),
         )  # fmt: skip
         self.errors = Counter(
             "rulepack_reconcile_errors", "Looks at an object that ended in an unexpected error.", registry=registry
@@ -57,16 +58,16 @@ class Metrics:
         registry.register(self.evaluations)
         registry.register(self.actions)
         registry.register(self.evaluation_seconds)
-        self._declared: dict[str, tuple[MetricSpec, Counter | Gauge | Histogram]] = {}
+        self._declared: dict[str, tuple[MetricSpec, Series]] = {}
         self._declarers: dict[str, set[str]] = {}
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
         """Count it (engine.model.observe.Observer)."""
-        self.evaluations.add(pack, rule, result)
+        self.evaluations.measure((pack, rule, result))
 
     def acted(self, act: Act) -> None:
         """Count it (engine.model.observe.Observer)."""
-        self.actions.add(act.pack, act.rule, act.action, act.outcome)
+        self.actions.measure((act.pack, act.rule, act.action, act.outcome))
 
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Measure it, or log why that is not possible (engine.model.observe.Observer)."""
@@ -119,7 +120,7 @@ class Metrics:
             if name in self._declared and self._declared[name][0] != spec:
                 self._withdraw(pack, name)
             if name not in self._declared:
-                self._declared[name] = (spec, _instrument(pack, spec, self.registry))
+                self._declared[name] = (spec, _series(pack, spec, self.registry))
             self._declarers.setdefault(name, set()).add(pack)
 
     def measure(self, metric: str, labels: Mapping[str, str], value: float) -> None:
@@ -129,20 +130,14 @@ class Metrics:
         """
         if metric not in self._declared:
             raise MetricError(f"metric {metric} is not declared; expected it under `metrics` of the pack")
-        spec, instrument = self._declared[metric]
-        if set(labels) != set(spec.labels):
+        spec, series = self._declared[metric]
+        if labels.keys() != set(spec.labels):
             raise MetricError(
                 f"metric {metric}: labels {', '.join(sorted(labels)) or '(none)'}; expected {', '.join(spec.labels) or '(none)'}"
             )
-        series = instrument.labels(**labels) if spec.labels else instrument
-        if isinstance(series, Counter):
-            if value < 0:
-                raise MetricError(f"metric {metric}: a counter cannot go down (value {value}); expected 0 or more, or type gauge")
-            series.inc(value)
-        elif isinstance(series, Gauge):
-            series.set(value)
-        else:
-            series.observe(value)
+        if spec.type == "counter" and value < 0:
+            raise MetricError(f"metric {metric}: a counter cannot go down (value {value}); expected 0 or more, or type gauge")
+        series.measure(tuple([labels[name] for name in spec.labels]), value)
 
     def text(self) -> bytes:
         """All metrics in the Prometheus text format."""
@@ -153,45 +148,6 @@ class Metrics:
         if not self._declarers[name]:
             del self._declarers[name]
             self.registry.unregister(self._declared.pop(name)[1])
-
-
-class Tally(Collector):
-    """A counter for the hot path: it counts in a mapping, a tenth of what a Counter costs, and is a metric when it is read."""
-
-    def __init__(self, name: str, documentation: str, *labels: str) -> None:
-        self._name, self._documentation, self._labels = name, documentation, labels
-        self._counts: dict[tuple[str, ...], int] = {}
-
-    def add(self, *labels: str) -> None:
-        """Count one more."""
-        self._counts[labels] = self._counts.get(labels, 0) + 1
-
-    def collect(self) -> Iterable[Metric]:
-        """The counts as they are now."""
-        family = CounterMetricFamily(self._name, self._documentation, labels=self._labels)
-        for labels, count in self._counts.items():
-            family.add_metric(labels, count)
-        yield family
-
-
-class Timings(Collector):
-    """A histogram for the hot path, made as Tally is. Its buckets are given by their upper bounds, in seconds."""
-
-    def __init__(self, name: str, documentation: str, *bounds: float) -> None:
-        self._name, self._documentation, self._bounds = name, documentation, bounds
-        self._counts = [0] * (len(bounds) + 1)  # the last one for what is beyond all bounds
-        self._sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one more that took so long."""
-        self._counts[bisect_left(self._bounds, seconds)] += 1
-        self._sum += seconds
-
-    def collect(self) -> Iterable[Metric]:
-        """The counts as they are now."""
-        names = (*map(str, self._bounds), "+Inf")
-        buckets = list(zip(names, accumulate(self._counts), strict=True))  # each holds what the ones before it hold
-        yield HistogramMetricFamily(self._name, self._documentation, buckets, self._sum)
 
 
 class _Computed(Collector):
@@ -210,11 +166,15 @@ class _Computed(Collector):
         yield family
 
 
-def _instrument(pack: str, spec: MetricSpec, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+def _series(pack: str, spec: MetricSpec, registry: CollectorRegistry) -> Series:
+    """A new metric in the registry. Raises MetricError for a name such as one that collides with the _total of another."""
+    series: Series
     try:
         if spec.type == "histogram":
-            buckets = tuple(spec.buckets) or Histogram.DEFAULT_BUCKETS
-            return Histogram(spec.name, spec.help, tuple(spec.labels), registry=registry, buckets=buckets)
-        return (Counter if spec.type == "counter" else Gauge)(spec.name, spec.help, tuple(spec.labels), registry=registry)
-    except ValueError as error:  # such as a name that collides with the _total or _bucket of another one
+            series = Spreads(spec.name, spec.help, spec.labels, spec.buckets)
+        else:
+            series = (Counts if spec.type == "counter" else Levels)(spec.name, spec.help, spec.labels)
+        registry.register(series)
+    except ValueError as error:
         raise MetricError(f"pack {pack}: metric {spec.name}: {error}; expected another name") from error
+    return series

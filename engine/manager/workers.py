@@ -75,6 +75,6 @@ class Workers:
             log.debug("%s", key, exc_info=True)
             return pause
         finally:
-            self._metrics.evaluation_seconds.observe(self._clock.monotonic() - began)
+            self._metrics.evaluation_seconds.measure((), self._clock.monotonic() - began)
         self._failures.pop(key, None)
         return again

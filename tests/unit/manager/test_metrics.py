@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
+from typing import Any, Literal
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from engine.manager.metrics import MetricError, Metrics
 from engine.model.objects import Kind, Ref
@@ -48,7 +51,7 @@ def test_looks_are_counted_in_the_bucket_of_their_time_and_in_all_above() -> Non
     """A bound belongs to its bucket, as Prometheus has it."""
     metrics = Metrics()
     for seconds in (0.0001, 0.02, 60.0):
-        metrics.evaluation_seconds.observe(seconds)
+        metrics.evaluation_seconds.measure((), seconds)
     found = [value(metrics, "rulepack_evaluation_seconds_bucket", le=le) for le in ("0.0001", "0.01", "0.05", "30.0", "+Inf")]
     assert found == [1, 1, 2, 2, 3]
     assert value(metrics, "rulepack_evaluation_seconds_count") == 3
@@ -127,3 +130,38 @@ def test_a_measurement_that_does_not_fit(metric: str, labels: dict[str, str], am
     with pytest.raises(MetricError, match=message):
         metrics.measure(metric, labels, amount)
     metrics.measured(metric, labels, amount)
+
+
+@pytest.mark.parametrize("labels", [("team", "zone"), ()])
+@pytest.mark.parametrize(
+    ("kind", "buckets"),
+    [
+        ("counter", ()), ("gauge", ()), ("histogram", ()), ("histogram", (-1.0, 0.5, 2.0, 5e6, 1e9)),
+        ("histogram", (1.0, math.inf)),
+    ],
+)  # fmt: skip
+def test_a_packs_metrics_read_as_those_of_prometheus_client(
+    kind: Literal["counter", "gauge", "histogram"], buckets: tuple[float, ...], labels: tuple[str, ...]
+) -> None:
+    """Line for line, also before anything is measured, but for the time at which each series was created."""
+    metrics, registry = Metrics(), CollectorRegistry()
+    metrics.declare("p", [MetricSpec("widget_x", kind, "Help.", labels, buckets)])
+    types: dict[str, tuple[Any, str]] = {
+        "counter": (Counter, "inc"), "gauge": (Gauge, "set"), "histogram": (Histogram, "observe"),
+    }  # fmt: skip
+    same, measure = types[kind]
+    there = same("widget_x", "Help.", labels, registry=registry, **({"buckets": buckets} if buckets else {}))
+
+    def texts() -> tuple[list[str], list[str]]:
+        ours = [line for line in metrics.text().decode().splitlines() if "widget_x" in line]
+        return ours, [line for line in generate_latest(registry).decode().splitlines() if "_created" not in line]
+
+    before = texts()
+    for number, amount in enumerate((0.0, 0.5, 0.7, 3.0, 7e8, 1e12)):
+        values = {name: f"{name}{number % 2}" for name in reversed(labels)}
+        metrics.measure("widget_x", values, amount)
+        getattr(there.labels(**values) if labels else there, measure)(amount)
+    after = texts()
+
+    assert before[0] == before[1]
+    assert after[0] == after[1]
