@@ -60,7 +60,7 @@ def evaluate(rule: Rule, scope: Scope, recorded: Callable[[], Record], memory: R
 def _evaluate(rule: Rule, scope: Scope, recorded: Callable[[], Record], memory: RuleMemory, initial: bool) -> Firing | Held:
     if held := condition(rule, scope):
         if not held.unknown:
-            memory.held_since = memory.ignored = None
+            memory.holds_no_more()
         return held
     now = scope.value("now").timestamp()
     if memory.held_since is None:

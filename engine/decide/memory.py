@@ -45,6 +45,10 @@ class RuleMemory:
     mode: Mode = Mode.ENFORCE
     items: dict[str, ItemMemory] = field(default_factory=dict)
 
+    def holds_no_more(self) -> None:
+        """The condition is false: when it is true again, that is something new."""
+        self.held_since = self.ignored = None
+
     def under(self, key: str, mode: Mode) -> dict[str, ItemMemory]:
         """The items of a firing; another key or another mode starts anew."""
         if (self.key, self.mode) != (key, mode):

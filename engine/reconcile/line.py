@@ -132,19 +132,17 @@ class Reconciler:
             return await self._groups.judge(self._catalog, look.pack, rule, key, counting), scope
         if rule.resync is not None:
             look.again(look.now + rule.resync)
-        if rule.lookups and not self._decided(rule, scope):
+        if rule.lookups:
+            held = condition(rule, scope)
+            if held is not None and not held.unknown:  # so that no lookup has to be made
+                memory.holds_no_more()
+                return held, scope
             found = await look_up(self._reader, look.pack, rule, scope)
             if isinstance(found, Held):
                 return found, scope
             scope = scope.child(lookup=found)
         on_record = partial(recorded, look.object, look.pack.name, rule.name)
         return evaluate(rule, scope, on_record, memory, initial=look.initial), scope
-
-    @staticmethod
-    def _decided(rule: Rule, scope: Scope) -> bool:
-        """Whether a clause of `when` is false without any lookup, so that none has to be made."""
-        held = condition(rule, scope)
-        return held is not None and not held.unknown
 
     def _report(self, look: Look, rule: Rule, memory: RuleMemory, verdict: Firing | Held) -> None:
         ref = look.ref

@@ -78,7 +78,7 @@ def cel(request: pytest.FixtureRequest) -> Cel:
 
 
 async def test_a_success(cel: Cel) -> None:
-    """A job that succeeds costs one request, a patch of 370 bytes, and at most 23 evaluations."""
+    """A job that succeeds costs one request, a patch of 370 bytes, and at most 20 evaluations."""
     counted = Counted(cel)
     await counted.begin()
 
@@ -87,11 +87,11 @@ async def test_a_success(cel: Cel) -> None:
     assert counted.requests() == ["patch NotebookValidationJob"]
     assert counted.api.writes == 1
     assert counted.api.bytes <= 370
-    assert counted.cel.evaluations <= 23
+    assert counted.cel.evaluations <= 20
 
 
 async def test_a_failure(cel: Cel) -> None:
-    """A job that fails costs an Event and a patch of itself, 1,400 bytes together, and at most 47 evaluations."""
+    """A job that fails costs an Event and a patch of itself, 1,400 bytes together, and at most 42 evaluations."""
     counted = Counted(cel)
     await counted.begin()
 
@@ -100,7 +100,7 @@ async def test_a_failure(cel: Cel) -> None:
     assert counted.requests() == ["create Event", "patch NotebookValidationJob"]
     assert counted.api.writes == 2
     assert counted.api.bytes <= 1_400
-    assert counted.cel.evaluations <= 47
+    assert counted.cel.evaluations <= 42
 
 
 async def test_own_writes_are_not_judged(cel: Cel) -> None:
@@ -182,7 +182,7 @@ def test_what_is_kept_of_a_job(cel: Cel) -> None:
 
 
 async def test_calls_of_a_change() -> None:
-    """A success costs 1,910 calls of functions with the portable backend, and the look at the engine's own write 215.
+    """A success costs 1,020 calls of functions with the portable backend, and the look at the engine's own write 103.
 
     Of the first, 8 convert a value, and 2 decode a firing record; the second converts and decodes nothing.
     """
@@ -200,9 +200,9 @@ async def test_calls_of_a_change() -> None:
     with counted_calls() as own:
         await counted.world.reconciler.reconcile(KEY)
 
-    assert change.number <= 1_910
+    assert change.number <= 1_070
     assert change.conversions <= 8
-    assert own.number <= 215
+    assert own.number <= 108
     assert change.decodes <= 2
     assert own.conversions == own.decodes == 0
 
