@@ -1,5 +1,7 @@
 """Jobs of many namespaces go through their phases while three engines share them, then two, then four.
 
+One of the three is killed as they become two, and one of the two is stopped, and goes on when four others have taken over.
+
 `python -m tests.chaos.shards --jobs 10032` is the long form. Each shard of each layout has a service account of its own, so
 that the audit log says who has written what.
 """
@@ -11,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -35,6 +38,8 @@ from tests.e2e.engine import roles
 from tests.world import APPLICATION, EVENT, RULES, job, named
 
 LAYOUTS = (3, 2, 4)
+DEATHS = ("", "killed", "stopped")
+"""What happens to the last shard of a layout when the next one comes, beside what a StatefulSet does to all others."""
 NAMESPACES, GROUPS = 24, 8
 AT_A_TIME = 20
 PACK = """\
@@ -97,10 +102,15 @@ class Shards:
         self.processes.start(name, command, {**os.environ, "PYTHONPATH": str(RULES.parent)})
         self.running.append(name)
 
-    def change(self, count: int) -> float:
+    def change(self, count: int, death: str) -> float:
         """Roll to another number of shards as a StatefulSet does, from the last; the seconds until all of them act."""
         begun = time.monotonic()
         old = {int(name.rpartition("-")[2]): name for name in self.running}
+        last = old.pop(max(old)) if death else ""
+        if death == "killed":
+            self.processes.kill(last)
+        elif death == "stopped":
+            self.processes.send(last, signal.SIGSTOP)
         self.running = []
         at_once = not old
         for number in reversed(range(max([count, *(n + 1 for n in old)]))):
@@ -112,7 +122,12 @@ class Shards:
                 if not at_once:
                     self.ready(name)
         eventually(self.all_act, f"{count} shards that act")
-        return time.monotonic() - begun
+        seconds = time.monotonic() - begun
+        if death == "stopped":
+            self.processes.send(last, signal.SIGCONT)
+            eventually(lambda: self.acts(last) is False, f"{last} that knows that it must not act any more")
+            assert self.processes.terminate(last, 40) == 0, self.processes.end_of_log(last)
+        return seconds
 
     def ready(self, name: str) -> None:
         """Wait until a process knows the cluster, which it does before it acts."""
@@ -120,7 +135,12 @@ class Shards:
 
     def all_act(self) -> bool:
         """Whether every process that runs acts."""
-        return all(json.loads(self.ask(name, "/packs") or "{}").get("leading") for name in self.running)
+        return all(self.acts(name) for name in self.running)
+
+    def acts(self, name: str) -> bool | None:
+        """Whether a process acts, by its own account; None where it does not answer."""
+        answer: bool | None = json.loads(self.ask(name, "/packs") or "{}").get("leading")
+        return answer
 
     def ask(self, name: str, path: str) -> str:
         """What a process answers, '' where it does not yet."""
@@ -188,11 +208,12 @@ async def run(plane: ControlPlane, *, jobs: int, home: str = "shards", rate: flo
             body = named(APPLICATION, f"group-{number}", home, spec=spec)
             await api.create(await api.discover(APPLICATION), home, body)
         half = jobs // len(LAYOUTS) // 2
-        for turn, count in enumerate(LAYOUTS):  # half of the jobs run while the shards change, half after that
+        # half of the jobs run while the shards change, half after that
+        for turn, (count, death) in enumerate(zip(LAYOUTS, DEATHS, strict=True)):
             begin = 2 * half * turn
             playing = asyncio.create_task(play(api, home, range(begin, begin + half), rate))
-            seconds = await asyncio.to_thread(shards.change, count)
-            told.append(f"{count} shards act {seconds:.1f} s after the change was begun")
+            seconds = await asyncio.to_thread(shards.change, count, death)
+            told.append(f"{count} shards act {seconds:.1f} s after {f'one was {death}' if death else 'the start'}")
             await playing
             await play(api, home, range(begin + half, begin + 2 * half), rate)
         begun = time.monotonic()

@@ -9,7 +9,10 @@ from tests.controlplane.plane import ControlPlane
 
 
 async def test_every_job_is_one_shards(control_plane: ControlPlane, namespace: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """While three shards become two and then four, each job has its effects exactly once, by one shard of each layout."""
+    """While three shards become two and then four, each job has its effects exactly once, by one shard of each layout.
+
+    That is so though one of the three is killed and one of the two is stopped until others have taken over.
+    """
     told = await run(control_plane, jobs=576, home=f"{namespace}-shards", rate=60.0)
     with capsys.disabled():
         print(f"\nshards: {told}", flush=True)
