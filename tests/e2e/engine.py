@@ -140,9 +140,9 @@ class Engine:
         return "\nrulepack_queue_depth 0.0\n" in self._http("/metrics")
 
     def judged(self) -> int:
-        """How many objects the pack sync-waves has judged."""
+        """How many looks at jobs that have succeeded and are of a wave."""
         found = re.findall(
-            r'^rulepack_evaluations_total\{.*rule="check-block-wave".*\} (\S+)$', self._http("/metrics"), re.MULTILINE
+            r'^rulepack_evaluations_total\{.*rule="wave-complete".*\} (\S+)$', self._http("/metrics"), re.MULTILINE
         )
         return int(sum(map(float, found)))
 
