@@ -43,7 +43,7 @@ chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes; ARGS='
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-chaos-shards: $(READY) ## Let three, two and four shards have 10,000 jobs, for about 11 minutes; ARGS='--jobs N'
+chaos-shards: $(READY) ## Let three, two and four shards have 10,000 jobs, for about 5 minutes; ARGS='--jobs N'
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.chaos.shards $(ARGS)
 
