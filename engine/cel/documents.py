@@ -205,9 +205,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys
 def to_json(value: Any) -> str:
     """A value as compact JSON: no spaces, keys sorted, non-ASCII as it is, times and durations as `string()` writes them."""
     try:
-        return bounded(
-            json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, default=_encode)
-        )
+        return bounded(_ENCODER.encode(value))
     except (ValueError, TypeError, RecursionError) as fault:
         raise Mismatch(f"the value cannot be written as JSON: {fault}") from None
 

@@ -12,7 +12,6 @@ from engine.cel.documents import regular_expression
 from engine.cel.operators import Mismatch
 
 ABSENT = "absent"
-MATCHES = "$matches"
 
 
 @dataclass(frozen=True, slots=True)
