@@ -16,14 +16,14 @@ from engine.cel import backend
 from engine.cel.reference import VARIABLE_TEXTS, functions
 from engine.cli.main import COMMANDS, help_text
 from engine.cli.packs import read_packs
-from engine.manager.settings import OPERATOR_NAMESPACE
 from engine.model.plurals import guessed_resource
 from engine.model.spec import Spec
-from engine.rulepack.declarations import COMMON
-from engine.rulepack.lint import CODES
-from engine.rulepack.published import published_schema
-from engine.rulepack.rbac import roles
-from engine.rulepack.schema import RulePackSpec
+from engine.operator.settings import OPERATOR_NAMESPACE
+from engine.packs.declarations import COMMON
+from engine.packs.lint import CODES
+from engine.packs.published import published_schema
+from engine.packs.rbac import roles
+from engine.packs.schema import RulePackSpec
 from engine.testing.schema import RulePackTestSpec
 from scripts.rights import rights
 

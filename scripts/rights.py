@@ -9,7 +9,7 @@ from engine.cel import backend
 from engine.cli.packs import read_packs
 from engine.model.flags import Mode
 from engine.model.plurals import guessed_resource
-from engine.rulepack.rbac import Grants, granted, in_order, own_grants, reasons
+from engine.packs.rbac import Grants, granted, in_order, own_grants, reasons
 
 NOTE = "<!-- Written by `make reference` from the code; change it there. -->\n"
 

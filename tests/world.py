@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.cel import Cel, backend
-from engine.cluster.api import PatchType
+from engine.kube.api import PatchType
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, Resource, annotations_of, kind_of, metadata
-from engine.rulepack.catalog import Catalog
-from engine.rulepack.pack import RulePack
-from engine.rulepack.parse import parse_pack
+from engine.packs.catalog import Catalog
+from engine.packs.pack import RulePack
+from engine.packs.parse import parse_pack
 from engine.testing import world
 
 RULES = Path(__file__).parent.parent / "rules"

@@ -19,14 +19,14 @@ from engine.cli.story.clock import FastClock
 from engine.cli.story.player import Player
 from engine.cli.story.screen import Screen
 from engine.cli.story.script import OPERATOR, Story, load
-from engine.cluster.api import Api
-from engine.cluster.clock import Clock, SystemClock
-from engine.cluster.embedded import EmbeddedCluster
 from engine.errors import UsageError
-from engine.manager.operator import Operator
-from engine.manager.settings import Settings, parse_flags
+from engine.kube.api import Api
+from engine.kube.clock import Clock, SystemClock
+from engine.kube.embedded import EmbeddedCluster
 from engine.model.flags import Mode
-from engine.rulepack.shipped import shipped_rules, shipped_story
+from engine.operator.operator import Operator
+from engine.operator.settings import Settings, parse_flags
+from engine.packs.shipped import shipped_rules, shipped_story
 
 DEFAULT_SPEED = 6.0
 
@@ -89,7 +89,7 @@ async def _in_memory(flags: Mapping[str, Mode], speed: float) -> int:
 
 
 async def _on_cluster(kubeconfig: Path, context: str, flags: Mapping[str, Mode], *, install: bool) -> int:
-    from engine.cluster.kubernetes import KubernetesApi
+    from engine.kube.kubernetes import KubernetesApi
 
     story = load(shipped_story(), backend())
     suffix = secrets.token_hex(3)  # so that nothing of the cluster's own is touched, and a second demo needs not wait

@@ -14,19 +14,19 @@ import click
 
 from engine.cel import backend
 from engine.cli.explained import as_json, as_text
-from engine.cluster.api import Api, Selection
-from engine.cluster.clock import Clock, SystemClock
 from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
-from engine.manager.configmaps import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
-from engine.manager.settings import own_namespace, parse_flags
+from engine.kube.api import Api, Selection
+from engine.kube.clock import Clock, SystemClock
 from engine.model.names import misnamed
 from engine.model.objects import Kind, Object, dig, kind_of, metadata, ref_of
 from engine.model.plurals import guessed_resource
-from engine.rulepack.catalog import Catalog
-from engine.rulepack.shipped import shipped_rules
-from engine.rulepack.sources import Text, load_folder, text_of
-from engine.rulepack.store import PackStore
-from engine.rulepack.yamltext import read_yaml
+from engine.operator.configmaps import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
+from engine.operator.settings import own_namespace, parse_flags
+from engine.packs.catalog import Catalog
+from engine.packs.shipped import shipped_rules
+from engine.packs.sources import Text, load_folder, text_of
+from engine.packs.store import PackStore
+from engine.packs.yamltext import read_yaml
 from engine.testing.explain import Explanation
 from engine.testing.explain import explain as explain_object
 from engine.testing.schema import DEFAULT_NAMESPACE
@@ -126,7 +126,7 @@ async def _offline(catalog: Catalog, target: str, objects: Sequence[Object]) -> 
 async def _live(
     store: PackStore, texts: Sequence[Text], target: str, namespace: str, own: str, kubeconfig: Path | None, context: str
 ) -> list[Explanation]:
-    from engine.cluster.kubernetes import KubernetesApi
+    from engine.kube.kubernetes import KubernetesApi
 
     api = await KubernetesApi.connect(str(kubeconfig) if kubeconfig else None, context or None)
     try:

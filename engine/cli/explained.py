@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from engine.decide.explain import Clause, Value
 from engine.model.objects import ref_of
 from engine.model.observe import Act, Result
+from engine.reconcile.explain import Clause, Value
 from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, plain
 from engine.testing.told import step_text
 

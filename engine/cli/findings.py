@@ -11,7 +11,7 @@ import click
 
 from engine import __version__
 from engine.errors import Fault
-from engine.rulepack.lint import CODES, Severity
+from engine.packs.lint import CODES, Severity
 
 WIDTH = 120
 """Columns of a source line that are shown at most, so that the caret stays in view."""

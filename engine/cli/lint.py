@@ -13,13 +13,13 @@ import click
 
 from engine.cel import Cel, backend
 from engine.cli.findings import FORMATS, severity
-from engine.cluster.api import Selection
 from engine.errors import UsageError
+from engine.kube.api import Selection
 from engine.model.objects import Kind
-from engine.rulepack.crds import Definition, definitions, read_definitions
-from engine.rulepack.lint import CODES, Severity
-from engine.rulepack.lint import lint as lint_texts
-from engine.rulepack.sources import Text, load_folder, text_of
+from engine.packs.crds import Definition, definitions, read_definitions
+from engine.packs.lint import CODES, Severity
+from engine.packs.lint import lint as lint_texts
+from engine.packs.sources import Text, load_folder, text_of
 
 STDIN = Path("-")
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
@@ -90,7 +90,7 @@ def _backends() -> list[Cel]:
 
 async def _served(kubeconfig: Path) -> dict[Kind, Definition]:
     """The definitions that a cluster serves. Raises ApiError, and UsageError where the kubeconfig is of no use."""
-    from engine.cluster.kubernetes import KubernetesApi
+    from engine.kube.kubernetes import KubernetesApi
 
     api = await KubernetesApi.connect(str(kubeconfig), None)
     try:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from engine.cel import Cel
 from engine.errors import Fault, InvalidText, UsageError
-from engine.rulepack.pack import RulePack
-from engine.rulepack.parse import parse_text
-from engine.rulepack.sources import load_folder
+from engine.packs.pack import RulePack
+from engine.packs.parse import parse_text
+from engine.packs.sources import load_folder
 
 
 def read_packs(paths: Sequence[Path], cel: Cel) -> list[RulePack]:

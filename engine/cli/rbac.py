@@ -8,11 +8,11 @@ import click
 
 from engine.cel import backend
 from engine.cli.packs import read_packs
-from engine.manager.settings import OPERATOR_NAMESPACE
 from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
-from engine.rulepack.crds import read_definitions
-from engine.rulepack.rbac import roles
+from engine.operator.settings import OPERATOR_NAMESPACE
+from engine.packs.crds import read_definitions
+from engine.packs.rbac import roles
 
 EXAMPLES = """\b
 Examples:

@@ -12,15 +12,15 @@ import click
 
 from engine.cel import backend
 from engine.cli.packs import read_packs
-from engine.cluster.api import Api
-from engine.cluster.clock import Clock, SystemClock
 from engine.errors import UsageError
-from engine.manager.backoff import cancel, within
-from engine.manager.informer import Informer, InformerKey
+from engine.kube.api import Api
+from engine.kube.clock import Clock, SystemClock
 from engine.model.objects import Kind, Object
-from engine.rulepack.fields import seconds
-from engine.rulepack.pack import RulePack
-from engine.rulepack.shipped import shipped_rules
+from engine.operator.backoff import cancel, within
+from engine.operator.informer import Informer, InformerKey
+from engine.packs.fields import seconds
+from engine.packs.pack import RulePack
+from engine.packs.shipped import shipped_rules
 from engine.testing.recording import Change, redacted, redaction
 
 CLOSING = 0.25
@@ -74,7 +74,7 @@ async def _record(
     packs: Sequence[RulePack], namespaces: Sequence[str], paths: Sequence[tuple[str, ...]], limit: float | None,
     kubeconfig: Path | None, context: str, out: TextIO,
 ) -> int:  # fmt: skip
-    from engine.cluster.kubernetes import KubernetesApi
+    from engine.kube.kubernetes import KubernetesApi
 
     api = await KubernetesApi.connect(str(kubeconfig) if kubeconfig else None, context or None)
     stop = asyncio.Event()

@@ -16,9 +16,9 @@ from engine.cel import backend
 from engine.cli.packs import read_packs
 from engine.cli.report import say
 from engine.errors import UsageError
-from engine.manager.settings import parse_flags
 from engine.model.flags import Mode
-from engine.rulepack.catalog import Catalog
+from engine.operator.settings import parse_flags
+from engine.packs.catalog import Catalog
 from engine.testing.hand import quiet
 from engine.testing.recording import Change, read_recording
 from engine.testing.replay import Effect, Replay

@@ -18,12 +18,12 @@ import click
 from engine import __version__
 from engine.cel import backend
 from engine.cli.logs import LEVELS, set_up
-from engine.cluster.clock import SystemClock
-from engine.cluster.kubernetes import KubernetesApi
-from engine.manager.operator import Operator
-from engine.manager.settings import Settings, own_namespace, parse_flags, watched_namespaces
-from engine.manager.shards import own_shard
-from engine.rulepack.shipped import shipped_rules
+from engine.kube.clock import SystemClock
+from engine.kube.kubernetes import KubernetesApi
+from engine.operator.operator import Operator
+from engine.operator.settings import Settings, own_namespace, parse_flags, watched_namespaces
+from engine.operator.shards import own_shard
+from engine.packs.shipped import shipped_rules
 
 log = logging.getLogger(__name__)
 

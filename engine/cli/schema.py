@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import click
 
 from engine.model.spec import Spec
-from engine.rulepack.published import published_schema
-from engine.rulepack.schema import RulePackSpec
+from engine.packs.published import published_schema
+from engine.packs.schema import RulePackSpec
 from engine.testing.schema import RulePackTestSpec
 
 MODELS: Mapping[str, type[Spec]] = {"RulePack": RulePackSpec, "RulePackTest": RulePackTestSpec}

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from engine.actions import Cause
 from engine.actions.event import Content, event
 from engine.cel import Scope
-from engine.cluster.act import Actor
-from engine.decide.budget import Budget, Verdict
 from engine.errors import ApiError
+from engine.kube.act import Actor
 from engine.model.observe import Observer
-from engine.rulepack.pack import DISRUPTIONS, RESUME
+from engine.packs.pack import DISRUPTIONS, RESUME
+from engine.reconcile.budget import Budget, Verdict
 
 PAUSE = 30.0
 """Seconds after which what is held back is looked at again, so that it goes on soon after somebody resumes it."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from engine.model.objects import Object, ObjectKey
-from engine.rulepack.pack import RulePack
+from engine.packs.pack import RulePack
 
 
 class Cached(NamedTuple):

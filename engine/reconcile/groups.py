@@ -10,23 +10,23 @@ from typing import Any
 
 from engine.actions import Cause
 from engine.cel import Scope
-from engine.cluster.act import Actor
-from engine.cluster.clock import Clock
-from engine.cluster.record import record
-from engine.decide.aggregate import Groups, Row, row_of
-from engine.decide.evaluate import Held, condition
-from engine.decide.memory import ItemMemory
-from engine.decide.record import Record, annotation_of, recorded
-from engine.decide.scope import variables_of
 from engine.errors import ApiError, Refused, Unanswered
+from engine.kube.act import Actor
+from engine.kube.clock import Clock
+from engine.kube.record import record
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
 from engine.model.plan import Annotate, Read, joined
+from engine.packs.catalog import Catalog
+from engine.packs.pack import Rule, RulePack
+from engine.reconcile.aggregate import Groups, Row, row_of
 from engine.reconcile.caches import Caches
+from engine.reconcile.evaluate import Held, condition
+from engine.reconcile.memory import ItemMemory
 from engine.reconcile.perform import Item, Performer
 from engine.reconcile.reading import Reader
-from engine.rulepack.catalog import Catalog
-from engine.rulepack.pack import Rule, RulePack
+from engine.reconcile.record import Record, annotation_of, recorded
+from engine.reconcile.scope import variables_of
 
 SYNC_WAIT = 1.0
 READ_BACKOFF = 5.0

@@ -10,28 +10,28 @@ from functools import partial
 from engine.actions import Cause
 from engine.actions.event import Content, event
 from engine.cel import Scope
-from engine.cluster.access import AccessReviews
-from engine.cluster.act import Actor
-from engine.cluster.api import Api
-from engine.cluster.clock import Clock
-from engine.cluster.record import record
-from engine.decide.evaluate import Firing, Held, condition, evaluate
-from engine.decide.memory import ItemMemory, RuleMemory
-from engine.decide.record import annotation_of, recorded
-from engine.decide.scope import variables_of
 from engine.errors import ApiError
+from engine.kube.access import AccessReviews
+from engine.kube.act import Actor
+from engine.kube.api import Api
+from engine.kube.clock import Clock
+from engine.kube.record import record
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, ObjectKey, ref_of
 from engine.model.observe import Observer, Result
 from engine.model.plan import Annotate, joined
+from engine.packs.catalog import Catalog
+from engine.packs.pack import Rule
 from engine.reconcile.caches import Caches
+from engine.reconcile.evaluate import Firing, Held, condition, evaluate
 from engine.reconcile.groups import GroupReconciler
 from engine.reconcile.looks import Look, Memories
 from engine.reconcile.lookups import look_up
+from engine.reconcile.memory import ItemMemory, RuleMemory
 from engine.reconcile.perform import Item, Performer
 from engine.reconcile.reading import Reader
-from engine.rulepack.catalog import Catalog
-from engine.rulepack.pack import Rule
+from engine.reconcile.record import annotation_of, recorded
+from engine.reconcile.scope import variables_of
 
 RECORD_BACKOFF, RECORD_BACKOFF_MAX = 2.0, 300.0
 log = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from engine.decide.match import Values, Watchers, watchers
-from engine.decide.memory import PackMemory
 from engine.model.merge import added, merged
 from engine.model.objects import Object, ObjectKey, Ref, ref_of
 from engine.model.plan import OwnWrite
+from engine.packs.pack import RulePack
 from engine.reconcile.caches import Caches
-from engine.rulepack.pack import RulePack
+from engine.reconcile.match import Values, Watchers, watchers
+from engine.reconcile.memory import PackMemory
 
 
 @dataclass(slots=True)

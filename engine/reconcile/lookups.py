@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from engine.cel import Scope
-from engine.decide.evaluate import Held
 from engine.errors import ApiError, Refused, Unanswered
+from engine.packs.pack import Rule, RulePack
+from engine.reconcile.evaluate import Held
 from engine.reconcile.reading import Reader
-from engine.rulepack.pack import Rule, RulePack
 
 BACKOFF = 5.0
 

@@ -8,23 +8,23 @@ from typing import Any, NamedTuple
 from engine.actions import Action, Cause
 from engine.actions.event import Content, event
 from engine.cel import Scope
-from engine.cluster.access import AccessReviews
-from engine.cluster.act import Actor, Blocked
-from engine.decide.budget import disruptive
-from engine.decide.limits import backoff, limited, timed_out
-from engine.decide.memory import ItemMemory
-from engine.decide.permit import refused_step
-from engine.decide.record import State
 from engine.errors import ApiError, Refused, Unanswered
+from engine.kube.access import AccessReviews
+from engine.kube.act import Actor, Blocked
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes
 from engine.model.objects import Object
 from engine.model.observe import Act, Observer, Outcome
 from engine.model.plan import Annotate, Decision, Measure, Patch, Read, Step, own_patch
+from engine.packs.pack import Rule, RuleAction, RulePack
 from engine.reconcile.brake import PAUSE, Brake, HeldBack
+from engine.reconcile.budget import disruptive
+from engine.reconcile.limits import backoff, limited, timed_out
+from engine.reconcile.memory import ItemMemory
+from engine.reconcile.permit import refused_step
 from engine.reconcile.reading import Reader
-from engine.rulepack.pack import Rule, RuleAction, RulePack
+from engine.reconcile.record import State
 
 CONFLICT_TRIES = 3
 BLOCKED_WAIT = 5.0

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from engine.cel import Scope
-from engine.cluster.access import AccessReviews, Question
-from engine.cluster.act import Actor
-from engine.cluster.clock import Clock
-from engine.decide.permit import needs_review, refused_read, refused_targets, service_account
 from engine.errors import Refused
+from engine.kube.access import AccessReviews, Question
+from engine.kube.act import Actor
+from engine.kube.clock import Clock
 from engine.model.objects import Object, Ref
 from engine.model.plan import Read
+from engine.packs.pack import RulePack
+from engine.reconcile.permit import needs_review, refused_read, refused_targets, service_account
 from engine.reconcile.turns import Turns
-from engine.rulepack.pack import RulePack
 
 TTL = 5.0
 LIMIT = 1000

@@ -10,7 +10,7 @@ from typing import Any
 from engine.cel import Program, Scope
 from engine.errors import Unanswered
 from engine.model.observe import Result
-from engine.rulepack.pack import RulePack
+from engine.packs.pack import RulePack
 
 UNKNOWN = "unknown"
 

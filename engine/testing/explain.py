@@ -9,23 +9,23 @@ from typing import Any
 
 from engine.cel import Scope
 from engine.cel.conversions import to_string
-from engine.cluster.access import AccessReviews
-from engine.cluster.act import Actor
-from engine.cluster.api import Api, Selection
-from engine.cluster.clock import Clock
-from engine.cluster.selectors import label_selector
-from engine.decide.evaluate import Held
-from engine.decide.explain import Clause, Value, clauses, outcome
-from engine.decide.record import annotation_of
-from engine.decide.scope import variables_of
+from engine.kube.access import AccessReviews
+from engine.kube.act import Actor
+from engine.kube.api import Api, Selection
+from engine.kube.clock import Clock
+from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, dig, kind_of, metadata
 from engine.model.observe import Act, Result
+from engine.packs.catalog import Catalog
+from engine.packs.pack import Rule, RulePack
 from engine.reconcile import Reconciler
+from engine.reconcile.evaluate import Held
+from engine.reconcile.explain import Clause, Value, clauses, outcome
 from engine.reconcile.lookups import look_up
 from engine.reconcile.reading import Reader
-from engine.rulepack.catalog import Catalog
-from engine.rulepack.pack import Rule, RulePack
+from engine.reconcile.record import annotation_of
+from engine.reconcile.scope import variables_of
 from engine.testing.readonly import ReadOnlyCluster
 from engine.testing.world import DirectCaches, Seen
 

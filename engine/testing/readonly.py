@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from engine.cluster.api import Api, Page, PatchType, Selection, WatchEvent
-from engine.cluster.embedded.patches import json_patched
 from engine.errors import ApiError
+from engine.kube.api import Api, Page, PatchType, Selection, WatchEvent
+from engine.kube.embedded.patches import json_patched
 from engine.model.merge import merged
 from engine.model.objects import Kind, Object, Resource
 

@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.cluster.api import Page, PatchType, Selection, WatchEvent
-from engine.cluster.embedded.patches import json_patched
-from engine.cluster.selectors import label_selector
-from engine.decide.record import PREFIX
 from engine.errors import ApiError
+from engine.kube.api import Page, PatchType, Selection, WatchEvent
+from engine.kube.embedded.patches import json_patched
+from engine.kube.selectors import label_selector
 from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, kind_of, metadata
 from engine.model.observe import Act, Outcome
 from engine.model.plurals import guessed_resource
+from engine.packs.catalog import Catalog
 from engine.reconcile import Reconciler
-from engine.rulepack.catalog import Catalog
+from engine.reconcile.record import PREFIX
 from engine.testing.hand import HandClock
 from engine.testing.recording import Change
 from engine.testing.told import step_text
@@ -45,7 +45,7 @@ class Effect:
 
 
 class RecordedCluster:
-    """The recorded objects, with what the replayed rules have changed in them. Implements `engine.cluster.api.Api`.
+    """The recorded objects, with what the replayed rules have changed in them. Implements `engine.kube.api.Api`.
 
     It knows what was recorded and nothing else: other objects are not found, and consent is given.
     """

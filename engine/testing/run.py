@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.cel import Path
-from engine.cluster.faults import Effect, InjectedFault
 from engine.errors import ApiError, InvalidText, Location
+from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.names import misnamed
 from engine.model.objects import Kind, Resource, kind_of, metadata, ref_of
 from engine.model.observe import Act, Result
 from engine.model.plurals import guessed_resource
-from engine.rulepack.catalog import Catalog
-from engine.rulepack.jsonschemas import Checker
-from engine.rulepack.sources import load_folder
-from engine.rulepack.wording import suggestion
-from engine.rulepack.yamltext import read_yaml
+from engine.packs.catalog import Catalog
+from engine.packs.jsonschemas import Checker
+from engine.packs.sources import load_folder
+from engine.packs.wording import suggestion
+from engine.packs.yamltext import read_yaml
 from engine.testing.coverage import Coverage
 from engine.testing.expect import Marks, check
 from engine.testing.hand import quiet

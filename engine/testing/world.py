@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 
-from engine.cluster.api import Selection
-from engine.cluster.embedded import EmbeddedCluster
-from engine.cluster.faults import Crash, Faults
-from engine.cluster.selectors import label_selector
 from engine.errors import ApiError
+from engine.kube.api import Selection
+from engine.kube.embedded import EmbeddedCluster
+from engine.kube.faults import Crash, Faults
+from engine.kube.selectors import label_selector
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata
 from engine.model.observe import Act, Result
 from engine.model.plurals import guessed_resource
+from engine.packs.catalog import Catalog
+from engine.packs.pack import RulePack
 from engine.reconcile import Cached, Reconciler
-from engine.rulepack.catalog import Catalog
-from engine.rulepack.pack import RulePack
 from engine.testing.hand import HandClock
 
 NAMESPACE = Kind("v1", "Namespace")

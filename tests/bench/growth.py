@@ -20,8 +20,8 @@ import yaml
 from engine.cel import backend
 from engine.cli.run import collect_rarely
 from engine.model.objects import Kind, ObjectKey
-from engine.rulepack.pack import RulePack
-from engine.rulepack.parse import parse_pack
+from engine.packs.pack import RulePack
+from engine.packs.parse import parse_pack
 from tests.bench.figures import spread
 from tests.bench.inprocess import Bench, jobs
 from tests.bench.machine import about

@@ -8,19 +8,19 @@ from typing import Any, cast
 
 import orjson
 
-from engine.cluster.api import Api, Page
-from engine.cluster.clock import SystemClock
 from engine.errors import ApiError
-from engine.manager.activity import Activity
-from engine.manager.metrics import Metrics
-from engine.manager.prune import pruner, read_by
+from engine.kube.api import Api, Page
+from engine.kube.clock import SystemClock
 from engine.model.flags import Mode
 from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, metadata
 from engine.model.observe import Observers
+from engine.operator.activity import Activity
+from engine.operator.metrics import Metrics
+from engine.operator.prune import pruner, read_by
+from engine.packs.catalog import Catalog
+from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Cached, Reconciler
-from engine.rulepack.catalog import Catalog
-from engine.rulepack.pack import DISRUPTIONS, RulePack
 from tests.bench import workload
 from tests.world import JOB
 

@@ -18,15 +18,15 @@ from engine.actions import Cause
 from engine.cel import Cel, Scope
 from engine.cel.cpp import CelCpp
 from engine.cel.interpreter import Interpreter
-from engine.decide.aggregate import Groups, Row
-from engine.decide.match import Values, Watchers
-from engine.decide.scope import variables_of
-from engine.manager.prune import pruner, read_by
 from engine.model.flags import Mode
 from engine.model.objects import Object, ref_of
-from engine.rulepack.catalog import Catalog
-from engine.rulepack.pack import RulePack
-from engine.rulepack.parse import parse_pack
+from engine.operator.prune import pruner, read_by
+from engine.packs.catalog import Catalog
+from engine.packs.pack import RulePack
+from engine.packs.parse import parse_pack
+from engine.reconcile.aggregate import Groups, Row
+from engine.reconcile.match import Values, Watchers
+from engine.reconcile.scope import variables_of
 from tests.bench.inprocess import jobs
 from tests.bench.machine import about
 from tests.world import DONE, JOB, RULES, all_packs, shipped

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from engine.manager.metrics import Metrics
+from engine.operator.metrics import Metrics
 from scripts.bundle import ROOT
 
 MONITORING = ROOT / "config/monitoring"

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from engine.cluster.api import Selection, WatchEvent
-from engine.cluster.kubernetes import KubernetesApi
 from engine.errors import ApiError
+from engine.kube.api import Selection, WatchEvent
+from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Object, Resource, dig, kind_of, metadata
 from tests.chaos.ledger import Ledger, Run
 from tests.chaos.stage import JOBS, Stage

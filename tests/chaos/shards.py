@@ -25,10 +25,10 @@ from pathlib import Path
 
 import click
 
-from engine.cluster.api import Selection
-from engine.cluster.kubernetes import KubernetesApi
-from engine.manager.shards import bucket
+from engine.kube.api import Selection
+from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import annotations_of, metadata
+from engine.operator.shards import bucket
 from tests.chaos.stage import JOBS, prepare
 from tests.controlplane.binaries import programs
 from tests.controlplane.plane import ControlPlane

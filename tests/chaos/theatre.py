@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Sequence
 from random import Random
 from typing import Any, Self, TypeVar
 
-from engine.cluster.kubernetes import KubernetesApi
+from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Object, annotations_of
 from tests.chaos.cast import Cast
 from tests.chaos.ledger import NOTE, Ledger, Run

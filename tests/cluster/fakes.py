@@ -12,8 +12,8 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from engine.cluster.api import Selection
-from engine.cluster.kubernetes import KubernetesApi
+from engine.kube.api import Selection
+from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Kind, Resource
 
 CONFIG_MAPS = Resource(Kind("v1", "ConfigMap"), "configmaps", namespaced=True)

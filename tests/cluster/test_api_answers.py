@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from engine.cluster.api import PatchType
 from engine.errors import ApiError
+from engine.kube.api import PatchType
 from tests.cluster.fakes import CONFIG_MAPS, IN_DEFAULT, Handler, config_map, connected, failure, serving, write_kubeconfig
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from engine.cluster.kubernetes import KubernetesApi
 from engine.errors import ApiError, UsageError
+from engine.kube.kubernetes import KubernetesApi
 from tests.cluster.fakes import CONFIG_MAPS, IN_DEFAULT, config_map, connected, failure, serving, watch_line, write_kubeconfig
 
 

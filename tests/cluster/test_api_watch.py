@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from engine.cluster.api import Selection
-from engine.cluster.kubernetes import KubernetesApi
 from engine.errors import ApiError
+from engine.kube.api import Selection
+from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Kind, Resource
 from tests.cluster.fakes import CONFIG_MAPS, IN_DEFAULT, config_map, connected, failure, serving, watch_line, write_kubeconfig
 from tests.controlplane.plane import ControlPlane

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from engine.cluster.api import Api, Selection
-from engine.cluster.clock import SystemClock
-from engine.cluster.embedded import EmbeddedCluster
-from engine.cluster.kubernetes import KubernetesApi
 from engine.errors import ApiError
+from engine.kube.api import Api, Selection
+from engine.kube.clock import SystemClock
+from engine.kube.embedded import EmbeddedCluster
+from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Resource
 from tests.contract.support import CRD, NAMESPACE, PROBE, crd
 from tests.controlplane.plane import ControlPlane

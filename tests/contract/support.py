@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from engine.cluster.api import Api, Page, Selection, WatchEvent
 from engine.errors import ApiError
+from engine.kube.api import Api, Page, Selection, WatchEvent
 from engine.model.objects import Kind, Object, Resource
 
 NAMESPACE = Resource(Kind("v1", "Namespace"), "namespaces", namespaced=False)

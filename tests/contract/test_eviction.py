@@ -6,7 +6,7 @@ controller would; the embedded cluster counts by itself.
 
 from __future__ import annotations
 
-from engine.cluster.api import Api, Selection
+from engine.kube.api import Api, Selection
 from tests.contract.support import BUDGET, POD, named, names, refused
 
 LABELS = {"app": "a"}

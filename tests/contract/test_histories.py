@@ -1,6 +1,6 @@
 """Any history of writes, on both clusters side by side: the same answers, the same objects, and the same tale of a watch.
 
-Server-side apply is left out: the embedded cluster's is simpler on purpose (see engine/cluster/embedded/apply.py).
+Server-side apply is left out: the embedded cluster's is simpler on purpose (see engine/kube/embedded/apply.py).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.cluster.api import Api, Selection
-from engine.cluster.clock import SystemClock
-from engine.cluster.embedded import EmbeddedCluster
-from engine.cluster.kubernetes import KubernetesApi
 from engine.errors import ApiError
+from engine.kube.api import Api, Selection
+from engine.kube.clock import SystemClock
+from engine.kube.embedded import EmbeddedCluster
+from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Object
 from tests.contract.conftest import served
 from tests.contract.support import CRD, NAMESPACE, PROBE, crd, named

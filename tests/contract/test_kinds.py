@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.cluster.api import Api, Selection
 from engine.errors import ApiError
+from engine.kube.api import Api, Selection
 from engine.model.objects import Kind, Resource
 from tests.contract.conftest import served
 from tests.contract.support import BUDGET, CONFIG_MAP, CRD, DEPLOYMENT, LEASE, NAMESPACE, crd, named, refused

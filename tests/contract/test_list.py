@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cluster.api import Api, Selection
+from engine.kube.api import Api, Selection
 from engine.model.objects import Resource
 from tests.contract.conftest import Subject
 from tests.contract.support import CONFIG_MAP, EVENT, NAMESPACE, POD, configmap, named, names, of, refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from engine.cluster.api import Api, Selection
+from engine.kube.api import Api, Selection
 from engine.model.objects import Resource
 from tests.contract.support import CONFIG_MAP, EVENT, NAMESPACE, SERVICE, configmap, named, names, refused
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.cluster.api import Api, PatchType, Selection
+from engine.kube.api import Api, PatchType, Selection
 from engine.model.objects import Object, Resource
 from tests.contract.support import CONFIG_MAP, DEPLOYMENT, configmap, events, named, refused, told
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from engine.cluster.api import Api, Selection, WatchEvent
 from engine.errors import ApiError
+from engine.kube.api import Api, Selection, WatchEvent
 from engine.model.objects import Kind, Resource
 from tests.contract.conftest import Subject
 from tests.contract.support import CONFIG_MAP, NAMESPACE, configmap, events, named, refused, told

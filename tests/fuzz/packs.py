@@ -14,8 +14,8 @@ import atheris
 with atheris.instrument_imports(include=["engine"]):
     from engine.cel import Scope, backend
     from engine.errors import ExpressionError, Unanswered
-    from engine.rulepack.lint import lint
-    from engine.rulepack.sources import Text
+    from engine.packs.lint import lint
+    from engine.packs.sources import Text
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "build" / "fuzz" / "corpus"

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from engine.cel import Cel, Program, Scope
-from engine.cluster.api import Api, PatchType
+from engine.kube.api import Api, PatchType
 from engine.model.objects import Object, Resource
 from tests.world import RULES
 

@@ -15,19 +15,19 @@ import pytest
 from aiohttp import web
 
 from engine.cel import Cel, backend
-from engine.cluster.clock import SystemClock
-from engine.cluster.embedded import EmbeddedCluster
-from engine.cluster.manual_clock import ManualClock
-from engine.manager.backoff import cancel
-from engine.manager.informer import Informer, InformerKey
-from engine.manager.operator import Operator
-from engine.manager.prune import pruner, read_by
-from engine.manager.settings import Settings
+from engine.kube.clock import SystemClock
+from engine.kube.embedded import EmbeddedCluster
+from engine.kube.manual_clock import ManualClock
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, ObjectKey, Resource
+from engine.operator.backoff import cancel
+from engine.operator.informer import Informer, InformerKey
+from engine.operator.operator import Operator
+from engine.operator.prune import pruner, read_by
+from engine.operator.settings import Settings
+from engine.packs.pack import RulePack
+from engine.packs.parse import parse_pack
 from engine.reconcile import Reconciler
-from engine.rulepack.pack import RulePack
-from engine.rulepack.parse import parse_pack
 from tests.bench import workload
 from tests.cluster.fakes import CONFIG_MAPS, config_map, connected, serving, watch_line, write_kubeconfig
 from tests.guard.counting import CountingApi, CountingCel, counted_calls

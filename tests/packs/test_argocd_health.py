@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.cluster.faults import Effect, InjectedFault
+from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object
 from tests.world import RULES, World, names, shipped

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.cluster.faults import Effect, InjectedFault
+from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.objects import Object, annotations_of, labels_of
 from tests.world import APPLICATION, DONE, JOB, POD, SERVICE, World, job, named, pod, shipped, trigger, triggers

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.cluster.faults import Effect, InjectedFault
+from engine.kube.faults import Effect, InjectedFault
 from engine.model.objects import Kind, Object, annotations_of, metadata
 from engine.model.observe import Outcome
 from tests.world import (

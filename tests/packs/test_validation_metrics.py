@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.cluster.faults import Effect, InjectedFault
+from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.objects import Object
 from tests.world import DONE, JOB, World, job, shipped

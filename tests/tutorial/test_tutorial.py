@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from engine.cel import backend
-from engine.cluster.api import Selection
-from engine.cluster.embedded import EmbeddedCluster
-from engine.cluster.manual_clock import ManualClock
-from engine.manager.operator import Operator
-from engine.manager.settings import OPERATOR_NAMESPACE, Settings
+from engine.kube.api import Selection
+from engine.kube.embedded import EmbeddedCluster
+from engine.kube.manual_clock import ManualClock
 from engine.model.objects import Kind, Object, labels_of
+from engine.operator.operator import Operator
+from engine.operator.settings import OPERATOR_NAMESPACE, Settings
 from tests.tutorial.kubectl import STORE
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from engine.cel import backend
-from engine.rulepack.parse import parse_pack
+from engine.packs.parse import parse_pack
 from tests.world import POD, RULES, World, pod
 
 

@@ -7,7 +7,7 @@ import time
 
 
 class FastClock:
-    """Implements `engine.cluster.clock.Clock`: begins at the present time and then runs `speed` times as fast."""
+    """Implements `engine.kube.clock.Clock`: begins at the present time and then runs `speed` times as fast."""
 
     def __init__(self, speed: float) -> None:
         self._speed = speed

@@ -12,13 +12,13 @@ from engine.cel import Program, Scope, Template
 from engine.cli.story.screen import Screen, Verdict
 from engine.cli.story.script import Effect, Step, Story
 from engine.cli.story.stage import Stage
-from engine.cluster.api import Api
-from engine.cluster.clock import Clock
 from engine.errors import RulepackError, Unanswered
-from engine.manager.backoff import cancel
-from engine.manager.informer import Informer, InformerKey
-from engine.manager.operator import Operator
+from engine.kube.api import Api
+from engine.kube.clock import Clock
 from engine.model.objects import Object
+from engine.operator.backoff import cancel
+from engine.operator.informer import Informer, InformerKey
+from engine.operator.operator import Operator
 
 TICK = 0.2
 """Seconds between two looks at whether what is waited for has come about."""

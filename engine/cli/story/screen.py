@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.cluster.clock import Clock
+from engine.kube.clock import Clock
 from engine.model.objects import Ref
 from engine.model.observe import Act, Outcome, Result
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step

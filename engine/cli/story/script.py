@@ -22,9 +22,9 @@ from engine.cel import Cel, Compiler, Program, Template
 from engine.errors import InvalidText, Location, UsageError
 from engine.model.objects import Kind, Object
 from engine.model.spec import Spec
-from engine.rulepack.document import Document
-from engine.rulepack.specfaults import spec_faults
-from engine.rulepack.yamltext import read_yaml
+from engine.packs.document import Document
+from engine.packs.specfaults import spec_faults
+from engine.packs.yamltext import read_yaml
 
 VARIABLES = frozenset({"namespaces", "now", "objects"})
 OPERATOR = "operator"

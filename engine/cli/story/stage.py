@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from engine.cluster.api import Api
 from engine.errors import ApiError, RulepackError, UsageError
+from engine.kube.api import Api
 from engine.model.objects import Kind, Object, dig, kind_of, metadata
 
 NAMESPACE = Kind("v1", "Namespace")

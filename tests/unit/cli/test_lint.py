@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine.cli.main import run_command
-from engine.rulepack.lint import CODES
+from engine.packs.lint import CODES
 
 RULES = Path(__file__).parents[3] / "rules"
 LINT = Path(__file__).parents[2] / "lint"

@@ -56,7 +56,7 @@ def test_usage_errors(arguments: list[str], message: str, capsys: pytest.Capture
 
 def record(message: str, *args: object) -> logging.LogRecord:
     """A log record of a known time."""
-    made = logging.LogRecord("engine.manager.x", logging.WARNING, "x.py", 1, message, args, None)
+    made = logging.LogRecord("engine.operator.x", logging.WARNING, "x.py", 1, message, args, None)
     made.created = 1_700_000_000.25
     return made
 
@@ -71,6 +71,6 @@ def test_a_json_log_line_is_one_object() -> None:
     assert json.loads(JsonFormatter().format(record("a %s", 'b\n"'))) == {
         "time": "2023-11-14T22:13:20.250Z",
         "level": "warning",
-        "logger": "engine.manager.x",
+        "logger": "engine.operator.x",
         "message": 'a b\n"',
     }

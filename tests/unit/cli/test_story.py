@@ -10,11 +10,11 @@ import pytest
 from engine.cel import backend
 from engine.cli.story.script import load
 from engine.cli.story.stage import Stage
-from engine.cluster.embedded import EmbeddedCluster
-from engine.cluster.manual_clock import ManualClock
 from engine.errors import ApiError, InvalidText, UsageError
+from engine.kube.embedded import EmbeddedCluster
+from engine.kube.manual_clock import ManualClock
 from engine.model.objects import Kind, Object
-from engine.rulepack.shipped import shipped_story
+from engine.packs.shipped import shipped_story
 
 WIDGET = Kind("example.com/v1", "Widget")
 DEFINITION: Object = {

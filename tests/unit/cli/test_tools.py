@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from engine.actions import ACTIONS
 from engine.cli.main import run_command
 from engine.errors import Location
-from engine.rulepack.yamltext import read_yaml
+from engine.packs.yamltext import read_yaml
 from tests.world import job
 
 RULES = Path(__file__).parents[3] / "rules"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.cel import backend
-from engine.cluster.faults import InjectedFault
+from engine.kube.faults import InjectedFault
 from engine.model.objects import Kind, annotations_of
-from engine.rulepack.parse import parse_pack
+from engine.packs.parse import parse_pack
 from tests.world import EVENT, POD, World, named, pod
 
 CONFIG = Kind("v1", "ConfigMap")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from engine.cluster.faults import Effect, InjectedFault
+from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.objects import annotations_of, metadata
 from tests.world import APPLICATION, DEPLOYMENT, JOB, POD, SERVICE, World, job, named, pod, shipped, trigger, triggers

@@ -10,7 +10,7 @@ import yaml
 
 from engine.cel import backend
 from engine.model.objects import Kind, annotations_of, metadata
-from engine.rulepack.parse import parse_pack
+from engine.packs.parse import parse_pack
 from tests.world import EVENT, POD, World, named, pod
 
 CONFIG = Kind("v1", "ConfigMap")

@@ -8,8 +8,8 @@ import pytest
 
 from engine.cel import backend
 from engine.model.objects import Kind
-from engine.rulepack.pack import RulePack
-from engine.rulepack.parse import parse_pack
+from engine.packs.pack import RulePack
+from engine.packs.parse import parse_pack
 from tests.world import World, named
 
 CONFIG = Kind("v1", "ConfigMap")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from engine.cel import backend
-from engine.cluster.faults import Effect, InjectedFault
+from engine.kube.faults import Effect, InjectedFault
 from engine.model.objects import Kind, annotations_of
-from engine.rulepack.pack import RulePack
-from engine.rulepack.parse import parse_pack
+from engine.packs.pack import RulePack
+from engine.packs.parse import parse_pack
 from tests.world import POD, START, World, named, names, pod
 
 CONFIG = Kind("v1", "ConfigMap")

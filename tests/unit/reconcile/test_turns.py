@@ -11,7 +11,7 @@ import yaml
 
 from engine.cel import backend
 from engine.model.objects import Kind, annotations_of
-from engine.rulepack.parse import parse_pack
+from engine.packs.parse import parse_pack
 from tests.world import APPLICATION, World, named
 
 CONFIG = Kind("v1", "ConfigMap")

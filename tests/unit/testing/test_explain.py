@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.cel import backend
 from engine.model.flags import Mode
 from engine.model.observe import Outcome, Result
-from engine.rulepack.parse import parse_pack
+from engine.packs.parse import parse_pack
 from engine.testing.explain import RuleExplanation, explain
 from tests.world import APPLICATION, DEPLOYMENT, JOB, POD, SERVICE, World, job, named, pod, shipped, trigger, triggers
 

@@ -13,11 +13,11 @@ import pytest
 from engine.cel import backend
 from engine.cli.main import run_command
 from engine.cli.record import Recorder
-from engine.cluster.embedded import EmbeddedCluster
-from engine.cluster.manual_clock import ManualClock
 from engine.errors import InvalidText, UsageError
+from engine.kube.embedded import EmbeddedCluster
+from engine.kube.manual_clock import ManualClock
 from engine.model.objects import Kind, Resource
-from engine.rulepack.parse import parse_pack
+from engine.packs.parse import parse_pack
 from engine.testing.recording import Change, read_recording, redacted, redaction
 from tests.world import job
 

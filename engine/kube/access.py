@@ -1,0 +1,87 @@
+"""Asking the API server what a service account may do, so that acting for an object never borrows rights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.kube.api import Api
+from engine.kube.clock import Clock
+from engine.model.objects import Kind, Ref
+
+TTL = 30.0
+LIMIT = 10_000
+_REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
+_SUBRESOURCES = {"evict": ("create", "eviction"), "patch/status": ("patch", "status")}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this service account do that, to this object (or, with no name, to all objects of the kind there)?"""
+
+    namespace: str
+    service_account: str
+    verb: str
+    target: Ref
+
+
+class AccessReviews:
+    """Answers questions by SubjectAccessReview, and remembers an answer for 30 seconds.
+
+    Source of the user's and groups' names: kubernetes, apiserver/pkg/authentication/serviceaccount/util.go.
+    """
+
+    def __init__(self, api: Api, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._answers: dict[Question, tuple[float, str]] = {}
+
+    def forget(self) -> None:
+        """Ask anew from now on: a refused request says that rights have changed."""
+        self._answers.clear()
+
+    async def refusal(self, question: Question) -> str:
+        """What right is missing and how to grant it, or '' where it is there. Raises ApiError."""
+        now = self._clock.time()
+        until, answer = self._answers.get(question, (0.0, ""))
+        if until <= now:
+            if len(self._answers) >= LIMIT:
+                self._answers.clear()
+            answer = await self._ask(question)
+            self._answers[question] = (now + TTL, answer)
+        return answer
+
+    async def _ask(self, question: Question) -> str:
+        target = question.target
+        resource = await self._api.discover(target.kind)
+        verb, subresource = _SUBRESOURCES.get(question.verb, (question.verb, ""))
+        attributes = {
+            "verb": verb,
+            "group": target.kind.group,
+            "version": target.kind.api_version.rpartition("/")[2],
+            "resource": resource.plural,
+            "subresource": subresource,
+            "namespace": target.namespace,
+            "name": target.name,
+        }
+        namespace, account = question.namespace, question.service_account
+        spec = {
+            "user": f"system:serviceaccount:{namespace}:{account}",
+            "groups": ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"],
+            "resourceAttributes": {key: value for key, value in attributes.items() if value},
+        }
+        body = {"apiVersion": _REVIEW.api_version, "kind": _REVIEW.kind, "spec": spec}
+        review = await self._api.create(await self._api.discover(_REVIEW), "", body)
+        if review.get("status", {}).get("allowed") is True:
+            return ""
+        what = (
+            resource.plural + (f".{target.kind.group}" if target.kind.group else "") + (f"/{subresource}" if subresource else "")
+        )
+        where = f"-n {target.namespace} " if target.namespace else ""
+        role, binding = ("role", "rolebinding") if target.namespace else ("clusterrole", "clusterrolebinding")
+        named = f" --resource-name={target.name}" if target.name and verb != "create" else ""
+        return (
+            f"service account {namespace}/{account} may not {verb} {what} {target.name or '(any)'} in namespace "
+            f"{target.namespace or '(cluster)'}, so {target} does not consent; to grant it: "
+            f"kubectl create {role} NAME {where}--verb={verb} --resource={what}{named} && "
+            f"kubectl create {binding} NAME {where}--{role}=NAME --serviceaccount={namespace}:{account}"
+        )

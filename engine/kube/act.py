@@ -1,0 +1,135 @@
+"""Acting: the only place where a plan's steps and reads become requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from engine.errors import ApiError, RulepackError
+from engine.kube.api import Api, PatchType, Selection
+from engine.model.objects import Kind, Object, Resource, metadata
+from engine.model.plan import Create, Delete, Patch, Read
+
+PAGE = 500
+_FORMATS = {"merge": PatchType.MERGE, "json": PatchType.JSON, "apply": PatchType.APPLY}
+
+
+class NotLeading(RulepackError):
+    """This replica does not hold the Lease (any more), so it must not act."""
+
+
+class Blocked(RulepackError):
+    """A step is not possible now, and nothing is wrong: a PodDisruptionBudget does not allow an eviction yet."""
+
+
+class Done(NamedTuple):
+    """A step was taken; `after` is the object as it then is, None where there is none; `changed` is false for a repeat."""
+
+    after: Object | None = None
+    changed: bool = True
+
+
+class Actor:
+    """Performs reads and steps. Asks before every write whether this replica may act."""
+
+    def __init__(self, api: Api, may_act: Callable[[], bool]) -> None:
+        self._api = api
+        self._may_act = may_act
+
+    async def placed(self, read: Read) -> Read:
+        """The read with the namespace that it really has: none where the kind's objects live in none. Raises ApiError."""
+        if (await self._api.discover(read.ref.kind)).namespaced:
+            return read
+        return read._replace(ref=read.ref._replace(namespace=""))
+
+    async def read(self, read: Read) -> Sequence[Object]:
+        """What a read finds: nothing, one object, or all that its selector picks. Raises ApiError."""
+        resource = await self._api.discover(read.ref.kind)
+        if read.label_selector is None:
+            try:
+                return (_named(await self._api.get(resource, read.ref.namespace, read.ref.name), read.ref.kind),)
+            except ApiError as error:
+                if error.status == 404:
+                    return ()
+                raise
+        selection = Selection(resource, read.ref.namespace, read.label_selector)
+        page = await self._api.list(selection, limit=PAGE)
+        found = list(page.items)
+        while page.next:
+            page = await self._api.list(selection, limit=PAGE, next=page.next)
+            found += page.items
+        return [_named(item, read.ref.kind) for item in found]
+
+    async def perform(self, step: Patch | Delete | Create, *, dry_run: bool) -> Done:
+        """Take one step. A repeat of what is already done succeeds. Raises ApiError, Blocked, NotLeading."""
+        resource = await self._allowed(step.target.kind)
+        match step:
+            case Patch():
+                return await self._patch(resource, step, dry_run)
+            case Delete():
+                return await self._delete(resource, step, dry_run)
+            case Create():
+                return await self._create(resource, step, dry_run)
+
+    async def write_metadata(self, step: Patch) -> str:
+        """Take a step that changes metadata; gives the resourceVersion that it then has. Raises ApiError and NotLeading."""
+        resource, target = await self._allowed(step.target.kind), step.target
+        after = await self._api.patch(resource, target.namespace, target.name, _conditional(step), metadata_only=True)
+        return str(metadata(after).get("resourceVersion", ""))
+
+    async def _allowed(self, kind: Kind) -> Resource:
+        """The resource that serves a kind, where this replica may act."""
+        resource = await self._api.discover(kind)
+        if not self._may_act():  # last of all: whatever is waited for after this question might outlast the Lease
+            raise NotLeading("this replica does not hold the Lease; it does not act")
+        return resource
+
+    async def _patch(self, resource: Resource, step: Patch, dry_run: bool) -> Done:
+        body = _conditional(step)
+        after = await self._api.patch(
+            resource, step.target.namespace, step.target.name, body,
+            type=_FORMATS[step.format], dry_run=dry_run, force=step.force, subresource=step.subresource,
+        )  # fmt: skip
+        return Done(after)
+
+    async def _delete(self, resource: Resource, step: Delete, dry_run: bool) -> Done:
+        target = step.target
+        try:
+            if step.evict:
+                await self._api.evict(target.namespace, target.name, uid=target.uid, dry_run=dry_run)
+            else:
+                await self._api.delete(resource, target.namespace, target.name, uid=target.uid, dry_run=dry_run)
+        except ApiError as error:
+            # A 409 says that the name is another object's now, or no more than that somebody was faster: look again to know.
+            if error.status == 404:
+                return Done(changed=False)
+            if step.evict and error.status == 429:
+                raise Blocked(error.message) from error
+            raise
+        return Done()
+
+    async def _create(self, resource: Resource, step: Create, dry_run: bool) -> Done:
+        try:
+            return Done(await self._api.create(resource, step.target.namespace, step.body, dry_run=dry_run))
+        except ApiError as error:
+            if error.status == 409 and error.reason == "AlreadyExists":
+                return Done(changed=False)
+            raise
+
+
+def _named(obj: Object, kind: Kind) -> Object:
+    """An item of a list does not say its kind; everything after this may rely on it."""
+    return obj if "kind" in obj else {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
+
+
+def _conditional(step: Patch) -> Any:
+    """The body, refused by the API server where the object is no longer the one that was seen."""
+    if step.format == "apply":
+        return step.body
+    if step.format == "json":
+        tests: list[Mapping[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": step.target.uid}]
+        if step.resource_version:
+            tests.append({"op": "test", "path": "/metadata/resourceVersion", "value": step.resource_version})
+        return [*tests, *step.body]
+    seen = {"uid": step.target.uid, **({"resourceVersion": step.resource_version} if step.resource_version else {})}
+    return {**step.body, "metadata": {**step.body.get("metadata", {}), **seen}}

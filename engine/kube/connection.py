@@ -1,0 +1,233 @@
+"""Requests to an API server over HTTP: connections, credentials, time limits, and errors as `ApiError`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncGenerator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import orjson
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
+from kubernetes.aio.config import ConfigException
+from yarl import URL
+
+from engine import __version__
+from engine.errors import ApiError, UsageError
+from engine.kube.credentials import Credentials
+
+log = logging.getLogger(__name__)
+
+USER_AGENT = f"rulepack/{__version__}"
+#: Connections at a time; a watch holds one for as long as it lasts.
+MAX_CONNECTIONS = 64
+CONNECT_SECONDS = 10.0
+REQUEST_SECONDS = 30.0
+#: How much longer than asked a watch may be silent before its connection counts as dead.
+SILENCE_GRACE = 30.0
+#: Seconds of silence before the kernel probes a connection, and between two probes; three unanswered ones end it.
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
+
+_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
+
+_BROKEN = (aiohttp.ClientError, OSError)  # a TimeoutError is an OSError
+
+
+class Connection:
+    """Connections to one API server, in the name of one user. Paths start with '/' and are quoted already, with any query."""
+
+    def __init__(self, credentials: Credentials, configuration: Configuration) -> None:
+        """Raises UsageError where the certificates of the configuration cannot be used."""
+        self._credentials = credentials
+        self._refreshing = asyncio.Lock()
+        self._refreshed = 0
+        self._use(configuration)
+
+    @classmethod
+    async def open(cls, credentials: Credentials) -> Self:
+        """Load credentials; nothing is sent yet, so a server that is away is no error here. Raises UsageError."""
+        return cls(credentials, await credentials.load())
+
+    async def request(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json", accept: str = ""
+    ) -> dict[str, Any]:
+        """Send a request, with a body as JSON if any, and return the JSON object that comes back. Raises ApiError.
+
+        `accept` is the media type to ask for, where plain JSON is more than is needed.
+        """
+        data, headers = (None, {}) if body is None else (orjson.dumps(body), {"Content-Type": content_type})
+        if accept:
+            headers["Accept"] = accept
+        try:
+            response = await self._ask(method, path, headers, data, _REQUEST_TIMEOUT)
+            answer: dict[str, Any] = orjson.loads(await response.read())
+        except orjson.JSONDecodeError as error:
+            raise self._undecodable(error) from error
+        except _BROKEN as error:
+            raise self._unreachable(error) from error
+        return answer
+
+    async def lines(self, path: str, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
+        """The JSON of each line of an answer that comes bit by bit, for about `timeout` seconds. Raises ApiError."""
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=timeout + SILENCE_GRACE)
+        try:
+            async with await self._ask("GET", path, {}, None, patience) as response:
+                parts: list[bytes] = []  # of a line that has not ended: one object may be several MB, which readline() refuses
+                while chunk := await response.content.readany():
+                    *ends, rest = chunk.split(b"\n")
+                    for end in ends:
+                        parts.append(end)
+                        yield orjson.loads(b"".join(parts))
+                        parts.clear()
+                    parts.append(rest)
+        except orjson.JSONDecodeError as error:
+            raise self._undecodable(error) from error
+        except _BROKEN as error:
+            raise self._unreachable(error) from error
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._pool.close()
+
+    def _use(self, configuration: Configuration) -> None:
+        configuration.client_session_kwargs = {
+            "headers": {"User-Agent": USER_AGENT, "Accept": "application/json"},
+            "cookie_jar": aiohttp.DummyCookieJar(),
+            # With it aiohttp looks for a proxy and for a .netrc in two threads at every request, and a .netrc entry
+            # would stand against our token; the proxy of the environment is looked up once instead, below.
+            "trust_env": False,
+        }
+        try:
+            pool = _Pool(configuration)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise UsageError(f"the certificates of {self._credentials.source} cannot be used: {error}") from error
+        self._configuration, self._pool, self._session = configuration, pool, pool.session()
+        self._certificate = _certificate(configuration)
+        self._host = str(configuration.host).rstrip("/")
+        self._options: dict[str, Any] = {"allow_redirects": False}
+        if proxy := configuration.proxy or _environment_proxy(self._host):
+            self._options |= {"proxy": proxy, "proxy_headers": configuration.proxy_headers}
+        if configuration.tls_server_name:
+            self._options["server_hostname"] = configuration.tls_server_name
+
+    async def _ask(
+        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        """A successful answer, not read yet."""
+        refreshed = self._refreshed
+        response = await self._send(method, path, headers, data, timeout)
+        if response.status == HTTPStatus.UNAUTHORIZED and await self._refresh(refreshed):
+            response.release()
+            response = await self._send(method, path, headers, data, timeout)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise _error(response, await response.read())
+        return response
+
+    async def _send(
+        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        try:  # a pod's token file is read again every minute (kubernetes.aio's hook does that)
+            authorization = await self._configuration.get_api_key_with_prefix("BearerToken")
+        except (OSError, ConfigException) as error:
+            raise ApiError(HTTPStatus.UNAUTHORIZED, "Unauthorized", f"{self._credentials.source}: {error}") from error
+        if authorization:
+            headers["Authorization"] = authorization
+        url = URL(self._host + path, encoded=True)
+        return await self._session.request(method, url, headers=headers, data=data, timeout=timeout, **self._options)
+
+    async def _refresh(self, known: int) -> bool:
+        """Load credentials again, unless another request did since `known`; whether there are other ones now."""
+        async with self._refreshing:
+            if self._refreshed != known:
+                return True
+            try:
+                fresh = await self._credentials.load()
+                if _certificate(fresh) != self._certificate:
+                    # An open connection keeps the certificate it began with, so the connections are given up too.
+                    old = self._pool
+                    self._use(fresh)
+                    await old.close()
+                elif fresh.api_key == self._configuration.api_key:
+                    return False
+                else:
+                    self._configuration.api_key = fresh.api_key
+                    self._configuration.refresh_api_key_hook = fresh.refresh_api_key_hook  # the old one would undo it
+            except (UsageError, OSError) as error:
+                log.warning("the API server refused the credentials, and there are no fresh ones: %s", error)
+                return False
+            self._refreshed += 1
+            log.info("the API server refused the credentials; loaded them again from %s", self._credentials.source)
+            return True
+
+    def _undecodable(self, error: Exception) -> ApiError:
+        told = f"{self._host} answered with something that is not JSON ({error}); expected a Kubernetes API server there"
+        return ApiError(0, "InvalidAnswer", told)
+
+    def _unreachable(self, error: Exception) -> ApiError:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            told = (f"the certificate of {self._host} is not trusted: {error.certificate_error}; "
+                    "check certificate-authority in the kubeconfig")  # fmt: skip
+        elif isinstance(error, TimeoutError):
+            told = f"{self._host} did not answer in time; check that it runs and that no firewall or proxy drops connections"
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            told = f"cannot connect to {self._host}: {error.os_error}; check its address in the kubeconfig and that it runs"
+        else:
+            told = f"the connection to {self._host} broke: {str(error) or type(error).__name__}; it may be restarting"
+        return ApiError(0, "Unreachable", told)
+
+
+class _Pool(RESTClientObject):
+    """The connection pool of kubernetes.aio, with its TLS and proxy settings, used without its model classes."""
+
+    def session(self) -> aiohttp.ClientSession:
+        self.pool_manager = self._create_pool_manager()
+        return self.pool_manager
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=self.ssl_context, socket_factory=_socket)
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket whose other end is probed, so that a watch notices in about a minute that its server is gone."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    settings = {"TCP_KEEPIDLE": KEEPALIVE_IDLE, "TCP_KEEPINTVL": KEEPALIVE_INTERVAL, "TCP_KEEPCNT": KEEPALIVE_PROBES}
+    for name, value in settings.items():
+        if hasattr(socket, name):  # not every system has all three
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
+
+
+def _certificate(configuration: Configuration) -> bytes:
+    """The client certificate; its file may have another content under the same name by now."""
+    return Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
+
+
+def _environment_proxy(host: str) -> str | None:
+    parts = urlsplit(host)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+
+
+def _error(response: aiohttp.ClientResponse, text: bytes) -> ApiError:
+    try:
+        status = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        status = None
+    if not isinstance(status, dict):
+        status = {"message": text[:200].decode(errors="replace").strip()}
+    phrase = response.reason or "an error"
+    wait = response.headers.get("Retry-After") or str((status.get("details") or {}).get("retryAfterSeconds") or "")
+    return ApiError(
+        response.status,
+        status.get("reason") or phrase.replace(" ", ""),
+        status.get("message") or f"{response.method} {response.url.path}: the server answered {response.status} {phrase}",
+        float(wait) if wait.isdecimal() else None,  # the API server sends seconds, never a date
+    )

@@ -1,0 +1,199 @@
+"""`EmbeddedCluster`: the protocol `engine.kube.api.Api`, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from engine.errors import ApiError
+from engine.kube.api import Page, PatchType, Selection, WatchEvent
+from engine.kube.clock import Clock
+from engine.kube.embedded import answers
+from engine.kube.embedded.kinds import POD, REVIEW, Served
+from engine.kube.embedded.registry import Registry
+from engine.kube.embedded.store import Change, Stored, Table, Watcher
+from engine.kube.faults import Call, Faults
+from engine.kube.selectors import Predicate, field_selector, label_selector
+from engine.model.objects import Kind, Object, Ref, Resource, metadata
+
+#: Seconds between two bookmarks of a watch (kubernetes: apiserver/pkg/storage/cacher, about a minute).
+BOOKMARK_INTERVAL = 60.0
+
+
+class EmbeddedCluster:
+    """A cluster in memory. `faults` takes injected faults, `calls` is the log of every call.
+
+    `access` answers a SubjectAccessReview's spec; nobody may do anything, as on a cluster without roles, until it is set.
+
+    It has the namespaces `default` and `kube-system`; others are created as on a real cluster. What it hands out belongs
+    to the caller. Uids and generated names are the same in every run.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._registry = Registry(clock)
+        self._store = self._registry.store
+        self._pages: dict[str, tuple[str, Sequence[Stored]]] = {}
+        self.faults = Faults(clock.time)
+        self.access: Callable[[Mapping[str, Any]], bool] = lambda spec: False
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call so far, in the order in which they took effect."""
+        return self.faults.calls
+
+    @property
+    def writes(self) -> list[Call]:
+        """The calls so far that asked for a change and were not refused, dry runs left out."""
+        return [call for call in self.calls if call.wrote]
+
+    def register(self, resource: Resource, *, status_subresource: bool = False) -> None:
+        """Serve a custom kind, as if its CustomResourceDefinition had been created."""
+        self._store.serve(Served(resource, status=status_subresource, generation=True, custom=True))
+
+    def compact(self) -> None:
+        """Forget history: older resourceVersions and continue tokens are answered with 410 from now on."""
+        self._store.compact()
+        self._pages.clear()
+
+    def cut_watches(self) -> None:
+        """Break every open watch, as when the connection is lost: they end with ApiError 0."""
+        for table in self._store.tables.values():
+            table.tell(ApiError(0, "ConnectionLost", "the connection was cut during watch"))
+
+    async def discover(self, kind: Kind) -> Resource:
+        """See `Api.discover`."""
+        async with self._call("discover", Ref(kind, "", "")):
+            if kind not in self._store.tables:
+                raise answers.unserved()
+            return self._store.tables[kind].served.resource
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        """See `Api.get`."""
+        async with self._call("get", Ref(resource.kind, namespace, name)):
+            return self._registry.get(resource, namespace, name)
+
+    async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
+        """See `Api.list`. Pages after the first show what there was at the first one's resourceVersion."""
+        async with self._call("list", Ref(selection.resource.kind, selection.namespace, "")):
+            table = self._store.table(selection.resource)
+            found: Sequence[Stored]
+            if next:
+                version, found = self._page(next)
+            else:
+                fits = _predicate(table, selection)
+                version = str(self._store.version)
+                found = [stored for stored in table.sorted() if fits(stored.object)]
+            page, left = (found[:limit], found[limit:]) if limit else (found, [])
+            token = ""
+            if left:
+                token = f"{version}-{len(left)}-{len(self._pages)}"
+                self._pages[token] = (version, left)
+            return Page([stored.copy() for stored in page], version, token)
+
+    async def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncIterator[WatchEvent]:
+        """See `Api.watch`. A bookmark comes every minute, and one before it closes."""
+        await asyncio.sleep(0)
+        with self.faults.call("watch", Ref(selection.resource.kind, selection.namespace, "")):
+            table = self._store.table(selection.resource)
+            fits = _predicate(table, selection)
+            watcher = self._store.watch(table, int(resource_version or 0))
+        timer = asyncio.create_task(self._time(watcher, timeout))
+        try:
+            while (signal := await watcher.get()) is not None:
+                if isinstance(signal, ApiError):
+                    raise signal
+                event = _bookmark(table, signal) if isinstance(signal, int) else _event(signal, fits)
+                if event is not None:
+                    yield event
+        finally:
+            timer.cancel()
+            table.watchers.discard(watcher)
+
+    async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
+        """See `Api.create`. A SubjectAccessReview is answered by `access`, and kept nowhere."""
+        if resource.kind == REVIEW:
+            async with self._call("create", Ref(resource.kind, "", "")):
+                return {**body, "status": {"allowed": self.access(body["spec"])}}
+        async with self._call("create", Ref(resource.kind, namespace, metadata(body).get("name", "")), "", dry_run):
+            return self._registry.create(resource, namespace, body, dry_run=dry_run)
+
+    async def replace(
+        self, resource: Resource, namespace: str, body: Object, *, subresource: str = "", dry_run: bool = False
+    ) -> Object:  # fmt: skip
+        """See `Api.replace`."""
+        ref = Ref(resource.kind, namespace, metadata(body).get("name", ""))
+        async with self._call("update", ref, subresource, dry_run):
+            return self._registry.replace(resource, namespace, body, subresource, dry_run=dry_run)
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
+        metadata_only: bool = False,
+    ) -> Object:  # fmt: skip
+        """See `Api.patch`."""
+        async with self._call("patch", Ref(resource.kind, namespace, name), subresource, dry_run):
+            after = self._registry.patch(resource, namespace, name, body, type, subresource, dry_run=dry_run, force=force)
+            return {"metadata": after["metadata"]} if metadata_only else after
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
+        """See `Api.delete`. Pods end at once, as do dependents and what is in a namespace."""
+        async with self._call("delete", Ref(resource.kind, namespace, name), "", dry_run):
+            self._registry.delete(resource, namespace, name, uid, dry_run=dry_run)
+
+    async def evict(self, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
+        """See `Api.evict`."""
+        async with self._call("create", Ref(POD, namespace, name), "eviction", dry_run):
+            self._registry.evict(namespace, name, uid, dry_run=dry_run)
+
+    async def close(self) -> None:
+        """End every watch."""
+        for table in self._store.tables.values():
+            table.tell(None)
+
+    @asynccontextmanager
+    async def _call(self, verb: str, ref: Ref, subresource: str = "", dry_run: bool = False) -> AsyncIterator[None]:
+        """One call: other tasks run before it and after it, as they do while a request is on its way."""
+        await asyncio.sleep(0)
+        with self.faults.call(verb, ref, subresource, dry_run):
+            yield
+        await asyncio.sleep(0)
+
+    def _page(self, token: str) -> tuple[str, Sequence[Stored]]:
+        if token in self._pages:
+            return self._pages[token]
+        if not re.fullmatch(r"\d+-\d+-\d+", token):
+            raise answers.bad_request("invalid continue token: continue key is not valid")
+        raise answers.expired("The provided continue parameter is too old to display a consistent list result. You can start "
+                              "a new list without the continue parameter.")  # fmt: skip
+
+    async def _time(self, watcher: Watcher, timeout: float) -> None:
+        """Give a watcher its bookmarks, and its end."""
+        while timeout > 0:
+            await self._clock.sleep(min(timeout, BOOKMARK_INTERVAL))
+            timeout -= BOOKMARK_INTERVAL
+            watcher.put_nowait(self._store.version)
+        watcher.put_nowait(None)
+
+
+def _predicate(table: Table, selection: Selection) -> Predicate:
+    labels, fields = label_selector(selection.labels), field_selector(selection.fields, table.served.selectable)
+    namespace = selection.namespace if table.served.resource.namespaced else ""
+    return lambda obj: (not namespace or obj["metadata"]["namespace"] == namespace) and labels(obj) and fields(obj)
+
+
+def _bookmark(table: Table, version: int) -> WatchEvent:
+    kind = table.served.resource.kind
+    meta = {"resourceVersion": str(version)}
+    return WatchEvent("BOOKMARK", {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta})
+
+
+def _event(change: Change, fits: Predicate) -> WatchEvent | None:
+    """What a change looks like through a selection: an object that begins to fit is added, one that ceases to is deleted."""
+    before = change.before if change.before and fits(change.before.object) else None
+    if change.after and fits(change.after.object):
+        return WatchEvent("MODIFIED" if before else "ADDED", change.after.copy())
+    return WatchEvent("DELETED", before.copy(change.version)) if before else None

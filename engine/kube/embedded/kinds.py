@@ -1,0 +1,104 @@
+"""What the embedded cluster knows of each kind it serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.kube.embedded import answers
+from engine.model.objects import Kind, Object, Resource, dig
+
+CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+NAMESPACE = Kind("v1", "Namespace")
+POD = Kind("v1", "Pod")
+REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
+EVENT = Kind("v1", "Event")
+BUDGET = Kind("policy/v1", "PodDisruptionBudget")
+SERVICE = Kind("v1", "Service")
+DEPLOYMENT = Kind("apps/v1", "Deployment")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A kind that is served.
+
+    `status`: it has the status subresource. `generation`: its objects carry metadata.generation. `fields`: what a field
+    selector may name beyond metadata.name and metadata.namespace. `custom`: it is defined by a CustomResourceDefinition,
+    so a put needs a resourceVersion and a body must say its kind. `initial_status` is what a new object's status is.
+    """
+
+    resource: Resource
+    status: bool = False
+    generation: bool = False
+    fields: frozenset[str] = frozenset()
+    custom: bool = False
+    initial_status: Object = field(default_factory=dict)
+
+    @property
+    def selectable(self) -> frozenset[str]:
+        """The paths a field selector may name."""
+        return self.fields | {"metadata.name", "metadata.namespace"}
+
+
+def _served(api_version: str, kind: str, plural: str, **settings: Any) -> Served:
+    namespaced = settings.pop("namespaced", True)
+    return Served(Resource(Kind(api_version, kind), plural, namespaced), **settings)
+
+
+_POD_FIELDS = frozenset(
+    {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "status.phase", "status.podIP"}
+)
+_EVENT_FIELDS = frozenset(
+    {"reason", "type", "source", "reportingComponent"}
+    | {f"involvedObject.{name}" for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")}
+)
+
+#: The built-in kinds; fields and generation as kubernetes v1.34 has them (pkg/apis/*/conversion.go, pkg/registry/*/strategy.go).
+BUILT_IN = (
+    _served("v1", "Namespace", "namespaces", namespaced=False, status=True, fields=frozenset({"status.phase"}),
+            initial_status={"phase": "Active"}),
+    _served("v1", "ConfigMap", "configmaps"),
+    _served("v1", "Secret", "secrets", fields=frozenset({"type"})),
+    _served("v1", "Service", "services", status=True),
+    _served("v1", "ServiceAccount", "serviceaccounts"),
+    _served("v1", "Event", "events", fields=_EVENT_FIELDS),
+    _served("v1", "Pod", "pods", status=True, generation=True, fields=_POD_FIELDS, initial_status={"phase": "Pending"}),
+    _served("apps/v1", "Deployment", "deployments", status=True, generation=True),
+    _served("apps/v1", "StatefulSet", "statefulsets", status=True, generation=True),
+    _served("apps/v1", "DaemonSet", "daemonsets", status=True, generation=True),
+    _served("apps/v1", "ReplicaSet", "replicasets", status=True, generation=True, fields=frozenset({"status.replicas"})),
+    _served("batch/v1", "Job", "jobs", status=True, generation=True, fields=frozenset({"status.successful"})),
+    _served("coordination.k8s.io/v1", "Lease", "leases"),
+    _served("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False),
+    _served("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", status=True, generation=True),
+    _served("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False,
+            status=True, generation=True,
+            initial_status={"conditions": [{"type": name, "status": "True"} for name in ("NamesAccepted", "Established")]}),
+)  # fmt: skip
+
+
+def defined_by(crd: Object) -> Served:
+    """The kind that a CustomResourceDefinition defines, in its storage version (the only one that is served here).
+
+    Raises ApiError 422 where the definition lacks what that takes.
+    """
+    name = dig(crd, ("metadata", "name"), "")
+    versions = [version for version in dig(crd, ("spec", "versions"), []) if version.get("storage")]
+    required = [("spec", "group"), ("spec", "scope"), ("spec", "names", "kind"), ("spec", "names", "plural")]
+    missing = [f"{'.'.join(path)}: Required value" for path in required if not dig(crd, path)]
+    if len(versions) != 1:
+        missing.append("spec.versions: Invalid value: must have exactly one version marked as storage version")
+    if missing:
+        raise answers.invalid(CRD, name, *missing)
+    group, plural = dig(crd, ("spec", "group")), dig(crd, ("spec", "names", "plural"))
+    if name != f"{plural}.{group}":
+        raise answers.invalid(CRD, name, f'metadata.name: Invalid value: "{name}": must be spec.names.plural+"."+spec.group')
+    version = versions[0]
+    return Served(
+        Resource(Kind(f"{group}/{version['name']}", dig(crd, ("spec", "names", "kind"))), plural,
+                 dig(crd, ("spec", "scope")) == "Namespaced"),
+        status="status" in (version.get("subresources") or {}),
+        generation=True,
+        fields=frozenset(entry["jsonPath"].removeprefix(".") for entry in version.get("selectableFields") or ()),
+        custom=True,
+    )  # fmt: skip

@@ -1,0 +1,184 @@
+"""The real cluster: the protocol `Api` over the HTTP interface of a Kubernetes API server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Self
+from urllib.parse import quote, urlencode
+
+from engine.errors import ApiError
+from engine.kube import credentials
+from engine.kube.api import FIELD_MANAGER, Page, PatchType, Selection, WatchEvent
+from engine.kube.connection import Connection
+from engine.model.objects import Kind, Object, Resource, metadata
+
+POD = Resource(Kind("v1", "Pod"), "pods", namespaced=True)
+
+#: The query of a write, and of one that is not to be kept.
+_WRITE = {False: f"?fieldManager={FIELD_MANAGER}", True: f"?fieldManager={FIELD_MANAGER}&dryRun=All"}
+#: Metadata alone, or the whole object of a server that cannot leave it out (kubernetes: API concepts, metadata-only fetches).
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+_PLAIN = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*")
+
+
+class KubernetesApi:
+    """A Kubernetes API server; see `Api` for what the methods do. Made by `connect`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._served: dict[str, dict[str, Resource]] = {}
+
+    @classmethod
+    async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
+        """Find credentials (see `credentials.find`); nothing is sent yet. Raises UsageError where there are none."""
+        return cls(await Connection.open(credentials.find(kubeconfig, context)))
+
+    async def discover(self, kind: Kind) -> Resource:
+        """The resource that serves a kind. Raises ApiError 404 where the cluster does not have it (yet)."""
+        found = self._served.get(kind.api_version, {}).get(kind.kind)
+        if found is None:  # only what is there is remembered, so a CRD that appears is seen at once
+            self._served[kind.api_version] = await self._resources(kind)
+            found = self._served[kind.api_version].get(kind.kind)
+        if found is None:
+            raise _not_served(kind)
+        return found
+
+    async def _resources(self, kind: Kind) -> dict[str, Resource]:
+        root = "/apis" if kind.group else "/api"
+        try:
+            answer = await self._connection.request("GET", f"{root}/{quote(kind.api_version)}")
+        except ApiError as error:
+            raise _not_served(kind) if error.status == HTTPStatus.NOT_FOUND else error from None
+        return {
+            each["kind"]: Resource(Kind(kind.api_version, each["kind"]), each["name"], each["namespaced"])
+            for each in answer.get("resources") or ()
+            if "/" not in each["name"]  # a subresource
+        }
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        """One object."""
+        return await self._connection.request("GET", _path(resource, namespace, name))
+
+    async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
+        """One page of objects."""
+        kind, path = selection.resource.kind, _collection(selection.resource, selection.namespace)
+        query = _query(**_selectors(selection), limit=str(limit or ""), **{"continue": next})
+        try:
+            answer = await self._connection.request("GET", path + query)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:  # its CRD is gone, or was made anew with another plural
+                self._served.pop(kind.api_version, None)
+            raise
+        # Lists of built-in kinds leave these two out of their items; watches do not.
+        named = {"apiVersion": kind.api_version, "kind": kind.kind}
+        items = [{**named, **item} for item in answer.get("items") or ()]
+        meta = metadata(answer)
+        return Page(items, meta.get("resourceVersion", ""), meta.get("continue", ""))
+
+    async def watch(
+        self, selection: Selection, resource_version: str, *, timeout: float = 300.0
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Changes after a resourceVersion."""
+        path, seconds = _collection(selection.resource, selection.namespace), str(max(1, round(timeout)))
+        query = _query(
+            **_selectors(selection), watch="true", allowWatchBookmarks="true", resourceVersion=resource_version,
+            timeoutSeconds=seconds,
+        )  # fmt: skip
+        async for event in self._connection.lines(path + query, timeout):
+            if event["type"] == "ERROR":
+                status = event["object"]
+                code, reason = status.get("code", HTTPStatus.INTERNAL_SERVER_ERROR), status.get("reason", "InternalError")
+                raise ApiError(code, reason, status.get("message", "the watch failed"))
+            yield WatchEvent(event["type"], event["object"])
+
+    async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
+        """Create an object."""
+        return await self._connection.request("POST", _collection(resource, namespace) + _WRITE[dry_run], body)
+
+    async def replace(
+        self, resource: Resource, namespace: str, body: Object, *, subresource: str = "", dry_run: bool = False
+    ) -> Object:
+        """Put an object."""
+        path = _path(resource, namespace, str(metadata(body).get("name") or ""), subresource)
+        return await self._connection.request("PUT", path + _WRITE[dry_run], body)
+
+    async def patch(
+        self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
+        metadata_only: bool = False,
+    ) -> Object:  # fmt: skip
+        """Patch an object and return it as it then is."""
+        path = _path(resource, namespace, name, subresource) + _WRITE[dry_run]
+        if force and type is PatchType.APPLY:  # the API server refuses other patches with `force`
+            path += "&force=true"
+        return await self._connection.request("PATCH", path, body, type, _METADATA if metadata_only else "")
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
+        """Delete an object."""
+        body: dict[str, Any] = {"propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        path = _path(resource, namespace, name)
+        if dry_run:
+            body["dryRun"] = ["All"]
+            path += "?dryRun=All"  # the server obeys the body, but its audit log shows only this
+        await self._connection.request("DELETE", path, body)
+
+    async def evict(self, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
+        """Evict a pod."""
+        body: dict[str, Any] = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": namespace},
+        }
+        if uid:
+            body["deleteOptions"] = {"preconditions": {"uid": uid}}
+        await self._connection.request("POST", _path(POD, namespace, name, "eviction") + _WRITE[dry_run], body)
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._connection.close()
+
+
+def _path(resource: Resource, namespace: str, name: str, subresource: str = "") -> str:
+    if not name:  # it would be the path of the collection: a delete would then delete everything in it
+        raise _bad_request(f"a {resource.kind.kind} without a name was asked for; expected the name of one object")
+    return resource.path(_segment(namespace), _segment(name), subresource)
+
+
+def _collection(resource: Resource, namespace: str) -> str:
+    return resource.path(_segment(namespace))
+
+
+def _segment(name: str) -> str:
+    """One segment of a path, quoted; refused where the API server has no object of such a name.
+
+    Names may come from whoever wrote an annotation, and must not lead to another path than the one of that object
+    (kubernetes: apimachinery/pkg/api/validation/path/name.go).
+    """
+    if _PLAIN.fullmatch(name):  # as nearly all are
+        return name
+    if name in (".", "..") or "/" in name or "%" in name:
+        raise _bad_request(f"'{name}' cannot be a name; expected one without '/' and '%' that is not '.' or '..'")
+    return quote(name, safe="")
+
+
+def _selectors(selection: Selection) -> dict[str, str]:
+    return {"labelSelector": selection.labels, "fieldSelector": selection.fields}
+
+
+def _query(**parameters: str) -> str:
+    """What follows a path, of those that are not ''."""
+    query = urlencode({name: value for name, value in parameters.items() if value})
+    return f"?{query}" if query else ""
+
+
+def _not_served(kind: Kind) -> ApiError:
+    told = f"the cluster does not serve {kind.kind} of {kind.api_version}; is its CRD installed?"
+    return ApiError(HTTPStatus.NOT_FOUND, "NotFound", told)
+
+
+def _bad_request(message: str) -> ApiError:
+    return ApiError(HTTPStatus.BAD_REQUEST, "BadRequest", message)

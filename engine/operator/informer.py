@@ -1,0 +1,239 @@
+"""A cache of the objects of one kind that stays equal to the cluster, whatever the API server does meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from engine.errors import ApiError
+from engine.kube.api import Api, Selection, WatchEvent
+from engine.kube.clock import Clock
+from engine.model.objects import Kind, Object, metadata
+from engine.operator.backoff import Backoff, cancel
+from engine.reconcile.caches import Cached
+
+log = logging.getLogger(__name__)
+
+NOT_FOUND, GONE = 404, 410
+PAGE = 500
+"""Objects per page of a list, as client-go's pager asks for."""
+WATCH_SECONDS = 60.0
+"""How long a watch is asked to last: it is resumed at little cost, and so a silent one is noticed soon."""
+SILENCE_GRACE = 15.0
+"""How much longer than asked a watch may be silent before its connection counts as dead."""
+SETTLED = 5.0
+"""How long a watch must last without an error to count as one where nothing changes and no bookmark is due."""
+WAIT_FOR_KIND = 5.0
+"""The longest time between two looks for a kind that is not served, so that a new CRD is picked up within 10 s."""
+
+Prune = Callable[[Object], Object]
+OnChange = Callable[[str, str, Object | None, Object | None, bool], None]
+"""(namespace, name, old, new, initial): old is None for a new object, new is None for one that is gone."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class InformerKey:
+    """Which objects an informer holds: a kind, a namespace ('' spans all), a label and a field selector."""
+
+    kind: Kind
+    namespace: str = ""
+    labels: str = ""
+    fields: str = ""
+
+    def __str__(self) -> str:
+        place = f"namespace {self.namespace}" if self.namespace else "all namespaces"
+        selectors = ", ".join(part for part in (self.labels, self.fields) if part)
+        return f"{self.kind} in {place}" + (f" ({selectors})" if selectors else "")
+
+
+class State(StrEnum):
+    """What an informer is doing."""
+
+    STARTING = "starting"
+    WAITING = "waiting"
+    WATCHING = "watching"
+    FAILING = "failing"
+
+
+class Informer:
+    """Keeps `cache` equal to what the cluster has of a selection, and reports each difference once to `on_change`.
+
+    `state` is WAITING while the cluster does not serve the kind, FAILING while the API server refuses or does not answer
+    (`error` says why); both end by themselves. `synced` is set once the objects have been listed for the first time.
+    `last_event` is the clock's time of the last sign of life of the API server: a list, an event or a bookmark.
+    `waiting` says who has to wait as long as the kind is not served, for the log.
+    """
+
+    def __init__(
+        self, api: Api, key: InformerKey, clock: Clock, prune: Prune, on_change: OnChange,
+        waiting: Callable[[], Iterable[str]] = tuple,
+    ) -> None:  # fmt: skip
+        self.key = key
+        self.cache: dict[tuple[str, str], Cached] = {}
+        self.state = State.STARTING
+        self.error = ""
+        self.synced = asyncio.Event()
+        self.last_event = 0.0
+        self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
+        self._backoff = Backoff()
+        self._failure: tuple[int, str] | None = None
+        self._version = ""
+        self._heard = False  # whether the present watch has brought anything
+        self._following: asyncio.Task[None] | None = None
+        self._refreshing = False
+        self._existing = True  # whether what a list shows was there before the engine
+
+    async def run(self) -> None:
+        """Run until cancelled; no answer of the API server ends it."""
+        while True:
+            try:
+                await self._list_and_watch()
+            except ApiError as error:
+                await self._failed(error)
+            except Exception as error:
+                log.debug("%s", self.key, exc_info=True)
+                await self._failed(ApiError(0, "InternalError", f"{type(error).__name__}: {error}"))
+
+    def stuck(self) -> bool:
+        """Whether it believes to be watching, but has had no sign of life for longer than its watchdog allows."""
+        return self.state is State.WATCHING and self._clock.time() - self.last_event > 2 * (WATCH_SECONDS + SILENCE_GRACE)
+
+    def refresh(self, prune: Prune) -> None:
+        """Keep other parts of the objects from now on: list them again and report each as changed."""
+        self._prune, self._refreshing = prune, True
+        if self._following is not None:
+            self._following.cancel()
+
+    async def _list_and_watch(self) -> None:
+        """List once, then watch for as long as the resourceVersion can be resumed from."""
+        resource = await self._api.discover(self.key.kind)
+        selection = Selection(resource, self.key.namespace if resource.namespaced else "", self.key.labels, self.key.fields)
+        await self._list(selection)
+        while not self._refreshing:
+            started, self._heard = self._clock.time(), False
+            try:
+                await self._watch(selection)
+            except ApiError as error:
+                if error.status in (NOT_FOUND, GONE):  # where the kind is not served any more, the next list says so
+                    log.debug("%s: %s; listing again", self.key, error)
+                    if not self._heard:
+                        await self._clock.sleep(self._backoff.next())
+                    return
+                await self._failed(error)
+            else:
+                if not self._heard and self._clock.time() - started < SETTLED and not self._refreshing:
+                    await self._clock.sleep(self._backoff.next())  # a server that closes every watch at once
+
+    async def _list(self, selection: Selection) -> None:
+        """Bring the cache to what the cluster has now."""
+        refreshing, self._refreshing = self._refreshing, False
+        initial = self._existing and not self.synced.is_set()
+        seen: set[tuple[str, str]] = set()
+        page = await self._api.list(selection, limit=PAGE)
+        while True:
+            for obj in page.items:
+                seen.add(self._store(obj, metadata(obj), initial, refreshing))
+            if not page.next:
+                break
+            try:
+                page = await self._api.list(selection, limit=PAGE, next=page.next)
+            except ApiError as error:
+                if error.status != GONE:
+                    raise
+                seen.clear()  # the continue token expired between two pages: once more, in one piece
+                page = await self._api.list(selection)
+        for key in [key for key in self.cache if key not in seen]:
+            self._remove(key)
+        self._version = page.resource_version
+        self.synced.set()
+        self.last_event = self._clock.time()
+        self._answers()
+
+    async def _watch(self, selection: Selection) -> None:
+        """Follow changes until the server closes the watch, or has been silent for too long."""
+        self._following = following = asyncio.create_task(self._follow(selection))
+        silence = asyncio.create_task(self._silence())
+        try:
+            await asyncio.wait({following, silence}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                raise ApiError(0, "SilentWatch", f"no event and no bookmark for {WATCH_SECONDS + SILENCE_GRACE:.0f} s")
+            if not following.cancelled():
+                following.result()
+        finally:
+            self._following = None
+            await cancel(following, silence)
+
+    async def _follow(self, selection: Selection) -> None:
+        async for event in self._api.watch(selection, self._version, timeout=WATCH_SECONDS):
+            self._apply(event)
+            self.last_event = self._clock.time()
+            if not self._heard:
+                self._heard = True
+                self._answers()
+
+    async def _silence(self) -> None:
+        """Return when nothing has been heard for too long."""
+        heard = self._clock.time()
+        await self._clock.sleep(SETTLED)
+        self._answers()
+        while (left := max(heard, self.last_event) + WATCH_SECONDS + SILENCE_GRACE - self._clock.time()) > 0:
+            await self._clock.sleep(left)
+
+    def _apply(self, event: WatchEvent) -> None:
+        meta = metadata(event.object)
+        if event.type == "DELETED":
+            key = (str(meta.get("namespace") or ""), str(meta.get("name") or ""))
+            self._remove(key, self._prune(event.object))
+        elif event.type != "BOOKMARK":
+            self._store(event.object, meta)
+        self._version = str(meta.get("resourceVersion") or self._version)
+
+    def _store(self, obj: Object, meta: Mapping[str, Any], initial: bool = False, refreshing: bool = False) -> tuple[str, str]:
+        key = (str(meta.get("namespace") or ""), str(meta.get("name") or ""))
+        known = self.cache.get(key)
+        if known is not None:
+            before = metadata(known.object)
+            if before.get("resourceVersion") == meta.get("resourceVersion"):
+                if not refreshing:
+                    return key
+                initial = known.initial
+            else:
+                initial = False
+                if before.get("uid") != meta.get("uid"):  # deleted and created again while nobody watched
+                    self._remove(key)
+                    known = None
+        entry = self.cache[key] = Cached(self._prune(obj), initial)
+        self._on_change(*key, known.object if known else None, entry.object, entry.initial)
+        return key
+
+    def _remove(self, key: tuple[str, str], last: Object | None = None) -> None:
+        known = self.cache.pop(key, None)
+        if known is not None:
+            self._on_change(*key, last or known.object, None, False)
+
+    def _answers(self) -> None:
+        """The API server answers; say so where it did not before."""
+        self._backoff.reset()
+        if self.state is not State.WATCHING:
+            log.info("%s: watching, %d objects", self.key, len(self.cache))
+            self.state, self.error, self._failure = State.WATCHING, "", None
+
+    async def _failed(self, error: ApiError) -> None:
+        """Note why there is no answer, say so where that is news, and wait before the next attempt."""
+        gone = error.status == NOT_FOUND
+        failure = (error.status, error.reason)
+        if failure != self._failure:  # one line when it begins, not one for each attempt
+            text = "; ".join(("the cluster does not serve this kind (yet)", *self._waiting())) if gone else str(error)
+            log.log(logging.INFO if gone else logging.WARNING, "%s: %s; trying again until it does", self.key, text)
+        self.state, self.error, self._failure = State.WAITING if gone else State.FAILING, str(error), failure
+        delay = max(self._backoff.next(), error.retry_after or 0.0)
+        if gone:
+            self._existing = False
+            for key in list(self.cache):
+                self._remove(key)
+            delay = min(delay, WAIT_FOR_KIND)
+        await self._clock.sleep(delay)

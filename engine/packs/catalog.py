@@ -1,0 +1,54 @@
+"""What is in force: the packs, the modes that the feature flags give them, and their parameters. Immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.model.flags import Mode
+from engine.model.objects import Kind
+from engine.packs.pack import Rule, RulePack
+
+_STRICTNESS = (Mode.ENFORCE, Mode.AUDIT, Mode.OFF)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalog:
+    """Packs, their modes, and the values of their parameters, all by the pack's name.
+
+    `resume` is what people last said to have suspended rules go on.
+    """
+
+    packs: Mapping[str, RulePack] = field(default_factory=dict)
+    modes: Mapping[str, Mode] = field(default_factory=dict)
+    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    resume: str = ""
+    flags: Mapping[str, str] = field(init=False)
+    """The modes as expressions see them."""
+    _watching: Mapping[Kind, tuple[RulePack, ...]] = field(init=False)
+    _in_force: Mapping[Kind, tuple[RulePack, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        watching: dict[Kind, list[RulePack]] = {}
+        for _, pack in sorted(self.packs.items()):
+            watching.setdefault(pack.watch.kind, []).append(pack)
+        object.__setattr__(self, "flags", {name: str(mode) for name, mode in self.modes.items()})
+        object.__setattr__(self, "_watching", {kind: tuple(packs) for kind, packs in watching.items()})
+        in_force = {kind: tuple(each for each in packs if self.mode(each) is not Mode.OFF) for kind, packs in watching.items()}
+        object.__setattr__(self, "_in_force", in_force)
+
+    def in_force(self, kind: Kind) -> tuple[RulePack, ...]:
+        """The packs that watch a kind and are not Off, ordered by name."""
+        return self._in_force.get(kind, ())
+
+    def mode(self, pack: RulePack, rule: Rule | None = None) -> Mode:
+        """The mode of a pack, or of one of its rules: a rule's own `mode` can only hold it back further."""
+        mode = self.modes.get(pack.name, pack.default_mode)
+        if rule is None or rule.mode is None:
+            return mode
+        return max(mode, rule.mode, key=_STRICTNESS.index)
+
+    def for_kind(self, kind: Kind) -> tuple[RulePack, ...]:
+        """The packs that watch a kind, ordered by name."""
+        return self._watching.get(kind, ())

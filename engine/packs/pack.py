@@ -1,0 +1,193 @@
+"""A rule pack, compiled: frozen, ready to be evaluated, equal only to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from engine.actions import Action
+from engine.actions.target import Target as LookupTarget
+from engine.cel import Program
+from engine.errors import Location
+from engine.model.flags import Mode
+from engine.model.objects import Kind
+from engine.packs.index import Gate
+from engine.packs.inputs import Input
+
+OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
+"""Parameters of every pack with targets: what of targets in other namespaces than the object's own."""
+DISRUPTIONS = "disruptionsPerMinute"
+"""A parameter of every pack with targets: how many disruptive steps it may take in a minute."""
+RESUME = "rules.mlops.dev/resume"
+"""The annotation of ConfigMap rulepack-params whose change has suspended rules go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Which objects a pack is about, and the field paths whose change makes it judge one (none: any change)."""
+
+    kind: Kind
+    label_selector: str = ""
+    fields: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A kind that a pack may touch (`*` in both parts: any), the verbs on it, and how another namespace's object consents."""
+
+    kind: Kind
+    verbs: frozenset[str]
+    consent: Literal["SubjectAccessReview", "Never"] | Program = "SubjectAccessReview"
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A parameter that a cluster may override, with the JSON Schema its value must fit."""
+
+    name: str
+    schema: Mapping[str, Any]
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """A metric that a pack's `metric` actions write; `buckets` (upper bounds) are for a histogram only."""
+
+    name: str
+    type: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateList:
+    """A list of a group: which members are on it (None: all), what it holds of each, and how much of it is shown."""
+
+    value: Program
+    where: Program | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Objects in groups: what each contributes to its group, and the one object that a group is about."""
+
+    by: Program
+    target: LookupTarget
+    counts: Mapping[str, Program] = field(default_factory=dict)
+    lists: Mapping[str, AggregateList] = field(default_factory=dict)
+    maxima: Mapping[str, Program] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What becomes of objects that were already so when the engine started; `max_age` in seconds since `age_from`."""
+
+    policy: Literal["CatchUp", "Ignore"] = "CatchUp"
+    max_age: float | None = None
+    age_from: Program | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often failed actions are tried again; seconds. `timeout` is how long a step may wait before it counts as failed."""
+
+    limit: int = 5
+    backoff: float = 2.0
+    max_backoff: float = 300.0
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many targets one action may touch in a firing (None: any number), and what happens to more."""
+
+    max_targets: int | None = None
+    on_exceed: Literal["Fail", "Truncate"] = "Fail"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleAction:
+    """One entry of `actions` or `rescue`: what to do, under which condition, and the name its result is kept under ('': none)."""
+
+    action: Action
+    register: str = ""
+    when: Program | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When this is true of an object, do that. Durations are in seconds; `hold` is what users write as `for`.
+
+    `vars` holds the pack's vars too.
+    """
+
+    name: str
+    description: str = ""
+    vars: Mapping[str, Program] = field(default_factory=dict)
+    when: tuple[Program, ...] = ()
+    on: Literal["Change", "Delete"] = "Change"
+    hold: float = 0.0
+    once_per: Program | None = None
+    existing: Existing = Existing()
+    lookups: Mapping[str, LookupTarget] = field(default_factory=dict)
+    aggregate: Aggregate | None = None
+    loop: Program | None = None
+    loop_var: str = "item"
+    loop_key: Program | None = None
+    throttle: float | None = None
+    resync: float | None = None
+    limits: Limits = Limits()
+    actions: tuple[RuleAction, ...] = ()
+    retry: Retry = Retry()
+    rescue: tuple[RuleAction, ...] = ()
+    mode: Mode | None = None
+
+    def gate(self, inputs: Mapping[str, Input]) -> Gate:
+        """What the object must hold for the rule to do anything, as far as its conditions say so."""
+        if self.aggregate is not None or self.resync is not None:  # these have something to do for other objects as well
+            return Gate()
+        return Gate.of(self.when, self.vars, {name: each.annotation for name, each in inputs.items()})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RulePack:
+    """A compiled rule pack; `place` is where it begins in the text it came from."""
+
+    name: str
+    description: str
+    feature_flag: str
+    default_mode: Mode
+    watch: Watch
+    place: Location
+    params: Mapping[str, Param] = field(default_factory=dict)
+    targets: tuple[Target, ...] = ()
+    vars: Mapping[str, Program] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    reads_old: bool = True
+    """Whether an expression may name `oldObject`, so that objects must be kept as they were last judged."""
+    numbers: Mapping[str, int] = field(init=False)
+    """The place of each rule among `rules`, by its name."""
+    counts: bool = field(init=False)
+    """Whether a rule counts objects in groups."""
+    ends: bool = field(init=False)
+    """Whether a rule is about objects that are gone."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counts", any(rule.aggregate is not None for rule in self.rules))
+        object.__setattr__(self, "ends", any(rule.on == "Delete" for rule in self.rules))
+        object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
+
+    def rule(self, name: str) -> Rule:
+        """One of its rules."""
+        return self.rules[self.numbers[name]]
+
+    @property
+    def source(self) -> str:
+        """The name of the text it came from."""
+        return self.place.file

@@ -1,0 +1,255 @@
+"""The schema of `kind: RulePack`: what users write, before anything in it is compiled."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from engine.actions.target import TargetSpec
+from engine.model.spec import Spec
+from engine.packs.fields import (
+    Duration,
+    FieldPath,
+    Identifier,
+    LoopVariable,
+    MetricLabel,
+    MetricName,
+    ModeName,
+    Name,
+    Period,
+    Selector,
+    Text,
+    Verb,
+)
+
+API_VERSION = "rules.mlops.dev/v1alpha1"
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _as_policy(value: Any) -> Any:
+    return {"policy": value} if isinstance(value, str) else value
+
+
+class WatchSpec(Spec):
+    """Which objects the pack is about."""
+
+    api_version: Text
+    """apiVersion of the watched kind, such as `apps/v1`."""
+    kind: Text
+    """The watched kind, such as `Deployment`."""
+    label_selector: Selector = ""
+    """Only objects with these labels, evaluated by the API server: a mapping, or a text such as `app=web,tier in (a,b)`."""
+    fields_: list[FieldPath] = Field(default=[], alias="fields", max_length=50)
+    """An object is judged only when one of these changed, such as `status.phase`; without any, at every change."""
+
+
+class PackTargetSpec(Spec):
+    """A kind that the pack may touch. Nothing else is touched, whatever a rule or an annotation says."""
+
+    api_version: Text
+    """apiVersion of the kind; `*` with kind `*` stands for any kind."""
+    kind: Text
+    """The kind, or `*`."""
+    verbs: list[Verb] = Field(min_length=1)
+    """What the pack may do with it."""
+    consent: Text = "SubjectAccessReview"
+    """How an object in another namespace consents: `SubjectAccessReview`, `Never`, or CEL over the live `target`."""
+    description: str = ""
+    """For an expression: how an object consents, in words. A refusal says it."""
+
+
+class InputSpec(Spec):
+    """An annotation of the watched object that rules read as `inputs.<name>`, parsed and checked first."""
+
+    annotation: Text
+    """The annotation's key."""
+    format: Literal["yaml", "json"] = "yaml"
+    """The language of its text."""
+    schema_: dict[str, Any] = Field(default={}, alias="schema")
+    """JSON Schema (2020-12) of its value. Where it does not fit, `inputErrors.<name>` says why."""
+    default: Any = None
+    """The value where the annotation is absent."""
+
+
+class MetricDeclaration(Spec):
+    """A metric that the pack's `metric` actions write."""
+
+    type: Literal["counter", "gauge", "histogram"]
+    """`counter`, `gauge` or `histogram`."""
+    help: Text
+    """What it counts or measures."""
+    labels: list[MetricLabel] = Field(default=[], max_length=10)
+    """Names of its labels."""
+    buckets: list[float] = Field(default=[], max_length=50)
+    """Upper bounds of a histogram's buckets, ascending."""
+
+
+class ExistingSpec(Spec):
+    """What becomes of objects that were already so when the engine started."""
+
+    policy: Literal["CatchUp", "Ignore"] = "CatchUp"
+    """`CatchUp` acts on them as if they had just become so; `Ignore` waits until they become so again."""
+    max_age: Period | None = None
+    """Only objects that are no older than this are caught up with."""
+    age_from: Text | None = None
+    """CEL that gives the time an object's age counts from; its creation where left out."""
+
+
+class AggregateListSpec(Spec):
+    """A list of a group."""
+
+    value: Text
+    """CEL that gives what the list holds of a member."""
+    where: Text | None = None
+    """CEL condition: which members are on it; all where left out."""
+    limit: int = Field(default=50, ge=0, le=1000)
+    """How many are shown, in order; `group.<list>LeftOut` says how many more there are."""
+
+
+class AggregateSpec(Spec):
+    """Counts objects in groups. The rule then acts once for a group, on its target, instead of once for each object."""
+
+    by: Text
+    """CEL that gives the key of the group that an object belongs to; '' for none. `when` says which objects count at all."""
+    target: TargetSpec
+    """The object that a group is about, found from `groupKey`. In the rule's actions it is `object`, and `target` too."""
+    counts: dict[Identifier, Text] = Field(default={}, max_length=50)
+    """For each count a CEL condition: how many members meet it is `group.<count>`."""
+    lists: dict[Identifier, AggregateListSpec] = Field(default={}, max_length=20)
+    """Lists of values of members, sorted: `group.<list>`."""
+    max_: dict[Identifier, Text] = Field(default={}, alias="max", max_length=20)
+    """For each maximum CEL that gives a number, a text or null: the largest of all members is `group.<maximum>`."""
+
+
+class ThrottleSpec(Spec):
+    """First at once, then at most once per interval; the last state always lands."""
+
+    every: Period
+    """The interval."""
+
+
+class LimitsSpec(Spec):
+    """How much one action may touch."""
+
+    max_targets: int | None = Field(default=None, ge=1)
+    """At most so many targets in one firing."""
+    on_exceed: Literal["Fail", "Truncate"] = "Fail"
+    """`Fail` touches none of them; `Truncate` touches the first ones."""
+
+
+class RetrySpec(Spec):
+    """How often actions that failed are tried again, with growing pauses."""
+
+    limit: int = Field(default=5, ge=0, le=100)
+    """At most so many further attempts."""
+    backoff: Period = 2.0
+    """The first pause; each further one is twice as long."""
+    max_backoff: Period = 300.0
+    """No pause is longer."""
+    timeout: Period | None = None
+    """How long an action may wait (for a guard, for readiness) before it counts as failed; for ever where left out."""
+
+
+class RuleSpec(Spec):
+    """When this is true of an object, do that."""
+
+    name: Name
+    """The rule's name; unique in the pack."""
+    description: str = ""
+    """What it is for."""
+    vars: dict[Identifier, Text] = Field(default={}, max_length=50)
+    """Named expressions, read as `vars.<name>`, evaluated when first needed. One may use those above it."""
+    when: Annotated[list[Text], BeforeValidator(_as_list, json_schema_input_type=Text | list[Text])] = Field(
+        default=[], max_length=50
+    )
+    """CEL conditions that must all be true: a list, or a single one."""
+    on: Literal["Change", "Delete"] = "Change"
+    """`Change` judges objects as they are; `Delete` judges the last state of one that is gone."""
+    hold: Duration = Field(default=0.0, alias="for")
+    """The conditions must have held this long."""
+    once_per: Text | None = None
+    """CEL that names the occasion: the rule fires once for each value, however often the engine restarts."""
+    existing: Annotated[
+        ExistingSpec, BeforeValidator(_as_policy, json_schema_input_type=Literal["CatchUp", "Ignore"] | ExistingSpec)
+    ] = ExistingSpec()
+    """What becomes of objects that were already so when the engine started: a policy, or its short form `CatchUp` or `Ignore`."""
+    lookup: dict[Identifier, TargetSpec] = Field(default={}, max_length=20)
+    """Other objects to read, as `lookup.<name>`: one object or null by name, a list by labelSelector.
+
+    Nothing is read where a clause of `when` is false without it.
+    """
+    aggregate: AggregateSpec | None = None
+    """Count the objects in groups, and act for each group."""
+    loop: Text | None = None
+    """CEL that gives a list: the actions run for each item."""
+    loop_var: LoopVariable = "item"
+    """What expressions call the item."""
+    loop_key: Text | None = None
+    """CEL that names an item on record; its whole content where left out."""
+    throttle: ThrottleSpec | None = None
+    """First at once, then at most once per interval; the last state always lands."""
+    resync: Annotated[Duration, Field(ge=1)] | None = None
+    """Judge again after this time, also without a change."""
+    limits: LimitsSpec = LimitsSpec()
+    """How much one action may touch."""
+    actions: list[dict[str, Any]] = Field(min_length=1, max_length=50)
+    """What to do, in order: each entry is one action, with an optional `when` and `register`."""
+    retry: RetrySpec = RetrySpec()
+    """How often actions that failed are tried again."""
+    rescue: list[dict[str, Any]] = Field(default=[], max_length=50)
+    """What to do where the actions have failed for good; expressions read why as `error`."""
+    mode: ModeName | None = None
+    """A mode of its own, where it is to be held back further than its pack."""
+
+
+class PackSpec(Spec):
+    """The pack itself."""
+
+    description: str = ""
+    """What the pack is for."""
+    feature_flag: Text | None = None
+    """The feature flag that sets its mode; the pack's name where left out."""
+    default_mode: ModeName = "Enforce"
+    """The mode where no flag says otherwise."""
+    params: dict[Identifier, dict[str, Any]] = Field(default={}, max_length=50)
+    """Values that a cluster may override, read as `params.<name>`: each a JSON Schema with a `default`."""
+    watch: WatchSpec
+    """Which objects the pack is about."""
+    targets: list[PackTargetSpec] = Field(default=[], max_length=50)
+    """Everything that the pack may touch besides the watched object's own metadata."""
+    vars: dict[Identifier, Text] = Field(default={}, max_length=50)
+    """Named expressions that all rules share, read as `vars.<name>`; evaluated at most once for an object and its change."""
+    inputs: dict[Identifier, InputSpec] = Field(default={}, max_length=20)
+    """Annotations that users write on the watched objects, read as `inputs.<name>`; all together may hold 2,500 values."""
+    metrics: dict[MetricName, MetricDeclaration] = Field(default={}, max_length=50)
+    """Metrics that the pack's actions write."""
+    rules: list[RuleSpec] = Field(min_length=1, max_length=100)
+    """The rules."""
+
+
+class MetadataSpec(Spec):
+    """The pack's name, and labels and annotations that are for others."""
+
+    name: Name
+    """The pack's name."""
+    labels: dict[str, str] = Field(default={})
+    """Not read."""
+    annotations: dict[str, str] = Field(default={})
+    """Not read."""
+
+
+class RulePackSpec(Spec):
+    """A rule pack."""
+
+    api_version: Literal["rules.mlops.dev/v1alpha1"]
+    """`rules.mlops.dev/v1alpha1`."""
+    kind: Literal["RulePack"]
+    """`RulePack`."""
+    metadata: MetadataSpec
+    """Its name."""
+    spec: PackSpec
+    """The pack itself."""

@@ -1,0 +1,97 @@
+"""Where rule packs come from: files and folders, and the data of ConfigMaps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.errors import Fault, Location, UsageError
+from engine.model.objects import Object, dig, ref_of
+from engine.packs.yamltext import CODE, PACK_BOUNDS
+
+SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that may hold rule packs.
+
+    `file` names it in Locations; `source` is what it belongs to: the file itself, or `configmap/<namespace>/<name>`.
+    `faults` say why it could not be read; `text` is empty then.
+    """
+
+    file: str
+    text: str
+    source: str
+    faults: tuple[Fault, ...] = ()
+
+
+def load_folder(paths: Sequence[Path], limit: int = PACK_BOUNDS.size) -> list[Text]:
+    """The YAML files (*.yaml, *.yml) at these paths, folders with all below them, in the order of their names.
+
+    Of a file no more than `limit` bytes are read, and one more.
+    What cannot be read is a Text with a fault. Raises UsageError where a path does not exist, or nothing is found.
+    """
+    texts: dict[str, Text] = {}
+    for path in paths:
+        if not os.path.lexists(path):
+            raise UsageError(f"{path}: there is no such file or folder; expected a rule pack or a folder of rule packs")
+        for text in _folder(path, limit) if path.is_dir() else [_file(path, limit)]:
+            texts.setdefault(text.file, text)
+    if not texts:
+        raise UsageError(f"no rule pack in {', '.join(map(str, paths)) or 'no path at all'}; expected files *.yaml or *.yml")
+    return list(texts.values())
+
+
+def packs_of_configmap(config_map: Object) -> list[Text]:
+    """The texts in the data of a ConfigMap: each key that ends in .yaml or .yml; a Text with a fault where there is none."""
+    ref = ref_of(config_map)
+    source = f"configmap/{ref.namespace}/{ref.name}"
+    data = dig(config_map, ("data",), {})
+    texts = [Text(f"{source}/{key}", str(text), source) for key, text in sorted(data.items()) if key.endswith(SUFFIXES)]
+    if not texts:
+        texts.append(_unread(source, source, "there is no rule pack in its data", "a key such as pack.yaml"))
+    return texts
+
+
+def _folder(folder: Path, limit: int) -> Iterator[Text]:
+    """Links to folders are not followed, nor are hidden ones read: a mounted ConfigMap keeps its files twice in those."""
+    unreadable: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=unreadable.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if name.endswith(SUFFIXES) and not name.startswith("."):
+                yield _file(Path(place, name), limit)
+    for error in unreadable:
+        yield _unread(str(error.filename), str(error.filename), f"cannot be read: {error.strerror}", "a readable folder")
+
+
+def _file(path: Path, limit: int) -> Text:
+    name = str(path)
+    try:
+        if path.exists() and not path.is_file():
+            return _unread(name, name, "is not a file", "a file of YAML")
+        with path.open("rb") as file:
+            return text_of(file, name, limit)
+    except OSError as error:
+        return _unread(name, name, f"cannot be read: {error.strerror}", "a readable file")
+
+
+def text_of(file: BinaryIO, name: str, limit: int = PACK_BOUNDS.size) -> Text:
+    """What an open file holds, under a name for Locations. Raises OSError."""
+    content = file.read(limit + 1)
+    try:
+        return Text(name, content.decode(), name)
+    except UnicodeDecodeError as error:
+        if len(content) > limit:  # cut within a character; what is wrong is the size
+            return _unread(name, name, f"the text has more than {limit} bytes", f"at most {limit}")
+        before = content[: error.start].decode()
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        return _unread(name, name, f"the byte 0x{content[error.start]:02x} is not UTF-8", "text in UTF-8", line, column)
+
+
+def _unread(file: str, source: str, message: str, expected: str, line: int = 1, column: int = 1) -> Text:
+    return Text(file, "", source, (Fault(Location(file, line, column), message, expected, CODE),))

@@ -1,0 +1,240 @@
+"""From a YAML text to its documents.
+
+The scalars are those of YAML 1.2's core schema, which is what JSON has: `on`, `yes` and dates stay text. Composing works
+on the parser's events rather than on its nodes, so that depth, size and aliases are bounded while the text is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from engine.errors import Fault, InvalidText, Location
+from engine.packs.document import Document, Node
+from engine.packs.positions import Positions
+from engine.packs.scalars import NotAScalar, resolve, type_name
+from engine.packs.wording import found
+
+MAX_FAULTS = 100
+CODE = "yaml"
+
+#: libyaml's parser where PyYAML was built with it: the same marks, twenty times as fast as the pure one.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2, 5.1
+_TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
+
+#: What libyaml says -> what helps whoever wrote the text.
+_WORDS = {
+    "mapping values are not allowed in this context": ("': ' stands where no mapping can begin", "quotes around such a text"),
+    "did not find expected key": ("this does not continue the mapping", "a key, indented as the keys before it"),
+    "did not find expected '-' indicator": ("this does not continue the list", "'- ', indented as the items before it"),
+    "did not find expected ',' or ']'": ("the list '[…' does not go on or end here", "',' or ']'"),
+    "did not find expected ',' or '}'": ("the mapping '{…' does not go on or end here", "',' or '}'"),
+    "found character that cannot start any token": ("this character cannot begin a value", "quotes around a text; no tab"),
+    "found unexpected end of stream": ("the quoted text has no end", "a closing quote"),
+    "found unknown escape character": ("there is no such escape in a text in double quotes", "single quotes"),
+    "could not find expected ':'": ("this is a key without ':'", "'key: value'"),
+    "did not find expected <document start>": ("text stands after the end of the document", "'---' before a further document"),
+    "did not find expected node content": ("a value is missing here", "a value"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a text may hold: bytes, values, levels and aliases, which written out must not need more than `size` characters."""
+
+    size: int = 1024 * 1024
+    nodes: int = 25_000
+    depth: int = 64
+    aliases: int = 500
+
+
+PACK_BOUNDS = Bounds()
+
+
+def read_yaml(text: str, place: Callable[[int, int], Location], bounds: Bounds = PACK_BOUNDS) -> list[Document]:
+    """The documents of a text, empty ones left out. `place` gives the Location of a line and column of the text.
+
+    Raises InvalidText with every fault at once (of the syntax, the first one; of a text with very many, the first hundred).
+    """
+    text = text.removeprefix("\ufeff")
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > bounds.size:
+        raise InvalidText([Fault(place(1, 1), f"the text has {size} bytes", f"at most {bounds.size}", CODE)])
+    positions = Positions(text, place)
+    if bad := _NOT_YAML.search(text):
+        where = positions.of_offset(bad.start())
+        raise InvalidText([Fault(where, f"the character U+{ord(bad[0]):04X} cannot stand in YAML", "text in UTF-8", CODE)])
+    return _Composer(text, positions, bounds).compose()
+
+
+class _Stop(Exception):
+    """Nothing further of the text is read."""
+
+
+class _Composer:
+    """Builds documents from parser events, and notes the faults on the way."""
+
+    def __init__(self, text: str, positions: Positions, bounds: Bounds) -> None:
+        self._text, self._positions, self._bounds = text, positions, bounds
+        self._faults: list[Fault] = []
+        self._open: list[tuple[Node, str | None]] = []
+        self._key: list[Node | None] = []
+        self._anchors: dict[str, Node | None] = {}
+        self._documents: list[Document] = []
+        self._nodes = self._aliases = self._expanded = 0
+
+    def compose(self) -> list[Document]:
+        try:
+            for event in yaml.parse(self._text, Loader=_LOADER):
+                self._take(event)
+        except _Stop:
+            pass
+        except yaml.MarkedYAMLError as fault:
+            mark = fault.problem_mark or fault.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            problem = str(fault.problem or fault.context)
+            message, expected = _WORDS.get(problem, (problem, ""))
+            self._faults.append(Fault(self._positions.at(line, column), f"not YAML: {message}", expected, CODE))
+        except (yaml.YAMLError, ValueError, RecursionError) as fault:
+            self._faults.append(Fault(self._positions.at(1, 1), f"not YAML: {str(fault).splitlines()[0]}", code=CODE))
+        if self._faults:
+            raise InvalidText(self._faults)
+        return self._documents
+
+    def _take(self, event: Any) -> None:
+        match event:
+            case yaml.DocumentStartEvent():
+                self._anchors = {}
+            case yaml.ScalarEvent():
+                self._close(self._scalar(event), event.anchor)
+            case yaml.AliasEvent():
+                self._close(self._alias(event), None)
+            case yaml.CollectionStartEvent():
+                self._begin(event)
+            case yaml.CollectionEndEvent():
+                node, anchor = self._open.pop()
+                self._key.pop()
+                if node.merged:
+                    node.take_merged()
+                self._close(node, anchor)
+
+    def _node(self, event: Any) -> Node:
+        self._nodes += 1
+        node = Node(event.start_mark.line + 1, event.start_mark.column + 1)
+        if self._nodes > self._bounds.nodes:
+            self._fault(node, f"the text has more than {self._bounds.nodes} values", "a smaller one")
+            raise _Stop
+        return node
+
+    def _begin(self, event: Any) -> None:
+        node = self._node(event)
+        if len(self._open) >= self._bounds.depth:
+            self._fault(node, f"nested more than {self._bounds.depth} levels deep", "fewer levels")
+            raise _Stop
+        mapping = isinstance(event, yaml.MappingStartEvent)
+        node.value = {} if mapping else []
+        self._check_tag(event.tag, node, "map" if mapping else "seq")
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        self._open.append((node, event.anchor))
+        self._key.append(None)
+
+    def _scalar(self, event: Any) -> Node:
+        node = self._node(event)
+        node.text, node.style = event.value, event.style or ""
+        node.decorated = event.anchor is not None or event.tag is not None
+        node.end = (event.end_mark.line + 1, event.end_mark.column + 1)
+        node.weight = len(event.value) + 1
+        node.value = self._resolve(event.value, node) if event.implicit[0] else event.value
+        if event.tag in (None, "!") or event.implicit[0]:
+            return node
+        name = self._check_tag(event.tag, node, None)
+        if name and name != "str":
+            node.value = self._resolve(event.value, node)
+            self._check_tag(event.tag, node, type_name(node.value))
+        return node
+
+    def _resolve(self, text: str, node: Node) -> Any:
+        try:
+            return resolve(text)
+        except NotAScalar as fault:
+            self._fault(node, fault.message, fault.expected)
+            return None
+
+    def _alias(self, event: Any) -> Node:
+        node = self._node(event)
+        self._aliases += 1
+        target = self._anchors.get(event.anchor)
+        if target is None:
+            inside = event.anchor in self._anchors
+            self._fault(node, f"*{event.anchor} stands inside what it names" if inside else f"*{event.anchor} names nothing",
+                        "a value without itself" if inside else f"&{event.anchor} at a value above")  # fmt: skip
+            return node
+        self._expanded += target.weight
+        if self._aliases > self._bounds.aliases or self._expanded > self._bounds.size:
+            most = f"at most {self._bounds.aliases} aliases, and {self._bounds.size} characters with them written out"
+            self._fault(node, "too much is repeated by aliases", most)
+            raise _Stop
+        if len(self._open) + target.height > self._bounds.depth:
+            self._fault(node, f"with its aliases written out, nested more than {self._bounds.depth} levels deep", "fewer levels")
+            raise _Stop
+        return target
+
+    def _close(self, node: Node, anchor: str | None) -> None:
+        """A value is complete: name it, and put it into the collection that is open."""
+        if anchor is not None:
+            self._anchors[anchor] = node
+        if not self._open:
+            if node.value is not None:
+                self._documents.append(Document(node.value, node, self._positions))
+            return
+        parent, _ = self._open[-1]
+        parent.weight += node.weight
+        parent.height = max(parent.height, node.height + 1)
+        if isinstance(parent.value, list):
+            parent.children[len(parent.value)] = node
+            parent.value.append(node.value)
+        elif self._key[-1] is None:
+            self._key[-1] = node
+        else:
+            self._entry(parent, self._key[-1], node)
+            self._key[-1] = None
+
+    def _entry(self, parent: Node, key: Node, node: Node) -> None:
+        if not isinstance(key.value, str):
+            self._fault(key, f"{found(key.value)} stands here as a key", "a text; quotes make it one")
+        elif key.value == "<<" and not key.style:
+            self._merge(parent, node)
+        elif key.value in parent.value:
+            first = parent.keys[key.value]
+            line = self._positions.at(first.line, first.column).line
+            self._fault(key, f"the key {key.value[:80]!r} stands twice (first in line {line})", "each key once")
+        else:
+            parent.value[key.value] = node.value
+            parent.children[key.value], parent.keys[key.value] = node, key
+
+    def _merge(self, parent: Node, node: Node) -> None:
+        """`<<`, as Kubernetes' own YAML has it: the keys of a mapping, or of several, where the parent has none of its own."""
+        sources = list(node.children.values()) if isinstance(node.value, list) else [node]
+        if not sources or not all(isinstance(source.value, dict) for source in sources):
+            self._fault(node, f"{found(node.value)} is merged by '<<'", "a mapping, or a list of mappings")
+        else:
+            parent.merged.extend(sources)
+
+    def _check_tag(self, tag: str | None, node: Node, actual: str | None) -> str:
+        """The short name of a tag; a fault where it is not one of JSON's types, or not what stands there (None: not known)."""
+        name = _TAGS.get(tag, "") if tag else ""
+        if tag and tag != "!" and (not name or actual not in (None, name)):
+            self._fault(node, f"the tag {tag[:80]!r} does not fit here", "no tag, or that of the value's own type")
+        return name
+
+    def _fault(self, node: Node, message: str, expected: str) -> None:
+        self._faults.append(Fault(self._positions.at(node.line, node.column), message, expected, CODE))
+        if len(self._faults) >= MAX_FAULTS:
+            raise _Stop

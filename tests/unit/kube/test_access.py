@@ -1,0 +1,131 @@
+"""Consent by SubjectAccessReview: what is asked, how long an answer counts, and what a refusal says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from engine.errors import ApiError
+from engine.kube.access import TTL, AccessReviews, Question
+from engine.kube.embedded import EmbeddedCluster
+from engine.kube.faults import InjectedFault
+from engine.kube.manual_clock import ManualClock
+from engine.model.objects import Kind, Ref
+
+POD = Ref(Kind("v1", "Pod"), "theirs", "web-0")
+SPACE = Ref(Kind("v1", "Namespace"), "", "n1")
+DEPLOYMENT = Ref(Kind("apps/v1", "Deployment"), "theirs", "web")
+
+
+class Office:
+    """Who answers: an embedded cluster whose answer a test sets, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.cluster = EmbeddedCluster(self.clock)
+        self.cluster.access = self._answer
+        self.reviews = AccessReviews(self.cluster, self.clock)
+        self.allowed = True
+        self.asked: list[Mapping[str, Any]] = []
+
+    def _answer(self, spec: Mapping[str, Any]) -> bool:
+        self.asked.append(spec)
+        return self.allowed
+
+    async def refusal(self, verb: str = "delete", target: Ref = POD, account: str = "default") -> str:
+        return await self.reviews.refusal(Question("mine", account, verb, target))
+
+
+async def test_it_asks_for_that_very_thing_as_that_very_account() -> None:
+    """The user and groups of the service account, the verb, and the object by name."""
+    office = Office()
+    await office.refusal("evict", account="trainer")
+
+    assert office.asked == [
+        {
+            "user": "system:serviceaccount:mine:trainer",
+            "groups": ["system:serviceaccounts", "system:serviceaccounts:mine", "system:authenticated"],
+            "resourceAttributes": {
+                "verb": "create", "version": "v1", "resource": "pods", "subresource": "eviction", "namespace": "theirs",
+                "name": "web-0",
+            },
+        }
+    ]  # fmt: skip
+
+
+async def test_an_answer_counts_for_half_a_minute() -> None:
+    """A right that is taken away counts from then on; each verb, target and account is a question of its own."""
+    office = Office()
+    assert await office.refusal() == ""
+    office.allowed = False
+    await office.clock.advance(TTL - 1)
+    assert await office.refusal() == ""
+    assert await office.refusal("patch") != ""
+    assert await office.refusal(account="other") != ""
+    assert await office.refusal(target=DEPLOYMENT) != ""
+
+    await office.clock.advance(1)
+    assert await office.refusal() != ""
+    assert len(office.asked) == 5
+
+
+async def test_a_refusal_is_remembered_no_longer_than_a_consent() -> None:
+    """A right that is granted counts after half a minute."""
+    office = Office()
+    office.allowed = False
+    assert await office.refusal() != ""
+    office.allowed = True
+    await office.clock.advance(TTL)
+    assert await office.refusal() == ""
+
+
+async def test_all_answers_can_be_dropped() -> None:
+    """After that everything is asked anew."""
+    office = Office()
+    await office.refusal()
+    office.reviews.forget()
+    office.allowed = False
+    assert await office.refusal() != ""
+
+
+@pytest.mark.parametrize("status", [0, 403, 500, 503])
+async def test_no_answer_is_no_consent(status: int) -> None:
+    """Where the API server does not answer, or the operator may not ask, that is an error, and is not remembered."""
+    office = Office()
+    office.cluster.faults.add(InjectedFault(status or 504, verb="create", kind="SubjectAccessReview"))
+    with pytest.raises(ApiError):
+        await office.refusal()
+    assert await office.refusal() == ""
+
+
+@pytest.mark.parametrize(
+    ("verb", "target", "missing", "grant"),
+    [
+        ("delete", POD, "may not delete pods web-0 in namespace theirs",
+         "kubectl create role NAME -n theirs --verb=delete --resource=pods --resource-name=web-0 && "
+         "kubectl create rolebinding NAME -n theirs --role=NAME --serviceaccount=mine:default"),
+        ("evict", POD, "may not create pods/eviction web-0 in namespace theirs",
+         "kubectl create role NAME -n theirs --verb=create --resource=pods/eviction && "
+         "kubectl create rolebinding NAME -n theirs --role=NAME --serviceaccount=mine:default"),
+        ("list", Ref(Kind("v1", "Pod"), "theirs", ""), "may not list pods (any) in namespace theirs",
+         "kubectl create role NAME -n theirs --verb=list --resource=pods && "
+         "kubectl create rolebinding NAME -n theirs --role=NAME --serviceaccount=mine:default"),
+        ("patch/status", DEPLOYMENT, "may not patch deployments.apps/status web in namespace theirs",
+         "kubectl create role NAME -n theirs --verb=patch --resource=deployments.apps/status --resource-name=web && "
+         "kubectl create rolebinding NAME -n theirs --role=NAME --serviceaccount=mine:default"),
+        ("patch", SPACE, "may not patch namespaces n1 in namespace (cluster)",
+         "kubectl create clusterrole NAME --verb=patch --resource=namespaces --resource-name=n1 && "
+         "kubectl create clusterrolebinding NAME --clusterrole=NAME --serviceaccount=mine:default"),
+    ],
+)  # fmt: skip
+async def test_a_refusal_says_what_is_missing_and_how_to_grant_it(verb: str, target: Ref, missing: str, grant: str) -> None:
+    """The verb, the resource and the object, and the two commands that grant it."""
+    office = Office()
+    office.allowed = False
+
+    text = await office.refusal(verb, target)
+
+    assert f"service account mine/default {missing}" in text
+    assert text.endswith(f"to grant it: {grant}")

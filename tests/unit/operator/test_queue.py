@@ -1,0 +1,192 @@
+"""The work queue's promises."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from engine.kube.manual_clock import ManualClock
+from engine.operator.queue import WorkQueue
+
+
+async def test_a_key_added_twice_is_handed_out_once() -> None:
+    """Repeats of a waiting key coalesce."""
+    queue = WorkQueue[str](ManualClock())
+    queue.add("a")
+    queue.add("a")
+    queue.add("b")
+    assert [await queue.get(), await queue.get()] == ["a", "b"]
+    assert queue.depth == 0
+
+
+async def test_a_key_added_while_processed_comes_again_after_done() -> None:
+    """Two workers never have the same key, and no change that comes meanwhile is lost."""
+    clock = ManualClock()
+    queue = WorkQueue[str](clock)
+    queue.add("a")
+    key = await queue.get()
+    queue.add("a")
+    other = asyncio.create_task(queue.get())
+    await clock.settle()
+    assert not other.done()
+    queue.done("a")
+    assert (key, await other) == ("a", "a")
+
+
+async def test_the_earliest_delay_wins() -> None:
+    """A later delay does not push a key back."""
+    clock = ManualClock()
+    queue = WorkQueue[str](clock)
+    queue.add_after("a", 10)
+    queue.add_after("a", 5)
+    queue.add_after("a", 20)
+    await clock.advance(4.9)
+    assert queue.depth == 0
+    await clock.advance(0.1)
+    assert queue.depth == 1
+    queue.done(await queue.get() or "")
+    await clock.advance(60)
+    assert queue.depth == 0
+
+
+async def test_an_immediate_add_overrides_a_delay() -> None:
+    """What was handed out at once is not handed out again because of an older delay."""
+    clock = ManualClock()
+    queue = WorkQueue[str](clock)
+    queue.add_after("a", 5)
+    queue.add("a")
+    queue.done(await queue.get() or "")
+    await clock.advance(60)
+    assert queue.depth == 0
+
+
+async def test_a_delay_that_ends_while_the_key_is_processed_waits_for_done() -> None:
+    """A delayed key is not handed to a second worker either."""
+    clock = ManualClock()
+    queue = WorkQueue[str](clock)
+    queue.add("a")
+    await queue.get()
+    queue.add_after("a", 1)
+    await clock.advance(2)
+    other = asyncio.create_task(queue.get())
+    await clock.settle()
+    assert not other.done()
+    queue.done("a")
+    assert await other == "a"
+
+
+async def test_a_worker_that_is_aborted_leaves_its_key_to_another() -> None:
+    """Also where the key had woken it already."""
+    queue = WorkQueue[str](ManualClock())
+    first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add("a")
+    first.cancel()
+    assert await asyncio.wait_for(second, 1) == "a"
+    assert first.cancelled()
+
+
+async def test_shutdown_answers_every_waiting_worker() -> None:
+    """After shutdown there is nothing more to get, and `idle` waits for what is still processed."""
+    clock = ManualClock()
+    queue = WorkQueue[str](clock)
+    queue.add("a")
+    await queue.get()
+    workers = [asyncio.create_task(queue.get()) for _ in range(3)]
+    idle = asyncio.create_task(queue.idle())
+    await clock.settle()
+    queue.add("b")
+    await clock.settle()
+    queue.shutdown()
+    queue.add("c")
+    assert await asyncio.gather(*workers) == ["b", None, None]
+    assert not idle.done()
+    queue.done("a")
+    queue.done("b")
+    await idle
+    assert await queue.get() is None
+
+
+KEYS = st.sampled_from("abcd")
+
+
+class Queue(RuleBasedStateMachine):
+    """A model of the queue: which keys are owed a look, since when, and who has one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.clock = ManualClock()
+        self.queue = WorkQueue[str](self.clock)
+        self.owed: set[str] = set()
+        self.due: dict[str, float] = {}
+        self.processing: set[str] = set()
+
+    def teardown(self) -> None:
+        """Close the loop."""
+        self.queue.shutdown()
+        self.loop.run_until_complete(self.clock.settle())
+        self.loop.close()
+
+    @rule(key=KEYS)
+    def add(self, key: str) -> None:
+        """It is owed a look, whatever was planned for later."""
+
+        async def act() -> None:
+            self.queue.add(key)
+
+        self.loop.run_until_complete(act())
+        self.owed.add(key)
+        self.due.pop(key, None)
+
+    @rule(key=KEYS, seconds=st.integers(1, 20))
+    def add_after(self, key: str, seconds: int) -> None:
+        """It is owed a look by then at the latest."""
+
+        async def act() -> None:
+            self.queue.add_after(key, seconds)
+
+        self.loop.run_until_complete(act())
+        if key not in self.owed:
+            self.due[key] = min(self.due.get(key, float("inf")), self.clock.time() + seconds)
+
+    @rule(seconds=st.integers(1, 10))
+    def advance(self, seconds: int) -> None:
+        """What has become due is owed."""
+        self.loop.run_until_complete(self.clock.advance(seconds))
+        for key in [key for key, at in self.due.items() if at <= self.clock.time()]:
+            del self.due[key]
+            self.owed.add(key)
+
+    @precondition(lambda self: self.owed - self.processing)
+    @rule()
+    def get(self) -> None:
+        """A key that is owed a look and that nobody has."""
+        key = self.loop.run_until_complete(asyncio.wait_for(self.queue.get(), 1))
+        assert key in self.owed - self.processing
+        self.owed.discard(key)
+        self.processing.add(key)
+
+    @precondition(lambda self: self.processing)
+    @rule(data=st.data())
+    def done(self, data: st.DataObject) -> None:
+        """A worker is finished."""
+        key = data.draw(st.sampled_from(sorted(self.processing)))
+
+        async def act() -> None:
+            self.queue.done(key)
+
+        self.loop.run_until_complete(act())
+        self.processing.discard(key)
+
+    @invariant()
+    def depth_is_what_is_owed(self) -> None:
+        """Nothing is lost and nothing is invented."""
+        assert self.queue.depth == len(self.owed)
+
+
+TestQueue = Queue.TestCase
+TestQueue.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

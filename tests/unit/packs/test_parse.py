@@ -1,0 +1,155 @@
+"""A good pack, compiled: what each key becomes, and what is not a fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.actions.annotate import AnnotateAction
+from engine.cel import Program, Scope, backend
+from engine.errors import InvalidText
+from engine.model.flags import Mode
+from engine.model.objects import Kind
+from engine.packs.pack import Existing, Limits, MetricSpec, Retry
+from engine.packs.parse import parse_pack
+from tests.unit.packs.packs import CEL, faults, pack, parsed, rule
+
+POD = {"apiVersion": "v1", "kind": "Pod"}
+ANY = {"apiVersion": "*", "kind": "*"}
+PACKS = sorted((Path(__file__).parents[3] / "rules").glob("*/pack.yaml"))
+
+
+@pytest.mark.parametrize("name", ["celpy", "cel-cpp"])
+@pytest.mark.parametrize("path", PACKS, ids=lambda path: path.parent.name)
+def test_a_shipped_pack_has_no_faults(path: Path, name: str) -> None:
+    """Every pack under rules/ compiles on either backend, and is called as its folder."""
+    (found,) = parse_pack(path.read_text(), str(path), backend(name))
+
+    assert found.name == path.parent.name
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    """A pack with nothing but what it must have acts at once, on every change, in mode Enforce."""
+    found = parsed(pack())
+    (first,) = found.rules
+
+    assert (found.feature_flag, found.default_mode, found.source) == ("example", Mode.ENFORCE, "pack.yaml")
+    assert (found.watch.label_selector, found.watch.fields) == ("", ())
+    assert (first.when, first.on, first.hold, first.once_per) == ((), "Change", 0.0, None)
+    assert (first.loop, first.loop_var, first.loop_key) == (None, "item", None)
+    assert (first.existing, first.retry, first.limits) == (Existing(), Retry(5, 2.0, 300.0, None), Limits(None, "Fail"))
+    assert (first.throttle, first.resync, first.mode, first.rescue) == (None, None, None, ())
+
+
+def test_every_key_of_a_pack_is_compiled() -> None:
+    """Watch, params, targets, inputs and metrics are there as data."""
+    found = parsed(pack(
+        featureFlag="other", defaultMode="Off", description="x",
+        watch={**POD, "labelSelector": {"b": "2", "a": "1"}, "fields": ["status.phase", "metadata.annotations['a/b.c']"]},
+        params={"size": {"type": "integer", "default": 3}},
+        targets=[{**POD, "verbs": ["get"], "consent": "Never"}, {**ANY, "verbs": ["get"], "consent": "target.x"}],
+        inputs={"wishes": {"annotation": "a/b", "format": "json", "schema": {"type": "array"}, "default": []}},
+        metrics={"x_seconds": {"type": "histogram", "help": "X.", "labels": ["a"], "buckets": [1, 2.5]}},
+    ))  # fmt: skip
+
+    assert (found.feature_flag, found.default_mode, found.description) == ("other", Mode.OFF, "x")
+    assert (found.watch.kind, found.watch.label_selector) == (Kind("v1", "Pod"), "a=1,b=2")
+    assert found.watch.fields == (("status", "phase"), ("metadata", "annotations", "a/b.c"))
+    assert (found.params["size"].schema["type"], found.params["size"].default) == ("integer", 3)
+    never, expression = found.targets
+    assert (never.kind, never.consent, never.verbs) == (Kind("v1", "Pod"), "Never", frozenset({"get"}))
+    assert isinstance(expression.consent, Program)
+    wishes = found.inputs["wishes"]
+    assert (wishes.annotation, wishes.format, wishes.default) == ("a/b", "json", [])
+    assert found.metrics == {"x_seconds": MetricSpec("x_seconds", "histogram", "X.", ("a",), (1.0, 2.5))}
+
+
+def test_every_key_of_a_rule_is_compiled() -> None:
+    """Durations become seconds, expressions programs, entries of actions their actions."""
+    found = parsed(pack(
+        targets=[{**POD, "verbs": ["get", "list"]}],
+        rules=[rule(
+            vars={"b": "item.x", "a": "vars.b"}, when="true", on="Delete", oncePer="'k'", loop="[1]", loopKey="vars.a",
+            lookup={"pod": {**POD, "name": "x"}, "pods": {**POD, "labelSelector": {"a": "${lookup.pod.metadata.name}"}}},
+            existing={"policy": "Ignore", "maxAge": "1d", "ageFrom": "object.x"}, throttle={"every": "1m30s"}, resync="5m",
+            limits={"maxTargets": 2, "onExceed": "Truncate"},
+            retry={"limit": 1, "backoff": "500ms", "maxBackoff": "1h", "timeout": "2h"},
+            mode="Audit", rescue=[{"annotate": {"annotations": {"a": "${error}"}}, "when": "error != ''", "register": "r"}],
+            **{"for": "1h30m"},
+        )],
+    )).rules[0]  # fmt: skip
+
+    assert [program.source for program in found.when] == ["true"]
+    assert (list(found.vars), found.on, found.hold, found.mode) == (["b", "a"], "Delete", 5400.0, Mode.AUDIT)
+    assert (found.throttle, found.resync, found.limits) == (90.0, 300.0, Limits(2, "Truncate"))
+    assert found.retry == Retry(1, 0.5, 3600.0, 7200.0)
+    assert (found.existing.policy, found.existing.max_age) == ("Ignore", 86400.0)
+    assert [(name, target.by_selector) for name, target in found.lookups.items()] == [("pod", False), ("pods", True)]
+    assert isinstance(found.rescue[0].action, AnnotateAction)
+    assert (found.rescue[0].register, found.rescue[0].when is not None) == ("r", True)
+    assert found.once_per is not None and found.once_per.evaluate(Scope({})) == "k"
+
+
+def test_existing_has_a_short_form() -> None:
+    """`existing: Ignore` is `existing: {policy: Ignore}`."""
+    assert parsed(pack(rules=[rule(existing="Ignore")])).rules[0].existing == Existing("Ignore")
+
+
+def test_a_file_may_hold_several_packs_and_their_tests() -> None:
+    """All packs of a text are returned; documents of kind RulePackTest are passed over."""
+    text = "\n---\n".join([pack("one"), "kind: RulePackTest\nanything: [goes]\n", pack("two")])
+
+    assert [each.name for each in parse_pack(text, "f", CEL)] == ["one", "two"]
+
+
+def test_packs_in_a_labelled_config_map_are_found() -> None:
+    """A ConfigMap manifest with the label is as good as the packs in its data; without the label it holds none."""
+    text = "kind: ConfigMap\nmetadata: {labels: {rules.mlops.dev/rule-pack: 'true'}}\ndata:\n  a.yaml: |\n    " + pack("one")
+
+    assert [each.name for each in parse_pack(text, "f", CEL)] == ["one"]
+    assert parse_pack(text.replace("'true'", "'false'"), "f", CEL) == []
+
+
+def test_events_need_no_target() -> None:
+    """Emitting an Event on the watched object is no touch of another one."""
+    event = {"emitEvent": {"type": "Normal", "reason": "Done", "message": "x"}}
+
+    assert faults(pack(rules=[rule(actions=[event])])) == []
+
+
+@pytest.mark.parametrize("selector", ["", "app=web", "app==web,tier!=x", "app in (a, b),tier notin (c)", "app,!old", "a.b/c=d-e"])
+def test_a_label_selector_may_be_a_text(selector: str) -> None:
+    """What the API server takes as a label selector is taken as it is."""
+    assert parsed(pack(watch={**POD, "labelSelector": selector})).watch.label_selector == selector
+
+
+@pytest.mark.parametrize("selector", ["=a", "a=b,", "a in b", "a in (b", "a=b c", "a b", ",", "a=(b)", "a/b/c=d"])
+def test_a_text_that_is_no_label_selector_is_refused(selector: str) -> None:
+    """What the API server would refuse is a fault of the pack."""
+    assert len(faults(pack(watch={**POD, "labelSelector": selector}))) == 1
+
+
+def test_a_consequence_of_a_fault_is_not_reported() -> None:
+    """Where a key that gives names is misspelled, expressions with those names are not faults too."""
+    told = faults(pack(rules=[rule(loopp="object.items", when="true", loopKey="item.name")]))
+
+    assert [fault.split("; ")[0].split(": ", 1)[1] for fault in told] == ["unknown key 'loopp'"]
+
+
+def test_faults_of_expressions_are_found_beside_those_of_keys() -> None:
+    """An unknown key in one rule does not hide a wrong expression in it, or in another rule."""
+    told = faults(pack(rules=[rule(wehn="true", when="nothing"), rule("second", when="1 + 'a' == 2", **{"for": 5})]))
+
+    assert len(told) == 4
+
+
+def test_the_text_of_the_error_names_the_file_and_the_place() -> None:
+    """The exception reads `file:line:column: what; expected what`."""
+    with pytest.raises(InvalidText) as refused:
+        parse_pack("kind: RulePak\n", "dir/pack.yaml", CEL)
+
+    assert str(refused.value) == (
+        "dir/pack.yaml:1:7: the text 'RulePak' is not possible here; "
+        "expected RulePack, RulePackTest or ConfigMap (did you mean 'RulePack'?)"
+    )

@@ -1,0 +1,219 @@
+"""The last good version of every pack, feature flags and parameters, as the catalog has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.model.flags import Mode
+from engine.model.objects import Kind
+from engine.packs.sources import Text
+from engine.packs.store import FLAGS, PARAMS, PackStore, Report
+from tests.unit.packs.packs import CEL, pack, rule
+
+SIZE = {"size": {"type": "integer", "minimum": 1, "default": 3}, "colour": {"type": "string", "default": "red"}}
+SOURCE = "rules/example/pack.yaml"
+
+
+def shipped(text: str, file: str = SOURCE) -> Text:
+    return Text(file, text, file)
+
+
+def config_map(text: str, name: str = "mine", key: str = "pack.yaml") -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "ops", "name": name}, "data": {key: text}}
+
+
+def by_source(reports: list[Report]) -> dict[str, Report]:
+    return {report.source: report for report in reports}
+
+
+def told(report: Report) -> list[str]:
+    return [str(fault) for fault in report.faults]
+
+
+def description(store: PackStore) -> str:
+    return store.catalog.packs["example"].description
+
+
+def test_a_good_pack_is_in_force() -> None:
+    """The catalog holds the pack, its mode and its params; the report of its source names it."""
+    store = PackStore(CEL)
+
+    reports = store.update([shipped(pack(params=SIZE))])
+
+    assert store.catalog.modes == {"example": Mode.ENFORCE}
+    assert store.catalog.params == {"example": {"size": 3, "colour": "red"}}
+    assert store.catalog.for_kind(Kind("v1", "ConfigMap")) == (store.catalog.packs["example"],)
+    assert store.catalog.for_kind(Kind("v1", "Pod")) == ()
+    assert reports == [Report(SOURCE, ("example",)), Report(FLAGS), Report(PARAMS)]
+
+
+def test_a_broken_version_leaves_the_last_good_one_in_force() -> None:
+    """The pack stays the very same object, and the report has the place of the fault."""
+    store = PackStore(CEL)
+    store.update([], [config_map(pack(description="good"))])
+    good = store.catalog
+
+    reports = by_source(store.update([], [config_map("kind: RulePack\nspec: [")]))
+
+    assert store.catalog is good
+    assert reports["configmap/ops/mine"].packs == ("example",)
+    assert told(reports["configmap/ops/mine"])[0].startswith("configmap/ops/mine/pack.yaml:3:1: not YAML: ")
+
+    store.update([], [config_map(pack(description="better"))])
+    assert description(store) == "better"
+
+
+def test_a_broken_pack_does_not_hold_up_the_others() -> None:
+    """Each text is judged by itself."""
+    store = PackStore(CEL)
+
+    reports = by_source(store.update([shipped("[", "a.yaml"), shipped(pack(), "b.yaml")]))
+
+    assert list(store.catalog.packs) == ["example"]
+    assert (len(reports["a.yaml"].faults), reports["b.yaml"].faults) == (1, ())
+
+
+def test_a_config_map_replaces_a_shipped_pack_while_it_is_there() -> None:
+    """The ConfigMap's pack of the same name is in force; when the ConfigMap goes, the shipped one is again."""
+    store = PackStore(CEL)
+    texts = [shipped(pack(description="shipped"))]
+
+    reports = by_source(store.update(texts, [config_map(pack(description="own"))]))
+    assert description(store) == "own"
+    assert (reports[SOURCE].packs, reports["configmap/ops/mine"].packs) == ((), ("example",))
+
+    store.update(texts, [])
+    assert description(store) == "shipped"
+
+
+def test_a_config_map_that_was_never_good_leaves_the_shipped_pack() -> None:
+    """A first version with faults replaces nothing."""
+    store = PackStore(CEL)
+
+    store.update([shipped(pack(description="shipped"))], [config_map(pack(description=3))])
+
+    assert description(store) == "shipped"
+
+
+def test_of_two_config_maps_with_one_pack_the_first_has_it() -> None:
+    """By namespace and name, whatever the order they come in; the other one is told."""
+    store = PackStore(CEL)
+    both = [config_map(pack(description="b"), "b"), config_map(pack(description="a"), "a")]
+
+    reports = by_source(store.update([], both))
+
+    assert description(store) == "a"
+    assert told(reports["configmap/ops/b"]) == [
+        "configmap/ops/b/pack.yaml:1:1: pack 'example' is also in configmap/ops/a/pack.yaml, which has it; expected another name"
+    ]
+
+
+def test_what_has_not_changed_is_the_same_object() -> None:
+    """A pack whose text is the same is not compiled again, and a catalog in which nothing differs is not replaced."""
+    store = PackStore(CEL)
+    texts = [shipped(pack("one"), "1"), shipped(pack("two"), "2")]
+    store.update(texts)
+    before = store.catalog
+
+    store.update(texts)
+    assert store.catalog is before
+
+    store.update([texts[0], shipped(pack("two", description="new"), "2")])
+    assert store.catalog is not before
+    assert store.catalog.packs["one"] is before.packs["one"]
+
+
+def test_a_file_that_cannot_be_read_any_more_leaves_its_packs() -> None:
+    """A fault of reading counts like a fault in the text."""
+    store = PackStore(CEL)
+    store.update([shipped(pack())])
+    (fault,) = PackStore(CEL).update([shipped("[")])[0].faults
+
+    reports = store.update([Text(SOURCE, "", SOURCE, (fault,))])
+
+    assert (reports[0].packs, reports[0].faults) == (("example",), (fault,))
+
+
+def test_the_command_line_goes_before_the_config_map_and_that_before_the_default() -> None:
+    """Modes come from --feature-flags, else from the ConfigMap, else from the pack."""
+    store = PackStore(CEL, {"a": Mode.OFF})
+    texts = [shipped(pack(name, defaultMode="Audit"), name) for name in ("a", "b", "c")]
+
+    store.update(texts, flags={"a": "Enforce", "b": "true"})
+
+    assert store.catalog.modes == {"a": Mode.OFF, "b": Mode.ENFORCE, "c": Mode.AUDIT}
+
+
+def test_a_flag_that_is_no_mode_is_told_and_the_last_one_stays() -> None:
+    """A bad value changes nothing; a key that is gone does."""
+    store = PackStore(CEL)
+    texts = [shipped(pack())]
+    store.update(texts, flags={"example": "Off"})
+
+    reports = by_source(store.update(texts, flags={"example": "Of"}))
+    assert store.catalog.modes == {"example": Mode.OFF}
+    assert told(reports[FLAGS]) == [f"{FLAGS}/example:1:1: the text 'Of' is no mode; expected Enforce, Audit or Off"]
+
+    store.update(texts, flags={})
+    assert store.catalog.modes == {"example": Mode.ENFORCE}
+
+
+def test_a_flag_of_no_pack_is_a_warning() -> None:
+    """A flag or parameters that name no pack are told, with what was probably meant, and are no fault."""
+    store = PackStore(CEL, {"exampel": Mode.OFF})
+
+    reports = by_source(store.update([shipped(pack())], flags={"exmaple": "Off"}, params={"exampl": "{}"}))
+
+    assert [str(warning) for warning in reports[FLAGS].warnings] == [
+        f"{FLAGS}/exmaple:1:1: no pack has the feature flag 'exmaple'; expected 'example' (did you mean that?)",
+        "--feature-flags:1:1: no pack has the feature flag 'exampel'; expected 'example' (did you mean that?)",
+    ]
+    assert [str(warning) for warning in reports[PARAMS].warnings] == [
+        f"{PARAMS}/exampl:1:1: there is no pack 'exampl'; expected 'example' (did you mean that?)"
+    ]
+    assert not reports[FLAGS].faults and not reports[PARAMS].faults
+
+
+def test_parameters_are_overridden_one_by_one() -> None:
+    """A good value is in force at once; a bad one, or an unknown name, is a fault at its place and changes nothing."""
+    store = PackStore(CEL)
+    texts = [shipped(pack(params=SIZE))]
+    store.update(texts, params={"example": "size: 5\n"})
+    assert store.catalog.params["example"] == {"size": 5, "colour": "red"}
+
+    reports = by_source(store.update(texts, params={"example": "colour: blue\nsize: 0\nsise: 1\n"}))
+
+    assert store.catalog.params["example"] == {"size": 5, "colour": "blue"}
+    assert told(reports[PARAMS]) == [
+        f"{PARAMS}/example:2:7: the number 0 is too small; expected at least 1",
+        f"{PARAMS}/example:3:1: unknown parameter 'sise'; expected 'size' (did you mean that?)",
+    ]
+
+
+def test_parameters_that_are_not_yaml_change_nothing() -> None:
+    """A text that does not parse, or is no mapping, leaves the last values; one that is gone brings the defaults back."""
+    store = PackStore(CEL)
+    texts = [shipped(pack(params=SIZE))]
+    store.update(texts, params={"example": "size: 5\n"})
+
+    for broken in ("size: [", "- size\n", "size: 5\n---\nsize: 6\n"):
+        reports = by_source(store.update(texts, params={"example": broken}))
+        assert (store.catalog.params["example"]["size"], len(reports[PARAMS].faults)) == (5, 1)
+
+    store.update(texts, params={})
+    assert store.catalog.params["example"] == {"size": 3, "colour": "red"}
+
+
+def test_a_rules_own_mode_only_holds_it_back() -> None:
+    """The stricter of the pack's mode and the rule's own is in force."""
+    store = PackStore(CEL)
+    rules = [rule("plain"), rule("audited", mode="Audit"), rule("off", mode="Off")]
+
+    def modes(flag: str) -> list[Mode]:
+        store.update([shipped(pack(rules=rules))], flags={"example": flag})
+        found = store.catalog.packs["example"]
+        return [store.catalog.mode(found, each) for each in found.rules]
+
+    assert modes("Enforce") == [Mode.ENFORCE, Mode.AUDIT, Mode.OFF]
+    assert modes("Audit") == [Mode.AUDIT, Mode.AUDIT, Mode.OFF]
+    assert modes("Off") == [Mode.OFF, Mode.OFF, Mode.OFF]
