@@ -176,8 +176,8 @@ def _query(**parameters: str) -> str:
 
 
 def _not_served(kind: Kind) -> ApiError:
-    told = f"the cluster does not serve {kind.kind} of {kind.api_version}; is its CRD installed?"
-    return ApiError(HTTPStatus.NOT_FOUND, "NotFound", told)
+    message = f"the cluster does not serve {kind.kind} of {kind.api_version}; is its CRD installed?"
+    return ApiError(HTTPStatus.NOT_FOUND, "NotFound", message)
 
 
 def _bad_request(message: str) -> ApiError:
