@@ -25,10 +25,10 @@ from typing import Any
 
 from engine.cel import backend
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.manual_clock import ManualClock as FakeClock
+from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Kind, Resource
-from engine.operator.operator import Operator
 from engine.operator.settings import Settings
+from engine.operator.wiring import Operator
 
 ROOT = Path(__file__).parents[1]
 ENGINE = str(ROOT / "engine")

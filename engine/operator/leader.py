@@ -14,9 +14,8 @@ from typing import Any
 
 from engine.errors import ApiError
 from engine.kube.api import Api
-from engine.kube.clock import Clock
+from engine.kube.clock import Clock, cancel, within
 from engine.model.objects import Kind, Object, Resource, dig
-from engine.operator.backoff import cancel, within
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, me
 from engine.model.observe import Observers
 from engine.operator.activity import Activity
 from engine.operator.metrics import Metrics
-from engine.operator.prune import pruner, read_by
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Cached, Reconciler
+from engine.reconcile.prune import pruner, read_by
 from tests.bench import workload
 from tests.world import JOB
 

@@ -20,12 +20,12 @@ from engine.cel.cpp import CelCpp
 from engine.cel.interpreter import Interpreter
 from engine.model.flags import Mode
 from engine.model.objects import Object, ref_of
-from engine.operator.prune import pruner, read_by
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
 from engine.reconcile.aggregate import Groups, Row
 from engine.reconcile.match import Values, Watchers
+from engine.reconcile.prune import pruner, read_by
 from engine.reconcile.scope import variables_of
 from tests.bench.inprocess import jobs
 from tests.bench.machine import about

@@ -18,7 +18,7 @@ from engine.model.objects import Object, Resource
 from tests.world import RULES
 
 _ENGINE = str(RULES.parent / "engine")
-_STAND_INS = (f"{_ENGINE}/testing", f"{_ENGINE}/cluster/embedded")
+_LEFT_OUT = (f"{_ENGINE}/testing", f"{_ENGINE}/kube/embedded")
 _CONVERSIONS = "engine/cel/conversions.py"
 
 
@@ -74,31 +74,28 @@ class CountingApi:
 
 
 @dataclass(slots=True)
-class Calls:
-    """How many functions were called, of Python and of C; how many of those decoded JSON, or converted a value for CEL."""
+class Work:
+    """How many JSON documents were decoded, and how many values converted for CEL."""
 
-    number: int = 0
     decodes: int = 0
     conversions: int = 0
 
 
 @contextmanager
-def counted_calls() -> Iterator[Calls]:
-    """Count every call that the engine's own code makes, or that is made of it, meanwhile; its cluster in memory is left out."""
-    calls = Calls()
+def counted() -> Iterator[Work]:
+    """Count the engine's own work meanwhile; its cluster in memory is left out."""
+    work = Work()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
         file = frame.f_code.co_filename
         if frame.f_code is json.loads.__code__ and frame.f_back and frame.f_back.f_code.co_filename.startswith(_ENGINE):
-            calls.decodes += event == "call"
-        if event not in ("call", "c_call") or not file.startswith(_ENGINE) or file.startswith(_STAND_INS):
-            return
-        calls.number += 1
-        calls.decodes += argument is orjson.loads
-        calls.conversions += event == "call" and file.endswith(_CONVERSIONS) and frame.f_code.co_name.startswith("to_")
+            work.decodes += event == "call"
+        if event in ("call", "c_call") and file.startswith(_ENGINE) and not file.startswith(_LEFT_OUT):
+            work.decodes += argument is orjson.loads
+            work.conversions += event == "call" and file.endswith(_CONVERSIONS) and frame.f_code.co_name.startswith("to_")
 
     sys.setprofile(note)
     try:
-        yield calls
+        yield work
     finally:
         sys.setprofile(None)
