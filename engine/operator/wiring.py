@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from engine.cel import Cel
 from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
+from engine.kube.leases import Leases
 from engine.model.flags import Mode
 from engine.model.observe import Observer, Observers
 from engine.operator.activity import Activity
@@ -50,13 +51,11 @@ class Operator:
         if shard:
             self.metrics.shard_info.record((str(shard.number), str(shard.count)))
         self.caches = PackCaches(api, clock, settings.namespaces, self.queue.add, settings.watch_label_selector)
-        self._layout = Layout(api, clock, settings.operator_namespace, settings.lease_name, shard)
-        self.leader = Leader(
-            api, clock, settings.operator_namespace,
-            f"{settings.lease_name}-{shard.number}" if shard else settings.lease_name,
-            settings.identity + suffix(shard.count) if shard else settings.identity,
-            on_started=self._started, on_stopped=self._stopped, is_open=self._layout.is_open, admit=self._layout.admit,
-        )  # fmt: skip
+        leases, lease, identity = Leases(api, settings.operator_namespace), settings.lease_name, settings.identity
+        self._layout = Layout(leases, clock, lease, shard)
+        if shard:
+            lease, identity = f"{lease}-{shard.number}", identity + suffix(shard.count)
+        self.leader = Leader(leases, clock, lease, identity, self._layout, self._started, self._stopped)
         self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use)
         self.server = Server(settings.address, settings.port, {
             "/healthz": lambda: probe(self.unhealthy()),  # that the event loop goes on is shown by any answer

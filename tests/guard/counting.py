@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -53,15 +53,16 @@ class CountingApi:
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Any, *,
-        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
-        metadata_only: bool = False,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
         """See `Api.patch`."""
         self._count(body)
-        return await self._api.patch(
-            resource, namespace, name, body,
-            type=type, subresource=subresource, dry_run=dry_run, force=force, metadata_only=metadata_only,
-        )  # fmt: skip
+        return await self._api.patch(resource, namespace, name, body, type=type, subresource=subresource, dry_run=dry_run)
+
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Any) -> Mapping[str, Any]:
+        """See `Api.patch_metadata`."""
+        self._count(body)
+        return await self._api.patch_metadata(resource, namespace, name, body)
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """See `Api.create`."""

@@ -13,7 +13,8 @@ import pytest
 from engine.errors import ApiError
 from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
-from engine.operator.leader import LEASE, Leader
+from engine.kube.leases import LEASE, Leases
+from engine.operator.leader import Leader
 from engine.operator.shards import Layout, Shard, suffix
 
 SLOW = (*[0.0] * 12, 0.3, 0.3, 1.1, 3.0, 12.0, 25.0)
@@ -61,11 +62,10 @@ class Engine:
 
     def __init__(self, road: Any, clock: FakeClock, name: str, shard: Shard | None) -> None:
         self.road, self.shard = road, shard
-        self.layout = layout = Layout(road, clock, "default", "rulepack", shard)
+        leases = Leases(road, "default")
+        self.layout = Layout(leases, clock, "rulepack", shard)
         lease, identity = ("rulepack", name) if shard is None else (f"rulepack-{shard.number}", name + suffix(shard.count))
-        self.leader = Leader(
-            road, clock, "default", lease, identity, is_open=layout.is_open, admit=layout.admit
-        )  # fmt: skip
+        self.leader = Leader(leases, clock, lease, identity, self.layout)
         self._stop = asyncio.Event()
         self.task = asyncio.create_task(self.leader.run(self._stop))
 

@@ -13,7 +13,8 @@ from engine.kube.clock import cancel
 from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Effect, InjectedFault
-from engine.operator.leader import LEASE, Leader
+from engine.kube.leases import LEASE, Leases
+from engine.operator.leader import Leader
 
 
 class JumpingClock(FakeClock):
@@ -37,7 +38,7 @@ class Contender:
         self.told: list[str] = []
         self.stop = asyncio.Event()
         self.leader = Leader(
-            cluster, clock, "default", "rulepack", identity,
+            Leases(cluster, "default"), clock, "rulepack", identity,
             on_started=lambda: self.told.append("started"), on_stopped=lambda: self.told.append("stopped"),
         )  # fmt: skip
 
@@ -212,7 +213,7 @@ async def test_a_missing_namespace_is_said_once(caplog: pytest.LogCaptureFixture
     """Where the Lease cannot be created it is tried again, and logged once."""
     caplog.set_level("INFO", "engine.operator.leader")
     clock = FakeClock()
-    leader = Leader(EmbeddedCluster(clock), clock, "nowhere", "rulepack", "one")
+    leader = Leader(Leases(EmbeddedCluster(clock), "nowhere"), clock, "rulepack", "one")
     task = asyncio.create_task(leader.run(asyncio.Event()))
     await clock.advance(60)
     await cancel(task)

@@ -19,9 +19,9 @@ from engine.kube.clock import cancel
 from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import InjectedFault
+from engine.kube.leases import LEASE
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, Resource, annotations_of
-from engine.operator.leader import LEASE
 from engine.operator.settings import Settings
 from engine.operator.wiring import Operator
 
