@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from engine.errors import RulepackError
 from engine.model.objects import Ref
-from engine.model.observe import Act, Result
+from engine.model.observe import Act, Evaluated
 from engine.operator.metric_types import Counter, Gauge, Histogram, Renamed
 from engine.packs.pack import MetricSpec
 
@@ -72,13 +72,13 @@ class Metrics:
             if isinstance(metric, Counter | Histogram | Renamed):
                 self.registry.register(metric)
 
-    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Count it."""
         self.evaluations.record((pack, rule, result))
 
     def acted(self, act: Act) -> None:
         """Count it."""
-        self.actions.record((act.pack, act.rule, act.action, act.outcome))
+        self.actions.record((act.pack, act.rule, act.action, act.result))
 
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Measure it, or log why that is not possible."""

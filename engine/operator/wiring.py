@@ -30,8 +30,8 @@ from engine.operator.shards import Layout, suffix
 from engine.operator.workers import Key, Workers
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS
-from engine.reconcile import Reconciler, everything
-from engine.reconcile.budget import resumed
+from engine.reconcile import Reconciler, Replica
+from engine.reconcile.budgets import resumed
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ class Operator:
         })  # fmt: skip
         self._activity = Activity(clock)
         observer = Observers(self.metrics, self._activity, *observers)
-        owns = shard.owns if shard else everything
-        self._reconciler = Reconciler(api, clock, self.caches, observer, self.may_act, self.queue.add, owns)
+        replica = Replica(self.may_act, shard.owns) if shard else Replica(self.may_act)
+        self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
     def may_act(self) -> bool:

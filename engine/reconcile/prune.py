@@ -13,6 +13,7 @@ from engine.packs.pack import RulePack
 
 Path = tuple[str, ...]
 Prune = Callable[[Object], Object]
+"""What turns an object into the part of it that is kept."""
 ALIKE = 10_000
 """How many different elements of lists are remembered, so that those like them need no memory of their own."""
 _Tree = dict[str, Any]

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from engine.kube.clock import Clock
 from engine.model.objects import Ref
-from engine.model.observe import Act, Outcome, Result
+from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
 
 PLAIN_WIDTH = 140
@@ -22,12 +22,12 @@ LONGEST = 200
 """Characters of what is said of one step; the objects themselves hold all of it."""
 
 _STYLES = {
-    Outcome.DONE: "green",
-    Outcome.AUDITED: "cyan",
-    Outcome.WAITING: "yellow",
-    Outcome.RETRYING: "yellow",
-    Outcome.FAILED: "red",
-    Outcome.REFUSED: "red",
+    ActResult.DONE: "green",
+    ActResult.AUDITED: "cyan",
+    ActResult.WAITING: "yellow",
+    ActResult.RETRYING: "yellow",
+    ActResult.FAILED: "red",
+    ActResult.REFUSED: "red",
 }
 
 
@@ -77,7 +77,7 @@ class Screen:
         self._rule = None
         self._line(Text.assemble(f"  {kind} {name}: ", (text, "blue")))
 
-    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Nothing to show: what a rule does says that it fired."""
 
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
@@ -91,13 +91,13 @@ class Screen:
         """The engine has done something for a rule, or is held up; what was said of a rule and an object is not repeated."""
         said = _said(act)
         told = (act.pack, act.rule, act.object, said)
-        if act.outcome is Outcome.UNCHANGED or not said or told in self._told:
+        if act.result is ActResult.UNCHANGED or not said or told in self._told:
             return
         self._told.add(told)
         if self._rule != told[:3]:
             self._rule = told[:3]
             self._line(Text.assemble("  => rule ", (f"{act.pack}/{act.rule}", "magenta"), f", for {act.object.name}"))
-        self._line(Text(f"       {said}", _STYLES.get(act.outcome, "")))
+        self._line(Text(f"       {said}", _STYLES.get(act.result, "")))
 
     def table(self, verdicts: Sequence[Verdict]) -> None:
         """The closing table of effects, and how many of them are as they must be."""
@@ -122,8 +122,8 @@ def _said(act: Act) -> str:
     """What an act comes to, in words; '' where there is nothing to say."""
     done = _described(act.step, act.diff) if act.step else ""
     text = " ".join("; ".join(part for part in (done, act.detail) if part).split())
-    if text and act.outcome is not Outcome.DONE:
-        text = f"{act.outcome.value}: {text}"
+    if text and act.result is not ActResult.DONE:
+        text = f"{act.result.value}: {text}"
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
