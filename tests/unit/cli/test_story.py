@@ -12,7 +12,7 @@ from engine.cli.story.script import load
 from engine.cli.story.stage import Stage
 from engine.errors import ApiError, InvalidText, UsageError
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.manual_clock import ManualClock
+from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Kind, Object
 from engine.packs.shipped import shipped_story
 
@@ -70,7 +70,7 @@ def test_a_story_that_is_not_complete_is_refused(folder: Path) -> None:
 
 async def test_a_missing_kind_is_installed_only_if_asked_for() -> None:
     """A cluster that lacks a kind is left as it is, and the refusal names the kind and the way to have it."""
-    cluster = EmbeddedCluster(ManualClock())
+    cluster = EmbeddedCluster(FakeClock())
     with pytest.raises(UsageError, match=r"Widget\.example\.com/v1.*--install-crds"):
         await Stage(cluster).define([DEFINITION], install=False)
     assert cluster.writes == []
@@ -78,7 +78,7 @@ async def test_a_missing_kind_is_installed_only_if_asked_for() -> None:
 
 async def test_the_stage_is_left_as_it_was() -> None:
     """Striking takes away the namespaces and definitions that were put there, and leaves a kind that was served before."""
-    cluster = EmbeddedCluster(ManualClock())
+    cluster = EmbeddedCluster(FakeClock())
     gadget = {**DEFINITION, "metadata": {"name": "gadgets.example.org"}, "spec": {
         **DEFINITION["spec"], "group": "example.org", "names": {"kind": "Gadget", "plural": "gadgets"},
     }}  # fmt: skip
