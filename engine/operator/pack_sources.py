@@ -1,6 +1,6 @@
 """Where packs, feature flags and parameters come from: the folders of the settings, and ConfigMaps of the operator's namespace.
 
-They are read again after each change, and in force within two seconds. Each ConfigMap with packs is told how they fare.
+They are read again after each change, and in force within two seconds. Each ConfigMap with packs gets a status annotation.
 """
 
 from __future__ import annotations

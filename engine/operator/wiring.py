@@ -20,8 +20,7 @@ from engine.operator.activity import Activity
 from engine.operator.caches import PackCaches
 from engine.operator.informer import Informer, State
 from engine.operator.leader import Leader
-from engine.operator.metric_types import Labels
-from engine.operator.metrics import MetricError, Metrics
+from engine.operator.metrics import Labels, MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
 from engine.operator.server import Server, probe
@@ -39,7 +38,7 @@ log = logging.getLogger(__name__)
 class Operator:
     """Watches, evaluates and acts, as the settings say. Raises UsageError where the settings name no rule packs.
 
-    `server.port` is where it can be asked how it is; further observers are told what it decides and does.
+    `server.port` is where it says how it is; further observers get what it decides and does.
     """
 
     def __init__(self, api: Api, settings: Settings, clock: Clock, cel: Cel, *observers: Observer) -> None:
@@ -65,7 +64,8 @@ class Operator:
         })  # fmt: skip
         self._activity = Activity(clock)
         observer = Observers(self.metrics, self._activity, *observers)
-        replica = Replica(self.may_act, shard.owns) if shard else Replica(self.may_act)
+        may_act = self.may_act if settings.dry_run else self.leader.is_leader
+        replica = Replica(may_act, shard.owns) if shard else Replica(may_act)
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 

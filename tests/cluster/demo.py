@@ -1,4 +1,4 @@
-"""`make demo CLUSTER=kube`: the story of `rulepack demo` on a real kube-apiserver that is started for it alone."""
+"""`make demo CLUSTER=kube`: `rulepack demo` on a real kube-apiserver that is started for it alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The story of `rulepack demo` on a real kube-apiserver."""
+"""`rulepack demo` on a real kube-apiserver."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def test_without_the_kinds_nothing_is_played(own_plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> None:
-    """A cluster without the kinds of the story is left as it is; the refusal names them and the option that installs them."""
+    """A cluster without the kinds of the demo is left as it is; the refusal names them and the option that installs them."""
     before = names(own_plane, NAMESPACES)
     assert run_command(["demo", "--kubeconfig", str(own_plane.kubeconfig)]) == 2
     said = capsys.readouterr().err
