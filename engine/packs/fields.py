@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from engine.cel.documents import path_steps
 from engine.cel.operators import Mismatch
 from engine.model.names import bad_label
-from engine.packs.wording import found
+from engine.model.text import found
 
 RESERVED = (
     "object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "target", "group", "groupKey", "results", "error",

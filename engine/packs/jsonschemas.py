@@ -18,7 +18,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
 from engine.cel import Path
-from engine.packs.wording import found, one_of, suggestion
+from engine.model.text import found, one_of, suggestion
 
 _KEYWORDS = (
     "type", "enum", "const", "title", "description", "default", "examples", "deprecated",

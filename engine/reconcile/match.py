@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from engine.model.objects import Object, dig, metadata
-from engine.packs.index import RuleIndex
+from engine.packs.prefilter import RuleIndex
 from engine.packs.pack import RulePack
 
 Path = tuple[str, ...]
@@ -32,7 +32,7 @@ class Watchers:
         self.places = {pack.name: place for place, pack in enumerate(packs)}
         rules = [(place, number) for place, pack in enumerate(packs) for number in range(len(pack.rules))]
         self._rules = tuple(rules)
-        self._index = RuleIndex.of([packs[place].rules[number].gate(packs[place].inputs) for place, number in rules])
+        self._index = RuleIndex.of([packs[place].rules[number].prefilter(packs[place].inputs) for place, number in rules])
 
     def values(self, obj: Object) -> Values:
         """What an object has in the fields that somebody watches; what they lie in is looked up once for all of them."""

@@ -7,9 +7,10 @@ from typing import Any
 
 from engine.cel import Program, Scope
 from engine.errors import Refused, Unanswered
-from engine.model.names import misnamed, shown
+from engine.model.names import misnamed
 from engine.model.objects import Kind, Object, Ref, annotations_of, metadata, ref_of
 from engine.model.plan import Delete, Patch, Read, Step
+from engine.model.text import shown
 from engine.packs.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, RulePack, Target
 
 SERVICE_ACCOUNT = "mlops.dev/trigger-service-account"

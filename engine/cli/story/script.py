@@ -23,7 +23,7 @@ from engine.errors import InvalidText, Location, UsageError
 from engine.model.objects import Kind, Object
 from engine.model.spec import Spec
 from engine.packs.document import Document
-from engine.packs.specfaults import spec_faults
+from engine.packs.diagnostics import spec_faults
 from engine.packs.yamltext import read_yaml
 
 VARIABLES = frozenset({"namespaces", "now", "objects"})

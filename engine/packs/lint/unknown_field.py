@@ -12,10 +12,10 @@ from engine.cel import Compiled
 from engine.cel.parser import parse
 from engine.errors import Fault, Location
 from engine.model.objects import Kind
+from engine.model.text import suggestion
 from engine.packs.lint.base import Code, Severity, Subject, place_of, raw_rules
 from engine.packs.lint.schemas import OBJECT, Missing, Schema, Typer, items_of, open_mapping
 from engine.packs.parse import ParsedPack
-from engine.packs.wording import suggestion
 
 
 def check(subject: Subject) -> Iterator[Fault]:
