@@ -23,8 +23,7 @@ from engine.model.plurals import guessed_resource
 from engine.operator.configmaps import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
 from engine.operator.settings import own_namespace, parse_flags
 from engine.packs.catalog import Catalog
-from engine.packs.shipped import shipped_rules
-from engine.packs.sources import Text, load_folder, text_of
+from engine.packs.sources import Text, load_folder, shipped_rules, text_of
 from engine.packs.store import PackStore
 from engine.packs.yamltext import read_yaml
 from engine.testing.explain import Explanation

@@ -17,7 +17,7 @@ from engine.errors import RulepackError, UsageError
 #: Each subcommand: the function of the same name in the module engine.cli.NAME, which is imported only when it is asked for.
 COMMANDS = {
     "run": "Run the engine against a cluster.",
-    "demo": "Play a story in which the shipped rule packs act, and check their effects.",
+    "demo": "Run a script in which the shipped rule packs act, and check their effects.",
     "lint": "Check rule packs: every fault at once, each with its place.",
     "test": "Run the tests of rule packs.",
     "explain": "Say why rules fire for an object, or what holds them back.",

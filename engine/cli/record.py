@@ -20,7 +20,7 @@ from engine.operator.backoff import cancel, within
 from engine.operator.informer import Informer, InformerKey
 from engine.packs.fields import seconds
 from engine.packs.pack import RulePack
-from engine.packs.shipped import shipped_rules
+from engine.packs.sources import shipped_rules
 from engine.testing.recording import Change, redacted, redaction
 
 CLOSING = 0.25

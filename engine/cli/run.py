@@ -23,7 +23,7 @@ from engine.kube.kubernetes import KubernetesApi
 from engine.operator.operator import Operator
 from engine.operator.settings import Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
-from engine.packs.shipped import shipped_rules
+from engine.packs.sources import shipped_rules
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from engine.model.objects import Object, dig, metadata
-from engine.packs.prefilter import RuleIndex
 from engine.packs.pack import RulePack
+from engine.packs.prefilter import RuleIndex
 
 Path = tuple[str, ...]
 Values = tuple[Any, ...]

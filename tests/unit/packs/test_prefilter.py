@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from engine.cel import Cel, Field, Scope, backend
 from engine.packs.catalog import Catalog
-from engine.packs.prefilter import Prefilter, RuleIndex
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
+from engine.packs.prefilter import Prefilter, RuleIndex
 from engine.reconcile.evaluate import condition
 from engine.reconcile.scope import variables_of
 
@@ -93,7 +93,7 @@ A, LIST = Field(("data", "a"), ""), ("metadata", "annotations", "a/list")
     ],
 )  # fmt: skip
 def test_prefilter(rule: str, prefilter: Prefilter) -> None:
-    """What a condition cannot do without is its prefilter, also through vars; a rule that has something to do at any time has an empty one."""
+    """What a condition cannot do without, also through vars, is the prefilter; where there is always something to do, it is empty."""
     compiled = pack(rule)
     assert compiled.rules[0].prefilter(compiled.inputs) == prefilter
 
