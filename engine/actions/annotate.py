@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need, written_parts
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Scope, Template
 from engine.errors import Unanswered
@@ -46,7 +46,9 @@ class _Metadata:
 
     name: ClassVar[str]
     Schema: ClassVar[type[Spec]]
+    written: ClassVar[frozenset[str]]
     part: ClassVar[str]
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -54,9 +56,22 @@ class _Metadata:
         target = None if spec.target is None else Target.compile(spec.target, compiler, (*path, "target"))
         return cls(target, compiler.template(getattr(spec, cls.part), (*path, cls.part), ("target",)))
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield what the spec names."""
+        return written_parts(spec, spec, ())
+
     def needs(self) -> Sequence[Need]:
         """get and patch on the target; the watched object's own metadata comes with the record."""
         return self.target.needs("patch") if self.target else ()
+
+    def writes_own(self) -> bool:
+        """Return whether it has no target: then it is about the watched object."""
+        return self.target is None
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return that it acts on another object; the watched object's own metadata is written only where it differs."""
+        return f"acts on another object by {self.name}" if self.target else ""
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """The target, unless it is the watched object."""
@@ -90,6 +105,7 @@ class AnnotateAction(_Metadata):
     name: ClassVar[str] = "annotate"
     Schema: ClassVar[type[Spec]] = AnnotateSpec
     part: ClassVar[str] = "annotations"
+    written: ClassVar[frozenset[str]] = frozenset({"annotations"})
 
 
 class LabelAction(_Metadata):
@@ -98,6 +114,7 @@ class LabelAction(_Metadata):
     name: ClassVar[str] = "label"
     Schema: ClassVar[type[Spec]] = LabelSpec
     part: ClassVar[str] = "labels"
+    written: ClassVar[frozenset[str]] = frozenset({"labels"})
 
 
 def _too_long(key: str, value: str) -> str:

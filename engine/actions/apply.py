@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Scope, Template
 from engine.model.objects import Object
@@ -33,6 +33,8 @@ class ApplyAction:
 
     name: ClassVar[str] = "apply"
     Schema: ClassVar[type[Spec]] = ApplySpec
+    written: ClassVar[frozenset[str]] = frozenset({"manifest"})
+    conflict_is_final: ClassVar[bool] = True
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -50,9 +52,22 @@ class ApplyAction:
         target = Target.compile(TargetSpec.model_validate(texts), compiler, here)
         return cls(target, compiler.template(spec.manifest, here), spec.force)
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield nothing: fields of a manifest belong to who applies it, and conflicts are told by the API server."""
+        return iter(())
+
     def needs(self) -> Sequence[Need]:
         """get, create and patch: server-side apply of an object that is not there creates it."""
         return self.target.needs("create", "patch")
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return that it acts on another object."""
+        return f"acts on another object by {self.name}"
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """The object as it is, for the diff that Audit reports."""

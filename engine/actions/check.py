@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.model.objects import Object
@@ -35,6 +35,8 @@ class AssertAction:
 
     name: ClassVar[str] = "assert"
     Schema: ClassVar[type[Spec]] = AssertSpec
+    written: ClassVar[frozenset[str]] = frozenset()
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -45,9 +47,22 @@ class AssertAction:
             compiler.template(spec.message, (*path, "message"), ("target",)),
         )
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield nothing: it writes nothing."""
+        return iter(())
+
     def needs(self) -> Sequence[Need]:
         """get or list on the target."""
         return self.target.needs()
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return '': it only reads."""
+        return ""
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """The target."""

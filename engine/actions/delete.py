@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.errors import Unanswered
@@ -42,6 +42,8 @@ class DeleteAction:
 
     name: ClassVar[str] = "delete"
     Schema: ClassVar[type[Spec]] = DeleteSpec
+    written: ClassVar[frozenset[str]] = frozenset()
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -54,9 +56,22 @@ class DeleteAction:
             None if limit is None else compiler.template(limit, (*path, "maxUnavailable")),
         )
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield nothing: it writes no metadata."""
+        return iter(())
+
     def needs(self) -> Sequence[Need]:
         """list (or get), and delete or evict."""
         return self.target.needs("evict" if self.evict else "delete")
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return that it acts on another object."""
+        return f"acts on another object by {self.name}"
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """The targets."""

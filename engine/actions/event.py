@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Scope, Template
 from engine.errors import Unanswered
@@ -51,6 +51,8 @@ class EventAction:
 
     name: ClassVar[str] = "emitEvent"
     Schema: ClassVar[type[Spec]] = EventSpec
+    written: ClassVar[frozenset[str]] = frozenset({"reason", "message", "labels"})
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -66,10 +68,23 @@ class EventAction:
             compiler.template(spec.labels, (*path, "labels")),
         )
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield nothing: the metadata of Events is their own."""
+        return iter(())
+
     def needs(self) -> Sequence[Need]:
         """create on Events, and get on what it regards."""
         own = [Need(EVENT, "create")]
         return [*own, *self.regarding.needs()] if self.regarding else own
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return '': an Event is named by its cause, so a repeat is the same one."""
+        return ""
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """What the Event regards, for its uid: without it, user interfaces do not show the Event."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need, written_parts
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.model.merge import changes
@@ -48,6 +48,8 @@ class PatchAction:
 
     name: ClassVar[str] = "patch"
     Schema: ClassVar[type[Spec]] = PatchSpec
+    written: ClassVar[frozenset[str]] = frozenset({"patch"})
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -66,9 +68,24 @@ class PatchAction:
             None if spec.done_when is None else compiler.program(spec.done_when, (*path, "doneWhen"), extra),
         )
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield what a merge patch says under `metadata`."""
+        patch = spec.get("patch")
+        body = patch.get("metadata") if spec.get("type", "merge") == "merge" and isinstance(patch, Mapping) else None
+        yield from written_parts(spec, body, ("patch", "metadata"))
+
     def needs(self) -> Sequence[Need]:
         """get (or list) and patch on the target, or on its status."""
         return self.target.needs("patch/status" if self.subresource else "patch")
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return that it acts on another object."""
+        return f"acts on another object by {self.name}"
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """The target."""
