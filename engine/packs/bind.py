@@ -206,7 +206,10 @@ class _RuleBinder:
             self._diagnostics.fault((*path, "when"), f"{found(condition)} stands here", "a CEL condition")
         name = self._name([key for key in entry if key not in _BESIDE_ACTION], path)
         action = self._action(name, entry[name], compiler, (*path, name)) if name else None
-        return None if action is None else RuleAction(action, register if isinstance(register, str) else "", when)
+        if action is None:
+            return None
+        location = self._diagnostics.document.locate_key((*path, name))
+        return RuleAction(action, location, register if isinstance(register, str) else "", when)
 
     def _name(self, names: Sequence[str], path: Path) -> str:
         """Return the name of an entry's one action; '' where there is none, an unknown one, or more than one."""

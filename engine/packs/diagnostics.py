@@ -39,7 +39,7 @@ class Diagnostics:
     """Collects the faults of a document, and what is compiled of it."""
 
     def __init__(self, document: Document) -> None:
-        self._document = document
+        self.document = document
         self._faults: list[Fault] = []
         self._compilers: list[Compiler] = []
 
@@ -55,13 +55,13 @@ class Diagnostics:
 
     def compiler(self, cel: Cel, variables: Collection[str]) -> Compiler:
         """Return a compiler of expressions that may name these variables; its faults become the document's."""
-        compiler = Compiler(cel, variables, self._document.locate)
+        compiler = Compiler(cel, variables, self.document.locate)
         self._compilers.append(compiler)
         return compiler
 
     def fault(self, path: Path, message: str, expected: str = "", *, at_key: bool = False, code: str = "declaration") -> None:
         """Add a fault of the value at a path, or of the key that the path ends with."""
-        location = self._document.locate_key(path) if at_key else self._document.locate(path)
+        location = self.document.locate_key(path) if at_key else self.document.locate(path)
         self._faults.append(Fault(location, message, expected, code))
 
     def unique(self, names: Sequence[str], what: str, path: Path, below: Path = ()) -> None:
@@ -77,7 +77,7 @@ class Diagnostics:
 
     def spec(self, error: ValidationError, model: type[Spec], raw: Any, path: Path = ()) -> None:
         """Add what is wrong, by its schema class, in the value `raw` at a path."""
-        self._faults += spec_faults(error, model, raw, self._document, path)
+        self._faults += spec_faults(error, model, raw, self.document, path)
 
 
 def spec_faults(error: ValidationError, model: type[Spec], raw: Any, document: Document, base: Path = ()) -> list[Fault]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -111,9 +111,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RuleAction:
-    """One entry of `actions` or `rescue`: what to do, under which condition, and the name its result is kept under ('': none)."""
+    """One entry of `actions` or `rescue`: what to do, and under which condition; `location` is where it stands.
+
+    `register` is the name under which its result is kept; '': none.
+    """
 
     action: Action
+    location: Location
     register: str = ""
     when: Program | None = None
 
@@ -145,6 +149,22 @@ class Rule:
     retry: Retry = Retry()
     rescue: tuple[RuleAction, ...] = ()
     mode: Mode | None = None
+
+    def needs(self) -> Iterator[Need]:
+        """Yield the rights on targets that it uses: by its actions, its rescue, its lookups and its aggregate."""
+        for entry in (*self.actions, *self.rescue):
+            yield from entry.action.needs()
+        for lookup in self.lookups.values():
+            yield from lookup.needs()
+        if self.aggregate is not None:
+            yield from self.aggregate.target.needs("patch")
+            yield from self.aggregate.target.listing()
+
+    def writes_own(self) -> bool:
+        """Return whether it writes metadata of the watched objects: annotations, labels, or its firing record."""
+        if self.aggregate is not None or self.on == "Delete":
+            return False
+        return self.once_per is not None or any(entry.action.writes_own() for entry in (*self.actions, *self.rescue))
 
     def prefilter(self, inputs: Mapping[str, Input]) -> Prefilter:
         """Return what the object must hold for the rule to do anything, as far as its conditions say so."""

@@ -10,7 +10,6 @@ from engine.actions.event import EVENT
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
-from engine.packs.needs import needs_of, writes_own
 from engine.packs.pack import RulePack
 
 REVIEWS = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
@@ -45,11 +44,11 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
             grants.add(watched, verb, pack.name)
         for rule in pack.rules:
             name = f"{pack.name}/{rule.name}"
-            if writes_own(rule):
+            if rule.writes_own():
                 grants.add(watched, "patch", name)
             if not rule.rescue:
                 grants.add(plurals(EVENT), "create", f"{pack.name}/rules that fail")
-            for need in needs_of(rule):
+            for need in rule.needs():
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):
             grants.add(plurals(REVIEWS), "create", f"{pack.name}/consent of other namespaces")

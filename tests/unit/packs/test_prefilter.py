@@ -93,7 +93,7 @@ A, LIST = Field(("data", "a"), ""), ("metadata", "annotations", "a/list")
     ],
 )  # fmt: skip
 def test_prefilter(rule: str, prefilter: Prefilter) -> None:
-    """What a condition cannot do without, also through vars, is the prefilter; where there is always something to do, it is empty."""
+    """A prefilter is what conditions need, also through vars; it is empty where there is always something to do."""
     compiled = pack(rule)
     assert compiled.rules[0].prefilter(compiled.inputs) == prefilter
 
