@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from engine.cel import backend
+from engine.cli.arguments import format_option, packs_argument
 from engine.cli.report import fault_lines, say
 from engine.testing.coverage import Coverage
 from engine.testing.report import as_json, coverage_lines, failure_lines, junit, summary
@@ -23,11 +24,11 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@packs_argument
 @click.option("-k", "pattern", default="", metavar="TEXT", help="Only tests whose suite or name contains this text.")
 @click.option("--fail-fast", is_flag=True, help="Stop after the first test that fails.")
-@click.option("--format", "style", default="text", show_default=True, type=click.Choice(["text", "junit", "json"]))
-@click.option("--coverage", "with_coverage", is_flag=True, help="Tell which rules and conditions the tests have exercised.")
+@format_option("text", "junit", "json")
+@click.option("--coverage", "with_coverage", is_flag=True, help="Show which rules and conditions the tests have exercised.")
 @click.option("--min-coverage", type=click.FloatRange(0, 100), metavar="PERCENT", help="Fail below this coverage.")
 def test(
     paths: tuple[Path, ...], pattern: str, fail_fast: bool, style: str, with_coverage: bool, min_coverage: float | None
@@ -46,7 +47,7 @@ def test(
         return 2
     coverage = Coverage() if with_coverage or min_coverage is not None else None
     text = style == "text"
-    outcomes = run(chosen, coverage=coverage, fail_fast=fail_fast, ended=_tell if text else lambda _: None)
+    outcomes = run(chosen, coverage=coverage, fail_fast=fail_fast, ended=_show if text else lambda _: None)
     if text:
         _sum_up(outcomes, coverage if with_coverage else None)
     else:
@@ -57,7 +58,7 @@ def test(
     return 1 if faults or low or any(outcome.failures for outcome in outcomes) else 0
 
 
-def _tell(outcome: Outcome) -> None:
+def _show(outcome: Outcome) -> None:
     for line in failure_lines(outcome) if outcome.failures else ():
         say(line)
 

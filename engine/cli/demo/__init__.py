@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from engine.cel import backend
+from engine.cli.arguments import Cluster, context_option, kubeconfig_option
 from engine.cli.demo.runner import FastClock, Runner
 from engine.cli.demo.screen import Screen
 from engine.cli.demo.script import OPERATOR, Script, load
@@ -39,13 +40,8 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.option(
-    "--kubeconfig",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Run on this cluster, in namespaces that are created for it and deleted afterwards. Default: in memory.",
-)
-@click.option("--context", default="", metavar="NAME", help="Context of the kubeconfig. Default: its current one.")
+@kubeconfig_option("Run on this cluster, in namespaces that are created for it and deleted afterwards. Default: in memory.")
+@context_option
 @click.option("--install-crds", is_flag=True, help="Where the cluster lacks a kind of the demo, put a stand-in there meanwhile.")
 @click.option(
     "--feature-flags",
@@ -88,16 +84,11 @@ async def _in_memory(flags: Mapping[str, Mode], speed: float) -> int:
 
 
 async def _on_cluster(kubeconfig: Path, context: str, flags: Mapping[str, Mode], *, install: bool) -> int:
-    from engine.kube.kubernetes import KubernetesApi
-
     script = load(shipped_demo(), backend())
     suffix = secrets.token_hex(3)  # so that nothing of the cluster's own is touched, and a second demo needs not wait
     names = {name: f"{namespace}-{suffix}" for name, namespace in script.namespaces.items()}
-    api = await KubernetesApi.connect(str(kubeconfig), context or None)
-    try:
+    async with Cluster(kubeconfig, context).connected() as api:
         return await _run(script, api, SystemClock(), names, flags, install=install)
-    finally:
-        await api.close()
 
 
 async def _run(
