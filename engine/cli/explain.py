@@ -46,7 +46,7 @@ Examples:
 @paths_option("--rules", "File or folder of rule packs; may be repeated. Default: the shipped ones.")
 @flags_option
 @cluster_options
-@click.option("--operator-namespace", metavar="NAME", help="Where feature flags, parameters and ConfigMap packs are looked for.")
+@click.option("--operator-namespace", metavar="NAME", help="Where feature flags, parameters and ConfigMap packs are.")
 @format_option("text", "json")
 def explain(
     target: str, namespace: str, rules: tuple[Path, ...], feature_flags: tuple[str, ...], cluster: Cluster,

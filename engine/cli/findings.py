@@ -1,8 +1,9 @@
-"""How `rulepack lint` reports what it has found: to people, to programs, to GitHub, and as SARIF."""
+"""How commands print faults and differences: to people, to programs, to GitHub, and as SARIF."""
 
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,10 +16,21 @@ from engine.packs.lint import CODES, Severity
 
 WIDTH = 120
 """Columns of a source line that are shown at most, so that the caret stays in view."""
+_DIFFERENCES = (
+    (re.compile(r"^\s*- "), {"fg": "green"}),
+    (re.compile(r"^\s*\+ "), {"fg": "red"}),
+    (re.compile(r"^FAIL "), {"fg": "red", "bold": True}),
+)
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 Sources = Mapping[str, Sequence[str]]
 """The lines of each file."""
+
+
+def say(line: str) -> None:
+    """Print a line of a report; what was expected is green, what was found is red."""
+    style = next((style for pattern, style in _DIFFERENCES if pattern.match(line)), {})
+    click.echo(click.style(line, **style) if style else line)
 
 
 def severity(fault: Fault) -> Severity:

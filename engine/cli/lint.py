@@ -81,7 +81,7 @@ def _texts(paths: Sequence[Path]) -> list[Text]:
 
 
 def _backends() -> list[Cel]:
-    """All that are installed, the fast one first."""
+    """Return all that are installed, the fast one first."""
     names = ["cel-cpp", "celpy"] if find_spec("cel_expr_python") else ["celpy"]
     return [backend(name) for name in names]
 

@@ -14,7 +14,7 @@ import click
 from engine import __version__
 from engine.errors import RulepackError, UsageError
 
-#: Each subcommand: the function of the same name in the module engine.cli.NAME, which is imported only when it is asked for.
+#: Each subcommand: the function of the same name in the module engine.cli.NAME, which is imported only when it is called.
 COMMANDS = {
     "run": "Run the engine against a cluster.",
     "demo": "Run a script in which the shipped rule packs act, and check their effects.",

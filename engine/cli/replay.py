@@ -14,7 +14,7 @@ import click
 
 from engine.cel import backend
 from engine.cli.arguments import flags_option, format_option, paths_option, read_packs
-from engine.cli.report import say
+from engine.cli.findings import say
 from engine.errors import UsageError
 from engine.model.flags import Mode
 from engine.operator.settings import parse_flags

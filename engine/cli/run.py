@@ -107,13 +107,13 @@ async def _serve(settings: Settings) -> None:
 
 
 def collect_rarely() -> None:
-    """Look for garbage in circles rarely: what is cached is plain data without any, and going through all of it takes long."""
+    """Collect garbage in circles rarely: what is cached is plain data without any, and going through all of it takes long."""
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
-    """The first signal stops gracefully; a second one ends the process as it would have without us."""
+    """Set `stop` at the first signal; a second one ends the process as it would have without this."""
     loop = asyncio.get_running_loop()
 
     def received(number: signal.Signals) -> None:
@@ -126,7 +126,7 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's loops where it is installed (extra `fast`), else the standard ones."""
+    """Return uvloop's loops where it is installed (extra `fast`), else None for the standard ones."""
     try:
         factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
     except ImportError:

@@ -8,7 +8,7 @@ import click
 
 from engine.cel import backend
 from engine.cli.arguments import format_option, packs_argument
-from engine.cli.report import fault_lines, say
+from engine.cli.findings import say, sentence
 from engine.testing.coverage import Coverage
 from engine.testing.report import as_json, coverage_lines, failure_lines, junit, summary
 from engine.testing.run import Case, Outcome, run
@@ -38,8 +38,8 @@ def test(
     Each test has a cluster in memory and a clock of its own; nothing else is needed. Exits with 1 if a test fails.
     """
     suites, faults = load_suites(paths, backend())
-    for line in fault_lines(faults):
-        click.echo(line, err=True)
+    for fault in faults:
+        click.echo(f"{fault.location}: error: {sentence(fault)}", err=True)
     cases = [Case(suite, number) for suite in suites for number in range(len(suite.spec.tests))]
     chosen = [case for case in cases if pattern.lower() in f"{case.suite.name} {case.name}".lower()]
     if cases and not chosen:

@@ -45,12 +45,12 @@ class Diagnostics:
 
     @property
     def faults(self) -> list[Fault]:
-        """Every fault so far, those of expressions included."""
+        """Return every fault so far, those of expressions included."""
         return [*self._faults, *(fault for compiler in self._compilers for fault in compiler.faults)]
 
     @property
     def expressions(self) -> list[Compiled]:
-        """Every expression that was compiled."""
+        """Return every expression that was compiled."""
         return [compiled for compiler in self._compilers for compiled in compiler.compiled]
 
     def compiler(self, cel: Cel, variables: Collection[str]) -> Compiler:

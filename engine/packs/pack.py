@@ -221,5 +221,5 @@ class RulePack:
 
     @property
     def source(self) -> str:
-        """The name of the text it came from."""
+        """Return the name of the text it came from."""
         return self.location.file

@@ -268,7 +268,7 @@ class _Composer:
             parent.merged.extend(sources)
 
     def _check_tag(self, tag: str | None, node: Node, actual: str | None) -> str:
-        """Return the short name of a tag; note a fault where it is none of JSON's types, or not `actual` (None: not known)."""
+        """Return the short name of a tag; add a fault where it is none of JSON's types, or not `actual` (None: not known)."""
         name = _TAGS.get(tag, "") if tag else ""
         if tag and tag != "!" and (not name or actual not in (None, name)):
             self._fault(node, f"the tag {tag[:80]!r} does not fit here", "no tag, or that of the value's own type")

@@ -26,7 +26,7 @@ TICK = 0.2
 READY_TIMEOUT = 30.0
 """Seconds in which the script's first condition, and then the engine, must be ready."""
 SETTLING = 1.0
-"""Seconds that all effects must have held for, so that one which must not come about has had its time."""
+"""Seconds for which all effects must be true, so that one which must not come about has had its time."""
 
 
 class FastClock:

@@ -64,9 +64,9 @@ _WHILE_READING = {
     "unguarded-patch": """
         A JSON patch has no `guard`.
 
-        The operations of a JSON patch name places, such as the third item of a list, and do something else where the object has
-        changed. A `guard` says in CEL what must be true of the live `target`; it is checked together with the resourceVersion
-        that was seen. Or use a merge patch, which says what is wanted.
+        The operations of a JSON patch name positions, such as the third item of a list, and do something else where the object
+        has changed. A `guard` says in CEL what must be true of the live `target`; it is checked together with the
+        resourceVersion that was seen. Or use a merge patch, which says what is wanted.
         """,
     UNPORTABLE: """
         An expression compiles on one CEL backend and not on the other.

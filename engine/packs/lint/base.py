@@ -1,4 +1,4 @@
-"""What a kind of fault is, and what a check that looks for one is given."""
+"""What a kind of fault is, and what a check for one is given."""
 
 from __future__ import annotations
 
