@@ -13,7 +13,8 @@ from engine.errors import Unanswered
 from engine.model.merge import changes
 from engine.model.names import bad_label
 from engine.model.objects import Object, ref_of
-from engine.model.plan import Annotate, Decision, Patch, Read
+from engine.model.outcome import Done
+from engine.model.plan import Annotate, Patch, Plan, Read
 from engine.model.spec import Spec
 
 ANNOTATIONS_LIMIT = 256 * 1024
@@ -77,19 +78,19 @@ class _Metadata:
         """The target, unless it is the watched object."""
         return (self.target.read(scope),) if self.target else ()
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """A patch of each target that differs, or metadata for the watched object's own patch."""
         if self.target is None:
-            return Decision(steps=[Annotate(**{self.part: self._wanted(scope)})])
+            return Plan([Annotate(**{self.part: self._wanted(scope)})])
         read = self.target.read(scope)
         if not live[read] and read.label_selector is None:
-            return Decision(refused=not_found(read))
+            return Plan(outcome=not_found(read))
         steps = []
         for found in live[read]:
             body = {"metadata": {self.part: self._wanted(scope.child(target=found))}}
             if changes(found, body):
                 steps.append(Patch(ref_of(found), body, before=found))
-        return Decision(steps, targets=len(steps), result={"changed": len(steps)})
+        return Plan(steps, Done({"changed": len(steps)}), len(steps))
 
     def _wanted(self, scope: Scope) -> dict[str, str | None]:
         wanted = {key: None if value is None else _text(value) for key, value in self.values.render(scope).items()}

@@ -10,7 +10,7 @@ from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Scope, Template
 from engine.model.objects import Object
-from engine.model.plan import Decision, Patch, Read
+from engine.model.plan import Patch, Plan, Read
 from engine.model.spec import Spec
 
 
@@ -73,10 +73,10 @@ class ApplyAction:
         """The object as it is, for the diff that Audit reports."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """One apply; the API server itself writes nothing where nothing differs."""
         read = self.target.read(scope)
         found = live[read]
         body = dict(self.manifest.render(scope))
         body["metadata"] = {**body["metadata"], "namespace": read.ref.namespace} if read.ref.namespace else body["metadata"]
-        return Decision([Patch(read.ref, body, "apply", force=self.force, before=found[0] if found else None)], targets=1)
+        return Plan([Patch(read.ref, body, "apply", force=self.force, before=found[0] if found else None)], targets=1)

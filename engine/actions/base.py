@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from engine.cel import Compiler, Path, Scope
 from engine.model.objects import Kind, Object, Ref
-from engine.model.plan import Decision, Read
+from engine.model.plan import Plan, Read
 from engine.model.spec import Spec
 
 
@@ -96,9 +96,10 @@ class Action(Protocol):
         """What must be read live before `plan`. Raises Unanswered where an expression has no answer."""
         ...
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
-        """Decide. `live` answers each read (an empty sequence: not found). `memory` lives as long as the firing does.
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: Any) -> Plan:
+        """Decide, and write nothing. `live` answers each read (an empty sequence: not found).
 
-        Raises Unanswered where an expression has no answer.
+        `state` is what the action's own last plan for this firing gave as its state, of a type of the action's own; None at
+        first. Raises Unanswered where an expression has no answer.
         """
         ...

@@ -10,7 +10,8 @@ from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.model.objects import Object
-from engine.model.plan import Decision, Read
+from engine.model.outcome import Refused
+from engine.model.plan import Plan, Read
 from engine.model.spec import Spec
 
 
@@ -68,13 +69,13 @@ class AssertAction:
         """The target."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """No step: either the rule goes on, or it is refused."""
         read = self.target.read(scope)
         if not live[read]:
-            return Decision(refused=not_found(read))
+            return Plan(outcome=not_found(read))
         for found in live[read]:
             seen = scope.child(target=found)
             if self.that is not None and not self.that.condition(seen):
-                return Decision(refused=str(self.message.render(seen)))
-        return Decision()
+                return Plan(outcome=Refused(str(self.message.render(seen))))
+        return Plan()

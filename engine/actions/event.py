@@ -16,7 +16,7 @@ from engine.cel import Compiler, Path, Scope, Template
 from engine.errors import Unanswered
 from engine.model.names import digest
 from engine.model.objects import Kind, Object, Ref, metadata, ref_of
-from engine.model.plan import Create, Decision, Read
+from engine.model.plan import Create, Plan, Read
 from engine.model.spec import Spec
 
 EVENT = Kind("v1", "Event")
@@ -90,20 +90,20 @@ class EventAction:
         """What the Event regards, for its uid: without it, user interfaces do not show the Event."""
         return (self.regarding.read(scope),) if self.regarding else ()
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """Create an Event for each object that it regards, named by its cause."""
         about: Sequence[Object] = [cause.object]
         if self.regarding is not None:
             read = self.regarding.read(scope)
             about = live[read]
             if not about and read.label_selector is None:
-                return Decision(refused=not_found(read))
+                return Plan(outcome=not_found(read))
         reason = self.reason.render(scope)
         if not _REASON.match(reason):
             raise Unanswered(f"reason {reason!r} is not one word in CamelCase, such as TriggerFailed")
         labels = {key: value for key, value in self.labels.render(scope).items() if value is not None}
         content = Content(self.severity, reason, self.message.render(scope), labels)
-        return Decision([event(cause, found, content, scope.value("now")) for found in about])
+        return Plan([event(cause, found, content, scope.value("now")) for found in about])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from engine.actions.base import Cause, MetadataWrite, Need
 from engine.cel import Compiler, Path, Scope, Template
 from engine.errors import Unanswered
 from engine.model.objects import Object
-from engine.model.plan import Decision, Measure, Read
+from engine.model.plan import Measure, Plan, Read
 from engine.model.spec import Spec
 
 LABEL_LIMIT = 200
@@ -70,13 +70,13 @@ class MetricAction:
         """Nothing."""
         return ()
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """One measurement."""
         value = self.value.render(scope)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Unanswered(f"metric {self.metric} needs a number; got {value!r}")
         labels = {name: _cut(text) for name, text in self.labels.render(scope).items()}
-        return Decision([Measure(self.metric, labels, float(value))])
+        return Plan([Measure(self.metric, labels, float(value))])
 
 
 def _cut(text: Any) -> Any:

@@ -11,7 +11,8 @@ from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.model.merge import changes
 from engine.model.objects import Object, metadata, ref_of
-from engine.model.plan import Decision, Patch, Read
+from engine.model.outcome import Done, Waiting
+from engine.model.plan import Patch, Plan, Read
 from engine.model.spec import Spec
 from engine.model.text import shown
 
@@ -91,27 +92,28 @@ class PatchAction:
         """The target."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """One patch of each target where the effect is not there yet and the guard lets it through."""
         read = self.target.read(scope)
         if not live[read] and read.label_selector is None:
-            return Decision(refused=not_found(read))
+            return Plan(outcome=not_found(read))
         steps: list[Patch] = []
-        held = ""
+        unmet = ""
         for found in live[read]:
             seen = scope.child(target=found)
             if self.done_when is not None and self.done_when.condition(seen):
                 continue
             if self.guard is not None and not self.guard.condition(seen):
-                held = held or f"{ref_of(found)} does not meet the guard yet: {shown(self.guard.source)}"
+                unmet = unmet or f"{ref_of(found)} does not meet the guard yet: {shown(self.guard.source)}"
                 continue
             body = self.body.render(seen)
             if self.format == "json" or changes(found, body):
                 steps.append(
                     Patch(ref_of(found), body, self.format, self._seen(found), before=found, subresource=self.subresource)
                 )
-        result = {"changed": len(steps)}
-        return Decision(steps, wait=GUARD_WAIT if held else None, reason=held, targets=len(steps), result=result)
+        if unmet:
+            return Plan(steps, Waiting(unmet, scope.now + GUARD_WAIT), len(steps))
+        return Plan(steps, Done({"changed": len(steps)}), len(steps))
 
     def _seen(self, found: Object) -> str:
         """A condition that was checked holds only for the resourceVersion that it saw."""

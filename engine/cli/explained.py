@@ -9,15 +9,17 @@ from typing import Any
 import click
 
 from engine.model.objects import ref_of
-from engine.model.observe import Act, Result
+from engine.model.observe import Act, Evaluated
 from engine.model.text import cut
 from engine.reconcile.explain import Clause, Value
 from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, plain
 from engine.testing.told import step_text
 
 _VERDICTS = {
-    Result.FIRED: ("fires", "green"), Result.HELD: ("held back", "yellow"), Result.UNKNOWN: ("cannot be judged", "red"),
-}  # fmt: skip
+    Evaluated.FIRED: ("fires", "green"),
+    Evaluated.SKIPPED: ("skipped", "yellow"),
+    Evaluated.UNKNOWN: ("has no answer", "red"),
+}
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 
 
@@ -68,7 +70,7 @@ def _clause(number: int, clause: Clause) -> Iterator[str]:
 
 def _act(act: Act) -> Iterator[str]:
     item = f" [{act.item}]" if act.item else ""
-    done = f"{act.action}{item}: {step_text(act.step)}" if act.step else f"{act.action}{item}: {act.outcome}"
+    done = f"{act.action}{item}: {step_text(act.step)}" if act.step else f"{act.action}{item}: {act.result}"
     yield f"    → {done}" + (f" ({act.detail})" if act.detail else "")
     yield from (f"        {line}" for line in act.diff)
 
@@ -117,6 +119,6 @@ def _value_json(value: Value) -> dict[str, Any]:
 
 def _act_json(act: Act) -> dict[str, Any]:
     return {
-        "action": act.action, "item": act.item, "step": step_text(act.step), "outcome": str(act.outcome), "detail": act.detail,
+        "action": act.action, "item": act.item, "step": step_text(act.step), "outcome": str(act.result), "detail": act.detail,
         "diff": list(act.diff),
     }  # fmt: skip

@@ -8,22 +8,22 @@ from datetime import UTC, datetime
 
 from engine.kube.clock import Clock
 from engine.model.objects import Ref
-from engine.model.observe import Act, Outcome, Result
+from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
 from engine.packs.pack import DISRUPTIONS
 
 log = logging.getLogger(__name__)
 
 _LEVELS = {
-    Outcome.DONE: logging.INFO,
-    Outcome.AUDITED: logging.INFO,
-    Outcome.UNCHANGED: logging.DEBUG,
-    Outcome.WAITING: logging.DEBUG,
-    Outcome.RETRYING: logging.WARNING,
-    Outcome.FAILED: logging.WARNING,
-    Outcome.REFUSED: logging.WARNING,
+    ActResult.DONE: logging.INFO,
+    ActResult.AUDITED: logging.INFO,
+    ActResult.UNCHANGED: logging.DEBUG,
+    ActResult.WAITING: logging.DEBUG,
+    ActResult.RETRYING: logging.WARNING,
+    ActResult.FAILED: logging.WARNING,
+    ActResult.REFUSED: logging.WARNING,
 }
-_FAULTS = (Outcome.RETRYING, Outcome.FAILED, Outcome.REFUSED)
+_FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 
 @dataclass(slots=True)
@@ -58,25 +58,25 @@ class Activity:
     rules: dict[tuple[str, str], RuleActivity] = field(default_factory=dict)
     """By pack and rule."""
 
-    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Nothing to add: the reconciler logs an Unknown, once for each object and reason."""
 
     def acted(self, act: Act) -> None:
         """Log it, and remember it as the rule's last firing or last error."""
         level = (
-            logging.DEBUG if act.outcome is Outcome.DONE and isinstance(act.step, Annotate | Measure) else _LEVELS[act.outcome]
+            logging.DEBUG if act.result is ActResult.DONE and isinstance(act.step, Annotate | Measure) else _LEVELS[act.result]
         )
         if log.isEnabledFor(level):
             doing = f"{act.action}: {_described(act.step)}" if act.step else act.action
             detail = f": {act.detail}" if act.detail else ""
-            log.log(level, "%s/%s: %s: %s: %s%s", act.pack, act.rule, act.object, doing, act.outcome.value, detail)
-        if act.outcome is Outcome.AUDITED:
+            log.log(level, "%s/%s: %s: %s: %s%s", act.pack, act.rule, act.object, doing, act.result.value, detail)
+        if act.result is ActResult.AUDITED:
             for line in act.diff:
                 log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
         rule = self._rule(act.pack, act.rule)
-        if act.outcome in _FAULTS:
+        if act.result in _FAULTS:
             rule.failed = (self.clock.time(), act)
-        elif act.outcome is not Outcome.WAITING:
+        elif act.result is not ActResult.WAITING:
             rule.fired = (self.clock.time(), act)
 
     def measured(self, metric: str, labels: object, value: float) -> None:
@@ -99,7 +99,7 @@ class Activity:
 
 
 def _told(time: float, act: Act) -> dict[str, str]:
-    return {"time": _stamp(time), "object": str(act.object), "action": act.action, "outcome": act.outcome.value}
+    return {"time": _stamp(time), "object": str(act.object), "action": act.action, "outcome": act.result.value}
 
 
 def _stamp(time: float) -> str:

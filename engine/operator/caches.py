@@ -11,9 +11,9 @@ from engine.kube.clock import Clock
 from engine.model.objects import Object, ObjectKey
 from engine.operator.backoff import cancel
 from engine.operator.informer import Informer, InformerKey, State
-from engine.operator.prune import Path, pruner, read_by
 from engine.packs.pack import RulePack
 from engine.reconcile.caches import Cached
+from engine.reconcile.prune import Path, pruner, read_by
 
 DELETED_SECONDS = 300.0
 """How long the last state of a deleted object is held for a worker: a standby takes over well within that time."""

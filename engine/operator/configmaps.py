@@ -10,8 +10,8 @@ from engine.kube.clock import Clock
 from engine.model.objects import Kind, Object, annotations_of, dig
 from engine.operator.backoff import cancel
 from engine.operator.informer import Informer, InformerKey
-from engine.operator.prune import pruner
 from engine.packs.pack import RESUME
+from engine.reconcile.prune import pruner
 
 CONFIG_MAP = Kind("v1", "ConfigMap")
 PACK_SELECTOR = "rules.mlops.dev/rule-pack=true"

@@ -15,6 +15,7 @@ from engine.kube.clock import Clock
 from engine.model.objects import Kind, Object, metadata
 from engine.operator.backoff import Backoff, cancel
 from engine.reconcile.caches import Cached
+from engine.reconcile.prune import Prune
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ SETTLED = 5.0
 WAIT_FOR_KIND = 5.0
 """The longest time between two looks for a kind that is not served, so that a new CRD is picked up within 10 s."""
 
-Prune = Callable[[Object], Object]
 OnChange = Callable[[str, str, Object | None, Object | None, bool], None]
 """(namespace, name, old, new, initial): old is None for a new object, new is None for one that is gone."""
 

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from engine.errors import RulepackError
 from engine.model.objects import Ref
-from engine.model.observe import Act, Result
+from engine.model.observe import Act, Evaluated
 from engine.operator.series import Counts, Levels, Series, Spreads
 from engine.packs.pack import MetricSpec
 
@@ -61,13 +61,13 @@ class Metrics:
         self._declared: dict[str, tuple[MetricSpec, Series]] = {}
         self._declarers: dict[str, set[str]] = {}
 
-    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Count it (engine.model.observe.Observer)."""
         self.evaluations.measure((pack, rule, result))
 
     def acted(self, act: Act) -> None:
         """Count it (engine.model.observe.Observer)."""
-        self.actions.measure((act.pack, act.rule, act.action, act.outcome))
+        self.actions.measure((act.pack, act.rule, act.action, act.result))
 
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Measure it, or log why that is not possible (engine.model.observe.Observer)."""

@@ -27,8 +27,9 @@ from engine.operator.shards import Layout, suffix
 from engine.operator.workers import Key, Workers
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS
-from engine.reconcile import Reconciler, everything
-from engine.reconcile.budget import resumed
+from engine.reconcile import Reconciler, Replica
+from engine.reconcile.budgets import resumed
+from engine.reconcile.caches import everything
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class Operator:
         self._activity = Activity(clock)
         observer = Observers(self.metrics, self._activity, *observers)
         owns = settings.shard.owns if settings.shard else everything
-        self._reconciler = Reconciler(api, clock, self.caches, observer, self.may_act, self.queue.add, owns)
+        replica = Replica(self.may_act, owns)
+        self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
         self.metrics.queue_depth.set_function(lambda: self.queue.depth)
         self.metrics.watch(self._last_events, self._waiting)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from engine.actions import Cause
 from engine.actions.event import Content, event
 from engine.kube.act import Actor
-from engine.kube.record import record
 from engine.model.merge import canonical
 from engine.model.names import digest
 from engine.model.objects import Object, annotations_of, dig, ref_of
 from engine.model.plan import Annotate
+from engine.reconcile.record import write_own
 
 STATUS = "rules.mlops.dev/status"
 OK = "ok"
@@ -34,4 +34,4 @@ async def report_status(actor: Actor, config_map: Object, faults: Sequence[str],
         cause = Cause("rulepack", "load", config_map, ref_of(config_map), digest(canonical(dig(config_map, ("data",), {}))))
         content = Content("Warning", "RulePackInvalid", text, {})
         await actor.perform(event(cause, config_map, content, datetime.fromtimestamp(now, UTC)), dry_run=False)
-    await record(actor, config_map, Annotate({STATUS: text}))
+    await write_own(actor, config_map, Annotate({STATUS: text}))

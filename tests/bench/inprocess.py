@@ -17,10 +17,10 @@ from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, me
 from engine.model.observe import Observers
 from engine.operator.activity import Activity
 from engine.operator.metrics import Metrics
-from engine.operator.prune import pruner, read_by
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
-from engine.reconcile import Cached, Reconciler
+from engine.reconcile import Cached, Reconciler, Replica
+from engine.reconcile.prune import pruner, read_by
 from tests.bench import workload
 from tests.world import JOB
 
@@ -81,7 +81,7 @@ class Bench:
         self._cached: dict[tuple[str, str], Cached] = {}
         self.reconciler = Reconciler(
             cast(Api, self.api),  # what the line does not call is not there
-            clock, self, Observers(metrics, Activity(clock)), lambda: True, lambda key: self.groups.update({key: None}),
+            clock, self, Observers(metrics, Activity(clock)), Replica(lambda: True), lambda key: self.groups.update({key: None}),
         )  # fmt: skip
         self.reconciler.catalog = Catalog({pack.name: pack for pack in packs}, modes, params)
         self.keys: list[ObjectKey] = []

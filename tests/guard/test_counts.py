@@ -23,11 +23,11 @@ from engine.model.objects import Kind, Object, ObjectKey, Resource
 from engine.operator.backoff import cancel
 from engine.operator.informer import Informer, InformerKey
 from engine.operator.operator import Operator
-from engine.operator.prune import pruner, read_by
 from engine.operator.settings import Settings
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
-from engine.reconcile import Reconciler
+from engine.reconcile import Reconciler, Replica
+from engine.reconcile.prune import pruner, read_by
 from tests.bench import workload
 from tests.cluster.fakes import CONFIG_MAPS, config_map, connected, serving, watch_line, write_kubeconfig
 from tests.guard.counting import CountingApi, CountingCel, counted_calls
@@ -45,7 +45,7 @@ class Counted:
         self.world = World(*all_packs(self.cel), *more(self.cel))
         self.api = CountingApi(self.world.engine)
         world = self.world
-        world.reconciler = Reconciler(self.api, world.clock, world.caches, world.seen, lambda: True, world._enqueue)
+        world.reconciler = Reconciler(self.api, world.clock, world.caches, world.seen, Replica(lambda: True), world._enqueue)
         world.reconciler.catalog = world.catalog
 
     async def begin(self) -> None:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from engine.kube.clock import Clock
 from engine.model.objects import Ref
-from engine.model.observe import Act, Outcome, Result
+from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
 from engine.model.text import cut
 
@@ -23,12 +23,12 @@ LONGEST = 200
 """Characters of what is printed of one step; the objects themselves hold all of it."""
 
 _STYLES = {
-    Outcome.DONE: "green",
-    Outcome.AUDITED: "cyan",
-    Outcome.WAITING: "yellow",
-    Outcome.RETRYING: "yellow",
-    Outcome.FAILED: "red",
-    Outcome.REFUSED: "red",
+    ActResult.DONE: "green",
+    ActResult.AUDITED: "cyan",
+    ActResult.WAITING: "yellow",
+    ActResult.RETRYING: "yellow",
+    ActResult.FAILED: "red",
+    ActResult.REFUSED: "red",
 }
 
 
@@ -78,7 +78,7 @@ class Screen:
         self._rule = None
         self._line(Text.assemble(f"  {kind} {name}: ", (text, "blue")))
 
-    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Print nothing: what a rule does says that it fired."""
 
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
@@ -92,13 +92,13 @@ class Screen:
         """Print what the engine has done for a rule, or waits for; what was printed of a rule and an object is not repeated."""
         text = _described(act)
         entry = (act.pack, act.rule, act.object, text)
-        if act.outcome is Outcome.UNCHANGED or not text or entry in self._printed:
+        if act.result is ActResult.UNCHANGED or not text or entry in self._printed:
             return
         self._printed.add(entry)
         if self._rule != entry[:3]:
             self._rule = entry[:3]
             self._line(Text.assemble("  => rule ", (f"{act.pack}/{act.rule}", "magenta"), f", for {act.object.name}"))
-        self._line(Text(f"       {text}", _STYLES.get(act.outcome, "")))
+        self._line(Text(f"       {text}", _STYLES.get(act.result, "")))
 
     def table(self, checks: Sequence[Check]) -> None:
         """Print the table of effects, and how many of them are as they must be."""
@@ -121,8 +121,8 @@ def _described(act: Act) -> str:
     """Return what an act comes to, in words; '' where there is nothing to say."""
     done = _step(act.step, act.diff) if act.step else ""
     text = " ".join("; ".join(part for part in (done, act.detail) if part).split())
-    if text and act.outcome is not Outcome.DONE:
-        text = f"{act.outcome.value}: {text}"
+    if text and act.result is not ActResult.DONE:
+        text = f"{act.result.value}: {text}"
     return cut(text, LONGEST)
 
 

@@ -18,7 +18,7 @@ from engine.kube.manual_clock import ManualClock
 from engine.model.objects import Kind, Object, Resource, dig
 from engine.operator.backoff import cancel
 from engine.operator.informer import Informer, InformerKey, State
-from engine.operator.prune import pruner
+from engine.reconcile.prune import pruner
 
 WIDGET = Resource(Kind("example.com/v1", "Widget"), "widgets", True)
 

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from engine.model.objects import Kind, Ref
-from engine.model.observe import Act, Outcome, Result
+from engine.model.observe import Act, ActResult, Evaluated
 from engine.operator.metrics import MetricError, Metrics
 from engine.packs.pack import MetricSpec
 
@@ -30,8 +30,8 @@ def test_the_engines_metrics_have_the_names_of_the_reference() -> None:
     metrics = Metrics()
     last_events = [(("Widget.example.com/v1",), 5.0), (("Widget.example.com/v1",), 7.0)]
     metrics.watch(lambda: last_events, lambda: [(("marks", "Widget.example.com/v1"), 1.0)])
-    metrics.evaluated("p", "r", WIDGET, Result.FIRED, "")
-    metrics.acted(Act("p", "r", WIDGET, "k", "", "patch", None, Outcome.DONE))
+    metrics.evaluated("p", "r", WIDGET, Evaluated.FIRED, "")
+    metrics.acted(Act("p", "r", WIDGET, "k", "", "patch", None, ActResult.DONE))
     metrics.pack_info.labels("p", "Enforce", "file").set(1)
     text = metrics.text().decode()
     names = set(re.findall(r"^(rulepack_\w+)", text, re.MULTILINE))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from engine.cel import ELEMENTS, Program
 from engine.model.mappings import is_mapping
 from engine.model.objects import Object
-from engine.operator.informer import Prune
 from engine.packs.pack import RulePack
 
 Path = tuple[str, ...]
+Prune = Callable[[Object], Object]
+"""What turns an object into the part of it that is kept."""
 ALIKE = 10_000
 """How many different elements of lists are remembered, so that those like them need no memory of their own."""
 _Tree = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Groups of objects with running totals: constant work per change, however large a group is."""
+"""Groups of objects with running share: constant work per change, however large a group is."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def _maximum(name: str, value: Any) -> Any:
 
 
 @dataclass(slots=True)
-class _Totals:
-    """The running totals of the members of a group that live in one namespace."""
+class _Share:
+    """The running share of the members of a group that live in one namespace."""
 
     members: dict[str, None]
     counts: list[int]
@@ -83,12 +83,12 @@ class _Totals:
 
 
 @dataclass(slots=True)
-class Groups:
+class Totals:
     """All groups of one aggregate rule. Members are kept by namespace, since each namespace is asked for its consent."""
 
     aggregate: Aggregate
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-    _totals: dict[str, dict[str, _Totals]] = field(default_factory=dict)
+    _shares: dict[str, dict[str, _Share]] = field(default_factory=dict)
 
     def put(self, namespace: str, name: str, row: Row | None) -> Collection[str]:
         """Let an object contribute this row, and no other; returns the groups that are not what they were."""
@@ -106,11 +106,11 @@ class Groups:
 
     def keys(self) -> Collection[str]:
         """The groups that have members."""
-        return self._totals.keys()
+        return self._shares.keys()
 
     def representatives(self, group: str) -> Mapping[str, str]:
         """For each namespace with members of a group, the name of one of them."""
-        return {namespace: next(iter(totals.members)) for namespace, totals in self._totals.get(group, {}).items()}
+        return {namespace: next(iter(share.members)) for namespace, share in self._shares.get(group, {}).items()}
 
     def view(self, group: str, namespaces: Collection[str]) -> dict[str, Any]:
         """A group as expressions see it, of the members in these namespaces only.
@@ -118,7 +118,7 @@ class Groups:
         A list holds its first values in order; where it has more than its limit, `<list>LeftOut` says how many are
         left out. A maximum without a value is null.
         """
-        parts = [totals for namespace, totals in self._totals.get(group, {}).items() if namespace in namespaces]
+        parts = [share for namespace, share in self._shares.get(group, {}).items() if namespace in namespaces]
         found: dict[str, Any] = {}
         for index, name in enumerate(self.aggregate.counts):
             found[name] = sum(part.counts[index] for part in parts)
@@ -134,23 +134,23 @@ class Groups:
         return found
 
     def recount(self) -> None:
-        """Build all totals anew from the rows."""
-        self._totals.clear()
+        """Build all share anew from the rows."""
+        self._shares.clear()
         for (namespace, name), row in self.rows.items():
             self._of(row.group, namespace).add(name, row)
 
-    def _of(self, group: str, namespace: str) -> _Totals:
-        totals = self._totals.setdefault(group, {}).get(namespace)
-        if totals is None:
+    def _of(self, group: str, namespace: str) -> _Share:
+        share = self._shares.setdefault(group, {}).get(namespace)
+        if share is None:
             lists = [SortedList() for _ in self.aggregate.lists]
             maxima = [SortedList() for _ in self.aggregate.maxima]
-            totals = self._totals[group][namespace] = _Totals({}, [0] * len(self.aggregate.counts), lists, maxima)
-        return totals
+            share = self._shares[group][namespace] = _Share({}, [0] * len(self.aggregate.counts), lists, maxima)
+        return share
 
     def _leave(self, namespace: str, name: str, row: Row) -> None:
-        totals = self._totals[row.group][namespace]
-        totals.remove(name, row)
-        if not totals.members:
-            del self._totals[row.group][namespace]
-            if not self._totals[row.group]:
-                del self._totals[row.group]
+        share = self._shares[row.group][namespace]
+        share.remove(name, row)
+        if not share.members:
+            del self._shares[row.group][namespace]
+            if not self._shares[row.group]:
+                del self._shares[row.group]
