@@ -17,7 +17,7 @@ from engine.cel.documents import path_steps
 from engine.errors import Fault
 from engine.model.flags import Mode
 from engine.model.objects import Kind
-from engine.model.text import found, suggestion
+from engine.model.text import found, shown, suggestion
 from engine.packs import declarations
 from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, bind_vars, needed_through
 from engine.packs.diagnostics import SCHEMA, Diagnostics
@@ -216,7 +216,7 @@ class _RuleBinder:
         for name in names:
             if name not in ACTIONS:
                 expected = suggestion(name, [*ACTIONS, *_BESIDE_ACTION])
-                self._diagnostics.fault((*path, name), f"unknown action {name[:60]!r}", expected, at_key=True, code=SCHEMA)
+                self._diagnostics.fault((*path, name), f"unknown action {shown(name, 60)}", expected, at_key=True, code=SCHEMA)
         known = [name for name in names if name in ACTIONS]
         if len(known) > 1:
             message = f"{known[0]!r} and {known[1]!r} stand in one entry"
@@ -241,12 +241,12 @@ class _RuleBinder:
         metric = self._pack.metrics.get(action.metric)
         if metric is None:
             expected = suggestion(action.metric, self._pack.metrics)
-            self._diagnostics.fault((*path, "name"), f"the pack declares no metric {action.metric[:60]!r}", expected)
+            self._diagnostics.fault((*path, "name"), f"the pack declares no metric {shown(action.metric, 60)}", expected)
             return
         here = (*path, "labels")
         for label in action.label_names:
             if label not in metric.labels:
-                message = f"{metric.name} has no label {label[:60]!r}"
+                message = f"{metric.name} has no label {shown(label, 60)}"
                 self._diagnostics.fault((*here, label), message, suggestion(label, metric.labels), at_key=True)
         missing = [label for label in metric.labels if label not in action.label_names]
         if missing:

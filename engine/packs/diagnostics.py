@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from engine.cel import Cel, Compiled, Compiler, Path
 from engine.errors import Fault
 from engine.model.spec import Spec
-from engine.model.text import found, one_of, suggestion
+from engine.model.text import found, one_of, shown, suggestion
 from engine.packs.document import Document
 from engine.packs.jsonschemas import SchemaFault
 from engine.packs.yamltext import MAX_FAULTS
@@ -104,7 +104,7 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
     if kind == "extra_forbidden":
         key = str(path[-1])
         expected = suggestion(key, [str(field.alias) for field in _fields(_at(model, path[:-1]))])
-        return Fault(document.locate_key((*base, *path)), f"unknown key {key[:60]!r}", expected)
+        return Fault(document.locate_key((*base, *path)), f"unknown key {shown(key, 60)}", expected)
     location = document.locate_key((*base, *path)) if at_key else document.locate((*base, *_existing(path, raw)))
     return Fault(location, *_message(detail))
 

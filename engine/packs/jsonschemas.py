@@ -18,7 +18,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
 from engine.cel import Path
-from engine.model.text import found, one_of, suggestion
+from engine.model.text import cut, found, one_of, shown, suggestion
 
 _KEYWORDS = (
     "type", "enum", "const", "title", "description", "default", "examples", "deprecated",
@@ -113,7 +113,7 @@ def schema_faults(schema: Any, path: Path = ()) -> list[SchemaFault]:
         if key not in _KEYWORDS:
             close = get_close_matches(key[:60], _KEYWORDS, n=1)
             expected = f"{close[0]!r} (did you mean that?)" if close else "a keyword of JSON Schema 2020-12 without references"
-            faults.append(SchemaFault(here, f"{key[:60]!r} is unknown or not supported", expected, at_key=True))
+            faults.append(SchemaFault(here, f"{shown(key, 60)} is unknown or not supported", expected, at_key=True))
         elif key == "type" and (unknown := [kind for kind in _kinds(value) if kind not in _TYPES]):
             faults.append(SchemaFault(here, f"{found(unknown[0])} is not a type of JSON", one_of(unknown[0], _TYPES)))
         elif key in _SCHEMA_IN:
@@ -148,7 +148,7 @@ def _bad_regex(pattern: str) -> str:
         _regex(pattern)
     except re2.error as fault:
         reason = fault.args[0] if fault.args else "it does not compile"
-        return f"the pattern {pattern[:60]!r} is not valid: {reason.decode() if isinstance(reason, bytes) else reason}"
+        return f"the pattern {shown(pattern, 60)} is not valid: {reason.decode() if isinstance(reason, bytes) else reason}"
     return ""
 
 
@@ -172,7 +172,7 @@ def _described(error: ValidationError, base: Path = ()) -> SchemaFault:
         case "additionalProperties":
             key = str(path[-1]) if path else ""
             known = schema.get("properties", {}) if isinstance(schema, dict) else {}
-            return SchemaFault(path, f"unknown key {key[:60]!r}", suggestion(key, known), at_key=True)
+            return SchemaFault(path, f"unknown key {shown(key, 60)}", suggestion(key, known), at_key=True)
         case "pattern":
             return SchemaFault(path, f"{found(value)} does not match", f"a text that matches {wanted}")
         case "uniqueItems":
@@ -180,7 +180,7 @@ def _described(error: ValidationError, base: Path = ()) -> SchemaFault:
     if name in _RANGES:
         message, expected = _RANGES[name]
         return SchemaFault(path, f"{found(value)} {message}", expected.format(wanted))
-    return SchemaFault(path, f"{found(value)} does not fit the schema", f"{name}: {json.dumps(wanted, default=str)[:120]}")
+    return SchemaFault(path, f"{found(value)} does not fit the schema", f"{name}: {cut(json.dumps(wanted, default=str), 120)}")
 
 
 _TYPES = {

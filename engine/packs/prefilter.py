@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from engine.cel import Ask, Field, Program
 from engine.model.objects import Object, dig
 
-Path = tuple[str, ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Prefilter:
@@ -17,7 +15,7 @@ class Prefilter:
 
     field: Field | None = None
     texts: frozenset[str] = frozenset()
-    there: frozenset[Path] = frozenset()
+    there: frozenset[tuple[str, ...]] = frozenset()
 
     @classmethod
     def of(cls, when: Iterable[Program], vars: Mapping[str, Program], annotations: Mapping[str, str]) -> Prefilter:
@@ -31,7 +29,7 @@ class Prefilter:
 
 
 #: Rules, by their numbers, that need the same fields to be there.
-_Group = tuple[frozenset[Path], Sequence[int]]
+_Group = tuple[frozenset[tuple[str, ...]], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ class RuleIndex:
 
 
 def _grouped(rules: Iterable[tuple[int, Prefilter]]) -> Sequence[_Group]:
-    groups: dict[frozenset[Path], list[int]] = {}
+    groups: dict[frozenset[tuple[str, ...]], list[int]] = {}
     for number, prefilter in rules:
         groups.setdefault(prefilter.there, []).append(number)
     return list(groups.items())

@@ -12,7 +12,7 @@ from engine.cel import Cel
 from engine.errors import Fault, InvalidText, Location
 from engine.model.flags import Mode, parse_mode
 from engine.model.objects import Object
-from engine.model.text import found, suggestion
+from engine.model.text import found, shown, suggestion
 from engine.packs.catalog import Catalog
 from engine.packs.jsonschemas import Checker
 from engine.packs.pack import Param, RulePack
@@ -184,7 +184,7 @@ def overridden(params: Mapping[str, Param], text: str, file: str, last: Mapping[
     values, faults = dict(defaults), []
     for name, value in document.value.items():
         if name not in params:
-            faults.append(Fault(document.locate_key((name,)), f"unknown parameter {name[:60]!r}", suggestion(name, params)))
+            faults.append(Fault(document.locate_key((name,)), f"unknown parameter {shown(name, 60)}", suggestion(name, params)))
             continue
         wrong = Checker(params[name].schema).faults(value)
         values[name] = kept[name] if wrong else value

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from engine.errors import Fault, InvalidText
-from engine.model.text import found
+from engine.model.text import cut, found, shown
 from engine.packs.document import Document, Locate, Node, Positions
 
 MAX_FAULTS = 100
@@ -93,7 +93,9 @@ def plain_value(text: str) -> Any:
     if text[0] not in _NUMBER_BEGINS:
         return text
     if _TWO_MEANINGS.match(text):
-        raise ValueError(f"{text[:40]} is octal for some readers and decimal for others", "0o… for octal, or quotes for a text")
+        raise ValueError(
+            f"{cut(text, 40)} is octal for some readers and decimal for others", "0o… for octal, or quotes for a text"
+        )
     value: Any = text
     for pattern, base in _INTEGERS:
         if pattern.match(text):
@@ -104,7 +106,7 @@ def plain_value(text: str) -> Any:
             value = float(text)
     if _NOT_FINITE.match(text) or (value is not text and not _fits(value)):
         raise ValueError(
-            f"the number {text[:40]} does not fit", "a finite number, an integer within 64 bits, or quotes for a text"
+            f"the number {cut(text, 40)} does not fit", "a finite number, an integer within 64 bits, or quotes for a text"
         )
     return value
 
@@ -254,7 +256,7 @@ class _Composer:
         elif key.value in parent.value:
             first = parent.keys[key.value]
             line = self._positions.at(first.line, first.column).line
-            self._fault(key, f"the key {key.value[:80]!r} stands twice (first in line {line})", "each key once")
+            self._fault(key, f"the key {shown(key.value)} stands twice (first in line {line})", "each key once")
         else:
             parent.value[key.value] = node.value
             parent.children[key.value], parent.keys[key.value] = node, key
@@ -271,7 +273,7 @@ class _Composer:
         """Return the short name of a tag; add a fault where it is none of JSON's types, or not `actual` (None: not known)."""
         name = _TAGS.get(tag, "") if tag else ""
         if tag and tag != "!" and (not name or actual not in (None, name)):
-            self._fault(node, f"the tag {tag[:80]!r} does not fit here", "no tag, or that of the value's own type")
+            self._fault(node, f"the tag {shown(tag)} does not fit here", "no tag, or that of the value's own type")
         return name
 
     def _fault(self, node: Node, message: str, expected: str) -> None:
