@@ -6,7 +6,7 @@
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
 PYTHON ?= python3
-# Where `make demo` plays: embedded (in memory), or kube (a real kube-apiserver, which it gets as `make test` does).
+# Where `make demo` runs: embedded (in memory), or kube (a real kube-apiserver, which it gets as `make test` does).
 CLUSTER ?= embedded
 # How long `make fuzz` goes on.
 FUZZ_SECONDS ?= 60
@@ -20,7 +20,7 @@ help: ## List the targets
 DEMO_embedded := $(BIN)/rulepack demo
 DEMO_kube := $(BIN)/python -m tests.cluster.demo
 
-demo: $(READY) ## Play a story on a cluster in memory; CLUSTER=kube: on a real kube-apiserver
+demo: $(READY) ## Run the demo on a cluster in memory; CLUSTER=kube: on a real kube-apiserver
 	@$(or $(DEMO_$(CLUSTER)),$(error CLUSTER is embedded or kube, not '$(CLUSTER)'))
 
 test: $(READY) ## All tests but e2e, also those against a real kube-apiserver

@@ -10,11 +10,11 @@ from engine.actions.base import Cause, MetadataWrite, Need, written_parts
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.model.merge import changes
-from engine.model.names import shown
 from engine.model.objects import Object, metadata, ref_of
 from engine.model.outcome import Done, Waiting
 from engine.model.plan import Patch, Plan, Read
 from engine.model.spec import Spec
+from engine.model.text import shown
 
 GUARD_WAIT = 2.0
 

@@ -10,6 +10,7 @@ import click
 
 from engine.model.objects import ref_of
 from engine.model.observe import Act, Evaluated
+from engine.model.text import cut
 from engine.reconcile.explain import Clause, Value
 from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, plain
 from engine.testing.told import step_text
@@ -23,7 +24,7 @@ _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 
 
 def as_text(explanation: Explanation) -> Iterator[str]:
-    """Lines for people: pack by pack, rule by rule."""
+    """Yield lines for people: pack by pack, rule by rule."""
     yield click.style(str(ref_of(explanation.object)), bold=True)
     for pack in explanation.packs:
         yield ""
@@ -37,7 +38,7 @@ def _pack(pack: PackExplanation) -> Iterator[str]:
     if pack.selector:
         yield f"  label selector {pack.selector}: {'picks it' if pack.picked else 'does not pick it, so no rule sees it'}"
     if pack.fields:
-        yield "  judged when one of these changes:"
+        yield "  evaluated when one of these changes:"
         yield from (f"    {_value(field)}" for field in pack.fields)
     for rule in pack.rules:
         yield from _rule(rule)
@@ -82,11 +83,11 @@ def _shown(value: Value) -> str:
     if not value.there:
         return f"no answer: {value.value}" if value.value else "absent"
     text = json.dumps(plain(value.value), ensure_ascii=False, default=str)
-    return text if len(text) <= 200 else f"{text[:197]}..."
+    return cut(text, 200)
 
 
 def as_json(explanation: Explanation) -> dict[str, Any]:
-    """The same as one JSON object."""
+    """Return the same as one JSON object."""
     ref = ref_of(explanation.object)
     identity = {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "namespace": ref.namespace, "name": ref.name}
     return {"object": identity, "packs": [_pack_json(pack) for pack in explanation.packs], "assumed": list(explanation.assumed)}

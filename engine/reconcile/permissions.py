@@ -7,10 +7,11 @@ from typing import Any
 
 from engine.cel import Program, Scope
 from engine.errors import Unanswered
-from engine.model.names import misnamed, shown
+from engine.model.names import misnamed
 from engine.model.objects import Kind, Object, Ref, annotations_of, metadata, ref_of
 from engine.model.outcome import Done, Refused, Waiting
 from engine.model.plan import Delete, Patch, Plan, Read, Step
+from engine.model.text import shown
 from engine.packs.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, Limits, RulePack, Target
 
 SERVICE_ACCOUNT = "mlops.dev/trigger-service-account"

@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from engine.model.objects import Object, dig, metadata
-from engine.packs.index import RuleIndex
 from engine.packs.pack import RulePack
+from engine.packs.prefilter import RuleIndex
 
 Path = tuple[str, ...]
 Values = tuple[Any, ...]
@@ -32,7 +32,7 @@ class Watchers:
         self.indexes = {pack.name: index for index, pack in enumerate(packs)}
         rules = [(index, number) for index, pack in enumerate(packs) for number in range(len(pack.rules))]
         self._rules = tuple(rules)
-        self._index = RuleIndex.of([packs[index].rules[number].gate(packs[index].inputs) for index, number in rules])
+        self._index = RuleIndex.of([packs[index].rules[number].prefilter(packs[index].inputs) for index, number in rules])
 
     def values(self, obj: Object) -> Values:
         """Return what an object has in the fields that are watched; what they lie in is looked up once for all of them."""

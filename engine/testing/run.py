@@ -16,10 +16,10 @@ from engine.model.names import misnamed
 from engine.model.objects import Kind, Resource, kind_of, metadata, ref_of
 from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
+from engine.model.text import suggestion
 from engine.packs.catalog import Catalog
 from engine.packs.jsonschemas import Checker
 from engine.packs.sources import load_folder
-from engine.packs.wording import suggestion
 from engine.packs.yamltext import read_yaml
 from engine.testing.coverage import Coverage
 from engine.testing.expect import Marks, check

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from engine.model.spec import Spec
+from engine.model.text import found
 from engine.packs.fields import Duration, ModeName, Period, Text, refusal
 from engine.packs.schema import MetadataSpec
-from engine.packs.wording import found
 
 START = "2026-01-01T00:00:00Z"
 DEFAULT_NAMESPACE = "default"

@@ -1,4 +1,4 @@
-"""The stage of a story: a cluster, and what is put on it for the story and taken away after it."""
+"""The fixtures of a demo: what is put on a cluster for it, and taken away after it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from engine.model.objects import Kind, Object, dig, kind_of, metadata
 NAMESPACE = Kind("v1", "Namespace")
 DEFINITION = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 TRIES, PAUSE = 50, 0.2
-"""How often, and after how many seconds each, what follows from another object by itself is looked at again."""
+"""How often, and after how many seconds each, what follows from another object by itself is read again."""
 
 
-class Stage:
-    """Puts things on a cluster, and takes away again what it has put there itself. All methods raise ApiError."""
+class Fixtures:
+    """Puts objects on a cluster, and takes away again what it has put there itself. All methods raise ApiError."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -26,9 +26,9 @@ class Stage:
         self._namespaces: list[str] = []
 
     async def define(self, definitions: Sequence[Object], *, install: bool) -> None:
-        """See to it that the cluster serves these kinds.
+        """Make the cluster serve these kinds.
 
-        Where it does not serve one, that is created for the time of the story, if `install` says so; else UsageError.
+        One that it does not serve is created for the time of the demo, if `install` says so; else UsageError is raised.
         """
         missing = [each for each in definitions if not await self._served(_defined(each))]
         if missing and not install:
@@ -68,8 +68,8 @@ class Stage:
         resource = await self._api.discover(kind)
         await self._api.patch(resource, namespace, name, body, subresource=subresource)
 
-    async def strike(self) -> None:
-        """Take away what was put there; what is in a namespace goes with it. Raises RulepackError with what is left."""
+    async def clean_up(self) -> None:
+        """Take away what was put there; what is in a namespace goes with it. Raise RulepackError with what is left."""
         left = []
         for kind, names in ((NAMESPACE, self._namespaces), (DEFINITION, self._definitions)):
             for name in names:
@@ -78,7 +78,7 @@ class Stage:
                 except ApiError as error:
                     left.append(f"{kind.kind} {name} ({error})")
         if left:
-            raise RulepackError(f"still on the cluster, and to be deleted by hand: {', '.join(left)}")
+            raise RulepackError(f"still on the cluster; delete it with kubectl: {', '.join(left)}")
 
     async def _served(self, kind: Kind) -> bool:
         try:
@@ -98,6 +98,6 @@ class Stage:
 
 
 def _defined(definition: Object) -> Kind:
-    """The kind that a CustomResourceDefinition defines, in its first version."""
+    """Return the kind that a CustomResourceDefinition defines, in its first version."""
     version = dig(definition, ("spec", "versions"), [{}])[0].get("name", "")
     return Kind(f"{dig(definition, ('spec', 'group'))}/{version}", dig(definition, ("spec", "names", "kind")))

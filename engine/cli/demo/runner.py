@@ -1,17 +1,18 @@
-"""Plays a story: sets the stage, lets the engine act, makes happen what the script says, and judges the effects."""
+"""Runs a demo script: prepares the cluster, lets the engine act, does what the script says, and checks the effects."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from engine.cel import Program, Scope, Template
-from engine.cli.story.screen import Screen, Verdict
-from engine.cli.story.script import Effect, Step, Story
-from engine.cli.story.stage import Stage
+from engine.cli.demo.fixtures import Fixtures
+from engine.cli.demo.screen import Check, Screen
+from engine.cli.demo.script import Effect, Script, Step
 from engine.errors import RulepackError, Unanswered
 from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
@@ -20,18 +21,39 @@ from engine.operator.informer import Informer, InformerKey
 from engine.operator.wiring import Operator
 
 TICK = 0.2
-"""Seconds between two looks at whether what is waited for has come about."""
-OPENING_PATIENCE = 30.0
-CALM = 1.0
-"""Seconds that all effects must have held for, so that one which must not come about has had its time."""
+"""Seconds between two checks of whether what is waited for has come about."""
+READY_TIMEOUT = 30.0
+"""Seconds in which the script's first condition, and then the engine, must be ready."""
+SETTLING = 1.0
+"""Seconds for which all effects must be true, so that one which must not come about has had its time."""
 
 
-class Player:
-    """One performance of a story. `namespaces` are the names that the story's namespaces have in it."""
+class FastClock:
+    """Implements `engine.kube.clock.Clock`: begins at the present time and then runs `speed` times as fast."""
 
-    def __init__(self, story: Story, api: Api, clock: Clock, screen: Screen, namespaces: Mapping[str, str]) -> None:
-        self._story, self._clock, self._screen, self._namespaces = story, clock, screen, namespaces
-        self._stage = Stage(api)
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._origin, self._began = time.time(), time.monotonic()
+
+    def time(self) -> float:
+        """Return the seconds since the Unix epoch, UTC, as this clock counts them."""
+        return self._origin + (time.monotonic() - self._began) * self._speed
+
+    def monotonic(self) -> float:
+        """Return the seconds since some moment."""
+        return self.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after that many seconds of this clock."""
+        await asyncio.sleep(seconds / self._speed)
+
+
+class Runner:
+    """One run of a script. `namespaces` are the names that the script's namespaces have in it."""
+
+    def __init__(self, script: Script, api: Api, clock: Clock, screen: Screen, namespaces: Mapping[str, str]) -> None:
+        self._script, self._clock, self._screen, self._namespaces = script, clock, screen, namespaces
+        self._fixtures = Fixtures(api)
         self._shown: dict[tuple[str, str], str] = {}
         self._broken: dict[Effect, str] = {}
         self._begun = False
@@ -40,55 +62,55 @@ class Player:
         scope = self._scope()
         self._informers = {
             name: self._informer(api, name, InformerKey(watched.kind, watched.namespace.render(scope)))
-            for name, watched in story.watched.items()
+            for name, watched in script.watched.items()
         }
 
-    async def set_stage(self, *, install: bool) -> None:
+    async def prepare(self, *, install: bool) -> None:
         """Put the namespaces, the missing definitions (if `install`) and the first objects on the cluster."""
-        await self._stage.define(self._story.definitions, install=install)
+        await self._fixtures.define(self._script.definitions, install=install)
         for name in self._namespaces.values():
-            await self._stage.namespace(name)
-        for obj in self._story.objects.render(self._scope()):
-            await self._stage.create(obj)
+            await self._fixtures.namespace(name)
+        for obj in self._script.objects.render(self._scope()):
+            await self._fixtures.create(obj)
 
-    async def strike(self) -> None:
-        """Take away what `set_stage` has put on the cluster."""
-        await self._stage.strike()
+    async def clean_up(self) -> None:
+        """Take away what `prepare` has put on the cluster."""
+        await self._fixtures.clean_up()
 
-    async def play(self, stagehands: Operator, engine: Operator) -> Sequence[Verdict]:
-        """Play it to the end. Raises RulepackError where the story cannot begin."""
+    async def run(self, simulators: Operator, engine: Operator) -> Sequence[Check]:
+        """Run the script to its end, and return what became of the effects. Raise RulepackError where it cannot begin."""
         watching = [asyncio.create_task(informer.run()) for informer in self._informers.values()]
         try:
-            async with self._run(stagehands):
-                await self._ready("its opening is true", lambda: self._is(self._story.opening))
+            async with self._running_operator(simulators):
+                await self._until_ready("its condition `ready` is true", lambda: self._is(self._script.ready))
                 self._screen.say("The engine starts.")
-                async with self._run(engine):
-                    await self._ready("the engine acts", lambda: engine.may_act() and not engine.unready())
-                    await self._perform()
-                    return self._verdicts()
+                async with self._running_operator(engine):
+                    await self._until_ready("the engine acts", lambda: engine.may_act() and not engine.unready())
+                    await self._run_steps()
+                    return self._checks()
         finally:
             await cancel(*watching)
 
-    async def _perform(self) -> None:
+    async def _run_steps(self) -> None:
         begin, self._begun = self._clock.time(), True
-        for step in self._story.steps:
+        for step in self._script.steps:
             await self._wait(begin + step.at - self._clock.time())
             await self._take(step)
-        if await self._until(lambda: all(each.holds for each in self._verdicts()), self._story.patience):
-            await self._wait(CALM)
+        if await self._until(lambda: all(each.holds for each in self._checks()), self._script.timeout):
+            await self._wait(SETTLING)
 
     async def _take(self, step: Step) -> None:
         scope = self._scope()
         self._screen.say(step.say.render(scope))
         for obj in step.create.render(scope):
-            await self._stage.create(obj)
+            await self._fixtures.create(obj)
         for patch in step.patches:
             key = self._informers[patch.watched].key
             for name in patch.names:
-                await self._stage.patch(key.kind, key.namespace, name, patch.body.render(scope), patch.subresource)
+                await self._fixtures.patch(key.kind, key.namespace, name, patch.body.render(scope), patch.subresource)
 
     @asynccontextmanager
-    async def _run(self, operator: Operator) -> AsyncIterator[None]:
+    async def _running_operator(self, operator: Operator) -> AsyncIterator[None]:
         """Have an operator run; what ends it too early surfaces in the next wait."""
         stop = asyncio.Event()
         task = asyncio.create_task(operator.run(stop))
@@ -100,9 +122,9 @@ class Player:
             self._running.remove(task)
             await task
 
-    async def _ready(self, what: str, holds: Callable[[], bool]) -> None:
-        if not await self._until(holds, OPENING_PATIENCE):
-            raise RulepackError(f"the story cannot begin: after {OPENING_PATIENCE:g} s it is not yet so that {what}")
+    async def _until_ready(self, what: str, holds: Callable[[], bool]) -> None:
+        if not await self._until(holds, READY_TIMEOUT):
+            raise RulepackError(f"the demo cannot begin: after {READY_TIMEOUT:g} s it is not yet so that {what}")
 
     async def _wait(self, seconds: float) -> None:
         for task in self._running:
@@ -110,9 +132,9 @@ class Player:
                 task.result()
         await self._clock.sleep(max(0.0, seconds))
 
-    async def _until(self, holds: Callable[[], bool], patience: float) -> bool:
-        """Whether something comes about within so many seconds."""
-        deadline = self._clock.time() + patience
+    async def _until(self, holds: Callable[[], bool], timeout: float) -> bool:
+        """Return whether something comes about within so many seconds."""
+        deadline = self._clock.time() + timeout
         while not holds():
             if self._clock.time() >= deadline:
                 return False
@@ -120,12 +142,12 @@ class Player:
         return True
 
     def _informer(self, api: Api, name: str, key: InformerKey) -> Informer:
-        shows = self._story.watched[name].shows
+        shows = self._script.watched[name].shows
 
         def changed(namespace: str, object_name: str, old: Object | None, new: Object | None, initial: bool) -> None:
             self._show(key, object_name, shows, new)
             if self._begun:
-                self._check(name)
+                self._check_always(name)
 
         return Informer(api, key, self._clock, lambda obj: obj, changed)
 
@@ -137,22 +159,22 @@ class Player:
             self._shown[key.kind.kind, name] = text
             self._screen.changed(key.kind.kind, name, text)
 
-    def _check(self, watched: str) -> None:
-        """After a change of what is watched under a name: note which effects that must always hold do not hold now."""
-        concerned = [effect for effect in self._story.effects if effect.always and _reads(effect.condition, watched)]
+    def _check_always(self, watched: str) -> None:
+        """Keep in mind, after a change of what is watched under a name, which effects that must always hold do not hold now."""
+        concerned = [effect for effect in self._script.effects if effect.always and _reads(effect.condition, watched)]
         scope = self._scope()
         for effect in concerned:
             if effect not in self._broken and not _true(effect.condition, scope):
                 self._broken[effect] = f"at {self._screen.seconds():.1f} s: {_rendered(effect.seen, scope)}"
 
-    def _verdicts(self) -> list[Verdict]:
+    def _checks(self) -> list[Check]:
         scope = self._scope()
-        return [self._verdict(effect, scope) for effect in self._story.effects]
+        return [self._check(effect, scope) for effect in self._script.effects]
 
-    def _verdict(self, effect: Effect, scope: Scope) -> Verdict:
+    def _check(self, effect: Effect, scope: Scope) -> Check:
         seen = self._broken.get(effect) or str(_rendered(effect.seen, scope))
         holds = effect not in self._broken and _true(effect.condition, scope)
-        return Verdict(str(_rendered(effect.text, scope)), seen, holds)
+        return Check(str(_rendered(effect.text, scope)), seen, holds)
 
     def _is(self, condition: Program) -> bool:
         return _true(condition, self._scope())

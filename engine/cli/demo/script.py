@@ -1,11 +1,11 @@
-"""What a story is made of: a folder with the text of it, compiled before anything is played.
+"""What a demo is made of: a folder, all of which is compiled before anything runs.
 
-- `story.yaml`: namespaces, what is watched, the steps, the effects (`StorySpec` is its schema);
+- `script.yaml`: namespaces, what is watched, the steps, the effects (`ScriptSpec` is its schema);
 - `crds.yaml`: definitions of the kinds that a cluster may lack;
-- `cluster.yaml`: the objects that are there when the story begins;
-- `stagehands/`: rule packs that play the controllers of a cluster that is not there.
+- `cluster.yaml`: the objects that are there when the script begins;
+- `simulators/`: rule packs that simulate the controllers of a cluster that is not there.
 
-Every string of story.yaml and cluster.yaml may hold `${…}`. Its variables: `namespaces` (names by the story's own names),
+Every string of script.yaml and cluster.yaml may hold `${…}`. Its variables: `namespaces` (names by the script's own names),
 `now`, `objects` (what is watched, as it is now: `objects.<watch>[<object's name>]`), and in `shows` the one `object`.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,8 +23,8 @@ from engine.cel import Cel, Compiler, Program, Template
 from engine.errors import InvalidText, Location, UsageError
 from engine.model.objects import Kind, Object
 from engine.model.spec import Spec
+from engine.packs.diagnostics import spec_faults
 from engine.packs.document import Document
-from engine.packs.specfaults import spec_faults
 from engine.packs.yamltext import read_yaml
 
 VARIABLES = frozenset({"namespaces", "now", "objects"})
@@ -31,7 +32,7 @@ OPERATOR = "operator"
 
 
 class WatchedSpec(Spec):
-    """Objects that the audience sees change."""
+    """Objects whose changes are shown."""
 
     api_version: str
     kind: str
@@ -52,7 +53,7 @@ class PatchSpec(Spec):
 
 
 class StepSpec(Spec):
-    """Something that happens, so many seconds after the story has begun: objects are created, then others changed."""
+    """Something that happens, so many seconds after the script has begun: objects are created, then others changed."""
 
     at: float
     say: str
@@ -70,17 +71,17 @@ class EffectSpec(Spec):
     """What was seen instead of it, or in proof of it; may hold `${…}`."""
 
 
-class StorySpec(Spec):
-    """story.yaml."""
+class ScriptSpec(Spec):
+    """script.yaml."""
 
     title: str
     namespaces: dict[str, str]
-    """Those of the story; `operator` is where the engine's own Lease and ConfigMaps are."""
+    """Those of the script; `operator` is where the engine's own Lease and ConfigMaps are."""
     watch: dict[str, WatchedSpec]
-    opening: str
-    """CEL: the story begins when it is true."""
+    ready: str
+    """CEL: the script begins when it is true."""
     steps: list[StepSpec]
-    patience: float
+    timeout: float
     """Seconds after the last step in which the effects must have come about."""
     effects: list[EffectSpec]
 
@@ -125,50 +126,50 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """A story, ready to be played."""
+class Script:
+    """A script, ready to be run."""
 
     title: str
     namespaces: Mapping[str, str]
     watched: Mapping[str, Watched]
-    opening: Program
+    ready: Program
     steps: Sequence[Step]
-    patience: float
+    timeout: float
     effects: Sequence[Effect]
     definitions: Sequence[Object]
     objects: Template
-    stagehands: Path
+    simulators: Path
 
 
-def load(folder: Path, cel: Cel) -> Story:
-    """The story of a folder. Raises InvalidText, or UsageError where a part of it is missing or not as the schema has it."""
-    text = _read(folder / "story.yaml")
+def load(folder: Path, cel: Cel) -> Script:
+    """Return the script of a folder. Raise InvalidText, or UsageError where a part of it is missing."""
+    text = _read(folder / "script.yaml")
     if len(text) != 1:
-        raise UsageError(f"{folder / 'story.yaml'}: {len(text)} YAML documents; expected one")
+        raise UsageError(f"{folder / 'script.yaml'}: {len(text)} YAML documents; expected one")
     try:
-        spec = StorySpec.model_validate(text[0].value)
+        spec = ScriptSpec.model_validate(text[0].value)
     except ValidationError as error:
-        raise InvalidText(spec_faults(error, StorySpec, text[0].value, text[0])) from None
+        raise InvalidText(spec_faults(error, ScriptSpec, text[0].value, text[0])) from None
     compiler = Compiler(cel, VARIABLES, text[0].locate)
     objects, faults = _templates(_read(folder / "cluster.yaml"), cel)
-    story = _compiled(spec, compiler, folder, objects)
+    script = _compiled(spec, compiler, folder, objects)
     if faults := [*compiler.faults, *faults]:
         raise InvalidText(faults)
-    return story
+    return script
 
 
-def _compiled(spec: StorySpec, compiler: Compiler, folder: Path, objects: Template) -> Story:
-    return Story(
+def _compiled(spec: ScriptSpec, compiler: Compiler, folder: Path, objects: Template) -> Script:
+    return Script(
         title=spec.title,
         namespaces=spec.namespaces,
         watched={name: _watched(watched, compiler, ("watch", name)) for name, watched in spec.watch.items()},
-        opening=compiler.program(spec.opening, ("opening",)),
+        ready=compiler.program(spec.ready, ("ready",)),
         steps=[_step(step, spec, compiler, number) for number, step in enumerate(spec.steps)],
-        patience=spec.patience,
+        timeout=spec.timeout,
         effects=[_effect(effect, compiler, number) for number, effect in enumerate(spec.effects)],
         definitions=[document.value for document in _read(folder / "crds.yaml")],
         objects=objects,
-        stagehands=folder / "stagehands",
+        simulators=folder / "simulators",
     )
 
 
@@ -177,11 +178,13 @@ def _watched(spec: WatchedSpec, compiler: Compiler, path: tuple[str, ...]) -> Wa
     return Watched(Kind(spec.api_version, spec.kind), namespace, compiler.template(spec.shows, (*path, "shows"), ("object",)))
 
 
-def _step(spec: StepSpec, story: StorySpec, compiler: Compiler, number: int) -> Step:
+def _step(spec: StepSpec, script: ScriptSpec, compiler: Compiler, number: int) -> Step:
     path = ("steps", number)
     for index, patch in enumerate(spec.patch):
-        if patch.watched not in story.watch:
-            compiler.fault((*path, "patch", index, "watched"), f"nothing is watched as {patch.watched!r}", ", ".join(story.watch))
+        if patch.watched not in script.watch:
+            compiler.fault(
+                (*path, "patch", index, "watched"), f"nothing is watched as {patch.watched!r}", ", ".join(script.watch)
+            )
     return Step(
         spec.at,
         compiler.template(spec.say, (*path, "say")),
@@ -210,7 +213,7 @@ def _effect(spec: EffectSpec, compiler: Compiler, number: int) -> Effect:
 
 
 def _templates(documents: Sequence[Document], cel: Cel) -> tuple[Template, Sequence[Any]]:
-    """Several documents as one template, which renders to their list, and what does not compile in them."""
+    """Return several documents as one template, which renders to their list, and what does not compile in them."""
     compilers = [Compiler(cel, VARIABLES, document.locate) for document in documents]
     parts = [compiler.template(document.value, ()) for compiler, document in zip(compilers, documents, strict=True)]
     programs = tuple(program for part in parts for program in part.programs)
@@ -222,5 +225,5 @@ def _read(path: Path) -> Sequence[Document]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}; the story is not complete") from None
-    return read_yaml(text, lambda line, column: Location(str(path), line, column))
+        raise UsageError(f"{path}: {error.strerror or error}; the demo is not complete") from None
+    return read_yaml(text, partial(Location, str(path)))

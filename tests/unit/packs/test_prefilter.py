@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from engine.cel import Cel, Field, Scope, backend
 from engine.packs.catalog import Catalog
-from engine.packs.index import Gate, RuleIndex
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
+from engine.packs.prefilter import Prefilter, RuleIndex
 from engine.reconcile.evaluate import condition
 from engine.reconcile.scope import variables_of
 
@@ -75,34 +75,34 @@ A, LIST = Field(("data", "a"), ""), ("metadata", "annotations", "a/list")
 
 
 @pytest.mark.parametrize(
-    ("rule", "gate"),
+    ("rule", "prefilter"),
     [
-        ("when: object.data.a == 'x'", Gate(Field(("data", "a")), frozenset("x"))),
-        ("when: [object.data.b > 1, object.data.a == 'x']", Gate(Field(("data", "a")), frozenset("x"))),
-        ("when: \"object.data.b > 1 && get(object, 'data.a', '') == 'x'\"", Gate(A, frozenset("x"))),
-        ("when: \"get(object, 'data.a', '') == 'x' || get(object, 'data.a', '') == 'y'\"", Gate(A, frozenset("xy"))),
-        ("when: \"get(object, 'data.a', '') in ['x', 'y']\"", Gate(A, frozenset("xy"))),
-        ("when: object.data.a == 'x' || object.data.b == 'y'", Gate()),
-        ("when: oldObject.data.a == 'x'", Gate()),
-        ("when: object.data.a == 'x', resync: 1m", Gate()),
-        ("when: \"annotation(object, 'a/list') != ''\"", Gate(there=frozenset([LIST]))),
-        ("when: inputErrors.list != ''", Gate(there=frozenset([LIST]))),
-        ("when: [inputErrors.list != '', vars.asked]", Gate(A, frozenset("x"), frozenset([LIST]))),
-        ("when: vars.a != ''", Gate(there=frozenset([A.path]))),
-        ("when: vars.plain != ''", Gate()),
+        ("when: object.data.a == 'x'", Prefilter(Field(("data", "a")), frozenset("x"))),
+        ("when: [object.data.b > 1, object.data.a == 'x']", Prefilter(Field(("data", "a")), frozenset("x"))),
+        ("when: \"object.data.b > 1 && get(object, 'data.a', '') == 'x'\"", Prefilter(A, frozenset("x"))),
+        ("when: \"get(object, 'data.a', '') == 'x' || get(object, 'data.a', '') == 'y'\"", Prefilter(A, frozenset("xy"))),
+        ("when: \"get(object, 'data.a', '') in ['x', 'y']\"", Prefilter(A, frozenset("xy"))),
+        ("when: object.data.a == 'x' || object.data.b == 'y'", Prefilter()),
+        ("when: oldObject.data.a == 'x'", Prefilter()),
+        ("when: object.data.a == 'x', resync: 1m", Prefilter()),
+        ("when: \"annotation(object, 'a/list') != ''\"", Prefilter(there=frozenset([LIST]))),
+        ("when: inputErrors.list != ''", Prefilter(there=frozenset([LIST]))),
+        ("when: [inputErrors.list != '', vars.asked]", Prefilter(A, frozenset("x"), frozenset([LIST]))),
+        ("when: vars.a != ''", Prefilter(there=frozenset([A.path]))),
+        ("when: vars.plain != ''", Prefilter()),
     ],
 )  # fmt: skip
-def test_gate(rule: str, gate: Gate) -> None:
-    """What a condition cannot do without is a gate, also through vars; a rule that has something to do at any time has none."""
+def test_prefilter(rule: str, prefilter: Prefilter) -> None:
+    """A prefilter is what conditions need, also through vars; it is empty where there is always something to do."""
     compiled = pack(rule)
-    assert compiled.rules[0].gate(compiled.inputs) == gate
+    assert compiled.rules[0].prefilter(compiled.inputs) == prefilter
 
 
 @pytest.mark.parametrize("name", ["celpy", "cel-cpp"])
 def test_what_is_left_out_is_false(name: str) -> None:
     """Whatever the fields hold, a rule that is no candidate has a false condition, and none that is true or has no answer."""
     rules = pack(*(f'when: "{clause}"' for clause in CLAUSES), cel=backend(name))
-    index = RuleIndex.of(rule.gate(rules.inputs) for rule in rules.rules)
+    index = RuleIndex.of(rule.prefilter(rules.inputs) for rule in rules.rules)
 
     @given(st.dictionaries(st.sampled_from(["a", "b"]), VALUES), st.one_of(TEXTS, st.none(), st.just("[]")))
     def check(data: dict[str, Any], annotation: str | None) -> None:

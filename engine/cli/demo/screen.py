@@ -1,4 +1,4 @@
-"""What the audience of a story sees: a line for each thing that happens, and a table of effects at the end."""
+"""What a demo prints: a line for each thing that happens, and a table of effects at the end."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from engine.kube.clock import Clock
 from engine.model.objects import Ref
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
+from engine.model.text import cut
 
 PLAIN_WIDTH = 140
 """Columns of the table where the output is not a terminal."""
 LONGEST = 200
-"""Characters of what is said of one step; the objects themselves hold all of it."""
+"""Characters of what is printed of one step; the objects themselves hold all of it."""
 
 _STYLES = {
     ActResult.DONE: "green",
@@ -32,7 +33,7 @@ _STYLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Check:
     """What became of an effect: what was expected, what was seen, and whether it is as it must be."""
 
     effect: str
@@ -56,78 +57,76 @@ class Screen:
         self._clock = clock
         self._began = clock.time()
         self._rule: tuple[str, str, Ref] | None = None
-        self._told: set[tuple[str, str, Ref, str]] = set()
+        self._printed: set[tuple[str, str, Ref, str]] = set()
 
     def seconds(self) -> float:
-        """Seconds of the story so far."""
+        """Return the seconds of the demo so far."""
         return self._clock.time() - self._began
 
     def title(self, text: str) -> None:
-        """The story's title."""
+        """Print the demo's title."""
         self._console.print(Text(text, "bold"))
 
     def say(self, text: str) -> None:
-        """The narrator says something."""
+        """Print what happens next."""
         self._rule = None
         self._console.print()
         self._line(Text(text, "bold"))
 
     def changed(self, kind: str, name: str, text: str) -> None:
-        """A watched object now shows something else."""
+        """Print what a watched object now shows."""
         self._rule = None
         self._line(Text.assemble(f"  {kind} {name}: ", (text, "blue")))
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
-        """Nothing to show: what a rule does says that it fired."""
+        """Print nothing: what a rule does says that it fired."""
 
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
-        """Nothing to show: the step says it."""
+        """Print nothing: the step says it."""
 
     def suspended(self, pack: str, rule: str, obj: Ref) -> None:
-        """A rule stands still."""
+        """Print that a rule is suspended."""
         self._line(Text(f"  => rule {pack}/{rule} is suspended", "red"))
 
     def acted(self, act: Act) -> None:
-        """The engine has done something for a rule, or is held up; what was said of a rule and an object is not repeated."""
-        said = _said(act)
-        told = (act.pack, act.rule, act.object, said)
-        if act.result is ActResult.UNCHANGED or not said or told in self._told:
+        """Print what the engine has done for a rule, or waits for; what was printed of a rule and an object is not repeated."""
+        text = _described(act)
+        entry = (act.pack, act.rule, act.object, text)
+        if act.result is ActResult.UNCHANGED or not text or entry in self._printed:
             return
-        self._told.add(told)
-        if self._rule != told[:3]:
-            self._rule = told[:3]
+        self._printed.add(entry)
+        if self._rule != entry[:3]:
+            self._rule = entry[:3]
             self._line(Text.assemble("  => rule ", (f"{act.pack}/{act.rule}", "magenta"), f", for {act.object.name}"))
-        self._line(Text(f"       {said}", _STYLES.get(act.result, "")))
+        self._line(Text(f"       {text}", _STYLES.get(act.result, "")))
 
-    def table(self, verdicts: Sequence[Verdict]) -> None:
-        """The closing table of effects, and how many of them are as they must be."""
+    def table(self, checks: Sequence[Check]) -> None:
+        """Print the table of effects, and how many of them are as they must be."""
         table = Table("", "expected", "seen")
-        for verdict in verdicts:
-            table.add_row(
-                Text("✓", "green") if verdict.holds else Text("✗", "bold red"), Text(verdict.effect), Text(verdict.seen)
-            )
+        for check in checks:
+            table.add_row(Text("✓", "green") if check.holds else Text("✗", "bold red"), Text(check.effect), Text(check.seen))
         self._console.print()
         self._console.print(table)
-        wrong = [verdict for verdict in verdicts if not verdict.holds]
+        wrong = [check for check in checks if not check.holds]
         style = "bold red" if wrong else "bold green"
-        self._console.print(Text(f"{len(verdicts) - len(wrong)} of {len(verdicts)} effects are as expected", style))
-        for verdict in wrong:
-            self._console.print(Text(f"not as expected: {verdict.effect}", "red"))
+        self._console.print(Text(f"{len(checks) - len(wrong)} of {len(checks)} effects are as expected", style))
+        for check in wrong:
+            self._console.print(Text(f"not as expected: {check.effect}", "red"))
 
     def _line(self, text: Text) -> None:
         self._console.print(Text.assemble((f"{self.seconds():5.1f} s  ", "dim"), text), soft_wrap=True)
 
 
-def _said(act: Act) -> str:
-    """What an act comes to, in words; '' where there is nothing to say."""
-    done = _described(act.step, act.diff) if act.step else ""
+def _described(act: Act) -> str:
+    """Return what an act comes to, in words; '' where there is nothing to say."""
+    done = _step(act.step, act.diff) if act.step else ""
     text = " ".join("; ".join(part for part in (done, act.detail) if part).split())
     if text and act.result is not ActResult.DONE:
         text = f"{act.result.value}: {text}"
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return cut(text, LONGEST)
 
 
-def _described(step: Step, diff: Sequence[str]) -> str:
+def _step(step: Step, diff: Sequence[str]) -> str:
     match step:
         case Patch(target=target):
             return f"patch {target}" + (f": {', '.join(diff)}" if diff else "")
