@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""`make demo CLUSTER=kube`: `rulepack demo` on a real kube-apiserver that is started for it alone."""
-=======
 """`make demo CLUSTER=kube`: the script of `rulepack demo` on a real kube-apiserver that is started for it alone."""
->>>>>>> main
 
 from __future__ import annotations
 
