@@ -46,7 +46,6 @@ class Operator:
         self.queue = WorkQueue[Key](clock)
         self.metrics = Metrics()
         self.metrics.queue_depth.read = lambda: {(): self.queue.depth}
-        self.metrics.pack_errors.read = lambda: {(): sum(bool(report.faults) for report in self.packs.reports)}
         self.metrics.pack_info.read, self.metrics.pack_waiting.read = self._pack_info, self._pack_waiting
         self.metrics.last_events.read = self._last_events
         if shard:
@@ -58,6 +57,7 @@ class Operator:
             lease, identity = f"{lease}-{shard.number}", identity + suffix(shard.count)
         self.leader = Leader(leases, clock, lease, identity, self._layout, self._started, self._stopped)
         self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use)
+        self.metrics.pack_errors.read = lambda: {(): sum(bool(report.faults) for report in self.packs.reports)}
         self.server = Server(settings.address, settings.port, {
             "/healthz": lambda: probe(self.unhealthy()),  # that the event loop goes on is shown by any answer
             "/readyz": lambda: probe(self.unready()),
