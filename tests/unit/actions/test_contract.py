@@ -45,7 +45,7 @@ class Example:
 
 EXAMPLES = {
     "annotate": Example({"annotations": {"a/note": NOTE}, "target": OTHER}, "patch"),
-    "apply": Example({"manifest": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "copy"}, "data": {"note": NOTE}}},
+    "apply": Example({"manifest": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "y"}, "data": {"note": NOTE}}},
                      "patch", CONFIG),
     "assert": Example({"target": OTHER, "that": "object.data.note == 'kept'"}, "get"),
     "delete": Example({"target": OTHER, "where": "object.data.note == 'kept'"}, "delete"),
