@@ -62,12 +62,13 @@ sbom: $(READY) ## Write what the image holds as CycloneDX, from the lock, to bui
 bundle: $(READY) ## Write the OLM bundle of a version from config/: make bundle VERSION=0.2.0
 	$(BIN)/python scripts/bundle.py $(VERSION)
 
-check: $(READY) ## Lint, formatting, types, import layers, locks
+check: $(READY) ## Lint, formatting, types, import layers, locks, subjects of commits
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/lock.py --check
+	$(BIN)/python scripts/commits.py
 	$(BIN)/python scripts/argocd_config.py --check
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/bundle.py --check

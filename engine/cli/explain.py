@@ -21,7 +21,7 @@ from engine.kube.clock import SystemClock
 from engine.model.names import misnamed
 from engine.model.objects import Kind, Object, dig, kind_of, metadata, ref_of
 from engine.model.plurals import guessed_resource
-from engine.operator.configmaps import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
+from engine.operator.pack_sources import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
 from engine.operator.settings import own_namespace, parse_flags
 from engine.packs.catalog import Catalog
 from engine.packs.sources import Text, load_folder, shipped_rules, text_of

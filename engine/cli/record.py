@@ -14,9 +14,8 @@ from engine.cel import backend
 from engine.cli.arguments import Cluster, cluster_options, paths_option, read_packs
 from engine.errors import UsageError
 from engine.kube.api import Api
-from engine.kube.clock import Clock, SystemClock
+from engine.kube.clock import Clock, SystemClock, cancel, within
 from engine.model.objects import Kind, Object
-from engine.operator.backoff import cancel, within
 from engine.operator.informer import Informer, InformerKey
 from engine.packs.fields import seconds
 from engine.packs.pack import RulePack

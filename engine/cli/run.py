@@ -20,9 +20,9 @@ from engine.cel import backend
 from engine.cli.arguments import Cluster, context_option, kubeconfig_option, paths_option
 from engine.cli.logs import LEVELS, set_up
 from engine.kube.clock import SystemClock
-from engine.operator.operator import Operator
 from engine.operator.settings import Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
+from engine.operator.wiring import Operator
 from engine.packs.sources import shipped_rules
 
 log = logging.getLogger(__name__)

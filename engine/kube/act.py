@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import ApiError, RulepackError
 from engine.kube.api import Api, PatchType, Selection
-from engine.model.objects import Kind, Object, Resource, metadata
+from engine.model.objects import Kind, Object, Resource
 from engine.model.plan import Create, Delete, Patch, Read
 
 PAGE = 500
@@ -70,8 +70,8 @@ class Actor:
     async def write_metadata(self, step: Patch) -> str:
         """Take a step that changes metadata; gives the resourceVersion that it then has. Raises ApiError and NotLeading."""
         resource, target = await self._allowed(step.target.kind), step.target
-        after = await self._api.patch(resource, target.namespace, target.name, _conditional(step), metadata_only=True)
-        return str(metadata(after).get("resourceVersion", ""))
+        after = await self._api.patch_metadata(resource, target.namespace, target.name, _conditional(step))
+        return str(after.get("resourceVersion", ""))
 
     async def _allowed(self, kind: Kind) -> Resource:
         """The resource that serves a kind, where this replica may act."""
@@ -84,7 +84,7 @@ class Actor:
         body = _conditional(step)
         after = await self._api.patch(
             resource, step.target.namespace, step.target.name, body,
-            type=_FORMATS[step.format], dry_run=dry_run, force=step.force, subresource=step.subresource,
+            type=PatchType.FORCED_APPLY if step.force else _FORMATS[step.format], dry_run=dry_run, subresource=step.subresource,
         )  # fmt: skip
         return Written(after)
 

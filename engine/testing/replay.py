@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import Page, PatchType, Selection, WatchEvent
+from engine.kube.api import APPLIES, Page, PatchType, Selection, WatchEvent
 from engine.kube.embedded.patches import json_patched
 from engine.kube.selectors import label_selector
 from engine.model.merge import merged
@@ -100,15 +100,18 @@ class RecordedCluster:
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
-        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
-        metadata_only: bool = False,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
         """See `Api.patch`; a server-side apply is taken for a merge."""
         there = self.objects.get(resource.kind, {}).get((namespace, name))
-        if there is None and type is not PatchType.APPLY:
+        if there is None and type not in APPLIES:
             raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found in the recording')
         after: Object = json_patched({**(there or {})}, body) if type is PatchType.JSON else merged(there or {}, body)
         return after if dry_run else self.put(after)
+
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Api.patch_metadata`."""
+        return metadata(await self.patch(resource, namespace, name, body))
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`."""

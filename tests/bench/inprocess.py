@@ -63,6 +63,10 @@ class InstantApi:
         key = ObjectKey(resource.kind, namespace, name)
         return self.put(key, merged(await self.get(resource, namespace, name), body))
 
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Api.patch_metadata`."""
+        return metadata(await self.patch(resource, namespace, name, body))
+
 
 class Bench:
     """Packs on a cluster of jobs, all of which have been looked at once. `change` gives CPU seconds per change."""

@@ -24,8 +24,8 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock, SystemClock
 from engine.kube.embedded import EmbeddedCluster
 from engine.model.flags import Mode
-from engine.operator.operator import Operator
 from engine.operator.settings import Settings, parse_flags
+from engine.operator.wiring import Operator
 from engine.packs.sources import shipped_demo, shipped_rules
 
 DEFAULT_SPEED = 6.0

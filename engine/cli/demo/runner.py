@@ -15,11 +15,10 @@ from engine.cli.demo.screen import Check, Screen
 from engine.cli.demo.script import Effect, Script, Step
 from engine.errors import RulepackError, Unanswered
 from engine.kube.api import Api
-from engine.kube.clock import Clock
+from engine.kube.clock import Clock, cancel
 from engine.model.objects import Object
-from engine.operator.backoff import cancel
 from engine.operator.informer import Informer, InformerKey
-from engine.operator.operator import Operator
+from engine.operator.wiring import Operator
 
 TICK = 0.2
 """Seconds between two checks of whether what is waited for has come about."""

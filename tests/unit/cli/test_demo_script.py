@@ -12,7 +12,7 @@ from engine.cli.demo.fixtures import Fixtures
 from engine.cli.demo.script import load
 from engine.errors import ApiError, InvalidText, UsageError
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.manual_clock import ManualClock
+from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Kind, Object
 from engine.packs.sources import shipped_demo
 
@@ -69,7 +69,7 @@ def test_a_demo_that_is_not_complete_is_refused(folder: Path) -> None:
 
 async def test_a_missing_kind_is_installed_only_if_asked_for() -> None:
     """A cluster that lacks a kind is left as it is, and the refusal names the kind and the way to have it."""
-    cluster = EmbeddedCluster(ManualClock())
+    cluster = EmbeddedCluster(FakeClock())
     with pytest.raises(UsageError, match=r"Widget\.example\.com/v1.*--install-crds"):
         await Fixtures(cluster).define([DEFINITION], install=False)
     assert cluster.writes == []
@@ -77,7 +77,7 @@ async def test_a_missing_kind_is_installed_only_if_asked_for() -> None:
 
 async def test_the_cluster_is_left_as_it_was() -> None:
     """Cleaning up takes away the namespaces and definitions that were put there, and leaves a kind that was served before."""
-    cluster = EmbeddedCluster(ManualClock())
+    cluster = EmbeddedCluster(FakeClock())
     gadget = {**DEFINITION, "metadata": {"name": "gadgets.example.org"}, "spec": {
         **DEFINITION["spec"], "group": "example.org", "names": {"kind": "Gadget", "plural": "gadgets"},
     }}  # fmt: skip

@@ -20,8 +20,8 @@ from engine.kube.api import Selection
 from engine.kube.clock import SystemClock
 from engine.kube.embedded import EmbeddedCluster
 from engine.model.objects import Kind, Object, Resource, annotations_of, metadata
-from engine.operator.operator import Operator
 from engine.operator.settings import Settings
+from engine.operator.wiring import Operator
 
 WIDGET = Resource(Kind("example.com/v1", "Widget"), "widgets", True)
 EVENT = Resource(Kind("v1", "Event"), "events", True)

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from engine.kube.manual_clock import ManualClock
+from engine.kube.fake_clock import FakeClock
 
 
-async def sleeper(clock: ManualClock, seconds: float, name: str, woken: list[tuple[str, float]]) -> None:
+async def sleeper(clock: FakeClock, seconds: float, name: str, woken: list[tuple[str, float]]) -> None:
     """Note when it woke."""
     await clock.sleep(seconds)
     woken.append((name, clock.time()))
@@ -17,7 +17,7 @@ async def sleeper(clock: ManualClock, seconds: float, name: str, woken: list[tup
 
 async def test_sleepers_wake_in_the_order_of_their_times() -> None:
     """Each sleeper wakes at its own time, whatever the order in which they went to sleep; equal times keep that order."""
-    clock, woken = ManualClock(1000.0), list[tuple[str, float]]()
+    clock, woken = FakeClock(1000.0), list[tuple[str, float]]()
     async with asyncio.TaskGroup() as tasks:
         for seconds, name in ((3.0, "c"), (1.0, "a"), (3.0, "d"), (2.0, "b")):
             tasks.create_task(sleeper(clock, seconds, name, woken))
@@ -29,7 +29,7 @@ async def test_sleepers_wake_in_the_order_of_their_times() -> None:
 
 async def test_nobody_wakes_early() -> None:
     """A sleeper whose time has not come goes on sleeping, and wakes when it has."""
-    clock, woken = ManualClock(0.0), list[tuple[str, float]]()
+    clock, woken = FakeClock(0.0), list[tuple[str, float]]()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(sleeper(clock, 5.0, "a", woken))
         await clock.advance(4.0)
@@ -41,7 +41,7 @@ async def test_nobody_wakes_early() -> None:
 
 async def test_tasks_run_between_two_times() -> None:
     """A sleeper that sleeps again within one advance wakes again within it, and what it set off is done before the next one."""
-    clock, log = ManualClock(0.0), list[str]()
+    clock, log = FakeClock(0.0), list[str]()
     changed = asyncio.Event()
 
     async def ticker() -> None:
@@ -67,7 +67,7 @@ async def test_tasks_run_between_two_times() -> None:
 
 async def test_a_cancelled_sleeper_is_forgotten() -> None:
     """A sleeper that was cancelled does not hold the clock up."""
-    clock, woken = ManualClock(0.0), list[tuple[str, float]]()
+    clock, woken = FakeClock(0.0), list[tuple[str, float]]()
     task = asyncio.create_task(sleeper(clock, 1.0, "a", woken))
     await clock.settle()
 
@@ -80,7 +80,7 @@ async def test_a_cancelled_sleeper_is_forgotten() -> None:
 
 async def test_no_time_is_no_wait() -> None:
     """Sleeping for no time returns without the clock being moved."""
-    clock = ManualClock()
+    clock = FakeClock()
 
     await clock.sleep(0.0)
     await clock.sleep(-1.0)
@@ -88,7 +88,7 @@ async def test_no_time_is_no_wait() -> None:
 
 async def test_a_loop_without_a_wait_is_reported() -> None:
     """Tasks that never come to rest are an error rather than a test that never ends."""
-    clock = ManualClock(patience=1000)
+    clock = FakeClock(patience=1000)
 
     async def spin() -> None:
         while True:
