@@ -12,6 +12,7 @@ Use: .venv/bin/python scripts/trace_pipeline.py [--files]
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import sys
 import tempfile
@@ -33,8 +34,8 @@ from engine.operator.wiring import Operator
 ROOT = Path(__file__).parents[1]
 ENGINE = str(ROOT / "engine")
 LEFT_OUT = ("/kube/embedded/", "/kube/faults.py", "clock.py", "/testing/", "/cli/")
-FOLLOWED = ("informer", "worker")
-"""How the names of the tasks begin that carry a change."""
+FOLLOWED = ("Informer.", "Workers.")
+"""How the names of the coroutines begin whose tasks carry a change."""
 START = 1_769_292_000.0
 """2026-01-24T22:00:00Z, in seconds since the Unix epoch."""
 NAMESPACE = Resource(Kind("v1", "Namespace"), "namespaces", False)
@@ -81,14 +82,18 @@ class Trace:
 def recorded() -> Iterator[list[CodeType]]:
     """Record what informers and workers call of engine/ meanwhile."""
     calls: list[CodeType] = []
+    entered: set[FrameType] = set()  # those of coroutines: one that goes on after a wait is no call
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
         code = frame.f_code
-        if event != "call" or not code.co_filename.startswith(ENGINE) or code.co_name.startswith("<"):
+        if event != "call" or not code.co_filename.startswith(ENGINE) or code.co_name.startswith("<") or frame in entered:
             return
         task = asyncio.current_task()
-        if task and task.get_name().startswith(FOLLOWED) and not any(part in code.co_filename for part in LEFT_OUT):
+        coroutine = getattr(task.get_coro(), "__qualname__", "") if task else ""
+        if coroutine.startswith(FOLLOWED) and not any(part in code.co_filename for part in LEFT_OUT):
             calls.append(code)
+            if code.co_flags & (inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+                entered.add(frame)
 
     sys.setprofile(note)
     try:

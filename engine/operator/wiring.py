@@ -32,7 +32,6 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.budgets import resumed
-from engine.reconcile.caches import everything
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +65,7 @@ class Operator:
         })  # fmt: skip
         self._activity = Activity(clock)
         observer = Observers(self.metrics, self._activity, *observers)
-        owns = shard.owns if shard else everything
-        replica = Replica(self.may_act, owns)
+        replica = Replica(self.may_act, shard.owns) if shard else Replica(self.may_act)
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
