@@ -50,7 +50,7 @@ def test_the_shipped_script_compiles() -> None:
         ("    that: >-", "    those: >-", "unknown key 'those'"),
     ],
 )
-def test_what_is_wrong_in_a_script_has_its_place(folder: Path, right: str, wrong: str, message: str) -> None:
+def test_what_is_wrong_in_a_script_has_its_location(folder: Path, right: str, wrong: str, message: str) -> None:
     """A script with a fault is refused with file, line and column, before anything runs."""
     script = folder / "script.yaml"
     script.write_text(script.read_text().replace(right, wrong, 1))

@@ -20,7 +20,7 @@ def text(content: str) -> Text:
     return Text("pack.yaml", content, "pack.yaml")
 
 
-def test_of_a_broken_pack_only_what_is_certain_is_told() -> None:
+def test_of_a_broken_pack_only_what_is_certain_is_reported() -> None:
     """An action that could not be read may be the one that uses a target, so nothing is said of unused ones."""
     targets = [{"apiVersion": "v1", "kind": "Pod", "verbs": ["list", "delete"]}]
     broken = pack(targets=targets, rules=[rule(actions=[{"delet": {}}])])
