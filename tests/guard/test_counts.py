@@ -66,7 +66,7 @@ class Counted:
 
     async def look(self) -> None:
         """Give the engine the job as it is in the cluster, and let it look."""
-        self.world.caches.put(KEY, await self.world.get(JOB, KEY.name, KEY.namespace), self.world.catalog.for_kind(JOB))
+        self.world.caches.put(KEY, await self.world.get(JOB, KEY.name, KEY.namespace))
         await self.world.reconciler.reconcile(KEY)
 
 
