@@ -45,9 +45,8 @@ class Example:
 
 EXAMPLES = {
     "annotate": Example({"annotations": {"a/note": NOTE}, "target": OTHER}, "patch"),
-    "apply": Example({"manifest": {
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "copy"}, "data": {"note": NOTE},
-    }}, "patch", CONFIG),
+    "apply": Example({"manifest": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "y"}, "data": {"note": NOTE}}},
+                     "patch", CONFIG),
     "assert": Example({"target": OTHER, "that": "object.data.note == 'kept'"}, "get"),
     "delete": Example({"target": OTHER, "where": "object.data.note == 'kept'"}, "delete"),
     "emitEvent": Example({"type": "Normal", "reason": "Noted", "message": NOTE}, "create", Kind("v1", "Event")),
