@@ -11,6 +11,7 @@ from engine.cel import Scope
 from engine.errors import ApiError, Unanswered
 from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
+from engine.model.backoff import Backoff
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes
@@ -247,6 +248,5 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
 
 def backoff(retry: Retry, cause: Cause, attempts: int) -> float:
     """Return seconds: doubling, with a jitter of up to a quarter that comes from the cause, so that a replay waits the same."""
-    pause = min(retry.backoff * 2.0**attempts, retry.max_backoff)
     spread = int(digest(cause.ref.uid, cause.rule, cause.item, str(attempts))[:4], 16) / 0xFFFF
-    return pause * (1 - spread / 4)
+    return Backoff(retry.backoff, retry.max_backoff).pause(attempts + 1, spread / 4)

@@ -19,6 +19,7 @@ from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock
+from engine.model.backoff import Backoff
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Evaluated, Observer
@@ -35,7 +36,7 @@ from engine.reconcile.reader import Reader
 from engine.reconcile.record import Result, annotation_of, recorded, write_own
 from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
 
-RECORD_BACKOFF, RECORD_BACKOFF_MAX = 2.0, 300.0
+RECORD_BACKOFF = Backoff(2.0, 300.0)
 log = logging.getLogger(__name__)
 
 
@@ -226,9 +227,8 @@ class Reconciler:
         last = evaluations[-1]
         log.warning("cannot write the firing record of %s: %s; trying again", last.ref, error)
         for each in evaluations:
-            pause = min(RECORD_BACKOFF * 2.0**each.state.unrecorded, RECORD_BACKOFF_MAX)
             each.state.unrecorded += 1
-            each.again(each.now + max(pause, error.retry_after or 0.0))
+            each.again(each.now + max(RECORD_BACKOFF.pause(each.state.unrecorded), error.retry_after or 0.0))
         if not error.retryable:
             message = f"What rulepack has done for this object cannot be written on it, so it may be done again: {error}"
             content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(last.now, UTC)
