@@ -1,6 +1,7 @@
 """Where the tests get etcd and kube-apiserver from: found on the machine, else built once from Go modules.
 
 The order: `KUBEBUILDER_ASSETS`, PATH, the folders of setup-envtest, then what was built here before (see `gobuild`).
+`KUBERNETES_VERSION` chooses a version, which is then always what is built here (see `versions`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import shutil
 from pathlib import Path
 
 from tests.controlplane.gobuild import GoModule, MissingProgram, Programs, Say, in_folder, required_version
+from tests.controlplane.versions import KUBERNETES
 
-FOLDER = Path(__file__).parent
 PACKAGES = {"etcd": "./cmd/etcd", "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver"}
 WITHOUT_GO = f"""\
 the tests on a real control plane need {" and ".join(PACKAGES)}, and this machine has neither them nor Go. \
@@ -28,7 +29,8 @@ def programs(say: Say = print) -> Programs:
 
     Raises MissingProgram where there is no way to have them.
     """
-    return _found() or _module().programs(say)
+    found = None if KUBERNETES.asked else _found()
+    return found or _module().programs(say)
 
 
 def _found() -> Programs | None:
@@ -56,13 +58,14 @@ def _envtest_folders() -> list[Path]:
 
 
 def _module() -> GoModule:
-    version = required_version(FOLDER, "k8s.io/kubernetes")
+    folder = KUBERNETES.folder()
+    version = required_version(folder, "k8s.io/kubernetes")
     major, minor = version.lstrip("v").split(".")[:2]
     # A server that is not stamped calls itself v0.0.0, and clients then take it for one too old to talk to.
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     return GoModule(
         name="controlplane",
-        folder=FOLDER,
+        folder=folder,
         packages=PACKAGES,
         stamps={f"k8s.io/component-base/version.{name}": value for name, value in stamps.items()},
         minutes=5,
