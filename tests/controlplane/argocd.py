@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
+from tests.controlplane import gobuild
 from tests.controlplane.gobuild import GoModule, MissingProgram, Programs, Say, required_version
 from tests.controlplane.versions import ARGOCD
 
@@ -32,16 +32,7 @@ def programs(say: Say = print) -> Programs:
 
 def source() -> Path:
     """The folder of Argo CD's sources in the Go module cache, fetched where it is not there. Raises MissingProgram."""
-    fetch, find = ["go", "mod", "download", SOURCE], ["go", "list", "-m", "-f", "{{.Dir}}", SOURCE]
-    folder = ARGOCD.folder()
-    try:
-        for command in (fetch, find):
-            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise MissingProgram(WITHOUT_GO) from None
-    except subprocess.CalledProcessError as error:
-        raise MissingProgram(f"`{' '.join(error.cmd)}` in {folder} failed:\n{error.stderr}") from error
-    return Path(done.stdout.strip())
+    return gobuild.source(ARGOCD.folder(), SOURCE, WITHOUT_GO)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.controlplane.gobuild import GoModule, MissingProgram, Programs, Say, in_folder, required_version
@@ -30,7 +31,7 @@ def programs(say: Say = print) -> Programs:
     Raises MissingProgram where there is no way to have them.
     """
     found = None if KUBERNETES.asked else _found()
-    return found or _module().programs(say)
+    return found or module(PACKAGES, WITHOUT_GO).programs(say)
 
 
 def _found() -> Programs | None:
@@ -57,7 +58,8 @@ def _envtest_folders() -> list[Path]:
     return [*versions, Path("/usr/local/kubebuilder/bin")]
 
 
-def _module() -> GoModule:
+def module(packages: Mapping[str, str], without_go: str) -> GoModule:
+    """The Go module of Kubernetes and etcd, and these programs of it. Raises MissingProgram."""
     folder = KUBERNETES.folder()
     version = required_version(folder, "k8s.io/kubernetes")
     major, minor = version.lstrip("v").split(".")[:2]
@@ -66,8 +68,8 @@ def _module() -> GoModule:
     return GoModule(
         name="controlplane",
         folder=folder,
-        packages=PACKAGES,
+        packages=packages,
         stamps={f"k8s.io/component-base/version.{name}": value for name, value in stamps.items()},
         minutes=5,
-        without_go=WITHOUT_GO,
+        without_go=without_go,
     )
