@@ -23,6 +23,7 @@ from engine.packs.yamltext import read_yaml
 from tests.controlplane import argocd, kserve, olm
 from tests.controlplane.gobuild import MissingProgram
 from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import eventually
 from tests.world import DONE, JOB, RULES, job
 
 ROOT = RULES.parent
@@ -113,8 +114,16 @@ class Strict:
         return f"{root}/namespaces/{namespace}/{plural}"
 
     def _discovered(self, root: str, kind: str) -> tuple[str, bool]:
-        resources = self._plane.request("GET", root)["resources"]
-        return next((one["name"], one["namespaced"]) for one in resources if one["kind"] == kind and "/" not in one["name"])
+        """The plural of a kind and whether it has namespaces; what is served is discovered a moment later."""
+
+        def found() -> list[tuple[str, bool]]:
+            try:
+                resources = self._plane.request("GET", root)["resources"]
+            except urllib.error.HTTPError:
+                return []
+            return [(one["name"], one["namespaced"]) for one in resources if one["kind"] == kind and "/" not in one["name"]]
+
+        return eventually(found, f"kind {kind} of {root}", 30)[0]
 
 
 @pytest.fixture(scope="module")
