@@ -24,6 +24,7 @@ JOBS = "/apis/mlops.mlops.dev/v1alpha1"
 NOTEBOOK, GIT = "validator", "git-clone"
 """The containers of a job's pod that fail."""
 MAX_FAILURES = 3
+OWN_NODE = "jobs-operator"
 #: Seconds until it goes on where somebody else has written the job meanwhile.
 AFTER_CONFLICT = 0.1
 #: Seconds between the two writes of a build that fails.
@@ -55,7 +56,7 @@ class JobsOperator(Background):
     """Runs every job of a namespace ('': of all) once. A job runs as `use` said last when it begins.
 
     `handles_triggers` has it carry out the job's annotations too, as 1.0.4 and newer do with no switch to turn that off.
-    With `ends_pods` the test has no kubelet, and the operator's pods end by themselves.
+    With `ends_pods` its pods end by themselves, on a node of their own; else a kubelet has to run them.
     """
 
     def __init__(
@@ -223,6 +224,7 @@ class _JobRun:
             "metadata": {"name": self._pod, "labels": {"notebookvalidationjob": self._name}, "ownerReferences": [owner]},
             "spec": {
                 "restartPolicy": "Never",
+                **({"nodeName": OWN_NODE} if self._ends_pods else {}),
                 "initContainers": [{"name": GIT, "image": "registry.example.com/git"}],
                 "containers": [{"name": NOTEBOOK, "image": image}],
             },
