@@ -14,8 +14,8 @@ from typing import Any
 from engine.actions import ACTIONS
 from engine.cel import backend
 from engine.cel.reference import VARIABLE_TEXTS, functions
+from engine.cli.arguments import read_packs
 from engine.cli.main import COMMANDS, help_text
-from engine.cli.packs import read_packs
 from engine.model.plurals import guessed_resource
 from engine.model.spec import Spec
 from engine.operator.settings import OPERATOR_NAMESPACE

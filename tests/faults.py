@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 
 
@@ -17,5 +15,6 @@ def require(met: bool, found: object) -> None:
         raise Violated(str(found))
 
 
-#: Marks a test whose requirement is known not to be met, with the `reason`. Any other failure of the test is one.
-known_fault = partial(pytest.mark.xfail, raises=Violated, strict=True)
+def known_fault(reason: str) -> pytest.MarkDecorator:
+    """Mark a test whose `require` is known to fail, and why. Anything else that fails there fails the test."""
+    return pytest.mark.xfail(raises=Violated, strict=True, reason=reason)

@@ -150,7 +150,7 @@ def job(
     completed: str | None = DONE,
     **status: Any,
 ) -> Object:
-    """A job that its owner's schema accepts; with a phase it has a status, and a completion time where the phase is a final one."""
+    """A job as its owner accepts it; with a phase it has a status, and a completion time where the phase is a final one."""
     body: dict[str, Any] = {
         "apiVersion": JOB.api_version,
         "kind": JOB.kind,

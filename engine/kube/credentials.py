@@ -29,18 +29,15 @@ class Credentials:
     async def load(self) -> Configuration:
         """Read the files again, and run the credential plugin if the kubeconfig names one. Raises UsageError."""
         configuration = Configuration()
-        # Since Python 3.13 OpenSSL is asked to refuse certificates that do not keep to all of RFC 5280, among them
-        # those that kube-apiserver and many installers make for themselves; Go, and so kubectl, accepts them.
-        configuration.disable_strict_ssl_verification = True
         try:
             if self.kubeconfig:
                 await config.load_kube_config(self.kubeconfig, self.context or None, configuration, False)  # type: ignore[no-untyped-call]
             else:
                 config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         except Exception as error:  # the loader lets every kind of error out where a file is not as it expects
-            told = str(error) if isinstance(error, config.ConfigException) else f"{type(error).__name__}: {error}"
+            message = str(error) if isinstance(error, config.ConfigException) else f"{type(error).__name__}: {error}"
             raise UsageError(
-                f"{self.source} cannot be used: {told}; expected what kubectl accepts (`kubectl get namespaces` tells)"
+                f"{self.source} cannot be used: {message}; expected what kubectl accepts (`kubectl get namespaces` tells)"
             ) from error
         if not configuration.api_key and not configuration.cert_file:
             raise UsageError(
@@ -51,7 +48,7 @@ class Credentials:
 
 
 def find(kubeconfig: str | None = None, context: str | None = None) -> Credentials:
-    """The explicit kubeconfig, else the variable KUBECONFIG, else ~/.kube/config, else the pod's service account.
+    """Return the explicit kubeconfig, else the variable KUBECONFIG, else ~/.kube/config, else the pod's service account.
 
     What somebody named is used or refused, never passed over: it would be another cluster that is then changed.
     Raises UsageError, naming every place looked at, where there are no credentials.

@@ -14,7 +14,7 @@ from engine.errors import ApiError, UsageError
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode, parse_mode
 from engine.operator.shards import Shard
-from engine.packs.shipped import shipped_rules
+from engine.packs.sources import shipped_rules
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its service account's namespace (kubernetes: concepts, accessing the API from a pod)."""

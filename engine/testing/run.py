@@ -14,12 +14,12 @@ from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.names import misnamed
 from engine.model.objects import Kind, Resource, kind_of, metadata, ref_of
-from engine.model.observe import Act, Result
+from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
+from engine.model.text import suggestion
 from engine.packs.catalog import Catalog
 from engine.packs.jsonschemas import Checker
 from engine.packs.sources import load_folder
-from engine.packs.wording import suggestion
 from engine.packs.yamltext import read_yaml
 from engine.testing.coverage import Coverage
 from engine.testing.expect import Marks, check
@@ -88,7 +88,7 @@ class _Watched(Seen):
         super().__init__()
         self._coverage = coverage
 
-    def evaluated(self, pack: str, rule: str, obj: Any, result: Result, reason: str) -> None:
+    def evaluated(self, pack: str, rule: str, obj: Any, result: Evaluated, reason: str) -> None:
         """Keep a verdict, and count it."""
         super().evaluated(pack, rule, obj, result, reason)
         if self._coverage is not None:
@@ -129,7 +129,7 @@ class _CaseRun:
         self._flags: dict[str, Mode] = {}
         self._params = {name: {param.name: param.default for param in pack.params.values()} for name, pack in packs.items()}
         self._metrics = {spec.name: spec for pack in packs.values() for spec in pack.metrics.values()}
-        self._world = World(self._catalog(), self._suite.spec.start, _Watched(coverage), thorough=True)
+        self._world = World(self._catalog(), self._suite.spec.start, _Watched(coverage), every_rule=True)
         self._marks = Marks()
         self._steps = 0
 

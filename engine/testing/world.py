@@ -14,11 +14,11 @@ from engine.kube.embedded import EmbeddedCluster
 from engine.kube.faults import Crash, Faults
 from engine.kube.selectors import label_selector
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata
-from engine.model.observe import Act, Result
+from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
-from engine.reconcile import Cached, Reconciler
+from engine.reconcile import Cached, Reconciler, Replica
 from engine.testing.hand import HandClock
 
 NAMESPACE = Kind("v1", "Namespace")
@@ -31,11 +31,11 @@ class Seen:
 
     def __init__(self) -> None:
         self.acts: list[Act] = []
-        self.verdicts: list[tuple[str, Result, str]] = []
+        self.verdicts: list[tuple[str, Evaluated, str]] = []
         self.measurements: list[tuple[str, Mapping[str, str], float]] = []
         self.suspensions: list[str] = []
 
-    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Keep a verdict, under `pack/rule`."""
         self.verdicts.append((f"{pack}/{rule}", result, reason))
 
@@ -102,10 +102,10 @@ class World:
     """An embedded cluster with packs on it. `settle` looks at everything until nothing is left to do now.
 
     `cluster` is the test's own door to the cluster; `engine` is the engine's, so that faults and the log of calls there are
-    the engine's alone. In a `thorough` one every rule is evaluated, so that coverage and reasons are complete.
+    the engine's alone. In a `every_rule` one every rule is evaluated, so that coverage and reasons are complete.
     """
 
-    def __init__(self, catalog: Catalog, start: float, seen: Seen | None = None, *, thorough: bool = False) -> None:
+    def __init__(self, catalog: Catalog, start: float, seen: Seen | None = None, *, every_rule: bool = False) -> None:
         self.clock = HandClock(start)
         self.cluster = EmbeddedCluster(self.clock)
         self.engine = copy(self.cluster)
@@ -113,7 +113,7 @@ class World:
         self.leading = True
         self.crashes = 0
         self.seen = seen or Seen()
-        self._catalog, self._thorough = catalog, thorough
+        self._catalog, self._every_rule = catalog, every_rule
         self.restart()
 
     @property
@@ -133,7 +133,13 @@ class World:
         self._due: dict[ObjectKey | GroupKey, float] = {}
         self._looked: dict[ObjectKey, str] = {}
         self.reconciler = Reconciler(
-            self.engine, self.clock, self.caches, self.seen, lambda: self.leading, self._enqueue, thorough=self._thorough
+            self.engine,
+            self.clock,
+            self.caches,
+            self.seen,
+            Replica(lambda: self.leading),
+            self._enqueue,
+            every_rule=self._every_rule,
         )
         self.reconciler.catalog = self._catalog
 

@@ -30,7 +30,7 @@ FOLDER = Path(__file__).parent / "kserve"
 KSERVE, KNATIVE = "github.com/kserve/kserve", "knative.dev/serving"
 PACKAGES = {"manager": f"{KSERVE}/cmd/manager"}
 NAMESPACE = "kserve"
-#: What is not as in KServe's own ConfigMap: the mode, and no ingress, which would need Istio, Gateway API or an ingress controller.
+#: What is not as in KServe's own ConfigMap: the mode, and no ingress, which would need somebody to carry it out.
 SETTINGS: dict[str, dict[str, Any]] = {
     "deploy": {"defaultDeploymentMode": "Standard"},
     "ingress": {"disableIstioVirtualHost": True, "disableIngressCreation": True},

@@ -131,13 +131,15 @@ class EmbeddedCluster:
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
-        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
-        metadata_only: bool = False,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
         """See `Api.patch`."""
         async with self._call("patch", Ref(resource.kind, namespace, name), subresource, dry_run):
-            after = self._registry.patch(resource, namespace, name, body, type, subresource, dry_run=dry_run, force=force)
-            return {"metadata": after["metadata"]} if metadata_only else after
+            return self._registry.patch(resource, namespace, name, body, type, subresource, dry_run=dry_run)
+
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Api.patch_metadata`."""
+        return metadata(await self.patch(resource, namespace, name, body))
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`. Pods end at once, as do dependents and what is in a namespace."""

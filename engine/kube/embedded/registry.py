@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from engine.errors import ApiError
-from engine.kube.api import PatchType
+from engine.kube.api import APPLIES, PatchType
 from engine.kube.clock import Clock
 from engine.kube.embedded import answers, eviction
 from engine.kube.embedded.apply import applied, disowned
@@ -57,13 +57,12 @@ class Registry:
         return self._update(table, key, new, subresource, dry_run=dry_run)
 
     def patch(
-        self, resource: Resource, namespace: str, name: str, body: Any, type: PatchType, subresource: str, *,
-        dry_run: bool, force: bool,
-    ) -> dict[str, Any]:  # fmt: skip
+        self, resource: Resource, namespace: str, name: str, body: Any, type: PatchType, subresource: str, *, dry_run: bool
+    ) -> dict[str, Any]:
         """Patch an object."""
         patch = _json_copy(body)
-        if type is PatchType.APPLY:
-            return self._apply(resource, namespace, name, patch, subresource, dry_run=dry_run, force=force)
+        if type in APPLIES:
+            return self._apply(resource, namespace, name, patch, subresource, dry_run=dry_run, force=type.forced)
         table, key, old = self._find(resource, namespace, name, subresource)
         new = json_patched(old.copy(), patch) if type is PatchType.JSON else merge_patched(old.object, patch)
         _check_patched(old.object, new)

@@ -18,6 +18,9 @@ HEALTHY = Behavior(load=2.0, stop=0.5)
 BROKEN = Behavior(runs=0.2, exit_code=1, message="model.joblib: no such file")
 NO_ROOM = Behavior(unschedulable="0/3 nodes are available: 3 Insufficient nvidia.com/gpu.")
 
+#: What may keep a new pod from serving: no room in the quota, none on the nodes, a model that does not load.
+FAULTS = ("quota", "room", "model")
+
 
 class Service:
     """An InferenceService; KServe writes its minReplicas into the Deployment, since it is told that there is no autoscaler."""
@@ -73,14 +76,13 @@ class Service:
         """Have its pods behave so from their next start on."""
         self._kubelet.use(behavior, self._cluster.namespace)
 
-    def fill_quota(self) -> None:
-        """Leave no room for another pod in the namespace."""
-        self._cluster.create(named(QUOTA, "full", self._cluster.namespace, spec={"hard": {"pods": "0"}}))
-        eventually(lambda: dig(self._cluster.get(QUOTA, "full"), ("status", "used", "pods"), ""), "quota that is in force")
-
-    def free_quota(self) -> None:
-        """Make room again."""
-        self._cluster.delete(QUOTA, "full")
+    def hinder(self, fault: str) -> None:
+        """Keep new pods from serving by one of FAULTS; those that serve go on."""
+        if fault == "quota":
+            self._cluster.create(named(QUOTA, "full", self._cluster.namespace, spec={"hard": {"pods": "0"}}))
+            eventually(lambda: dig(self._cluster.get(QUOTA, "full"), ("status", "used", "pods"), ""), "quota that is in force")
+        else:
+            self.behave({"room": NO_ROOM, "model": BROKEN}[fault])
 
     def _pods(self, component: str) -> list[Object]:
         selector = self._selector(component).replace("=", "%3D").replace(",", "%2C").replace("/", "%2F")

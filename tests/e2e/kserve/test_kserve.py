@@ -9,7 +9,7 @@ import pytest
 from engine.model.objects import annotations_of, dig
 from tests.controlplane.kserve import KServe
 from tests.e2e.cluster import Cluster, eventually
-from tests.e2e.kserve.service import BROKEN, NO_ROOM, Service
+from tests.e2e.kserve.service import FAULTS, Service
 from tests.simulators.objects import condition
 from tests.world import DEPLOYMENT
 
@@ -83,14 +83,13 @@ def test_a_restart_of_the_deployment_is_taken_back(service: Service, cluster: Cl
     assert service.settled() == before
 
 
-@pytest.mark.parametrize("fault", ["quota", "model", "room"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_rollout_that_cannot_go_on_leaves_the_old_pods(service: Service, fault: str) -> None:
     """Whatever keeps a new pod from serving, the old ones serve on; taking the annotation away ends the rollout at once."""
     before = service.create(1)
-    stop = {"quota": service.fill_quota, "model": lambda: service.behave(BROKEN), "room": lambda: service.behave(NO_ROOM)}[fault]
 
     with service.capacity() as capacity:
-        stop()
+        service.hinder(fault)
         service.patch(RESTART)
         eventually(lambda: taken_over(service), "rollout that has begun")
         eventually(lambda: _stuck(service), "rollout that does not go on")

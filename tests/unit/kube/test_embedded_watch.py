@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from engine.errors import ApiError
 from engine.kube.api import Selection, WatchEvent
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.manual_clock import ManualClock
+from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Object
 from tests.contract.support import CONFIG_MAP, configmap
 
@@ -83,7 +83,7 @@ class Watching(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.clock = ManualClock()
+        self.clock = FakeClock()
         self.cluster = EmbeddedCluster(self.clock)
         self.followers = [Follower(self.cluster, selection) for selection in SELECTIONS]
 

@@ -10,8 +10,8 @@ import pytest
 from engine.errors import ApiError
 from engine.kube.api import Selection
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Crash, Effect, InjectedFault
-from engine.kube.manual_clock import ManualClock
 from tests.contract.support import CONFIG_MAP, POD, configmap, events, named, names, refused, told
 
 DEFAULT = Selection(CONFIG_MAP, "default")
@@ -20,7 +20,7 @@ DEFAULT = Selection(CONFIG_MAP, "default")
 @pytest.fixture
 def cluster() -> EmbeddedCluster:
     """A cluster whose clock stands still."""
-    return EmbeddedCluster(ManualClock(0.0))
+    return EmbeddedCluster(FakeClock(0.0))
 
 
 @pytest.mark.parametrize(

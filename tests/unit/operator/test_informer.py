@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from engine.kube.api import Api, Selection, WatchEvent
+from engine.kube.clock import cancel
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Effect, InjectedFault
-from engine.kube.manual_clock import ManualClock
 from engine.model.objects import Kind, Object, Resource, dig
-from engine.operator.backoff import cancel
 from engine.operator.informer import Informer, InformerKey, State
-from engine.operator.prune import pruner
+from engine.reconcile.prune import pruner
 
 WIDGET = Resource(Kind("example.com/v1", "Widget"), "widgets", True)
 
@@ -28,7 +28,7 @@ class Lab:
     """An informer of widgets on an embedded cluster, and what it has reported."""
 
     served: bool = True
-    clock: ManualClock = field(default_factory=ManualClock)
+    clock: FakeClock = field(default_factory=FakeClock)
     seen: list[tuple[str, Any, Any, bool]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

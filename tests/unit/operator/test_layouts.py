@@ -12,8 +12,9 @@ import pytest
 
 from engine.errors import ApiError
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.manual_clock import ManualClock
-from engine.operator.leader import LEASE, Leader
+from engine.kube.fake_clock import FakeClock
+from engine.kube.leases import LEASE, Leases
+from engine.operator.leader import Leader
 from engine.operator.shards import Layout, Shard, suffix
 
 SLOW = (*[0.0] * 12, 0.3, 0.3, 1.1, 3.0, 12.0, 25.0)
@@ -25,7 +26,7 @@ STEP = 0.25
 class Road:
     """The way to the API server: calls and answers may be slow, and be cut off altogether."""
 
-    def __init__(self, cluster: EmbeddedCluster, clock: ManualClock, delay: Callable[[], float]) -> None:
+    def __init__(self, cluster: EmbeddedCluster, clock: FakeClock, delay: Callable[[], float]) -> None:
         self._cluster, self._clock, self._delay = cluster, clock, delay
         self.cut = False
 
@@ -59,13 +60,12 @@ class Road:
 class Engine:
     """What of an operator decides whether it may act."""
 
-    def __init__(self, road: Any, clock: ManualClock, name: str, shard: Shard | None) -> None:
+    def __init__(self, road: Any, clock: FakeClock, name: str, shard: Shard | None) -> None:
         self.road, self.shard = road, shard
-        self.layout = layout = Layout(road, clock, "default", "rulepack", shard)
+        leases = Leases(road, "default")
+        self.layout = Layout(leases, clock, "rulepack", shard)
         lease, identity = ("rulepack", name) if shard is None else (f"rulepack-{shard.number}", name + suffix(shard.count))
-        self.leader = Leader(
-            road, clock, "default", lease, identity, is_open=layout.is_open, admit=layout.admit
-        )  # fmt: skip
+        self.leader = Leader(leases, clock, lease, identity, self.layout)
         self._stop = asyncio.Event()
         self.task = asyncio.create_task(self.leader.run(self._stop))
 
@@ -79,7 +79,7 @@ class Fleet:
     """Engines of several ways to share a cluster, side by side."""
 
     def __init__(self, seed: int = 0, slow: Sequence[float] = (0.0,)) -> None:
-        self.random, self.clock, self.slow = Random(seed), ManualClock(), slow
+        self.random, self.clock, self.slow = Random(seed), FakeClock(), slow
         self.cluster = EmbeddedCluster(self.clock)
         self.engines: list[Engine] = []
         self.led: Counter[int] = Counter()

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
+from engine.kube.clock import cancel
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Effect, InjectedFault
-from engine.kube.manual_clock import ManualClock
-from engine.operator.backoff import cancel
-from engine.operator.leader import LEASE, Leader
+from engine.kube.leases import LEASE, Leases
+from engine.operator.leader import Leader
 
 
-class JumpingClock(ManualClock):
+class JumpingClock(FakeClock):
     """A clock whose time can be set (`offset`), and that can run on while the process is held up (`held_up`)."""
 
     offset = held_up = 0.0
@@ -33,11 +34,11 @@ class JumpingClock(ManualClock):
 class Contender:
     """A leader and what it was told."""
 
-    def __init__(self, cluster: EmbeddedCluster, clock: ManualClock, identity: str) -> None:
+    def __init__(self, cluster: EmbeddedCluster, clock: FakeClock, identity: str) -> None:
         self.told: list[str] = []
         self.stop = asyncio.Event()
         self.leader = Leader(
-            cluster, clock, "default", "rulepack", identity,
+            Leases(cluster, "default"), clock, "rulepack", identity,
             on_started=lambda: self.told.append("started"), on_stopped=lambda: self.told.append("stopped"),
         )  # fmt: skip
 
@@ -211,8 +212,8 @@ async def test_a_request_that_hangs_ends_leading_in_time() -> None:
 async def test_a_missing_namespace_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """Where the Lease cannot be created it is tried again, and logged once."""
     caplog.set_level("INFO", "engine.operator.leader")
-    clock = ManualClock()
-    leader = Leader(EmbeddedCluster(clock), clock, "nowhere", "rulepack", "one")
+    clock = FakeClock()
+    leader = Leader(Leases(EmbeddedCluster(clock), "nowhere"), clock, "rulepack", "one")
     task = asyncio.create_task(leader.run(asyncio.Event()))
     await clock.advance(60)
     await cancel(task)

@@ -15,15 +15,15 @@ import pytest
 from engine.cel import backend
 from engine.errors import ApiError, UsageError
 from engine.kube.api import Selection
+from engine.kube.clock import cancel
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import InjectedFault
-from engine.kube.manual_clock import ManualClock
+from engine.kube.leases import LEASE
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, Resource, annotations_of
-from engine.operator.backoff import cancel
-from engine.operator.leader import LEASE
-from engine.operator.operator import Operator
 from engine.operator.settings import Settings
+from engine.operator.wiring import Operator
 
 WIDGET = Resource(Kind("example.com/v1", "Widget"), "widgets", True)
 CONFIG_MAP = Resource(Kind("v1", "ConfigMap"), "configmaps", True)
@@ -51,7 +51,7 @@ class Stage:
     """An embedded cluster with widgets, a folder with one shipped pack, and operators on them."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = ManualClock()
+        self.clock = FakeClock()
         self.cluster = EmbeddedCluster(self.clock)
         self.cluster.register(WIDGET)
         self.rules = folder
@@ -307,7 +307,7 @@ async def test_metrics_tell_packs_queue_and_leader(stage: Stage) -> None:
         assert f'rulepack_pack_info{{mode="Enforce",pack="marks",source="{stage.rules}/pack.yaml"}} 1.0' in text
         assert "rulepack_pack_errors 1.0" in text
         assert "rulepack_leader 1.0" in text
-        assert "rulepack_queue_depth 0.0" in text
+        assert "rulepack_workqueue_depth 0.0" in text
         assert 'rulepack_evaluations_total{pack="marks",result="fired",rule="mark"} 1.0' in text
         assert 'rulepack_actions_total{action="annotate"' in text
         assert 'rulepack_watch_last_event_timestamp_seconds{kind="Widget.example.com/v1"}' in text

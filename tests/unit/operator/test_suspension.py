@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.kube.api import Selection
-from engine.operator.operator import Operator
+from engine.operator.wiring import Operator
 from engine.packs.pack import RESUME
 from tests.unit.operator.test_operator import CONFIG_MAP, WIDGET, Stage, ask
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from engine.kube.act import NotLeading
-from engine.kube.manual_clock import ManualClock
+from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Kind, ObjectKey
 from engine.operator.metrics import Metrics
 from engine.operator.queue import WorkQueue
@@ -23,7 +23,7 @@ class Lab:
     """Two workers, and a look that does what a test says."""
 
     def __init__(self) -> None:
-        self.clock = ManualClock()
+        self.clock = FakeClock()
         self.queue = WorkQueue[Key](self.clock)
         self.metrics = Metrics()
         self.looked: list[str] = []

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.cel import Program, backend
 from engine.errors import ExpressionError
-from engine.packs.lint import CODES, lint
+from engine.packs.lint import CODES, Code, lint
+from engine.packs.lint.base import Check
 from engine.packs.sources import Text
 from tests.unit.packs.packs import pack, rule
 
@@ -53,11 +54,18 @@ def test_of_a_broken_pack_only_what_is_certain_is_told() -> None:
     assert [fault.code for fault in lint([text(broken)], [backend()])[1]] == ["schema"]
 
 
-def test_each_code_is_documented_in_a_file_of_its_name() -> None:
-    """The code, its file and its documentation belong together."""
-    folder = Path(__file__).parents[3] / "engine" / "packs" / "lint"
-    for name, code in CODES.items():
-        assert (folder / f"{name.replace('-', '_')}.py").read_text().startswith(f'"""{code.documentation}"""')
+@pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.name)
+def test_each_code_is_documented(code: Code) -> None:
+    """The first sentence says what is wrong, a further paragraph what to do, and no line is indented as the source is."""
+    first, *further = code.documentation.split("\n\n")
+    assert first.endswith(".")
+    assert further
+    assert not further[0].startswith(" ")
+
+
+def test_each_check_is_in_the_table() -> None:
+    """A class that is written and not put into the table would never look for anything."""
+    assert {check.name for check in Check.__subclasses__()} == {code.name for code in CODES.values() if code.check is not None}
 
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
