@@ -52,7 +52,7 @@ def test_each_program_is_built_when_it_is_first_needed(folder: Path) -> None:
 def test_another_version_is_built_anew(folder: Path) -> None:
     """A module that has changed has a folder of its own in the cache."""
     before, _ = programs(folder, "one")
-    (folder / "go.mod").write_text("module example.com/programs\n\ngo 1.25\n")
+    (folder / "go.mod").write_text("module example.com/programs\n\ngo 1.23\n")
     after, _ = programs(folder, "one")
 
     assert before["one"] != after["one"]
