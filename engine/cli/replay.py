@@ -19,9 +19,9 @@ from engine.errors import UsageError
 from engine.model.flags import Mode
 from engine.operator.settings import parse_flags
 from engine.packs.catalog import Catalog
-from engine.testing.hand import quiet
 from engine.testing.recording import Change, read_recording
 from engine.testing.replay import Effect, Replay
+from engine.testing.run import quiet
 
 EXAMPLES = """\b
 Examples:

@@ -37,7 +37,7 @@ class AccessReviews:
         self._answers: TTLCache[Question, str] = TTLCache(LIMIT, TTL, timer=clock.time)
 
     def forget(self) -> None:
-        """Ask anew from now on: a refused request says that rights have changed."""
+        """Ask the API server again from now on: a refused request says that rights have changed."""
         self._answers.clear()
 
     async def refusal(self, question: Question) -> str:

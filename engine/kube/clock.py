@@ -30,7 +30,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock, read with no function of Python in between: it is asked a dozen times for each change."""
+    """The machine's clock, read with no function of Python in between: that is a dozen times for each change."""
 
     time = staticmethod(time.time)
     monotonic = staticmethod(_since_start)

@@ -32,7 +32,7 @@ CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 #: Bytes that aiohttp reads ahead of whoever takes them: one event of a watch may have a MB and more.
 READ_BUFFER = 2**21
-#: How much longer than asked a watch may be silent before its connection counts as dead.
+#: How much longer than it is to last a watch may be silent before its connection counts as dead.
 SILENCE_GRACE = 30.0
 #: Seconds of silence before the kernel probes a connection, and between two probes; three unanswered ones end it.
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
@@ -179,8 +179,8 @@ class Connection:
 
 def _session(configuration: Configuration) -> aiohttp.ClientSession:
     """Return a session with the TLS settings of a configuration. Raises OSError and ValueError for unusable certificates."""
-    # With trust_env aiohttp would look for a proxy and for a .netrc in two threads at every request, and a .netrc entry would
-    # stand against our token; the proxy of the environment is looked up once instead.
+    # With trust_env aiohttp would search a proxy and for a .netrc in two threads at every request, and a .netrc entry would
+    # replace the token; the proxy of the environment is read once instead.
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_tls(configuration), socket_factory=_socket),
         headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
@@ -192,7 +192,7 @@ def _session(configuration: Configuration) -> aiohttp.ClientSession:
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
-    # Since Python 3.13 OpenSSL is asked to refuse certificates that do not keep to all of RFC 5280, among them those that
+    # Since Python 3.13 OpenSSL is to refuse certificates that do not keep to all of RFC 5280, among them those that
     # kube-apiserver and many installers make for themselves; Go, and so kubectl, accepts them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if configuration.cert_file:

@@ -51,23 +51,23 @@ def find(kubeconfig: str | None = None, context: str | None = None) -> Credentia
     """Return the explicit kubeconfig, else the variable KUBECONFIG, else ~/.kube/config, else the pod's service account.
 
     What somebody named is used or refused, never passed over: it would be another cluster that is then changed.
-    Raises UsageError, naming every place looked at, where there are no credentials.
+    Raises UsageError, naming every location that was tried, where there are no credentials.
     """
-    asked = context or ""
+    context = context or ""
     for paths, source in ((kubeconfig, "--kubeconfig"), (os.environ.get("KUBECONFIG"), "the variable KUBECONFIG")):
         if paths:
             if not any(Path(path).expanduser().is_file() for path in paths.split(os.pathsep) if path):
                 raise UsageError(f"{source} names {paths}, where there is no file; expected the path of a kubeconfig")
-            return Credentials(paths, asked, f"the kubeconfig {paths} (from {source})")
+            return Credentials(paths, context, f"the kubeconfig {paths} (from {source})")
     home = Path(HOME_KUBECONFIG).expanduser()
     if home.is_file():
-        return Credentials(str(home), asked, f"the kubeconfig {home}")
+        return Credentials(str(home), context, f"the kubeconfig {home}")
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
-        if asked:
-            raise UsageError(f"there is no kubeconfig to find the context {asked} in, only the service account of this pod")
+        if context:
+            raise UsageError(f"there is no kubeconfig to find the context {context} in, only the service account of this pod")
         return Credentials("", "", "the service account of this pod")
     raise UsageError(
-        "no credentials for a cluster; looked at --kubeconfig (not given), the variable KUBECONFIG (not set), "
+        "no credentials for a cluster; tried --kubeconfig (not given), the variable KUBECONFIG (not set), "
         f"{home} (no such file) and the service account of a pod (KUBERNETES_SERVICE_HOST is not set: this is no pod). "
         "Give --kubeconfig PATH, or log in to a cluster so that kubectl works"
     )

@@ -146,7 +146,7 @@ class KubernetesApi:
 
 def _path(resource: Resource, namespace: str, name: str, subresource: str = "") -> str:
     if not name:  # it would be the path of the collection: a delete would then delete everything in it
-        raise _bad_request(f"a {resource.kind.kind} without a name was asked for; expected the name of one object")
+        raise _bad_request(f"a {resource.kind.kind} without a name was requested; expected the name of one object")
     return resource.path(_segment(namespace), _segment(name), subresource)
 
 
@@ -155,7 +155,7 @@ def _collection(resource: Resource, namespace: str) -> str:
 
 
 def _segment(name: str) -> str:
-    """One segment of a path, quoted; refused where the API server has no object of such a name.
+    """Return one segment of a path, quoted; refused where the API server has no object of such a name.
 
     Names may come from whoever wrote an annotation, and must not lead to another path than the one of that object
     (kubernetes: apimachinery/pkg/api/validation/path/name.go).
@@ -172,7 +172,7 @@ def _selectors(selection: Selection) -> dict[str, str]:
 
 
 def _query(**parameters: str) -> str:
-    """What follows a path, of those that are not ''."""
+    """Return what follows a path, of those that are not ''."""
     query = urlencode({name: value for name, value in parameters.items() if value})
     return f"?{query}" if query else ""
 

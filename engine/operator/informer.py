@@ -25,9 +25,9 @@ NOT_FOUND, GONE = 404, 410
 PAGE = 500
 """Objects per page of a list, as client-go's pager asks for."""
 WATCH_SECONDS = 60.0
-"""How long a watch is asked to last: it is resumed at little cost, and so a silent one is noticed soon."""
+"""How long a watch is to last: it is resumed at little cost, and so a silent one is noticed soon."""
 SILENCE_GRACE = 15.0
-"""How much longer than asked a watch may be silent before its connection counts as dead."""
+"""How much longer than that a watch may be silent before its connection counts as dead."""
 SETTLED = 5.0
 """How long a watch must last without an error to count as one where nothing changes and no bookmark is due."""
 BACKOFF = Backoff(0.5, 30.0)

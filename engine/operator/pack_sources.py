@@ -1,6 +1,6 @@
 """Where packs, feature flags and parameters come from: the folders of the settings, and ConfigMaps of the operator's namespace.
 
-They are read again after each change, and in force within two seconds. Each ConfigMap with packs is told how they fare.
+They are read again after each change, and in force within two seconds. Each ConfigMap with packs gets a status annotation.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class PackSources:
         self.informers = (self._packs, self._flags, self._params)
         self._clock, self._use, self._may_act, self._dry_run = clock, use, may_act, settings.dry_run
         self._store = PackStore(cel, settings.flags)
+        self._used = self._store.catalog  # the last one that was given to `use`
         self._shipped = load_folder(settings.rules)
         self._actor = Actor(api, may_act)
         self._logged: set[str] = set()
@@ -101,8 +102,10 @@ class PackSources:
         try:
             self.reports = await self._update()
             self._log_news()
-            await self._use(_audited(self._store.catalog) if self._dry_run else self._store.catalog)
-            self.in_force.set()
+            if (catalog := self._store.catalog) is not self._used or not self.in_force.is_set():
+                await self._use(_audited(catalog) if self._dry_run else catalog)
+                self._used = catalog
+                self.in_force.set()
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
             log.debug("reading rule packs", exc_info=True)

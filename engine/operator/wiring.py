@@ -20,8 +20,7 @@ from engine.operator.activity import Activity
 from engine.operator.caches import PackCaches
 from engine.operator.informer import Informer, State
 from engine.operator.leader import Leader
-from engine.operator.metric_types import Labels
-from engine.operator.metrics import MetricError, Metrics
+from engine.operator.metrics import Labels, MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
 from engine.operator.server import Server, probe
@@ -29,7 +28,7 @@ from engine.operator.settings import Settings
 from engine.operator.shards import Layout, suffix
 from engine.operator.workers import Key, Workers
 from engine.packs.catalog import Catalog
-from engine.packs.pack import DISRUPTIONS
+from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.budgets import resumed
 
@@ -39,7 +38,7 @@ log = logging.getLogger(__name__)
 class Operator:
     """Watches, evaluates and acts, as the settings say. Raises UsageError where the settings name no rule packs.
 
-    `server.port` is where it can be asked how it is; further observers are told what it decides and does.
+    `server.port` is where it says how it is; further observers get what it decides and does.
     """
 
     def __init__(self, api: Api, settings: Settings, clock: Clock, cel: Cel, *observers: Observer) -> None:
@@ -47,7 +46,8 @@ class Operator:
         self.queue = WorkQueue[Key](clock)
         self.metrics = Metrics()
         self.metrics.queue_depth.read = lambda: {(): self.queue.depth}
-        self.metrics.last_events.read, self.metrics.pack_waiting.read = self._last_events, self._waiting
+        self.metrics.pack_info.read, self.metrics.pack_waiting.read = self._pack_info, self._pack_waiting
+        self.metrics.last_events.read = self._last_events
         if shard:
             self.metrics.shard_info.record((str(shard.number), str(shard.count)))
         self.caches = PackCaches(api, clock, settings.namespaces, self.queue.add, settings.watch_label_selector)
@@ -57,6 +57,7 @@ class Operator:
             lease, identity = f"{lease}-{shard.number}", identity + suffix(shard.count)
         self.leader = Leader(leases, clock, lease, identity, self._layout, self._started, self._stopped)
         self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use)
+        self.metrics.pack_errors.read = lambda: {(): sum(bool(report.faults) for report in self.packs.reports)}
         self.server = Server(settings.address, settings.port, {
             "/healthz": lambda: probe(self.unhealthy()),  # that the event loop goes on is shown by any answer
             "/readyz": lambda: probe(self.unready()),
@@ -65,7 +66,8 @@ class Operator:
         })  # fmt: skip
         self._activity = Activity(clock)
         observer = Observers(self.metrics, self._activity, *observers)
-        replica = Replica(self.may_act, shard.owns) if shard else Replica(self.may_act)
+        may_act = self.may_act if settings.dry_run else self.leader.is_leader
+        replica = Replica(may_act, shard.owns) if shard else Replica(may_act)
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
@@ -119,19 +121,15 @@ class Operator:
 
     async def _use(self, catalog: Catalog) -> None:
         """Put a catalog in force, and reconcile all objects of the packs in which it differs."""
-        self.metrics.pack_errors.record((), sum(1 for report in self.packs.reports if report.faults))
-        old = self._reconciler.catalog
-        if _same(old, catalog):
-            return
-        self._reconciler.catalog = catalog
+        old, self._reconciler.catalog = self._reconciler.catalog, catalog
         for name in old.packs:
             if resumed(*_budget(old, name), *_budget(catalog, name)):
                 self._activity.resumed(name)
                 self.metrics.resumed(name)
         self._declare(old, catalog)
-        await self.caches.use([pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF])
+        await self.caches.use(self._on())
         for pack in catalog.packs.values():
-            if not _same(old, catalog, pack.name):
+            if _parts(old, pack.name) != _parts(catalog, pack.name):
                 log.info("pack %s from %s: %s", pack.name, pack.source, catalog.mode(pack).value)
                 for key in self.caches.objects(pack):
                     self.queue.add(key)
@@ -139,9 +137,6 @@ class Operator:
             log.info("pack %s is gone", name)
 
     def _declare(self, old: Catalog, catalog: Catalog) -> None:
-        self.metrics.pack_info.keep(lambda labels: False)
-        for pack in catalog.packs.values():
-            self.metrics.pack_info.record((pack.name, catalog.mode(pack).value, pack.source))
         declared = dict.fromkeys(old.packs, ()) | {name: tuple(p.metrics.values()) for name, p in catalog.packs.items()}
         for name, specs in declared.items():
             try:
@@ -177,10 +172,17 @@ class Operator:
             last[kind] = max(informer.last_event, last.get(kind, 0.0))
         return last
 
-    def _waiting(self) -> Mapping[Labels, float]:
+    def _pack_info(self) -> Mapping[Labels, float]:
         catalog = self._reconciler.catalog
-        on = (pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF)
-        return {(pack.name, str(pack.watch.kind)): float(self.caches.waiting(pack)) for pack in on}
+        return {(pack.name, catalog.mode(pack).value, pack.source): 1.0 for pack in catalog.packs.values()}
+
+    def _pack_waiting(self) -> Mapping[Labels, float]:
+        return {(pack.name, str(pack.watch.kind)): float(self.caches.waiting(pack)) for pack in self._on()}
+
+    def _on(self) -> Sequence[RulePack]:
+        """Return the packs that are not Off."""
+        catalog = self._reconciler.catalog
+        return [pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF]
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers
@@ -192,12 +194,6 @@ def _budget(catalog: Catalog, pack: str) -> tuple[int, str]:
     return catalog.params.get(pack, {}).get(DISRUPTIONS, 0), catalog.resume
 
 
-def _same(old: Catalog, new: Catalog, *names: str) -> bool:
-    """Return whether packs of these names, or all and what people say about them, are in force in the same way."""
-
-    def parts(catalog: Catalog, name: str) -> tuple[Any, ...]:
-        return catalog.packs.get(name), catalog.modes.get(name), catalog.params.get(name)
-
-    return (bool(names) or old.resume == new.resume) and all(
-        parts(old, name) == parts(new, name) for name in names or (old.packs.keys() | new.packs.keys())
-    )
+def _parts(catalog: Catalog, pack: str) -> tuple[object, ...]:
+    """Return what makes a difference for the objects of a pack."""
+    return catalog.packs.get(pack), catalog.modes.get(pack), catalog.params.get(pack)

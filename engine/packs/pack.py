@@ -13,7 +13,6 @@ from engine.errors import Location
 from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.packs.inputs import Input
-from engine.packs.prefilter import Prefilter
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
 """Parameters of every pack with targets: what of targets in other namespaces than the object's own."""
@@ -165,12 +164,6 @@ class Rule:
         if self.aggregate is not None or self.on == "Delete":
             return False
         return self.once_per is not None or any(entry.action.writes_own() for entry in (*self.actions, *self.rescue))
-
-    def prefilter(self, inputs: Mapping[str, Input]) -> Prefilter:
-        """Return what the object must hold for the rule to do anything, as far as its conditions say so."""
-        if self.aggregate is not None or self.resync is not None:  # these have something to do for other objects as well
-            return Prefilter()
-        return Prefilter.of(self.when, self.vars, {name: each.annotation for name, each in inputs.items()})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

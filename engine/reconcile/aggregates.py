@@ -19,11 +19,10 @@ from engine.model.plan import OwnWrite, Read
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
-from engine.reconcile.evaluate import ONCE, condition
+from engine.reconcile.evaluate import ONCE, condition, variables_of
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Record, Result, recorded
-from engine.reconcile.scope import variables_of
 from engine.reconcile.state import PackState
 from engine.reconcile.totals import Row, Totals, row_of
 

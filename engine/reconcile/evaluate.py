@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from engine.cel import Scope
 from engine.errors import Unanswered
 from engine.model.merge import canonical
 from engine.model.names import digest
-from engine.model.objects import metadata
+from engine.model.objects import Object, annotations_of, metadata
 from engine.model.outcome import Done, Outcome, Skipped
-from engine.packs.pack import Rule
+from engine.packs.catalog import Catalog
+from engine.packs.pack import Rule, RulePack
 from engine.reconcile.record import NOTHING, Record
 from engine.reconcile.state import RuleState
 
@@ -37,6 +38,26 @@ class Firing(NamedTuple):
 
 ONCE = Firing("", (Item(""),))
 """The firing of a rule without `oncePer` and without a loop."""
+
+
+def variables_of(catalog: Catalog, pack: RulePack, obj: Object, old: Object | None, now: float) -> Mapping[str, Any]:
+    """Return what a pack's expressions see of an object at a time (seconds since the epoch); `oldObject` is null at first."""
+    inputs: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for name, spec in pack.inputs.items():
+        text = annotations_of(obj).get(spec.annotation)
+        value, errors[name] = (spec.default, "") if text is None else spec.parse(text)
+        if not errors[name]:
+            inputs[name] = value
+    return {
+        "object": obj,
+        "oldObject": old,
+        "params": catalog.params.get(pack.name, {}),
+        "flags": catalog.flags,
+        "inputs": inputs,
+        "inputErrors": errors,
+        "now": datetime.fromtimestamp(now, UTC),
+    }
 
 
 def evaluate(

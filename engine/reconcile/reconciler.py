@@ -28,12 +28,11 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.caches import Caches, Replica
-from engine.reconcile.evaluate import Firing, condition, evaluate
+from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.perform import ItemRun, Performer
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Result, annotation_of, recorded, write_own
-from engine.reconcile.scope import variables_of
 from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
 
 RECORD_BACKOFF, RECORD_BACKOFF_MAX = 2.0, 300.0

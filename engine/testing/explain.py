@@ -21,10 +21,10 @@ from engine.model.outcome import Skipped
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile import Reconciler, Replica
+from engine.reconcile.evaluate import variables_of
 from engine.reconcile.explain import Clause, Value, clauses, outcome
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import annotation_of
-from engine.reconcile.scope import variables_of
 from engine.testing.readonly import ReadOnlyCluster
 from engine.testing.world import DirectCaches, Seen
 
@@ -73,9 +73,9 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
     cluster = ReadOnlyCluster(api)
     packs = catalog.for_kind(kind_of(obj))
     seen, groups = Seen(), list[GroupKey]()
-    caches = DirectCaches()
+    caches = DirectCaches(packs)
     for each in [*await _others(api, packs), obj]:
-        caches.put(_key(each), each, ())
+        caches.put(_key(each), each)
     reconciler = Reconciler(cluster, clock, caches, seen, Replica(lambda: True), groups.append, every_rule=True)
     reconciler.catalog = _audited(catalog)
     await reconciler.reconcile(_key(obj))

@@ -10,6 +10,7 @@ from typing import Any
 from engine.errors import ApiError
 from engine.kube.api import APPLIES, Page, PatchType, Selection, WatchEvent
 from engine.kube.embedded.patches import json_patched
+from engine.kube.fake_clock import FakeClock
 from engine.kube.selectors import label_selector
 from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, kind_of, metadata
@@ -18,7 +19,6 @@ from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.record import PREFIX
-from engine.testing.hand import HandClock
 from engine.testing.recording import Change
 from engine.testing.told import step_text
 from engine.testing.world import DirectCaches, Seen
@@ -134,8 +134,8 @@ class Replay:
         self.effects: list[Effect] = []
         self.changes = 0
         self._catalog = catalog
-        self._clock = HandClock(0.0)
-        self._cluster, self._caches, self._seen = RecordedCluster(), DirectCaches(), Seen()
+        self._clock = FakeClock(0.0, alone=True)
+        self._cluster, self._caches, self._seen = RecordedCluster(), DirectCaches(catalog.packs.values()), Seen()
         self._due: list[tuple[float, int, ObjectKey | GroupKey]] = []
         self._wanted: dict[ObjectKey | GroupKey, int] = {}
         self._counter = 0
@@ -173,7 +173,7 @@ class Replay:
             self._cluster.put(_carried_on(change.object, self._recorded.get(key), objects.get((key.namespace, key.name))))
         self._recorded[key] = change.object
         if kind in self._kinds:
-            self._caches.put(key, objects.get((key.namespace, key.name)), self._catalog.for_kind(kind))
+            self._caches.put(key, objects.get((key.namespace, key.name)))
         return key
 
     async def _look_at(self, keys: list[ObjectKey]) -> None:
@@ -187,7 +187,7 @@ class Replay:
         self._wanted.pop(key, None)
         if isinstance(key, ObjectKey):
             now = self._cluster.objects.get(key.kind, {}).get((key.namespace, key.name))
-            self._caches.put(key, now, self._catalog.for_kind(key.kind))
+            self._caches.put(key, now)
         again = await self._reconciler.reconcile(key)
         self._collect()
         if again is not None:

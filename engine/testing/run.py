@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +25,6 @@ from engine.packs.sources import load_folder
 from engine.packs.yamltext import read_yaml
 from engine.testing.coverage import Coverage
 from engine.testing.expect import Marks, check
-from engine.testing.hand import quiet
 from engine.testing.schema import DEFAULT_NAMESPACE, FaultSpec, StepSpec
 from engine.testing.suite import Suite
 from engine.testing.world import Seen, World
@@ -99,6 +100,18 @@ class _Watched(Seen):
         super().acted(act)
         if self._coverage is not None:
             self._coverage.acted(act.pack, act.rule)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the engine from logging: what is provoked on purpose is no news."""
+    logger = logging.getLogger("engine")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def run(

@@ -23,9 +23,9 @@ from engine.model.objects import Object, ref_of
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
+from engine.reconcile.evaluate import variables_of
 from engine.reconcile.prefilter import Values, Watchers
 from engine.reconcile.prune import pruner, read_by
-from engine.reconcile.scope import variables_of
 from engine.reconcile.totals import Row, Totals
 from tests.bench.inprocess import jobs
 from tests.bench.machine import about

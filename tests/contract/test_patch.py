@@ -9,7 +9,7 @@ import pytest
 
 from engine.kube.api import Api, PatchType, Selection
 from engine.model.objects import Object, Resource
-from tests.contract.support import CONFIG_MAP, DEPLOYMENT, configmap, events, named, refused, told
+from tests.contract.support import CONFIG_MAP, DEPLOYMENT, configmap, events, named, refused, summary
 
 
 async def test_a_merge_patch_sets_and_removes(api: Api, namespace: str, probe: Resource) -> None:
@@ -89,7 +89,7 @@ async def test_a_patch_that_changes_nothing_is_no_write(api: Api, namespace: str
     await api.create(probe, namespace, named(probe, "b"))
 
     assert same == [created] * 3
-    assert told(await events(api, Selection(probe, namespace), version, 1)) == [("ADDED", "b")]
+    assert summary(await events(api, Selection(probe, namespace), version, 1)) == [("ADDED", "b")]
 
 
 async def test_a_json_patch_operates(api: Api, namespace: str, probe: Resource) -> None:
@@ -304,4 +304,4 @@ async def test_a_dry_run_changes_nothing(api: Api, namespace: str, probe: Resour
         await api.delete(probe, namespace, "a", uid="other", dry_run=True)
     assert (await api.list(Selection(probe, namespace))).items == [created]
     await api.create(probe, namespace, named(probe, "c"))
-    assert told(await events(api, Selection(probe, namespace), version, 1)) == [("ADDED", "c")]
+    assert summary(await events(api, Selection(probe, namespace), version, 1)) == [("ADDED", "c")]

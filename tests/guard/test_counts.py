@@ -48,7 +48,7 @@ class Counted:
         world.reconciler.catalog = world.catalog
 
     async def begin(self) -> None:
-        """Create the job, judged while it runs."""
+        """Create the job, evaluated while it runs."""
         await self.world.create(workload.job(0) | {"status": workload.status()})
         await self.world.settle()
         self.cel.evaluations = self.api.writes = self.api.bytes = 0
@@ -60,13 +60,13 @@ class Counted:
         return [f"{call.verb} {call.ref.kind.kind}" for call in calls if call.verb != "discover"]
 
     async def change(self, phase: str, when: str = DONE) -> None:
-        """Let the job end, and let the engine look at it once."""
+        """Let the job end, and let the engine reconcile it once."""
         await self.world.status(JOB, KEY.name, {"phase": phase, "completionTime": when}, KEY.namespace)
-        await self.look()
+        await self.reconcile()
 
-    async def look(self) -> None:
-        """Give the engine the job as it is in the cluster, and let it look."""
-        self.world.caches.put(KEY, await self.world.get(JOB, KEY.name, KEY.namespace), self.world.catalog.for_kind(JOB))
+    async def reconcile(self) -> None:
+        """Give the engine the job as it is in the cluster, and let it reconcile that."""
+        self.world.caches.put(KEY, await self.world.get(JOB, KEY.name, KEY.namespace))
         await self.world.reconciler.reconcile(KEY)
 
 
@@ -102,7 +102,7 @@ async def test_a_failure(cel: Cel) -> None:
     assert engine.cel.evaluations <= 42
 
 
-async def test_own_writes_are_not_judged(cel: Cel) -> None:
+async def test_own_writes_are_not_evaluated(cel: Cel) -> None:
     """What the engine itself has written costs no evaluation and no request when the watch shows it."""
     engine = Counted(cel)
     await engine.begin()
@@ -110,13 +110,13 @@ async def test_own_writes_are_not_judged(cel: Cel) -> None:
     engine.cel.evaluations = engine.api.writes = 0
     requests = len(engine.world.engine.calls)
 
-    await engine.look()
+    await engine.reconcile()
 
     assert engine.cel.evaluations == engine.api.writes == 0
     assert len(engine.world.engine.calls) == requests
 
 
-async def test_what_no_pack_watches_is_not_judged(cel: Cel) -> None:
+async def test_what_no_pack_watches_is_not_evaluated(cel: Cel) -> None:
     """A change of fields that no pack names costs no evaluation and no request."""
     engine = Counted(cel)
     await engine.begin()
@@ -125,7 +125,7 @@ async def test_what_no_pack_watches_is_not_judged(cel: Cel) -> None:
     requests = len(engine.world.engine.calls)
 
     await engine.world.status(JOB, KEY.name, {"message": "done"}, KEY.namespace)
-    await engine.look()
+    await engine.reconcile()
 
     assert engine.cel.evaluations == 0
     assert len(engine.world.engine.calls) == requests
@@ -178,17 +178,17 @@ def test_what_is_kept_of_a_job(cel: Cel) -> None:
 
 
 async def test_conversions_of_a_change() -> None:
-    """A success converts 8 values and decodes 2 firing records; looking at the engine's own write does neither."""
+    """A success converts 8 values and decodes 2 firing records; reconciling the engine's own write does neither."""
     engine = Counted(backend("celpy"))
     await engine.begin()
     await engine.change("Succeeded")
-    await engine.look()
+    await engine.reconcile()
     await engine.world.status(JOB, KEY.name, {"completionTime": LATER}, KEY.namespace)
 
     with counted() as change:
-        await engine.look()
+        await engine.reconcile()
     with counted() as own:
-        await engine.look()
+        await engine.reconcile()
 
     assert change.conversions <= 8
     assert change.decodes <= 2

@@ -33,7 +33,7 @@ class Registry:
             self._create(self.store.tables[NAMESPACE], "", {"metadata": {"name": name}}, dry_run=False)
 
     def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
-        """One object; 404 where there is none."""
+        """Return one object; 404 where there is none."""
         return self._find(resource, namespace, name)[2].copy()
 
     def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool) -> dict[str, Any]:
@@ -189,18 +189,18 @@ class Registry:
 
 
 def _json_copy(value: Any) -> Any:
-    """The same value as it would arrive over the wire."""
+    """Return the same value as it would arrive over the wire."""
     return orjson.loads(orjson.dumps(value, default=dict))
 
 
 def _as_decoded(obj: Object) -> dict[str, Any]:
-    """A copy of an object that was not kept."""
+    """Return a copy of an object that was not kept."""
     copy: dict[str, Any] = _json_copy(obj)
     return copy
 
 
 def _decoded(served: Served, namespace: str, obj: dict[str, Any]) -> dict[str, Any]:
-    """A body that says its kind, and that kind is the one it was sent to. Raises ApiError 400 or 422."""
+    """Return a body that says its kind, and that kind is the one it was sent to. Raises ApiError 400 or 422."""
     kind = served.resource.kind
     if served.custom and "kind" not in obj:
         raise answers.bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): Object 'Kind' is missing")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
 
 import pytest
-from _pytest.capture import CaptureManager
 
 from tests.controlplane import kserve as build
-from tests.controlplane.gobuild import MissingProgram
+from tests.controlplane.gobuild import MissingProgram, Say
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import Cluster
 from tests.e2e.kinds import install_kinds
@@ -18,14 +16,8 @@ from tests.simulators.kubelet import Kubelet
 
 
 @pytest.fixture(scope="session")
-def kserve(managed_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[build.KServe]:
+def kserve(managed_plane: ControlPlane, say: Say) -> Iterator[build.KServe]:
     """KServe's controller, started for the first test that asks. Where it cannot run the whole run ends with an error."""
-    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
-
-    def say(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"\n{text}", flush=True)
-
     try:
         with build.KServe(managed_plane, build.program(say)) as kserve:
             install_kinds(managed_plane)

@@ -11,7 +11,19 @@ from engine.kube.api import Selection
 from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Kind, Resource
-from tests.contract.support import BUDGET, CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, configmap, events, named, names, refused, told
+from tests.contract.support import (
+    BUDGET,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    NAMESPACE,
+    POD,
+    configmap,
+    events,
+    named,
+    names,
+    refused,
+    summary,
+)
 
 THING = Resource(Kind("example.dev/v1", "Thing"), "things", namespaced=True)
 CLUSTER_THING = Resource(Kind("example.dev/v1", "ClusterThing"), "clusterthings", namespaced=False)
@@ -128,7 +140,7 @@ async def test_a_running_watch_survives_a_compaction(cluster: EmbeddedCluster) -
     cluster.compact()
     await cluster.create(CONFIG_MAP, "default", configmap("b"))
 
-    assert told(await watch) == [("ADDED", "a"), ("ADDED", "b")]
+    assert summary(await watch) == [("ADDED", "a"), ("ADDED", "b")]
 
 
 async def test_bookmarks_come_by_the_clock(cluster: EmbeddedCluster, clock: FakeClock) -> None:
@@ -155,7 +167,7 @@ async def test_closing_ends_watches(cluster: EmbeddedCluster) -> None:
 
     await cluster.close()
 
-    assert told(await watch) == [("ADDED", "a")]
+    assert summary(await watch) == [("ADDED", "a")]
 
 
 async def test_a_watch_from_nothing_begins_with_what_there_is(cluster: EmbeddedCluster) -> None:
@@ -164,4 +176,4 @@ async def test_a_watch_from_nothing_begins_with_what_there_is(cluster: EmbeddedC
         await cluster.create(CONFIG_MAP, "default", configmap(name))
     cluster.compact()
 
-    assert told(await events(cluster, DEFAULT, "", 2)) == [("ADDED", "a"), ("ADDED", "b")]
+    assert summary(await events(cluster, DEFAULT, "", 2)) == [("ADDED", "a"), ("ADDED", "b")]

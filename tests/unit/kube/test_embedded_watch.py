@@ -32,7 +32,7 @@ FOLLOWERS = st.integers(0, len(SELECTIONS) - 1)
 
 
 class Follower:
-    """Keeps what a selection holds by list and watch, as an informer does, and checks the order of what it is told."""
+    """Keeps what a selection holds by list and watch, as an informer does, and checks the order of the events."""
 
     def __init__(self, cluster: EmbeddedCluster, selection: Selection) -> None:
         self.cluster, self.selection = cluster, selection
@@ -142,7 +142,7 @@ class Watching(RuleBasedStateMachine):
 
     @rule()
     def settled(self) -> None:
-        """Once all has been told, each follower holds what a list holds."""
+        """Once all events have come, each follower holds what a list holds."""
         self.run(self.clock.settle())
         for follower in self.followers:
             if follower.task is not None:

@@ -166,8 +166,8 @@ def test_a_packs_metrics_read_as_those_of_prometheus_client(
     there = same("widget_x", "Help.", labels, registry=registry, **({"buckets": buckets} if buckets else {}))
 
     def texts() -> tuple[list[str], list[str]]:
-        ours = [line for line in metrics.text().decode().splitlines() if "widget_x" in line]
-        return ours, [line for line in generate_latest(registry).decode().splitlines() if "_created" not in line]
+        own = [line for line in metrics.text().decode().splitlines() if "widget_x" in line]
+        return own, [line for line in generate_latest(registry).decode().splitlines() if "_created" not in line]
 
     before = texts()
     for number, amount in enumerate((0.0, 0.5, 0.7, 3.0, 7e8, 1e12)):

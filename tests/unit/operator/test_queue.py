@@ -114,7 +114,7 @@ KEYS = st.sampled_from("abcd")
 
 
 class Queue(RuleBasedStateMachine):
-    """A model of the queue: which keys are owed a look, since when, and who has one."""
+    """A model of the queue: which keys are due, since when, and who has one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def add(self, key: str) -> None:
-        """It is owed a look, whatever was planned for later."""
+        """It is due, whatever was planned for later."""
 
         async def act() -> None:
             self.queue.add(key)
@@ -144,7 +144,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(key=KEYS, seconds=st.integers(1, 20))
     def add_after(self, key: str, seconds: int) -> None:
-        """It is owed a look by then at the latest."""
+        """It is due by then at the latest."""
 
         async def act() -> None:
             self.queue.add_after(key, seconds)
@@ -164,7 +164,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.owed - self.processing)
     @rule()
     def get(self) -> None:
-        """A key that is owed a look and that nobody has."""
+        """A key that is due and that nobody has."""
         key = self.loop.run_until_complete(asyncio.wait_for(self.queue.get(), 1))
         assert key in self.owed - self.processing
         self.owed.discard(key)

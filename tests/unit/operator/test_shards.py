@@ -265,7 +265,7 @@ def test_own_shard(arguments: Any, expected: Shard | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ((None, 1, "x-1"), "--shards"),
         ((3, None, "laptop"), "--shard"),
@@ -273,7 +273,7 @@ def test_own_shard(arguments: Any, expected: Shard | None) -> None:
         ((2, 5, "x"), "from 0 to 1"),
     ],
 )
-def test_own_shard_refused(arguments: Any, told: str) -> None:
+def test_own_shard_refused(arguments: Any, message: str) -> None:
     """Whatever does not say one shard among those there are is refused, with what was expected."""
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         own_shard(*arguments)

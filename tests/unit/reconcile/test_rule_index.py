@@ -12,9 +12,8 @@ from engine.cel import Cel, Field, Scope, backend
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
-from engine.packs.prefilter import Prefilter, RuleIndex
-from engine.reconcile.evaluate import condition
-from engine.reconcile.scope import variables_of
+from engine.reconcile.evaluate import condition, variables_of
+from engine.reconcile.prefilter import Prefilter, RuleIndex
 
 HEAD = """\
 apiVersion: rules.mlops.dev/v1alpha1
@@ -95,14 +94,14 @@ A, LIST = Field(("data", "a"), ""), ("metadata", "annotations", "a/list")
 def test_prefilter(rule: str, prefilter: Prefilter) -> None:
     """A prefilter is what conditions need, also through vars; it is empty where there is always something to do."""
     compiled = pack(rule)
-    assert compiled.rules[0].prefilter(compiled.inputs) == prefilter
+    assert Prefilter.of(compiled.rules[0], compiled.inputs) == prefilter
 
 
 @pytest.mark.parametrize("name", ["celpy", "cel-cpp"])
 def test_what_is_left_out_is_false(name: str) -> None:
     """Whatever the fields hold, a rule that is no candidate has a false condition, and none that is true or has no answer."""
     rules = pack(*(f'when: "{clause}"' for clause in CLAUSES), cel=backend(name))
-    index = RuleIndex.of(rule.prefilter(rules.inputs) for rule in rules.rules)
+    index = RuleIndex.of(Prefilter.of(rule, rules.inputs) for rule in rules.rules)
 
     @given(st.dictionaries(st.sampled_from(["a", "b"]), VALUES), st.one_of(TEXTS, st.none(), st.just("[]")))
     def check(data: dict[str, Any], annotation: str | None) -> None:
