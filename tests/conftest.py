@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
+import urllib.error
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -72,6 +74,16 @@ def kubelet(managed_plane: ControlPlane) -> Iterator[Kubelet]:
     """What runs the pods of `managed_plane`; tests say how those of their own namespace behave."""
     with Kubelet(managed_plane) as kubelet:
         yield kubelet
+
+
+@pytest.fixture
+def managed_namespace(managed_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of `managed_plane` for one test; what is in it ends with the test, so that no pod of it goes on crashing."""
+    name = f"test-{next(_numbers)}"
+    managed_plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    with suppress(urllib.error.HTTPError):  # the test has deleted it
+        managed_plane.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
 def _started(say: Say) -> Iterator[ControlPlane]:

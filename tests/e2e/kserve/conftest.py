@@ -33,6 +33,12 @@ def control_plane(managed_plane: ControlPlane, kserve: build.KServe, kubelet: Ku
 
 
 @pytest.fixture
+def namespace(managed_namespace: str) -> str:
+    """A namespace that no other test uses."""
+    return managed_namespace
+
+
+@pytest.fixture
 def service(cluster: Cluster, kubelet: Kubelet) -> Service:
     """An InferenceService `model` of the test's own namespace, which has yet to be created."""
     return Service(cluster, kubelet, "model")

@@ -64,7 +64,7 @@ def test_the_last_pod_stays(cluster: Cluster, engine: Engine, service: Service, 
     require(capacity.lowest == 1, capacity)
 
 
-@known_fault(reason="Evict takes one of three pods, and its replacement runs the same broken model")
+@known_fault(reason="Evict takes one of three pods before it is known whether another one will serve")
 @pytest.mark.parametrize("fault", ["room", "model"])
 def test_a_fault_of_the_new_pods_costs_none_of_the_old(cluster: Cluster, engine: Engine, service: Service, fault: str) -> None:
     """Where new pods do not come to serve the three that serve stay."""
