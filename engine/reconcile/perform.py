@@ -16,7 +16,7 @@ from engine.model.flags import Mode
 from engine.model.merge import changes
 from engine.model.names import digest
 from engine.model.observe import Act, ActResult, Observer
-from engine.model.outcome import Done, Failed, Outcome, Refused, Unavailable, Waiting
+from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Unavailable, Waiting
 from engine.model.plan import Annotate, Delete, Measure, Patch, Plan, Step, own_patch
 from engine.packs.pack import Retry, Rule, RuleAction, RulePack
 from engine.reconcile.budgets import Budgets, disruptive
@@ -107,7 +107,7 @@ class Performer:
                 progress.done = outcome
             if entry.register:
                 results[entry.register] = progress.done.result
-        return Done()
+        return DONE
 
     async def _action(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Outcome:
         """One action: read, plan, act. A conflict means that what was read has changed, so it is read again at once."""
@@ -146,9 +146,9 @@ class Performer:
         with scope.budget:
             plan = action.plan(run.cause, scope, live, progress.state)
         progress.state = plan.state
-        refusals = (refused_step(run.pack, step) for step in plan.steps)
-        if refusal := next(filter(None, refusals), None):
-            return Plan(outcome=refusal)
+        for step in plan.steps:
+            if refusal := refused_step(run.pack, step):
+                return Plan(outcome=refusal)
         return limited(plan, run.rule.limits, progress.steps)
 
     async def _step(self, run: ItemRun, action: str, step: Step) -> Outcome:
@@ -217,7 +217,7 @@ class Performer:
         cause = run.cause
         act = Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode)
         self._observer.acted(act)
-        return Done()
+        return DONE
 
 
 def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcome:
@@ -225,10 +225,10 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
 
     Keep count of both in the item's progress. A `rescue` may wait for ever, and is not tried again in Audit.
     """
+    if isinstance(outcome, Done):
+        return outcome
     retry, progress, now = run.rule.retry, run.progress, run.scope.now
     match outcome:
-        case Done():
-            return outcome
         case Waiting(counts=False):
             progress.waiting_since = None
         case Unavailable(counts=True):
