@@ -83,17 +83,17 @@ class _Stop(Exception):
 
 
 class _Watched(Seen):
-    """Also tells the coverage how rules judge."""
+    """Also counts results for the coverage."""
 
     def __init__(self, coverage: Coverage | None) -> None:
         super().__init__()
         self._coverage = coverage
 
     def evaluated(self, pack: str, rule: str, obj: Any, result: Evaluated, reason: str) -> None:
-        """Keep a verdict, and count it."""
+        """Keep an evaluation, and count it."""
         super().evaluated(pack, rule, obj, result, reason)
         if self._coverage is not None:
-            self._coverage.judged(pack, rule, result)
+            self._coverage.evaluated(pack, rule, result)
 
     def acted(self, act: Act) -> None:
         """Keep an act; a rule that acts has fired, also where it acts for a group."""
@@ -121,7 +121,7 @@ def run(
     fail_fast: bool = False,
     ended: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Run tests one after the other; `ended` is told of each."""
+    """Run tests one after the other; `ended` is called with each."""
     outcomes = []
     for case in cases:
         with quiet():

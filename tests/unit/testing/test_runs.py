@@ -155,8 +155,8 @@ BAD = {
     "- expect: {writes: [patch Widget default/w]}\n": ("there is an unexpected write", None),
     "- expect: {metrics: [{name: ready_total, labels: {size: big}, value: 3}, {name: size_now, value: 7}]}\n":
         ("the metric is not as expected", ("value:", "  - expected 3", "  + found    2.0")),
-    "- expect: {rules: {mark: skipped}}\n": ("rule mark has judged otherwise", ("  - expected skipped", "  + found    fired")),
-    "- expect: {rules: {mask: skipped}}\n": ("rule mask has judged nothing", ()),
+    "- expect: {rules: {mark: skipped}}\n": ("rule mark has another result", ("  - expected skipped", "  + found    fired")),
+    "- expect: {rules: {mask: skipped}}\n": ("rule mask was not evaluated", ()),
     "- expect: {acts: []}\n": ("there is an unexpected act", None),
     "- expect: {nothing: true}\n": ("the engine has written", None),
     "- flags: {widgetz: Audit}\n": ("no pack has the feature flag 'widgetz'; expected 'widgets' (did you mean that?)", ()),
@@ -291,5 +291,5 @@ def test_machines_get_junit_or_json(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run_command(["test", folder, "--format", "json", "--coverage"]) == 1
     body = json.loads(capsys.readouterr().out)
     assert [test["passed"] for test in body["tests"]] == [True, False]
-    assert body["tests"][1]["failures"][0]["message"] == "rule mark has judged nothing"
+    assert body["tests"][1]["failures"][0]["message"] == "rule mark was not evaluated"
     assert body["coverage"]["percent"] > 0
