@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.controlplane.gobuild import GoModule, MissingProgram, Programs, Say, in_folder, required_version
@@ -28,7 +29,7 @@ def programs(say: Say = print) -> Programs:
 
     Raises MissingProgram where there is no way to have them.
     """
-    return _found() or _module().programs(say)
+    return _found() or module(PACKAGES, WITHOUT_GO).programs(say)
 
 
 def _found() -> Programs | None:
@@ -55,7 +56,8 @@ def _envtest_folders() -> list[Path]:
     return [*versions, Path("/usr/local/kubebuilder/bin")]
 
 
-def _module() -> GoModule:
+def module(packages: Mapping[str, str], without_go: str) -> GoModule:
+    """The Go module of Kubernetes and etcd, and these programs of it."""
     version = required_version(FOLDER, "k8s.io/kubernetes")
     major, minor = version.lstrip("v").split(".")[:2]
     # A server that is not stamped calls itself v0.0.0, and clients then take it for one too old to talk to.
@@ -63,8 +65,8 @@ def _module() -> GoModule:
     return GoModule(
         name="controlplane",
         folder=FOLDER,
-        packages=PACKAGES,
+        packages=packages,
         stamps={f"k8s.io/component-base/version.{name}": value for name, value in stamps.items()},
         minutes=5,
-        without_go=WITHOUT_GO,
+        without_go=without_go,
     )
