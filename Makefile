@@ -25,6 +25,7 @@ demo: $(READY) ## Play a story on a cluster in memory; CLUSTER=kube: on a real k
 
 test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
 	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.olm
 	$(BIN)/rulepack test rules --min-coverage 100
 	$(BIN)/python -m pytest -m "not e2e"
@@ -33,9 +34,11 @@ test-unit: $(READY) ## The tests that need no kube-apiserver
 	$(BIN)/rulepack test rules --min-coverage 100
 	$(BIN)/python -m pytest -m "not cluster and not e2e"
 
-e2e: $(READY) ## Beside a real Argo CD, and installed by the real OLM (needs redis-server; builds both once, in about 9 minutes)
+e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (needs redis-server; builds all once, 15 minutes)
 	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.argocd
+	$(BIN)/python -m tests.controlplane.kserve
 	$(BIN)/python -m tests.controlplane.olm --all
 	$(BIN)/python -m pytest -m e2e --durations=10
 

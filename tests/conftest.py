@@ -10,9 +10,11 @@ from typing import cast
 import pytest
 from _pytest.capture import CaptureManager
 
+from tests.controlplane import controllers
 from tests.controlplane.binaries import programs
-from tests.controlplane.gobuild import MissingProgram
+from tests.controlplane.gobuild import MissingProgram, Say
 from tests.controlplane.plane import ControlPlane
+from tests.simulators.kubelet import Kubelet
 
 _numbers = itertools.count(1)
 
@@ -21,7 +23,7 @@ _numbers = itertools.count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark `cluster` whatever uses a real control plane, directly or through another fixture."""
     for item in items:
-        if {"control_plane", "own_plane"} & {*getattr(item, "fixturenames", ())}:
+        if {"control_plane", "own_plane", "managed_plane"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.cluster)
 
 
@@ -41,14 +43,27 @@ def own_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
     yield from _started(request)
 
 
+@pytest.fixture(scope="session")
+def managed_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """A control plane on which Deployments become pods: with kube-controller-manager, and with the node of `kubelet`."""
+    try:
+        path = controllers.program(_say(request))
+    except MissingProgram as missing:
+        pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
+    for plane in _started(request):
+        with controllers.ControllerManager(plane, path):
+            yield plane
+
+
+@pytest.fixture(scope="session")
+def kubelet(managed_plane: ControlPlane) -> Iterator[Kubelet]:
+    """What runs the pods of `managed_plane`; tests say how those of their own namespace behave."""
+    with Kubelet(managed_plane) as kubelet:
+        yield kubelet
+
+
 def _started(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
-    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
-
-    def say(text: str) -> None:
-        """Print at once: what is written inside a test or a fixture would show only if it failed."""
-        with capture.global_and_fixture_disabled():
-            print(f"\n{text}", flush=True)
-
+    say = _say(request)
     try:
         plane = ControlPlane(programs(say))
         started = time.monotonic()
@@ -57,6 +72,17 @@ def _started(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
             yield plane
     except MissingProgram as missing:
         pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+def _say(request: pytest.FixtureRequest) -> Say:
+    """A function that prints at once: what is written inside a test or a fixture would show only if it failed."""
+    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
+
+    def say(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{text}", flush=True)
+
+    return say
 
 
 @pytest.fixture
