@@ -32,7 +32,7 @@ class Reporter(Protocol):
 
 
 class Server:
-    """Serves a Reporter on an address; port 0 picks a free one, which `port` then names."""
+    """Serves a Reporter on an address, or on all of them where it is empty; port 0 picks a free port, which `port` then names."""
 
     def __init__(self, reporter: Reporter, address: str, port: int) -> None:
         self.address, self.port = address, port
@@ -47,13 +47,13 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises UsageError where the address cannot be had."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.address, self.port)
+        site = web.TCPSite(self._runner, self.address or None, self.port)
         try:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
             raise UsageError(
-                f"cannot listen on {self.address}:{self.port}: {error.strerror or error}; choose another --address or --port"
+                f"cannot listen on {self.address or '*'}:{self.port}: {error.strerror or error}; choose another --address or --port"
             ) from error
         self.port = self._runner.addresses[0][1]
 

@@ -1,4 +1,4 @@
-"""`make node`: the tests on a real node, in namespaces of their own; arguments go to pytest.
+"""`make node`: the tests on a real node, each file of them in namespaces of its own; arguments go to pytest.
 
 What they run is built before, since from inside no network can be reached.
 """
@@ -6,6 +6,7 @@ What they run is built before, since from inside no network can be reached.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from tests.controlplane import olm
 from tests.controlplane.gobuild import MissingProgram
@@ -15,14 +16,18 @@ from tests.node.programs import programs
 
 
 def main() -> int:
-    """Get ready what the node runs, and run the tests; the exit status of pytest."""
+    """Get ready what the node runs, and run the tests; the exit status of the first pytest that fails, 0 where none does."""
+    chosen = [argument for argument in sys.argv[1:] if ".py" in argument]
+    options = [argument for argument in sys.argv[1:] if argument not in chosen]
     try:
         programs()
         olm.tools()
         olm.operators()
         olm.definitions()
         Images().prepare()
-        return sandbox.run([sys.executable, "-m", "pytest", "-m", "node", *sys.argv[1:]])
+        files = chosen or sorted(map(str, Path(__file__).parent.glob("test_*.py")))
+        statuses = [sandbox.run([sys.executable, "-m", "pytest", "-m", "node", *options, file]) for file in files]
+        return next(filter(None, statuses), 0)
     except (MissingProgram, sandbox.Impossible) as problem:
         print(f"node: {problem}", file=sys.stderr)
         return 1

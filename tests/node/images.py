@@ -14,13 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.bundle import IMAGE, ROOT
+from scripts.bundle import ROOT
 from tests.controlplane.gobuild import Say
 from tests.node.programs import cache, environment
 
 BASE = "localhost/rulepack-base:bookworm-1"
 #: The image that keeps a pod's namespaces open; it only sleeps.
 PAUSE = "localhost/rulepack-pause:1"
+#: The operator's image, built from the Dockerfile as it is here.
+OPERATOR = "localhost/rulepack:test"
+#: The name under which pods may have the base, for its Python.
+PYTHON_IMAGE = "example.com/python:3.11"
 PYTHON = "python3.11-minimal,python3-pip,python3-venv"
 #: What the build needs of this machine: whom it trusts, and where pip installs from.
 MACHINE = ("/etc/ssl/certs", "/etc/pip.conf")
@@ -45,7 +49,7 @@ class Images:
             if not self.has(PAUSE):
                 self._commit(BASE, PAUSE, "--entrypoint", '["sleep", "infinity"]', "--cmd", "")
             say("images: building the operator's")
-            self.build(f"{IMAGE}:test")
+            self.build(OPERATOR)
 
     def build(self, tag: str) -> str:
         """Build the Dockerfile on the base by scripts/image.py under a name; the image's id."""
@@ -109,4 +113,3 @@ class Images:
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-

@@ -82,7 +82,9 @@ class Node:
 
     def logs(self) -> dict[str, str]:
         """The end of each log."""
-        return {name: self._processes.end_of_log(name) for name in ("containerd", "kubelet", "kube-proxy", "kube-controller-manager")}
+        return {
+            name: self._processes.end_of_log(name) for name in ("containerd", "kubelet", "kube-proxy", "kube-controller-manager")
+        }
 
     def _start(self) -> None:
         self.plane.start()

@@ -30,7 +30,10 @@ Install Go 1.24 or newer (https://go.dev/dl): the tests then build them once, in
 
 
 def programs(say: Say = print) -> Programs:
-    """The path of each program of the node and of its control plane. Raises MissingProgram, naming the Debian packages to install."""
+    """The path of each program of the node and of its control plane.
+
+    Raises MissingProgram, which names the Debian packages to install.
+    """
     missing = sorted({package for program, package in DEBIAN.items() if not _there(program)})
     if missing:
         raise MissingProgram(f"the tests on a real node need these Debian packages: apt-get install {' '.join(missing)}")

@@ -28,7 +28,10 @@ IPV6 = Family(ADDRESS6, "fd00:2::/112", "fd00:3::/64")
 
 
 def containerd(state: Path) -> str:
-    """containerd's config.toml: runc without AppArmor and systemd, the network plugins of Debian."""
+    """containerd's config.toml: runc without AppArmor and systemd, the network plugins of Debian.
+
+    It asks for no lower score of the out-of-memory killer than it has itself, which takes CAP_SYS_RESOURCE.
+    """
     cri = 'plugins."io.containerd.grpc.v1.cri"'
     return f"""\
 version = 2
@@ -39,6 +42,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 [{cri}]
 sandbox_image = "{PAUSE}"
 disable_apparmor = true
+restrict_oom_score_adj = true
 [{cri}.containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
 [{cri}.containerd.runtimes.runc.options]
