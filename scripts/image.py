@@ -45,7 +45,7 @@ def build(builder: str, tag: str, further: Sequence[str]) -> None:
     command = {
         "buildah": ["buildah", "build", f"--timestamp={moment}", *options],
         "podman": ["podman", "build", f"--timestamp={moment}", *options],
-        "docker": ["docker", "buildx", "build", "--provenance=false", f"--output=type=docker,name={tag},rewrite-timestamp=true", *options],
+        "docker": ["docker", "buildx", "build", "--provenance=false", "--output=type=docker,rewrite-timestamp=true", *options],
     }[builder]  # fmt: skip
     done = subprocess.run([*command, "."], cwd=ROOT, env={**os.environ, "SOURCE_DATE_EPOCH": moment}, check=False)
     if done.returncode:

@@ -52,9 +52,8 @@ class Server:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
-            raise UsageError(
-                f"cannot listen on {self.address or '*'}:{self.port}: {error.strerror or error}; choose another --address or --port"
-            ) from error
+            where, why = f"{self.address or '*'}:{self.port}", error.strerror or error
+            raise UsageError(f"cannot listen on {where}: {why}; choose another --address or --port") from error
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

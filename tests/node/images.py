@@ -10,9 +10,10 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from scripts.bundle import ROOT
 from tests.controlplane.gobuild import Say
@@ -69,8 +70,25 @@ class Images:
 
     def size(self, image: str) -> int:
         """The bytes of an image's layers, as they are before compression."""
-        manifest = json.loads(json.loads(self._buildah("inspect", "--type=image", image))["Manifest"])
-        return sum(layer["size"] for layer in manifest["layers"])
+        return sum(layer["size"] for layer in self._inspect(image, "Manifest")["layers"])
+
+    def digests(self, image: str) -> list[str]:
+        """The digests of an image's configuration and of its layers."""
+        manifest = self._inspect(image, "Manifest")
+        return [part["digest"] for part in (manifest["config"], *manifest["layers"])]
+
+    def labels(self, image: str) -> Mapping[str, str]:
+        """An image's labels."""
+        labels: Mapping[str, str] = self._inspect(image, "Config")["config"]["Labels"]
+        return labels
+
+    def run(self, image: str, user: int, *command: str) -> str:
+        """What a command prints in a container of an image, as a user of group 0."""
+        container = self._buildah("from", "--pull-never", image)
+        try:
+            return self._run("buildah", "run", f"--user={user}:0", container, "--", *command)
+        finally:
+            self._buildah("rm", container)
 
     @contextmanager
     def mounted(self, image: str) -> Iterator[Path]:
@@ -99,13 +117,17 @@ class Images:
         self._buildah("config", *settings, container)
         self._buildah("commit", "--quiet", "--rm", container, name)
 
+    def _inspect(self, image: str, part: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(json.loads(self._buildah("inspect", "--type=image", image))[part])
+        return found
+
     def _buildah(self, *arguments: str) -> str:
         return self._run("buildah", *arguments)
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stderr[-4000:]}"
-        return done.stdout.strip()
+        return done.stdout.removesuffix("\n")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

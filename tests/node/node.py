@@ -57,6 +57,12 @@ class Node:
         for name in names[1:]:
             self._ctr("images", "tag", names[0], name)
 
+    def folder(self, name: str) -> Path:
+        """A new folder of the node, for pods to mount."""
+        path = self._state / "volumes" / name
+        path.mkdir(parents=True)
+        return path
+
     def evict_below(self, thresholds: Mapping[str, str]) -> None:
         """Restart kubelet with other thresholds of eviction."""
         self._processes.kill("kubelet")
@@ -64,7 +70,7 @@ class Node:
 
     def kubectl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a real kubectl as administrator. Fails where that fails, unless `check` is False."""
-        command = [self._programs["kubectl"], f"--kubeconfig={self.plane.kubeconfig}", *arguments]
+        command: list[str | Path] = [self._programs["kubectl"], f"--kubeconfig={self.plane.kubeconfig}", *arguments]
         done = subprocess.run(command, cwd=self._state, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done

@@ -22,6 +22,9 @@ STATE, GROUP = "RULEPACK_NODE_STATE", "RULEPACK_NODE_GROUP"
 CGROUPS = Path("/sys/fs/cgroup")
 #: The node's addresses in its own network namespace; no other namespace has a route to them.
 ADDRESS, ADDRESS6 = "10.1.0.1", "fd00:1::1"
+#: What Services get their addresses from. Nothing has one, but what is to be sent there needs a route before kube-proxy's rules
+#: send it on.
+SERVICES, SERVICES6 = "10.2.0.0/24", "fd00:2::/112"
 # What kubelet sets of the whole machine (kubernetes: pkg/util/sysctl); it gets files that only it sees.
 SYSCTLS = (
     "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
@@ -39,6 +42,8 @@ done
 ip link set lo up
 ip address add {ADDRESS}/32 dev lo
 ip address add {ADDRESS6}/128 dev lo
+ip route add {SERVICES} dev lo src {ADDRESS}
+ip -6 route add {SERVICES6} dev lo src {ADDRESS6}
 "$@" || exit $?
 """
 PROBE = ["true"]

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from tests.node.images import PAUSE
-from tests.node.sandbox import ADDRESS, ADDRESS6
+from tests.node.sandbox import ADDRESS, ADDRESS6, SERVICES, SERVICES6
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Family:
     pods: str
 
 
-IPV4 = Family(ADDRESS, "10.2.0.0/24", "10.3.0.0/24")
-IPV6 = Family(ADDRESS6, "fd00:2::/112", "fd00:3::/64")
+IPV4 = Family(ADDRESS, SERVICES, "10.3.0.0/24")
+IPV6 = Family(ADDRESS6, SERVICES6, "fd00:3::/64")
 
 
 def containerd(state: Path) -> str:

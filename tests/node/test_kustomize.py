@@ -163,15 +163,16 @@ def test_one_pod_at_a_time_may_be_evicted(operator: Operator, load: Load) -> Non
 
 def test_a_node_under_pressure_evicts_it_and_takes_it_back(operator: Operator, load: Load) -> None:
     """While the node has too little memory no pod runs; what has succeeded meanwhile is done as soon as one does again."""
-    before = {*names(operator.settled())}
+    before = names(operator.settled())
     operator.node.evict_below({"memory.available": ALL_MEMORY})
-    eventually(lambda: not before & {*names(operator.ready_pods())}, "pods that are evicted", 180)
-    assert operator.node.conditions()["MemoryPressure"] == "True"
+    eventually(lambda: all(evicted(operator, name) for name in before), "pods that are evicted", 180)
+    eventually(lambda: operator.node.conditions()["MemoryPressure"] == "True", "node that says so")
+    assert operator.ready_pods() == []
     operator.node.evict_below(EVICTION)
     load.wait_for(2)
     load.all_done("node under pressure", 120)
     for name in names(operator.pods()):
-        if dig(operator.pod(name), ("status", "reason"), "") == "Evicted":
+        if evicted(operator, name):
             operator.home.delete(POD, name)
     operator.settled(180)
 
@@ -187,6 +188,11 @@ def test_it_goes_without_a_trace(operator: Operator) -> None:
     jobs = plane.request("GET", "/apis/mlops.mlops.dev/v1alpha1/notebookvalidationjobs")["items"]
     assert jobs
     assert not [one for one in jobs if "finalizers" in metadata(one)]
+
+
+def evicted(operator: Operator, name: str) -> bool:
+    """Whether kubelet has evicted a pod."""
+    return bool(dig(operator.pod(name), ("status", "reason"), "") == "Evicted")
 
 
 def evict(operator: Operator, name: str) -> None:
