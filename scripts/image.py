@@ -26,7 +26,7 @@ BUILDERS = ("buildah", "podman", "docker")
 
 def main() -> None:
     """Build, and print the image's name, its id and how large it is."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--tag", default=f"{IMAGE}:v{__version__}", help="the image's name; default: %(default)s")
     parser.add_argument("--platform", default="", help="such as linux/arm64; default: this machine's")
     arguments, further = parser.parse_known_args()

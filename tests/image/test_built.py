@@ -18,12 +18,14 @@ pytestmark = pytest.mark.node
 
 SECOND = "localhost/rulepack:second"
 LIMIT = 90_000_000
-IMPORT_ALL = """
+#: The module that is a program, and the backend of CEL whose library is an extra that the image does without.
+LEFT_OUT = ("engine.cli.__main__", "engine.cel.cpp")
+IMPORT_ALL = f"""
 import importlib, pkgutil, engine
-names = [module.name for module in pkgutil.walk_packages(engine.__path__, "engine.") if not module.name.endswith("__main__")]
+names = [found.name for found in pkgutil.walk_packages(engine.__path__, "engine.") if found.name not in {LEFT_OUT}]
 for name in names:
     importlib.import_module(name)
-print(len(names))
+print(*sorted(names))
 """
 
 
@@ -73,9 +75,9 @@ def test_it_holds_a_license(root: Path) -> None:
 
 def test_every_module_can_be_imported(images: Images) -> None:
     """By a user that owns nothing: nothing that the engine imports was left out of the client library."""
-    expected = [path for path in (ROOT / "engine").rglob("*.py") if path.name != "__main__.py"]
-    done = images.run(OPERATOR, USER, "python", "-c", IMPORT_ALL)
-    assert done == f"{len(expected) - 1}", "the package itself is not counted"
+    paths = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "engine").rglob("*.py")]
+    names = {".".join(path.parts).removesuffix(".__init__") for path in paths}
+    assert {*images.run(OPERATOR, USER, "python", "-c", IMPORT_ALL).split()} == names - {"engine", *LEFT_OUT}
     assert images.run(OPERATOR, USER, "rulepack", "--version") == f"rulepack, version {__version__}"
 
 

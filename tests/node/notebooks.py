@@ -100,7 +100,9 @@ class Notebooks:
         if pod is None:
             self._cluster.status(JOB, name, {"phase": "Initializing"})
             spec = pod_spec(NOTEBOOK, POINTS=metadata(one)["annotations"]["example.com/points"])
-            self._cluster.create(named(POD, f"{name}-validation", spec={**spec, "restartPolicy": "Never"}))
+            self._cluster.create(
+                named(POD, f"{name}-validation", self._cluster.namespace, spec={**spec, "restartPolicy": "Never"})
+            )
             return
         match dig(pod, ("status", "phase"), ""):
             case "Running":

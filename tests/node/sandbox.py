@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.controlplane.processes import die_with_parent
 from tests.node.programs import environment
 
 #: In the environment: the folder for the state of the node, and the name of its control group.
@@ -41,9 +43,9 @@ for name in {" ".join(SYSCTLS)}; do
 done
 ip link set lo up
 ip address add {ADDRESS}/32 dev lo
-ip address add {ADDRESS6}/128 dev lo
+ip address add {ADDRESS6}/128 dev lo nodad
 ip route add {SERVICES} dev lo src {ADDRESS}
-ip -6 route add {SERVICES6} dev lo src {ADDRESS6}
+ip -6 route add {SERVICES6} dev lo
 "$@" || exit $?
 """
 PROBE = ["true"]
@@ -54,12 +56,20 @@ class Impossible(Exception):
 
 
 def run(command: Sequence[str]) -> int:
-    """Run a command in namespaces of its own, with folder and control group for a node; its exit status. Raises Impossible."""
+    """Run a command in namespaces of its own, with folder and control group for a node; its exit status. Raises Impossible.
+
+    SIGTERM and SIGINT end it, and leave nothing; SIGKILL leaves the folder and the control group, which are empty.
+    """
     _check()
+    signal.signal(signal.SIGTERM, _end)
     group = f"rulepack-node-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="rulepack-node-") as state, _control_groups(group):
         env = {**environment(), STATE: state, GROUP: group}
-        return subprocess.run(_confined(command), env=env, check=False).returncode
+        return subprocess.run(_confined(command), env=env, preexec_fn=die_with_parent, check=False).returncode
+
+
+def _end(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def inside() -> bool:
@@ -98,10 +108,10 @@ def _control_groups(name: str) -> Iterator[None]:
         yield
     finally:
         for group in groups:
-            _remove(group)
+            remove(group)
 
 
-def _remove(group: Path) -> None:
+def remove(group: Path) -> None:
     """Remove a control group and those in it; a process that has just ended may hold one for a moment."""
     deadline = time.monotonic() + 10
     while group.exists():
