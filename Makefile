@@ -6,7 +6,7 @@
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
 PYTHON ?= python3
-# Where `make demo` plays: embedded (in memory), or kube (a real kube-apiserver, which it gets as `make test` does).
+# Where `make demo` runs: embedded (in memory), or kube (a real kube-apiserver, which it gets as `make test` does).
 CLUSTER ?= embedded
 # How long `make fuzz` goes on.
 FUZZ_SECONDS ?= 60
@@ -20,7 +20,7 @@ help: ## List the targets
 DEMO_embedded := $(BIN)/rulepack demo
 DEMO_kube := $(BIN)/python -m tests.cluster.demo
 
-demo: $(READY) ## Play a story on a cluster in memory; CLUSTER=kube: on a real kube-apiserver
+demo: $(READY) ## Run the demo on a cluster in memory; CLUSTER=kube: on a real kube-apiserver
 	@$(or $(DEMO_$(CLUSTER)),$(error CLUSTER is embedded or kube, not '$(CLUSTER)'))
 
 test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
@@ -71,12 +71,13 @@ sbom: $(READY) ## Write what the image holds as CycloneDX, from the lock, to bui
 bundle: $(READY) ## Write the OLM bundle of a version from config/: make bundle VERSION=0.2.0
 	$(BIN)/python scripts/bundle.py $(VERSION)
 
-check: $(READY) ## Lint, formatting, types, import layers, locks
+check: $(READY) ## Lint, formatting, types, import layers, locks, subjects of commits
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/lock.py --check
+	$(BIN)/python scripts/commits.py
 	$(BIN)/python scripts/argocd_config.py --check
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/bundle.py --check

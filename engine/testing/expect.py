@@ -138,7 +138,7 @@ def _act(act: Act) -> dict[str, Any]:
     step = act.step
     target = step.target if isinstance(step, Patch | Delete | Create) else act.object
     return {
-        "pack": act.pack, "rule": act.rule, "action": act.action, "outcome": str(act.outcome), "object": _plain(act.object),
+        "pack": act.pack, "rule": act.rule, "action": act.action, "outcome": str(act.result), "object": _plain(act.object),
         "target": _plain(target), "item": act.item, "detail": act.detail, "diff": list(act.diff),
     }  # fmt: skip
 

@@ -16,16 +16,15 @@ from engine.kube.clock import Clock
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, dig, kind_of, metadata
-from engine.model.observe import Act, Result
+from engine.model.observe import Act, Evaluated
+from engine.model.outcome import Skipped
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
-from engine.reconcile import Reconciler
-from engine.reconcile.evaluate import Held
+from engine.reconcile import Reconciler, Replica
+from engine.reconcile.evaluate import variables_of
 from engine.reconcile.explain import Clause, Value, clauses, outcome
-from engine.reconcile.lookups import look_up
-from engine.reconcile.reading import Reader
+from engine.reconcile.reader import Reader
 from engine.reconcile.record import annotation_of
-from engine.reconcile.scope import variables_of
 from engine.testing.readonly import ReadOnlyCluster
 from engine.testing.world import DirectCaches, Seen
 
@@ -37,7 +36,7 @@ class RuleExplanation:
     name: str
     description: str
     mode: Mode
-    result: Result
+    result: Evaluated
     held: str
     clauses: tuple[Clause, ...]
     once_per: Value | None
@@ -74,10 +73,10 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
     cluster = ReadOnlyCluster(api)
     packs = catalog.for_kind(kind_of(obj))
     seen, groups = Seen(), list[GroupKey]()
-    caches = DirectCaches()
+    caches = DirectCaches(packs)
     for each in [*await _others(api, packs), obj]:
-        caches.put(_key(each), each, ())
-    reconciler = Reconciler(cluster, clock, caches, seen, lambda: True, groups.append, thorough=True)
+        caches.put(_key(each), each)
+    reconciler = Reconciler(cluster, clock, caches, seen, Replica(lambda: True), groups.append, every_rule=True)
     reconciler.catalog = _audited(catalog)
     await reconciler.reconcile(_key(obj))
     for group in groups:
@@ -140,19 +139,19 @@ class _Looking:
         scope = Scope(variables_of(self.catalog, pack, self.obj, None, self.now), rule.vars)
         timing = list(_timing(rule))
         if rule.lookups:
-            found = await look_up(self.reader, pack, rule, scope)
-            if isinstance(found, Held):
+            found = await self.reader.look_up(pack, rule, scope)
+            if isinstance(found, Skipped):
                 timing.append(found.reason)
             else:
-                scope = scope.child(lookup=found)
+                scope = scope.child(lookup=found.result)
         name, mode = f"{pack.name}/{rule.name}", self.catalog.mode(pack, rule)
         verdicts = [(result, reason) for each, result, reason in self.seen.verdicts if each == name]
-        result, held = verdicts[-1] if verdicts else (Result.HELD, "judges objects that are gone (on: Delete)")
+        result, held = verdicts[-1] if verdicts else (Evaluated.SKIPPED, "judges objects that are gone (on: Delete)")
         acts = tuple(act for act in self.seen.acts if (act.pack, act.rule) == (pack.name, rule.name))
         if mode is Mode.OFF:
-            result, held = Result.HELD, "its mode is Off"
+            result, held = Evaluated.SKIPPED, "its mode is Off"
         elif rule.aggregate is not None and acts:
-            result, held = Result.FIRED, ""
+            result, held = Evaluated.FIRED, ""
         record = annotations_of(self.obj).get(annotation_of(pack.name, rule.name))
         return RuleExplanation(
             rule.name, rule.description, mode, result, held, tuple(clauses(rule, scope)), outcome(rule.once_per, scope),

@@ -11,7 +11,7 @@ import pytest
 
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.objects import Kind, Object, annotations_of, metadata
-from engine.model.observe import Outcome
+from engine.model.observe import ActResult
 from tests.world import (
     APPLICATION,
     DEPLOYMENT,
@@ -646,6 +646,6 @@ async def test_waiting_and_refusals_are_seen_by_observers() -> None:
     running = {"operationState": {"phase": "Running"}}
     world = await world_of(named(APPLICATION, "consumers", "argocd", spec=HERE, status=running), annotations=triggers(SYNC))
     await world.settle()
-    waiting = [act for act in world.seen.acts if act.outcome is Outcome.WAITING]
+    waiting = [act for act in world.seen.acts if act.result is ActResult.WAITING]
     assert waiting
     assert "does not meet the guard yet" in waiting[0].detail

@@ -92,10 +92,10 @@ async def test_once_per_fires_once_for_each_occasion() -> None:
 async def test_when_is_a_conjunction_with_three_values() -> None:
     """False holds back, even beside a clause without an answer; without an answer nothing fires, and that is Unknown."""
     world = await world_of(f"      when: [object.data.on != 'no', object.data.missing == 'x']\n{MARK}", config(on="no"))
-    assert [result.value for _, result, _ in world.seen.verdicts] == ["held"]
+    assert [result.value for _, result, _ in world.seen.verdicts] == ["skipped"]
     await world.patch(CONFIG, "c", {"data": {"on": "yes"}})
     await world.settle()
-    assert [result.value for _, result, _ in world.seen.verdicts] == ["held", "unknown"]
+    assert [result.value for _, result, _ in world.seen.verdicts] == ["skipped", "unknown"]
     assert "object.data has no field 'missing'" in world.seen.verdicts[-1][2]
     await world.patch(CONFIG, "c", {"data": {"missing": "x"}})
     await world.settle()
