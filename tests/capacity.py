@@ -65,7 +65,8 @@ class Capacity(Background):
         return sum(end - sample.seconds for sample, end in zip(self.samples, ends, strict=True) if sample.ready < wanted)
 
     def __str__(self) -> str:
-        return "Ready pods: " + ", ".join(f"{sample.ready} at {sample.seconds:.1f} s" for sample in self.samples)
+        course = ", ".join(f"{sample.ready} at {sample.seconds:.1f} s" for sample in self.samples)
+        return f"Ready pods: {course}; fewer than {self.served} for {self.below():.1f} s"
 
 
 def serves(pod: Object) -> bool:

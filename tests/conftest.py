@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
+import urllib.error
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -28,29 +30,41 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def control_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+def say(request: pytest.FixtureRequest) -> Say:
+    """A function that prints at once: what is written inside a test or a fixture would show only if it failed."""
+    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
+
+    def say(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\n{text}", flush=True)
+
+    return say
+
+
+@pytest.fixture(scope="session")
+def control_plane(say: Say) -> Iterator[ControlPlane]:
     """etcd and kube-apiserver, started for the first test that asks and shared by all of the session.
 
     Tests keep out of each other's way by a namespace of their own (fixture `namespace`). Where there is no way to have
     the programs the whole run ends with an error: tests that were left out must not look like tests that passed.
     """
-    yield from _started(request)
+    yield from _started(say)
 
 
 @pytest.fixture(scope="module")
-def own_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+def own_plane(say: Say) -> Iterator[ControlPlane]:
     """A control plane for one module's tests alone, which change what belongs to no namespace."""
-    yield from _started(request)
+    yield from _started(say)
 
 
 @pytest.fixture(scope="session")
-def managed_plane(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+def managed_plane(say: Say) -> Iterator[ControlPlane]:
     """A control plane on which Deployments become pods: with kube-controller-manager, and with the node of `kubelet`."""
     try:
-        path = controllers.program(_say(request))
+        path = controllers.program(say)
     except MissingProgram as missing:
         pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
-    for plane in _started(request):
+    for plane in _started(say):
         with controllers.ControllerManager(plane, path):
             yield plane
 
@@ -62,8 +76,17 @@ def kubelet(managed_plane: ControlPlane) -> Iterator[Kubelet]:
         yield kubelet
 
 
-def _started(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
-    say = _say(request)
+@pytest.fixture
+def managed_namespace(managed_plane: ControlPlane) -> Iterator[str]:
+    """A namespace of `managed_plane` for one test; what is in it ends with the test, so that no pod of it goes on crashing."""
+    name = f"test-{next(_numbers)}"
+    managed_plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    with suppress(urllib.error.HTTPError):  # the test has deleted it
+        managed_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+def _started(say: Say) -> Iterator[ControlPlane]:
     try:
         plane = ControlPlane(programs(say))
         started = time.monotonic()
@@ -72,17 +95,6 @@ def _started(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
             yield plane
     except MissingProgram as missing:
         pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
-
-
-def _say(request: pytest.FixtureRequest) -> Say:
-    """A function that prints at once: what is written inside a test or a fixture would show only if it failed."""
-    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
-
-    def say(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"\n{text}", flush=True)
-
-    return say
 
 
 @pytest.fixture

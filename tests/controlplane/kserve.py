@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,17 +30,10 @@ FOLDER = Path(__file__).parent / "kserve"
 KSERVE, KNATIVE = "github.com/kserve/kserve", "knative.dev/serving"
 PACKAGES = {"manager": f"{KSERVE}/cmd/manager"}
 NAMESPACE = "kserve"
-#: What of config/configmap/inferenceservice.yaml the controller needs, with its defaults but for the mode, and for the
-#: ingress: it would need one of Istio, Gateway API or an ingress controller.
+#: What is not as in KServe's own ConfigMap: the mode, and no ingress, which would need somebody to carry it out.
 SETTINGS: dict[str, dict[str, Any]] = {
     "deploy": {"defaultDeploymentMode": "Standard"},
-    "ingress": {
-        "ingressGateway": "knative-serving/knative-ingress-gateway",
-        "kserveIngressGateway": "kserve/kserve-ingress-gateway",
-        "ingressDomain": "example.com",
-        "disableIstioVirtualHost": True,
-        "disableIngressCreation": True,
-    },
+    "ingress": {"disableIstioVirtualHost": True, "disableIngressCreation": True},
 }
 #: Seconds that the start may take; it takes about three.
 PATIENCE = 60.0
@@ -62,6 +56,13 @@ def definitions() -> Iterator[dict[str, Any]]:
         for found in yaml.load_all(file.read_text(), yaml.CSafeLoader):
             if found["kind"] == "CustomResourceDefinition":
                 yield found
+
+
+def settings() -> dict[str, str]:
+    """The data of KServe's own ConfigMap with SETTINGS on top. Raises MissingProgram."""
+    text = (source(FOLDER, KSERVE, WITHOUT_GO) / "config/configmap/inferenceservice.yaml").read_text()
+    data: dict[str, str] = yaml.safe_load(text)["data"]
+    return {**data, **{key: json.dumps(json.loads(data[key]) | values) for key, values in SETTINGS.items()}}
 
 
 class KServe:
@@ -107,6 +108,17 @@ class KServe:
         """Kill it, as if its pod had gone."""
         self._processes.kill("kserve")
 
+    @contextmanager
+    def configured(self, key: str, value: Mapping[str, Any]) -> Iterator[None]:
+        """Have another value for a key of its ConfigMap meanwhile; KServe reads it whenever it reconciles a service."""
+        config_map = f"/api/v1/namespaces/{NAMESPACE}/configmaps/inferenceservice-config"
+        before = self._plane.request("GET", config_map)["data"].get(key)
+        self._plane.request("PATCH", config_map, {"data": {key: json.dumps(value)}})
+        try:
+            yield
+        finally:
+            self._plane.request("PATCH", config_map, {"data": {key: before}})
+
     def logs(self) -> dict[str, str]:
         """The end of its log."""
         return {"kserve": self._processes.end_of_log("kserve")}
@@ -115,7 +127,7 @@ class KServe:
         """Put its kinds, its settings and those of Knative that it reads on the cluster, and a certificate in its folder."""
         self._plane.define(*definitions())
         for namespace, name, data in (
-            (NAMESPACE, "inferenceservice-config", {key: json.dumps(value) for key, value in SETTINGS.items()}),
+            (NAMESPACE, "inferenceservice-config", settings()),
             ("knative-serving", "config-autoscaler", {}),
         ):
             self._plane.ensure("/api/v1/namespaces", {"metadata": {"name": namespace}})

@@ -155,7 +155,7 @@ class ControlPlane:
         deadline = time.monotonic() + PATIENCE
         for spec in (definition["spec"] for definition in definitions):
             for version in (version["name"] for version in spec["versions"] if version["served"]):
-                while not self._serves(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}?limit=1"):
+                while not self._serves(f"/apis/{spec['group']}/{version}", spec["names"]["plural"]):
                     assert time.monotonic() < deadline, f"{spec['names']['plural']}.{spec['group']}/{version} is not served"
                     time.sleep(0.05)
 
@@ -203,14 +203,16 @@ class ControlPlane:
     def _audited(self) -> Iterator[dict[str, Any]]:
         return (json.loads(line) for line in self._audit_log.read_text().splitlines())
 
-    def _serves(self, collection: str) -> bool:
+    def _serves(self, version: str, plural: str) -> bool:
+        """Whether a kind can be discovered, and its objects listed: the one comes some time after the other."""
         try:
-            self.request("GET", collection)
+            found = self.request("GET", version)["resources"]
+            self.request("GET", f"{version}/{plural}?limit=1")
         except urllib.error.HTTPError as error:  # 429: "storage is (re)initializing"
             if error.code not in (HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS):
                 raise
             return False
-        return True
+        return any(resource["name"] == plural for resource in found)
 
     def _write_settings(self) -> None:
         (self._folder / "tokens.csv").write_text(f'{self.admin_token},admin,admin,"system:masters"\n')

@@ -17,7 +17,6 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -210,11 +209,7 @@ class ArgoCD:
         self._plane.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         own = [self._source / f"manifests/crds/{name}-crd.yaml" for name in ("application", "appproject")]
         kinds = [crd for file in (*own, OTHER_KINDS) for crd in yaml.load_all(file.read_text(), yaml.CSafeLoader)]
-        for crd in kinds:  # its own come first, and what a stand-in names again is left alone
-            self._plane.ensure("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
-        for crd in kinds:
-            name = metadata(crd)["name"]
-            eventually(partial(self._established, name), f"established {name}")
+        self._plane.define(*kinds)  # its own come first, and what a stand-in names again is left alone
         for obj in self.configuration():
             key = {"server.secretkey": base64.b64encode(secrets.token_bytes(32)).decode()}
             data = {"data": key} if metadata(obj)["name"] == "argocd-secret" else {}
@@ -225,11 +220,6 @@ class ArgoCD:
         }  # fmt: skip
         body = {"apiVersion": PROJECT.api_version, "kind": PROJECT.kind, "metadata": {"name": "default"}, "spec": project}
         self._plane.ensure(path(PROJECT, NAMESPACE), body)
-
-    def _established(self, name: str) -> bool:
-        crd = self._plane.request("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
-        conditions = dig(crd, ("status", "conditions"), [])
-        return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
     def _run(self, role: str, options: list[str], command: list[str] | None = None) -> None:
         arguments = [*(command or []), *options, "--logformat=text"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import pytest
 import yaml
-from _pytest.capture import CaptureManager
 
 from tests.controlplane import argocd as build
-from tests.controlplane.gobuild import MissingProgram
+from tests.controlplane.gobuild import MissingProgram, Say
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.argocd import ArgoCD
 from tests.e2e.cluster import Cluster
@@ -48,14 +47,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def argocd(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[ArgoCD]:
+def argocd(control_plane: ControlPlane, say: Say) -> Iterator[ArgoCD]:
     """Argo CD, started for the first test that asks. Where it cannot run the whole run ends with an error."""
-    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
-
-    def say(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"\n{text}", flush=True)
-
     try:
         programs, source = build.programs(say), build.source()
         started = time.monotonic()

@@ -108,12 +108,16 @@ class Background(ABC):
         if self._task is not None:
             self.soon(self._task.cancel)
         self._thread.join()
-        if self._fault is not None:
-            raise self._fault
+        self.check()
 
     def ready(self) -> None:
         """Say that the cluster has been seen."""
         self._begun.set()
+
+    def check(self) -> None:
+        """Raise the fault that has ended it, if one has."""
+        if self._fault is not None:
+            raise self._fault
 
     def soon(self, call: Callable[[], Any]) -> None:
         """Call something in its own thread, as long as that runs."""

@@ -15,6 +15,12 @@ def control_plane(managed_plane: ControlPlane) -> ControlPlane:
 
 
 @pytest.fixture
+def namespace(managed_namespace: str) -> str:
+    """A namespace that no other test uses."""
+    return managed_namespace
+
+
+@pytest.fixture
 def cluster(control_plane: ControlPlane, namespace: str) -> Cluster:
     """The objects of the test's own namespace."""
     return Cluster(control_plane, namespace)

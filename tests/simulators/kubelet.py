@@ -33,6 +33,7 @@ class Kubelet(Background):
 
     def use(self, behavior: Behavior, namespace: str = "", labels: Mapping[str, str] | None = None) -> None:
         """Have the pods of a namespace ('': all) with these labels behave so from now on; what runs already goes on."""
+        self.check()
         self._behaviors.append((namespace, labels or {}, behavior))
 
     def fail(self, namespace: str, name: str, reason: str, message: str) -> None:

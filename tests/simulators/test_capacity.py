@@ -26,6 +26,11 @@ def serve(cluster: Cluster, kubelet: Kubelet) -> Callable[[str], None]:
     return create
 
 
+def seen(capacity: Capacity, ready: int) -> None:
+    """Wait until the recorder has seen this many: it is told of a change as any other client is."""
+    eventually(lambda: capacity.samples[-1].ready == ready, f"recording of {ready} Ready pods", patience=5)
+
+
 def test_what_stays_is_never_below(cluster: Cluster, serve: Callable[[str], None]) -> None:
     """Where pods are only added the lowest number is the first; other pods do not count."""
     serve("a")
@@ -33,6 +38,7 @@ def test_what_stays_is_never_below(cluster: Cluster, serve: Callable[[str], None
 
     with Capacity(cluster.plane, cluster.namespace, "app=web") as capacity:
         serve("b")
+        seen(capacity, 2)
 
     assert (capacity.served, capacity.lowest, capacity.below()) == (1, 1, 0.0)
     assert [sample.ready for sample in capacity.samples] == [1, 2]
@@ -59,8 +65,10 @@ def test_a_gap_is_recorded_to_its_end(cluster: Cluster, serve: Callable[[str], N
     with Capacity(cluster.plane, cluster.namespace, "app=web") as capacity:
         cluster.delete(POD, "a")
         serve("b")
+        seen(capacity, 1)
         gap = capacity.below()
         serve("c")
+        seen(capacity, 2)
 
     assert [sample.ready for sample in capacity.samples] == [1, 0, 1, 2]
     assert capacity.lowest == 0
