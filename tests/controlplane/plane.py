@@ -20,7 +20,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -39,15 +39,21 @@ MUTATING = frozenset({"create", "update", "patch", "delete", "deletecollection"}
 #: API groups whose objects are questions: a create there stores nothing.
 QUESTIONS = frozenset({"authorization.k8s.io", "authentication.k8s.io"})
 ADMIN_USER_AGENT = "controlplane-admin"
+WITHOUT_CONTROLLERS = (
+    "--service-cluster-ip-range=10.0.0.0/24",
+    # It would refuse pods until a controller manager, which does not run here, has made their service account.
+    "--disable-admission-plugins=ServiceAccount",
+)
 
 
 class ControlPlane:
     """etcd and one kube-apiserver; `kubeconfig` is the path of an administrator's kubeconfig, `admin_token` the token in it,
     `url` the server's address, `certificate` the path of the certificate that it shows and `private_key` that of its key.
+    It listens on `address`, with `options` beside its usual ones.
     """
 
-    def __init__(self, found: Programs) -> None:
-        self._programs = found
+    def __init__(self, found: Programs, address: str = "127.0.0.1", options: Sequence[str] = WITHOUT_CONTROLLERS) -> None:
+        self._programs, self._address, self._options = found, address, options
         self._folder = Path(tempfile.mkdtemp(prefix="rulepack-controlplane-"))
         self._processes = Processes(self._folder)
         self.admin_token = secrets.token_hex(16)
@@ -55,7 +61,7 @@ class ControlPlane:
         self._audit_log = self._folder / "audit.log"
         self._certificates = self._folder / "certificates"
         self.certificate, self.private_key = self._certificates / "apiserver.crt", self._certificates / "apiserver.key"
-        self.url = f"https://127.0.0.1:{self._port}"
+        self.url = f"https://{f'[{address}]' if ':' in address else address}:{self._port}"
         self.kubeconfig = self._folder / "kubeconfig"
 
     def start(self) -> None:
@@ -93,13 +99,11 @@ class ControlPlane:
         key = self._folder / "service-account.key"
         self._run("kube-apiserver", [
             f"--etcd-servers=http://127.0.0.1:{self._etcd_port}", f"--cert-dir={self._certificates}",
-            "--bind-address=127.0.0.1", f"--secure-port={self._port}", "--service-cluster-ip-range=10.0.0.0/24",
+            f"--bind-address={self._address}", f"--secure-port={self._port}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
             f"--token-auth-file={self._folder / 'tokens.csv'}", "--authorization-mode=RBAC",
-            # It would refuse pods until a controller manager, which does not run here, has made their service account.
-            "--disable-admission-plugins=ServiceAccount",
-            f"--audit-policy-file={self._folder / 'audit-policy.yaml'}", f"--audit-log-path={self._audit_log}",
+            f"--audit-policy-file={self._folder / 'audit-policy.yaml'}", f"--audit-log-path={self._audit_log}", *self._options,
         ])  # fmt: skip
         self._wait_until_ready()
 

@@ -26,7 +26,7 @@ class Processes:
         with self.log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
                 [*command], cwd=self._folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock that a thread might hold
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock that a thread might hold
             )  # fmt: skip
 
     def kill(self, name: str) -> None:
@@ -76,7 +76,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Between fork and exec: have the kernel kill the program when this process dies, however it dies (prctl(2))."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
