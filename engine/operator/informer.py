@@ -235,7 +235,7 @@ class Informer:
             self._on_change(*key, last or known.object, None, False)
 
     def _answers(self) -> None:
-        """The API server answers; say so where it did not before."""
+        """Note that the API server answers; log it where it did not before."""
         self._attempts = 0
         if self.state is not State.WATCHING:
             log.info("%s: watching, %d objects", self.key, len(self.cache))

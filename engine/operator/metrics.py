@@ -169,7 +169,7 @@ class Metrics:
         self.last_events = Gauge(
             "rulepack_watch_last_event_timestamp_seconds", "When a list or watch of the kind last brought anything.", ("kind",)
         )
-        self._renamed = (
+        self._renamed = (  # since 0.2; to be taken out with the release after it
             Renamed("rulepack_evaluation_seconds", self.reconcile_seconds),
             Renamed("rulepack_queue_depth", self.queue_depth),
         )

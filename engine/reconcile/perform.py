@@ -11,12 +11,13 @@ from engine.cel import Scope
 from engine.errors import ApiError, Unanswered
 from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
+from engine.model.backoff import Backoff
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes
 from engine.model.names import digest
 from engine.model.observe import Act, ActResult, Observer
-from engine.model.outcome import Done, Failed, Outcome, Refused, Unavailable, Waiting
+from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Unavailable, Waiting
 from engine.model.plan import Annotate, Delete, Measure, Patch, Plan, Step, own_patch
 from engine.packs.pack import Retry, Rule, RuleAction, RulePack
 from engine.reconcile.budgets import Budgets, disruptive
@@ -107,7 +108,7 @@ class Performer:
                 progress.done = outcome
             if entry.register:
                 results[entry.register] = progress.done.result
-        return Done()
+        return DONE
 
     async def _action(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Outcome:
         """One action: read, plan, act. A conflict means that what was read has changed, so it is read again at once."""
@@ -146,9 +147,9 @@ class Performer:
         with scope.budget:
             plan = action.plan(run.cause, scope, live, progress.state)
         progress.state = plan.state
-        refusals = (refused_step(run.pack, step) for step in plan.steps)
-        if refusal := next(filter(None, refusals), None):
-            return Plan(outcome=refusal)
+        for step in plan.steps:
+            if refusal := refused_step(run.pack, step):
+                return Plan(outcome=refusal)
         return limited(plan, run.rule.limits, progress.steps)
 
     async def _step(self, run: ItemRun, action: str, step: Step) -> Outcome:
@@ -217,7 +218,7 @@ class Performer:
         cause = run.cause
         act = Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode)
         self._observer.acted(act)
-        return Done()
+        return DONE
 
 
 def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcome:
@@ -225,10 +226,10 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
 
     Keep count of both in the item's progress. A `rescue` may wait for ever, and is not tried again in Audit.
     """
+    if isinstance(outcome, Done):
+        return outcome
     retry, progress, now = run.rule.retry, run.progress, run.scope.now
     match outcome:
-        case Done():
-            return outcome
         case Waiting(counts=False):
             progress.waiting_since = None
         case Unavailable(counts=True):
@@ -247,6 +248,5 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
 
 def backoff(retry: Retry, cause: Cause, attempts: int) -> float:
     """Return seconds: doubling, with a jitter of up to a quarter that comes from the cause, so that a replay waits the same."""
-    pause = min(retry.backoff * 2.0**attempts, retry.max_backoff)
     spread = int(digest(cause.ref.uid, cause.rule, cause.item, str(attempts))[:4], 16) / 0xFFFF
-    return pause * (1 - spread / 4)
+    return Backoff(retry.backoff, retry.max_backoff).pause(attempts + 1, spread / 4)

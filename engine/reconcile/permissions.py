@@ -12,7 +12,7 @@ from engine.model.objects import Kind, Object, Ref, annotations_of, metadata, re
 from engine.model.outcome import Done, Refused, Waiting
 from engine.model.plan import Delete, Patch, Plan, Read, Step
 from engine.model.text import shown
-from engine.packs.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, Limits, RulePack, Target
+from engine.packs.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, Limits, RulePack
 
 SERVICE_ACCOUNT = "mlops.dev/trigger-service-account"
 
@@ -24,19 +24,12 @@ def verb_of(step: Patch | Delete) -> str:
     return "patch/status" if step.subresource else "patch"
 
 
-def target_of(pack: RulePack, kind: Kind) -> Target | None:
-    """Return the entry of a pack's `targets` for a kind; an exact one comes before one for any kind ('*')."""
-    exact = [target for target in pack.targets if target.kind == kind]
-    anything = [target for target in pack.targets if target.kind.kind == "*"]
-    return next(iter(exact or anything), None)
-
-
 def refused_read(pack: RulePack, read: Read, scope: Scope) -> Refused | None:
     """Return why a pack must not even read a target, None where it may."""
     verb = "get" if read.label_selector is None else "list"
     if refusal := _undeclared(pack, read.ref.kind, verb):
         return refusal
-    target = target_of(pack, read.ref.kind)
+    target = pack.target(read.ref.kind)
     if target is None or _at_home(read, scope):
         return None
     where = f"{read.ref} is not in the namespace of {ref_of(scope.value('object'))}"
@@ -49,7 +42,7 @@ def refused_read(pack: RulePack, read: Read, scope: Scope) -> Refused | None:
 
 def needs_review(pack: RulePack, read: Read, scope: Scope) -> bool:
     """Return whether the API server must be asked for the consent of a target in another namespace."""
-    target = target_of(pack, read.ref.kind)
+    target = pack.target(read.ref.kind)
     if target is None or target.consent != "SubjectAccessReview" or _at_home(read, scope):
         return False
     return not read.ref.namespace or read.ref.namespace not in (_param(scope, TRUSTED_NAMESPACES) or ())
@@ -69,7 +62,7 @@ def service_account(obj: Object) -> tuple[str, str] | Refused:
 
 def refused_targets(pack: RulePack, read: Read, found: Sequence[Object], scope: Scope) -> Refused | None:
     """Return why a pack must not act on what it read in another namespace, None where each object consents."""
-    target = target_of(pack, read.ref.kind)
+    target = pack.target(read.ref.kind)
     if target is None or _at_home(read, scope) or not isinstance(target.consent, Program):
         return None
     for obj in found:
@@ -108,7 +101,7 @@ def limited(plan: Plan, limits: Limits, before: int) -> Plan:
 
 
 def _undeclared(pack: RulePack, kind: Kind, verb: str) -> Refused | None:
-    target = target_of(pack, kind)
+    target = pack.target(kind)
     if target is None or verb not in target.verbs:
         return Refused(f"pack {pack.name} does not declare {verb} on {kind.kind} ({kind.api_version}) under targets")
     return None

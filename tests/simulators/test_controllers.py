@@ -84,7 +84,7 @@ def test_an_evicted_pod_is_replaced_after_the_load_time(cluster: Cluster, kubele
         eventually(lambda: len(before & served(cluster, 2)) == 1, "replacement")
 
     assert (capacity.served, capacity.lowest) == (2, 1)
-    assert capacity.below() > 0.9
+    assert capacity.below() > 0.5
 
 
 def test_a_failed_pod_is_replaced_and_stays(cluster: Cluster, kubelet: Kubelet) -> None:

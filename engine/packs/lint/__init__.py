@@ -20,8 +20,6 @@ from engine.packs.lint.usage import MissingOncePer, NowWritten, UnusedTarget
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
 
-UNPORTABLE = "unportable-expression"
-
 _WHILE_READING = {
     "yaml": """
         The text is not YAML, or more than a rule pack may be.
@@ -68,12 +66,6 @@ _WHILE_READING = {
         has changed. A `guard` says in CEL what must be true of the live `target`; it is checked together with the
         resourceVersion that was seen. Or use a merge patch, which says what is wanted.
         """,
-    UNPORTABLE: """
-        An expression compiles on one CEL backend and not on the other.
-
-        The engine runs on celpy, or on cel-cpp where RULEPACK_CEL asks for that. An expression that only one of them takes would
-        make the pack work here and fail there. Both are asked where both are installed.
-        """,
 }
 _CHECKS: tuple[type[Check], ...] = (DeadRule, MissingOncePer, NowWritten, SameAnnotation, UnknownField, UnusedTarget)
 
@@ -91,20 +83,16 @@ CODES: Mapping[str, Code] = {
 __all__ = ["CODES", "Code", "Severity", "lint"]
 
 
-def lint(
-    texts: Sequence[Text], backends: Sequence[Cel], definitions: Mapping[Kind, Definition] | None = None
-) -> tuple[int, list[Fault]]:
+def lint(texts: Sequence[Text], cel: Cel, definitions: Mapping[Kind, Definition] | None = None) -> tuple[int, list[Fault]]:
     """Return the number of packs in these texts, and every fault of them, in the order of the texts and their lines.
 
-    Of the first backend all faults are reported; of the others, those that it does not have. Packs of all texts are checked
-    together.
+    Packs of all texts are checked together.
     """
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
     broken: set[str] = set()
     for text in texts:
-        read, own = parse_text(text.text, text.file, backends[0], manifests=True)
-        own += [fault for other in backends[1:] for fault in _only_there(text, other, own)]
+        read, own = parse_text(text.text, text.file, cel, manifests=True)
         packs += read
         broken |= {parsed.pack.name for parsed in read if own or text.faults}
         faults += [*text.faults, *own]
@@ -112,12 +100,3 @@ def lint(
     faults += [fault for code in CODES.values() if code.check is not None for fault in code.check.faults(subject)]
     order = {text.file: number for number, text in enumerate(texts)}
     return len(packs), sorted(dict.fromkeys(faults), key=lambda fault: (order.get(fault.location.file, 0), fault.location))
-
-
-def _only_there(text: Text, backend: Cel, known: Sequence[Fault]) -> list[Fault]:
-    """Return the faults that a further backend finds and the first one does not."""
-    return [
-        Fault(fault.location, f"on {backend.name} only: {fault.message}", fault.expected, UNPORTABLE)
-        for fault in parse_text(text.text, text.file, backend, manifests=True)[1]
-        if fault not in known
-    ]

@@ -86,7 +86,7 @@ async def world_of(name: str, mode: Mode = Mode.ENFORCE) -> World:
 
 def faults_of(name: str, spec: dict[str, Any], **rule: Any) -> list[str]:
     """The codes that lint gives a pack with an action."""
-    return [fault.code for fault in lint([Text("pack.yaml", text_of(name, spec, **rule), "pack.yaml")], [backend()])[1]]
+    return [fault.code for fault in lint([Text("pack.yaml", text_of(name, spec, **rule), "pack.yaml")], backend())[1]]
 
 
 def test_every_action_has_an_example() -> None:
