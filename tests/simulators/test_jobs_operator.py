@@ -297,7 +297,8 @@ def test_it_tells_of_the_end(
 ) -> None:
     """By one Event, and on the Application by counts in which the job has not ended yet."""
     newer.use(Run(failures=failures))
-    body = job(namespace=cluster.namespace)
+    asks = triggers(trigger(APPLICATION, cluster.namespace, "sync", "argocd"))
+    body = job(namespace=cluster.namespace, annotations=asks)
     body["metadata"]["labels"] = {"app.kubernetes.io/part-of": cluster.namespace}
     cluster.create(body)
 
