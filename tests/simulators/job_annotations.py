@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -32,14 +34,13 @@ class Annotations:
 
     async def before_end(self, job: Object, phase: str, message: str) -> None:
         """What it does before it writes that a job has ended: its triggers, its Event, and the counts on the Application."""
-        succeeded = phase == "Succeeded"
-        for trigger in yaml.safe_load(annotations_of(job).get(TRIGGERS, "[]")) if succeeded else []:
-            try:
-                await self._trigger(job, trigger)
-            except Refused as refused:
-                if refused.status != HTTPStatus.NOT_FOUND:
-                    raise
-        await self._event(job, "TriggerSuccess" if succeeded else "ValidationFailed", message)
+        if phase == "Failed":
+            await self._event(job, "ValidationFailed", message)
+        elif asked := yaml.safe_load(annotations_of(job).get(TRIGGERS, "[]")):
+            for trigger in asked:
+                with _left_where_refused():
+                    await self._trigger(job, trigger)
+            await self._event(job, "TriggerSuccess", message)
         await self._count(job)
 
     async def _trigger(self, job: Object, trigger: Any) -> None:
@@ -61,7 +62,8 @@ class Annotations:
         pods = f"/api/v1/namespaces/{metadata(target)['namespace']}/pods"
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
         for pod in (await self._client.request("GET", f"{pods}?labelSelector={selector}"))["items"]:
-            await self._client.request("DELETE", f"{pods}/{metadata(pod)['name']}")
+            with _left_where_refused():
+                await self._client.request("DELETE", f"{pods}/{metadata(pod)['name']}")
 
     async def _annotate(self, path: str, target: Object, annotations: dict[str, str]) -> None:
         changed = {**metadata(target), "annotations": {**annotations_of(target), **annotations}}
@@ -93,11 +95,8 @@ class Annotations:
         status = {**counts, "lastUpdate": now()}
         summary = f"{succeeded}/{len(jobs)} succeeded ({succeeded / len(jobs):.1%} success rate)"
         marks = {"mlops.dev/notebook-status": json.dumps(status), "mlops.dev/notebook-summary": summary}
-        try:
+        with _left_where_refused():
             await self._annotate(path, await self._client.request("GET", path), marks)
-        except Refused as refused:
-            if refused.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-                raise
 
 
 def with_wave_ended(job: Object, phase: str, when: str) -> Object:
@@ -106,6 +105,16 @@ def with_wave_ended(job: Object, phase: str, when: str) -> Object:
     mark = "mlops.dev/wave-complete" if phase == "Succeeded" else "mlops.dev/wave-failed"
     marks = {mark: annotations[WAVE], COMPLETION: when}
     return {**job, "metadata": {**metadata(job), "annotations": {**annotations, **marks}}}
+
+
+@contextmanager
+def _left_where_refused() -> Iterator[None]:
+    """Go on where what it is about is gone, or somebody else has written it: the operator logs that, and tries nothing again."""
+    try:
+        yield
+    except Refused as refused:
+        if refused.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            raise
 
 
 def _names(about: Object) -> Object:

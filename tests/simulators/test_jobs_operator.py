@@ -197,8 +197,8 @@ def test_a_job_runs_once_and_a_new_one_of_its_name_again(cluster: Cluster, opera
     cluster.create(job(namespace=cluster.namespace))
     first = ended(cluster)
     cluster.patch(JOB, "train", {"metadata": {"annotations": {"example.com/seen": "yes"}}})
+    cluster.delete(POD, POD_NAME)  # now: the garbage collector might do it first, or only after the new job has begun
     cluster.delete(JOB, "train")
-    cluster.delete(POD, POD_NAME)
 
     cluster.create(job(namespace=cluster.namespace))
     second = ended(cluster)
@@ -297,7 +297,8 @@ def test_it_tells_of_the_end(
 ) -> None:
     """By one Event, and on the Application by counts in which the job has not ended yet."""
     newer.use(Run(failures=failures))
-    body = job(namespace=cluster.namespace)
+    asks = triggers(trigger(APPLICATION, cluster.namespace, "sync", "argocd"))
+    body = job(namespace=cluster.namespace, annotations=asks)
     body["metadata"]["labels"] = {"app.kubernetes.io/part-of": cluster.namespace}
     cluster.create(body)
 
