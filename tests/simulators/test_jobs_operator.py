@@ -15,7 +15,7 @@ from tests.e2e.kinds import install_kinds
 from tests.simulators.background import Background, Client
 from tests.simulators.behavior import Behavior
 from tests.simulators.job_annotations import COMPONENT
-from tests.simulators.jobs_operator import GIT, JobsOperator, Run
+from tests.simulators.jobs_operator import GIT, OWN_NODE, JobsOperator, Run
 from tests.simulators.kubelet import Kubelet
 from tests.simulators.objects import LABELS, workload
 from tests.world import APPLICATION, DEPLOYMENT, JOB, POD, job, named, trigger, triggers
@@ -40,7 +40,8 @@ class Statuses(Background):
             self.ready()
 
     def of(self, field: str) -> list[Any]:
-        """The values of a field, one for each time that it has changed."""
+        """The values of a field, one for each time that it has changed until now."""
+        eventually(lambda: self.all[-1:] == [self.plane.request("GET", f"{self._path}/train")["status"]], "record up to now")
         values = [status.get(field) for status in self.all]
         return [value for index, value in enumerate(values) if index == 0 or value != values[index - 1]]
 
@@ -211,7 +212,8 @@ def test_a_new_job_takes_over_the_pod_of_the_one_that_it_replaces(
     cluster: Cluster, statuses: Statuses, operator: JobsOperator
 ) -> None:
     """Where the old pod is still there, it succeeds without any training."""
-    owned_by_nobody = named(POD, POD_NAME, cluster.namespace, spec={"containers": [{"name": "main", "image": "example.com/old"}]})
+    spec = {"containers": [{"name": "main", "image": "example.com/old"}], "nodeName": OWN_NODE}  # no kubelet runs it again
+    owned_by_nobody = named(POD, POD_NAME, cluster.namespace, spec=spec)
     cluster.create({**owned_by_nobody, "status": {"phase": "Succeeded"}})
 
     cluster.create(job(namespace=cluster.namespace))
