@@ -6,12 +6,11 @@ import asyncio
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from engine.cel import Cel, backend
+from engine.cel import backend
 from engine.cli.findings import FORMATS, severity
 from engine.errors import UsageError
 from engine.kube.api import Selection
@@ -61,7 +60,7 @@ def lint(paths: tuple[Path, ...], crds: tuple[Path, ...], kubeconfig: Path | Non
     known: Mapping[Kind, Definition] = read_definitions(crds)
     if kubeconfig is not None:
         known = {**asyncio.run(_served(kubeconfig)), **known}
-    number, faults = lint_texts(texts, _backends(), known)
+    number, faults = lint_texts(texts, backend(), known)
     if not number and not faults:
         raise UsageError(f"no rule packs in {', '.join(map(str, paths))}; expected a document of kind RulePack")
     sources = {text.file: re.split("\r\n|[\n\r\x85\u2028\u2029]", text.text) for text in texts}
@@ -80,12 +79,6 @@ def _texts(paths: Sequence[Path]) -> list[Text]:
     if STDIN in paths:
         texts.append(text_of(sys.stdin.buffer, "<stdin>"))
     return texts
-
-
-def _backends() -> list[Cel]:
-    """All that are installed, the fast one first."""
-    names = ["cel-cpp", "celpy"] if find_spec("cel_expr_python") else ["celpy"]
-    return [backend(name) for name in names]
 
 
 async def _served(kubeconfig: Path) -> dict[Kind, Definition]:

@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["engine"]):
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT / "build" / "fuzz" / "corpus"
-BACKEND = backend("celpy")
+BACKEND = backend()
 OBJECT = {"metadata": {"name": "a", "uid": "u", "annotations": {"a/b": "c"}}, "spec": {"list": [1, 2.5, "x", None], "on": True}}
 SCOPE = Scope({"object": OBJECT, "oldObject": None, "params": {}, "inputs": {}, "inputErrors": {}, "flags": {}})
 
@@ -28,7 +28,7 @@ def one(data: bytes) -> None:
     """One input: the first byte says whether it is a pack or an expression."""
     text = data[1:].decode("utf-8", "replace")
     if data[:1] < b"\x80":
-        lint([Text("pack.yaml", text, "pack.yaml")], [BACKEND])
+        lint([Text("pack.yaml", text, "pack.yaml")], BACKEND)
         return
     with contextlib.suppress(ExpressionError, Unanswered):
         BACKEND.compile(text, ("object", "oldObject", "params", "inputs", "inputErrors", "flags")).evaluate(SCOPE)

@@ -23,7 +23,6 @@ from engine.packs.lint import (
     undeclared_target,
     unguarded_patch,
     unknown_field,
-    unportable_expression,
     unused_target,
     yaml,
 )
@@ -35,27 +34,23 @@ CODES: Mapping[str, Code] = {
     module.CODE.name: module.CODE
     for module in (
         dead_rule, declaration, expression, missing_once_per, now_written, record_name, same_annotation, schema,
-        undeclared_target, unguarded_patch, unknown_field, unportable_expression, unused_target, yaml,
+        undeclared_target, unguarded_patch, unknown_field, unused_target, yaml,
     )
 }  # fmt: skip
 
 __all__ = ["CODES", "Code", "Severity", "lint"]
 
 
-def lint(
-    texts: Sequence[Text], backends: Sequence[Cel], definitions: Mapping[Kind, Definition] | None = None
-) -> tuple[int, list[Fault]]:
+def lint(texts: Sequence[Text], cel: Cel, definitions: Mapping[Kind, Definition] | None = None) -> tuple[int, list[Fault]]:
     """The number of packs in these texts, and every fault of them, in the order of the texts and their lines.
 
-    The first backend's faults are told; of the others, those that it does not have. Packs of all texts are looked at
-    together.
+    Packs of all texts are looked at together.
     """
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
     broken: set[str] = set()
     for text in texts:
-        read, own = parse_text(text.text, text.file, backends[0], manifests=True)
-        own += [fault for other in backends[1:] for fault in _only_there(text, other, own)]
+        read, own = parse_text(text.text, text.file, cel, manifests=True)
         packs += read
         broken |= {parsed.pack.name for parsed in read if own or text.faults}
         faults += [*text.faults, *own]
@@ -64,13 +59,3 @@ def lint(
     faults += [fault for check in checks for fault in check(subject)]
     order = {text.file: number for number, text in enumerate(texts)}
     return len(packs), sorted(dict.fromkeys(faults), key=lambda fault: (order.get(fault.location.file, 0), fault.location))
-
-
-def _only_there(text: Text, backend: Cel, known: Sequence[Fault]) -> list[Fault]:
-    """The faults that a further backend finds and the first one does not, and the other way round."""
-    mine = parse_text(text.text, text.file, backend, manifests=True)[1]
-    return [
-        Fault(fault.location, f"on {backend.name} only: {fault.message}", fault.expected, unportable_expression.CODE.name)
-        for fault in mine
-        if fault not in known
-    ]

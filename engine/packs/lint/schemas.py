@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.cel.documents import path_steps
-from engine.cel.operators import Mismatch
 from engine.cel.syntax import Call, Comprehension, Has, Literal, Local, Node, Select, Variable
+from engine.cel.values import Mismatch
 
 Schema = Mapping[str, Any] | None
 """What is known of a value; None: nothing."""

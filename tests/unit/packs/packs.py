@@ -10,7 +10,7 @@ from engine.errors import InvalidText
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
 
-CEL = backend("celpy")
+CEL = backend()
 
 
 def rule(name: str = "first", **fields: Any) -> dict[str, Any]:

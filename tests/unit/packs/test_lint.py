@@ -1,34 +1,17 @@
-"""Lint as a whole: what two backends say, what is left unsaid of broken packs, and that no text makes it raise."""
+"""Lint as a whole: what is left unsaid of broken packs, and that no text makes it raise."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.cel import Program, backend
-from engine.errors import ExpressionError
+from engine.cel import backend
 from engine.packs.lint import CODES, lint
 from engine.packs.sources import Text
 from tests.unit.packs.packs import pack, rule
-
-
-class Picky:
-    """A backend that refuses one function which the other one has."""
-
-    name = "picky"
-
-    def __init__(self) -> None:
-        self._cel = backend("celpy")
-
-    def compile(self, text: str, variables: Collection[str]) -> Program:
-        """See `Cel.compile`."""
-        if "hash(" in text:
-            raise ExpressionError("unknown function 'hash'", 1, text.index("hash(") + 1)
-        return self._cel.compile(text, variables)
 
 
 def text(content: str) -> Text:
@@ -36,21 +19,11 @@ def text(content: str) -> Text:
     return Text("pack.yaml", content, "pack.yaml")
 
 
-def test_what_only_one_backend_takes_is_told() -> None:
-    """An expression that one backend refuses is told with that backend's name, at the place where it is refused."""
-    content = pack(rules=[rule(when="hash('a') == 'b'")])
-    _, faults = lint([text(content)], [backend("celpy"), Picky()])
-    (fault,) = [fault for fault in faults if fault.code == "unportable-expression"]
-    assert fault.message == "on picky only: unknown function 'hash'"
-    line = content.splitlines()[fault.location.line - 1]
-    assert line[fault.location.column - 1 :].startswith("hash('a')")
-
-
 def test_of_a_broken_pack_only_what_is_certain_is_told() -> None:
     """An action that could not be read may be the one that uses a target, so nothing is said of unused ones."""
     targets = [{"apiVersion": "v1", "kind": "Pod", "verbs": ["list", "delete"]}]
     broken = pack(targets=targets, rules=[rule(actions=[{"delet": {}}])])
-    assert [fault.code for fault in lint([text(broken)], [backend()])[1]] == ["schema"]
+    assert [fault.code for fault in lint([text(broken)], backend())[1]] == ["schema"]
 
 
 def test_each_code_is_documented_in_a_file_of_its_name() -> None:
@@ -79,4 +52,4 @@ def test_no_pack_makes_it_raise(actions: list[dict[str, Any]], fields: dict[str,
     """Whatever stands in a rule, there are faults or none."""
     targets = fields.pop("targets", [])
     content = pack(targets=targets, rules=[rule(actions=actions, **fields), rule(name="other", actions=actions)])
-    lint([text(content)], [backend("celpy")])
+    lint([text(content)], backend())
