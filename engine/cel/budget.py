@@ -128,3 +128,9 @@ def pieces(value: list[Any], *_: Any) -> int:
 def each_item(value: list[Any], *_: Any) -> int:
     """What it costs to look at every item of a list."""
     return weigh(value) // 4
+
+
+def each_pair(first: list[Any], second: list[Any] | None = None, *_: Any) -> int:
+    """What it costs to compare every item of a list with every item of another, or of the same."""
+    other = first if second is None else second
+    return len(first) * len(other) // 4 + weigh(first) // 4

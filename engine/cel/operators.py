@@ -18,6 +18,7 @@ from engine.model.mappings import is_mapping
 MAX_TEXT = 1_000_000
 _MAX_SPAN = timedelta(microseconds=(2**63 - 1) // 1000)
 _NUMBERS = frozenset({int, UInt, float})
+_ORDERED = frozenset({bool, int, UInt, float, str, bytes})
 
 
 def whole(value: int) -> int:
@@ -197,3 +198,15 @@ def index_of(container: list[Any], key: Any) -> int:
     if not 0 <= index < len(container):
         raise Mismatch(f"there is no index {index} in a list of {len(container)}")
     return index
+
+
+def compare(left: Any, right: Any) -> int:
+    """-1, 0 or 1 by the order of two values. Raises Mismatch where they have none."""
+    if isinstance(left, datetime) and isinstance(right, datetime):
+        left, right = nanoseconds(left), nanoseconds(right)
+    elif isinstance(left, timedelta) and isinstance(right, timedelta):
+        left, right = nanoseconds(left), nanoseconds(right)
+    elif type(left) is not type(right) or type(left) not in _ORDERED:
+        if not (type(left) in _NUMBERS and type(right) in _NUMBERS):
+            raise Mismatch(f"there is no order of {type_name(left)} and {type_name(right)}")
+    return int(left > right) - int(left < right)

@@ -1,6 +1,27 @@
 """All functions of expressions: one file for each library, one table of them all."""
 
 from engine.cel.declarations import Table
-from engine.cel.libraries import operators, optionals, own, regex, standard, strings, time
+from engine.cel.libraries import (
+    encoders,
+    format,
+    formats,
+    lists,
+    math,
+    net,
+    operators,
+    optionals,
+    own,
+    quantity,
+    regex,
+    semver,
+    sets,
+    standard,
+    strings,
+    time,
+    url,
+)
 
-FUNCTIONS = Table(each for library in (operators, standard, strings, regex, time, optionals, own) for each in library.FUNCTIONS)
+_LIBRARIES = (
+    operators, standard, strings, format, regex, time, lists, sets, math, encoders, optionals, url, net, quantity, semver, formats, own,
+)  # fmt: skip
+FUNCTIONS = Table(each for library in _LIBRARIES for each in library.FUNCTIONS)
