@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.cel.times import duration_text, timestamp_text
-from engine.cel.values import EPOCH, INT64, UINT64, Mismatch, UInt, type_name
+from engine.cel.values import EPOCH, Mismatch, UInt, fits_int, fits_uint, type_name
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
 _DOUBLE = re.compile(
@@ -27,7 +27,7 @@ def int_of_double(value: float) -> int:
 
 def int_of_uint(value: int) -> int:
     """The int of a uint, or of a bool or another whole number. Raises Mismatch where it does not fit."""
-    if value not in INT64:
+    if not fits_int(value):
         raise Mismatch(f"{value} does not fit an integer of 64 bits")
     return int(value)
 
@@ -36,7 +36,7 @@ def int_of_string(value: str) -> int:
     """The int that a decimal text says."""
     if not _WHOLE.fullmatch(value):
         raise Mismatch(f"{value!r:.50} is not a whole number")
-    if int(value) not in INT64:
+    if not fits_int(int(value)):
         raise Mismatch(f"{value!r:.50} does not fit an integer of 64 bits")
     return int(value)
 
@@ -60,7 +60,7 @@ def uint_of_double(value: float) -> UInt:
 
 def uint_of_int(value: int) -> UInt:
     """The uint of an int."""
-    if value not in UINT64:
+    if not fits_uint(value):
         raise Mismatch(f"{value} does not fit an unsigned integer of 64 bits")
     return UInt(value)
 

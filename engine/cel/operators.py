@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from engine.cel.values import INT64, UINT64, Mismatch, UInt, nanoseconds, span_of, time_of, to_key, type_name
+from engine.cel.values import Mismatch, Optional, UInt, fits_int, fits_uint, nanoseconds, span_of, time_of, to_key, type_name
 from engine.model.mappings import is_mapping
 
 #: Characters of one string that an expression may make: more than any object in a cluster may hold.
@@ -23,14 +23,14 @@ _ORDERED = frozenset({bool, int, UInt, float, str, bytes})
 
 def whole(value: int) -> int:
     """The result of arithmetic on ints. Raises Mismatch where it does not fit."""
-    if value not in INT64:
+    if not fits_int(value):
         raise Mismatch("the result does not fit an integer of 64 bits")
     return value
 
 
 def unsigned(value: int) -> UInt:
     """The result of arithmetic on uints. Raises Mismatch where it does not fit."""
-    if value not in UINT64:
+    if not fits_uint(value):
         raise Mismatch("the result does not fit an unsigned integer of 64 bits")
     return UInt(value)
 
@@ -128,6 +128,8 @@ def equal(left: Any, right: Any) -> bool:
         return _equal_maps(left, right)
     if isinstance(left, datetime | timedelta):
         return nanoseconds(left) == nanoseconds(right)
+    if kind is Optional:
+        return bool(left.present == right.present) and equal(left.value, right.value)
     return bool(left == right)
 
 
@@ -202,11 +204,10 @@ def index_of(container: list[Any], key: Any) -> int:
 
 def compare(left: Any, right: Any) -> int:
     """-1, 0 or 1 by the order of two values. Raises Mismatch where they have none."""
-    if isinstance(left, datetime) and isinstance(right, datetime):
-        left, right = nanoseconds(left), nanoseconds(right)
-    elif isinstance(left, timedelta) and isinstance(right, timedelta):
-        left, right = nanoseconds(left), nanoseconds(right)
-    elif type(left) is not type(right) or type(left) not in _ORDERED:
-        if not (type(left) in _NUMBERS and type(right) in _NUMBERS):
-            raise Mismatch(f"there is no order of {type_name(left)} and {type_name(right)}")
+    for kind in (datetime, timedelta):
+        if isinstance(left, kind) and isinstance(right, kind):
+            left, right = nanoseconds(left), nanoseconds(right)
+    ordered = type(left) in _ORDERED if type(left) is type(right) else type(left) in _NUMBERS and type(right) in _NUMBERS
+    if not ordered:
+        raise Mismatch(f"there is no order of {type_name(left)} and {type_name(right)}")
     return int(left > right) - int(left < right)

@@ -14,7 +14,7 @@ from engine.cel.literals import literal
 from engine.cel.macros import GLOBAL, MACROS, Use
 from engine.cel.syntax import Call, Expression, ListOf, Literal, Local, MapOf, Node, Select, Variable, place
 from engine.cel.types import TYPE_NAMES
-from engine.cel.values import INT64
+from engine.cel.values import fits_int
 from engine.errors import ExpressionError
 
 #: Characters of one expression.
@@ -189,7 +189,7 @@ class _Builder:
 
 
 def _negatable(value: Any) -> bool:
-    return type(value) is int and -value in INT64
+    return type(value) is int and fits_int(-value)
 
 
 def _field(tree: Any) -> str:

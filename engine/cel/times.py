@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from engine.cel.values import EPOCH, INT64, Mismatch, nanoseconds, span_of, time_of, type_name
+from engine.cel.values import EPOCH, Mismatch, fits_int, nanoseconds, span_of, time_of, type_name
 
 _TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
@@ -71,7 +71,7 @@ def to_duration(value: Any) -> timedelta:
         raise Mismatch(f"{value!r:.50} is not a duration such as 1h30m or 90s")
     nanos = int(sum((Decimal(number) * _UNITS[unit] for number, unit in parts), Decimal(0)))
     nanos = -nanos if value[0] == "-" else nanos
-    if nanos not in INT64:
+    if not fits_int(nanos):
         raise Mismatch(f"{value!r:.50} is longer than 292 years")
     return span_of(nanos)
 

@@ -40,10 +40,16 @@ class NanoSpan(timedelta):
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO: Final = timedelta(microseconds=1)
-#: What an int of 64 bits holds.
-INT64: Final = range(-(2**63), 2**63)
-#: What a uint of 64 bits holds.
-UINT64: Final = range(2**64)
+
+
+def fits_int(value: int) -> bool:
+    """Whether an int of 64 bits holds a number. (`in range(…)` would count up to a uint, which is no plain int.)"""
+    return -0x8000_0000_0000_0000 <= value <= 0x7FFF_FFFF_FFFF_FFFF
+
+
+def fits_uint(value: int) -> bool:
+    """Whether a uint of 64 bits holds a number."""
+    return 0 <= value <= 0xFFFF_FFFF_FFFF_FFFF
 
 
 def nanoseconds(value: datetime | timedelta) -> int:
@@ -68,7 +74,7 @@ def time_of(nanos: int) -> datetime:
 
 def span_of(nanos: int) -> timedelta:
     """The duration of so many nanoseconds. Raises Mismatch beyond what 64 bits hold of them, which is 292 years."""
-    if nanos not in INT64:
+    if not fits_int(nanos):
         raise Mismatch("the duration is longer than 292 years")
     micros, rest = divmod(nanos, 1000)
     if not rest:

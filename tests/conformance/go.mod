@@ -1,6 +1,13 @@
-// The official conformance tests of CEL, pinned by go.sum; nothing of it is built.
+// The official conformance tests of CEL, and modules with CustomResourceDefinitions whose rules are CEL; nothing of them is built.
 module rulepack.dev/conformance
 
 go 1.24.0
 
-require cel.dev/expr v0.26.0
+require (
+	cel.dev/expr v0.26.0
+	github.com/openshift/api v0.0.0-REPLACE
+	k8s.io/kubernetes v1.34.0
+	sigs.k8s.io/cluster-api v1.11.0
+	sigs.k8s.io/gateway-api v1.3.0
+	sigs.k8s.io/karpenter v1.6.0
+)

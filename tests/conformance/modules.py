@@ -10,7 +10,8 @@ from tests.controlplane.gobuild import MissingProgram
 
 FOLDER = Path(__file__).parent
 WITHOUT_GO = """\
-the conformance tests of CEL read the official tests, and the rules of real CustomResourceDefinitions, from Go modules; this machine \
+the conformance tests of CEL read the official tests, and the rules of real CustomResourceDefinitions,
+         from Go modules; this machine \
 has no Go. Install Go 1.24 or newer (https://go.dev/dl). `make test-unit` runs the tests that need none of this."""
 
 

@@ -13,14 +13,16 @@ from engine.cel import Scope
 from engine.cel.interpreter import Interpreter
 from engine.cel.operators import equal
 from engine.cel.types import TYPE_NAMES
-from engine.cel.values import UInt, of_key, span_of, time_of, to_key, type_of
+from engine.cel.values import UInt, fits_int, of_key, span_of, time_of, to_key, type_of
 from engine.errors import ExpressionError, Unanswered
 from engine.model.mappings import is_mapping
 from tests.conformance.modules import module
 from tests.conformance.textproto import Message, read
 
 #: What says that a test is about protobuf messages: their names in the expression, its variables, or its result.
-_MESSAGES = re.compile(r"TestAllTypes|NestedTestAllTypes|google\.protobuf\.(?!Timestamp$|Duration$)|proto[23]|GlobalEnum|TestRequired")
+_MESSAGES = re.compile(
+    r"TestAllTypes|NestedTestAllTypes|google\.protobuf\.(?!Timestamp$|Duration$)|proto[23]|GlobalEnum|TestRequired"
+)
 
 
 class NotApplicable(Exception):
@@ -74,7 +76,7 @@ def evaluate(case: Case) -> Verdict:
     except ExpressionError as fault:
         return Verdict("passed" if expected is FAULT and _is_static(fault) else "refused", str(fault))
     try:
-        value = program.answer_of(Scope(variables))
+        value = program.evaluate(Scope(variables))
     except Unanswered as fault:
         return Verdict("passed", str(fault)) if expected is FAULT else Verdict("wrong", f"no answer: {fault}")
     if expected is FAULT:
@@ -96,8 +98,10 @@ def _expected(case: Case) -> Any:
         raise NotApplicable("a type is deduced, nothing evaluated")
     if "unknown" in case.message or "any_unknowns" in case.message:
         raise NotApplicable("partial evaluation with unknown variables")
-    if _MESSAGES.search(case.expression) or "google.protobuf" in str(case.message.get("type_env", "")):
+    if _MESSAGES.search(case.expression) or b"google.protobuf" in str(case.message.get("type_env", "")).encode():
         raise NotApplicable("protobuf messages")
+    if "cel.block" in case.expression or "cel.iterVar" in case.expression:
+        raise NotApplicable("the form that cel-go's optimizer gives an expression; Kubernetes accepts none of it")
     if "container" in case.message:
         raise NotApplicable("names of a protobuf package")
     if "eval_error" in case.message or "any_eval_errors" in case.message:
@@ -119,7 +123,7 @@ def _bindings(case: Case) -> dict[str, Any]:
 
 def _value(message: Message) -> Any:
     """The value of a message of cel.expr.Value."""
-    ((field, (raw,)),) = message.items() if message else (("null_value", ["NULL_VALUE"]),)
+    field, (raw,) = next(iter(message.items()), ("null_value", ["NULL_VALUE"]))
     match field:
         case "null_value":
             return None
@@ -130,7 +134,7 @@ def _value(message: Message) -> Any:
         case "uint64_value":
             return UInt(int(raw, 0))
         case "double_value":
-            return float(raw.rstrip("f"))
+            return float(raw)
         case "string_value":
             return _text(raw)
         case "bytes_value":
@@ -149,9 +153,11 @@ def _value(message: Message) -> Any:
 def _object(message: Message) -> Any:
     ((name, (fields,)),) = message.items()
     nanos = int(fields.get("seconds", ["0"])[0]) * 10**9 + int(fields.get("nanos", ["0"])[0]) if isinstance(fields, dict) else 0
-    if name.endswith("google.protobuf.Timestamp]"):
+    if name.endswith("google.protobuf.Timestamp"):
         return time_of(nanos)
-    if name.endswith("google.protobuf.Duration]"):
+    if name.endswith("google.protobuf.Duration"):
+        if not fits_int(nanos):
+            raise NotApplicable("durations beyond 292 years, which cel-go and Kubernetes refuse")
         return span_of(nanos)
     raise NotApplicable("protobuf messages")
 
@@ -165,7 +171,9 @@ def same(value: Any, expected: Any) -> bool:
     if type_of(value) != type_of(expected):
         return False
     if is_mapping(value):
-        keys = {repr((type(of_key(key)), of_key(key))) for key in value} == {repr((type(of_key(key)), of_key(key))) for key in expected}
+        keys = {repr((type(of_key(key)), of_key(key))) for key in value} == {
+            repr((type(of_key(key)), of_key(key))) for key in expected
+        }
         return keys and all(same(item, expected[key]) for key, item in value.items())
     if isinstance(value, list):
         return len(value) == len(expected) and all(map(same, value, expected))

@@ -1,6 +1,7 @@
 """Reads messages of protobuf's text format, without their descriptors: each field by its name, with all the values that it has.
 
-The format is that of protobuf.dev/reference/protobuf/textformat-spec. A scalar stays what it is in the text: a name, a number or bytes.
+The format is that of protobuf.dev/reference/protobuf/textformat-spec. A scalar stays what it is in the text: a name,
+         a number or bytes.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Any
 Message = dict[str, list[Any]]
 
 _TOKEN = re.compile(
-    rb"""\s+|\#[^\n]*|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<word>[-+]?[A-Za-z0-9_.]+(?:[-+](?<=[eE][-+])\d+)?)"""
-    rb"""|(?P<sign>-)|(?P<any>\[[^\]"'<{]*/[^\]]*\])|(?P<mark>[\[\]{}<>:,;])"""
+    rb"""\s+|\#[^\n]*|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<word>[-+]?[A-Za-z0-9_./]+(?:[-+](?<=[eE][-+])\d+)?)"""
+    rb"""|(?P<sign>-)|(?P<mark>[\[\]{}<>:,;])"""
 )
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|[xX][0-9a-fA-F]{1,2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _NAMED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
@@ -50,7 +51,9 @@ class _Reader:
         fields: Message = {}
         while self._peek() != ("mark", end):
             kind, name = self._next()
-            if kind not in ("word", "any"):
+            if name == b"[":  # an extension, or what an Any holds
+                (kind, name), _ = self._next(), self._next()
+            if kind != "word":
                 raise ValueError(f"{name!r} is no field")
             if self._peek() == ("mark", b":"):
                 self._next()

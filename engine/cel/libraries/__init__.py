@@ -22,6 +22,7 @@ from engine.cel.libraries import (
 )
 
 _LIBRARIES = (
-    operators, standard, strings, format, regex, time, lists, sets, math, encoders, optionals, url, net, quantity, semver, formats, own,
+    operators, standard, strings, format, regex, time, lists, sets, math, encoders, optionals, url, net, quantity, semver,
+             formats, own,
 )  # fmt: skip
 FUNCTIONS = Table(each for library in _LIBRARIES for each in library.FUNCTIONS)

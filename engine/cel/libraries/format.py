@@ -137,7 +137,9 @@ _CLAUSES: Mapping[str | None, Callable[[Any, int], str]] = {
 }  # fmt: skip
 
 FUNCTIONS = (
-    function("format", "A string with its clauses replaced by the items of a list: %s any, %d whole, %f and %.2f fixed, %e with an "
-             "exponent, %b binary, %o octal, %x and %X hexadecimal, %% a percent sign.", "'%s: %.2f'.format(['a', 1.5]) == 'a: 1.50'",
+    function("format",
+             "A string with its clauses replaced by the items of a list: %s any, %d whole, %f and %.2f fixed, %e with an "
+             "exponent, %b binary, %o octal, %x and %X hexadecimal, %% a percent sign.",
+             "'%s: %.2f'.format(['a', 1.5]) == 'a: 1.50'",
              GO_STRINGS, {"string.format(list(dyn)) -> string": formatted}, lambda text, values: len(text) // 50 + weigh(values)),
 )  # fmt: skip

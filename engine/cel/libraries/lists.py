@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cmp_to_key
+from itertools import pairwise
 from typing import Any
 
 from engine.cel.budget import MAX_WORK, each_item, each_pair
@@ -13,7 +14,7 @@ from engine.cel.values import Mismatch, type_name, type_of
 
 
 def _is_sorted(value: list[Any]) -> bool:
-    return all(compare(one, other) <= 0 for one, other in zip(value, value[1:], strict=False))
+    return all(compare(one, other) <= 0 for one, other in pairwise(value))
 
 
 def _sum(value: list[Any]) -> Any:
@@ -76,8 +77,11 @@ def _by_keys(value: list[Any], keys: list[Any]) -> list[Any]:
         raise Mismatch("a list is sorted by values of one type only")
     if keys:
         compare(keys[0], keys[0])
-    order = sorted(range(len(value)), key=cmp_to_key(lambda one, other: compare(keys[one], keys[other])))
-    return [value[index] for index in order]
+
+    def by_key(one: tuple[Any, Any], other: tuple[Any, Any]) -> int:
+        return compare(one[0], other[0])
+
+    return [item for _, item in sorted(zip(keys, value, strict=True), key=cmp_to_key(by_key))]
 
 
 def _distinct(value: list[Any]) -> list[Any]:
@@ -89,8 +93,8 @@ def _distinct(value: list[Any]) -> list[Any]:
 
 
 def _range(count: int) -> list[int]:
-    if count > MAX_WORK:
-        raise Mismatch(f"lists.range() makes at most {MAX_WORK} numbers, not {count}")
+    if not 0 <= count <= MAX_WORK:
+        raise Mismatch(f"lists.range() makes from 0 to {MAX_WORK} numbers, not {count}")
     return list(range(count))
 
 
@@ -107,15 +111,19 @@ FUNCTIONS = (
              {"list(A).min() -> A": _extreme("min", -1)}, each_item),
     function("max", "The greatest item of a list that is not empty.", "[3, 1].max() == 3", KUBERNETES_LISTS,
              {"list(A).max() -> A": _extreme("max", 1)}, each_item),
-    function("indexOf", "The index of the first item that equals a value; -1 where there is none.", "['a', 'b'].indexOf('b') == 1",
+    function("indexOf", "The index of the first item that equals a value; -1 where there is none.",
+             "['a', 'b'].indexOf('b') == 1",
              KUBERNETES_LISTS, {"list(A).indexOf(A) -> int": _index_of}, _index_cost),
     function("lastIndexOf", "The index of the last item that equals a value; -1 where there is none.",
-             "['a', 'b', 'a'].lastIndexOf('a') == 2", KUBERNETES_LISTS, {"list(A).lastIndexOf(A) -> int": _last_index_of}, _index_cost),
+             "['a', 'b', 'a'].lastIndexOf('a') == 2", KUBERNETES_LISTS, {"list(A).lastIndexOf(A) -> int": _last_index_of},
+             _index_cost),
     function("slice", "The items from one index up to another.", "[1, 2, 3].slice(1, 3) == [2, 3]", GO_LISTS,
              {"list(A).slice(int, int) -> list(A)": _slice}),
-    function("flatten", "The items of the lists in a list, to a depth of 1 or another.", "[[1], [2, [3]]].flatten() == [1, 2, [3]]",
+    function("flatten", "The items of the lists in a list, to a depth of 1 or another.",
+             "[[1], [2, [3]]].flatten() == [1, 2, [3]]",
              GO_LISTS, {"list(A).flatten() -> list(dyn)": _flatten, "list(A).flatten(int) -> list(dyn)": _flatten}, each_item),
-    function("sort", "The items of a list in order.", "[3, 1, 2].sort() == [1, 2, 3]", GO_LISTS, {"list(A).sort() -> list(A)": _sort},
+    function("sort", "The items of a list in order.", "[3, 1, 2].sort() == [1, 2, 3]", GO_LISTS,
+             {"list(A).sort() -> list(A)": _sort},
              each_pair),
     function("@sortByAssociatedKeys", "The items of a list in the order of the keys of another; what `sortBy` becomes.",
              "[1].sortBy(x, -x) == [1]", GO_LISTS, {"list(A).@sortByAssociatedKeys(list(B)) -> list(A)": _by_keys}, each_pair),

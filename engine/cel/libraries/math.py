@@ -97,7 +97,8 @@ FUNCTIONS = (
     _extremes("math.greatest", "The greatest of its arguments, or of the numbers of a list.", "math.greatest(1, 3, 2) == 3", 1),
     _extremes("math.least", "The least of its arguments, or of the numbers of a list.", "math.least([3, 1, 2]) == 1", -1),
     _of_double("math.ceil", "The next whole number that is not less.", "math.ceil(1.2) == 2.0", "double", _rounded(math.ceil)),
-    _of_double("math.floor", "The next whole number that is not greater.", "math.floor(1.8) == 1.0", "double", _rounded(math.floor)),
+    _of_double("math.floor", "The next whole number that is not greater.", "math.floor(1.8) == 1.0", "double",
+             _rounded(math.floor)),
     _of_double("math.round", "The nearest whole number, a half away from zero.", "math.round(-1.5) == -2.0", "double", _round),
     _of_double("math.trunc", "The whole number towards zero.", "math.trunc(-1.8) == -1.0", "double", _rounded(math.trunc)),
     _of_double("math.isInf", "Whether a number is infinite.", "math.isInf(1.0 / 0.0)", "bool", math.isinf),
@@ -108,7 +109,8 @@ FUNCTIONS = (
         "math.abs(double) -> double": abs,
     }),
     function("math.sign", "1, 0 or -1 by the sign of a number.", "math.sign(-5) == -1", GO_MATH, {
-        "math.sign(int) -> int": lambda value: (value > 0) - (value < 0), "math.sign(uint) -> uint": lambda value: UInt(value > 0),
+        "math.sign(int) -> int": lambda value: (value > 0) - (value < 0),
+        "math.sign(uint) -> uint": lambda value: UInt(value > 0),
         "math.sign(double) -> double": _sign,
     }),
     function("math.sqrt", "The square root of a number; not a number of a negative one.", "math.sqrt(16) == 4.0", GO_MATH, {
@@ -121,5 +123,6 @@ FUNCTIONS = (
         "math.bitNot(int) -> int": operator.invert, "math.bitNot(uint) -> uint": lambda value: _unsigned(~int(value)),
     }),
     _shifts("math.bitShiftLeft", "A number with its bits moved up.", "math.bitShiftLeft(1, 3) == 8", operator.lshift),
-    _shifts("math.bitShiftRight", "A number with its bits moved down; zeros follow.", "math.bitShiftRight(8, 3) == 1", operator.rshift),
+    _shifts("math.bitShiftRight", "A number with its bits moved down; zeros follow.", "math.bitShiftRight(8, 3) == 1",
+             operator.rshift),
 )  # fmt: skip

@@ -52,7 +52,7 @@ def cidr(text: str) -> CIDR:
     """The network that a text says, such as 10.0.0.0/8. Raises Mismatch where it says none."""
     _, slash, length = text.rpartition("/")
     try:
-        if not slash or not length.isdigit() or (len(length) > 1 and length.startswith("0")):
+        if not slash or "%" in text or not length.isdigit() or (len(length) > 1 and length.startswith("0")):
             raise ValueError
         interface = ipaddress.ip_interface(text)
         _plain(interface.ip)
@@ -135,8 +135,10 @@ FUNCTIONS = (
              {"cidr(string) -> cidr": cidr}),
     function("isCIDR", "Whether a text is a network.", "isCIDR('::1/128') && !isCIDR('10.0.0.0')", KUBERNETES_CIDR,
              {"isCIDR(string) -> bool": _parses(cidr)}),
-    function("containsIP", "Whether an address is in a network.", "cidr('10.0.0.0/8').containsIP(ip('10.0.0.1'))", KUBERNETES_CIDR, {
-        "cidr.containsIP(ip) -> bool": _contains_ip, "cidr.containsIP(string) -> bool": lambda value, text: _contains_ip(value, ip(text)),
+    function("containsIP", "Whether an address is in a network.", "cidr('10.0.0.0/8').containsIP(ip('10.0.0.1'))",
+             KUBERNETES_CIDR, {
+        "cidr.containsIP(ip) -> bool": _contains_ip, "cidr.containsIP(string) -> bool": lambda value, text: _contains_ip(value,
+        ip(text)),
     }),
     function("containsCIDR", "Whether a network is a part of another.", "cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')",
              KUBERNETES_CIDR, {
@@ -148,7 +150,8 @@ FUNCTIONS = (
     function("masked", "A network with the bits behind its prefix set to 0.",
              "string(cidr('10.1.2.3/8').masked()) == '10.0.0.0/8'", KUBERNETES_CIDR,
              {"cidr.masked() -> cidr": lambda value: cidr(str(value.interface.network))}),
-    function("prefixLength", "The number of bits of a network's prefix.", "cidr('10.0.0.0/8').prefixLength() == 8", KUBERNETES_CIDR,
+    function("prefixLength", "The number of bits of a network's prefix.", "cidr('10.0.0.0/8').prefixLength() == 8",
+             KUBERNETES_CIDR,
              {"cidr.prefixLength() -> int": lambda value: value.interface.network.prefixlen}),
     function("string", "Text: a network in CIDR notation.", "string(cidr('10.0.0.0/8')) == '10.0.0.0/8'", KUBERNETES_CIDR,
              {"string(cidr) -> string": str}),

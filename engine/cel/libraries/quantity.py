@@ -9,13 +9,14 @@ from typing import Any
 
 from engine.cel import types
 from engine.cel.declarations import KUBERNETES_QUANTITY, function
-from engine.cel.values import INT64, Mismatch, register
+from engine.cel.values import Mismatch, fits_int, register
 
 _QUANTITY = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)(?:[eE]([+-]?\d{1,4})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII)
 _NANO = 10**9
-_SUFFIXES = {
+_SUFFIXES: dict[str | None, int] = {
     None: _NANO, "n": 1, "u": 10**3, "m": 10**6, "k": _NANO * 10**3, "M": _NANO * 10**6, "G": _NANO * 10**9, "T": _NANO * 10**12,
-    "P": _NANO * 10**15, "E": _NANO * 10**18, **{f"{prefix}i": _NANO * 2 ** (10 * power) for power, prefix in enumerate("KMGTPE", 1)},
+    "P": _NANO * 10**15, "E": _NANO * 10**18, **{f"{prefix}i": _NANO * 2 ** (10 * power) for power,
+    prefix in enumerate("KMGTPE", 1)},
 }  # fmt: skip
 #: Digits of a quantity: more than any has, and few enough to be quick.
 _LONGEST = 100
@@ -63,7 +64,7 @@ def _as_integer(value: Quantity) -> int:
 
 
 def _is_integer(value: Quantity) -> bool:
-    return value.nanos % _NANO == 0 and value.nanos // _NANO in INT64
+    return value.nanos % _NANO == 0 and fits_int(value.nanos // _NANO)
 
 
 def _as_float(value: Quantity) -> float:
@@ -79,7 +80,8 @@ def compare(value: Any, other: Any) -> int:
 
 
 FUNCTIONS = (
-    function("quantity", "The quantity that a text says.", "quantity('1Gi').isGreaterThan(quantity('500Mi'))", KUBERNETES_QUANTITY,
+    function("quantity", "The quantity that a text says.", "quantity('1Gi').isGreaterThan(quantity('500Mi'))",
+             KUBERNETES_QUANTITY,
              {"quantity(string) -> quantity": quantity}),
     function("isQuantity", "Whether a text is a quantity.", "isQuantity('500Mi') && !isQuantity('500 MB')", KUBERNETES_QUANTITY,
              {"isQuantity(string) -> bool": _is_quantity}),
@@ -87,11 +89,13 @@ FUNCTIONS = (
              KUBERNETES_QUANTITY, {"quantity.isInteger() -> bool": _is_integer}),
     function("asInteger", "A quantity as an int; no answer where it has a fraction.", "quantity('50k').asInteger() == 50000",
              KUBERNETES_QUANTITY, {"quantity.asInteger() -> int": _as_integer}),
-    function("asApproximateFloat", "A quantity as a double.", "quantity('1500m').asApproximateFloat() == 1.5", KUBERNETES_QUANTITY,
+    function("asApproximateFloat", "A quantity as a double.", "quantity('1500m').asApproximateFloat() == 1.5",
+             KUBERNETES_QUANTITY,
              {"quantity.asApproximateFloat() -> double": _as_float}),
     function("sign", "1, 0 or -1 by the sign of a quantity.", "quantity('-1').sign() == -1", KUBERNETES_QUANTITY,
              {"quantity.sign() -> int": lambda value: compare(value.nanos, 0)}),
-    function("add", "The sum of quantities, or of a quantity and an int.", "quantity('1k').add(quantity('1')).asInteger() == 1001",
+    function("add", "The sum of quantities, or of a quantity and an int.",
+             "quantity('1k').add(quantity('1')).asInteger() == 1001",
              KUBERNETES_QUANTITY, {
         "quantity.add(quantity) -> quantity": lambda value, other: Quantity(value.nanos + other.nanos),
         "quantity.add(int) -> quantity": lambda value, other: Quantity(value.nanos + other * _NANO),

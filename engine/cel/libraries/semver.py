@@ -9,7 +9,7 @@ from semver import Version
 from engine.cel import types
 from engine.cel.declarations import KUBERNETES_SEMVER, function
 from engine.cel.libraries.quantity import compare
-from engine.cel.values import INT64, Mismatch, register
+from engine.cel.values import Mismatch, fits_int, register
 
 #: Characters of a version: more than any has.
 _LONGEST = 256
@@ -67,7 +67,7 @@ def _is_semver(text: str, normalize: bool = False) -> bool:
 
 
 def _number(value: int) -> int:
-    if value not in INT64:
+    if not fits_int(value):
         raise Mismatch("the number does not fit an integer of 64 bits")
     return value
 

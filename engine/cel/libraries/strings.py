@@ -59,19 +59,17 @@ def _char_at(value: str, index: int) -> str:
 
 
 def _index_of(value: str, part: str, start: int = 0) -> int:
-    if part and start < 0:
-        raise Mismatch(f"indexOf() is out of range: {start}")
-    return value.find(part, start) if part else start
+    if not 0 <= start <= len(value):
+        raise Mismatch(f"indexOf() is out of range: {start} of {len(value)} characters")
+    return value.find(part, start)
 
 
 def _last_index_of(value: str, part: str, start: int | None = None) -> int:
-    if not part:
-        return len(value) if start is None else start
     if start is None:
         return value.rfind(part)
-    if start < 0:
-        raise Mismatch(f"lastIndexOf() is out of range: {start}")
-    return value.rfind(part, 0, start + len(part)) if start < len(value) else -1
+    if not 0 <= start <= len(value):
+        raise Mismatch(f"lastIndexOf() is out of range: {start} of {len(value)} characters")
+    return value.rfind(part, 0, start + len(part))
 
 
 def quote(value: str) -> str:
