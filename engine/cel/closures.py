@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from engine.cel.budget import LONG, LimitReached, comparison, searching
-from engine.cel.declarations import Caller
+from engine.cel.declarations import Caller, Chosen, Compute, Cost
 from engine.cel.documents import below, find, pattern_of_data, regular_expression
 from engine.cel.libraries.optionals import optional_key
 from engine.cel.program import Scope
@@ -28,8 +28,13 @@ class Frame:
 Closure = Callable[[Frame], Any]
 
 
-def called(text: str, caller: Caller, closures: list[Closure]) -> Closure:
-    """A call, whose Mismatch becomes an Unanswered that quotes the source, at the cost that its function has."""
+def called(text: str, caller: Caller, closures: list[Closure], certain: Chosen | None) -> Closure:
+    """A call, whose Mismatch becomes an Unanswered that quotes the source, at the cost that its function has.
+
+    `certain` is what computes it whatever the arguments are, where that is known.
+    """
+    if len(closures) == 2 and certain is not None:
+        return _certain_with_two(text, *certain, *closures)
     if len(closures) == 2:
         return _called_with_two(text, caller, *closures)
     if len(closures) == 1:
@@ -65,6 +70,19 @@ def _called_with_one(text: str, caller: Caller, only: Closure) -> Closure:
     return call
 
 
+def _certain_with_two(text: str, compute: Compute, cost: Cost | None, left: Closure, right: Closure) -> Closure:
+    def call(frame: Frame) -> Any:
+        try:
+            first, second = left(frame), right(frame)
+            if cost is not None and (units := cost(first, second)):
+                frame.scope.budget.spend(units)
+            return compute(first, second)
+        except Mismatch as fault:
+            raise Unanswered(f"{text}: {fault}") from None
+
+    return call
+
+
 def _called_with_two(text: str, caller: Caller, left: Closure, right: Closure) -> Closure:
     chosen, choose = caller.chosen, caller.choose
 
@@ -92,15 +110,19 @@ def unknown(text: str, name: str) -> Closure:
 
 def searched(text: str, caller: Caller, closures: list[Closure], compute: Callable[..., Any], *, own: bool) -> Closure:
     """A call with a regular expression that stands in the text (`own`), or with one that comes from data."""
+    of_value, of_pattern, *of_rest = closures
 
     def call(frame: Frame) -> Any:
-        value, pattern, *rest = arguments = [closure(frame) for closure in closures]
+        value, pattern = of_value(frame), of_pattern(frame)
+        rest = [closure(frame) for closure in of_rest] if of_rest else ()
         try:
-            caller.chosen.get(tuple(map(type, arguments))) or caller.choose(*arguments)
+            if type(value) is not str or type(pattern) is not str or rest:
+                caller.choose(value, pattern, *rest)  # which says what does not fit
             if not own:
                 frame.scope.budget.compile(pattern)
             compiled = regular_expression(pattern) if own else pattern_of_data(pattern)
-            frame.scope.budget.spend(searching(value, compiled.programsize))
+            if units := searching(value, compiled.programsize):
+                frame.scope.budget.spend(units)
             return compute(value, compiled, *rest)
         except Mismatch as fault:
             raise Unanswered(f"{text}: {fault}") from None

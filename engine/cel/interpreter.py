@@ -35,6 +35,7 @@ from engine.cel.documents import path_steps
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.libraries.regex import PATTERNS
 from engine.cel.program import Program, Scope
+from engine.cel.resolution import certain
 from engine.cel.syntax import (
     Bind,
     Call,
@@ -154,7 +155,7 @@ class Closures:
         if node.name in PATTERNS and len(closures) > 1:
             own = isinstance(node.arguments[1], Literal)
             return searched(text, caller, closures, PATTERNS[node.name], own=own)
-        call = called(text, caller, closures)
+        call = called(text, caller, closures, certain(node))
         if node.name in ("timestamp", "duration") and isinstance(node.arguments[0], Literal):
             return _once(call)
         return call

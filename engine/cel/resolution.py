@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from engine.cel import documents, times
-from engine.cel.declarations import Overload
+from engine.cel.declarations import Chosen, Overload
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.macros import GLOBAL, MACROS
 from engine.cel.syntax import (
@@ -151,7 +151,7 @@ def _fits(overload: Overload, kinds: list[Named | None]) -> bool:
 
 
 def _differs(term: object, kind: Named) -> bool:
-    return isinstance(term, Named) and term.name != "dyn" and term.name != kind.name
+    return isinstance(term, Named) and not _any(term) and term.name != kind.name
 
 
 def static_type(node: Node) -> Named | None:
@@ -180,6 +180,27 @@ def static_type(node: Node) -> Named | None:
 
 def _overloads(node: Call) -> list[Overload]:
     return FUNCTIONS.overloads(node.name, member=node.method)
+
+
+def certain(node: Call) -> Chosen | None:
+    """What computes a call whatever its arguments are: where one overload takes them all, by their number or known types."""
+    found = [
+        (each, one.cost)
+        for one in FUNCTIONS[node.name]
+        for each in one.overloads
+        if each.signature.member is node.method and _counts(each, len(node.arguments)) and not each.signature.variadic
+    ]
+    kinds = [static_type(argument) for argument in node.arguments]
+    found = [(each, cost) for each, cost in found if _fits(each, kinds)]
+    if len(found) != 1:
+        return None
+    ((overload, cost),) = found
+    known = all(kind is not None or _any(term) for term, kind in zip(overload.signature.parameters, kinds, strict=True))
+    return (overload.compute, cost) if known else None
+
+
+def _any(term: object) -> bool:
+    return not isinstance(term, Named) or term.name == "dyn"
 
 
 def usage(name: str, *, member: bool) -> str:

@@ -123,7 +123,8 @@ def _bindings(case: Case) -> dict[str, Any]:
 
 def _value(message: Message) -> Any:
     """The value of a message of cel.expr.Value."""
-    field, (raw,) = next(iter(message.items()), ("null_value", ["NULL_VALUE"]))
+    field = next(iter(message), "null_value")
+    raw: Any = message[field][0] if message else "NULL_VALUE"
     match field:
         case "null_value":
             return None
