@@ -8,6 +8,6 @@ require (
 	github.com/openshift/api v0.0.0-20260204104751-e09e5a4ebcd0
 	k8s.io/kubernetes v1.34.0
 	sigs.k8s.io/cluster-api v1.14.2
-	sigs.k8s.io/gateway-api v1.7.0
-	sigs.k8s.io/karpenter v1.15.0
+	sigs.k8s.io/gateway-api v1.6.0
+	sigs.k8s.io/karpenter v1.14.0
 )
