@@ -2,11 +2,11 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-unit e2e chaos chaos-shards bench fuzz sbom bundle check format reference lock clean
+.PHONY: help demo test test-unit e2e nightly chaos chaos-shards bench fuzz sbom bundle check format reference lock clean
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
 PYTHON ?= python3
-# Where `make demo` plays: embedded (in memory), or kube (a real kube-apiserver, which it gets as `make test` does).
+# Where `make demo` runs: embedded (in memory), or kube (a real kube-apiserver, which it gets as `make test` does).
 CLUSTER ?= embedded
 # How long `make fuzz` goes on.
 FUZZ_SECONDS ?= 60
@@ -15,29 +15,40 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 DEMO_embedded := $(BIN)/rulepack demo
 DEMO_kube := $(BIN)/python -m tests.cluster.demo
 
-demo: $(READY) ## Play a story on a cluster in memory; CLUSTER=kube: on a real kube-apiserver
+demo: $(READY) ## Run the demo on a cluster in memory; CLUSTER=kube: on a real kube-apiserver
 	@$(or $(DEMO_$(CLUSTER)),$(error CLUSTER is embedded or kube, not '$(CLUSTER)'))
 
 test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
 	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.olm
 	$(BIN)/rulepack test rules --min-coverage 100
-	$(BIN)/python -m pytest -m "not e2e"
+	$(BIN)/python -m pytest -m "not e2e and not nightly"
 
 test-unit: $(READY) ## The tests that need no kube-apiserver
 	$(BIN)/rulepack test rules --min-coverage 100
-	$(BIN)/python -m pytest -m "not cluster and not e2e"
+	$(BIN)/python -m pytest -m "not cluster and not e2e and not nightly"
 
-e2e: $(READY) ## Beside a real Argo CD, and installed by the real OLM (needs redis-server; builds both once, in about 9 minutes)
+e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (needs redis-server; builds all once, 15 minutes)
 	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.argocd
+	$(BIN)/python -m tests.controlplane.kserve
 	$(BIN)/python -m tests.controlplane.olm --all
-	$(BIN)/python -m pytest -m e2e --durations=10
+	$(BIN)/python -m pytest -m "e2e and not nightly" --durations=10
+
+nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, and tests that take minutes (after `make e2e`)
+	ARGOCD_VERSION=3.2 $(BIN)/python -m tests.controlplane.argocd
+	ARGOCD_VERSION=3.2 $(BIN)/python -m pytest -m "argocd and not nightly" --durations=10
+	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.plane
+	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.controllers
+	KUBERNETES_VERSION=1.37 $(BIN)/python -m pytest -m "(cluster or e2e) and not nightly" --durations=10
+	$(BIN)/python -m pytest -m nightly --durations=10
 
 chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes; ARGS='--seed N --kills N --seconds N'
 	$(BIN)/python -m tests.controlplane.plane
@@ -62,12 +73,13 @@ sbom: $(READY) ## Write what the image holds as CycloneDX, from the lock, to bui
 bundle: $(READY) ## Write the OLM bundle of a version from config/: make bundle VERSION=0.2.0
 	$(BIN)/python scripts/bundle.py $(VERSION)
 
-check: $(READY) ## Lint, formatting, types, import layers, locks
+check: $(READY) ## Lint, formatting, types, import layers, locks, subjects of commits
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/lock.py --check
+	$(BIN)/python scripts/commits.py
 	$(BIN)/python scripts/argocd_config.py --check
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/bundle.py --check

@@ -71,10 +71,6 @@ class Unanswered(RulepackError):
     """
 
 
-class Refused(RulepackError):
-    """What was asked for is not allowed: by the pack's `targets`, or for want of consent."""
-
-
 class ApiError(RulepackError):
     """The API server answered with an error, or did not answer.
 

@@ -14,8 +14,8 @@ from typing import Any
 from engine.actions import ACTIONS
 from engine.cel import backend
 from engine.cel.reference import VARIABLE_TEXTS, functions
+from engine.cli.arguments import read_packs
 from engine.cli.main import COMMANDS, help_text
-from engine.cli.packs import read_packs
 from engine.model.plurals import guessed_resource
 from engine.model.spec import Spec
 from engine.operator.settings import OPERATOR_NAMESPACE
@@ -179,21 +179,17 @@ def _type(spec: Mapping[str, Any]) -> str:
         return ", ".join(f"`{value}`" for value in spec["enum"])
     if "anyOf" in spec:
         return " or ".join(dict.fromkeys(_type(each) for each in spec["anyOf"] if each.get("type") != "null"))
-    match spec.get("type"):
-        case "array":
-            return f"list of {_type(spec.get('items', {}))}"
-        case "object":
-            inner = spec.get("additionalProperties", {})
-            return f"mapping of {_type(inner)}" if inner and inner is not True else "mapping"
-        case "string":
-            return "duration" if "ms|s|m|h|d" in spec.get("pattern", "") else "text"
-        case "integer":
-            return "whole number"
-        case "boolean":
-            return "true, false"
-        case str(kind):
-            return kind
-    return "any"
+    if "type" not in spec:
+        return "any"
+    inner = spec.get("additionalProperties", {})
+    words = {
+        "array": f"list of {_type(spec.get('items', {}))}",
+        "object": f"mapping of {_type(inner)}" if inner and inner is not True else "mapping",
+        "string": "duration" if "ms|s|m|h|d" in spec.get("pattern", "") else "text",
+        "integer": "whole number",
+        "boolean": "true, false",
+    }
+    return words.get(spec["type"], str(spec["type"]))
 
 
 def _name(model: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.cel import backend
-from engine.cli.packs import read_packs
+from engine.cli.arguments import read_packs
 from engine.model.flags import Mode
 from engine.model.plurals import guessed_resource
 from engine.packs.rbac import Grants, granted, in_order, own_grants, reasons

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need, written_parts
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Scope, Template
 from engine.errors import Unanswered
 from engine.model.merge import changes
 from engine.model.names import bad_label
 from engine.model.objects import Object, ref_of
-from engine.model.plan import Annotate, Decision, Patch, Read
+from engine.model.outcome import Done
+from engine.model.plan import Annotate, Patch, Plan, Read
 from engine.model.spec import Spec
 
 ANNOTATIONS_LIMIT = 256 * 1024
@@ -46,7 +47,9 @@ class _Metadata:
 
     name: ClassVar[str]
     Schema: ClassVar[type[Spec]]
+    written: ClassVar[frozenset[str]]
     part: ClassVar[str]
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -54,27 +57,40 @@ class _Metadata:
         target = None if spec.target is None else Target.compile(spec.target, compiler, (*path, "target"))
         return cls(target, compiler.template(getattr(spec, cls.part), (*path, cls.part), ("target",)))
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield what the spec names."""
+        return written_parts(spec, spec, ())
+
     def needs(self) -> Sequence[Need]:
         """get and patch on the target; the watched object's own metadata comes with the record."""
         return self.target.needs("patch") if self.target else ()
+
+    def writes_own(self) -> bool:
+        """Return whether it has no target: then it is about the watched object."""
+        return self.target is None
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return that it acts on another object; the watched object's own metadata is written only where it differs."""
+        return f"acts on another object by {self.name}" if self.target else ""
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """The target, unless it is the watched object."""
         return (self.target.read(scope),) if self.target else ()
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """A patch of each target that differs, or metadata for the watched object's own patch."""
         if self.target is None:
-            return Decision(steps=[Annotate(**{self.part: self._wanted(scope)})])
+            return Plan([Annotate(**{self.part: self._wanted(scope)})])
         read = self.target.read(scope)
         if not live[read] and read.label_selector is None:
-            return Decision(refused=not_found(read))
+            return Plan(outcome=not_found(read))
         steps = []
         for found in live[read]:
             body = {"metadata": {self.part: self._wanted(scope.child(target=found))}}
             if changes(found, body):
                 steps.append(Patch(ref_of(found), body, before=found))
-        return Decision(steps, targets=len(steps), result={"changed": len(steps)})
+        return Plan(steps, Done({"changed": len(steps)}), len(steps))
 
     def _wanted(self, scope: Scope) -> dict[str, str | None]:
         wanted = {key: None if value is None else _text(value) for key, value in self.values.render(scope).items()}
@@ -90,6 +106,7 @@ class AnnotateAction(_Metadata):
     name: ClassVar[str] = "annotate"
     Schema: ClassVar[type[Spec]] = AnnotateSpec
     part: ClassVar[str] = "annotations"
+    written: ClassVar[frozenset[str]] = frozenset({"annotations"})
 
 
 class LabelAction(_Metadata):
@@ -98,6 +115,7 @@ class LabelAction(_Metadata):
     name: ClassVar[str] = "label"
     Schema: ClassVar[type[Spec]] = LabelSpec
     part: ClassVar[str] = "labels"
+    written: ClassVar[frozenset[str]] = frozenset({"labels"})
 
 
 def _too_long(key: str, value: str) -> str:

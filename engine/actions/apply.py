@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Scope, Template
 from engine.model.objects import Object
-from engine.model.plan import Decision, Patch, Read
+from engine.model.plan import Patch, Plan, Read
 from engine.model.spec import Spec
 
 
@@ -33,6 +33,8 @@ class ApplyAction:
 
     name: ClassVar[str] = "apply"
     Schema: ClassVar[type[Spec]] = ApplySpec
+    written: ClassVar[frozenset[str]] = frozenset({"manifest"})
+    conflict_is_final: ClassVar[bool] = True
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -50,18 +52,31 @@ class ApplyAction:
         target = Target.compile(TargetSpec.model_validate(texts), compiler, here)
         return cls(target, compiler.template(spec.manifest, here), spec.force)
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield nothing: the API server itself reports who owns a field of a manifest."""
+        return iter(())
+
     def needs(self) -> Sequence[Need]:
         """get, create and patch: server-side apply of an object that is not there creates it."""
         return self.target.needs("create", "patch")
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return that it acts on another object."""
+        return f"acts on another object by {self.name}"
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """The object as it is, for the diff that Audit reports."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """One apply; the API server itself writes nothing where nothing differs."""
         read = self.target.read(scope)
         found = live[read]
         body = dict(self.manifest.render(scope))
         body["metadata"] = {**body["metadata"], "namespace": read.ref.namespace} if read.ref.namespace else body["metadata"]
-        return Decision([Patch(read.ref, body, "apply", force=self.force, before=found[0] if found else None)], targets=1)
+        return Plan([Patch(read.ref, body, "apply", force=self.force, before=found[0] if found else None)], targets=1)

@@ -1,13 +1,13 @@
-"""What an action is: a schema, the verbs it needs, the reads it needs, and a pure plan."""
+"""What an action is: a schema, a description of what it needs and writes, and a pure plan."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from engine.cel import Compiler, Path, Scope
 from engine.model.objects import Kind, Object, Ref
-from engine.model.plan import Decision, Read
+from engine.model.plan import Plan, Read
 from engine.model.spec import Spec
 
 
@@ -32,28 +32,74 @@ class Need(NamedTuple):
     verb: str
 
 
+class MetadataWrite(NamedTuple):
+    """Annotations or labels that an action sets, as they are written in a pack.
+
+    `target` is the `target` of the spec, None for the watched object; `part` is `annotations` or `labels`; `path` is where
+    `entries` are below the action's spec.
+    """
+
+    target: Mapping[str, Any] | None
+    part: str
+    path: Path
+    entries: Mapping[str, Any]
+
+
+def written_parts(spec: Mapping[str, Any], body: Any, path: Path) -> Iterator[MetadataWrite]:
+    """Yield the annotations and labels in a mapping that lies at a path below a spec."""
+    target = spec.get("target")
+    for part in ("annotations", "labels"):
+        if isinstance(body, Mapping) and isinstance(body.get(part), Mapping):
+            yield MetadataWrite(target if isinstance(target, Mapping) else None, part, (*path, part), body[part])
+
+
 class Action(Protocol):
-    """One compiled action of a rule. Implementations are listed in `engine.actions.ACTIONS`."""
+    """One compiled action of a rule. Implementations are listed in `engine.actions.ACTIONS`.
+
+    An action describes itself: nothing outside its file knows its name. There are no defaults, so a new action states
+    each of these, and lint, rights, retries and dry run follow from them.
+    """
 
     name: ClassVar[str]
     Schema: ClassVar[type[Spec]]
+    written: ClassVar[frozenset[str]]
+    """Keys of the spec whose templates become part of what is written."""
+    conflict_is_final: ClassVar[bool]
+    """Whether a 409 is about who owns a field, so that a repeat does not help; else the target is read again."""
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
         """Compile a parsed spec; what does not compile becomes a fault of the compiler at its place under `path`."""
         ...
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield the annotations and labels that a spec, as it stands in a pack, sets."""
+        ...
+
     def needs(self) -> Sequence[Need]:
-        """The rights it may use, for `targets`, `rulepack rbac` and lint."""
+        """Return the rights it may use, for `targets`, `rulepack rbac` and lint."""
+        ...
+
+    def writes_own(self) -> bool:
+        """Return whether it writes metadata of the watched object itself."""
+        ...
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return what a repeat does that is not harmless, in words that follow "and …"; '' where a repeat is harmless.
+
+        `counters` are the pack's metrics that add up.
+        """
         ...
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """What must be read live before `plan`. Raises Unanswered where an expression has no answer."""
         ...
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
-        """Decide. `live` answers each read (an empty sequence: not found). `memory` lives as long as the firing does.
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: Any) -> Plan:
+        """Decide, and write nothing. `live` answers each read (an empty sequence: not found).
 
-        Raises Unanswered where an expression has no answer.
+        `state` is what the action's own last plan for this firing gave as its state, of a type of the action's own; None at
+        first. Raises Unanswered where an expression has no answer.
         """
         ...

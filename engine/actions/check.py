@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.model.objects import Object
-from engine.model.plan import Decision, Read
+from engine.model.outcome import Refused
+from engine.model.plan import Plan, Read
 from engine.model.spec import Spec
 
 
@@ -35,6 +36,8 @@ class AssertAction:
 
     name: ClassVar[str] = "assert"
     Schema: ClassVar[type[Spec]] = AssertSpec
+    written: ClassVar[frozenset[str]] = frozenset()
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -45,21 +48,34 @@ class AssertAction:
             compiler.template(spec.message, (*path, "message"), ("target",)),
         )
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield nothing: it writes nothing."""
+        return iter(())
+
     def needs(self) -> Sequence[Need]:
         """get or list on the target."""
         return self.target.needs()
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return '': it only reads."""
+        return ""
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """The target."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """No step: either the rule goes on, or it is refused."""
         read = self.target.read(scope)
         if not live[read]:
-            return Decision(refused=not_found(read))
+            return Plan(outcome=not_found(read))
         for found in live[read]:
             seen = scope.child(target=found)
             if self.that is not None and not self.that.condition(seen):
-                return Decision(refused=str(self.message.render(seen)))
-        return Decision()
+                return Plan(outcome=Refused(str(self.message.render(seen))))
+        return Plan()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.errors import Unanswered
 from engine.model.objects import Object, dig, metadata, ref_of
-from engine.model.plan import Decision, Delete, Read
+from engine.model.outcome import Done, Waiting
+from engine.model.plan import Delete, Plan, Read
 from engine.model.spec import Spec
 
 READY_WAIT = 1.0
@@ -31,6 +32,47 @@ class DeleteSpec(Spec):
     """At most so many of what the selector picks may be missing or not Ready at a time; all go at once where left out."""
 
 
+class Presence(NamedTuple):
+    """How many objects the selector has picked, and how many of them are Ready, from one plan to the next.
+
+    `expected` is how many there should be, `calm_since` when `present` or `ready` last changed or somebody was on the way.
+    """
+
+    present: int
+    ready: int
+    expected: int
+    calm_since: float
+
+    @classmethod
+    def after(cls, before: Presence | None, objects: Sequence[Object], now: float) -> Presence:
+        """Return what holds of the objects that are there now.
+
+        Where nothing is starting or terminating for half a minute, nobody is replacing what is missing (it was scaled
+        down, say), and what is there counts as all there should be.
+        """
+        present, ready = len(objects), sum(1 for found in objects if _ready(found))
+        calm = present == ready and before is not None and (before.present, before.ready) == (present, ready)
+        calm_since = before.calm_since if calm and before is not None else now
+        expected = max(before.expected if before else 0, present)
+        if present == ready and now - calm_since >= CALM:
+            expected = ready
+        return cls(present, ready, expected, calm_since)
+
+    @property
+    def missing(self) -> int:
+        """How many are missing or not Ready."""
+        return self.expected - self.ready
+
+    def unavailable(self, objects: Sequence[Object]) -> str:
+        """Return who is not Ready, in words."""
+        names = sorted(
+            f"{metadata(found).get('name')} {'is terminating' if _terminating(found) else 'not Ready'}"
+            for found in objects
+            if not _ready(found)
+        )
+        return f"{self.missing} of {self.expected} unavailable: {', '.join(names[:5]) or 'a replacement is not there yet'}"
+
+
 @dataclass(frozen=True, slots=True)
 class DeleteAction:
     """`delete`."""
@@ -42,6 +84,8 @@ class DeleteAction:
 
     name: ClassVar[str] = "delete"
     Schema: ClassVar[type[Spec]] = DeleteSpec
+    written: ClassVar[frozenset[str]] = frozenset()
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -54,64 +98,52 @@ class DeleteAction:
             None if limit is None else compiler.template(limit, (*path, "maxUnavailable")),
         )
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield nothing: it writes no metadata."""
+        return iter(())
+
     def needs(self) -> Sequence[Need]:
         """list (or get), and delete or evict."""
         return self.target.needs("evict" if self.evict else "delete")
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return that it acts on another object."""
+        return f"acts on another object by {self.name}"
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """The targets."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: Presence | None) -> Plan:
         """Remove as many as may be missing now; wait while there are more, or while replacements are not Ready."""
         present = live[self.target.read(scope)]
         doomed = [found for found in present if not _terminating(found) and self._picked(scope, found)]
         if self.max_unavailable is None:
-            return self._remove(doomed, doomed)
+            return self._remove(doomed, doomed, scope)
         limit = self.max_unavailable.render(scope)
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
             raise Unanswered(f"maxUnavailable is {limit!r}; expected a whole number of at least 1")
-        missing = self._missing(present, float(scope.value("now").timestamp()), memory)
-        allowed = max(0, limit - missing)
+        presence = Presence.after(state, present, scope.now)
+        allowed = max(0, limit - presence.missing)
         idle = [found for found in doomed if not _ready(found)]  # nobody misses them: they go first, whatever the limit
         serving = [found for found in doomed if _ready(found)]
         if serving and not idle and not allowed:
-            held_up = sorted(
-                f"{metadata(found).get('name')} {'is terminating' if _terminating(found) else 'not Ready'}"
-                for found in present
-                if not _ready(found)
-            )
-            who = ", ".join(held_up[:5]) or "a replacement is not there yet"
-            return Decision(wait=READY_WAIT, reason=f"{missing} of {memory['expected']} unavailable: {who}")
-        return self._remove([*idle, *serving[:allowed]], doomed)
+            return Plan(outcome=Waiting(presence.unavailable(present), scope.now + READY_WAIT), state=presence)
+        return self._remove([*idle, *serving[:allowed]], doomed, scope)._replace(state=presence)
 
     def _picked(self, scope: Scope, found: Object) -> bool:
         return self.where is None or self.where.condition(scope.child(target=found))
 
-    def _remove(self, now: Sequence[Object], doomed: Sequence[Object]) -> Decision:
+    def _remove(self, now: Sequence[Object], doomed: Sequence[Object], scope: Scope) -> Plan:
         steps = [Delete(ref_of(found), self.evict) for found in now]
         left = len(doomed) - len(now)
-        if left:
-            return Decision(steps, wait=READY_WAIT, reason=f"{left} still to be removed", targets=len(doomed))
-        return Decision(steps, targets=len(doomed), result={"deleted": len(now)})
-
-    @staticmethod
-    def _missing(present: Sequence[Object], now: float, memory: dict[str, Any]) -> int:
-        """How many of the objects that were there at first are missing or not Ready.
-
-        Where nothing is starting or terminating for half a minute, nobody is replacing what is missing (it was scaled
-        down, say), and what is there counts as all there should be.
-        """
-        ready = sum(1 for found in present if _ready(found))
-        moving = len(present) != ready
-        state = (len(present), ready)
-        if memory.get("state") != state or moving:
-            memory["state"], memory["calm_since"] = state, now
-        expected = max(memory.get("expected", 0), len(present))
-        if not moving and now - memory["calm_since"] >= CALM:
-            expected = ready
-        memory["expected"] = expected
-        return int(expected - ready)
+        outcome = Waiting(f"{left} still to be removed", scope.now + READY_WAIT) if left else Done({"deleted": len(now)})
+        return Plan(steps, outcome, len(doomed))
 
 
 def _terminating(found: Object) -> bool:

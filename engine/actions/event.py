@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Scope, Template
 from engine.errors import Unanswered
 from engine.model.names import digest
 from engine.model.objects import Kind, Object, Ref, metadata, ref_of
-from engine.model.plan import Create, Decision, Read
+from engine.model.plan import Create, Plan, Read
 from engine.model.spec import Spec
+from engine.model.text import cut
 
 EVENT = Kind("v1", "Event")
 MESSAGE_LIMIT = 1024
@@ -51,6 +52,8 @@ class EventAction:
 
     name: ClassVar[str] = "emitEvent"
     Schema: ClassVar[type[Spec]] = EventSpec
+    written: ClassVar[frozenset[str]] = frozenset({"reason", "message", "labels"})
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -66,29 +69,42 @@ class EventAction:
             compiler.template(spec.labels, (*path, "labels")),
         )
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield nothing: the metadata of Events is their own."""
+        return iter(())
+
     def needs(self) -> Sequence[Need]:
         """create on Events, and get on what it regards."""
         own = [Need(EVENT, "create")]
         return [*own, *self.regarding.needs()] if self.regarding else own
 
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return '': an Event is named by its cause, so a repeat is the same one."""
+        return ""
+
     def reads(self, scope: Scope) -> Sequence[Read]:
         """What the Event regards, for its uid: without it, user interfaces do not show the Event."""
         return (self.regarding.read(scope),) if self.regarding else ()
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """Create an Event for each object that it regards, named by its cause."""
         about: Sequence[Object] = [cause.object]
         if self.regarding is not None:
             read = self.regarding.read(scope)
             about = live[read]
             if not about and read.label_selector is None:
-                return Decision(refused=not_found(read))
+                return Plan(outcome=not_found(read))
         reason = self.reason.render(scope)
         if not _REASON.match(reason):
             raise Unanswered(f"reason {reason!r} is not one word in CamelCase, such as TriggerFailed")
         labels = {key: value for key, value in self.labels.render(scope).items() if value is not None}
         content = Content(self.severity, reason, self.message.render(scope), labels)
-        return Decision([event(cause, found, content, scope.value("now")) for found in about])
+        return Plan([event(cause, found, content, scope.value("now")) for found in about])
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +142,7 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "involvedObject": involved,
         "type": content.type,
         "reason": content.reason,
-        "message": cut(content.message),
+        "message": cut(content.message, MESSAGE_LIMIT),
         "source": {"component": "rulepack"},
         "reportingComponent": "rulepack",
         "reportingInstance": f"{cause.pack}.{cause.rule}",
@@ -135,8 +151,3 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "count": 1,
     }
     return Create(Ref(EVENT, namespace, full), body)
-
-
-def cut(message: str) -> str:
-    """A message no longer than the API server takes for an Event, with a mark where it was cut."""
-    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need
 from engine.cel import Compiler, Path, Scope, Template
 from engine.errors import Unanswered
 from engine.model.objects import Object
-from engine.model.plan import Decision, Measure, Read
+from engine.model.plan import Measure, Plan, Read
 from engine.model.spec import Spec
+from engine.model.text import cut
 
 LABEL_LIMIT = 200
 
@@ -40,6 +41,8 @@ class MetricAction:
 
     name: ClassVar[str] = "metric"
     Schema: ClassVar[type[Spec]] = MeasureSpec
+    written: ClassVar[frozenset[str]] = frozenset()
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -47,22 +50,33 @@ class MetricAction:
         labels = compiler.template(spec.labels, (*path, "labels"))
         return cls(spec.name, labels, compiler.template(spec.value, (*path, "value")), tuple(spec.labels))
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield nothing: it writes no object."""
+        return iter(())
+
     def needs(self) -> Sequence[Need]:
         """Nothing of the cluster."""
         return ()
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return that it adds to its metric where that adds up; setting a gauge again changes nothing."""
+        return f"adds to {self.metric}" if self.metric in counters else ""
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """Nothing."""
         return ()
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """One measurement."""
         value = self.value.render(scope)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Unanswered(f"metric {self.metric} needs a number; got {value!r}")
-        labels = {name: _cut(text) for name, text in self.labels.render(scope).items()}
-        return Decision([Measure(self.metric, labels, float(value))])
-
-
-def _cut(text: Any) -> Any:
-    return text if not isinstance(text, str) or len(text) <= LABEL_LIMIT else text[: LABEL_LIMIT - 1] + "…"
+        labels = {
+            name: cut(text, LABEL_LIMIT) if isinstance(text, str) else text for name, text in self.labels.render(scope).items()
+        }
+        return Plan([Measure(self.metric, labels, float(value))])

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from engine.actions.base import Cause, Need
+from engine.actions.base import Cause, MetadataWrite, Need, written_parts
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.model.merge import changes
-from engine.model.names import shown
 from engine.model.objects import Object, metadata, ref_of
-from engine.model.plan import Decision, Patch, Read
+from engine.model.outcome import Done, Waiting
+from engine.model.plan import Patch, Plan, Read
 from engine.model.spec import Spec
+from engine.model.text import shown
 
 GUARD_WAIT = 2.0
 
@@ -30,7 +31,7 @@ class PatchSpec(Spec):
     subresource: Literal["status"] | None = None
     """`status`, for kinds whose status can only be changed on its own."""
     guard: str | None = None
-    """CEL over the live `target`: while it is false nothing is written, and the target is looked at again."""
+    """CEL over the live `target`: while it is false nothing is written, and the target is read again."""
     done_when: str | None = None
     """CEL over the live `target`: where it is true the effect is already there, and nothing is written."""
 
@@ -48,6 +49,8 @@ class PatchAction:
 
     name: ClassVar[str] = "patch"
     Schema: ClassVar[type[Spec]] = PatchSpec
+    written: ClassVar[frozenset[str]] = frozenset({"patch"})
+    conflict_is_final: ClassVar[bool] = False
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -66,35 +69,51 @@ class PatchAction:
             None if spec.done_when is None else compiler.program(spec.done_when, (*path, "doneWhen"), extra),
         )
 
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield what a merge patch says under `metadata`."""
+        patch = spec.get("patch")
+        body = patch.get("metadata") if spec.get("type", "merge") == "merge" and isinstance(patch, Mapping) else None
+        yield from written_parts(spec, body, ("patch", "metadata"))
+
     def needs(self) -> Sequence[Need]:
         """get (or list) and patch on the target, or on its status."""
         return self.target.needs("patch/status" if self.subresource else "patch")
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return that it acts on another object."""
+        return f"acts on another object by {self.name}"
 
     def reads(self, scope: Scope) -> Sequence[Read]:
         """The target."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], memory: dict[str, Any]) -> Decision:
+    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
         """One patch of each target where the effect is not there yet and the guard lets it through."""
         read = self.target.read(scope)
         if not live[read] and read.label_selector is None:
-            return Decision(refused=not_found(read))
+            return Plan(outcome=not_found(read))
         steps: list[Patch] = []
-        held = ""
+        unmet = ""
         for found in live[read]:
             seen = scope.child(target=found)
             if self.done_when is not None and self.done_when.condition(seen):
                 continue
             if self.guard is not None and not self.guard.condition(seen):
-                held = held or f"{ref_of(found)} does not meet the guard yet: {shown(self.guard.source)}"
+                unmet = unmet or f"{ref_of(found)} does not meet the guard yet: {shown(self.guard.source)}"
                 continue
             body = self.body.render(seen)
             if self.format == "json" or changes(found, body):
                 steps.append(
                     Patch(ref_of(found), body, self.format, self._seen(found), before=found, subresource=self.subresource)
                 )
-        result = {"changed": len(steps)}
-        return Decision(steps, wait=GUARD_WAIT if held else None, reason=held, targets=len(steps), result=result)
+        if unmet:
+            return Plan(steps, Waiting(unmet, scope.now + GUARD_WAIT), len(steps))
+        return Plan(steps, Done({"changed": len(steps)}), len(steps))
 
     def _seen(self, found: Object) -> str:
         """A condition that was checked holds only for the resourceVersion that it saw."""

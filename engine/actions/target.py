@@ -13,6 +13,7 @@ from engine.cel import Compiler, Path, Scope, Template
 from engine.errors import Unanswered
 from engine.model.names import bad_label, misnamed
 from engine.model.objects import Kind, Ref, metadata
+from engine.model.outcome import Refused
 from engine.model.plan import Read
 from engine.model.spec import Spec
 
@@ -79,7 +80,7 @@ class Target:
         return Read(ref, ",".join(f"{key}={value}" for key, value in sorted(selector.items())))
 
 
-def not_found(read: Read) -> str:
-    """The refusal for a target that is not there."""
+def not_found(read: Read) -> Refused:
+    """Return the refusal for a target that is not there."""
     what = str(read.ref) if read.label_selector is None else f"{read.ref}(labels {read.label_selector})"
-    return f"{what} not found"
+    return Refused(f"{what} not found")

@@ -112,6 +112,11 @@ class Scope:
         except KeyError:
             raise Unanswered(f"{name} has no value here") from None
 
+    @property
+    def now(self) -> float:
+        """The time of the evaluation, in seconds since the epoch."""
+        return float(self.value("now").timestamp())
+
     def var(self, name: str) -> Any:
         """The value of `vars.<name>`. Raises Unanswered where the expression has no answer, or names itself."""
         parent = self._parent

@@ -1,4 +1,4 @@
-"""`rulepack explain`: why a rule fires for an object, or what holds it back."""
+"""`rulepack explain`: why a rule fires for an object, or what keeps it from firing."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pathlib import Path
 import click
 
 from engine.cel import backend
+from engine.cli.arguments import Cluster, cluster_options, flags_option, format_option, no_packs, paths_option
 from engine.cli.explained import as_json, as_text
 from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
 from engine.kube.api import Api, Selection
-from engine.kube.clock import Clock, SystemClock
+from engine.kube.clock import SystemClock
 from engine.model.names import misnamed
 from engine.model.objects import Kind, Object, dig, kind_of, metadata, ref_of
 from engine.model.plurals import guessed_resource
-from engine.operator.configmaps import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
+from engine.operator.pack_sources import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
 from engine.operator.settings import own_namespace, parse_flags
 from engine.packs.catalog import Catalog
-from engine.packs.shipped import shipped_rules
-from engine.packs.sources import Text, load_folder, text_of
+from engine.packs.sources import Text, load_folder, shipped_rules, text_of
 from engine.packs.store import PackStore
 from engine.packs.yamltext import read_yaml
 from engine.testing.explain import Explanation
@@ -43,19 +43,17 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("target", metavar="OBJECT.yaml | KIND/NAME")
 @click.option("-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of KIND/NAME.")
-@click.option("--rules", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
-              help="File or folder of rule packs; may be repeated. Default: the shipped ones.")  # fmt: skip
-@click.option("--feature-flags", multiple=True, metavar="PACK=MODE,…", help="Modes (Enforce, Audit, Off); may be repeated.")
-@click.option("--kubeconfig", type=click.Path(path_type=Path), metavar="PATH", help="Default: KUBECONFIG, else ~/.kube/config.")
-@click.option("--context", default="", metavar="NAME", help="Context of the kubeconfig. Default: its current one.")
-@click.option("--operator-namespace", metavar="NAME", help="Where feature flags, parameters and ConfigMap packs are looked for.")
-@click.option("--format", "style", default="text", show_default=True, type=click.Choice(["text", "json"]))
+@paths_option("--rules", "File or folder of rule packs; may be repeated. Default: the shipped ones.")
+@flags_option
+@cluster_options
+@click.option("--operator-namespace", metavar="NAME", help="Where feature flags, parameters and ConfigMap packs are.")
+@format_option("text", "json")
 def explain(
-    target: str, namespace: str, rules: tuple[Path, ...], feature_flags: tuple[str, ...], kubeconfig: Path | None, context: str,
+    target: str, namespace: str, rules: tuple[Path, ...], feature_flags: tuple[str, ...], cluster: Cluster,
     operator_namespace: str | None, style: str,
 ) -> None:  # fmt: skip
     """Say for each rule of each pack that watches an object: its conditions with the values that they read, the firing
-    record, and the first thing that holds it back; of a rule that would fire, the steps with their differences.
+    record, and the first thing that keeps it from firing; of a rule that would fire, the steps with their differences.
 
     Nothing is written, and only get and list are needed.
     """
@@ -66,14 +64,14 @@ def explain(
     if faults:
         raise InvalidText(faults)
     if not store.catalog.packs:
-        raise UsageError(f"no rule packs in {', '.join(map(str, rules))}; expected a document of kind RulePack")
+        raise no_packs(rules)
     if target == "-" or Path(target).exists() or target.endswith((".yaml", ".yml", ".json")):
         explanations = asyncio.run(_offline(store.catalog, target, _objects(target)))
     elif "/" not in target:
         raise UsageError(f"there is no file {target}; expected a manifest, or KIND/NAME of an object in a cluster")
     else:
         own = own_namespace(operator_namespace, os.environ)
-        explanations = asyncio.run(_live(store, texts, target, namespace, own, kubeconfig, context))
+        explanations = asyncio.run(_live(store, texts, target, namespace, own, cluster))
     if style == "json":
         click.echo(json.dumps([as_json(each) for each in explanations], indent=2, ensure_ascii=False))
     else:
@@ -81,7 +79,7 @@ def explain(
 
 
 def _objects(name: str) -> list[Object]:
-    """The objects of a file, those in Lists included. Raises InvalidText and UsageError."""
+    """Return the objects of a file, those in Lists included. Raise InvalidText and UsageError."""
     objects: list[Object] = []
     for text in [text_of(sys.stdin.buffer, "<stdin>")] if name == "-" else load_folder([Path(name)]):
         if text.faults:
@@ -110,9 +108,9 @@ async def _offline(catalog: Catalog, target: str, objects: Sequence[Object]) -> 
     for given in objects:
         await world.serve(kind_of(given))
         resource = await world.cluster.discover(kind_of(given))
-        place = {"namespace": DEFAULT_NAMESPACE} if resource.namespaced else {}
+        given_namespace = {"namespace": DEFAULT_NAMESPACE} if resource.namespaced else {}
         kept = {key: value for key, value in metadata(given).items() if key not in ("resourceVersion", "managedFields")}
-        obj = {**given, "metadata": {**place, **kept}}
+        obj = {**given, "metadata": {**given_namespace, **kept}}
         await world.apply(obj)
         if catalog.for_kind(kind_of(obj)):
             there = await world.get(kind_of(obj), kept["name"], obj["metadata"].get("namespace", ""))
@@ -124,20 +122,14 @@ async def _offline(catalog: Catalog, target: str, objects: Sequence[Object]) -> 
 
 
 async def _live(
-    store: PackStore, texts: Sequence[Text], target: str, namespace: str, own: str, kubeconfig: Path | None, context: str
+    store: PackStore, texts: Sequence[Text], target: str, namespace: str, own: str, cluster: Cluster
 ) -> list[Explanation]:
-    from engine.kube.kubernetes import KubernetesApi
-
-    api = await KubernetesApi.connect(str(kubeconfig) if kubeconfig else None, context or None)
-    try:
+    async with cluster.connected() as api:
         await _take_config(api, store, texts, own)
         kind, name = _kind(store.catalog, target)
         resource = await api.discover(kind)
         obj = await api.get(resource, namespace if resource.namespaced else "", name)
-        clock: Clock = SystemClock()
-        return [await explain_object(api, clock, store.catalog, obj)]
-    finally:
-        await api.close()
+        return [await explain_object(api, SystemClock(), store.catalog, obj)]
 
 
 async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namespace: str) -> None:
@@ -159,7 +151,7 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namesp
 
 
 def _kind(catalog: Catalog, target: str) -> tuple[Kind, str]:
-    """The kind that KIND/NAME means, of those that packs watch: by kind, by plural, or by the capitals of a long name."""
+    """Return the kind that KIND/NAME means, of those that packs watch: by kind, plural, or the capitals of a long name."""
     word, slash, name = target.partition("/")
     kinds = list(dict.fromkeys(pack.watch.kind for pack in catalog.packs.values()))
     for kind in kinds:

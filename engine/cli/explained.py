@@ -9,19 +9,22 @@ from typing import Any
 import click
 
 from engine.model.objects import ref_of
-from engine.model.observe import Act, Result
+from engine.model.observe import Act, Evaluated
+from engine.model.text import cut
 from engine.reconcile.explain import Clause, Value
+from engine.testing.describe import step_text
 from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, plain
-from engine.testing.told import step_text
 
 _VERDICTS = {
-    Result.FIRED: ("fires", "green"), Result.HELD: ("held back", "yellow"), Result.UNKNOWN: ("cannot be judged", "red"),
-}  # fmt: skip
+    Evaluated.FIRED: ("fires", "green"),
+    Evaluated.SKIPPED: ("skipped", "yellow"),
+    Evaluated.UNKNOWN: ("has no answer", "red"),
+}
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 
 
 def as_text(explanation: Explanation) -> Iterator[str]:
-    """Lines for people: pack by pack, rule by rule."""
+    """Yield lines for people: pack by pack, rule by rule."""
     yield click.style(str(ref_of(explanation.object)), bold=True)
     for pack in explanation.packs:
         yield ""
@@ -35,7 +38,7 @@ def _pack(pack: PackExplanation) -> Iterator[str]:
     if pack.selector:
         yield f"  label selector {pack.selector}: {'picks it' if pack.picked else 'does not pick it, so no rule sees it'}"
     if pack.fields:
-        yield "  judged when one of these changes:"
+        yield "  evaluated when one of these changes:"
         yield from (f"    {_value(field)}" for field in pack.fields)
     for rule in pack.rules:
         yield from _rule(rule)
@@ -43,8 +46,8 @@ def _pack(pack: PackExplanation) -> Iterator[str]:
 
 def _rule(rule: RuleExplanation) -> Iterator[str]:
     verdict, colour = _VERDICTS[rule.result]
-    held = f": {rule.held}" if rule.held else ""
-    yield f"  {click.style(rule.name, bold=True)} ({rule.mode}) {click.style(verdict, fg=colour)}{held}"
+    why = f": {rule.skipped}" if rule.skipped else ""
+    yield f"  {click.style(rule.name, bold=True)} ({rule.mode}) {click.style(verdict, fg=colour)}{why}"
     for number, clause in enumerate(rule.clauses, start=1):
         yield from _clause(number, clause)
     if rule.once_per is not None:
@@ -67,7 +70,7 @@ def _clause(number: int, clause: Clause) -> Iterator[str]:
 
 def _act(act: Act) -> Iterator[str]:
     item = f" [{act.item}]" if act.item else ""
-    done = f"{act.action}{item}: {step_text(act.step)}" if act.step else f"{act.action}{item}: {act.outcome}"
+    done = f"{act.action}{item}: {step_text(act.step)}" if act.step else f"{act.action}{item}: {act.result}"
     yield f"    → {done}" + (f" ({act.detail})" if act.detail else "")
     yield from (f"        {line}" for line in act.diff)
 
@@ -80,11 +83,11 @@ def _shown(value: Value) -> str:
     if not value.there:
         return f"no answer: {value.value}" if value.value else "absent"
     text = json.dumps(plain(value.value), ensure_ascii=False, default=str)
-    return text if len(text) <= 200 else f"{text[:197]}..."
+    return cut(text, 200)
 
 
 def as_json(explanation: Explanation) -> dict[str, Any]:
-    """The same as one JSON object."""
+    """Return the same as one JSON object."""
     ref = ref_of(explanation.object)
     identity = {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "namespace": ref.namespace, "name": ref.name}
     return {"object": identity, "packs": [_pack_json(pack) for pack in explanation.packs], "assumed": list(explanation.assumed)}
@@ -99,7 +102,7 @@ def _pack_json(pack: PackExplanation) -> dict[str, Any]:
 
 def _rule_json(rule: RuleExplanation) -> dict[str, Any]:
     return {
-        "rule": rule.name, "mode": str(rule.mode), "result": str(rule.result), "held": rule.held,
+        "rule": rule.name, "mode": str(rule.mode), "result": str(rule.result), "skipped": rule.skipped, "held": rule.skipped,
         "when": [
             {"source": clause.source, "holds": clause.holds, "doubt": clause.doubt, "values": [*map(_value_json, clause.values)]}
             for clause in rule.clauses
@@ -116,6 +119,6 @@ def _value_json(value: Value) -> dict[str, Any]:
 
 def _act_json(act: Act) -> dict[str, Any]:
     return {
-        "action": act.action, "item": act.item, "step": step_text(act.step), "outcome": str(act.outcome), "detail": act.detail,
+        "action": act.action, "item": act.item, "step": step_text(act.step), "outcome": str(act.result), "detail": act.detail,
         "diff": list(act.diff),
     }  # fmt: skip

@@ -1,8 +1,9 @@
-"""How `rulepack lint` tells what it has found: to people, to programs, to GitHub, and as SARIF."""
+"""How commands print faults and differences: to people, to programs, to GitHub, and as SARIF."""
 
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,76 +16,84 @@ from engine.packs.lint import CODES, Severity
 
 WIDTH = 120
 """Columns of a source line that are shown at most, so that the caret stays in view."""
+_DIFFERENCES = (
+    (re.compile(r"^\s*- "), {"fg": "green"}),
+    (re.compile(r"^\s*\+ "), {"fg": "red"}),
+    (re.compile(r"^FAIL "), {"fg": "red", "bold": True}),
+)
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 Sources = Mapping[str, Sequence[str]]
 """The lines of each file."""
 
 
+def say(line: str) -> None:
+    """Print a line of a report; what was expected is green, what was found is red."""
+    style = next((style for pattern, style in _DIFFERENCES if pattern.match(line)), {})
+    click.echo(click.style(line, **style) if style else line)
+
+
 def severity(fault: Fault) -> Severity:
-    """How bad a fault is."""
+    """Return how bad a fault is."""
     return CODES[fault.code].severity
 
 
 def sentence(fault: Fault) -> str:
-    """What is wrong, and what was expected."""
+    """Return what is wrong, and what was expected."""
     return f"{fault.message}; expected {fault.expected}" if fault.expected else fault.message
 
 
 def text(faults: Sequence[Fault], sources: Sources) -> str:
-    """`file:line:column: severity: message [code]`, then the line and a caret."""
+    """Return `file:line:column: severity: message [code]`, then the line and a caret."""
     return "\n".join(line for fault in faults for line in _lines(fault, sources))
 
 
 def _lines(fault: Fault, sources: Sources) -> Iterator[str]:
-    place, level = fault.location, severity(fault)
+    location, level = fault.location, severity(fault)
     coloured = click.style(level, fg=_COLOURS[level], bold=True)
-    yield f"{click.style(str(place), bold=True)}: {coloured}: {sentence(fault)} [{fault.code}]"
-    lines = sources.get(place.file, ())
-    if place.line > len(lines) or not lines[place.line - 1].strip():
+    yield f"{click.style(str(location), bold=True)}: {coloured}: {sentence(fault)} [{fault.code}]"
+    lines = sources.get(location.file, ())
+    if location.line > len(lines) or not lines[location.line - 1].strip():
         return
-    line = lines[place.line - 1]
-    start = max(0, place.column - 1 - WIDTH // 2)
-    shown, before = line[start : start + WIDTH], line[start : place.column - 1]
-    number = f"{place.line:>6} | "
+    line = lines[location.line - 1]
+    start = max(0, location.column - 1 - WIDTH // 2)
+    shown, before = line[start : start + WIDTH], line[start : location.column - 1]
+    number = f"{location.line:>6} | "
     yield f"{number}{_visible(shown)}"
     yield f"{' ' * (len(number) - 2)}| {_blank(before)}{click.style('^', fg=_COLOURS[level], bold=True)}"
 
 
 def _visible(line: str) -> str:
-    """A line without what would move the cursor or change colours."""
+    """Return a line without what would move the cursor or change colours."""
     return "".join(char if char == "\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
 
 
 def _blank(text: str) -> str:
-    """White space as wide as a text: tabs stay, wide characters take two columns, combining ones none."""
-    return "".join(
-        "\t"
-        if char == "\t"
-        else ""
-        if unicodedata.combining(char)
-        else "  "
-        if unicodedata.east_asian_width(char) in "WF"
-        else " "
-        for char in text
-    )
+    """Return white space as wide as a text: tabs stay, wide characters take two columns, combining ones none."""
+    return "".join("\t" if char == "\t" else " " * _columns(char) for char in text)
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def as_json(faults: Sequence[Fault], sources: Sources) -> str:
-    """A JSON list."""
+    """Return a JSON list."""
     return json.dumps([_object(fault) for fault in faults], indent=2, ensure_ascii=False)
 
 
 def _object(fault: Fault) -> dict[str, Any]:
-    place = fault.location
+    location = fault.location
     return {
-        "file": place.file, "line": place.line, "column": place.column, "severity": str(severity(fault)), "code": fault.code,
-        "message": fault.message, "expected": fault.expected,
+        "file": location.file, "line": location.line, "column": location.column, "severity": str(severity(fault)),
+        "code": fault.code, "message": fault.message, "expected": fault.expected,
     }  # fmt: skip
 
 
 def github(faults: Sequence[Fault], sources: Sources) -> str:
-    """Workflow commands, which GitHub shows beside the lines of a pull request."""
+    """Return workflow commands, which GitHub shows beside the lines of a pull request."""
     return "\n".join(
         f"::{severity(fault)} file={_property(fault.location.file)},line={fault.location.line},col={fault.location.column},"
         f"title={_property(fault.code)}::{_data(sentence(fault))}"
@@ -101,7 +110,7 @@ def _property(value: str) -> str:
 
 
 def sarif(faults: Sequence[Fault], sources: Sources) -> str:
-    """SARIF 2.1.0 (OASIS), which code scanners read."""
+    """Return SARIF 2.1.0 (OASIS), which code scanners read."""
     rules = [
         {
             "id": code.name,

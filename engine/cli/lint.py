@@ -1,4 +1,4 @@
-"""`rulepack lint`: every fault of rule packs at once, each with its place."""
+"""`rulepack lint`: every fault of rule packs at once, each with its location."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from engine.cel import backend
+from engine.cli.arguments import Cluster, format_option, kubeconfig_option, no_packs, packs_argument, paths_option
 from engine.cli.findings import FORMATS, severity
-from engine.errors import UsageError
 from engine.kube.api import Selection
 from engine.model.objects import Kind
 from engine.packs.crds import Definition, definitions, read_definitions
@@ -41,19 +41,17 @@ def _explain(context: click.Context, parameter: click.Parameter, name: str | Non
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
-@click.option("--crds", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
-              help="Where CustomResourceDefinitions are, to check fields against; may be repeated.")  # fmt: skip
-@click.option("--kubeconfig", type=click.Path(path_type=Path), metavar="PATH",
-              help="Check fields against the CustomResourceDefinitions of this cluster.")  # fmt: skip
-@click.option("--format", "style", default="text", show_default=True, type=click.Choice(list(FORMATS)))
+@packs_argument
+@paths_option("--crds", "Where CustomResourceDefinitions are, to check fields against; may be repeated.", "DIR")
+@kubeconfig_option("Check fields against the CustomResourceDefinitions of this cluster.")
+@format_option(*FORMATS)
 @click.option("--strict", is_flag=True, help="Exit with 1 also where there are only warnings.")
 @click.option("--explain", is_eager=True, expose_value=False, callback=_explain, metavar="CODE", type=click.Choice(list(CODES)),
               help="Say more about a code, and exit.")  # fmt: skip
 def lint(paths: tuple[Path, ...], crds: tuple[Path, ...], kubeconfig: Path | None, style: str, strict: bool) -> int:
     """Check the rule packs in these files and folders, and on stdin where PATH is '-'.
 
-    Tells every fault at once, with file, line and column. Exits with 0 where there is no error, 1 where there is, 2 where
+    Reports every fault at once, with file, line and column. Exits with 0 where there is no error, 1 where there is, 2 where
     the command itself is wrong. Packs that are given together are also compared with one another.
     """
     texts = _texts(paths)
@@ -62,11 +60,11 @@ def lint(paths: tuple[Path, ...], crds: tuple[Path, ...], kubeconfig: Path | Non
         known = {**asyncio.run(_served(kubeconfig)), **known}
     number, faults = lint_texts(texts, backend(), known)
     if not number and not faults:
-        raise UsageError(f"no rule packs in {', '.join(map(str, paths))}; expected a document of kind RulePack")
+        raise no_packs(paths)
     sources = {text.file: re.split("\r\n|[\n\r\x85\u2028\u2029]", text.text) for text in texts}
-    told = FORMATS[style](faults, sources)
-    if told:
-        click.echo(told)
+    report = FORMATS[style](faults, sources)
+    if report:
+        click.echo(report)
     errors = sum(1 for fault in faults if severity(fault) is Severity.ERROR)
     if style == "text":
         click.echo(_summary(number, errors, len(faults) - errors), err=bool(faults))
@@ -82,15 +80,10 @@ def _texts(paths: Sequence[Path]) -> list[Text]:
 
 
 async def _served(kubeconfig: Path) -> dict[Kind, Definition]:
-    """The definitions that a cluster serves. Raises ApiError, and UsageError where the kubeconfig is of no use."""
-    from engine.kube.kubernetes import KubernetesApi
-
-    api = await KubernetesApi.connect(str(kubeconfig), None)
-    try:
+    """Return the definitions that a cluster serves. Raise ApiError, and UsageError where the kubeconfig is of no use."""
+    async with Cluster(kubeconfig).connected() as api:
         page = await api.list(Selection(await api.discover(CRD)))
         return {found.resource.kind: found for crd in page.items for found in definitions(crd)}
-    finally:
-        await api.close()
 
 
 def _summary(packs: int, errors: int, warnings: int) -> str:

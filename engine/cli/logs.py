@@ -13,7 +13,7 @@ class TextFormatter(logging.Formatter):
     """`2026-01-24T22:30:00.000Z INFO    text`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, whatever the message holds; a traceback, at debug level only, follows in lines of its own."""
+        """Return one line, whatever the message holds; a traceback, at debug level only, follows in lines of its own."""
         text = f"{_time(record)} {record.levelname:<7} {_one_line(record.getMessage())}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
@@ -22,7 +22,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line: time, level, logger, message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
+        """Return one line."""
         fields = {"time": _time(record), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
@@ -31,7 +31,7 @@ class JsonFormatter(logging.Formatter):
 
 def set_up(level: str, style: str) -> None:
     """Log to stderr; libraries only from warning on, unless everything is to be seen."""
-    # what no formatter here asks for, and what logging would find out for each line (Python's HOWTO, "Optimization")
+    # what no formatter here uses, and what logging would find out for each line (Python's HOWTO, "Optimization")
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())

@@ -14,13 +14,13 @@ import click
 from engine import __version__
 from engine.errors import RulepackError, UsageError
 
-#: Each subcommand: the function of the same name in the module engine.cli.NAME, which is imported only when it is asked for.
+#: Each subcommand: the function of the same name in the module engine.cli.NAME, which is imported only when it is called.
 COMMANDS = {
     "run": "Run the engine against a cluster.",
-    "demo": "Play a story in which the shipped rule packs act, and check their effects.",
-    "lint": "Check rule packs: every fault at once, each with its place.",
+    "demo": "Run a script in which the shipped rule packs act, and check their effects.",
+    "lint": "Check rule packs: every fault at once, each with its location.",
     "test": "Run the tests of rule packs.",
-    "explain": "Say why rules fire for an object, or what holds them back.",
+    "explain": "Say why rules fire for an object, or what keeps them from firing.",
     "record": "Write the changes of a cluster to a file.",
     "replay": "Play recorded changes through rule packs, or compare two versions of them.",
     "new": "Make a commented rule pack to begin with, with tests that pass.",
@@ -50,7 +50,7 @@ def _command(name: str) -> click.Command:
 
 
 def help_text(name: str) -> str:
-    """What `rulepack NAME --help` says, in lines of 100 characters."""
+    """Return what `rulepack NAME --help` says, in lines of 100 characters."""
     context = click.Context(_command(name), info_name=f"rulepack {name}", max_content_width=100, terminal_width=100)
     return _command(name).get_help(context)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from engine.cel import backend
-from engine.cli.packs import read_packs
+from engine.cli.arguments import packs_argument, paths_option, read_packs
 from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
 from engine.operator.settings import OPERATOR_NAMESPACE
@@ -23,9 +23,8 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
-@click.option("--crds", "crds", multiple=True, type=click.Path(path_type=Path), metavar="DIR",
-              help="Where CustomResourceDefinitions are; plurals of other kinds are guessed as kubectl does.")  # fmt: skip
+@packs_argument
+@paths_option("--crds", "Where CustomResourceDefinitions are; plurals of other kinds are guessed as kubectl does.", "DIR")
 @click.option("--off", is_flag=True, help="Include packs that are Off by default.")
 @click.option("--name", default="rulepack", show_default=True, help="Name of the ClusterRole and the Role.")
 @click.option("--namespace", default=OPERATOR_NAMESPACE, show_default=True, help="The operator's namespace.")

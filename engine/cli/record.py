@@ -11,16 +11,15 @@ from typing import TextIO
 import click
 
 from engine.cel import backend
-from engine.cli.packs import read_packs
+from engine.cli.arguments import Cluster, cluster_options, paths_option, read_packs
 from engine.errors import UsageError
 from engine.kube.api import Api
-from engine.kube.clock import Clock, SystemClock
+from engine.kube.clock import Clock, SystemClock, cancel, within
 from engine.model.objects import Kind, Object
-from engine.operator.backoff import cancel, within
 from engine.operator.informer import Informer, InformerKey
 from engine.packs.fields import seconds
 from engine.packs.pack import RulePack
-from engine.packs.shipped import shipped_rules
+from engine.packs.sources import shipped_rules
 from engine.testing.recording import Change, redacted, redaction
 
 CLOSING = 0.25
@@ -36,16 +35,14 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--rules", multiple=True, type=click.Path(path_type=Path), metavar="PATH",
-              help="Record the kinds that these packs watch and act on; may be repeated. Default: the shipped ones.")  # fmt: skip
+@paths_option("--rules", "Record the kinds that these packs watch and act on; may be repeated. Default: the shipped ones.")
 @click.option("-n", "--namespace", "namespaces", multiple=True, metavar="NAME", help="May be repeated. Default: all.")
 @click.option("--redact", multiple=True, metavar="PATH", help="A field whose values are not to be recorded; may be repeated.")
 @click.option("--for", "duration", metavar="DURATION", help="Stop after this time, such as 10m. Default: at Ctrl-C.")
-@click.option("--kubeconfig", type=click.Path(path_type=Path), metavar="PATH", help="Default: KUBECONFIG, else ~/.kube/config.")
-@click.option("--context", default="", metavar="NAME", help="Context of the kubeconfig. Default: its current one.")
+@cluster_options
 def record(
     file: Path, rules: tuple[Path, ...], namespaces: tuple[str, ...], redact: tuple[str, ...], duration: str | None,
-    kubeconfig: Path | None, context: str,
+    cluster: Cluster,
 ) -> None:  # fmt: skip
     """Write the changes of the objects that rule packs watch and act on to FILE, one line of JSON each, for `rulepack replay`.
 
@@ -55,7 +52,7 @@ def record(
     limit = _seconds(duration)
     try:
         with file.open("x", encoding="utf-8") as out:
-            count = asyncio.run(_record(packs, namespaces or ("",), paths, limit, kubeconfig, context, out))
+            count = asyncio.run(_record(packs, namespaces or ("",), paths, limit, cluster, out))
     except FileExistsError:
         raise UsageError(f"{file} is there already; expected a new file") from None
     except OSError as error:
@@ -72,18 +69,15 @@ def _seconds(duration: str | None) -> float | None:
 
 async def _record(
     packs: Sequence[RulePack], namespaces: Sequence[str], paths: Sequence[tuple[str, ...]], limit: float | None,
-    kubeconfig: Path | None, context: str, out: TextIO,
+    cluster: Cluster, out: TextIO,
 ) -> int:  # fmt: skip
-    from engine.kube.kubernetes import KubernetesApi
-
-    api = await KubernetesApi.connect(str(kubeconfig) if kubeconfig else None, context or None)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        return await Recorder(api, SystemClock(), packs, namespaces, paths, out).run(stop, limit)
+        async with cluster.connected() as api:
+            return await Recorder(api, SystemClock(), packs, namespaces, paths, out).run(stop, limit)
     finally:
-        await api.close()
         await SystemClock().sleep(CLOSING)
 
 
@@ -102,7 +96,7 @@ class Recorder:
         self._informers = [Informer(api, key, clock, lambda obj: obj, self._changed) for key in keys]
 
     async def run(self, stop: asyncio.Event, limit: float | None) -> int:
-        """Record until `stop` is set, or for so many seconds; gives the number of changes."""
+        """Record until `stop` is set, or for so many seconds; return the number of changes."""
         running = [asyncio.create_task(informer.run()) for informer in self._informers]
         try:
             if limit is None:

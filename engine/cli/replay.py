@@ -13,15 +13,15 @@ from pathlib import Path
 import click
 
 from engine.cel import backend
-from engine.cli.packs import read_packs
-from engine.cli.report import say
+from engine.cli.arguments import flags_option, format_option, paths_option, read_packs
+from engine.cli.findings import say
 from engine.errors import UsageError
 from engine.model.flags import Mode
 from engine.operator.settings import parse_flags
 from engine.packs.catalog import Catalog
-from engine.testing.hand import quiet
 from engine.testing.recording import Change, read_recording
 from engine.testing.replay import Effect, Replay
+from engine.testing.run import quiet
 
 EXAMPLES = """\b
 Examples:
@@ -34,17 +34,15 @@ Rules = tuple[Path, ...]
 
 @click.command(epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--rules", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help="Packs to replay; may be repeated.")
-@click.option("--old", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help="With --new: the packs as they are.")
-@click.option(
-    "--new", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help="With --old: the packs as they shall be."
-)
-@click.option("--feature-flags", multiple=True, metavar="PACK=MODE,…", help="Modes (Enforce, Audit, Off); may be repeated.")
-@click.option("--format", "style", default="text", show_default=True, type=click.Choice(["text", "json"]))
+@paths_option("--rules", "Packs to replay; may be repeated.")
+@paths_option("--old", "With --new: the packs as they are.")
+@paths_option("--new", "With --old: the packs as they shall be.")
+@flags_option
+@format_option("text", "json")
 def replay(file: Path, rules: Rules, old: Rules, new: Rules, feature_flags: tuple[str, ...], style: str) -> int:
     """Play the changes of FILE, a recording, through rule packs, with the clock of the recording.
 
-    Says what the rules would have done. With --old and --new only what differs is told, and the exit status is 1 where
+    Says what the rules would have done. With --old and --new only what differs is shown, and the exit status is 1 where
     anything does. Objects that were not recorded count as not there. The same recording always gives the same answer.
     """
     if bool(old) != bool(new) or bool(old) == bool(rules):
@@ -54,8 +52,8 @@ def replay(file: Path, rules: Rules, old: Rules, new: Rules, feature_flags: tupl
     if not changes:
         raise UsageError(f"{file} holds no changes; expected a recording of `rulepack record`")
     if rules:
-        return _tell(changes, _effects(changes, rules, flags), [], style, compared=False)
-    return _tell(changes, _effects(changes, new, flags), _effects(changes, old, flags), style, compared=True)
+        return _report(changes, _effects(changes, rules, flags), [], style, compared=False)
+    return _report(changes, _effects(changes, new, flags), _effects(changes, old, flags), style, compared=True)
 
 
 def _effects(changes: Sequence[Change], rules: Rules, flags: dict[str, Mode]) -> list[Effect]:
@@ -68,7 +66,7 @@ def _effects(changes: Sequence[Change], rules: Rules, flags: dict[str, Mode]) ->
     return run.effects
 
 
-def _tell(changes: Sequence[Change], new: list[Effect], old: list[Effect], style: str, *, compared: bool) -> int:
+def _report(changes: Sequence[Change], new: list[Effect], old: list[Effect], style: str, *, compared: bool) -> int:
     added, gone = (_without(new, old), _without(old, new)) if compared else (new, [])
     if style == "json":
         names = ("added", "removed") if compared else ("effects", "removed")
@@ -83,13 +81,13 @@ def _tell(changes: Sequence[Change], new: list[Effect], old: list[Effect], style
             for line in _lines(mark, effect):
                 say(line) if compared else click.echo(line)
         same = f", {len(new) - len(added)} the same" if compared else ""
-        told = f"{len(added)} added, {len(gone)} removed" if compared else f"{len(added)} effects"
-        click.echo(f"{len(changes)} changes: {told}{same}")
+        found = f"{len(added)} added, {len(gone)} removed" if compared else f"{len(added)} effects"
+        click.echo(f"{len(changes)} changes: {found}{same}")
     return 1 if compared and (added or gone) else 0
 
 
 def _without(effects: Sequence[Effect], others: Sequence[Effect]) -> list[Effect]:
-    """Those effects that the others do not have, each as often as it is there more often."""
+    """Return those effects that the others do not have, each as often as it is there more often."""
     left = Counter(effect.identity for effect in others)
     found = []
     for effect in effects:

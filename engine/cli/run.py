@@ -17,13 +17,13 @@ import click
 
 from engine import __version__
 from engine.cel import backend
+from engine.cli.arguments import Cluster, context_option, kubeconfig_option, paths_option
 from engine.cli.logs import LEVELS, set_up
 from engine.kube.clock import SystemClock
-from engine.kube.kubernetes import KubernetesApi
-from engine.operator.operator import Operator
 from engine.operator.settings import Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
-from engine.packs.shipped import shipped_rules
+from engine.operator.wiring import Operator
+from engine.packs.sources import shipped_rules
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +51,7 @@ Examples:
     help="Namespace of the Lease, the feature flags, the parameters and the ConfigMap packs. "
     "Default: POD_NAMESPACE, else the pod's own, else rulepack-system.",
 )
-@click.option(
-    "--rules",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="File or folder of rule packs; may be repeated. Default: the shipped ones.",
-)
+@paths_option("--rules", "File or folder of rule packs; may be repeated. Default: the shipped ones.")
 @click.option(
     "--feature-flags",
     multiple=True,
@@ -65,13 +59,8 @@ Examples:
     help="Modes (Enforce, Audit, Off) that go before those of the ConfigMap rulepack-feature-flags; may be repeated.",
 )
 @click.option("--dry-run", is_flag=True, help="Treat every pack that is not Off as Audit, and write nothing at all.")
-@click.option(
-    "--kubeconfig",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Default: KUBECONFIG, else ~/.kube/config, else the pod's service account.",
-)
-@click.option("--context", default="", metavar="NAME", help="Context of the kubeconfig. Default: its current one.")
+@kubeconfig_option("Default: KUBECONFIG, else ~/.kube/config, else the pod's service account.")
+@context_option
 @click.option("--workers", default=4, show_default=True, help="How many objects are handled at the same time.")
 @click.option("--address", default="0.0.0.0", show_default=True, help="Where /healthz, /readyz, /metrics and /packs are served.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
@@ -109,26 +98,22 @@ def run(
 
 
 async def _serve(settings: Settings) -> None:
-    kubeconfig = str(settings.kubeconfig) if settings.kubeconfig else None
-    api = await KubernetesApi.connect(kubeconfig, settings.context or None)
-    try:
+    async with Cluster(settings.kubeconfig, settings.context).connected() as api:
         cel = backend()
         log.info("rulepack %s, CEL by %s, operator namespace %s", __version__, cel.name, settings.operator_namespace)
         stop = asyncio.Event()
         _stop_on_signals(stop)
         await Operator(api, settings, SystemClock(), cel).run(stop)
-    finally:
-        await api.close()
 
 
 def collect_rarely() -> None:
-    """Look for garbage in circles rarely: what is cached is plain data without any, and going through all of it takes long."""
+    """Collect garbage in circles rarely: what is cached is plain data without any, and going through all of it takes long."""
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
 
 
 def _stop_on_signals(stop: asyncio.Event) -> None:
-    """The first signal stops gracefully; a second one ends the process as it would have without us."""
+    """Set `stop` at the first signal; a second one ends the process as it would have without this."""
     loop = asyncio.get_running_loop()
 
     def received(number: signal.Signals) -> None:
@@ -141,7 +126,7 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's loops where it is installed (extra `fast`), else the standard ones."""
+    """Return uvloop's loops where it is installed (extra `fast`), else None for the standard ones."""
     try:
         factory: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
     except ImportError:

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from engine.cel import backend
-from engine.cli.report import fault_lines, say
+from engine.cli.arguments import format_option, packs_argument
+from engine.cli.findings import say, sentence
 from engine.testing.coverage import Coverage
 from engine.testing.report import as_json, coverage_lines, failure_lines, junit, summary
 from engine.testing.run import Case, Outcome, run
@@ -23,11 +24,11 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@packs_argument
 @click.option("-k", "pattern", default="", metavar="TEXT", help="Only tests whose suite or name contains this text.")
 @click.option("--fail-fast", is_flag=True, help="Stop after the first test that fails.")
-@click.option("--format", "style", default="text", show_default=True, type=click.Choice(["text", "junit", "json"]))
-@click.option("--coverage", "with_coverage", is_flag=True, help="Tell which rules and conditions the tests have exercised.")
+@format_option("text", "junit", "json")
+@click.option("--coverage", "with_coverage", is_flag=True, help="Show which rules and conditions the tests have exercised.")
 @click.option("--min-coverage", type=click.FloatRange(0, 100), metavar="PERCENT", help="Fail below this coverage.")
 def test(
     paths: tuple[Path, ...], pattern: str, fail_fast: bool, style: str, with_coverage: bool, min_coverage: float | None
@@ -37,8 +38,8 @@ def test(
     Each test has a cluster in memory and a clock of its own; nothing else is needed. Exits with 1 if a test fails.
     """
     suites, faults = load_suites(paths, backend())
-    for line in fault_lines(faults):
-        click.echo(line, err=True)
+    for fault in faults:
+        click.echo(f"{fault.location}: error: {sentence(fault)}", err=True)
     cases = [Case(suite, number) for suite in suites for number in range(len(suite.spec.tests))]
     chosen = [case for case in cases if pattern.lower() in f"{case.suite.name} {case.name}".lower()]
     if cases and not chosen:
@@ -46,7 +47,7 @@ def test(
         return 2
     coverage = Coverage() if with_coverage or min_coverage is not None else None
     text = style == "text"
-    outcomes = run(chosen, coverage=coverage, fail_fast=fail_fast, ended=_tell if text else lambda _: None)
+    outcomes = run(chosen, coverage=coverage, fail_fast=fail_fast, ended=_show if text else lambda _: None)
     if text:
         _sum_up(outcomes, coverage if with_coverage else None)
     else:
@@ -57,7 +58,7 @@ def test(
     return 1 if faults or low or any(outcome.failures for outcome in outcomes) else 0
 
 
-def _tell(outcome: Outcome) -> None:
+def _show(outcome: Outcome) -> None:
     for line in failure_lines(outcome) if outcome.failures else ():
         say(line)
 

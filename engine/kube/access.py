@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cachetools import TTLCache
+
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.objects import Kind, Ref
 
-TTL = 30.0
-LIMIT = 10_000
+TTL, LIMIT = 30.0, 10_000
+"""Seconds for which an answer is kept, and how many are."""
 _REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
 _SUBRESOURCES = {"evict": ("create", "eviction"), "patch/status": ("patch", "status")}
 
@@ -25,29 +27,24 @@ class Question:
 
 
 class AccessReviews:
-    """Answers questions by SubjectAccessReview, and remembers an answer for 30 seconds.
+    """Answers questions by SubjectAccessReview, and keeps an answer for 30 seconds.
 
     Source of the user's and groups' names: kubernetes, apiserver/pkg/authentication/serviceaccount/util.go.
     """
 
     def __init__(self, api: Api, clock: Clock) -> None:
         self._api = api
-        self._clock = clock
-        self._answers: dict[Question, tuple[float, str]] = {}
+        self._answers: TTLCache[Question, str] = TTLCache(LIMIT, TTL, timer=clock.time)
 
     def forget(self) -> None:
-        """Ask anew from now on: a refused request says that rights have changed."""
+        """Ask the API server again from now on: a refused request says that rights have changed."""
         self._answers.clear()
 
     async def refusal(self, question: Question) -> str:
-        """What right is missing and how to grant it, or '' where it is there. Raises ApiError."""
-        now = self._clock.time()
-        until, answer = self._answers.get(question, (0.0, ""))
-        if until <= now:
-            if len(self._answers) >= LIMIT:
-                self._answers.clear()
-            answer = await self._ask(question)
-            self._answers[question] = (now + TTL, answer)
+        """Return what right is missing and how to grant it, or '' where it is there. Raises ApiError."""
+        answer = self._answers.get(question)
+        if answer is None:
+            answer = self._answers[question] = await self._ask(question)
         return answer
 
     async def _ask(self, question: Question) -> str:

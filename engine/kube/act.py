@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import ApiError, RulepackError
 from engine.kube.api import Api, PatchType, Selection
-from engine.model.objects import Kind, Object, Resource, metadata
+from engine.model.objects import Kind, Object, Resource
 from engine.model.plan import Create, Delete, Patch, Read
 
 PAGE = 500
@@ -18,11 +18,7 @@ class NotLeading(RulepackError):
     """This replica does not hold the Lease (any more), so it must not act."""
 
 
-class Blocked(RulepackError):
-    """A step is not possible now, and nothing is wrong: a PodDisruptionBudget does not allow an eviction yet."""
-
-
-class Done(NamedTuple):
+class Written(NamedTuple):
     """A step was taken; `after` is the object as it then is, None where there is none; `changed` is false for a repeat."""
 
     after: Object | None = None
@@ -60,8 +56,8 @@ class Actor:
             found += page.items
         return [_named(item, read.ref.kind) for item in found]
 
-    async def perform(self, step: Patch | Delete | Create, *, dry_run: bool) -> Done:
-        """Take one step. A repeat of what is already done succeeds. Raises ApiError, Blocked, NotLeading."""
+    async def perform(self, step: Patch | Delete | Create, *, dry_run: bool) -> Written:
+        """Take one step. A repeat of what is already done succeeds. Raises ApiError and NotLeading."""
         resource = await self._allowed(step.target.kind)
         match step:
             case Patch():
@@ -74,8 +70,8 @@ class Actor:
     async def write_metadata(self, step: Patch) -> str:
         """Take a step that changes metadata; gives the resourceVersion that it then has. Raises ApiError and NotLeading."""
         resource, target = await self._allowed(step.target.kind), step.target
-        after = await self._api.patch(resource, target.namespace, target.name, _conditional(step), metadata_only=True)
-        return str(metadata(after).get("resourceVersion", ""))
+        after = await self._api.patch_metadata(resource, target.namespace, target.name, _conditional(step))
+        return str(after.get("resourceVersion", ""))
 
     async def _allowed(self, kind: Kind) -> Resource:
         """The resource that serves a kind, where this replica may act."""
@@ -84,15 +80,15 @@ class Actor:
             raise NotLeading("this replica does not hold the Lease; it does not act")
         return resource
 
-    async def _patch(self, resource: Resource, step: Patch, dry_run: bool) -> Done:
+    async def _patch(self, resource: Resource, step: Patch, dry_run: bool) -> Written:
         body = _conditional(step)
         after = await self._api.patch(
             resource, step.target.namespace, step.target.name, body,
-            type=_FORMATS[step.format], dry_run=dry_run, force=step.force, subresource=step.subresource,
+            type=PatchType.FORCED_APPLY if step.force else _FORMATS[step.format], dry_run=dry_run, subresource=step.subresource,
         )  # fmt: skip
-        return Done(after)
+        return Written(after)
 
-    async def _delete(self, resource: Resource, step: Delete, dry_run: bool) -> Done:
+    async def _delete(self, resource: Resource, step: Delete, dry_run: bool) -> Written:
         target = step.target
         try:
             if step.evict:
@@ -100,20 +96,18 @@ class Actor:
             else:
                 await self._api.delete(resource, target.namespace, target.name, uid=target.uid, dry_run=dry_run)
         except ApiError as error:
-            # A 409 says that the name is another object's now, or no more than that somebody was faster: look again to know.
+            # A 409 says that the name is another object's now, or no more than that somebody was faster: read again to know.
             if error.status == 404:
-                return Done(changed=False)
-            if step.evict and error.status == 429:
-                raise Blocked(error.message) from error
+                return Written(changed=False)
             raise
-        return Done()
+        return Written()
 
-    async def _create(self, resource: Resource, step: Create, dry_run: bool) -> Done:
+    async def _create(self, resource: Resource, step: Create, dry_run: bool) -> Written:
         try:
-            return Done(await self._api.create(resource, step.target.namespace, step.body, dry_run=dry_run))
+            return Written(await self._api.create(resource, step.target.namespace, step.body, dry_run=dry_run))
         except ApiError as error:
             if error.status == 409 and error.reason == "AlreadyExists":
-                return Done(changed=False)
+                return Written(changed=False)
             raise
 
 

@@ -6,7 +6,7 @@ Every method that fails raises `ApiError`. Objects go in and come out as raw JSO
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from enum import StrEnum
+from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
 from engine.model.objects import Kind, Object, Resource
@@ -14,12 +14,23 @@ from engine.model.objects import Kind, Object, Resource
 FIELD_MANAGER = "rulepack"
 
 
-class PatchType(StrEnum):
-    """The patch formats of the API server, by content type (kubernetes: apimachinery/pkg/types/patch.go)."""
+class PatchType(Enum):
+    """The patch formats of the API server: content type, and whether fields are taken over from other field managers.
 
-    MERGE = "application/merge-patch+json"
-    JSON = "application/json-patch+json"
-    APPLY = "application/apply-patch+yaml"
+    Source: kubernetes, apimachinery/pkg/types/patch.go.
+    """
+
+    MERGE = ("application/merge-patch+json", False)
+    JSON = ("application/json-patch+json", False)
+    APPLY = ("application/apply-patch+yaml", False)
+    FORCED_APPLY = ("application/apply-patch+yaml", True)
+
+    def __init__(self, content_type: str, forced: bool) -> None:
+        self.content_type, self.forced = content_type, forced
+
+
+APPLIES = (PatchType.APPLY, PatchType.FORCED_APPLY)
+"""Those of server-side apply, which create what is not there."""
 
 
 class Selection(NamedTuple):
@@ -53,19 +64,19 @@ class Api(Protocol):
     """A cluster. Implementations: `KubernetesApi` (real) and `EmbeddedCluster` (in memory)."""
 
     async def discover(self, kind: Kind) -> Resource:
-        """The resource that serves a kind. Raises ApiError 404 where the cluster does not have it."""
+        """Return the resource that serves a kind. Raises ApiError 404 where the cluster does not have it."""
         ...
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
-        """One object. Raises ApiError 404."""
+        """Return one object. Raises ApiError 404."""
         ...
 
     async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
-        """One page of objects: all of them where limit is 0. Raises ApiError 410 where a continue token expired."""
+        """Return one page of objects: all of them where limit is 0. Raises ApiError 410 where a continue token expired."""
         ...
 
     def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncIterator[WatchEvent]:
-        """Changes after a resourceVersion, bookmarks included; ends quietly when the server closes it.
+        """Yield changes after a resourceVersion, bookmarks included; ends quietly when the server closes it.
 
         `timeout` is in seconds: the server is asked to close the watch then. Raises ApiError 410 where the
         resourceVersion is too old, 0 where the connection is lost.
@@ -73,26 +84,28 @@ class Api(Protocol):
         ...
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
-        """Create an object; `metadata.generateName` is honoured. Raises ApiError 409 AlreadyExists."""
+        """Create an object and return it; `metadata.generateName` is honoured. Raises ApiError 409 AlreadyExists."""
         ...
 
     async def replace(
         self, resource: Resource, namespace: str, body: Object, *, subresource: str = "", dry_run: bool = False
     ) -> Object:
-        """Put an object; 409 Conflict where it carries a resourceVersion that is not the current one."""
+        """Put an object and return it; 409 Conflict where it carries a resourceVersion that is not the current one."""
         ...
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
-        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
-        metadata_only: bool = False,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
         """Patch an object and return it as it then is.
 
         A merge patch with metadata.resourceVersion is refused with 409 where it is stale, and one with another
-        metadata.uid with 409 or 422. APPLY is server-side apply as field manager `rulepack`; `force` takes
-        fields over from other managers. Of the answer to `metadata_only` nothing but `metadata` can be relied on.
+        metadata.uid with 409 or 422. APPLY is server-side apply as field manager `rulepack`.
         """
+        ...
+
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Patch an object by a merge patch and return the metadata that it then has: cheaper than the whole object."""
         ...
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from pathlib import Path
@@ -15,7 +16,6 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import orjson
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import ConfigException
 from yarl import URL
 
@@ -30,7 +30,9 @@ USER_AGENT = f"rulepack/{__version__}"
 MAX_CONNECTIONS = 64
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
-#: How much longer than asked a watch may be silent before its connection counts as dead.
+#: Bytes that aiohttp reads ahead of whoever takes them: one event of a watch may have a MB and more.
+READ_BUFFER = 2**21
+#: How much longer than it is to last a watch may be silent before its connection counts as dead.
 SILENCE_GRACE = 30.0
 #: Seconds of silence before the kernel probes a connection, and between two probes; three unanswered ones end it.
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
@@ -75,7 +77,7 @@ class Connection:
         return answer
 
     async def lines(self, path: str, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
-        """The JSON of each line of an answer that comes bit by bit, for about `timeout` seconds. Raises ApiError."""
+        """Yield the JSON of each line of an answer that comes bit by bit, for about `timeout` seconds. Raises ApiError."""
         patience = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=timeout + SILENCE_GRACE)
         try:
             async with await self._ask("GET", path, {}, None, patience) as response:
@@ -94,22 +96,14 @@ class Connection:
 
     async def close(self) -> None:
         """Give connections back."""
-        await self._pool.close()
+        await self._session.close()
 
     def _use(self, configuration: Configuration) -> None:
-        configuration.client_session_kwargs = {
-            "headers": {"User-Agent": USER_AGENT, "Accept": "application/json"},
-            "cookie_jar": aiohttp.DummyCookieJar(),
-            # With it aiohttp looks for a proxy and for a .netrc in two threads at every request, and a .netrc entry
-            # would stand against our token; the proxy of the environment is looked up once instead, below.
-            "trust_env": False,
-        }
         try:
-            pool = _Pool(configuration)
+            self._session = _session(configuration)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise UsageError(f"the certificates of {self._credentials.source} cannot be used: {error}") from error
-        self._configuration, self._pool, self._session = configuration, pool, pool.session()
-        self._certificate = _certificate(configuration)
+        self._configuration, self._certificate = configuration, _certificate(configuration)
         self._host = str(configuration.host).rstrip("/")
         self._options: dict[str, Any] = {"allow_redirects": False}
         if proxy := configuration.proxy or _environment_proxy(self._host):
@@ -120,7 +114,7 @@ class Connection:
     async def _ask(
         self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
-        """A successful answer, not read yet."""
+        """Return a successful answer, not read yet."""
         refreshed = self._refreshed
         response = await self._send(method, path, headers, data, timeout)
         if response.status == HTTPStatus.UNAUTHORIZED and await self._refresh(refreshed):
@@ -143,7 +137,7 @@ class Connection:
         return await self._session.request(method, url, headers=headers, data=data, timeout=timeout, **self._options)
 
     async def _refresh(self, known: int) -> bool:
-        """Load credentials again, unless another request did since `known`; whether there are other ones now."""
+        """Load credentials again, unless another request did since `known`; return whether there are other ones now."""
         async with self._refreshing:
             if self._refreshed != known:
                 return True
@@ -151,7 +145,7 @@ class Connection:
                 fresh = await self._credentials.load()
                 if _certificate(fresh) != self._certificate:
                     # An open connection keeps the certificate it began with, so the connections are given up too.
-                    old = self._pool
+                    old = self._session
                     self._use(fresh)
                     await old.close()
                 elif fresh.api_key == self._configuration.api_key:
@@ -167,35 +161,49 @@ class Connection:
             return True
 
     def _undecodable(self, error: Exception) -> ApiError:
-        told = f"{self._host} answered with something that is not JSON ({error}); expected a Kubernetes API server there"
-        return ApiError(0, "InvalidAnswer", told)
+        message = f"{self._host} answered with something that is not JSON ({error}); expected a Kubernetes API server there"
+        return ApiError(0, "InvalidAnswer", message)
 
     def _unreachable(self, error: Exception) -> ApiError:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            told = (f"the certificate of {self._host} is not trusted: {error.certificate_error}; "
+            message = (f"the certificate of {self._host} is not trusted: {error.certificate_error}; "
                     "check certificate-authority in the kubeconfig")  # fmt: skip
         elif isinstance(error, TimeoutError):
-            told = f"{self._host} did not answer in time; check that it runs and that no firewall or proxy drops connections"
+            message = f"{self._host} did not answer in time; check that it runs and that no firewall or proxy drops connections"
         elif isinstance(error, aiohttp.ClientConnectorError):
-            told = f"cannot connect to {self._host}: {error.os_error}; check its address in the kubeconfig and that it runs"
+            message = f"cannot connect to {self._host}: {error.os_error}; check its address in the kubeconfig and that it runs"
         else:
-            told = f"the connection to {self._host} broke: {str(error) or type(error).__name__}; it may be restarting"
-        return ApiError(0, "Unreachable", told)
+            message = f"the connection to {self._host} broke: {str(error) or type(error).__name__}; it may be restarting"
+        return ApiError(0, "Unreachable", message)
 
 
-class _Pool(RESTClientObject):
-    """The connection pool of kubernetes.aio, with its TLS and proxy settings, used without its model classes."""
+def _session(configuration: Configuration) -> aiohttp.ClientSession:
+    """Return a session with the TLS settings of a configuration. Raises OSError and ValueError for unusable certificates."""
+    # With trust_env aiohttp would search a proxy and for a .netrc in two threads at every request, and a .netrc entry would
+    # replace the token; the proxy of the environment is read once instead.
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_tls(configuration), socket_factory=_socket),
+        headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        read_bufsize=READ_BUFFER,
+    )
 
-    def session(self) -> aiohttp.ClientSession:
-        self.pool_manager = self._create_pool_manager()
-        return self.pool_manager
 
-    def _create_connector(self) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=self.ssl_context, socket_factory=_socket)
+def _tls(configuration: Configuration) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
+    # Since Python 3.13 OpenSSL is to refuse certificates that do not keep to all of RFC 5280, among them those that
+    # kube-apiserver and many installers make for themselves; Go, and so kubectl, accepts them.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    if not configuration.verify_ssl:  # insecure-skip-tls-verify
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket whose other end is probed, so that a watch notices in about a minute that its server is gone."""
+    """Return a socket whose other end is probed, so that a watch notices in about a minute that its server is gone."""
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -207,7 +215,7 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 
 def _certificate(configuration: Configuration) -> bytes:
-    """The client certificate; its file may have another content under the same name by now."""
+    """Return the client certificate; its file may have another content under the same name by now."""
     return Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
 
 

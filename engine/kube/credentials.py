@@ -29,18 +29,15 @@ class Credentials:
     async def load(self) -> Configuration:
         """Read the files again, and run the credential plugin if the kubeconfig names one. Raises UsageError."""
         configuration = Configuration()
-        # Since Python 3.13 OpenSSL is asked to refuse certificates that do not keep to all of RFC 5280, among them
-        # those that kube-apiserver and many installers make for themselves; Go, and so kubectl, accepts them.
-        configuration.disable_strict_ssl_verification = True
         try:
             if self.kubeconfig:
                 await config.load_kube_config(self.kubeconfig, self.context or None, configuration, False)  # type: ignore[no-untyped-call]
             else:
                 config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
         except Exception as error:  # the loader lets every kind of error out where a file is not as it expects
-            told = str(error) if isinstance(error, config.ConfigException) else f"{type(error).__name__}: {error}"
+            message = str(error) if isinstance(error, config.ConfigException) else f"{type(error).__name__}: {error}"
             raise UsageError(
-                f"{self.source} cannot be used: {told}; expected what kubectl accepts (`kubectl get namespaces` tells)"
+                f"{self.source} cannot be used: {message}; expected what kubectl accepts (`kubectl get namespaces` tells)"
             ) from error
         if not configuration.api_key and not configuration.cert_file:
             raise UsageError(
@@ -51,26 +48,26 @@ class Credentials:
 
 
 def find(kubeconfig: str | None = None, context: str | None = None) -> Credentials:
-    """The explicit kubeconfig, else the variable KUBECONFIG, else ~/.kube/config, else the pod's service account.
+    """Return the explicit kubeconfig, else the variable KUBECONFIG, else ~/.kube/config, else the pod's service account.
 
     What somebody named is used or refused, never passed over: it would be another cluster that is then changed.
-    Raises UsageError, naming every place looked at, where there are no credentials.
+    Raises UsageError, naming every location that was tried, where there are no credentials.
     """
-    asked = context or ""
+    context = context or ""
     for paths, source in ((kubeconfig, "--kubeconfig"), (os.environ.get("KUBECONFIG"), "the variable KUBECONFIG")):
         if paths:
             if not any(Path(path).expanduser().is_file() for path in paths.split(os.pathsep) if path):
                 raise UsageError(f"{source} names {paths}, where there is no file; expected the path of a kubeconfig")
-            return Credentials(paths, asked, f"the kubeconfig {paths} (from {source})")
+            return Credentials(paths, context, f"the kubeconfig {paths} (from {source})")
     home = Path(HOME_KUBECONFIG).expanduser()
     if home.is_file():
-        return Credentials(str(home), asked, f"the kubeconfig {home}")
+        return Credentials(str(home), context, f"the kubeconfig {home}")
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
-        if asked:
-            raise UsageError(f"there is no kubeconfig to find the context {asked} in, only the service account of this pod")
+        if context:
+            raise UsageError(f"there is no kubeconfig to find the context {context} in, only the service account of this pod")
         return Credentials("", "", "the service account of this pod")
     raise UsageError(
-        "no credentials for a cluster; looked at --kubeconfig (not given), the variable KUBECONFIG (not set), "
+        "no credentials for a cluster; tried --kubeconfig (not given), the variable KUBECONFIG (not set), "
         f"{home} (no such file) and the service account of a pod (KUBERNETES_SERVICE_HOST is not set: this is no pod). "
         "Give --kubeconfig PATH, or log in to a cluster so that kubectl works"
     )

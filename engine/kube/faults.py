@@ -67,8 +67,8 @@ class Call:
     @property
     def wrote(self) -> bool:
         """Whether it asked for a change and was not refused."""
-        asks = self.verb in READS or self.ref.kind.kind == "SubjectAccessReview"
-        return not asks and not self.dry_run and 200 <= self.status < 300
+        reads = self.verb in READS or self.ref.kind.kind == "SubjectAccessReview"
+        return not reads and not self.dry_run and 200 <= self.status < 300
 
     def __str__(self) -> str:
         return f"{self.verb} {self.ref}" + (f"/{self.subresource}" if self.subresource else "") + f" {self.status}"
@@ -93,13 +93,13 @@ class InjectedFault:
     retry_after: float | None = None
 
     def matches(self, verb: str, ref: Ref, subresource: str) -> bool:
-        """Whether a call is one that this fault is for."""
+        """Return whether a call is one that this fault is for."""
         wanted = (self.verb, self.kind, self.namespace, self.name, self.subresource)
         given = (verb, ref.kind.kind, ref.namespace, ref.name, subresource)
         return all(want is None or want == got for want, got in zip(wanted, given, strict=True))
 
     def failure(self, verb: str, ref: Ref) -> ApiError | Crash:
-        """What a call that meets this fault raises, worded as the API server does."""
+        """Return what a call that meets this fault raises, worded as the API server does."""
         if isinstance(self.effect, int):
             reason, message = _REFUSALS.get(self.effect, ("Unknown", f"the server answered {self.effect}"))
             return ApiError(self.effect, reason, message.format(name=ref, verb=verb), self.retry_after)

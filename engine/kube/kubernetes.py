@@ -36,7 +36,7 @@ class KubernetesApi:
         return cls(await Connection.open(credentials.find(kubeconfig, context)))
 
     async def discover(self, kind: Kind) -> Resource:
-        """The resource that serves a kind. Raises ApiError 404 where the cluster does not have it (yet)."""
+        """See `Api.discover`."""
         found = self._served.get(kind.api_version, {}).get(kind.kind)
         if found is None:  # only what is there is remembered, so a CRD that appears is seen at once
             self._served[kind.api_version] = await self._resources(kind)
@@ -58,11 +58,11 @@ class KubernetesApi:
         }
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
-        """One object."""
+        """See `Api.get`."""
         return await self._connection.request("GET", _path(resource, namespace, name))
 
     async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
-        """One page of objects."""
+        """See `Api.list`."""
         kind, path = selection.resource.kind, _collection(selection.resource, selection.namespace)
         query = _query(**_selectors(selection), limit=str(limit or ""), **{"continue": next})
         try:
@@ -80,7 +80,7 @@ class KubernetesApi:
     async def watch(
         self, selection: Selection, resource_version: str, *, timeout: float = 300.0
     ) -> AsyncGenerator[WatchEvent, None]:
-        """Changes after a resourceVersion."""
+        """See `Api.watch`."""
         path, seconds = _collection(selection.resource, selection.namespace), str(max(1, round(timeout)))
         query = _query(
             **_selectors(selection), watch="true", allowWatchBookmarks="true", resourceVersion=resource_version,
@@ -94,29 +94,31 @@ class KubernetesApi:
             yield WatchEvent(event["type"], event["object"])
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
-        """Create an object."""
+        """See `Api.create`."""
         return await self._connection.request("POST", _collection(resource, namespace) + _WRITE[dry_run], body)
 
     async def replace(
         self, resource: Resource, namespace: str, body: Object, *, subresource: str = "", dry_run: bool = False
     ) -> Object:
-        """Put an object."""
+        """See `Api.replace`."""
         path = _path(resource, namespace, str(metadata(body).get("name") or ""), subresource)
         return await self._connection.request("PUT", path + _WRITE[dry_run], body)
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
-        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
-        metadata_only: bool = False,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
-        """Patch an object and return it as it then is."""
-        path = _path(resource, namespace, name, subresource) + _WRITE[dry_run]
-        if force and type is PatchType.APPLY:  # the API server refuses other patches with `force`
-            path += "&force=true"
-        return await self._connection.request("PATCH", path, body, type, _METADATA if metadata_only else "")
+        """See `Api.patch`."""
+        path = _path(resource, namespace, name, subresource) + _WRITE[dry_run] + ("&force=true" if type.forced else "")
+        return await self._connection.request("PATCH", path, body, type.content_type)
+
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Api.patch_metadata`."""
+        path = _path(resource, namespace, name) + _WRITE[False]
+        return metadata(await self._connection.request("PATCH", path, body, PatchType.MERGE.content_type, _METADATA))
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
-        """Delete an object."""
+        """See `Api.delete`."""
         body: dict[str, Any] = {"propagationPolicy": "Background"}
         if uid:
             body["preconditions"] = {"uid": uid}
@@ -127,7 +129,7 @@ class KubernetesApi:
         await self._connection.request("DELETE", path, body)
 
     async def evict(self, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
-        """Evict a pod."""
+        """See `Api.evict`."""
         body: dict[str, Any] = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
@@ -138,13 +140,13 @@ class KubernetesApi:
         await self._connection.request("POST", _path(POD, namespace, name, "eviction") + _WRITE[dry_run], body)
 
     async def close(self) -> None:
-        """Give connections back."""
+        """See `Api.close`."""
         await self._connection.close()
 
 
 def _path(resource: Resource, namespace: str, name: str, subresource: str = "") -> str:
     if not name:  # it would be the path of the collection: a delete would then delete everything in it
-        raise _bad_request(f"a {resource.kind.kind} without a name was asked for; expected the name of one object")
+        raise _bad_request(f"a {resource.kind.kind} without a name was requested; expected the name of one object")
     return resource.path(_segment(namespace), _segment(name), subresource)
 
 
@@ -153,7 +155,7 @@ def _collection(resource: Resource, namespace: str) -> str:
 
 
 def _segment(name: str) -> str:
-    """One segment of a path, quoted; refused where the API server has no object of such a name.
+    """Return one segment of a path, quoted; refused where the API server has no object of such a name.
 
     Names may come from whoever wrote an annotation, and must not lead to another path than the one of that object
     (kubernetes: apimachinery/pkg/api/validation/path/name.go).
@@ -170,14 +172,14 @@ def _selectors(selection: Selection) -> dict[str, str]:
 
 
 def _query(**parameters: str) -> str:
-    """What follows a path, of those that are not ''."""
+    """Return what follows a path, of those that are not ''."""
     query = urlencode({name: value for name, value in parameters.items() if value})
     return f"?{query}" if query else ""
 
 
 def _not_served(kind: Kind) -> ApiError:
-    told = f"the cluster does not serve {kind.kind} of {kind.api_version}; is its CRD installed?"
-    return ApiError(HTTPStatus.NOT_FOUND, "NotFound", told)
+    message = f"the cluster does not serve {kind.kind} of {kind.api_version}; is its CRD installed?"
+    return ApiError(HTTPStatus.NOT_FOUND, "NotFound", message)
 
 
 def _bad_request(message: str) -> ApiError:

@@ -22,23 +22,23 @@ _FIELD_TERM = re.compile(r"\s*(?P<path>[^=!,\s]+)\s*(?P<operator>==|!=|=)(?P<val
 
 
 def label_selector(text: str) -> Predicate:
-    """Whether an object's labels fit: equality, `in`, `notin`, existence (`key`, `!key`), and `>` and `<` of integers.
+    """Return a predicate of an object's labels: equality, `in`, `notin`, existence (`key`, `!key`), and `>` and `<` of integers.
 
     Raises ApiError 400. Source: kubernetes, apimachinery/pkg/labels/selector.go; `!=` and `notin` fit objects without the key.
     """
     tests: list[Callable[[Mapping[str, str]], bool]] = []
-    place, end = 0, ","
+    position, end = 0, ","
     while end == "," and (text.strip() or tests):
-        found = _REQUIREMENT.match(text, place)
+        found = _REQUIREMENT.match(text, position)
         if found is None:
-            raise _bad(f"unable to parse requirement: found '{text[place:].strip()}', expected: a label selector requirement")
+            raise _bad(f"unable to parse requirement: found '{text[position:].strip()}', expected: a label selector requirement")
         tests.append(_label_test(found))
-        place, end = found.end(), found["end"]
+        position, end = found.end(), found["end"]
     return lambda obj: all(test(labels_of(obj)) for test in tests)
 
 
 def selector_of(spec: Mapping[str, Any]) -> Predicate:
-    """The predicate of a metav1.LabelSelector (`matchLabels`, `matchExpressions`); an empty one fits every object."""
+    """Return the predicate of a metav1.LabelSelector (`matchLabels`, `matchExpressions`); an empty one fits every object."""
     terms = [f"{key}={value}" for key, value in (spec.get("matchLabels") or {}).items()]
     for expression in spec.get("matchExpressions") or ():
         key, values = expression["key"], f"({','.join(expression.get('values') or ())})"
@@ -48,7 +48,7 @@ def selector_of(spec: Mapping[str, Any]) -> Predicate:
 
 
 def field_selector(text: str, supported: Collection[str]) -> Predicate:
-    """Whether an object's fields fit: `path=value` and `path!=value` of `supported` dotted paths; no field counts as ''.
+    """Return a predicate of an object's fields: `path=value` and `path!=value` of `supported` dotted paths; a missing one is ''.
 
     Raises ApiError 400 for any other path: what the API server selects by is a short list for each kind.
     """

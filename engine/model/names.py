@@ -6,6 +6,7 @@ import hashlib
 import re
 
 from engine.model.objects import Ref
+from engine.model.text import shown
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
@@ -44,12 +45,6 @@ def bad_label(key: str, value: str) -> str:
     if not _LABEL_VALUE.match(value):
         return f"label value {shown(value)} of {key} is not one: letters, digits, '-', '_' and '.', at most 63"
     return ""
-
-
-def shown(text: str, limit: int = 80) -> str:
-    """A user's text quoted for a message, on one line, cut to `limit` characters with a mark."""
-    text = " ".join(text.split())
-    return repr(text if len(text) <= limit else text[:limit] + "…")
 
 
 def digest(*parts: str) -> str:

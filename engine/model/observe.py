@@ -1,4 +1,4 @@
-"""Who is told what the engine decides and does: metrics, logs, the demo's screen, test reports."""
+"""Who observes what the engine decides and does: metrics, logs, the demo's screen, test reports."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from engine.model.objects import Ref
 from engine.model.plan import Step
 
 
-class Result(StrEnum):
-    """How a rule judged an object."""
+class Evaluated(StrEnum):
+    """What came of the evaluation of a rule for an object."""
 
     FIRED = "fired"
-    HELD = "held"
+    SKIPPED = "skipped"
     UNKNOWN = "unknown"
 
 
-class Outcome(StrEnum):
+class ActResult(StrEnum):
     """How one step, or one whole action, ended."""
 
     DONE = "done"
@@ -45,17 +45,17 @@ class Act(NamedTuple):
     item: str
     action: str
     step: Step | None
-    outcome: Outcome
+    result: ActResult
     detail: str = ""
     diff: tuple[str, ...] = ()
     mode: Mode = Mode.ENFORCE
 
 
 class Observer(Protocol):
-    """Told synchronously; must be quick and must not raise."""
+    """Called synchronously; must be quick and must not raise."""
 
-    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
-        """A rule has judged an object; `reason` is the first thing that held it back, or ''."""
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
+        """A rule was evaluated for an object; `reason` is the first thing that keeps it from firing, or ''."""
         ...
 
     def acted(self, act: Act) -> None:
@@ -77,22 +77,22 @@ class Observers:
     def __init__(self, *observers: Observer) -> None:
         self._all = observers
 
-    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
-        """Tell all."""
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
+        """Pass it to all."""
         for observer in self._all:
             observer.evaluated(pack, rule, obj, result, reason)
 
     def acted(self, act: Act) -> None:
-        """Tell all."""
+        """Pass it to all."""
         for observer in self._all:
             observer.acted(act)
 
     def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
-        """Tell all."""
+        """Pass it to all."""
         for observer in self._all:
             observer.measured(metric, labels, value)
 
     def suspended(self, pack: str, rule: str, obj: Ref) -> None:
-        """Tell all."""
+        """Pass it to all."""
         for observer in self._all:
             observer.suspended(pack, rule, obj)

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from engine.model.merge import merged
 from engine.model.objects import Object, Ref, metadata, ref_of
+from engine.model.outcome import Done, Outcome
 
 
 class Read(NamedTuple):
@@ -76,19 +77,17 @@ def own_patch(obj: Object, own: Annotate) -> Patch:
 Step = Patch | Delete | Create | Measure | Annotate
 
 
-class Decision(NamedTuple):
-    """What one action decided, given what it saw: the steps to take now, and whether that ends it.
+class Plan(NamedTuple):
+    """What one action wants, given what it read: the steps to take now, and what holds once they are taken.
 
-    `wait` (seconds) with `reason` means: not finished, look again then; nothing has failed. `refused` means: never, and why.
-    `result` is what `register` keeps. `targets` counts the objects that are still to be changed, those of `steps` included.
+    `outcome` is Done with what `register` keeps, Waiting where more is to be done later, or Refused. `targets` counts the
+    objects that are still to be changed, those of `steps` included. `state` is what the action has to remember until then.
     """
 
     steps: Sequence[Step] = ()
-    wait: float | None = None
-    reason: str = ""
-    refused: str = ""
+    outcome: Outcome = Done()
     targets: int = 0
-    result: Any = None
+    state: Any = None
 
 
 class OwnWrite(NamedTuple):

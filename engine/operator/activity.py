@@ -1,29 +1,36 @@
-"""What the engine does, as log lines, and what it did last, for /packs."""
+"""What the engine does, as log lines and, beside the packs in force and their faults, as the JSON data of /packs."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from engine.kube.clock import Clock
+from engine.model.flags import Mode
 from engine.model.objects import Ref
-from engine.model.observe import Act, Outcome, Result
+from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
-from engine.packs.pack import DISRUPTIONS
+from engine.operator.caches import PackCaches
+from engine.operator.informer import State
+from engine.packs.catalog import Catalog
+from engine.packs.pack import DISRUPTIONS, RulePack
+from engine.packs.store import Report
 
 log = logging.getLogger(__name__)
 
 _LEVELS = {
-    Outcome.DONE: logging.INFO,
-    Outcome.AUDITED: logging.INFO,
-    Outcome.UNCHANGED: logging.DEBUG,
-    Outcome.WAITING: logging.DEBUG,
-    Outcome.RETRYING: logging.WARNING,
-    Outcome.FAILED: logging.WARNING,
-    Outcome.REFUSED: logging.WARNING,
+    ActResult.DONE: logging.INFO,
+    ActResult.AUDITED: logging.INFO,
+    ActResult.UNCHANGED: logging.DEBUG,
+    ActResult.WAITING: logging.DEBUG,
+    ActResult.RETRYING: logging.WARNING,
+    ActResult.FAILED: logging.WARNING,
+    ActResult.REFUSED: logging.WARNING,
 }
-_FAULTS = (Outcome.RETRYING, Outcome.FAILED, Outcome.REFUSED)
+_FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 
 @dataclass(slots=True)
@@ -34,20 +41,13 @@ class RuleActivity:
     failed: tuple[float, Act] | None = None
     suspended: float | None = None
 
-    @property
-    def last_firing(self) -> dict[str, str] | None:
-        """As JSON data."""
-        return _told(*self.fired) if self.fired else None
-
-    @property
-    def last_error(self) -> dict[str, str] | None:
-        """As JSON data; what went wrong may quote the object, so that only the log and the object's Events say it."""
-        return _told(*self.failed) if self.failed else None
-
-    @property
-    def suspended_since(self) -> str | None:
-        """As JSON data."""
-        return None if self.suspended is None else _stamp(self.suspended)
+    def as_data(self) -> dict[str, Any]:
+        """Return it as JSON data, without what went wrong: that may quote the object, so only the log and its Events say it."""
+        return {
+            "lastFiring": _act_data(*self.fired) if self.fired else None,
+            "lastError": _act_data(*self.failed) if self.failed else None,
+            "suspendedSince": None if self.suspended is None else _timestamp(self.suspended),
+        }
 
 
 @dataclass(slots=True)
@@ -58,29 +58,28 @@ class Activity:
     rules: dict[tuple[str, str], RuleActivity] = field(default_factory=dict)
     """By pack and rule."""
 
-    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
-        """Nothing to add: the reconciler logs an Unknown, once for each object and reason."""
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
+        """Do nothing: the reconciler logs an Unknown, once for each object and reason."""
 
     def acted(self, act: Act) -> None:
         """Log it, and remember it as the rule's last firing or last error."""
-        level = (
-            logging.DEBUG if act.outcome is Outcome.DONE and isinstance(act.step, Annotate | Measure) else _LEVELS[act.outcome]
-        )
+        quiet = act.result is ActResult.DONE and isinstance(act.step, Annotate | Measure)
+        level = logging.DEBUG if quiet else _LEVELS[act.result]
         if log.isEnabledFor(level):
-            doing = f"{act.action}: {_described(act.step)}" if act.step else act.action
+            doing = f"{act.action}: {_description(act.step)}" if act.step else act.action
             detail = f": {act.detail}" if act.detail else ""
-            log.log(level, "%s/%s: %s: %s: %s%s", act.pack, act.rule, act.object, doing, act.outcome.value, detail)
-        if act.outcome is Outcome.AUDITED:
+            log.log(level, "%s/%s: %s: %s: %s%s", act.pack, act.rule, act.object, doing, act.result.value, detail)
+        if act.result is ActResult.AUDITED:
             for line in act.diff:
                 log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
         rule = self._rule(act.pack, act.rule)
-        if act.outcome in _FAULTS:
+        if act.result in _FAULTS:
             rule.failed = (self.clock.time(), act)
-        elif act.outcome is not Outcome.WAITING:
+        elif act.result is not ActResult.WAITING:
             rule.fired = (self.clock.time(), act)
 
     def measured(self, metric: str, labels: object, value: float) -> None:
-        """Nothing to add: the metric itself says it."""
+        """Do nothing: the metric itself says it."""
 
     def suspended(self, pack: str, rule: str, obj: Ref) -> None:
         """Log it, and remember since when."""
@@ -88,25 +87,53 @@ class Activity:
         self._rule(pack, rule).suspended = self.clock.time()
 
     def resumed(self, pack: str) -> None:
-        """Whatever was suspended of a pack goes on."""
+        """Note that whatever was suspended of a pack goes on."""
         for (name, rule), activity in self.rules.items():
             if name == pack and activity.suspended is not None:
                 log.info("%s/%s goes on", pack, rule)
                 activity.suspended = None
 
+    def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report]) -> dict[str, Any]:
+        """Return the packs in force, how they fare, and what is wrong with others, as JSON data; of objects kinds and names."""
+        return {
+            "packs": [self._pack(catalog, pack, caches) for _, pack in sorted(catalog.packs.items())],
+            "faults": [str(fault) for report in reports for fault in report.faults],
+            "warnings": [str(warning) for report in reports for warning in report.warnings],
+        }
+
+    def _pack(self, catalog: Catalog, pack: RulePack, caches: PackCaches) -> dict[str, Any]:
+        # one that is Off has none of its own, but another pack may have one of the same selection
+        informers = [] if catalog.mode(pack) is Mode.OFF else caches.of(pack)
+        waiting = any(informer.state is State.WAITING for informer in informers)
+        return {
+            "name": pack.name,
+            "description": pack.description,
+            "source": pack.source,
+            "mode": catalog.mode(pack).value,
+            "kind": str(pack.watch.kind),
+            "waitingFor": str(pack.watch.kind) if waiting else None,
+            "objects": sum(len(informer.cache) for informer in informers),
+            "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),
+            "rules": [
+                {"name": rule.name, "description": rule.description, "mode": catalog.mode(pack, rule).value}
+                | self.rules.get((pack.name, rule.name), RuleActivity()).as_data()
+                for rule in pack.rules
+            ],
+        }
+
     def _rule(self, pack: str, rule: str) -> RuleActivity:
         return self.rules.get((pack, rule)) or self.rules.setdefault((pack, rule), RuleActivity())
 
 
-def _told(time: float, act: Act) -> dict[str, str]:
-    return {"time": _stamp(time), "object": str(act.object), "action": act.action, "outcome": act.outcome.value}
+def _act_data(time: float, act: Act) -> dict[str, str]:
+    return {"time": _timestamp(time), "object": str(act.object), "action": act.action, "outcome": act.result.value}
 
 
-def _stamp(time: float) -> str:
+def _timestamp(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _described(step: Step) -> str:
+def _description(step: Step) -> str:
     match step:
         case Patch(target=target):
             return f"patch {target}"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
+from math import inf
+
+from cachetools import TTLCache
 
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.objects import Object, ObjectKey
-from engine.operator.backoff import cancel
 from engine.operator.informer import Informer, InformerKey, State
-from engine.operator.prune import Path, pruner, read_by
 from engine.packs.pack import RulePack
 from engine.reconcile.caches import Cached
+from engine.reconcile.prune import Path, pruner, read_by
 
 DELETED_SECONDS = 300.0
 """How long the last state of a deleted object is held for a worker: a standby takes over well within that time."""
@@ -31,11 +32,10 @@ class PackCaches:
     ) -> None:
         self.informers: dict[InformerKey, Informer] = {}
         self._api, self._clock, self._namespaces, self._changed, self._labels = api, clock, namespaces, changed, labels
-        self._tasks: dict[InformerKey, asyncio.Task[None]] = {}
         self._packs: dict[InformerKey, list[RulePack]] = {}
-        self._of: dict[RulePack, list[Informer]] = {}
         self._kept: dict[InformerKey, frozenset[Path] | None] = {}
-        self._deleted: dict[tuple[str, str, str], tuple[Object, float]] = {}
+        self._of: dict[RulePack, list[Informer]] = {}
+        self._deleted: TTLCache[tuple[str, str, str], Object] = TTLCache(inf, DELETED_SECONDS, timer=clock.time)
 
     async def use(self, packs: Collection[RulePack]) -> None:
         """Start the informers that these packs need, and stop all others."""
@@ -47,16 +47,14 @@ class PackCaches:
             kept = read_by(watching)
             if key not in self.informers:
                 changed, waiting = partial(self._report, key), partial(self._waiting, key)
-                informer = Informer(self._api, key, self._clock, pruner(kept), changed, waiting)
-                self.informers[key], self._kept[key] = informer, kept
-                self._tasks[key] = asyncio.create_task(informer.run(), name=f"informer {key}")
+                self.informers[key] = Informer(self._api, key, self._clock, pruner(kept), changed, waiting)
+                self.informers[key].start()
             elif kept != self._kept[key]:
-                self._kept[key] = kept
                 self.informers[key].refresh(pruner(kept))
+            self._kept[key] = kept
         self._of = {pack: [self.informers[key] for key in self._keys(pack)] for pack in packs}
-        gone = [key for key in self.informers if key not in self._packs]
-        await cancel(*(self._tasks.pop(key) for key in gone))
-        for key in gone:
+        for key in self.informers.keys() - self._packs.keys():
+            await self.informers[key].stop()
             del self.informers[key], self._kept[key]
 
     async def stop(self) -> None:
@@ -64,43 +62,38 @@ class PackCaches:
         await self.use(())
 
     def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
-        """The object as the informer of this pack's selection has it."""
+        """Return the object as the informer of this pack's selection has it."""
         for informer in self._of.get(pack, ()):
             if (found := informer.cache.get((namespace, name))) is not None:
                 return found
         return None
 
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
-        """The last state of an object that is gone from this pack's selection; given out once."""
-        found = self._deleted.pop((pack.name, namespace, name), None)
-        return found[0] if found else None
+        """Return the last state of an object that is gone from this pack's selection; it is given out once."""
+        return self._deleted.pop((pack.name, namespace, name), None)
 
     def objects(self, pack: RulePack) -> Iterator[ObjectKey]:
-        """All objects of a pack's selection."""
+        """Yield all objects of a pack's selection."""
         for informer in self.of(pack):
             for namespace, name in informer.cache:
                 yield ObjectKey(informer.key.kind, namespace, name)
 
     def synced(self, pack: RulePack) -> bool:
-        """Whether the informers of a pack's selection have listed all of them."""
+        """Return whether the informers of a pack's selection have listed all of them."""
         informers = self.of(pack)
         return bool(informers) and all(informer.synced.is_set() for informer in informers)
 
     def watches(self, namespace: str) -> bool:
-        """Whether all objects of a namespace are watched here that anybody watches: none are left to those of other labels."""
+        """Return whether all objects of a namespace are watched here that anybody watches: none are left to other labels."""
         return not self._labels and ("" in self._namespaces or namespace in self._namespaces)
 
     def of(self, pack: RulePack) -> Sequence[Informer]:
-        """The informers of a pack's selection."""
+        """Return the informers of a pack's selection."""
         return self._of.get(pack, ())
 
     def waiting(self, pack: RulePack) -> bool:
-        """Whether the cluster does not serve the kind that a pack watches."""
+        """Return whether the cluster does not serve the kind that a pack watches."""
         return any(informer.state is State.WAITING for informer in self.of(pack))
-
-    def ended(self) -> list[str]:
-        """What informers have ended, which none ever should."""
-        return [str(key) for key, task in self._tasks.items() if task.done()]
 
     def _keys(self, pack: RulePack) -> list[InformerKey]:
         labels = ",".join(filter(None, (pack.watch.label_selector, self._labels)))
@@ -112,14 +105,7 @@ class PackCaches:
     def _report(self, key: InformerKey, namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
         # a kind that is not served any more says nothing about its objects
         if new is None and old is not None and self.informers[key].state is not State.WAITING:
-            self._remember(key, namespace, name, old)
+            for pack in self._packs.get(key, ()):
+                if pack.ends:
+                    self._deleted[pack.name, namespace, name] = old
         self._changed(ObjectKey(key.kind, namespace, name))
-
-    def _remember(self, key: InformerKey, namespace: str, name: str, last: Object) -> None:
-        now = self._clock.time()
-        while self._deleted and now - next(iter(self._deleted.values()))[1] > DELETED_SECONDS:
-            del self._deleted[next(iter(self._deleted))]
-        for pack in self._packs.get(key, ()):
-            if pack.ends:
-                self._deleted.pop((pack.name, namespace, name), None)  # so that the order is that of the times
-                self._deleted[pack.name, namespace, name] = (last, now)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import Any
 
 from engine.errors import ApiError
 from engine.kube.api import Api, Selection, WatchEvent
-from engine.kube.clock import Clock
+from engine.kube.clock import Clock, cancel
+from engine.model.backoff import Backoff
 from engine.model.objects import Kind, Object, metadata
-from engine.operator.backoff import Backoff, cancel
 from engine.reconcile.caches import Cached
+from engine.reconcile.prune import Prune
 
 log = logging.getLogger(__name__)
 
@@ -22,15 +25,16 @@ NOT_FOUND, GONE = 404, 410
 PAGE = 500
 """Objects per page of a list, as client-go's pager asks for."""
 WATCH_SECONDS = 60.0
-"""How long a watch is asked to last: it is resumed at little cost, and so a silent one is noticed soon."""
+"""How long a watch is to last: it is resumed at little cost, and so a silent one is noticed soon."""
 SILENCE_GRACE = 15.0
-"""How much longer than asked a watch may be silent before its connection counts as dead."""
+"""How much longer than that a watch may be silent before its connection counts as dead."""
 SETTLED = 5.0
 """How long a watch must last without an error to count as one where nothing changes and no bookmark is due."""
+BACKOFF = Backoff(0.5, 30.0)
+"""Between two attempts that the API server refuses or does not answer."""
 WAIT_FOR_KIND = 5.0
-"""The longest time between two looks for a kind that is not served, so that a new CRD is picked up within 10 s."""
+"""The longest pause while a kind is not served, so that a new CRD is picked up within 10 s."""
 
-Prune = Callable[[Object], Object]
 OnChange = Callable[[str, str, Object | None, Object | None, bool], None]
 """(namespace, name, old, new, initial): old is None for a new object, new is None for one that is gone."""
 
@@ -45,9 +49,9 @@ class InformerKey:
     fields: str = ""
 
     def __str__(self) -> str:
-        place = f"namespace {self.namespace}" if self.namespace else "all namespaces"
+        where = f"namespace {self.namespace}" if self.namespace else "all namespaces"
         selectors = ", ".join(part for part in (self.labels, self.fields) if part)
-        return f"{self.kind} in {place}" + (f" ({selectors})" if selectors else "")
+        return f"{self.kind} in {where}" + (f" ({selectors})" if selectors else "")
 
 
 class State(StrEnum):
@@ -79,13 +83,28 @@ class Informer:
         self.synced = asyncio.Event()
         self.last_event = 0.0
         self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
-        self._backoff = Backoff()
+        self._attempts = 0  # in a row that have brought nothing
         self._failure: tuple[int, str] | None = None
         self._version = ""
         self._heard = False  # whether the present watch has brought anything
         self._following: asyncio.Task[None] | None = None
         self._refreshing = False
         self._existing = True  # whether what a list shows was there before the engine
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Run in a task of its own."""
+        self._task = asyncio.create_task(self.run(), name=f"informer {self.key}")
+
+    async def stop(self) -> None:
+        """End that task."""
+        if self._task is not None:
+            await cancel(self._task)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its task has ended, which it never should by itself."""
+        return self._task is not None and self._task.done()
 
     async def run(self) -> None:
         """Run until cancelled; no answer of the API server ends it."""
@@ -99,7 +118,7 @@ class Informer:
                 await self._failed(ApiError(0, "InternalError", f"{type(error).__name__}: {error}"))
 
     def stuck(self) -> bool:
-        """Whether it believes to be watching, but has had no sign of life for longer than its watchdog allows."""
+        """Return whether it believes to be watching, but has had no sign of life for longer than its watchdog allows."""
         return self.state is State.WATCHING and self._clock.time() - self.last_event > 2 * (WATCH_SECONDS + SILENCE_GRACE)
 
     def refresh(self, prune: Prune) -> None:
@@ -121,12 +140,12 @@ class Informer:
                 if error.status in (NOT_FOUND, GONE):  # where the kind is not served any more, the next list says so
                     log.debug("%s: %s; listing again", self.key, error)
                     if not self._heard:
-                        await self._clock.sleep(self._backoff.next())
+                        await self._pause()
                     return
                 await self._failed(error)
             else:
                 if not self._heard and self._clock.time() - started < SETTLED and not self._refreshing:
-                    await self._clock.sleep(self._backoff.next())  # a server that closes every watch at once
+                    await self._pause()  # a server that closes every watch at once
 
     async def _list(self, selection: Selection) -> None:
         """Bring the cache to what the cluster has now."""
@@ -216,8 +235,8 @@ class Informer:
             self._on_change(*key, last or known.object, None, False)
 
     def _answers(self) -> None:
-        """The API server answers; say so where it did not before."""
-        self._backoff.reset()
+        """Note that the API server answers; log it where it did not before."""
+        self._attempts = 0
         if self.state is not State.WATCHING:
             log.info("%s: watching, %d objects", self.key, len(self.cache))
             self.state, self.error, self._failure = State.WATCHING, "", None
@@ -230,10 +249,14 @@ class Informer:
             text = "; ".join(("the cluster does not serve this kind (yet)", *self._waiting())) if gone else str(error)
             log.log(logging.INFO if gone else logging.WARNING, "%s: %s; trying again until it does", self.key, text)
         self.state, self.error, self._failure = State.WAITING if gone else State.FAILING, str(error), failure
-        delay = max(self._backoff.next(), error.retry_after or 0.0)
         if gone:
             self._existing = False
             for key in list(self.cache):
                 self._remove(key)
-            delay = min(delay, WAIT_FOR_KIND)
-        await self._clock.sleep(delay)
+        await self._pause(error.retry_after or 0.0, WAIT_FOR_KIND if gone else inf)
+
+    async def _pause(self, shortest: float = 0.0, longest: float = inf) -> None:
+        """Wait before the next attempt; some spread keeps several informers from coming at the same time."""
+        self._attempts += 1
+        pause = BACKOFF.pause(self._attempts, jitter=random.uniform(0.0, 0.5))
+        await self._clock.sleep(min(max(pause, shortest), longest))

@@ -13,44 +13,36 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import Api
-from engine.kube.clock import Clock
-from engine.model.objects import Kind, Object, Resource, dig
-from engine.operator.backoff import cancel, within
+from engine.kube.clock import Clock, cancel, within
+from engine.kube.leases import LEASE_DURATION, Leases
+from engine.model.objects import Object, dig
+from engine.operator.shards import Layout
 
 log = logging.getLogger(__name__)
 
-LEASE = Resource(Kind("coordination.k8s.io/v1", "Lease"), "leases", True)
-NOT_FOUND = 404
-LEASE_DURATION = 15.0
-"""Seconds after which a Lease that was not renewed may be taken over."""
-
-
-Condition = Callable[[], Awaitable[bool]]
-"""Raises ApiError where it cannot be said."""
-
-
-async def _always() -> bool:
-    return True
+RENEW_DEADLINE = 10.0
+"""Seconds after which a leader that could not renew its Lease stops acting: well before others may take it."""
+RETRY_PERIOD = 2.0
+"""Seconds between two attempts; those who do not lead wait up to 2.2 times as long (client-go's JitterFactor is 1.2)."""
 
 
 class Leader:
-    """A contender for a Lease. All durations are seconds of its own monotonic clock, so that nobody who sets the machine's
-    time makes two of them lead; no other contender's clock is compared with.
+    """A contender for a Lease. It counts in seconds of its own monotonic clock, so that nobody who sets the machine's time
+    makes two of them lead; no other contender's clock is compared with.
 
-    It takes the Lease only while `is_open` says so, and leads once it has it and `admit` says so too; otherwise it gives it back.
-    Whether another holder is still alive is judged by how long its record has not changed, as seen from here.
+    Where there is a layout of shards, it takes the Lease only while that is open, and leads once it has the Lease and the
+    layout admits it; otherwise it gives the Lease back. Whether another holder is still alive shows in how long its record has
+    not changed, as seen from here.
     """
 
     def __init__(
-        self, api: Api, clock: Clock, namespace: str, name: str, identity: str, *,
-        lease_duration: float = LEASE_DURATION, renew_deadline: float = 10.0, retry_period: float = 2.0,
+        self, leases: Leases, clock: Clock, name: str, identity: str, layout: Layout | None = None,
         on_started: Callable[[], None] = lambda: None, on_stopped: Callable[[], None] = lambda: None,
-        is_open: Condition = _always, admit: Condition = _always,
     ) -> None:  # fmt: skip
-        self._api, self._clock, self._namespace, self._name, self.identity = api, clock, namespace, name, identity
-        self._lease_duration, self._renew_deadline, self._retry_period = lease_duration, renew_deadline, retry_period
-        self._on_started, self._on_stopped, self._is_open, self._admit = on_started, on_stopped, is_open, admit
+        self.identity = identity
+        self._leases, self._clock, self._name, self._layout = leases, clock, name, layout
+        self._lease = f"Lease {leases.namespace}/{name}"
+        self._on_started, self._on_stopped = on_started, on_stopped
         self._observed: Object = {}
         self._observed_at = 0.0
         self._leading = False
@@ -58,7 +50,7 @@ class Leader:
         self._problem = ""
 
     def is_leader(self) -> bool:
-        """Whether this contender may act at this very moment.
+        """Return whether this contender may act at this very moment.
 
         False as soon as the renew deadline has passed since the last success, even if the loop that renews is held up, or
         the whole process was.
@@ -72,7 +64,7 @@ class Leader:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Contend until `stop` is set, then release the Lease. Stop what depends on leading before setting `stop`."""
-        stopping, contending = asyncio.create_task(stop.wait()), asyncio.create_task(self._contend_for_ever())
+        stopping, contending = asyncio.create_task(stop.wait()), asyncio.create_task(self._contend())
         try:
             await asyncio.wait({stopping, contending}, return_when=asyncio.FIRST_COMPLETED)
             if contending.done():
@@ -81,98 +73,82 @@ class Leader:
             await cancel(stopping, contending)
             await self._release()
 
-    async def _contend_for_ever(self) -> None:
-        while True:
-            await self._contend()
-
     async def _contend(self) -> None:
-        """Acquire the Lease, then renew it until that has not succeeded for the renew deadline."""
         while True:
-            await within(self._clock, self._renew_deadline, self._attempt())
+            await self._acquire()
+            await self._lead()
+
+    async def _acquire(self) -> None:
+        """Return once the Lease is this contender's and it may act."""
+        while True:
+            await self._attempt(RENEW_DEADLINE, self._acquire_or_renew())
             if self._holds():
-                if await self._admitted() and self._holds():
-                    break
+                if self._layout is None or (await self._attempt(RETRY_PERIOD, self._layout.admit()) and self._holds()):
+                    return
                 await self._release()
-            await self._clock.sleep(self._retry_period * random.uniform(1.0, 2.2))  # client-go's JitterFactor is 1.2
+            await self._clock.sleep(RETRY_PERIOD * random.uniform(1.0, 2.2))
+
+    async def _lead(self) -> None:
+        """Renew the Lease until that has not succeeded for the renew deadline."""
         self._leading = True
-        log.info("leading as %s (Lease %s/%s)", self.identity, self._namespace, self._name)
+        log.info("leading as %s (%s)", self.identity, self._lease)
         self._on_started()
         try:
             while self._holds():
-                await self._clock.sleep(self._retry_period)
-                left = self._renewed_at + self._renew_deadline - self._clock.monotonic()
-                await within(self._clock, left, self._attempt())
-            log.warning("no longer leading: Lease %s/%s was not renewed: %s", self._namespace, self._name, self._problem)
+                await self._clock.sleep(RETRY_PERIOD)
+                left = self._renewed_at + RENEW_DEADLINE - self._clock.monotonic()
+                await self._attempt(left, self._acquire_or_renew())
+            log.warning("no longer leading: %s was not renewed: %s", self._lease, self._problem)
         finally:
             self._leading = False
             self._on_stopped()
 
-    async def _admitted(self) -> bool:
-        admitted = False
-
-        async def ask() -> None:
-            nonlocal admitted
-            try:
-                admitted = await self._admit()
-            except ApiError as error:
-                self._report(str(error))
-
-        await within(self._clock, self._retry_period, ask())
-        return admitted
-
     def _holds(self) -> bool:
-        return self._clock.monotonic() - self._renewed_at < self._renew_deadline and self.holder == self.identity
+        return self._clock.monotonic() - self._renewed_at < RENEW_DEADLINE and self.holder == self.identity
 
-    async def _attempt(self) -> None:
-        """Try once to create, take over or renew the Lease."""
+    async def _attempt(self, seconds: float, work: Awaitable[bool]) -> bool:
+        """Return what `work` does, False where it fails or takes longer than that."""
+        answer = asyncio.ensure_future(work)
         try:
-            await self._acquire_or_renew()
+            return await within(self._clock, seconds, answer) and answer.result()
         except ApiError as error:
             self._report(str(error))
+            return False
 
-    async def _acquire_or_renew(self) -> None:
+    async def _acquire_or_renew(self) -> bool:
+        """Create, take over or renew the Lease; return whether it is this contender's now. Raises ApiError."""
         now = self._clock.monotonic()
-        try:
-            lease = await self._api.get(LEASE, self._namespace, self._name)
-        except ApiError as error:
-            if error.status != NOT_FOUND:
-                raise
-            if not await self._is_open():
-                return
-            body = {"metadata": {"namespace": self._namespace, "name": self._name}, "spec": self._spec(0)}
-            self._observe(await self._api.create(LEASE, self._namespace, self._typed(body)), now)
-            return
-        if dig(lease, ("spec",), {}) != dig(self._observed, ("spec",)):
+        lease = await self._leases.get(self._name)
+        if lease is not None and dig(lease, ("spec",), {}) != dig(self._observed, ("spec",)):
             self._observe(lease, now, renewed=False)
-        mine = self.holder == self.identity
-        is_open = mine or await self._is_open()
-        if self.holder and not mine and now < self._observed_at + self._lease_duration:
+        own = lease is not None and self.holder == self.identity
+        is_open = own or self._layout is None or await self._layout.is_open()
+        if lease is not None and self.holder and not own and now < self._observed_at + LEASE_DURATION:
             self._report(f"held by {self.holder}")
-            return
+            return False
         if not is_open:
-            return
-        spec = self._spec(int(dig(lease, ("spec", "leaseTransitions"), 0)) + (not mine))
-        if mine:
+            return False
+        spec = self._spec(int(dig(lease, ("spec", "leaseTransitions"), 0)) + (not own) if lease is not None else 0)
+        if own:
             spec["acquireTime"] = dig(lease, ("spec", "acquireTime"), spec["acquireTime"])
-        # the resourceVersion that was read makes this fail with a 409 where another contender was faster
-        self._observe(await self._api.replace(LEASE, self._namespace, self._typed({**lease, "spec": spec})), now)
+        self._observe(await self._leases.put(self._name, lease, spec), now)
+        return True
 
     async def _release(self) -> None:
         """Leave the Lease to whoever wants it, without waiting for it to expire."""
         if self.holder != self.identity:
             return
         try:
-            if await within(self._clock, self._renew_deadline, self._give_up()):
-                log.info("released Lease %s/%s", self._namespace, self._name)
+            if await within(self._clock, RENEW_DEADLINE, self._give_up()):
+                log.info("released %s", self._lease)
         except ApiError as error:
-            log.warning("Lease %s/%s was not released and will expire: %s", self._namespace, self._name, error)
+            log.warning("%s was not released and will expire: %s", self._lease, error)
         self._observed = {}
 
     async def _give_up(self) -> None:
-        lease = await self._api.get(LEASE, self._namespace, self._name)  # a renewal may have been cut off half-way
-        if dig(lease, ("spec", "holderIdentity")) == self.identity:
-            spec = {**dig(lease, ("spec",)), "holderIdentity": "", "leaseDurationSeconds": 1}
-            await self._api.replace(LEASE, self._namespace, self._typed({**lease, "spec": spec}))
+        lease = await self._leases.get(self._name)  # a renewal may have been cut off half-way
+        if lease is not None and dig(lease, ("spec", "holderIdentity")) == self.identity:
+            await self._leases.put(self._name, lease, {**dig(lease, ("spec",)), "holderIdentity": "", "leaseDurationSeconds": 1})
 
     def _observe(self, lease: Object, now: float, *, renewed: bool = True) -> None:
         self._observed, self._observed_at, self._problem = lease, now, ""
@@ -181,16 +157,12 @@ class Leader:
 
     def _report(self, problem: str) -> None:
         if problem != self._problem:
-            log.info("Lease %s/%s: %s", self._namespace, self._name, problem)
+            log.info("%s: %s", self._lease, problem)
         self._problem = problem
 
     def _spec(self, transitions: int) -> dict[str, Any]:
         stamp = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # metav1.MicroTime
         return {
-            "holderIdentity": self.identity, "leaseDurationSeconds": round(self._lease_duration),
+            "holderIdentity": self.identity, "leaseDurationSeconds": round(LEASE_DURATION),
             "acquireTime": stamp, "renewTime": stamp, "leaseTransitions": transitions,
         }  # fmt: skip
-
-    @staticmethod
-    def _typed(lease: dict[str, Any]) -> Object:
-        return {"apiVersion": LEASE.kind.api_version, "kind": LEASE.kind.kind, **lease}

@@ -1,4 +1,4 @@
-"""A work queue that hands each key to one worker at a time, coalesces repeats and delays."""
+"""A work queue that gives each key to one worker at a time, coalesces repeats and delays."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ K = TypeVar("K", bound=Hashable)
 class WorkQueue(Generic[K]):
     """Keys that wait for a worker, in the order in which they became due; to be used within one event loop.
 
-    - A key that is added while it waits is handed out once.
-    - A key that is added while it is processed is handed out again after `done`, never before.
+    - A key that is added while it waits is given out once.
+    - A key that is added while it is processed is given out again after `done`, never before.
     - Of several delays of one key the earliest wins; an immediate `add` overrides them all.
 
     Every operation takes O(log n) time (amortised), and one timer serves all delays.
@@ -40,11 +40,11 @@ class WorkQueue(Generic[K]):
 
     @property
     def depth(self) -> int:
-        """How many keys could be handed out now or after a `done`; delayed ones do not count."""
+        """How many keys could be given out now or after a `done`; delayed ones do not count."""
         return len(self._ready) + len(self._again)
 
     def add(self, key: K) -> None:
-        """Hand the key out as soon as a worker is free. Ignored after `shutdown`."""
+        """Give the key out as soon as a worker is free. Ignored after `shutdown`."""
         if self._closed:
             return
         self._due.pop(key, None)
@@ -55,7 +55,7 @@ class WorkQueue(Generic[K]):
             self._wake()
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Hand the key out after that many seconds, unless it is due earlier anyway. Ignored after `shutdown`."""
+        """Give the key out after that many seconds, unless it is due earlier anyway. Ignored after `shutdown`."""
         if seconds <= 0:
             self.add(key)
             return
@@ -70,7 +70,7 @@ class WorkQueue(Generic[K]):
         self._set_timer()
 
     async def get(self) -> K | None:
-        """The next key, which is then the caller's until `done`; None after `shutdown`."""
+        """Return the next key, which is then the caller's until `done`; None after `shutdown`."""
         while not self._ready:
             if self._closed:
                 return None
@@ -87,7 +87,7 @@ class WorkQueue(Generic[K]):
         return key
 
     def done(self, key: K) -> None:
-        """The caller has finished with a key that `get` gave it."""
+        """Note that the caller has finished with a key that `get` gave it."""
         self._processing.discard(key)
         if self._closed and not self._processing:
             self._idle.set()

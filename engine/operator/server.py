@@ -1,47 +1,22 @@
-"""The HTTP server: /healthz and /readyz for probes, /metrics for Prometheus, /packs for people."""
+"""An HTTP server whose paths are answered by functions: /healthz, /readyz, /metrics and /packs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from engine.errors import UsageError
 
 
-class Reporter(Protocol):
-    """Who knows how the engine is. Each answer must be quick."""
-
-    def unhealthy(self) -> Sequence[str]:
-        """What only a restart would mend; empty while all is well."""
-        ...
-
-    def unready(self) -> Sequence[str]:
-        """What has yet to be listed before the engine knows the cluster; empty once it does."""
-        ...
-
-    def metrics_text(self) -> bytes:
-        """The metrics in the Prometheus text format."""
-        ...
-
-    def packs(self) -> Any:
-        """The packs and how they fare, as JSON data without any content of objects."""
-        ...
-
-
 class Server:
-    """Serves a Reporter on an address; port 0 picks a free one, which `port` then names."""
+    """Answers GET requests on an address; port 0 picks a free one, which `port` then names. Each answer must be quick."""
 
-    def __init__(self, reporter: Reporter, address: str, port: int) -> None:
-        self.address, self.port = address, port
-        self._reporter = reporter
+    def __init__(self, address: str, port: int, answers: Mapping[str, Callable[[], web.Response]]) -> None:
+        self.address, self.port, self._answers = address, port, answers
         app = web.Application()
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/packs", self._packs)
+        for path in answers:
+            app.router.add_get(path, self._answer)
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> None:
@@ -61,18 +36,10 @@ class Server:
         """Close the listening socket and what is open on it."""
         await self._runner.cleanup()
 
-    async def _healthz(self, request: web.Request) -> web.Response:
-        return _verdict(self._reporter.unhealthy())  # that the loop turns is shown by this answer
-
-    async def _readyz(self, request: web.Request) -> web.Response:
-        return _verdict(self._reporter.unready())
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        return web.Response(body=self._reporter.metrics_text(), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    async def _packs(self, request: web.Request) -> web.Response:
-        return web.json_response(self._reporter.packs())
+    async def _answer(self, request: web.Request) -> web.Response:
+        return self._answers[request.path]()
 
 
-def _verdict(problems: Sequence[str]) -> web.Response:
+def probe(problems: Sequence[str]) -> web.Response:
+    """Return what a probe is answered: 200 where there are no problems, else 503 with a line for each."""
     return web.Response(text="\n".join(problems) + "\n", status=503) if problems else web.Response(text="ok\n")

@@ -1,4 +1,4 @@
-"""What an operator can be told from outside: command line first, then environment, then defaults."""
+"""The settings of an operator: from the command line, else from the environment, else defaults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.errors import ApiError, UsageError
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode, parse_mode
 from engine.operator.shards import Shard
-from engine.packs.shipped import shipped_rules
+from engine.packs.sources import shipped_rules
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its service account's namespace (kubernetes: concepts, accessing the API from a pod)."""
@@ -52,9 +52,9 @@ class Settings:
     watch_label_selector: str = ""
     """Which objects are watched at all, beside what each pack says."""
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}_{uuid.uuid4()}")
-    """Who this replica is in the Lease; a pod's host name is its own name, and the rest tells two processes apart."""
+    """Who this replica is in the Lease; a pod's host name is its own name, and the rest distinguishes two processes."""
     grace_period: float = 15.0
-    """Seconds that workers have to finish what they are at, when the operator is told to stop.
+    """Seconds that workers have to finish what they are at, when the operator is to stop.
 
     Giving up the Lease may take 10 s more, and a pod has 30 s in all unless it says otherwise.
     """
@@ -79,7 +79,7 @@ class Settings:
 
 
 def watched_namespaces(options: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The namespaces of `--namespace`, else of WATCH_NAMESPACE (comma separated, as OLM sets it), else all: ('',)."""
+    """Return the namespaces of `--namespace`, else of WATCH_NAMESPACE (comma separated, as OLM sets it), else all: ('',)."""
     names = list(options) or environ.get("WATCH_NAMESPACE", "").split(",")
     wanted = dict.fromkeys(name.strip() for name in names)
     if not options:
@@ -88,7 +88,7 @@ def watched_namespaces(options: Sequence[str], environ: Mapping[str, str]) -> tu
 
 
 def own_namespace(option: str | None, environ: Mapping[str, str], service_account: Path = SERVICE_ACCOUNT) -> str:
-    """The namespace of `--operator-namespace`, else of POD_NAMESPACE, else of the pod's service account, else rulepack-system."""
+    """Return the namespace of `--operator-namespace`, of POD_NAMESPACE, of the pod's service account, or rulepack-system."""
     if named := option or environ.get("POD_NAMESPACE"):
         return named
     try:
@@ -98,7 +98,7 @@ def own_namespace(option: str | None, environ: Mapping[str, str], service_accoun
 
 
 def parse_flags(texts: Sequence[str]) -> dict[str, Mode]:
-    """The modes that `--feature-flags a=Off,b=Audit` names; later ones win. Raises UsageError."""
+    """Return the modes that `--feature-flags a=Off,b=Audit` names; later ones win. Raises UsageError."""
     flags: dict[str, Mode] = {}
     for entry in (entry.strip() for text in texts for entry in text.split(",")):
         if not entry:

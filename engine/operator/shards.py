@@ -5,11 +5,11 @@ present. What N that is stands in one more Lease, the layout. It is changed only
 every write of it is refused where somebody else was faster, so that two ways to share a cluster never act at the same time:
 
 - whoever has taken the Lease of its shard and finds its own N in the layout writes the layout once more before it acts;
-- whoever finds another N looks at the Leases of all shards of that one, and waits as long as one of them is held.
+- whoever finds another N reads the Leases of all shards of that one, and waits as long as one of them is held.
 
-An operator without `--shards` has a Lease of its own and never writes the layout. It takes its Lease first and looks at those
-of the shards then; a shard takes its Lease and writes the layout first, and looks at that of the other one then. So at
-least one of two that come at the same time sees the other. Whoever waits holds no Lease, and so stands in nobody's way.
+An operator without `--shards` has a Lease of its own and never writes the layout. It takes its Lease first and reads those of
+the shards then; a shard takes its Lease and writes the layout first, and reads that of the other one then. So at least one of
+two that come at the same time sees the other. Whoever waits holds no Lease, and so stands in nobody's way.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ import re
 from dataclasses import dataclass
 
 from engine.errors import ApiError, UsageError
-from engine.kube.api import Api
 from engine.kube.clock import Clock
+from engine.kube.leases import LEASE_DURATION, Leases
 from engine.model.objects import GroupKey, Object, ObjectKey, dig
-from engine.operator.leader import LEASE, LEASE_DURATION, NOT_FOUND
 
 log = logging.getLogger(__name__)
 
@@ -40,20 +39,21 @@ class Shard:
     count: int = 1
 
     def owns(self, key: ObjectKey | GroupKey) -> bool:
-        """Whether an object or a group is this shard's: objects go by their namespace, groups by their own key.
+        """Return whether an object or a group is this shard's: objects go by their namespace, groups by their own key.
 
-        What has neither, a group that stands for all of a rule's, is everybody's.
+        A group that stands for all of a rule's is every shard's.
         """
+        if self.count == 1 or (isinstance(key, GroupKey) and not key.group):
+            return True
         text = f"{key.pack}/{key.rule}/{key.group}" if isinstance(key, GroupKey) else key.namespace or key.name
-        everybodys = isinstance(key, GroupKey) and not key.group
-        return self.count == 1 or everybodys or bucket(text, self.count) == self.number
+        return bucket(text, self.count) == self.number
 
     def __str__(self) -> str:
         return f"shard {self.number} of {self.count}"
 
 
 def bucket(text: str, count: int) -> int:
-    """The bucket of a text among `count`; one bucket more moves only the texts that the new one gets.
+    """Return the bucket of a text among `count`; one bucket more moves only the texts that the new one gets.
 
     Jump consistent hash (Lamping and Veach, 2014, arXiv:1406.2294), of the first 64 bits of the text's SHA-256.
     """
@@ -67,7 +67,7 @@ def bucket(text: str, count: int) -> int:
 
 
 def own_shard(count: int | None, number: int | None, hostname: str) -> Shard | None:
-    """The shard of `--shards` and `--shard`, or of the ordinal that a StatefulSet pod's host name ends with.
+    """Return the shard of `--shards` and `--shard`, or of the ordinal that a StatefulSet pod's host name ends with.
 
     None without `--shards`. Raises UsageError.
     """
@@ -93,34 +93,36 @@ class Layout:
     `shard` is None for an operator that shares the cluster with nobody. `waits_for` says who holds it up, '' where nobody does.
     """
 
-    def __init__(self, api: Api, clock: Clock, namespace: str, lease_name: str, shard: Shard | None) -> None:
-        self._api, self._clock, self._namespace, self._lease, self._shard = api, clock, namespace, lease_name, shard
+    def __init__(self, leases: Leases, clock: Clock, lease_name: str, shard: Shard | None) -> None:
+        self._leases, self._clock, self._lease, self._shard = leases, clock, lease_name, shard
         self._name = f"{lease_name}-shards"
         self._seen: dict[str, tuple[Object, float]] = {}
         self.waits_for = ""
 
     async def is_open(self) -> bool:
-        """Whether nobody is alive who shares the cluster in another way: only then a Lease is to be taken. Raises ApiError."""
-        return await self._is_free(_count(await self._get(self._name)))
+        """Return whether nobody is alive who shares the cluster in another way, so that a Lease may be taken. Raises ApiError."""
+        return await self._is_free(_count(await self._leases.get(self._name)))
 
     async def admit(self) -> bool:
-        """Whether whoever has just taken its Lease may act from now on, until it loses it. Raises ApiError."""
+        """Return whether whoever has just taken its Lease may act from now on, until it loses it. Raises ApiError."""
         while True:
-            layout = await self._get(self._name)
+            layout = await self._leases.get(self._name)
             if not await self._is_free(_count(layout)):
                 return False
             if self._shard is None:
                 return True
+            transitions = int(dig(layout or {}, ("spec", "leaseTransitions"), 0)) + 1
+            spec = {"holderIdentity": str(self._shard.count), "leaseTransitions": transitions}
             try:
-                await self._write(layout, self._shard)
+                await self._leases.put(self._name, layout, spec)
             except ApiError as error:
                 if error.status not in CONFLICTS:
-                    raise  # otherwise somebody was faster: look again
+                    raise  # otherwise somebody was faster: read it again
             else:
                 return await self._is_free(self._shard.count)
 
     async def _is_free(self, count: int | None) -> bool:
-        """Whether nobody holds a Lease that is not of the own way to share the cluster, where it is shared among `count`."""
+        """Return whether nobody else holds a Lease of another way to share the cluster, where it is shared among `count`."""
         own = self._shard.count if self._shard else None
         others = [] if self._shard is None else [(self._lease, "")]
         if count is not None and count != own:
@@ -133,39 +135,19 @@ class Layout:
         return not waits_for
 
     async def _holding(self, name: str, ending: str) -> str:
-        """Who holds a Lease, and so may be acting, '' where nobody does, or nobody whose identity ends so."""
-        lease = await self._get(name)
+        """Return who holds a Lease, and so may be acting, '' where nobody does, or nobody whose identity ends so."""
+        lease = await self._leases.get(name)
         holder = str(dig(lease or {}, ("spec", "holderIdentity"), ""))
         if lease is None or not holder or not holder.endswith(ending):
             return ""
         spec, now = dig(lease, ("spec",), {}), self._clock.monotonic()
         if self._seen.get(name, ({}, 0.0))[0] != spec:
             self._seen[name] = spec, now
-        return f"{holder} (Lease {self._namespace}/{name})" if now < self._seen[name][1] + LEASE_DURATION else ""
-
-    async def _write(self, layout: Object | None, shard: Shard) -> None:
-        spec = {
-            "holderIdentity": str(shard.count),
-            "leaseTransitions": int(dig(layout or {}, ("spec", "leaseTransitions"), 0)) + 1,
-        }
-        body = {"apiVersion": LEASE.kind.api_version, "kind": LEASE.kind.kind}
-        if layout is None:
-            metadata = {"namespace": self._namespace, "name": self._name}
-            await self._api.create(LEASE, self._namespace, {**body, "metadata": metadata, "spec": spec})
-        else:  # the resourceVersion that was read makes this fail where somebody else has written
-            await self._api.replace(LEASE, self._namespace, {**body, **layout, "spec": spec})
-
-    async def _get(self, name: str) -> Object | None:
-        try:
-            return await self._api.get(LEASE, self._namespace, name)
-        except ApiError as error:
-            if error.status == NOT_FOUND:
-                return None
-            raise
+        return f"{holder} (Lease {self._leases.namespace}/{name})" if now < self._seen[name][1] + LEASE_DURATION else ""
 
 
 def suffix(count: int) -> str:
-    """What the identity of every shard of `count` ends with, so that others know among how many it shares the cluster."""
+    """Return what the identity of every shard of `count` ends with, so that others know among how many it shares the cluster."""
     return f"_of-{count}"
 
 

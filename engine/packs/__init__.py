@@ -1,1 +1,1 @@
-"""Rule packs: what users write, parsed with the place of every fault, and the catalog of what is in force."""
+"""Rule packs: what users write, parsed with the location of every fault, and the catalog of what is in force."""

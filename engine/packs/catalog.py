@@ -39,16 +39,16 @@ class Catalog:
         object.__setattr__(self, "_in_force", in_force)
 
     def in_force(self, kind: Kind) -> tuple[RulePack, ...]:
-        """The packs that watch a kind and are not Off, ordered by name."""
+        """Return the packs that watch a kind and are not Off, ordered by name."""
         return self._in_force.get(kind, ())
 
     def mode(self, pack: RulePack, rule: Rule | None = None) -> Mode:
-        """The mode of a pack, or of one of its rules: a rule's own `mode` can only hold it back further."""
+        """Return the mode of a pack, or of one of its rules, whose own `mode` can only be stricter."""
         mode = self.modes.get(pack.name, pack.default_mode)
         if rule is None or rule.mode is None:
             return mode
         return max(mode, rule.mode, key=_STRICTNESS.index)
 
     def for_kind(self, kind: Kind) -> tuple[RulePack, ...]:
-        """The packs that watch a kind, ordered by name."""
+        """Return the packs that watch a kind, ordered by name."""
         return self._watching.get(kind, ())

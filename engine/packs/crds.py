@@ -26,7 +26,7 @@ class Definition:
 
 
 def read_definitions(paths: Sequence[Path]) -> dict[Kind, Definition]:
-    """The definitions in these files and folders, by kind. Raises UsageError where there are none, and InvalidText."""
+    """Return the definitions in these files and folders, by kind. Raise InvalidText, and UsageError where there are none."""
     found: dict[Kind, Definition] = {}
     for text in load_folder(paths, BOUNDS.size) if paths else ():
         if text.faults:
@@ -42,7 +42,7 @@ def read_definitions(paths: Sequence[Path]) -> dict[Kind, Definition]:
 
 
 def definitions(crd: Object) -> Iterator[Definition]:
-    """What one CustomResourceDefinition says, version by version."""
+    """Yield what one CustomResourceDefinition says, version by version."""
     group, names = dig(crd, ("spec", "group"), ""), dig(crd, ("spec", "names"), {})
     for version in dig(crd, ("spec", "versions"), []):
         if isinstance(version, Mapping) and isinstance(names, Mapping):

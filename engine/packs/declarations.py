@@ -1,20 +1,30 @@
-"""Compiles what a pack declares beside its rules: params, targets, inputs and metrics."""
+"""What a pack declares beside its rules (params, targets, inputs, metrics), and the names that its expressions may use."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.cel import Compiler, Path
+from engine.cel import Cel, Compiler, Path, Program
+from engine.cel.syntax import place
+from engine.errors import ExpressionError
 from engine.model.objects import Kind
+from engine.model.text import suggestion
+from engine.packs.diagnostics import Diagnostics
 from engine.packs.inputs import BOUNDS, Input
 from engine.packs.jsonschemas import Checker, schema_faults
-from engine.packs.notes import Notes
 from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, MetricSpec, Param, Target
 from engine.packs.schema import InputSpec, MetricDeclaration, PackTargetSpec
 
-#: What every pack that has targets can be told beside its own parameters.
+#: What every expression of a rule sees. `target`, the loop's variable, `results` and `error` come where they have a value.
+VARIABLES = frozenset(["object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "lookup", "now"])
+
+#: What the actions of an aggregate see: there the object is the target of a group.
+GROUP_VARIABLES = frozenset(["object", "target", "group", "groupKey", "params", "flags", "now"])
+
+#: The parameters that every pack with targets has beside its own.
 COMMON: Mapping[str, dict[str, Any]] = {
     OTHER_NAMESPACES: {
         "description": "Whether targets in other namespaces than the object's own are asked for their consent, or all denied.",
@@ -40,66 +50,141 @@ COMMON: Mapping[str, dict[str, Any]] = {
 }
 
 
-def params(specs: Mapping[str, dict[str, Any]], notes: Notes, path: Path) -> dict[str, Param]:
-    """Parameters: each a JSON Schema with a default that fits it."""
-    found = {}
+class DeclaredNames:
+    """A CEL backend that also refuses `params.x`, `inputs.x` and the like where no x is declared."""
+
+    def __init__(self, cel: Cel, declared: Mapping[str, Collection[str]]) -> None:
+        self.name = cel.name
+        self._cel, self._declared = cel, declared
+
+    def compile(self, text: str, variables: Collection[str]) -> Program:
+        """Compile an expression. Raise ExpressionError where it does not compile, or a name is not declared."""
+        program = self._cel.compile(text, variables)
+        for root, *fields in sorted(program.reads):
+            if fields and root in self._declared and fields[0] not in self._declared[root]:
+                line, column = place(text, _offset(text, root, fields[0]))
+                raise ExpressionError(f"{root} has no '{fields[0]}'", line, column, suggestion(fields[0], self._declared[root]))
+        return program
+
+    def having(self, **declared: Collection[str]) -> DeclaredNames:
+        """Return the same with further names."""
+        return DeclaredNames(self._cel, {**self._declared, **declared})
+
+
+def _offset(text: str, root: str, name: str) -> int:
+    """Return where a text reads a name of a root, as `root.name`, `root['name']` or `get(root, 'name')`."""
+    name = re.escape(name)
+    found = re.search(rf"\b{root}\s*(?:\.\s*({name})\b|\[\s*['\"]({name})['\"]|\s*,\s*['\"]({name})\b)", text)
+    return next(start for start in map(found.start, (1, 2, 3)) if start >= 0) if found else 0
+
+
+def bind_vars(programs: Mapping[str, Program], own: Collection[str], compiler: Compiler, path: Path) -> None:
+    """Add a fault for each of the own vars that uses itself, in a circle or directly, or one that stands below it."""
+    order = {name: number for number, name in enumerate(programs)}
+    seen: set[str] = set()
+    for name in own:
+        for used in used_vars(programs[name]):
+            if used not in programs or order[used] < order[name]:
+                continue
+            circle = _way(programs, used, name)
+            if circle and name not in seen:
+                seen.update(circle)
+                way = " -> ".join(f"vars.{each}" for each in (name, *circle))
+                compiler.fault((*path, name), f"vars go round in a circle: {way}", "a var that does not need itself")
+            elif not circle:
+                compiler.fault((*path, name), f"vars.{name} uses vars.{used}, which stands below it", f"{used} above {name}")
+
+
+def needed_through(program: Program, programs: Mapping[str, Program], variable: str) -> str:
+    """Return the var (`vars.x`) through which a program needs a variable, '' where it needs it through none."""
+    needing = [each for each, var in programs.items() if variable in var.variables]
+    return next((f"vars.{used}" for used in used_vars(program) if any(_way(programs, used, each) for each in needing)), "")
+
+
+def used_vars(program: Program) -> list[str]:
+    """Return the names of the vars that a program itself reads, sorted."""
+    return sorted({path[1] for path in program.reads if path[0] == "vars" and len(path) > 1})
+
+
+def _way(programs: Mapping[str, Program], start: str, goal: str) -> list[str]:
+    """Return a way from one var to another, both ends included, through what they use; empty where there is none."""
+    ways = [[start]]
+    seen = {start}
+    while ways:
+        way = ways.pop()
+        if way[-1] == goal:
+            return way
+        further = [used for used in used_vars(programs[way[-1]]) if used in programs and used not in seen]
+        seen.update(further)
+        ways += [[*way, used] for used in further]
+    return []
+
+
+def bind_params(specs: Mapping[str, dict[str, Any]], diagnostics: Diagnostics, path: Path) -> dict[str, Param]:
+    """Return the parameters: each a JSON Schema with a default that fits it."""
     for name, schema in specs.items():
         here = (*path, name)
         if name in COMMON:
-            notes.fault(here, f"every pack with targets has the parameter {name!r} already", "another name", at_key=True)
-        faults = schema_faults(schema)
-        notes.add(faults, here)
+            diagnostics.fault(here, f"every pack with targets has the parameter {name!r} already", "another name", at_key=True)
         if "default" not in schema:
-            notes.fault(here, "'default' is missing", "the value where a cluster says nothing", at_key=True)
-        elif not faults:
-            notes.add(Checker(schema).faults(schema["default"]), (*here, "default"))
-        found[name] = Param(name, schema, schema.get("default"))
-    return found
+            diagnostics.fault(here, "'default' is missing", "the value where a cluster says nothing", at_key=True)
+        _bind_schema(schema, [schema["default"]] if "default" in schema else [], diagnostics, here, (*here, "default"))
+    return params(specs)
 
 
-def common() -> dict[str, Param]:
-    """The parameters that every pack with targets has."""
-    return {name: Param(name, schema, schema["default"]) for name, schema in COMMON.items()}
+def params(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Param]:
+    """Return parameters by their JSON Schemas, which hold their defaults."""
+    return {name: Param(name, schema, schema.get("default")) for name, schema in schemas.items()}
 
 
-def inputs(specs: Mapping[str, InputSpec], notes: Notes, path: Path) -> dict[str, Input]:
-    """Inputs: each with a valid schema, a default that fits it where one is given, and its share of how much may be parsed."""
+def bind_inputs(specs: Mapping[str, InputSpec], diagnostics: Diagnostics, path: Path) -> dict[str, Input]:
+    """Return the inputs: each with a valid schema, a default that fits it, and its share of how much may be parsed."""
     found = {}
     bounds = replace(BOUNDS, nodes=BOUNDS.nodes // max(1, len(specs)))
     for name, spec in specs.items():
-        here = (*path, name)
-        faults = schema_faults(spec.schema_)
-        notes.add(faults, (*here, "schema"))
-        if spec.default is not None and not faults:
-            notes.add(Checker(spec.schema_).faults(spec.default), (*here, "default"))
-        found[name] = Input(name, spec.annotation, spec.format, {} if faults else spec.schema_, spec.default, bounds)
+        here, defaults = (*path, name), [] if spec.default is None else [spec.default]
+        valid = _bind_schema(spec.schema_, defaults, diagnostics, (*here, "schema"), (*here, "default"))
+        found[name] = Input(name, spec.annotation, spec.format, spec.schema_ if valid else {}, spec.default, bounds)
     return found
 
 
-def metrics(specs: Mapping[str, MetricDeclaration], notes: Notes, path: Path) -> dict[str, MetricSpec]:
-    """Metrics: buckets only for histograms, ascending."""
+def _bind_schema(
+    schema: Mapping[str, Any], defaults: Sequence[Any], diagnostics: Diagnostics, path: Path, default_path: Path
+) -> bool:
+    """Return whether a JSON Schema is valid; add its faults, and those of the default, if any, that does not fit."""
+    faults = schema_faults(schema)
+    diagnostics.value(faults, path)
+    for default in defaults if not faults else ():
+        diagnostics.value(Checker(schema).faults(default), default_path)
+    return not faults
+
+
+def bind_metrics(specs: Mapping[str, MetricDeclaration], diagnostics: Diagnostics, path: Path) -> dict[str, MetricSpec]:
+    """Return the metrics; only histograms have buckets, and those ascend."""
     for name, spec in specs.items():
         here = (*path, name)
         if spec.buckets and spec.type != "histogram":
-            notes.fault((*here, "buckets"), f"a {spec.type} has no buckets", "type: histogram, or no buckets", at_key=True)
+            diagnostics.fault((*here, "buckets"), f"a {spec.type} has no buckets", "type: histogram, or no buckets", at_key=True)
         if spec.buckets != sorted(set(spec.buckets)):
-            notes.fault((*here, "buckets"), "the buckets are not ascending", "each upper bound greater than the one before it")
+            expected = "each upper bound greater than the one before it"
+            diagnostics.fault((*here, "buckets"), "the buckets are not ascending", expected)
         if spec.type == "histogram" and "le" in spec.labels:
-            notes.fault((*here, "labels"), "the label 'le' is the histogram's own", "another label")
-        notes.unique(spec.labels, "label", (*here, "labels"))
+            diagnostics.fault((*here, "labels"), "the label 'le' is the histogram's own", "another label")
+        diagnostics.unique(spec.labels, "label", (*here, "labels"))
     return {name: MetricSpec(name, spec.type, spec.help, tuple(spec.labels), tuple(spec.buckets)) for name, spec in specs.items()}
 
 
-def targets(specs: list[PackTargetSpec], notes: Notes, compiler: Compiler, path: Path) -> tuple[Target, ...]:
-    """Targets: each kind once; `consent` compiled where it is an expression."""
+def bind_targets(specs: list[PackTargetSpec], diagnostics: Diagnostics, compiler: Compiler, path: Path) -> tuple[Target, ...]:
+    """Return the targets: each kind once, with `consent` compiled where it is an expression."""
     found: list[Target] = []
     for index, spec in enumerate(specs):
         here = (*path, index)
         kind = Kind(spec.api_version, spec.kind)
         if (spec.kind == "*") != (spec.api_version == "*"):
-            notes.fault((*here, "kind"), "'*' stands in one of apiVersion and kind", "'*' in both (any kind), or in none")
+            diagnostics.fault((*here, "kind"), "'*' stands in one of apiVersion and kind", "'*' in both (any kind), or in none")
         if any(kind == other.kind for other in found):
-            notes.fault(here, f"a second entry for {kind.kind} ({kind.api_version})", "one for each kind, with all its verbs")
+            message = f"a second entry for {kind.kind} ({kind.api_version})"
+            diagnostics.fault(here, message, "one for each kind, with all its verbs")
         consent: Any = spec.consent
         if consent not in ("SubjectAccessReview", "Never"):
             consent = compiler.program(consent, (*here, "consent"), ("target",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -10,18 +11,16 @@ from pydantic_core import PydanticCustomError
 
 from engine.cel.documents import path_steps
 from engine.cel.values import Mismatch
-from engine.model.names import bad_label
-from engine.packs.wording import found
+from engine.model.names import bad_label, dns_label
+from engine.model.text import found
 
+#: Names that a loop variable cannot have: those of the built-in variables, and CEL's own words.
 RESERVED = (
     "object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "target", "group", "groupKey", "results", "error",
     "lookup", "now", "true", "false", "null", "in",
 )  # fmt: skip
-"""Names that a loop variable cannot have: those of the built-in variables, and CEL's own words."""
-
-_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
+_METRIC = re.compile(r"(?!rulepack_)[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 _METRIC_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _DURATION = r"([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+"
 DURATION_PATTERN = f"^{_DURATION}$"
@@ -31,15 +30,21 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LONGEST_DURATION = 3660 * 86400.0
 _LONGEST_SELECTOR = 1000
 _LONGEST_PATH = 500
+#: One requirement of a selector: `key` or `!key`, `key=value` (also == and !=), `key in (a,b)` (also notin).
+_REQUIREMENT = re.compile(
+    r"\s*(?:!?\s*(?P<alone>[^\s!=,()]+)|(?P<key>[^\s!=,()]+)\s*(?:(?:==?|!=)\s*(?P<value>[^\s!=,()]*)"
+    r"|\s(?:in|notin)\s*\((?P<values>[^()]*)\)))\s*(?:,|\Z)"
+)
+_SELECTOR = "a mapping of labels to values, or a text such as 'app=web,tier in (a,b),!old'"
 
 
 def refusal(message: str, expected: str) -> PydanticCustomError:
-    """What a validator raises: what is wrong, and what was expected."""
+    """Return what a validator raises: what is wrong, and what was expected."""
     return PydanticCustomError("rulepack", "{message}", {"message": message, "expected": expected})
 
 
 def seconds(value: Any) -> float:
-    """A duration such as `1h30m` in seconds. Raises PydanticCustomError where it is none."""
+    """Return a duration such as `1h30m` in seconds. Raise PydanticCustomError where it is none."""
     expected = "a duration such as 500ms, 2s, 5m, 1h30m or 7d"
     if not isinstance(value, str) or len(value) > 40 or not re.fullmatch(_DURATION, value):
         raise refusal(f"{found(value)} is not a duration", expected)
@@ -49,22 +54,21 @@ def seconds(value: Any) -> float:
     return total
 
 
-def _dns_label(value: str) -> str:
-    if not _DNS_LABEL.match(value):
-        raise refusal(f"{found(value)} cannot be a name", "lower case letters, digits and '-', at most 63, such as restart-pods")
-    return value
+def _name(valid: Callable[[str], object], what: str, expected: str) -> AfterValidator:
+    """Return what refuses a text that is not valid: it cannot be `what`."""
 
+    def checked(value: str) -> str:
+        if not valid(value):
+            raise refusal(f"{found(value)} cannot be {what}", expected)
+        return value
 
-def _identifier(value: str) -> str:
-    if not IDENTIFIER.match(value) or len(value) > 63:
-        raise refusal(f"{found(value)} cannot be named in an expression", "letters, digits and '_', no digit first, at most 63")
-    return value
+    return AfterValidator(checked)
 
 
 def _loop_variable(value: str) -> str:
     if value in RESERVED:
         raise refusal(f"{value!r} is a variable or a word of the language itself", "another name")
-    return _identifier(value)
+    return value
 
 
 def _field_path(value: str) -> str:
@@ -77,55 +81,44 @@ def _field_path(value: str) -> str:
     return value
 
 
-def _metric_name(value: str) -> str:
-    if not _METRIC.match(value) or value.startswith("rulepack_"):
-        raise refusal(f"{found(value)} cannot be a metric's name", "letters, digits, '_' and ':', and not rulepack_ first")
-    return value
-
-
-def _metric_label(value: str) -> str:
-    if not _METRIC_LABEL.match(value):
-        raise refusal(f"{found(value)} cannot be a metric's label", "letters, digits and '_', not a digit or '__' first")
-    return value
-
-
-#: One requirement: `key` or `!key`, `key=value` (also == and !=), `key in (a,b)` (also notin).
-_REQUIREMENT = re.compile(
-    r"\s*(?:!?\s*(?P<alone>[^\s!=,()]+)|(?P<key>[^\s!=,()]+)\s*(?:(?:==?|!=)\s*(?P<value>[^\s!=,()]*)"
-    r"|\s(?:in|notin)\s*\((?P<values>[^()]*)\)))\s*(?:,|\Z)"
-)
-
-
 def _selector(value: Any) -> str:
-    """A label selector as the API server takes it. Source: apimachinery/pkg/labels/selector.go."""
-    expected = "a mapping of labels to values, or a text such as 'app=web,tier in (a,b),!old'"
+    """Return a label selector as the API server takes it. Source: apimachinery/pkg/labels/selector.go."""
     if isinstance(value, dict):
         for key, text in value.items():
-            if not isinstance(text, str) or bad_label(key, text):
-                why = bad_label(key, text) if isinstance(text, str) else f"the label {key} has {found(text)}, not a text"
-                raise refusal(why, expected)
+            if not isinstance(text, str):
+                raise refusal(f"the label {key} has {found(text)}, not a text", _SELECTOR)
+            _check_label(key, text)
         return ",".join(f"{key}={text}" for key, text in sorted(value.items()))
     if not isinstance(value, str):
-        raise refusal(f"{found(value)} is not a label selector", expected)
+        raise refusal(f"{found(value)} is not a label selector", _SELECTOR)
     if len(value) > _LONGEST_SELECTOR:
         raise refusal(f"the label selector has {len(value)} characters", f"at most {_LONGEST_SELECTOR}")
+    for requirement in _requirements(value.strip()):
+        for text in (requirement["values"] or requirement["value"] or "").split(","):
+            _check_label(requirement["alone"] or requirement["key"], text.strip())
+    return value.strip()
+
+
+def _requirements(text: str) -> Iterator[re.Match[str]]:
     at = 0
-    text = value.strip()
     while at < len(text):
         match = _REQUIREMENT.match(text, at)
         if match is None:
-            raise refusal(f"the label selector is not understood at {text[at : at + 40]!r}", expected)
-        for each in (match["values"] or match["value"] or "").split(","):
-            if why := bad_label(match["alone"] or match["key"], each.strip()):
-                raise refusal(why, expected)
+            raise refusal(f"the label selector is not understood at {text[at : at + 40]!r}", _SELECTOR)
+        yield match
         at = match.end()
     if text.endswith(","):
-        raise refusal("the label selector ends with ','", expected)
-    return text
+        raise refusal("the label selector ends with ','", _SELECTOR)
 
 
-Name = Annotated[str, AfterValidator(_dns_label)]
-Identifier = Annotated[str, AfterValidator(_identifier)]
+def _check_label(key: str, value: str) -> None:
+    if why := bad_label(key, value):
+        raise refusal(why, _SELECTOR)
+
+
+Name = Annotated[str, _name(dns_label, "a name", "lower case letters, digits and '-', at most 63, such as restart-pods")]
+Identifier = Annotated[str, _name(lambda name: IDENTIFIER.match(name) and len(name) <= 63, "named in an expression",
+                                  "letters, digits and '_', no digit first, at most 63")]  # fmt: skip
 Text = Annotated[str, Field(min_length=1)]
 Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 Period = Annotated[Duration, Field(gt=0)]
@@ -133,7 +126,7 @@ ModeName = Literal["Enforce", "Audit", "Off"]
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "patch/status", "delete", "evict"]
 Selector = Annotated[str, BeforeValidator(_selector), WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]})]  # fmt: skip
-LoopVariable = Annotated[str, AfterValidator(_loop_variable)]
+LoopVariable = Annotated[Identifier, AfterValidator(_loop_variable)]
 FieldPath = Annotated[str, AfterValidator(_field_path)]
-MetricName = Annotated[str, AfterValidator(_metric_name)]
-MetricLabel = Annotated[str, AfterValidator(_metric_label)]
+MetricName = Annotated[str, _name(_METRIC.match, "a metric's name", "letters, digits, '_' and ':', and not rulepack_ first")]
+MetricLabel = Annotated[str, _name(_METRIC_LABEL.match, "a metric's label", "letters, digits and '_', not a digit or '__' first")]

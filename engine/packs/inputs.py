@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 from engine.errors import Fault, InvalidText, Location
@@ -19,6 +20,8 @@ BOUNDS = Bounds(size=256 * 1024, nodes=2_500, depth=32, aliases=100)
 SHOWN_FAULTS = 20
 
 _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+#: Gives the Location of a line and a column; the text has no file's name.
+_locate = partial(Location, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,43 +40,43 @@ class Input:
         object.__setattr__(self, "_checker", Checker(self.schema))
 
     def parse(self, text: str) -> tuple[Any, str]:
-        """The value and '', or None and every fault of the text as one string. Never raises."""
+        """Return the value and '', or None and every fault of the text as one string. Raise nothing."""
         try:
             return self._parse(text), ""
         except InvalidText as invalid:
-            told = [_told(fault) for fault in invalid.faults[:SHOWN_FAULTS]]
-            more = len(invalid.faults) - len(told)
-            return None, "; ".join([*told, f"and {more} more"] if more > 0 else told)
+            shown = [_described(fault) for fault in invalid.faults[:SHOWN_FAULTS]]
+            more = len(invalid.faults) - len(shown)
+            return None, "; ".join([*shown, f"and {more} more"] if more > 0 else shown)
 
     def _parse(self, text: str) -> Any:
-        if self.format == "json":
-            text = _strict_json(text)
-        documents = read_yaml(text, _place, self.bounds)
+        documents = read_yaml(_strict_json(text) if self.format == "json" else text, _locate, self.bounds)
         if len(documents) > 1:
             raise InvalidText([Fault(documents[1].locate(()), "a second document", "one document")])
-        value = documents[0].value if documents else None
-        faults = self._checker.faults(value)
-        if faults:
-            raise InvalidText([_located(fault, documents) for fault in faults])
+        document = documents[0] if documents else None
+        value = document.value if document else None
+        if faults := self._checker.faults(value):
+            raise InvalidText([Fault(_location(fault, document), fault.message, fault.expected) for fault in faults])
         return value
 
 
-def _located(fault: SchemaFault, documents: list[Document]) -> Fault:
-    if not documents:
-        return Fault(_place(1, 1), fault.message, fault.expected)
-    where = documents[0].locate_key(fault.path) if fault.at_key else documents[0].locate(fault.path)
-    return Fault(where, fault.message, fault.expected)
+def _location(fault: SchemaFault, document: Document | None) -> Location:
+    if document is None:
+        return _locate(1, 1)
+    return document.locate_key(fault.path) if fault.at_key else document.locate(fault.path)
 
 
 def _strict_json(text: str) -> str:
-    """The text, if it is JSON, as the YAML that it also is: only a pair of surrogate escapes is written otherwise there."""
+    """Return a JSON text as the YAML that it also is: only a pair of surrogate escapes is written otherwise there.
+
+    Raise InvalidText where it is no JSON.
+    """
     try:
         json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as fault:
-        raise InvalidText([Fault(_place(fault.lineno, fault.colno), f"not JSON: {fault.msg}")]) from None
+        raise InvalidText([Fault(_locate(fault.lineno, fault.colno), f"not JSON: {fault.msg}")]) from None
     except (ValueError, RecursionError) as fault:
         reason = "nested too deep" if isinstance(fault, RecursionError) else str(fault)
-        raise InvalidText([Fault(_place(1, 1), f"not JSON: {reason}")]) from None
+        raise InvalidText([Fault(_locate(1, 1), f"not JSON: {reason}")]) from None
     return _SURROGATES.sub(_one_escape, text)
 
 
@@ -86,10 +89,6 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _place(line: int, column: int) -> Location:
-    return Location("", line, column)
-
-
-def _told(fault: Fault) -> str:
+def _described(fault: Fault) -> str:
     where = f"line {fault.location.line}, column {fault.location.column}"
     return f"{where}: {fault.message}" + (f"; expected {fault.expected}" if fault.expected else "")

@@ -18,7 +18,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.validators import extend
 
 from engine.cel import Path
-from engine.packs.wording import found, one_of, suggestion
+from engine.model.text import cut, found, one_of, shown, suggestion
 
 _KEYWORDS = (
     "type", "enum", "const", "title", "description", "default", "examples", "deprecated",
@@ -76,7 +76,7 @@ def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: 
 
 
 def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    """In linear time, unlike the library's own."""
+    """Check `uniqueItems` in linear time, unlike the library."""
     if wanted and isinstance(instance, list) and len({json.dumps(item, sort_keys=True) for item in instance}) < len(instance):
         yield ValidationError("unique")
 
@@ -97,12 +97,12 @@ class Checker:
         self._validator = _Validator(schema)
 
     def faults(self, value: Any) -> list[SchemaFault]:
-        """What is wrong in a value: where, what, and what was expected."""
-        return [_told(error) for error in self._validator.iter_errors(value)]
+        """Return what is wrong in a value: where, what, and what was expected."""
+        return [_described(error) for error in self._validator.iter_errors(value)]
 
 
 def schema_faults(schema: Any, path: Path = ()) -> list[SchemaFault]:
-    """What is wrong in a schema: a keyword that does not exist or is not supported, a value that does not fit, a bad pattern."""
+    """Return what is wrong in a schema: keywords that are unknown or not supported, values that do not fit, bad patterns."""
     if isinstance(schema, bool):
         return []
     if not isinstance(schema, dict):
@@ -113,7 +113,7 @@ def schema_faults(schema: Any, path: Path = ()) -> list[SchemaFault]:
         if key not in _KEYWORDS:
             close = get_close_matches(key[:60], _KEYWORDS, n=1)
             expected = f"{close[0]!r} (did you mean that?)" if close else "a keyword of JSON Schema 2020-12 without references"
-            faults.append(SchemaFault(here, f"{key[:60]!r} is unknown or not supported", expected, at_key=True))
+            faults.append(SchemaFault(here, f"{shown(key, 60)} is unknown or not supported", expected, at_key=True))
         elif key == "type" and (unknown := [kind for kind in _kinds(value) if kind not in _TYPES]):
             faults.append(SchemaFault(here, f"{found(unknown[0])} is not a type of JSON", one_of(unknown[0], _TYPES)))
         elif key in _SCHEMA_IN:
@@ -123,15 +123,15 @@ def schema_faults(schema: Any, path: Path = ()) -> list[SchemaFault]:
         elif key in _SCHEMAS_IN_MAPPING and isinstance(value, dict):
             faults += [fault for name, item in value.items() for fault in schema_faults(item, (*here, name))]
         else:
-            faults += [_told(error, here) for error in _shallow(key, value)]
+            faults += [_described(error, here) for error in _shallow(key, value)]
         if key in ("pattern", "patternProperties"):
-            bad = [message for pattern in _patterns(value) for message in _bad_regex(pattern)]
-            faults += [SchemaFault(here, message, "a regular expression of RE2") for message in bad]
+            patterns = [value] if isinstance(value, str) else value if isinstance(value, dict) else ()
+            faults += [SchemaFault(here, bad, "a regular expression of RE2") for bad in map(_bad_regex, patterns) if bad]
     return faults
 
 
 def _shallow(key: str, value: Any) -> Iterator[ValidationError]:
-    """What the draft's own schema says of one keyword that holds no further schema."""
+    """Yield what the draft's own schema says of one keyword that holds no further schema."""
     for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors({key: value}):
         relative = list(error.path)[1:]
         error.path.clear()
@@ -143,21 +143,17 @@ def _kinds(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _patterns(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value) if isinstance(value, dict) else []
-
-
-def _bad_regex(pattern: str) -> list[str]:
+def _bad_regex(pattern: str) -> str:
     try:
         _regex(pattern)
     except re2.error as fault:
         reason = fault.args[0] if fault.args else "it does not compile"
-        return [f"the pattern {pattern[:60]!r} is not valid: {reason.decode() if isinstance(reason, bytes) else reason}"]
-    return []
+        return f"the pattern {shown(pattern, 60)} is not valid: {reason.decode() if isinstance(reason, bytes) else reason}"
+    return ""
 
 
-def _told(error: ValidationError, base: Path = ()) -> SchemaFault:
-    """An error in plain words; of alternatives the one that comes closest."""
+def _described(error: ValidationError, base: Path = ()) -> SchemaFault:
+    """Return an error in plain words; of alternatives the one that comes closest."""
     error = best_match(iter([error])) or error
     path = (*base, *error.absolute_path)
     wanted: Any = error.validator_value
@@ -172,23 +168,19 @@ def _told(error: ValidationError, base: Path = ()) -> SchemaFault:
             return SchemaFault(path, f"{found(value)} is not possible here", one_of(value, choices))
         case "required":
             missing = [key for key in wanted if key not in value]
-            return SchemaFault(path, f"{_listed(missing)} missing", _listed(wanted))
+            return SchemaFault(path, f"{', '.join(map(repr, missing))} missing", ", ".join(map(repr, wanted)))
         case "additionalProperties":
             key = str(path[-1]) if path else ""
             known = schema.get("properties", {}) if isinstance(schema, dict) else {}
-            return SchemaFault(path, f"unknown key {key[:60]!r}", suggestion(key, known), at_key=True)
+            return SchemaFault(path, f"unknown key {shown(key, 60)}", suggestion(key, known), at_key=True)
         case "pattern":
             return SchemaFault(path, f"{found(value)} does not match", f"a text that matches {wanted}")
         case "uniqueItems":
             return SchemaFault(path, "an item stands twice", "each item once")
-    words = _RANGES.get(name)
-    if words:
-        return SchemaFault(path, words[0].format(found=found(value)), words[1].format(wanted))
-    return SchemaFault(path, f"{found(value)} does not fit the schema", f"{name}: {json.dumps(wanted, default=str)[:120]}")
-
-
-def _listed(keys: list[str]) -> str:
-    return ", ".join(repr(key) for key in keys)
+    if name in _RANGES:
+        message, expected = _RANGES[name]
+        return SchemaFault(path, f"{found(value)} {message}", expected.format(wanted))
+    return SchemaFault(path, f"{found(value)} does not fit the schema", f"{name}: {cut(json.dumps(wanted, default=str), 120)}")
 
 
 _TYPES = {
@@ -196,15 +188,15 @@ _TYPES = {
     "object": "a mapping", "null": "null",
 }  # fmt: skip
 _RANGES = {
-    "minimum": ("{found} is too small", "at least {}"),
-    "maximum": ("{found} is too large", "at most {}"),
-    "exclusiveMinimum": ("{found} is too small", "more than {}"),
-    "exclusiveMaximum": ("{found} is too large", "less than {}"),
-    "multipleOf": ("{found} is not possible here", "a multiple of {}"),
-    "minLength": ("{found} is too short", "at least {} characters"),
-    "maxLength": ("{found} is too long", "at most {} characters"),
-    "minItems": ("{found} is too short", "at least {} items"),
-    "maxItems": ("{found} is too long", "at most {} items"),
-    "minProperties": ("{found} is too small", "at least {} keys"),
-    "maxProperties": ("{found} is too large", "at most {} keys"),
+    "minimum": ("is too small", "at least {}"),
+    "maximum": ("is too large", "at most {}"),
+    "exclusiveMinimum": ("is too small", "more than {}"),
+    "exclusiveMaximum": ("is too large", "less than {}"),
+    "multipleOf": ("is not possible here", "a multiple of {}"),
+    "minLength": ("is too short", "at least {} characters"),
+    "maxLength": ("is too long", "at most {} characters"),
+    "minItems": ("is too short", "at least {} items"),
+    "maxItems": ("is too long", "at most {} items"),
+    "minProperties": ("is too small", "at least {} keys"),
+    "maxProperties": ("is too large", "at most {} keys"),
 }

@@ -1,18 +1,17 @@
-"""A rule pack, compiled: frozen, ready to be evaluated, equal only to itself."""
+"""A rule pack, bound and compiled: frozen, ready to be evaluated, equal only to itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.actions import Action
+from engine.actions import Action, Need
 from engine.actions.target import Target as LookupTarget
 from engine.cel import Program
 from engine.errors import Location
 from engine.model.flags import Mode
 from engine.model.objects import Kind
-from engine.packs.index import Gate
 from engine.packs.inputs import Input
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
@@ -25,7 +24,7 @@ RESUME = "rules.mlops.dev/resume"
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Which objects a pack is about, and the field paths whose change makes it judge one (none: any change)."""
+    """Which objects a pack is about, and the field paths whose change makes it evaluate one (none: any change)."""
 
     kind: Kind
     label_selector: str = ""
@@ -111,9 +110,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RuleAction:
-    """One entry of `actions` or `rescue`: what to do, under which condition, and the name its result is kept under ('': none)."""
+    """One entry of `actions` or `rescue`: what to do, and under which condition; `location` is where it stands.
+
+    `register` is the name under which its result is kept; '': none.
+    """
 
     action: Action
+    location: Location
     register: str = ""
     when: Program | None = None
 
@@ -146,23 +149,33 @@ class Rule:
     rescue: tuple[RuleAction, ...] = ()
     mode: Mode | None = None
 
-    def gate(self, inputs: Mapping[str, Input]) -> Gate:
-        """What the object must hold for the rule to do anything, as far as its conditions say so."""
-        if self.aggregate is not None or self.resync is not None:  # these have something to do for other objects as well
-            return Gate()
-        return Gate.of(self.when, self.vars, {name: each.annotation for name, each in inputs.items()})
+    def needs(self) -> Iterator[Need]:
+        """Yield the rights on targets that it uses: by its actions, its rescue, its lookups and its aggregate."""
+        for entry in (*self.actions, *self.rescue):
+            yield from entry.action.needs()
+        for lookup in self.lookups.values():
+            yield from lookup.needs()
+        if self.aggregate is not None:
+            yield from self.aggregate.target.needs("patch")
+            yield from self.aggregate.target.listing()
+
+    def writes_own(self) -> bool:
+        """Return whether it writes metadata of the watched objects: annotations, labels, or its firing record."""
+        if self.aggregate is not None or self.on == "Delete":
+            return False
+        return self.once_per is not None or any(entry.action.writes_own() for entry in (*self.actions, *self.rescue))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RulePack:
-    """A compiled rule pack; `place` is where it begins in the text it came from."""
+    """A bound rule pack; `location` is where it begins in the text it came from."""
 
     name: str
     description: str
     feature_flag: str
     default_mode: Mode
     watch: Watch
-    place: Location
+    location: Location
     params: Mapping[str, Param] = field(default_factory=dict)
     targets: tuple[Target, ...] = ()
     vars: Mapping[str, Program] = field(default_factory=dict)
@@ -170,9 +183,9 @@ class RulePack:
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     reads_old: bool = True
-    """Whether an expression may name `oldObject`, so that objects must be kept as they were last judged."""
+    """Whether an expression may name `oldObject`, so that objects must be kept as they were last evaluated."""
     numbers: Mapping[str, int] = field(init=False)
-    """The place of each rule among `rules`, by its name."""
+    """The index of each rule in `rules`, by its name."""
     counts: bool = field(init=False)
     """Whether a rule counts objects in groups."""
     ends: bool = field(init=False)
@@ -184,10 +197,22 @@ class RulePack:
         object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
 
     def rule(self, name: str) -> Rule:
-        """One of its rules."""
+        """Return one of its rules."""
         return self.rules[self.numbers[name]]
+
+    def target(self, kind: Kind) -> Target | None:
+        """Return the entry of `targets` for a kind; an exact one comes before that for any kind (`*`)."""
+        wanted = (kind, Kind("*", "*"))
+        return next((target for each in wanted for target in self.targets if target.kind == each), None)
+
+    def grants(self, need: Need) -> bool:
+        """Return whether `targets` grant a right; one on a kind that only the running rule knows, on any of them."""
+        if need.kind is None:
+            return any(need.verb in target.verbs for target in self.targets)
+        target = self.target(need.kind)
+        return target is not None and need.verb in target.verbs
 
     @property
     def source(self) -> str:
-        """The name of the text it came from."""
-        return self.place.file
+        """Return the name of the text it came from."""
+        return self.location.file

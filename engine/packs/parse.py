@@ -1,23 +1,24 @@
-"""From the text of a file to its rule packs, or to every fault in it."""
+"""From the text of a file to the specs of its rule packs, and from those to packs, or to every fault in it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from engine.cel import Cel, Compiled
 from engine.errors import Fault, InvalidText, Location
-from engine.packs.compile import compile_pack
+from engine.model.text import found, one_of
+from engine.packs.bind import bind_pack
+from engine.packs.diagnostics import SCHEMA, spec_faults
 from engine.packs.document import Document
 from engine.packs.pack import RulePack
-from engine.packs.salvage import salvaged
-from engine.packs.schema import API_VERSION, RulePackSpec
-from engine.packs.specfaults import spec_faults
-from engine.packs.wording import found, one_of
+from engine.packs.schema import API_VERSION, PackSpec, RulePackSpec, RuleSpec
 from engine.packs.yamltext import MAX_FAULTS, read_yaml
 
 LABEL = "rules.mlops.dev/rule-pack"
@@ -37,10 +38,10 @@ class ParsedPack:
 
 
 def parse_pack(text: str, file: str, cel: Cel) -> list[RulePack]:
-    """The rule packs of a text, which may hold several documents; those of kind RulePackTest are passed over.
+    """Return the rule packs of a text, which may hold several documents; those of kind RulePackTest are passed over.
 
     Packs in the data of a ConfigMap manifest with the label `rules.mlops.dev/rule-pack` are found too. `file` names the
-    text in every Location. Raises InvalidText, with every fault at once, and nothing else, whatever the text.
+    text in every Location. Raise InvalidText, with every fault at once, and nothing else, whatever the text.
     """
     packs, faults = parse_text(text, file, cel)
     if faults:
@@ -49,13 +50,13 @@ def parse_pack(text: str, file: str, cel: Cel) -> list[RulePack]:
 
 
 def parse_text(text: str, file: str, cel: Cel, *, manifests: bool = False) -> tuple[list[ParsedPack], list[Fault]]:
-    """The packs of a text and its faults; see `parse_pack`. With `manifests`, it may hold objects of any other kind too."""
+    """Return the packs of a text and its faults; see `parse_pack`. With `manifests`, other objects may stand in it too."""
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
     try:
-        for document in read_yaml(text, lambda line, column: Location(file, line, column)):
-            if not (manifests and _foreign(document.value)):
-                _document(document, cel, packs, faults)
+        for document in read_yaml(text, partial(Location, file)):
+            for inner in _pack_documents(document, faults, manifests=manifests):
+                _bind(inner, cel, packs, faults)
         faults += _same_names([parsed.pack for parsed in packs])
     except InvalidText as invalid:
         faults += invalid.faults
@@ -64,64 +65,113 @@ def parse_text(text: str, file: str, cel: Cel, *, manifests: bool = False) -> tu
     return packs, sorted(set(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS]
 
 
+def _pack_documents(document: Document, faults: list[Fault], *, manifests: bool) -> Iterator[Document]:
+    """Yield the documents of rule packs: the document itself, or those in the data of a ConfigMap."""
+    raw = document.value
+    kind = raw.get("kind") if isinstance(raw, dict) else None
+    if manifests and _foreign(raw):
+        return
+    if not isinstance(raw, dict):
+        expected = "a mapping with apiVersion, kind, metadata and spec"
+        faults.append(Fault(document.locate(()), f"{found(raw)} stands here", expected, SCHEMA))
+    elif kind == "ConfigMap":
+        for inner in _in_config_map(document, raw, faults):
+            yield from _pack_documents(inner, faults, manifests=False)
+    elif isinstance(kind, str) and kind not in _KINDS:
+        faults.append(Fault(document.locate(("kind",)), f"{found(kind)} is not possible here", one_of(kind, _KINDS), SCHEMA))
+    elif kind != "RulePackTest":
+        yield document
+
+
 def _foreign(raw: Any) -> bool:
-    """Whether a document is an object of somebody else's kind: neither group nor kind is one of ours, or nearly so."""
+    """Return whether a document is an object of another kind: neither its group nor its kind is, or nearly is, the engine's."""
     if not isinstance(raw, dict) or not isinstance(raw.get("apiVersion"), str) or not isinstance(raw.get("kind"), str):
         return False
     group, kind = raw["apiVersion"].rpartition("/")[0], raw["kind"]
     return kind not in _KINDS and not get_close_matches(group, [GROUP], cutoff=0.8)
 
 
-def _document(document: Document, cel: Cel, packs: list[ParsedPack], faults: list[Fault]) -> None:
-    raw = document.value
-    if not isinstance(raw, dict):
-        expected = "a mapping with apiVersion, kind, metadata and spec"
-        faults.append(Fault(document.locate(()), f"{found(raw)} stands here", expected, "schema"))
-        return
-    kind = raw.get("kind")
-    if kind == "ConfigMap":
-        _config_map(document, raw, cel, packs, faults)
-    elif isinstance(kind, str) and kind not in _KINDS:
-        faults.append(Fault(document.locate(("kind",)), f"{found(kind)} is not possible here", one_of(kind, _KINDS), "schema"))
-    elif kind != "RulePackTest":
-        _pack(document, raw, cel, packs, faults)
-
-
-def _pack(document: Document, raw: dict[str, Any], cel: Cel, packs: list[ParsedPack], faults: list[Fault]) -> None:
-    try:
-        spec = RulePackSpec.model_validate(raw)
-    except ValidationError as error:
-        faults += spec_faults(error, RulePackSpec, raw, document)
-        rest = salvaged(raw, error)
-        faults += compile_pack(rest, document, cel).faults if rest else ()
-        return
-    compilation = compile_pack(spec, document, cel)
-    faults += compilation.faults
-    packs.append(ParsedPack(compilation.pack, document, compilation.expressions))
-
-
-def _config_map(document: Document, raw: dict[str, Any], cel: Cel, packs: list[ParsedPack], faults: list[Fault]) -> None:
+def _in_config_map(document: Document, raw: dict[str, Any], faults: list[Fault]) -> Iterator[Document]:
     metadata, data = raw.get("metadata"), raw.get("data")
     labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    if not isinstance(labels, dict) or labels.get(LABEL) != "true":
+    if not isinstance(labels, dict) or labels.get(LABEL) != "true" or not isinstance(data, dict):
         return
-    for key, text in data.items() if isinstance(data, dict) else ():
-        if not key.endswith(".yaml"):
-            continue
-        if not isinstance(text, str):
-            faults.append(Fault(document.locate(("data", key)), f"{found(text)} stands here", "a text, after '|'", "schema"))
-            continue
-        try:
-            for inner in read_yaml(text, document.within(("data", key))):
-                _document(inner, cel, packs, faults)
-        except InvalidText as invalid:
-            faults += invalid.faults
+    for key, text in data.items():
+        if key.endswith(".yaml") and not isinstance(text, str):
+            faults.append(Fault(document.locate(("data", key)), f"{found(text)} stands here", "a text, after '|'", SCHEMA))
+        elif key.endswith(".yaml"):
+            try:
+                yield from read_yaml(text, document.within(("data", key)))
+            except InvalidText as invalid:
+                faults += invalid.faults
+
+
+def _bind(document: Document, cel: Cel, packs: list[ParsedPack], faults: list[Fault]) -> None:
+    """Bind the pack of a document; of one whose keys or types have faults, bind the rest for the faults in it."""
+    try:
+        spec = RulePackSpec.model_validate(document.value)
+    except ValidationError as error:
+        faults += spec_faults(error, RulePackSpec, document.value, document)
+        rest = recovered(document.value, error)
+        faults += bind_pack(rest, document, cel).faults if rest else ()
+        return
+    bound = bind_pack(spec, document, cel)
+    faults += bound.faults
+    packs.append(ParsedPack(bound.pack, document, bound.expressions))
 
 
 def _same_names(packs: list[RulePack]) -> list[Fault]:
     names: dict[str, RulePack] = {}
-    faults = []
-    for pack in packs:
-        if names.setdefault(pack.name, pack) is not pack:
-            faults.append(Fault(pack.place, f"a second pack {pack.name!r} in the same text", "each pack once"))
-    return faults
+    again = [pack for pack in packs if names.setdefault(pack.name, pack) is not pack]
+    return [Fault(pack.location, f"a second pack {pack.name!r} in the same text", "each pack once") for pack in again]
+
+
+_NAMING = frozenset(["name", "actions", "loop", "loopVar", "vars", "lookup"])
+"""Keys that a rule needs, or that give names to its expressions."""
+_BODY_KEYS = [field.alias for field in PackSpec.model_fields.values()]
+_RULE_KEYS = [str(field.alias) for field in RuleSpec.model_fields.values()]
+
+
+def recovered(raw: dict[str, Any], error: ValidationError) -> RulePackSpec | None:
+    """Return the spec without what `error` complains of, each thing left at its path; None where nothing certain can be said.
+
+    A rule that cannot do without what is wrong in it becomes one that does nothing. Where what is wrong declares names
+    (params, targets, inputs, metrics), faults of the rest could be mere consequences.
+    """
+    body = raw.get("spec")
+    rules = body.get("rules") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(rules, list):
+        return None
+    body = {key: value for key, value in body.items() if key in _BODY_KEYS}
+    rules = [rule if isinstance(rule, dict) else _empty_rule(index) for index, rule in enumerate(rules)]
+    metadata, watch = raw.get("metadata"), body.get("watch")
+    for detail in error.errors(include_url=False):
+        match detail["loc"]:
+            case ("spec", "rules", int(index), *_):
+                rules[index] = _without(rules[index], detail, index)
+            case ("metadata", *_):
+                metadata = {"name": "x"}
+            case ("spec", "watch", *_):
+                watch = {"apiVersion": "v1", "kind": "X"}
+            case ("spec", "params" | "targets" | "inputs" | "metrics" | "rules", *_):
+                return None
+            case ("spec", str(key), *_):
+                body.pop(key, None)
+    body |= {"watch": watch, "rules": rules}
+    try:
+        return RulePackSpec.model_validate({"apiVersion": API_VERSION, "kind": "RulePack", "metadata": metadata, "spec": body})
+    except ValidationError:
+        return None
+
+
+def _without(rule: dict[str, Any] | RuleSpec, detail: ErrorDetails, index: int) -> dict[str, Any] | RuleSpec:
+    if isinstance(rule, RuleSpec):
+        return rule
+    key, *deeper = [str(step) for step in detail["loc"][3:]] or ["name"]
+    unknown = detail["type"] == "extra_forbidden" and not deeper
+    meant = get_close_matches(key, _RULE_KEYS, n=1) if unknown else [key]
+    return _empty_rule(index) if _NAMING.intersection(meant) else {name: value for name, value in rule.items() if name != key}
+
+
+def _empty_rule(index: int) -> RuleSpec:
+    return RuleSpec.model_construct(name=f"x-{index}", actions=[])

@@ -16,7 +16,7 @@ _REF = "#/$defs/{model}"
 
 
 def published_schema(model: type[Spec]) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a document of that model; a rule pack's includes that of every action."""
+    """Return the JSON Schema (draft 2020-12) of a document of that model; a rule pack's includes that of every action."""
     actions = {name: action.Schema for name, action in ACTIONS.items()} if model is RulePackSpec else {}
     models = [model, *actions.values()]
     _, definitions = models_json_schema([(each, "validation") for each in models], ref_template=_REF)
@@ -33,7 +33,7 @@ def published_schema(model: type[Spec]) -> dict[str, Any]:
 
 
 def _entry(actions: dict[str, type[Spec]]) -> dict[str, Any]:
-    """One entry of a list of actions: a condition, the name its result is kept under, and exactly one action."""
+    """Return the schema of one entry of a list of actions: a condition, a name for the result, and exactly one action."""
     specs = {
         name: {"$ref": _REF.format(model=spec.__name__), "description": _first(spec.__doc__)} for name, spec in actions.items()
     }
@@ -77,5 +77,5 @@ def _nodes(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _first(text: str | None) -> str:
-    """The first sentence of a docstring."""
+    """Return the first paragraph of a docstring, on one line."""
     return " ".join((text or "").split("\n\n")[0].split())

@@ -10,7 +10,6 @@ from engine.actions.event import EVENT
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
-from engine.packs.needs import needs_of, writes_own
 from engine.packs.pack import RulePack
 
 REVIEWS = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
@@ -30,14 +29,14 @@ class Grants:
     """Verbs on kinds that only the running rule knows, each with what needs it."""
 
     def add(self, resource: Resource, verb: str, reason: str) -> None:
-        """Note that something needs a verb; the verbs of rule packs for subresources become those of the API server."""
+        """Add that something needs a verb; the verbs of rule packs for subresources become those of the API server."""
         verb, subresource = _SUBRESOURCES.get(verb, (verb, ""))
         name = f"{resource.plural}/{subresource}" if subresource else resource.plural
         self.by_resource.setdefault((resource.kind.group, name), {}).setdefault(verb, {})[reason] = None
 
 
 def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> Grants:
-    """What the packs need in the namespaces that they watch and act in."""
+    """Return what the packs need in the namespaces that they watch and act in."""
     grants = Grants()
     for pack in sorted(packs, key=lambda pack: pack.name):
         watched = plurals(pack.watch.kind)
@@ -45,11 +44,11 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
             grants.add(watched, verb, pack.name)
         for rule in pack.rules:
             name = f"{pack.name}/{rule.name}"
-            if writes_own(rule):
+            if rule.writes_own():
                 grants.add(watched, "patch", name)
             if not rule.rescue:
                 grants.add(plurals(EVENT), "create", f"{pack.name}/rules that fail")
-            for need in needs_of(rule):
+            for need in rule.needs():
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):
             grants.add(plurals(REVIEWS), "create", f"{pack.name}/consent of other namespaces")
@@ -57,7 +56,7 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
 
 
 def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plurals) -> None:
-    """The right on the kind, or, where only the running rule knows that, on each kind the pack declares it for."""
+    """Add the right on the kind, or, where only the running rule knows that, on each kind the pack declares it for."""
     if need.kind is not None:
         grants.add(plurals(need.kind), need.verb, name)
         return
@@ -71,19 +70,19 @@ def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plura
 
 
 def own_grants() -> Grants:
-    """What the engine itself needs in its own namespace, whatever the packs."""
+    """Return what the engine itself needs in its own namespace, whatever the packs."""
     grants = Grants()
     for verb in ("get", "create", "update"):
         grants.add(guessed_resource(_LEASE), verb, "of several replicas one acts")
     for verb in ("list", "watch"):
         grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
     grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs")
-    grants.add(guessed_resource(EVENT), "create", "tells of a ConfigMap with rule packs that are refused")
+    grants.add(guessed_resource(EVENT), "create", "Events about a ConfigMap with rule packs that are refused")
     return grants
 
 
 def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str, *, off: bool = False) -> str:
-    """The ClusterRole for the packs and the Role of the engine itself, as a text of YAML.
+    """Return the ClusterRole for the packs and the Role of the engine itself, as a text of YAML.
 
     Packs that are Off until somebody switches them on are left out, and named in a comment, unless `off` asks for them.
     """
@@ -98,7 +97,7 @@ def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: s
 
 
 def _role(grants: Grants, kind: str, name: str, namespace: str = "") -> Iterator[str]:
-    """A ClusterRole or Role as lines of YAML, with what needs each verb as a comment behind it."""
+    """Yield a ClusterRole or Role as lines of YAML, with what needs each verb as a comment behind it."""
     yield "apiVersion: rbac.authorization.k8s.io/v1"
     yield f"kind: {kind}"
     yield "metadata:"
@@ -119,12 +118,12 @@ def _role(grants: Grants, kind: str, name: str, namespace: str = "") -> Iterator
 
 
 def in_order(verbs: Iterable[str]) -> list[str]:
-    """Verbs as people write them: reading first."""
+    """Return verbs as people write them: reading first."""
     return sorted(verbs, key=_ORDER.index)
 
 
 def reasons(needing: Mapping[str, None]) -> str:
-    """Who needs a verb; the rules of one pack together."""
+    """Return who needs a verb; the rules of one pack together."""
     packs: dict[str, list[str]] = {}
     for reason in needing:
         pack, _, rule = reason.partition("/")

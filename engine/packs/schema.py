@@ -44,7 +44,7 @@ class WatchSpec(Spec):
     label_selector: Selector = ""
     """Only objects with these labels, evaluated by the API server: a mapping, or a text such as `app=web,tier in (a,b)`."""
     fields_: list[FieldPath] = Field(default=[], alias="fields", max_length=50)
-    """An object is judged only when one of these changed, such as `status.phase`; without any, at every change."""
+    """An object is evaluated only when one of these changed, such as `status.phase`; without any, at every change."""
 
 
 class PackTargetSpec(Spec):
@@ -168,7 +168,7 @@ class RuleSpec(Spec):
     )
     """CEL conditions that must all be true: a list, or a single one."""
     on: Literal["Change", "Delete"] = "Change"
-    """`Change` judges objects as they are; `Delete` judges the last state of one that is gone."""
+    """`Change` evaluates objects as they are; `Delete` evaluates the last state of one that is gone."""
     hold: Duration = Field(default=0.0, alias="for")
     """The conditions must have held this long."""
     once_per: Text | None = None
@@ -193,7 +193,7 @@ class RuleSpec(Spec):
     throttle: ThrottleSpec | None = None
     """First at once, then at most once per interval; the last state always lands."""
     resync: Annotated[Duration, Field(ge=1)] | None = None
-    """Judge again after this time, also without a change."""
+    """Evaluate again after this time, also without a change."""
     limits: LimitsSpec = LimitsSpec()
     """How much one action may touch."""
     actions: list[dict[str, Any]] = Field(min_length=1, max_length=50)
@@ -203,7 +203,7 @@ class RuleSpec(Spec):
     rescue: list[dict[str, Any]] = Field(default=[], max_length=50)
     """What to do where the actions have failed for good; expressions read why as `error`."""
     mode: ModeName | None = None
-    """A mode of its own, where it is to be held back further than its pack."""
+    """A mode of its own, where it is to be stricter than that of its pack."""
 
 
 class PackSpec(Spec):

@@ -1,4 +1,4 @@
-"""Where rule packs come from: files and folders, and the data of ConfigMaps."""
+"""Where rule packs come from: files and folders, the data of ConfigMaps, and those that come with the engine."""
 
 from __future__ import annotations
 
@@ -29,11 +29,28 @@ class Text:
     faults: tuple[Fault, ...] = ()
 
 
+def shipped_rules() -> Path:
+    """Return the folder of the shipped packs: `engine/shipped_rules` of the wheel, or `rules/` of a checkout."""
+    return _shipped("shipped_rules", "rules")
+
+
+def shipped_demo() -> Path:
+    """Return the folder of what `rulepack demo` runs: `engine/shipped_demo` of the wheel, or `examples/demo/` of a checkout."""
+    return _shipped("shipped_demo", "examples/demo")
+
+
+def _shipped(installed: str, in_checkout: str) -> Path:
+    """Return a folder that the wheel has in the package (pyproject.toml, wheel.sources), and a checkout beside it."""
+    package = Path(__file__).resolve().parents[1]
+    folder = package / installed
+    return folder if folder.is_dir() else package.parent / in_checkout
+
+
 def load_folder(paths: Sequence[Path], limit: int = PACK_BOUNDS.size) -> list[Text]:
-    """The YAML files (*.yaml, *.yml) at these paths, folders with all below them, in the order of their names.
+    """Return the YAML files (*.yaml, *.yml) at these paths, folders with all below them, in the order of their names.
 
     Of a file no more than `limit` bytes are read, and one more.
-    What cannot be read is a Text with a fault. Raises UsageError where a path does not exist, or nothing is found.
+    What cannot be read is a Text with a fault. Raise UsageError where a path does not exist, or nothing is found.
     """
     texts: dict[str, Text] = {}
     for path in paths:
@@ -47,7 +64,7 @@ def load_folder(paths: Sequence[Path], limit: int = PACK_BOUNDS.size) -> list[Te
 
 
 def packs_of_configmap(config_map: Object) -> list[Text]:
-    """The texts in the data of a ConfigMap: each key that ends in .yaml or .yml; a Text with a fault where there is none."""
+    """Return the texts in a ConfigMap's data: each key that ends in .yaml or .yml; a Text with a fault where there is none."""
     ref = ref_of(config_map)
     source = f"configmap/{ref.namespace}/{ref.name}"
     data = dig(config_map, ("data",), {})
@@ -58,13 +75,13 @@ def packs_of_configmap(config_map: Object) -> list[Text]:
 
 
 def _folder(folder: Path, limit: int) -> Iterator[Text]:
-    """Links to folders are not followed, nor are hidden ones read: a mounted ConfigMap keeps its files twice in those."""
+    """Read no linked and no hidden folders: a mounted ConfigMap keeps its files twice in those."""
     unreadable: list[OSError] = []
-    for place, folders, files in os.walk(folder, onerror=unreadable.append):
+    for parent, folders, files in os.walk(folder, onerror=unreadable.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             if name.endswith(SUFFIXES) and not name.startswith("."):
-                yield _file(Path(place, name), limit)
+                yield _file(Path(parent, name), limit)
     for error in unreadable:
         yield _unread(str(error.filename), str(error.filename), f"cannot be read: {error.strerror}", "a readable folder")
 
@@ -81,7 +98,7 @@ def _file(path: Path, limit: int) -> Text:
 
 
 def text_of(file: BinaryIO, name: str, limit: int = PACK_BOUNDS.size) -> Text:
-    """What an open file holds, under a name for Locations. Raises OSError."""
+    """Return what an open file holds, under a name for Locations. Raise OSError."""
     content = file.read(limit + 1)
     try:
         return Text(name, content.decode(), name)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from engine.cel import Cel
 from engine.errors import Fault, InvalidText, Location
 from engine.model.flags import Mode, parse_mode
 from engine.model.objects import Object
+from engine.model.text import found, shown, suggestion
 from engine.packs.catalog import Catalog
-from engine.packs.overrides import overridden
-from engine.packs.pack import RulePack
+from engine.packs.jsonschemas import Checker
+from engine.packs.pack import Param, RulePack
 from engine.packs.parse import parse_pack
 from engine.packs.sources import Text, packs_of_configmap
-from engine.packs.wording import found, suggestion
+from engine.packs.yamltext import read_yaml
 
 FLAGS, PARAMS = "configmap/rulepack-feature-flags", "configmap/rulepack-params"
 
@@ -35,23 +38,23 @@ class Report:
 
 @dataclass(slots=True)
 class _Version:
-    """The last version of a text that was looked at, and what its last good one held."""
+    """The last version of a text that was read, and what its last good one held."""
 
     text: Text
     packs: Sequence[RulePack] = ()
     faults: Sequence[Fault] = ()
 
 
-@dataclass(slots=True)
 class _Reports:
-    packs: dict[str, list[str]] = field(default_factory=dict)
-    faults: dict[str, list[Fault]] = field(default_factory=dict)
-    warnings: dict[str, list[Fault]] = field(default_factory=dict)
+    """What is to be reported of each source."""
+
+    def __init__(self) -> None:
+        self.packs: defaultdict[str, list[str]] = defaultdict(list)
+        self.faults: defaultdict[str, list[Fault]] = defaultdict(list)
+        self.warnings: defaultdict[str, list[Fault]] = defaultdict(list)
 
     def of(self, source: str) -> Report:
-        return Report(
-            source, tuple(self.packs.get(source, ())), tuple(self.faults.get(source, ())), tuple(self.warnings.get(source, ()))
-        )
+        return Report(source, tuple(self.packs[source]), tuple(self.faults[source]), tuple(self.warnings[source]))
 
 
 class PackStore:
@@ -73,7 +76,7 @@ class PackStore:
         self, shipped: Sequence[Text], config_maps: Iterable[Object] = (), flags: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None, resume: str = "",
     ) -> list[Report]:  # fmt: skip
-        """Take in everything as it is now; returns a report for each source, and for the flags and the parameters.
+        """Take in everything as it is now; return a report for each source, and for the flags and the parameters.
 
         `flags` and `params` are the data of their ConfigMaps, `resume` is an annotation of the latter. A pack of a ConfigMap
         replaces a shipped one of the same name; of two ConfigMaps with a pack of the same name, the first by namespace and name
@@ -84,7 +87,7 @@ class PackStore:
         self._parse([*shipped, *own], reports)
         packs = {**self._named(shipped, reports), **self._named(sorted(own, key=lambda text: text.file), reports)}
         for pack in packs.values():
-            reports.packs.setdefault(self._versions[pack.source].text.source, []).append(pack.name)
+            reports.packs[self._versions[pack.source].text.source].append(pack.name)
         self._take_flags(flags or {}, packs, reports)
         modes = {name: self._mode(pack) for name, pack in packs.items()}
         values = self._take_params(params or {}, packs, reports)
@@ -109,53 +112,81 @@ class PackStore:
                     version.packs, version.faults = parse_pack(text.text, text.file, self._cel), ()
                 except InvalidText as invalid:
                     version.faults = invalid.faults
-            reports.faults.setdefault(text.source, []).extend(version.faults)
+            reports.faults[text.source] += version.faults
 
     def _named(self, texts: Sequence[Text], reports: _Reports) -> dict[str, RulePack]:
-        """The packs of these texts by name; a fault for a name that an earlier text has."""
+        """Return the packs of these texts by name; add a fault for a name that an earlier text has."""
         packs: dict[str, RulePack] = {}
         for text in texts:
             for pack in self._versions[text.file].packs:
                 first = packs.setdefault(pack.name, pack)
                 if first is not pack:
-                    fault = Fault(pack.place, f"pack {pack.name!r} is also in {first.source}, which has it", "another name")
-                    reports.faults[text.source].append(fault)
+                    message = f"pack {pack.name!r} is also in {first.source}, which has it"
+                    reports.faults[text.source].append(Fault(pack.location, message, "another name"))
         return packs
 
     def _mode(self, pack: RulePack) -> Mode:
-        """The command line's flag, else the ConfigMap's, else the pack's default."""
+        """Return the command line's flag, else the ConfigMap's, else the pack's default."""
         return self._fixed.get(pack.feature_flag) or self._flags.get(pack.feature_flag) or pack.default_mode
 
     def _take_flags(self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: _Reports) -> None:
-        known = sorted(pack.feature_flag for pack in packs.values())
         flags: dict[str, Mode] = {}
         for name, text in data.items():
-            place = Location(f"{FLAGS}/{name}", 1, 1)
             mode = parse_mode(text)
             if mode is None:
-                reports.faults.setdefault(FLAGS, []).append(Fault(place, f"{found(text)} is no mode", "Enforce, Audit or Off"))
+                fault = Fault(Location(f"{FLAGS}/{name}", 1, 1), f"{found(text)} is no mode", "Enforce, Audit or Off")
+                reports.faults[FLAGS].append(fault)
                 mode = self._flags.get(name)
             if mode is not None:
                 flags[name] = mode
+        known = sorted(pack.feature_flag for pack in packs.values())
+        given = [(f"{FLAGS}/{name}", name) for name in data] + [("--feature-flags", name) for name in self._fixed]
+        for source, name in given:
             if name not in known:
-                warning = Fault(place, f"no pack has the feature flag {name!r}", suggestion(name, known))
-                reports.warnings.setdefault(FLAGS, []).append(warning)
-        for name in self._fixed.keys() - set(known):
-            warning = Fault(Location("--feature-flags", 1, 1), f"no pack has the feature flag {name!r}", suggestion(name, known))
-            reports.warnings.setdefault(FLAGS, []).append(warning)
+                message = f"no pack has the feature flag {name!r}"
+                reports.warnings[FLAGS].append(Fault(Location(source, 1, 1), message, suggestion(name, known)))
         self._flags = flags
 
     def _take_params(
         self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: _Reports
     ) -> dict[str, Mapping[str, Any]]:
-        """The values of every pack's params: the ConfigMap's where it is good, else what it last was, else the default."""
+        """Return the values of every pack's params: the ConfigMap's where it is good, else what it last was, else the default."""
         for name in data.keys() - packs.keys():
             warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, packs))
-            reports.warnings.setdefault(PARAMS, []).append(warning)
+            reports.warnings[PARAMS].append(warning)
         values: dict[str, Mapping[str, Any]] = {}
         for name, pack in packs.items():
             last = self._params.get(name, {}) if name in data else {}
             values[name], faults = overridden(pack.params, data.get(name, ""), f"{PARAMS}/{name}", last)
-            reports.faults.setdefault(PARAMS, []).extend(faults)
+            reports.faults[PARAMS] += faults
         self._params = values
         return values
+
+
+def overridden(params: Mapping[str, Param], text: str, file: str, last: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """Return the value of each parameter, and the faults of the text, a YAML mapping of some of them.
+
+    Where a value has a fault, the parameter keeps the one in `last`, if that still fits, else it has its default.
+    """
+    defaults = {name: param.default for name, param in params.items()}
+    kept = {name: last[name] for name, param in params.items() if name in last and not Checker(param.schema).faults(last[name])}
+    kept = {**defaults, **kept}
+    try:
+        documents = read_yaml(text, partial(Location, file))
+    except InvalidText as invalid:
+        return kept, list(invalid.faults)
+    if not documents:
+        return defaults, []
+    document = documents[0]
+    if len(documents) > 1 or not isinstance(document.value, dict):
+        what = "a second document" if len(documents) > 1 else found(document.value)
+        return kept, [Fault(documents[-1].locate(()), f"{what} stands here", "one mapping of parameters to values")]
+    values, faults = dict(defaults), []
+    for name, value in document.value.items():
+        if name not in params:
+            faults.append(Fault(document.locate_key((name,)), f"unknown parameter {shown(name, 60)}", suggestion(name, params)))
+            continue
+        wrong = Checker(params[name].schema).faults(value)
+        values[name] = kept[name] if wrong else value
+        faults += [Fault(document.locate((name, *fault.path)), fault.message, fault.expected) for fault in wrong]
+    return values, faults

@@ -6,18 +6,16 @@ on the parser's events rather than on its nodes, so that depth, size and aliases
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from engine.errors import Fault, InvalidText, Location
-from engine.packs.document import Document, Node
-from engine.packs.positions import Positions
-from engine.packs.scalars import NotAScalar, resolve, type_name
-from engine.packs.wording import found
+from engine.errors import Fault, InvalidText
+from engine.model.text import cut, found, shown
+from engine.packs.document import Document, Locate, Node, Positions
 
 MAX_FAULTS = 100
 CODE = "yaml"
@@ -27,6 +25,18 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2, 5.1
 _TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
+_TAG_OF_TYPE = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null", dict: "map", list: "seq"}
+_CONSTANTS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGERS = ((re.compile(r"[-+]?[0-9]+\Z"), 10), (re.compile(r"0o[0-7]+\Z"), 8), (re.compile(r"0x[0-9a-fA-F]+\Z"), 16))
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
+_TWO_MEANINGS = re.compile(r"[-+]?0[0-9]+\Z")
+_NUMBER_BEGINS = frozenset("+-.0123456789")
+_LONGEST_NUMBER = 40
 
 #: What libyaml says -> what helps whoever wrote the text.
 _WORDS = {
@@ -57,20 +67,52 @@ class Bounds:
 PACK_BOUNDS = Bounds()
 
 
-def read_yaml(text: str, place: Callable[[int, int], Location], bounds: Bounds = PACK_BOUNDS) -> list[Document]:
-    """The documents of a text, empty ones left out. `place` gives the Location of a line and column of the text.
+def read_yaml(text: str, locate: Locate, bounds: Bounds = PACK_BOUNDS) -> list[Document]:
+    """Return the documents of a text, empty ones left out; `locate` gives the Location of a line and column of the text.
 
-    Raises InvalidText with every fault at once (of the syntax, the first one; of a text with very many, the first hundred).
+    Raise InvalidText with every fault at once (of the syntax, the first one; of a text with very many, the first hundred).
     """
     text = text.removeprefix("\ufeff")
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > bounds.size:
-        raise InvalidText([Fault(place(1, 1), f"the text has {size} bytes", f"at most {bounds.size}", CODE)])
-    positions = Positions(text, place)
+        raise InvalidText([Fault(locate(1, 1), f"the text has {size} bytes", f"at most {bounds.size}", CODE)])
+    positions = Positions(text, locate)
     if bad := _NOT_YAML.search(text):
         where = positions.of_offset(bad.start())
         raise InvalidText([Fault(where, f"the character U+{ord(bad[0]):04X} cannot stand in YAML", "text in UTF-8", CODE)])
     return _Composer(text, positions, bounds).compose()
+
+
+def plain_value(text: str) -> Any:
+    """Return the value of a plain scalar in YAML 1.2's core schema.
+
+    Raise ValueError(message, expected) where readers differ on it, or where JSON cannot hold it.
+    """
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text[0] not in _NUMBER_BEGINS:
+        return text
+    if _TWO_MEANINGS.match(text):
+        raise ValueError(
+            f"{cut(text, 40)} is octal for some readers and decimal for others", "0o… for octal, or quotes for a text"
+        )
+    value: Any = text
+    for pattern, base in _INTEGERS:
+        if pattern.match(text):
+            value = int(text, base) if len(text) <= _LONGEST_NUMBER else 2**64
+            break
+    else:
+        if _FLOAT.match(text):
+            value = float(text)
+    if _NOT_FINITE.match(text) or (value is not text and not _fits(value)):
+        raise ValueError(
+            f"the number {cut(text, 40)} does not fit", "a finite number, an integer within 64 bits, or quotes for a text"
+        )
+    return value
+
+
+def _fits(number: int | float) -> bool:
+    return -(2**63) <= number < 2**64 if isinstance(number, int) else math.isfinite(number)
 
 
 class _Stop(Exception):
@@ -78,7 +120,7 @@ class _Stop(Exception):
 
 
 class _Composer:
-    """Builds documents from parser events, and notes the faults on the way."""
+    """Build documents from parser events, and collect the faults on the way."""
 
     def __init__(self, text: str, positions: Positions, bounds: Bounds) -> None:
         self._text, self._positions, self._bounds = text, positions, bounds
@@ -151,20 +193,20 @@ class _Composer:
         node.decorated = event.anchor is not None or event.tag is not None
         node.end = (event.end_mark.line + 1, event.end_mark.column + 1)
         node.weight = len(event.value) + 1
-        node.value = self._resolve(event.value, node) if event.implicit[0] else event.value
+        node.value = self._plain(event.value, node) if event.implicit[0] else event.value
         if event.tag in (None, "!") or event.implicit[0]:
             return node
         name = self._check_tag(event.tag, node, None)
         if name and name != "str":
-            node.value = self._resolve(event.value, node)
-            self._check_tag(event.tag, node, type_name(node.value))
+            node.value = self._plain(event.value, node)
+            self._check_tag(event.tag, node, _TAG_OF_TYPE[type(node.value)])
         return node
 
-    def _resolve(self, text: str, node: Node) -> Any:
+    def _plain(self, text: str, node: Node) -> Any:
         try:
-            return resolve(text)
-        except NotAScalar as fault:
-            self._fault(node, fault.message, fault.expected)
+            return plain_value(text)
+        except ValueError as fault:
+            self._fault(node, *fault.args)
             return None
 
     def _alias(self, event: Any) -> Node:
@@ -187,7 +229,7 @@ class _Composer:
         return target
 
     def _close(self, node: Node, anchor: str | None) -> None:
-        """A value is complete: name it, and put it into the collection that is open."""
+        """Name a value that is complete, and put it into the collection that is open."""
         if anchor is not None:
             self._anchors[anchor] = node
         if not self._open:
@@ -214,13 +256,13 @@ class _Composer:
         elif key.value in parent.value:
             first = parent.keys[key.value]
             line = self._positions.at(first.line, first.column).line
-            self._fault(key, f"the key {key.value[:80]!r} stands twice (first in line {line})", "each key once")
+            self._fault(key, f"the key {shown(key.value)} stands twice (first in line {line})", "each key once")
         else:
             parent.value[key.value] = node.value
             parent.children[key.value], parent.keys[key.value] = node, key
 
     def _merge(self, parent: Node, node: Node) -> None:
-        """`<<`, as Kubernetes' own YAML has it: the keys of a mapping, or of several, where the parent has none of its own."""
+        """Take in `<<` as Kubernetes' own YAML does: keys of one mapping or several that the parent does not have itself."""
         sources = list(node.children.values()) if isinstance(node.value, list) else [node]
         if not sources or not all(isinstance(source.value, dict) for source in sources):
             self._fault(node, f"{found(node.value)} is merged by '<<'", "a mapping, or a list of mappings")
@@ -228,10 +270,10 @@ class _Composer:
             parent.merged.extend(sources)
 
     def _check_tag(self, tag: str | None, node: Node, actual: str | None) -> str:
-        """The short name of a tag; a fault where it is not one of JSON's types, or not what stands there (None: not known)."""
+        """Return the short name of a tag; add a fault where it is none of JSON's types, or not `actual` (None: not known)."""
         name = _TAGS.get(tag, "") if tag else ""
         if tag and tag != "!" and (not name or actual not in (None, name)):
-            self._fault(node, f"the tag {tag[:80]!r} does not fit here", "no tag, or that of the value's own type")
+            self._fault(node, f"the tag {shown(tag)} does not fit here", "no tag, or that of the value's own type")
         return name
 
     def _fault(self, node: Node, message: str, expected: str) -> None:

@@ -1,6 +1,6 @@
-"""The line that every change goes along: watch → match → evaluate → plan → act → record (`line.py`)."""
+"""The pipeline of every change: watch → match → evaluate → plan → act → record (`reconciler.py`)."""
 
-from engine.reconcile.caches import Cached, Caches
-from engine.reconcile.line import Reconciler, everything
+from engine.reconcile.caches import Cached, Caches, Replica
+from engine.reconcile.reconciler import Reconciler
 
-__all__ = ["Cached", "Caches", "Reconciler", "everything"]
+__all__ = ["Cached", "Caches", "Reconciler", "Replica"]

@@ -1,11 +1,11 @@
-"""Where the reconciler finds watched objects."""
+"""What the reconciler needs of the process that it runs in: the watched objects, and what this replica is to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
-from engine.model.objects import Object, ObjectKey
+from engine.model.objects import GroupKey, Object, ObjectKey
 from engine.packs.pack import RulePack
 
 
@@ -17,24 +17,36 @@ class Cached(NamedTuple):
 
 
 class Caches(Protocol):
-    """Where the reconciler finds watched objects; the manager's informers answer it."""
+    """Where the reconciler finds watched objects: the operator's informers, or a test's."""
 
     def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
-        """The object as the informer of this pack's selection has it."""
+        """Return the object as the informer of this pack's selection has it."""
         ...
 
     def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
-        """All objects of a pack's selection."""
+        """Return all objects of a pack's selection."""
         ...
 
     def synced(self, pack: RulePack) -> bool:
-        """Whether the informers of a pack's selection have listed all of them."""
+        """Return whether the informers of a pack's selection have listed all of them."""
         ...
 
     def watches(self, namespace: str) -> bool:
-        """Whether the objects of a namespace are watched at all."""
+        """Return whether the objects of a namespace are watched at all."""
         ...
 
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
-        """The last state of an object that is gone from this pack's selection; given out once."""
+        """Return the last state of an object that is gone from this pack's selection, once."""
         ...
+
+
+def everything(key: ObjectKey | GroupKey) -> bool:
+    """Return True: an engine that shares a cluster with nobody owns every object and group."""
+    return True
+
+
+class Replica(NamedTuple):
+    """What this replica is to do: whether it may act now, and which objects and groups are its own."""
+
+    may_act: Callable[[], bool]
+    owns: Callable[[ObjectKey | GroupKey], bool] = everything

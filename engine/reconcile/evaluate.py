@@ -1,19 +1,21 @@
-"""Does a rule fire for an object, and if not, what is the first thing that holds it back?"""
+"""Does a rule fire for an object, and if not, what is the first thing that keeps it from firing?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from engine.cel import Scope
 from engine.errors import Unanswered
 from engine.model.merge import canonical
 from engine.model.names import digest
-from engine.model.objects import metadata
-from engine.packs.pack import Rule
-from engine.reconcile.memory import RuleMemory
+from engine.model.objects import Object, annotations_of, metadata
+from engine.model.outcome import Done, Outcome, Skipped
+from engine.packs.catalog import Catalog
+from engine.packs.pack import Rule, RulePack
 from engine.reconcile.record import NOTHING, Record
+from engine.reconcile.state import RuleState
 
 LOOP_LIMIT = 1000
 KEY_LIMIT = 500
@@ -34,64 +36,84 @@ class Firing(NamedTuple):
     items: Sequence[Item]
 
 
-class Held(NamedTuple):
-    """A rule does not fire: why, and when time alone may change that (seconds since the epoch).
-
-    `unknown` is true where a condition has no answer: that is neither true nor false.
-    """
-
-    reason: str
-    until: float | None = None
-    unknown: bool = False
+ONCE = Firing("", (Item(""),))
+"""The firing of a rule without `oncePer` and without a loop."""
 
 
-def evaluate(rule: Rule, scope: Scope, recorded: Callable[[], Record], memory: RuleMemory, *, initial: bool) -> Firing | Held:
-    """Judge one rule. `initial` says that the object was there, and is unchanged, since the engine started.
+def variables_of(catalog: Catalog, pack: RulePack, obj: Object, old: Object | None, now: float) -> Mapping[str, Any]:
+    """Return what a pack's expressions see of an object at a time (seconds since the epoch); `oldObject` is null at first."""
+    inputs: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for name, spec in pack.inputs.items():
+        text = annotations_of(obj).get(spec.annotation)
+        value, errors[name] = (spec.default, "") if text is None else spec.parse(text)
+        if not errors[name]:
+            inputs[name] = value
+    return {
+        "object": obj,
+        "oldObject": old,
+        "params": catalog.params.get(pack.name, {}),
+        "flags": catalog.flags,
+        "inputs": inputs,
+        "inputErrors": errors,
+        "now": datetime.fromtimestamp(now, UTC),
+    }
 
-    `recorded` reads the firing record, which is asked for only where the rule keeps one and its conditions hold.
+
+def evaluate(
+    rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], *, initial: bool
+) -> tuple[Outcome, RuleState]:
+    """Evaluate one rule. Return Done with a Firing, or Skipped; and the state after it. Write nothing.
+
+    `recorded` reads the firing record, which is asked for only where the rule keeps one and its conditions hold. `initial`
+    says that the object was there, and is unchanged, since the engine started.
     """
     try:
         with scope.budget:
-            return _evaluate(rule, scope, recorded, memory, initial)
-    except Unanswered as unanswered:
-        return Held(str(unanswered), unknown=True)
+            skipped = condition(rule, scope)
+            if skipped is not None:
+                return skipped, state if skipped.unknown else state.not_true()
+            if rule.hold and state.true_since is None:
+                state = state._replace(true_since=scope.now)
+            return _fires(rule, scope, state, recorded, initial)
+    except Unanswered as error:
+        return Skipped(str(error), unknown=True), state
 
 
-def _evaluate(rule: Rule, scope: Scope, recorded: Callable[[], Record], memory: RuleMemory, initial: bool) -> Firing | Held:
-    if held := condition(rule, scope):
-        if not held.unknown:
-            memory.holds_no_more()
-        return held
-    now = scope.value("now").timestamp()
-    if memory.held_since is None:
-        memory.held_since = now
-    if now < memory.held_since + rule.hold:
-        return Held(f"has not held for {rule.hold:g} s yet", until=memory.held_since + rule.hold)
+def _fires(
+    rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], initial: bool
+) -> tuple[Outcome, RuleState]:
+    """Whether a rule whose conditions are true fires now."""
+    if rule.hold and state.true_since is not None and scope.now < state.true_since + rule.hold:
+        return Skipped(f"has not held for {rule.hold:g} s yet", state.true_since + rule.hold), state
     key, record = "", NOTHING
     if rule.once_per is not None:
         key, record = _key(rule.once_per.evaluate(scope)), recorded()
-    if rule.once_per is not None and rule.loop is None and record.ended(key, ""):
-        return Held(f"already fired for {key}")
-    if _ignored(rule, scope, key, memory, initial):
-        return Held("was already so when the engine started (existing)")
+        if rule.loop is None and record.ended(key, ""):
+            return Skipped(f"already fired for {key}"), state
+    if initial and state.ignored is None and not state.under_way(key) and _ignored(rule, scope):
+        state = state._replace(ignored=key)
+    if state.ignored == key:
+        return Skipped("was already so when the engine started (existing)"), state
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
-        return Held(f"already fired for {key}" if record.key == key and record.items else "nothing to loop over")
-    due = 0.0 if memory.fired_at is None or rule.throttle is None else memory.fired_at + rule.throttle
-    if now < due and not memory.under_way(key):
-        return Held(f"throttled to once in {rule.throttle:g} s", until=due)
-    return Firing(key, items)
+        return Skipped(f"already fired for {key}" if record.key == key and record.items else "nothing to loop over"), state
+    if rule.throttle is not None and state.fired_at is not None and not state.under_way(key):
+        due = state.fired_at + rule.throttle
+        if scope.now < due:
+            return Skipped(f"throttled to once in {rule.throttle:g} s", due), state
+    return Done(Firing(key, items)), state
 
 
-def condition(rule: Rule, scope: Scope) -> Held | None:
-    """None where every clause of `when` is true. A false clause decides, even after one that has no answer."""
-    unknown: Held | None = None
+def condition(rule: Rule, scope: Scope) -> Skipped | None:
+    """Return None where every clause of `when` is true. A false clause decides, even after one that has no answer."""
+    unknown: Skipped | None = None
     for number, clause in enumerate(rule.when, start=1):
         try:
             if not clause.condition(scope):
-                return Held(f"when[{number}] is false: {clause.source}")
-        except Unanswered as unanswered:
-            unknown = unknown or Held(f"when[{number}] has no answer: {unanswered}", unknown=True)
+                return Skipped(f"when[{number}] is false: {clause.source}")
+        except Unanswered as error:
+            unknown = unknown or Skipped(f"when[{number}] has no answer: {error}", unknown=True)
     return unknown
 
 
@@ -101,15 +123,11 @@ def _key(value: Any) -> str:
     return text if len(text) <= KEY_LIMIT else f"{text[:KEY_LIMIT]}… {digest(text)}"
 
 
-def _ignored(rule: Rule, scope: Scope, key: str, memory: RuleMemory, initial: bool) -> bool:
-    if initial and memory.ignored is None and not memory.under_way(key):
-        too_old = False
-        if rule.existing.max_age is not None:
-            since = _since(rule, scope)
-            too_old = scope.value("now").timestamp() - since.timestamp() > rule.existing.max_age
-        if rule.existing.policy == "Ignore" or too_old:
-            memory.ignored = key
-    return memory.ignored == key
+def _ignored(rule: Rule, scope: Scope) -> bool:
+    """Whether `existing` leaves out an object that was there when the engine started."""
+    if rule.existing.policy == "Ignore":
+        return True
+    return rule.existing.max_age is not None and scope.now - _since(rule, scope).timestamp() > rule.existing.max_age
 
 
 def _since(rule: Rule, scope: Scope) -> datetime:
@@ -126,7 +144,7 @@ def _since(rule: Rule, scope: Scope) -> datetime:
 
 def _items(rule: Rule, scope: Scope) -> Sequence[Item]:
     if rule.loop is None:
-        return (Item(""),)
+        return ONCE.items
     values = rule.loop.evaluate(scope)
     if isinstance(values, Mapping):
         values = [{"key": key, "value": value} for key, value in values.items()]

@@ -2,265 +2,251 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from engine.actions import Action, Cause
 from engine.actions.event import Content, event
 from engine.cel import Scope
-from engine.errors import ApiError, Refused, Unanswered
+from engine.errors import ApiError, Unanswered
 from engine.kube.access import AccessReviews
-from engine.kube.act import Actor, Blocked
+from engine.kube.act import Actor
+from engine.model.backoff import Backoff
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes
-from engine.model.objects import Object
-from engine.model.observe import Act, Observer, Outcome
-from engine.model.plan import Annotate, Decision, Measure, Patch, Read, Step, own_patch
-from engine.packs.pack import Rule, RuleAction, RulePack
-from engine.reconcile.brake import PAUSE, Brake, HeldBack
-from engine.reconcile.budget import disruptive
-from engine.reconcile.limits import backoff, limited, timed_out
-from engine.reconcile.memory import ItemMemory
-from engine.reconcile.permit import refused_step
-from engine.reconcile.reading import Reader
-from engine.reconcile.record import State
+from engine.model.names import digest
+from engine.model.observe import Act, ActResult, Observer
+from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Unavailable, Waiting
+from engine.model.plan import Annotate, Delete, Measure, Patch, Plan, Step, own_patch
+from engine.packs.pack import Retry, Rule, RuleAction, RulePack
+from engine.reconcile.budgets import Budgets, disruptive
+from engine.reconcile.permissions import limited, refused_step
+from engine.reconcile.reader import Reader
+from engine.reconcile.state import ActionProgress, ItemProgress
 
 CONFLICT_TRIES = 3
-BLOCKED_WAIT = 5.0
+EVICTION_WAIT = 5.0
+"""Seconds until an eviction is tried again that a PodDisruptionBudget does not allow now."""
 OUTAGE = (0, 401)
-"""No answer, or none to these credentials: nothing can be done or told until that ends, so it is no failure of the rule."""
+"""No answer, or none to these credentials: nothing can be done or reported until that ends, so it is no attempt."""
 OUTAGE_WAIT = 3.0
 CONFIRMATIONS = 2
-EXPECTED = (Refused, ApiError, Blocked, Unanswered)
-"""What can be wrong with an action without anything being wrong with the engine."""
+"""How often a 403 has to be repeated: an API server that has just started refuses what it allows once it knows the roles."""
 
 
-class _Failed(Exception):
-    """The item failed: why, whether trying again may help, and how long the server asked to wait."""
-
-    def __init__(self, why: str, retryable: bool = False, retry_after: float | None = None) -> None:
-        super().__init__(why)
-        self.why, self.retryable, self.retry_after = why, retryable, retry_after
-
-
-class _Waiting(Exception):
-    """The item is not finished, and nothing is wrong: look again in so many seconds."""
-
-    def __init__(self, why: str, seconds: float) -> None:
-        super().__init__(why)
-        self.why, self.seconds = why, seconds
-
-
-class Item(NamedTuple):
-    """One run of one loop item: where it belongs, what its expressions see, and what is remembered of it."""
+class ItemRun(NamedTuple):
+    """One run of one loop item: where it belongs, what its expressions see, and how far it has come."""
 
     pack: RulePack
     rule: Rule
     cause: Cause
     scope: Scope
-    memory: ItemMemory
+    progress: ItemProgress
     mode: Mode
 
     @property
-    def counts(self) -> bool:
+    def budgeted(self) -> bool:
         """Whether its steps count towards the pack's budget: those of a group do not, one for all of the group's objects."""
         return self.mode is Mode.ENFORCE and self.rule.aggregate is None
 
 
 class Performer:
-    """Carries out items. Every failure of a cluster, a target or an expression ends as a state, never as an exception."""
+    """Carries out items. Whatever a cluster, a target or an expression answers becomes an outcome, never an exception."""
 
     def __init__(self, actor: Actor, reader: Reader, access: AccessReviews, observer: Observer) -> None:
-        self._actor = actor
-        self._reader = reader
-        self._access = access
-        self._observer = observer
-        self.brake = Brake(actor, observer)
+        self._actor, self._reader, self._access, self._observer = actor, reader, access, observer
+        self.budgets = Budgets(actor, observer)
 
-    async def run(self, item: Item, now: float) -> State | None:
-        """Carry out an item as far as it goes now; None where `memory.due` says when to look again.
+    async def run(self, run: ItemRun) -> Outcome:
+        """Carry out an item as far as it goes now.
 
-        Raises NotLeading where the Lease is lost in between.
+        Return Done or Failed where it has ended, else Waiting or Unavailable. Raises NotLeading where the Lease is lost.
         """
-        try:
-            if item.counts:
-                await self.brake.look(item.cause, item.scope)
-            return await self._run(item, now)
-        except HeldBack as held:
-            item.memory.waiting_since = None  # it does not wait for its target, so that does not count against `retry.timeout`
-            return self._later(item.memory, str(held), now + PAUSE)
+        progress = run.progress
+        if run.budgeted:
+            admitted = await self.budgets.begin(run.cause, run.scope)
+            if not isinstance(admitted, Done):
+                return bounded(run, admitted)
+        if not progress.error:
+            outcome = bounded(run, await self._all(run, run.rule.actions, 0))
+            if not isinstance(outcome, Failed):
+                return outcome
+            progress.error, progress.attempts = outcome.reason, 0
+        rescued = run._replace(scope=run.scope.child(error=progress.error))
+        outcome = bounded(rescued, await self._rescue(rescued), rescuing=True)
+        return Failed(progress.error) if isinstance(outcome, Done) else outcome
 
-    async def _run(self, item: Item, now: float) -> State | None:
-        memory = item.memory
+    async def _rescue(self, run: ItemRun) -> Outcome:
+        """The actions of `rescue`, or an Event where the rule has none."""
+        if run.rule.rescue:
+            return await self._all(run, run.rule.rescue, len(run.rule.actions))
+        message = f"Rule {run.pack.name}/{run.rule.name} failed: {run.progress.error}"
+        step = event(run.cause, run.cause.object, Content("Warning", "RuleFailed", message, {}), run.scope.value("now"))
         try:
-            if not memory.error:
-                await self._all(item, item.rule.actions, 0)
-                return State.DONE
-        except _Waiting as waiting:
-            if not timed_out(item.rule.retry, memory, now):
-                return self._later(memory, waiting.why, now + waiting.seconds)
-            memory.error = f"timed out waiting: {waiting.why}"
-        except _Failed as failed:
-            if failed.retryable and memory.attempts < item.rule.retry.limit and item.mode is Mode.ENFORCE:
-                return self._later(memory, failed.why, now + self._backoff(item, failed), attempt=True)
-            memory.error = failed.why
-            memory.attempts = 0
-        return await self._rescue(item, now)
+            return await self._step(run, "emitEvent", step)
+        except ApiError as error:
+            return self._report_outcome(run, "emitEvent", self._unavailable(run, error))
 
-    async def _rescue(self, item: Item, now: float) -> State | None:
-        memory, rule = item.memory, item.rule
-        rescued = item._replace(scope=item.scope.child(error=memory.error))
-        try:
-            if rule.rescue:
-                await self._all(rescued, rule.rescue, len(rule.actions))
-            else:
-                message = f"Rule {item.pack.name}/{rule.name} failed: {memory.error}"
-                content = Content("Warning", "RuleFailed", message, {})
-                try:
-                    await self._step(rescued, "emitEvent", event(item.cause, item.cause.object, content, item.scope.value("now")))
-                except EXPECTED as error:
-                    raise self._ended(rescued, "emitEvent", error) from error
-        except _Waiting as waiting:
-            return self._later(memory, waiting.why, now + waiting.seconds)
-        except _Failed as failed:
-            if failed.retryable and memory.attempts < rule.retry.limit:
-                return self._later(memory, failed.why, now + self._backoff(item, failed), attempt=True)
-        return State.FAILED
-
-    async def _all(self, item: Item, entries: Sequence[RuleAction], offset: int) -> None:
-        """All actions in turn; one that has ended in an earlier run is not done again."""
+    async def _all(self, run: ItemRun, entries: Sequence[RuleAction], offset: int) -> Outcome:
+        """All actions in turn; one that is done in an earlier run is not done again."""
         results: dict[str, Any] = {}
         for number, entry in enumerate(entries, start=offset):
-            scope = item.scope.child(results=dict(results)) if results else item.scope
-            notes = item.memory.actions.setdefault(number, {})
-            if "ended" not in notes:
-                if self._reader.turns.over():
-                    await self._reader.turns.next()
-                if not self._wanted(entry, scope):
-                    continue
-                notes["ended"] = (await self._action(item, entry.action, scope, notes)).result
-            if entry.register:
-                results[entry.register] = notes["ended"]
-
-    @staticmethod
-    def _wanted(entry: RuleAction, scope: Scope) -> bool:
-        try:
-            return entry.when is None or entry.when.condition(scope)
-        except Unanswered as unanswered:
-            raise _Failed(f"when of {entry.action.name} has no answer: {unanswered}") from unanswered
-
-    async def _action(self, item: Item, action: Action, scope: Scope, notes: dict[str, Any]) -> Decision:
-        """One action: read, plan, act; a conflict means that what was seen has changed, so look again at once."""
-        try:
-            for left in reversed(range(CONFLICT_TRIES)):
+            scope = run.scope.child(results=dict(results)) if results else run.scope
+            progress = run.progress.actions.setdefault(number, ActionProgress())
+            if progress.done is None:
+                if self._reader.time_slice.over():
+                    await self._reader.time_slice.next()
                 try:
-                    if self._reader.turns.over():
-                        await self._reader.turns.next()
-                    reads = action.reads(scope)
-                    live = await self._read(item, action, scope, reads) if reads else {}
-                    decision = self._plan(item, action, scope, live, notes)
-                    for step in decision.steps:
-                        await self._step(item, action.name, step)
-                        notes["targets"] = notes.get("targets", 0) + 1
-                    break
-                except ApiError as error:
-                    if error.status != 409 or action.name == "apply" or not left:
-                        raise
-        except EXPECTED as error:
-            raise self._ended(item, action.name, error) from error
-        if decision.wait is not None:
-            self._note(item, action.name, None, Outcome.WAITING, decision.reason)
-            raise _Waiting(decision.reason, decision.wait)
-        if not decision.steps:
-            self._note(item, action.name, None, Outcome.UNCHANGED, "")
-        return decision
+                    if entry.when is not None and not entry.when.condition(scope):
+                        continue
+                except Unanswered as error:
+                    return Failed(f"when of {entry.action.name} has no answer: {error}")
+                outcome = await self._action(run, entry.action, scope, progress)
+                if not isinstance(outcome, Done):
+                    return outcome
+                progress.done = outcome
+            if entry.register:
+                results[entry.register] = progress.done.result
+        return DONE
 
-    def _ended(self, item: Item, action: str, error: Refused | ApiError | Blocked | Unanswered) -> _Failed | _Waiting:
-        """What becomes of an item whose action could not be carried out; tells the observer."""
-        match error:
-            case ApiError():
-                return self._unanswered(item, action, error)
-            case Blocked():
-                self._note(item, action, None, Outcome.WAITING, str(error))
-                return _Waiting(str(error), BLOCKED_WAIT)
-        self._note(item, action, None, Outcome.REFUSED if isinstance(error, Refused) else Outcome.FAILED, str(error))
-        return _Failed(str(error))
+    async def _action(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Outcome:
+        """One action: read, plan, act. A conflict means that what was read has changed, so it is read again at once."""
+        for tries_left in reversed(range(CONFLICT_TRIES)):
+            try:
+                plan = await self._plan(run, action, scope, progress)
+                outcome = plan.outcome
+                for step in plan.steps:
+                    taken = await self._step(run, action.name, step)
+                    if not isinstance(taken, Done):
+                        return self._report_outcome(run, action.name, taken)
+                    progress.steps += 1
+                if not isinstance(outcome, Done) or not plan.steps:
+                    self._report_outcome(run, action.name, outcome)
+                return outcome
+            except Unanswered as error:
+                return self._report_outcome(run, action.name, Failed(str(error)))
+            except ApiError as error:
+                if error.status != 409 or action.conflict_is_final or not tries_left:
+                    return self._report_outcome(run, action.name, self._unavailable(run, error, action))
+        raise AssertionError("the last try returns")
 
-    def _unanswered(self, item: Item, action: str, error: ApiError) -> _Failed | _Waiting:
+    async def _plan(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Plan:
+        """What an action wants, given what it reads; with an outcome that is Refused and no steps where it may not."""
+        time_slice, live = self._reader.time_slice, {}
+        if time_slice.over():
+            await time_slice.next()
+        for read in action.reads(scope):
+            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)}
+            found = await self._reader.read(run.pack, read, verbs, scope)
+            if isinstance(found, Refused):
+                return Plan(outcome=found)
+            live[read] = found.result
+        if live and time_slice.over():
+            await time_slice.next()
+        with scope.budget:
+            plan = action.plan(run.cause, scope, live, progress.state)
+        progress.state = plan.state
+        for step in plan.steps:
+            if refusal := refused_step(run.pack, step):
+                return Plan(outcome=refusal)
+        return limited(plan, run.rule.limits, progress.steps)
+
+    async def _step(self, run: ItemRun, action: str, step: Step) -> Outcome:
+        """Take one step, or ask what it would do in Audit. Raises ApiError."""
+        audit = run.mode is not Mode.ENFORCE
+        result = ActResult.AUDITED if audit else ActResult.DONE
+        if isinstance(step, Measure):
+            if not audit:
+                self._observer.measured(step.metric, step.labels, step.value)
+            return self._report(run, action, step, result)
+        if isinstance(step, Annotate):
+            own = own_patch(run.cause.object, step)
+            changing = changes(run.cause.object, own.body)
+            if not audit:
+                run.progress.own.append(step)
+            if not (audit and changing):
+                return self._report(run, action, step, ActResult.DONE if changing else ActResult.UNCHANGED)
+            step = own
+        if run.budgeted and disruptive(step):
+            admitted = await self.budgets.take(run.cause, run.scope)
+            if not isinstance(admitted, Done):
+                return admitted
+        try:
+            written = await self._actor.perform(step, dry_run=audit)
+        except ApiError as error:
+            if error.status == 429 and isinstance(step, Delete) and step.evict:  # a PodDisruptionBudget
+                return Waiting(error.message, run.scope.now + EVICTION_WAIT)
+            raise
+        run.progress.steps += 1
+        lines = diff(step.before or {}, written.after) if isinstance(step, Patch) else ()
+        return self._report(run, action, step, result if audit or written.changed else ActResult.UNCHANGED, lines)
+
+    def _unavailable(self, run: ItemRun, error: ApiError, action: Action | None = None) -> Outcome:
         """What an error of the API server means for an item."""
         if error.status == 403:
             self._access.forget()
-            item.memory.denials += 1
-        # An API server that has just started refuses what it allows once it knows the roles: so a 403 has to be confirmed.
-        denied = error.status == 403 and item.memory.denials <= CONFIRMATIONS
+            run.progress.denials += 1
+        denied = error.status == 403 and run.progress.denials <= CONFIRMATIONS
         if denied or error.status in OUTAGE:
-            self._note(item, action, None, Outcome.WAITING, str(error))
-            return _Waiting(str(error), OUTAGE_WAIT)
-        # A conflict of server-side apply is about who owns a field: trying again does not change that.
-        retryable = error.retryable and not (action == "apply" and error.status == 409)
-        self._note(item, action, None, Outcome.RETRYING if retryable else Outcome.FAILED, str(error))
-        return _Failed(str(error), retryable, error.retry_after)
+            return Unavailable(str(error), run.scope.now + OUTAGE_WAIT)
+        if not error.retryable or (error.status == 409 and action is not None and action.conflict_is_final):
+            return Failed(str(error))
+        pause = max(backoff(run.rule.retry, run.cause, run.progress.attempts), error.retry_after or 0.0)
+        return Unavailable(str(error), run.scope.now + pause, counts=True)
 
-    async def _read(self, item: Item, action: Action, scope: Scope, reads: Sequence[Read]) -> Mapping[Read, Sequence[Object]]:
-        live = {}
-        for read in reads:
-            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)}
-            live[read] = await self._reader.read(item.pack, read, verbs, scope)
-        if self._reader.turns.over():
-            await self._reader.turns.next()
-        return live
-
-    def _plan(
-        self, item: Item, action: Action, scope: Scope, live: Mapping[Read, Sequence[Object]], notes: dict[str, Any]
-    ) -> Decision:
-        with scope.budget:
-            decision = action.plan(item.cause, scope, live, notes)
-        if decision.refused:
-            raise Refused(decision.refused)
-        for step in decision.steps:
-            if why := refused_step(item.pack, step):
-                raise Refused(why)
-        return limited(decision, item.rule.limits, notes.get("targets", 0))
-
-    async def _step(self, item: Item, action: str, step: Step) -> None:
-        audit = item.mode is not Mode.ENFORCE
-        if isinstance(step, Annotate):
-            own = own_patch(item.cause.object, step)
-            changing = changes(item.cause.object, own.body)
-            if not audit:
-                item.memory.own.append(step)
-            if not (audit and changing):
-                self._note(item, action, step, Outcome.DONE if changing else Outcome.UNCHANGED, "")
-                return
-            step = own
-        match step:
-            case Measure():
-                if not audit:
-                    self._observer.measured(step.metric, step.labels, step.value)
-                self._note(item, action, step, Outcome.AUDITED if audit else Outcome.DONE, "")
+    def _report_outcome(self, run: ItemRun, action: str, outcome: Outcome) -> Outcome:
+        """Tell the observer about an action that comes to no step; return its outcome."""
+        match outcome:
+            case Done():
+                self._report(run, action, None, ActResult.UNCHANGED)
+            case Unavailable(reason, _, counts=True):
+                self._report(run, action, None, ActResult.RETRYING, detail=reason)
+            case Waiting(counts=False):
+                pass  # the budget reports itself
+            case Waiting(reason) | Unavailable(reason):
+                self._report(run, action, None, ActResult.WAITING, detail=reason)
+            case Refused(reason):
+                self._report(run, action, None, ActResult.REFUSED, detail=reason)
             case _:
-                if item.counts and disruptive(step):
-                    await self.brake.take(item.cause, item.scope)
-                done = await self._actor.perform(step, dry_run=audit)
-                item.memory.steps += 1
-                lines = diff(step.before or {}, done.after) if isinstance(step, Patch) else ()
-                outcome = Outcome.AUDITED if audit else Outcome.DONE if done.changed else Outcome.UNCHANGED
-                self._note(item, action, step, outcome, "", lines)
+                self._report(run, action, None, ActResult.FAILED, detail=outcome.reason)
+        return outcome
 
-    def _note(
-        self, item: Item, action: str, step: Step | None, outcome: Outcome, detail: str, lines: tuple[str, ...] = ()
-    ) -> None:
-        cause = item.cause
-        self._observer.acted(
-            Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, outcome, detail, lines, item.mode)
-        )
+    def _report(
+        self, run: ItemRun, action: str, step: Step | None, result: ActResult, lines: tuple[str, ...] = (), detail: str = ""
+    ) -> Done:
+        cause = run.cause
+        act = Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode)
+        self._observer.acted(act)
+        return DONE
 
-    @staticmethod
-    def _later(memory: ItemMemory, why: str, due: float, *, attempt: bool = False) -> None:
-        memory.reason, memory.due = why, due
-        memory.attempts += attempt
 
-    @staticmethod
-    def _backoff(item: Item, failed: _Failed) -> float:
-        return max(backoff(item.rule.retry, item.cause, item.memory.attempts), failed.retry_after or 0.0)
+def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcome:
+    """Return what an outcome means under the rule's `retry`: Failed where there were enough attempts or it waited too long.
+
+    Keep count of both in the item's progress. A `rescue` may wait for ever, and is not tried again in Audit.
+    """
+    if isinstance(outcome, Done):
+        return outcome
+    retry, progress, now = run.rule.retry, run.progress, run.scope.now
+    match outcome:
+        case Waiting(counts=False):
+            progress.waiting_since = None
+        case Unavailable(counts=True):
+            if progress.attempts >= retry.limit or (run.mode is not Mode.ENFORCE and not rescuing):
+                return Failed(outcome.reason)
+            progress.attempts += 1
+        case Waiting() | Unavailable():
+            since = progress.waiting_since = now if progress.waiting_since is None else progress.waiting_since
+            if retry.timeout is not None and now - since >= retry.timeout and not rescuing:
+                return Failed(f"timed out waiting: {outcome.reason}")
+        case _:
+            return Failed(outcome.reason)
+    progress.retry_at = outcome.retry_at
+    return outcome
+
+
+def backoff(retry: Retry, cause: Cause, attempts: int) -> float:
+    """Return seconds: doubling, with a jitter of up to a quarter that comes from the cause, so that a replay waits the same."""
+    spread = int(digest(cause.ref.uid, cause.rule, cause.item, str(attempts))[:4], 16) / 0xFFFF
+    return Backoff(retry.backoff, retry.max_backoff).pause(attempts + 1, spread / 4)

@@ -1,4 +1,7 @@
-"""Firing records: what a rule has already done for an object, kept in an annotation of that object."""
+"""Firing records: what a rule has already done for an object, kept in an annotation of that object.
+
+One patch of the watched object carries its own metadata and the firing records together.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,16 @@ from typing import NamedTuple
 
 import orjson
 
+from engine.errors import ApiError
+from engine.kube.act import Actor
+from engine.model.merge import changes
 from engine.model.objects import Object, annotations_of
+from engine.model.plan import Annotate, OwnWrite, own_patch
 
 PREFIX = "fired.rules.mlops.dev/"
 
 
-class State(StrEnum):
+class Result(StrEnum):
     """How a firing, or one loop item of it, ended."""
 
     DONE = "Done"
@@ -28,19 +35,19 @@ class Record(NamedTuple):
     """
 
     key: str = ""
-    items: Mapping[str, State] = {}
+    items: Mapping[str, Result] = {}
 
     def ended(self, key: str, item: str) -> bool:
-        """Whether this item of this firing has ended."""
+        """Return whether this item of this firing has ended."""
         return self.key == key and item in self.items
 
-    def with_items(self, key: str, items: Mapping[str, State]) -> Record:
-        """The record after these items of a firing have ended; another key starts a new record."""
+    def with_items(self, key: str, items: Mapping[str, Result]) -> Record:
+        """Return the record after these items of a firing have ended; another key starts a new record."""
         return Record(key, {**(self.items if key == self.key else {}), **items})
 
     def text(self) -> str:
-        """The annotation's value."""
-        outcome = State.FAILED if State.FAILED in self.items.values() else State.DONE
+        """Return the annotation's value."""
+        outcome = Result.FAILED if Result.FAILED in self.items.values() else Result.DONE
         body: dict[str, object] = {"key": self.key, "outcome": str(outcome)}
         if set(self.items) != {""}:
             body["items"] = dict(sorted(self.items.items()))
@@ -52,18 +59,35 @@ NOTHING = Record()
 
 
 def annotation_of(pack: str, rule: str) -> str:
-    """The annotation that holds a rule's firing record."""
+    """Return the annotation that holds a rule's firing record."""
     return f"{PREFIX}{pack}.{rule}"
 
 
 def recorded(obj: Object, pack: str, rule: str) -> Record:
-    """The firing record on an object; an empty one where there is none, or one that nobody could have written."""
+    """Return the firing record on an object; an empty one where there is none, or one that nobody could have written."""
     text = annotations_of(obj).get(annotation_of(pack, rule))
     if not isinstance(text, str):
         return NOTHING
     try:
         body = orjson.loads(text)
         items = body.get("items", {"": body["outcome"]})
-        return Record(str(body["key"]), {str(item): State(state) for item, state in items.items()})
+        return Record(str(body["key"]), {str(item): Result(state) for item, state in items.items()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return NOTHING
+
+
+async def write_own(actor: Actor, obj: Object, own: Annotate) -> OwnWrite | None:
+    """Bring the watched object's metadata to what it should be, in one patch; return what was written.
+
+    None where nothing is to be written, or where the object is gone. Raises ApiError and NotLeading.
+    """
+    step = own_patch(obj, own)
+    if not changes(obj, step.body):
+        return None
+    try:
+        version = await actor.write_metadata(step)
+    except ApiError as error:
+        if error.status == 404 or "uid" in error.message.lower():
+            return None
+        raise
+    return OwnWrite(step.body, version)

@@ -1,4 +1,4 @@
-"""A cluster that can be looked at only: what a write would come to is worked out here, and nothing is sent."""
+"""A cluster that can only be read: what a write would come to is worked out here, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import Api, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import APPLIES, Api, Page, PatchType, Selection, WatchEvent
 from engine.kube.embedded.patches import json_patched
 from engine.model.merge import merged
-from engine.model.objects import Kind, Object, Resource
+from engine.model.objects import Kind, Object, Resource, metadata
 
 REVIEW = "SubjectAccessReview"
 
@@ -61,15 +61,14 @@ class ReadOnlyCluster:
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
-        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
-        metadata_only: bool = False,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
         """What the object would become; a server-side apply is taken for a merge, which leaves out who owns which field."""
         _only_dry(dry_run)
         try:
             there = await self._api.get(resource, namespace, name)
         except ApiError as error:
-            if error.status != 404 or type is not PatchType.APPLY:
+            if error.status != 404 or type not in APPLIES:
                 raise
             there = {}
         if type is PatchType.JSON:
@@ -77,6 +76,10 @@ class ReadOnlyCluster:
         else:
             after = merged(there, body)
         return after
+
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Api.patch_metadata`."""
+        return metadata(await self.patch(resource, namespace, name, body))
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """Nothing."""
@@ -93,4 +96,4 @@ class ReadOnlyCluster:
 
 def _only_dry(dry_run: bool) -> None:
     if not dry_run:
-        raise ApiError(405, "MethodNotAllowed", "this cluster is only looked at")
+        raise ApiError(405, "MethodNotAllowed", "this cluster is only read")

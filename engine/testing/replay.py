@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import Page, PatchType, Selection, WatchEvent
+from engine.kube.api import APPLIES, Page, PatchType, Selection, WatchEvent
 from engine.kube.embedded.patches import json_patched
+from engine.kube.fake_clock import FakeClock
 from engine.kube.selectors import label_selector
 from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, kind_of, metadata
-from engine.model.observe import Act, Outcome
+from engine.model.observe import Act, ActResult
 from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
-from engine.reconcile import Reconciler
+from engine.reconcile import Reconciler, Replica
 from engine.reconcile.record import PREFIX
-from engine.testing.hand import HandClock
+from engine.testing.describe import step_text
 from engine.testing.recording import Change
-from engine.testing.told import step_text
 from engine.testing.world import DirectCaches, Seen
 
-_ENDED = (Outcome.DONE, Outcome.FAILED, Outcome.REFUSED, Outcome.AUDITED)
+_ENDED = (ActResult.DONE, ActResult.FAILED, ActResult.REFUSED, ActResult.AUDITED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +100,18 @@ class RecordedCluster:
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
-        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
-        metadata_only: bool = False,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
         """See `Api.patch`; a server-side apply is taken for a merge."""
         there = self.objects.get(resource.kind, {}).get((namespace, name))
-        if there is None and type is not PatchType.APPLY:
+        if there is None and type not in APPLIES:
             raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found in the recording')
         after: Object = json_patched({**(there or {})}, body) if type is PatchType.JSON else merged(there or {}, body)
         return after if dry_run else self.put(after)
+
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Api.patch_metadata`."""
+        return metadata(await self.patch(resource, namespace, name, body))
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`."""
@@ -131,14 +134,14 @@ class Replay:
         self.effects: list[Effect] = []
         self.changes = 0
         self._catalog = catalog
-        self._clock = HandClock(0.0)
-        self._cluster, self._caches, self._seen = RecordedCluster(), DirectCaches(), Seen()
+        self._clock = FakeClock(0.0, alone=True)
+        self._cluster, self._caches, self._seen = RecordedCluster(), DirectCaches(catalog.packs.values()), Seen()
         self._due: list[tuple[float, int, ObjectKey | GroupKey]] = []
         self._wanted: dict[ObjectKey | GroupKey, int] = {}
         self._counter = 0
         self._recorded: dict[ObjectKey, Object] = {}
         self._kinds = {pack.watch.kind for pack in catalog.packs.values()}
-        self._reconciler = Reconciler(self._cluster, self._clock, self._caches, self._seen, lambda: True, self._enqueue)
+        self._reconciler = Reconciler(self._cluster, self._clock, self._caches, self._seen, Replica(lambda: True), self._enqueue)
         self._reconciler.catalog = catalog
 
     async def play(self, changes: Iterable[Change]) -> None:
@@ -170,7 +173,7 @@ class Replay:
             self._cluster.put(_carried_on(change.object, self._recorded.get(key), objects.get((key.namespace, key.name))))
         self._recorded[key] = change.object
         if kind in self._kinds:
-            self._caches.put(key, objects.get((key.namespace, key.name)), self._catalog.for_kind(kind))
+            self._caches.put(key, objects.get((key.namespace, key.name)))
         return key
 
     async def _look_at(self, keys: list[ObjectKey]) -> None:
@@ -184,7 +187,7 @@ class Replay:
         self._wanted.pop(key, None)
         if isinstance(key, ObjectKey):
             now = self._cluster.objects.get(key.kind, {}).get((key.namespace, key.name))
-            self._caches.put(key, now, self._catalog.for_kind(key.kind))
+            self._caches.put(key, now)
         again = await self._reconciler.reconcile(key)
         self._collect()
         if again is not None:
@@ -211,10 +214,10 @@ class Replay:
     def _collect(self) -> None:
         """Keep what has come about, and forget what was only seen."""
         for act in self._seen.acts:
-            if act.outcome in _ENDED:
+            if act.result in _ENDED:
                 self.effects.append(_effect(act, self._clock.time()))
         self._seen.acts.clear()
-        self._seen.verdicts.clear()
+        self._seen.evaluations.clear()
         self._seen.measurements.clear()
 
 
@@ -239,4 +242,4 @@ def _overlaid(part: str, obj: Object, before: Object, there: Object) -> dict[str
 
 def _effect(act: Act, time: float) -> Effect:
     what = step_text(act.step) + "".join(f"\n    {line}" for line in act.diff) + (f" ({act.detail})" if act.detail else "")
-    return Effect(time, str(act.object), f"{act.pack}/{act.rule}", act.item, act.action, str(act.outcome), what)
+    return Effect(time, str(act.object), f"{act.pack}/{act.rule}", act.item, act.action, str(act.result), what)

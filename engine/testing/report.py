@@ -30,7 +30,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 
 def coverage_lines(coverage: Coverage) -> list[str]:
     """A table of rules and conditions, with how often each ended in which way, and what is missing."""
-    rows = [("", "fired/true", "held/false", UNKNOWN, "")]
+    rows = [("", "fired/true", "skipped/false", UNKNOWN, "")]
     pack = ""
     for point in coverage.points():
         if point.pack != pack:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +16,15 @@ from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.names import misnamed
 from engine.model.objects import Kind, Resource, kind_of, metadata, ref_of
-from engine.model.observe import Act, Result
+from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
+from engine.model.text import suggestion
 from engine.packs.catalog import Catalog
 from engine.packs.jsonschemas import Checker
 from engine.packs.sources import load_folder
-from engine.packs.wording import suggestion
 from engine.packs.yamltext import read_yaml
 from engine.testing.coverage import Coverage
 from engine.testing.expect import Marks, check
-from engine.testing.hand import quiet
 from engine.testing.schema import DEFAULT_NAMESPACE, FaultSpec, StepSpec
 from engine.testing.suite import Suite
 from engine.testing.world import Seen, World
@@ -82,23 +83,35 @@ class _Stop(Exception):
 
 
 class _Watched(Seen):
-    """Also tells the coverage how rules judge."""
+    """Also counts results for the coverage."""
 
     def __init__(self, coverage: Coverage | None) -> None:
         super().__init__()
         self._coverage = coverage
 
-    def evaluated(self, pack: str, rule: str, obj: Any, result: Result, reason: str) -> None:
-        """Keep a verdict, and count it."""
+    def evaluated(self, pack: str, rule: str, obj: Any, result: Evaluated, reason: str) -> None:
+        """Keep an evaluation, and count it."""
         super().evaluated(pack, rule, obj, result, reason)
         if self._coverage is not None:
-            self._coverage.judged(pack, rule, result)
+            self._coverage.evaluated(pack, rule, result)
 
     def acted(self, act: Act) -> None:
         """Keep an act; a rule that acts has fired, also where it acts for a group."""
         super().acted(act)
         if self._coverage is not None:
             self._coverage.acted(act.pack, act.rule)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the engine from logging: what is provoked on purpose is no news."""
+    logger = logging.getLogger("engine")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def run(
@@ -108,7 +121,7 @@ def run(
     fail_fast: bool = False,
     ended: Callable[[Outcome], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Run tests one after the other; `ended` is told of each."""
+    """Run tests one after the other; `ended` is called with each."""
     outcomes = []
     for case in cases:
         with quiet():
@@ -129,7 +142,7 @@ class _CaseRun:
         self._flags: dict[str, Mode] = {}
         self._params = {name: {param.name: param.default for param in pack.params.values()} for name, pack in packs.items()}
         self._metrics = {spec.name: spec for pack in packs.values() for spec in pack.metrics.values()}
-        self._world = World(self._catalog(), self._suite.spec.start, _Watched(coverage), thorough=True)
+        self._world = World(self._catalog(), self._suite.spec.start, _Watched(coverage), every_rule=True)
         self._marks = Marks()
         self._steps = 0
 

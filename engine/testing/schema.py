@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from engine.model.spec import Spec
+from engine.model.text import found
 from engine.packs.fields import Duration, ModeName, Period, Text, refusal
 from engine.packs.schema import MetadataSpec
-from engine.packs.wording import found
 
 START = "2026-01-01T00:00:00Z"
 DEFAULT_NAMESPACE = "default"
@@ -23,6 +23,11 @@ def _time(value: Any) -> float:
     except ValueError:
         pass
     raise refusal(f"{found(value)} is not a time", "a time with its zone, such as 2026-01-24T22:00:00Z")
+
+
+def _current_word(value: Any) -> Any:
+    """The word for a result that release 0.1 had another one for."""
+    return "skipped" if value == "held" else value
 
 
 def _as_list(value: Any) -> Any:
@@ -151,8 +156,8 @@ class ExpectSpec(Spec):
     """All that was measured since then: nothing else may have been."""
     writes: list[Any] | None = None
     """All writes of the engine since then, as `verb Kind namespace/name`, in any order."""
-    rules: dict[str, Literal["fired", "held", "unknown"]] = Field(default={})
-    """How rules judged last."""
+    rules: dict[str, Annotated[Literal["fired", "skipped", "unknown"], BeforeValidator(_current_word)]] = Field(default={})
+    """What the last evaluation of each rule came to; `held` is an older word for `skipped`."""
     nothing: Literal[True] | None = None
     """The engine has written nothing since then."""
 

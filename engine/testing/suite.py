@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from engine.cel import Cel
 from engine.errors import Fault, InvalidText, Location, UsageError
+from engine.packs.diagnostics import spec_faults
 from engine.packs.document import Document
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
 from engine.packs.sources import Text, load_folder
-from engine.packs.specfaults import spec_faults
 from engine.packs.yamltext import PACK_BOUNDS, read_yaml
 from engine.testing.schema import RulePackTestSpec, TestSpec
 

@@ -1,25 +1,26 @@
 """A small world: an embedded cluster, rule packs, and a reconciler that is driven by hand.
 
-The caches read the cluster itself, so that what the reconciler sees is what is there; whoever drives it decides when it looks.
+The caches read the cluster itself, so that what the reconciler sees is what is there; its driver decides when to evaluate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from copy import copy
 
 from engine.errors import ApiError
 from engine.kube.api import Selection
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Crash, Faults
 from engine.kube.selectors import label_selector
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata
-from engine.model.observe import Act, Result
+from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
-from engine.reconcile import Cached, Reconciler
-from engine.testing.hand import HandClock
+from engine.reconcile import Cached, Reconciler, Replica
+from engine.reconcile.prune import pruner, read_by
 
 NAMESPACE = Kind("v1", "Namespace")
 SHORTEST = 0.001
@@ -27,17 +28,17 @@ SHORTEST = 0.001
 
 
 class Seen:
-    """An observer that keeps what it is told."""
+    """An observer that keeps everything."""
 
     def __init__(self) -> None:
         self.acts: list[Act] = []
-        self.verdicts: list[tuple[str, Result, str]] = []
+        self.evaluations: list[tuple[str, Evaluated, str]] = []
         self.measurements: list[tuple[str, Mapping[str, str], float]] = []
         self.suspensions: list[str] = []
 
-    def evaluated(self, pack: str, rule: str, obj: Ref, result: Result, reason: str) -> None:
-        """Keep a verdict, under `pack/rule`."""
-        self.verdicts.append((f"{pack}/{rule}", result, reason))
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
+        """Keep an evaluation, under `pack/rule`."""
+        self.evaluations.append((f"{pack}/{rule}", result, reason))
 
     def acted(self, act: Act) -> None:
         """Keep an act."""
@@ -53,29 +54,46 @@ class Seen:
 
 
 class DirectCaches:
-    """Caches that hold what was last read from the cluster; objects that were there at first are initial until they change."""
+    """Caches that hold what was last read from the cluster, pruned as the operator's informers prune it.
 
-    def __init__(self) -> None:
+    Objects that were there at first are initial until they change. `only` names the namespaces that are watched, None: all.
+    """
+
+    def __init__(self, packs: Iterable[RulePack] = ()) -> None:
         self.only: frozenset[str] | None = None
-        self.there: dict[ObjectKey, Object] = {}
         self.initial: dict[ObjectKey, str] = {}
-        self.deleted: dict[tuple[str, str, str], Object] = {}
+        self._there: dict[ObjectKey, Object] = {}
+        self._pruned: dict[tuple[ObjectKey, str], Object] = {}
+        self._deleted: dict[tuple[str, ObjectKey], Object] = {}
+        self.use(packs)
+
+    def use(self, packs: Iterable[RulePack]) -> None:
+        """Hold of each object what these packs read."""
+        self._packs = tuple(packs)
+        selections: dict[tuple[Kind, str], list[RulePack]] = {}
+        for pack in self._packs:
+            selections.setdefault((pack.watch.kind, pack.watch.label_selector), []).append(pack)
+        self._prune = {selection: pruner(read_by(together)) for selection, together in selections.items()}
+        self._picks = {selection: label_selector(selection[1]) for selection in selections}
+        self._pruned.clear()
 
     def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
         """See `Caches.get`."""
-        key = ObjectKey(pack.watch.kind, namespace, name)
-        found = self.there.get(key)
-        if found is None or not label_selector(pack.watch.label_selector)(found):
+        key, labels = ObjectKey(pack.watch.kind, namespace, name), pack.watch.label_selector
+        found = self._there.get(key)
+        if found is None or not self._picks[key.kind, labels](found):
             return None
-        return Cached(found, self.initial.get(key) == metadata(found)["resourceVersion"])
+        if (key, labels) not in self._pruned:
+            self._pruned[key, labels] = self._prune[key.kind, labels](found)
+        return Cached(self._pruned[key, labels], self.initial.get(key) == metadata(found)["resourceVersion"])
 
     def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
         """See `Caches.objects`."""
-        keys = [key for key in self.there if key.kind == pack.watch.kind]
+        keys = [key for key in self._there if key.kind == pack.watch.kind]
         return [key for key in keys if self.get(pack, key.namespace, key.name) is not None]
 
     def synced(self, pack: RulePack) -> bool:
-        """See `Caches.synced`: everything is read before anything is judged."""
+        """See `Caches.synced`: everything is read before anything is evaluated."""
         return True
 
     def watches(self, namespace: str) -> bool:
@@ -84,36 +102,43 @@ class DirectCaches:
 
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """See `Caches.take_deleted`."""
-        return self.deleted.pop((pack.name, namespace, name), None)
+        return self._deleted.pop((pack.name, ObjectKey(pack.watch.kind, namespace, name)), None)
 
-    def put(self, key: ObjectKey, obj: Object | None, packs: Sequence[RulePack]) -> None:
+    def put(self, key: ObjectKey, obj: Object | None) -> None:
         """Take in an object as it is now (None: it is gone), and remember its last state for rules with `on: Delete`."""
-        last = self.there.pop(key, None)
+        last = self._there.pop(key, None)
         if obj is not None:
-            self.there[key] = obj
-        for pack in packs:
-            picks = label_selector(pack.watch.label_selector)
-            gone = last is not None and picks(last) and not (obj is not None and picks(obj))
-            if gone and last is not None and any(rule.on == "Delete" for rule in pack.rules):
-                self.deleted[pack.name, key.namespace, key.name] = last
+            self._there[key] = obj
+        for pack in self._packs:
+            if pack.watch.kind == key.kind:
+                selection = key.kind, pack.watch.label_selector
+                self._pruned.pop((key, selection[1]), None)
+                picks = self._picks[selection]
+                gone = last is not None and picks(last) and not (obj is not None and picks(obj))
+                if gone and last is not None and pack.ends:
+                    self._deleted[pack.name, key] = self._prune[selection](last)
+
+    def keys(self) -> Set[ObjectKey]:
+        """Return the objects that are there."""
+        return self._there.keys()
 
 
 class World:
-    """An embedded cluster with packs on it. `settle` looks at everything until nothing is left to do now.
+    """An embedded cluster with packs on it. `settle` evaluates everything until nothing is left to do now.
 
     `cluster` is the test's own door to the cluster; `engine` is the engine's, so that faults and the log of calls there are
-    the engine's alone. In a `thorough` one every rule is evaluated, so that coverage and reasons are complete.
+    the engine's alone. In a `every_rule` one every rule is evaluated, so that coverage and reasons are complete.
     """
 
-    def __init__(self, catalog: Catalog, start: float, seen: Seen | None = None, *, thorough: bool = False) -> None:
-        self.clock = HandClock(start)
+    def __init__(self, catalog: Catalog, start: float, seen: Seen | None = None, *, every_rule: bool = False) -> None:
+        self.clock = FakeClock(start, alone=True)
         self.cluster = EmbeddedCluster(self.clock)
         self.engine = copy(self.cluster)
         self.engine.faults = Faults(self.clock.time)
         self.leading = True
         self.crashes = 0
         self.seen = seen or Seen()
-        self._catalog, self._thorough = catalog, thorough
+        self._catalog, self._every_rule = catalog, every_rule
         self.restart()
 
     @property
@@ -124,22 +149,29 @@ class World:
     @catalog.setter
     def catalog(self, catalog: Catalog) -> None:
         self._catalog = self.reconciler.catalog = catalog
-        self.look_again()
+        self.caches.use(catalog.packs.values())
+        self.relist()
 
     def restart(self) -> None:
         """A new engine that remembers nothing; what was observed so far stays."""
-        self.caches = DirectCaches()
+        self.caches = DirectCaches(self._catalog.packs.values())
         self._fresh = True
         self._due: dict[ObjectKey | GroupKey, float] = {}
-        self._looked: dict[ObjectKey, str] = {}
+        self._evaluated: dict[ObjectKey, str] = {}
         self.reconciler = Reconciler(
-            self.engine, self.clock, self.caches, self.seen, lambda: self.leading, self._enqueue, thorough=self._thorough
+            self.engine,
+            self.clock,
+            self.caches,
+            self.seen,
+            Replica(lambda: self.leading),
+            self._enqueue,
+            every_rule=self._every_rule,
         )
         self.reconciler.catalog = self._catalog
 
-    def look_again(self) -> None:
-        """Forget which versions were looked at, as after a relist."""
-        self._looked.clear()
+    def relist(self) -> None:
+        """Forget which versions were evaluated, as after a relist."""
+        self._evaluated.clear()
 
     async def settle(self) -> None:
         """Look at what has changed or is due, until nothing is."""
@@ -156,7 +188,7 @@ class World:
             await self.settle()
 
     async def round(self) -> bool:
-        """One look at everything that has changed or is due; whether there was anything. A crash of the engine restarts it."""
+        """Evaluate everything that has changed or is due; return whether there was anything. A crash restarts the engine."""
         keys = await self._refresh()
         try:
             for key in keys:
@@ -184,15 +216,15 @@ class World:
                 present.add(key)
                 if self._fresh:
                     self.caches.initial[key] = version
-                if self._looked.get(key) != version:
-                    self.caches.put(key, obj, self._catalog.for_kind(kind))
-                    self._looked[key] = version
+                if self._evaluated.get(key) != version:
+                    self.caches.put(key, obj)
+                    self._evaluated[key] = version
                     keys.append(key)
                 elif self._due.get(key, float("inf")) <= self.clock.time():
                     keys.append(key)
-        for key in self.caches.there.keys() - present:
-            self._looked.pop(key, None)
-            self.caches.put(key, None, self._catalog.for_kind(key.kind))
+        for key in self.caches.keys() - present:
+            self._evaluated.pop(key, None)
+            self.caches.put(key, None)
             keys.append(key)
         self._fresh = False
         now = self.clock.time()

@@ -17,10 +17,10 @@ from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, me
 from engine.model.observe import Observers
 from engine.operator.activity import Activity
 from engine.operator.metrics import Metrics
-from engine.operator.prune import pruner, read_by
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
-from engine.reconcile import Cached, Reconciler
+from engine.reconcile import Cached, Reconciler, Replica
+from engine.reconcile.prune import pruner, read_by
 from tests.bench import workload
 from tests.world import JOB
 
@@ -63,6 +63,10 @@ class InstantApi:
         key = ObjectKey(resource.kind, namespace, name)
         return self.put(key, merged(await self.get(resource, namespace, name), body))
 
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Api.patch_metadata`."""
+        return metadata(await self.patch(resource, namespace, name, body))
+
 
 class Bench:
     """Packs on a cluster of jobs, all of which have been looked at once. `change` gives CPU seconds per change."""
@@ -81,7 +85,7 @@ class Bench:
         self._cached: dict[tuple[str, str], Cached] = {}
         self.reconciler = Reconciler(
             cast(Api, self.api),  # what the line does not call is not there
-            clock, self, Observers(metrics, Activity(clock)), lambda: True, lambda key: self.groups.update({key: None}),
+            clock, self, Observers(metrics, Activity(clock)), Replica(lambda: True), lambda key: self.groups.update({key: None}),
         )  # fmt: skip
         self.reconciler.catalog = Catalog({pack.name: pack for pack in packs}, modes, params)
         self.keys: list[ObjectKey] = []

@@ -17,13 +17,13 @@ from engine.actions import Cause
 from engine.cel import Cel, Scope, backend
 from engine.model.flags import Mode
 from engine.model.objects import Object, ref_of
-from engine.operator.prune import pruner, read_by
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
-from engine.reconcile.aggregate import Groups, Row
-from engine.reconcile.match import Values, Watchers
-from engine.reconcile.scope import variables_of
+from engine.reconcile.evaluate import variables_of
+from engine.reconcile.prefilter import Values, Watchers
+from engine.reconcile.prune import pruner, read_by
+from engine.reconcile.totals import Row, Totals
 from tests.bench.inprocess import jobs
 from tests.bench.machine import about
 from tests.world import DONE, JOB, RULES, all_packs, shipped
@@ -80,7 +80,7 @@ def _parse(cel: Cel, text: str) -> list[RulePack]:
 def _aggregate(size: int) -> tuple[Any, ...]:
     """One more change in a group of so many: a row goes, another comes, and the group is read."""
     aggregate = next(rule.aggregate for rule in shipped("application-status").rules if rule.aggregate)
-    groups = Groups(aggregate)
+    groups = Totals(aggregate)
     rows = [Row("g", (True, phase, not phase), (None if phase else "j",), ((True, DONE), None)) for phase in (True, False)]
     for number in range(size):
         groups.put("ns", f"job-{number}", rows[number % 2])

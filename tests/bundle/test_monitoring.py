@@ -22,9 +22,7 @@ def rules() -> list[dict[str, Any]]:
 
 def known() -> set[str]:
     """The engine's metrics, as Prometheus has them."""
-    metrics = Metrics()
-    metrics.watch(list, list)
-    families = list(metrics.registry.collect())
+    families = list(Metrics().registry.collect())
     suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
     return {family.name + suffix for family in families for suffix in suffixes[family.type]}
 

@@ -1,4 +1,4 @@
-"""`make demo CLUSTER=kube`: the story of `rulepack demo` on a real kube-apiserver that is started for it alone."""
+"""`make demo CLUSTER=kube`: the script of `rulepack demo` on a real kube-apiserver that is started for it alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.controlplane.plane import ControlPlane
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Play it, with more options of `rulepack demo` if there are any; its exit status."""
+    """Run it, with more options of `rulepack demo` if there are any; its exit status."""
     try:
         with ControlPlane(programs(print)) as plane:
             print(f"kube-apiserver is ready on {plane.url}", flush=True)

@@ -1,4 +1,4 @@
-"""A server on a real socket that misbehaves as told, and kubeconfigs that lead to it."""
+"""A server on a real socket that misbehaves as a test says, and kubeconfigs that lead to it."""
 
 from __future__ import annotations
 

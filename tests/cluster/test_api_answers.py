@@ -104,7 +104,7 @@ async def test_characters_that_mean_something_in_a_url_are_quoted(tmp_path: Path
 
 
 async def test_what_is_asked_for_stands_in_the_request(tmp_path: Path) -> None:
-    """Requests carry our name as user agent and field manager, the dry run, and `force` with server-side apply only."""
+    """Requests carry our name as user agent and field manager, the dry run, and `force` with a forced apply only."""
     seen: list[tuple[str, dict[str, str]]] = []
 
     async def record(request: web.Request) -> web.StreamResponse:
@@ -112,8 +112,8 @@ async def test_what_is_asked_for_stands_in_the_request(tmp_path: Path) -> None:
         return web.json_response(config_map("a"))
 
     async with serving(record) as url, connected(write_kubeconfig(tmp_path, url)) as api:
-        await api.patch(CONFIG_MAPS, "default", "a", {}, dry_run=True, force=True)
-        await api.patch(CONFIG_MAPS, "default", "a", config_map("a"), type=PatchType.APPLY, force=True)
+        await api.patch(CONFIG_MAPS, "default", "a", {}, dry_run=True)
+        await api.patch(CONFIG_MAPS, "default", "a", config_map("a"), type=PatchType.FORCED_APPLY)
 
     assert seen == [
         ("rulepack", {"fieldManager": "rulepack", "dryRun": "All"}),

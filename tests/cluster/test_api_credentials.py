@@ -29,12 +29,12 @@ async def refusal(kubeconfig: Path | None = None, context: str | None = None) ->
     return str(refused.value)
 
 
-async def test_no_credentials_anywhere_names_every_place(nowhere: Path) -> None:
-    """Without credentials the error names all the places looked at and what to do."""
+async def test_no_credentials_anywhere_names_every_location(nowhere: Path) -> None:
+    """Without credentials the error names every location that was tried and what to do."""
     message = await refusal()
 
-    for place in ("--kubeconfig", "KUBECONFIG", str(nowhere / ".kube/config"), "KUBERNETES_SERVICE_HOST"):
-        assert place in message
+    for location in ("--kubeconfig", "KUBECONFIG", str(nowhere / ".kube/config"), "KUBERNETES_SERVICE_HOST"):
+        assert location in message
 
 
 async def test_a_named_kubeconfig_that_is_missing_is_never_passed_over(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:

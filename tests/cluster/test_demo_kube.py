@@ -1,4 +1,4 @@
-"""The story of `rulepack demo` on a real kube-apiserver."""
+"""The script of `rulepack demo` on a real kube-apiserver."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ NAMESPACES = "/api/v1/namespaces"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-def test_without_the_kinds_nothing_is_played(own_plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> None:
-    """A cluster without the kinds of the story is left as it is; the refusal names them and the option that installs them."""
+def test_without_the_kinds_nothing_runs(own_plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cluster without the kinds of the script is left as it is; the refusal names them and the option that installs them."""
     before = names(own_plane, NAMESPACES)
     assert run_command(["demo", "--kubeconfig", str(own_plane.kubeconfig)]) == 2
     said = capsys.readouterr().err
@@ -40,7 +40,7 @@ def test_without_the_kinds_nothing_is_played(own_plane: ControlPlane, capsys: py
     assert names(own_plane, NAMESPACES) == before
 
 
-def test_the_story_comes_to_its_effects(own_plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_comes_to_its_effects(own_plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> None:
     """Every effect comes about on a real API server too; what the demo has put there is taken away again."""
     before = names(own_plane, NAMESPACES)
     status = run_command(["demo", "--kubeconfig", str(own_plane.kubeconfig), "--install-crds"])

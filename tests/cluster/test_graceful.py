@@ -48,7 +48,7 @@ def test_sigterm_releases_the_lease(cluster: Cluster, engine: Engine) -> None:
 
 
 def test_what_was_handed_back_is_done_by_the_next_one(cluster: Cluster, engine: Engine) -> None:
-    """A hundred jobs end while it is told to stop: what it did not get to is done after the next start, and nothing twice."""
+    """A hundred jobs end while it is stopping: what it did not get to is done after the next start, and nothing twice."""
     engine.start()
     engine.ready()
     for number in range(100):
@@ -65,7 +65,7 @@ def test_what_was_handed_back_is_done_by_the_next_one(cluster: Cluster, engine: 
 
 @pytest.mark.parametrize("stream", ["full", "closed"])
 def test_a_log_that_cannot_be_written_ends_nothing(cluster: Cluster, engine: Engine, stream: str) -> None:
-    """Where the disk is full, or whoever read the log has gone, the engine goes on, and ends well when it is told to."""
+    """Where the disk is full, or whoever read the log has gone, the engine goes on, and ends well when it is to."""
     (port,) = free_ports(1)
     reader, writer = os.pipe()
     output = os.open("/dev/full", os.O_WRONLY) if stream == "full" else writer

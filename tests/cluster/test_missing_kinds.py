@@ -45,10 +45,10 @@ def waiting(engine: Engine) -> dict[str, str]:
     return found
 
 
-def after(look: Callable[[], object], what: str) -> float:
+def after(check: Callable[[], object], what: str) -> float:
     """Seconds until something was so."""
     started = time.monotonic()
-    eventually(look, what, 60)
+    eventually(check, what, 60)
     return time.monotonic() - started
 
 

@@ -83,10 +83,10 @@ def write_pack(cluster: Cluster, engine: Engine, text: str) -> None:
         cluster.create(body)
 
 
-def after(look: Callable[[], bool], what: str) -> float:
+def after(check: Callable[[], bool], what: str) -> float:
     """Seconds until something was so."""
     started = time.monotonic()
-    eventually(look, what, 30)
+    eventually(check, what, 30)
     return time.monotonic() - started
 
 
@@ -142,7 +142,7 @@ def test_a_restart_over_finished_jobs_writes_nothing(cluster: Cluster, engine: E
     before = len(engine.writes())
     engine.start()
     engine.ready()
-    eventually(lambda: engine.judged() >= 1000, "engine that has looked at all of them", 60)
+    eventually(lambda: engine.judged() >= 1000, "engine that has evaluated all of them", 60)
     eventually(engine.idle, "engine with nothing left to do")
     assert engine.writes()[before:] == []
 

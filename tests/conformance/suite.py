@@ -121,7 +121,7 @@ def _bindings(case: Case) -> dict[str, Any]:
     return found
 
 
-def _value(message: Message) -> Any:
+def _value(message: Message) -> Any:  # noqa: C901  # one case for each kind of value
     """The value of a message of cel.expr.Value."""
     field = next(iter(message), "null_value")
     raw: Any = message[field][0] if message else "NULL_VALUE"

@@ -30,8 +30,8 @@ so has the engine.
 _ELSEWHERE = """\
 ## Where Kubernetes differs from the tests
 
-`'abc'.indexOf('a', 30)` and `lastIndexOf` give -1 in Kubernetes 1.34, and `lists.range(-1)` an empty list. The tests say that these
-have no answer; the engine follows the tests.
+`'abc'.indexOf('a', 30)` and `lastIndexOf` give -1 in Kubernetes 1.34, and `lists.range(-1)` an empty list. The tests say that
+these have no answer; the engine follows the tests.
 """
 
 

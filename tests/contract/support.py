@@ -83,6 +83,6 @@ async def events(api: Api, selection: Selection, version: str, count: int) -> li
     return found
 
 
-def told(found: list[WatchEvent]) -> list[tuple[str, str]]:
+def summary(found: list[WatchEvent]) -> list[tuple[str, str]]:
     """Type and name of events."""
     return [(event.type, event.object["metadata"]["name"]) for event in found]

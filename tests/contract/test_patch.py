@@ -9,7 +9,7 @@ import pytest
 
 from engine.kube.api import Api, PatchType, Selection
 from engine.model.objects import Object, Resource
-from tests.contract.support import CONFIG_MAP, DEPLOYMENT, configmap, events, named, refused, told
+from tests.contract.support import CONFIG_MAP, DEPLOYMENT, configmap, events, named, refused, summary
 
 
 async def test_a_merge_patch_sets_and_removes(api: Api, namespace: str, probe: Resource) -> None:
@@ -25,14 +25,13 @@ async def test_a_merge_patch_sets_and_removes(api: Api, namespace: str, probe: R
 
 
 async def test_whoever_needs_only_metadata_is_told_no_more(api: Api, namespace: str, probe: Resource) -> None:
-    """The answer to such a patch has the metadata that a read has then, and no spec; the object keeps its spec."""
+    """The answer to such a patch is the metadata that a read has then; the object keeps its spec."""
     await api.create(probe, namespace, named(probe, "a", spec={"x": 1}))
 
-    patched = await api.patch(probe, namespace, "a", {"metadata": {"annotations": {"a": "1"}}}, metadata_only=True)
+    patched = await api.patch_metadata(probe, namespace, "a", {"metadata": {"annotations": {"a": "1"}}})
 
     found = await api.get(probe, namespace, "a")
-    assert "spec" not in patched
-    assert patched["metadata"] == found["metadata"]
+    assert patched == found["metadata"]
     assert found["spec"] == {"x": 1}
 
 
@@ -90,7 +89,7 @@ async def test_a_patch_that_changes_nothing_is_no_write(api: Api, namespace: str
     await api.create(probe, namespace, named(probe, "b"))
 
     assert same == [created] * 3
-    assert told(await events(api, Selection(probe, namespace), version, 1)) == [("ADDED", "b")]
+    assert summary(await events(api, Selection(probe, namespace), version, 1)) == [("ADDED", "b")]
 
 
 async def test_a_json_patch_operates(api: Api, namespace: str, probe: Resource) -> None:
@@ -198,9 +197,10 @@ async def test_annotations_count_for_a_deployment(api: Api, namespace: str) -> N
     assert [each["metadata"]["generation"] for each in (labelled, annotated, restarted)] == [1, 2, 3]
 
 
-async def apply(api: Api, resource: Resource, namespace: str, body: Object, **settings: Any) -> Object:
+async def apply(api: Api, resource: Resource, namespace: str, body: Object, *, force: bool = False, **settings: Any) -> Object:
     """Apply an object."""
-    return await api.patch(resource, namespace, body["metadata"]["name"], body, type=PatchType.APPLY, **settings)
+    type = PatchType.FORCED_APPLY if force else PatchType.APPLY
+    return await api.patch(resource, namespace, body["metadata"]["name"], body, type=type, **settings)
 
 
 async def test_apply_creates_changes_and_removes(api: Api, namespace: str) -> None:
@@ -304,4 +304,4 @@ async def test_a_dry_run_changes_nothing(api: Api, namespace: str, probe: Resour
         await api.delete(probe, namespace, "a", uid="other", dry_run=True)
     assert (await api.list(Selection(probe, namespace))).items == [created]
     await api.create(probe, namespace, named(probe, "c"))
-    assert told(await events(api, Selection(probe, namespace), version, 1)) == [("ADDED", "c")]
+    assert summary(await events(api, Selection(probe, namespace), version, 1)) == [("ADDED", "c")]

@@ -10,7 +10,7 @@ from engine.errors import ApiError
 from engine.kube.api import Api, Selection, WatchEvent
 from engine.model.objects import Kind, Resource
 from tests.contract.conftest import Subject
-from tests.contract.support import CONFIG_MAP, NAMESPACE, configmap, events, named, refused, told
+from tests.contract.support import CONFIG_MAP, NAMESPACE, configmap, events, named, refused, summary
 
 
 async def test_a_watch_replays_what_it_missed(api: Api, namespace: str, probe: Resource) -> None:
@@ -26,7 +26,7 @@ async def test_a_watch_replays_what_it_missed(api: Api, namespace: str, probe: R
 
     found = await events(api, selection, version, 5)
 
-    assert told(found) == [("ADDED", "p1"), ("ADDED", "p2"), ("MODIFIED", "p1"), ("MODIFIED", "p1"), ("DELETED", "p2")]
+    assert summary(found) == [("ADDED", "p1"), ("ADDED", "p2"), ("MODIFIED", "p1"), ("MODIFIED", "p1"), ("DELETED", "p2")]
     assert [event.object["spec"]["x"] for event in found] == [1, 2, 10, 10, 2]
     assert found[3].object["status"] == {"phase": "Done"}
     versions = [int(event.object["metadata"]["resourceVersion"]) for event in found]
@@ -44,7 +44,7 @@ async def test_a_watch_resumes_within_history(api: Api, namespace: str) -> None:
 
     rest = await events(api, selection, first[0].object["metadata"]["resourceVersion"], 2)
 
-    assert told(first + rest) == [("ADDED", "a"), ("ADDED", "b"), ("ADDED", "c")]
+    assert summary(first + rest) == [("ADDED", "a"), ("ADDED", "b"), ("ADDED", "c")]
 
 
 async def test_a_watch_goes_on_live(api: Api, namespace: str) -> None:
@@ -59,7 +59,7 @@ async def test_a_watch_goes_on_live(api: Api, namespace: str) -> None:
     await api.delete(CONFIG_MAP, namespace, "a")
 
     expected = [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
-    assert [told(found) for found in await asyncio.gather(*watches)] == [expected] * 3
+    assert [summary(found) for found in await asyncio.gather(*watches)] == [expected] * 3
 
 
 async def test_a_watch_sees_through_its_selector(api: Api, namespace: str) -> None:
@@ -88,9 +88,9 @@ async def test_a_watch_keeps_to_its_namespace(api: Api, namespace: str) -> None:
     await api.create(CONFIG_MAP, other, configmap("there", labels={"of": namespace}))
     await api.create(CONFIG_MAP, namespace, configmap("here", labels={"of": namespace}))
 
-    assert told(await events(api, Selection(CONFIG_MAP, namespace), version, 1)) == [("ADDED", "here")]
+    assert summary(await events(api, Selection(CONFIG_MAP, namespace), version, 1)) == [("ADDED", "here")]
     everywhere = await events(api, Selection(CONFIG_MAP, labels=f"of={namespace}"), version, 2)
-    assert told(everywhere) == [("ADDED", "there"), ("ADDED", "here")]
+    assert summary(everywhere) == [("ADDED", "there"), ("ADDED", "here")]
 
 
 async def test_a_finalized_object_is_told_as_it_goes(api: Api, namespace: str, probe: Resource) -> None:
@@ -101,7 +101,7 @@ async def test_a_finalized_object_is_told_as_it_goes(api: Api, namespace: str, p
 
     found = await events(api, Selection(probe, namespace), created["metadata"]["resourceVersion"], 2)
 
-    assert told(found) == [("MODIFIED", "a"), ("DELETED", "a")]
+    assert summary(found) == [("MODIFIED", "a"), ("DELETED", "a")]
     assert found[0].object["metadata"]["deletionTimestamp"]
 
 
@@ -124,7 +124,7 @@ async def test_a_watch_sends_a_bookmark_and_ends(api: Api, namespace: str) -> No
     assert (mark["apiVersion"], mark["kind"]) == ("v1", "ConfigMap")
     assert "name" not in mark["metadata"]
     assert int(mark["metadata"]["resourceVersion"]) >= int(elsewhere["metadata"]["resourceVersion"])
-    assert told(await events(api, selection, mark["metadata"]["resourceVersion"], 1)) == [("ADDED", "b")]
+    assert summary(await events(api, selection, mark["metadata"]["resourceVersion"], 1)) == [("ADDED", "b")]
 
 
 async def to_the_end(api: Api, selection: Selection, version: str, timeout: float) -> list[WatchEvent]:
@@ -144,7 +144,7 @@ async def test_a_watch_from_before_a_compaction_expires(subject: Subject, namesp
         await events(api, selection, version, 1)
     current = (await api.list(selection)).resource_version
     await api.create(CONFIG_MAP, namespace, configmap("b"))
-    assert told(await events(api, selection, current, 1)) == [("ADDED", "b")]
+    assert summary(await events(api, selection, current, 1)) == [("ADDED", "b")]
 
 
 async def test_a_watch_of_what_is_not_served(api: Api, namespace: str) -> None:

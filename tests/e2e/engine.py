@@ -137,7 +137,7 @@ class Engine:
 
     def idle(self) -> bool:
         """Whether it has nothing in its queue."""
-        return "\nrulepack_queue_depth 0.0\n" in self._http("/metrics")
+        return "\nrulepack_workqueue_depth 0.0\n" in self._http("/metrics")
 
     def judged(self) -> int:
         """How many looks at jobs that have succeeded and are of a wave."""

@@ -128,7 +128,7 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
 def done(pod: Pod) -> bool:
     """Whether the pod leads, has judged objects, and has none left to look at."""
     metrics = pod.ask("/metrics")
-    return all(text in metrics for text in ("rulepack_leader 1.0", "rulepack_queue_depth 0.0", "rulepack_evaluations_total{"))
+    return all(text in metrics for text in ("rulepack_leader 1.0", "rulepack_workqueue_depth 0.0", "rulepack_evaluations_total{"))
 
 
 def grant_status(plane: ControlPlane, kubectl: Path, namespace: str, home: Path) -> None:

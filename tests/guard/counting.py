@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -18,7 +18,7 @@ from engine.model.objects import Object, Resource
 from tests.world import RULES
 
 _ENGINE = str(RULES.parent / "engine")
-_STAND_INS = (f"{_ENGINE}/testing", f"{_ENGINE}/cluster/embedded")
+_LEFT_OUT = (f"{_ENGINE}/testing", f"{_ENGINE}/kube/embedded")
 _CONVERSIONS = "engine/cel/conversions.py"
 
 
@@ -53,15 +53,16 @@ class CountingApi:
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Any, *,
-        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
-        metadata_only: bool = False,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
         """See `Api.patch`."""
         self._count(body)
-        return await self._api.patch(
-            resource, namespace, name, body,
-            type=type, subresource=subresource, dry_run=dry_run, force=force, metadata_only=metadata_only,
-        )  # fmt: skip
+        return await self._api.patch(resource, namespace, name, body, type=type, subresource=subresource, dry_run=dry_run)
+
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Any) -> Mapping[str, Any]:
+        """See `Api.patch_metadata`."""
+        self._count(body)
+        return await self._api.patch_metadata(resource, namespace, name, body)
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """See `Api.create`."""
@@ -74,31 +75,28 @@ class CountingApi:
 
 
 @dataclass(slots=True)
-class Calls:
-    """How many functions were called, of Python and of C; how many of those decoded JSON, or converted a value for CEL."""
+class Work:
+    """How many JSON documents were decoded, and how many values converted for CEL."""
 
-    number: int = 0
     decodes: int = 0
     conversions: int = 0
 
 
 @contextmanager
-def counted_calls() -> Iterator[Calls]:
-    """Count every call that the engine's own code makes, or that is made of it, meanwhile; its cluster in memory is left out."""
-    calls = Calls()
+def counted() -> Iterator[Work]:
+    """Count the engine's own work meanwhile; its cluster in memory is left out."""
+    work = Work()
 
     def note(frame: FrameType, event: str, argument: Any) -> None:
         file = frame.f_code.co_filename
         if frame.f_code is json.loads.__code__ and frame.f_back and frame.f_back.f_code.co_filename.startswith(_ENGINE):
-            calls.decodes += event == "call"
-        if event not in ("call", "c_call") or not file.startswith(_ENGINE) or file.startswith(_STAND_INS):
-            return
-        calls.number += 1
-        calls.decodes += argument is orjson.loads
-        calls.conversions += event == "call" and file.endswith(_CONVERSIONS) and frame.f_code.co_name.startswith("to_")
+            work.decodes += event == "call"
+        if event in ("call", "c_call") and file.startswith(_ENGINE) and not file.startswith(_LEFT_OUT):
+            work.decodes += argument is orjson.loads
+            work.conversions += event == "call" and file.endswith(_CONVERSIONS) and frame.f_code.co_name.startswith("to_")
 
     sys.setprofile(note)
     try:
-        yield calls
+        yield work
     finally:
         sys.setprofile(None)

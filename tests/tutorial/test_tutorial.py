@@ -16,10 +16,10 @@ import pytest
 from engine.cel import backend
 from engine.kube.api import Selection
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.manual_clock import ManualClock
+from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Kind, Object, labels_of
-from engine.operator.operator import Operator
 from engine.operator.settings import OPERATOR_NAMESPACE, Settings
+from engine.operator.wiring import Operator
 from tests.tutorial.kubectl import STORE
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def test_every_command_does_what_the_tutorial_says(played: tuple[str, Path]) -> 
 
 async def test_the_pack_takes_effect_in_a_cluster(played: tuple[str, Path], tmp_path: Path) -> None:
     """In Audit nothing is written; in Enforce the Deployment is marked after ten minutes, as its parameter says."""
-    clock = ManualClock()
+    clock = FakeClock()
     cluster = EmbeddedCluster(clock)
     for name in (OPERATOR_NAMESPACE, "shop"):
         await cluster.create(await cluster.discover(NAMESPACE), "", {"metadata": {"name": name}})

@@ -21,7 +21,7 @@ _APPLICABLE_METADATA = frozenset({"labels", "annotations", "finalizers", "ownerR
 
 
 def applied(live: dict[str, Any], config: Object, *, subresource: str, force: bool, now: str) -> dict[str, Any]:
-    """A live object, changed in place to what it becomes when `config` is applied; `{}` where there is none yet.
+    """Return a live object, changed in place to what it becomes when `config` is applied; `{}` where there is none yet.
 
     Fields that were applied before and no longer are go, unless somebody else set them too.
     Raises ApiError 409 where another value was set by somebody else, and 400 where the config holds managedFields.
@@ -54,7 +54,7 @@ def disowned(live: Object, new: dict[str, Any]) -> None:
 
 
 def ownership(obj: Object) -> tuple[set[Path], set[Path]]:
-    """The fields that were applied, and those among them that somebody's update set as well."""
+    """Return the fields that were applied, and those among them that somebody's update set as well."""
     fields: dict[str, set[Path]] = {"Apply": set(), "Update": set()}
     for entry in metadata(obj).get("managedFields") or ():
         fields[entry["operation"]] |= set(_decoded(entry["fieldsV1"]))
@@ -86,7 +86,7 @@ def _conflict(config: Object, contested: list[Path]) -> ApiError:
 
 
 def _leaves(config: Object) -> Iterator[tuple[Path, Any]]:
-    """The fields a config sets: everything that is not a mapping with something in it."""
+    """Yield the fields a config sets: everything that is not a mapping with something in it."""
     for key, value in config.items():
         if key == "metadata":
             parts = {name: part for name, part in value.items() if name in _APPLICABLE_METADATA}
@@ -107,9 +107,9 @@ def _encoded(paths: Set[Path]) -> dict[str, Any]:
     """FieldsV1: nested mappings of `f:name`."""
     result: dict[str, Any] = {}
     for path in sorted(paths):
-        place = result
+        node = result
         for key in path:
-            place = place.setdefault(f"f:{key}", {})
+            node = node.setdefault(f"f:{key}", {})
     return result
 
 
@@ -134,13 +134,13 @@ def _set(obj: dict[str, Any], path: Path, value: Any) -> None:
 
 def _remove(obj: dict[str, Any], path: Path) -> None:
     """Remove a field, and the mappings above it that are then empty."""
-    places = [obj]
+    nodes = [obj]
     for key in path[:-1]:
-        part = places[-1].get(key)
+        part = nodes[-1].get(key)
         if not isinstance(part, dict):
             return
-        places.append(part)
-    for place, key in zip(reversed(places), reversed(path), strict=True):
-        if place.get(key) and place is not places[-1]:
+        nodes.append(part)
+    for node, key in zip(reversed(nodes), reversed(path), strict=True):
+        if node.get(key) and node is not nodes[-1]:
             return
-        place.pop(key, None)
+        node.pop(key, None)

@@ -62,7 +62,7 @@ class EmbeddedCluster:
     def cut_watches(self) -> None:
         """Break every open watch, as when the connection is lost: they end with ApiError 0."""
         for table in self._store.tables.values():
-            table.tell(ApiError(0, "ConnectionLost", "the connection was cut during watch"))
+            table.publish(ApiError(0, "ConnectionLost", "the connection was cut during watch"))
 
     async def discover(self, kind: Kind) -> Resource:
         """See `Api.discover`."""
@@ -131,13 +131,15 @@ class EmbeddedCluster:
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
-        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False, force: bool = False,
-        metadata_only: bool = False,
+        type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
         """See `Api.patch`."""
         async with self._call("patch", Ref(resource.kind, namespace, name), subresource, dry_run):
-            after = self._registry.patch(resource, namespace, name, body, type, subresource, dry_run=dry_run, force=force)
-            return {"metadata": after["metadata"]} if metadata_only else after
+            return self._registry.patch(resource, namespace, name, body, type, subresource, dry_run=dry_run)
+
+    async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """See `Api.patch_metadata`."""
+        return metadata(await self.patch(resource, namespace, name, body))
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`. Pods end at once, as do dependents and what is in a namespace."""
@@ -152,7 +154,7 @@ class EmbeddedCluster:
     async def close(self) -> None:
         """End every watch."""
         for table in self._store.tables.values():
-            table.tell(None)
+            table.publish(None)
 
     @asynccontextmanager
     async def _call(self, verb: str, ref: Ref, subresource: str = "", dry_run: bool = False) -> AsyncIterator[None]:
@@ -192,7 +194,7 @@ def _bookmark(table: Table, version: int) -> WatchEvent:
 
 
 def _event(change: Change, fits: Predicate) -> WatchEvent | None:
-    """What a change looks like through a selection: an object that begins to fit is added, one that ceases to is deleted."""
+    """Return a change as a selection shows it: an object that begins to fit is added, one that ceases to is deleted."""
     before = change.before if change.before and fits(change.before.object) else None
     if change.after and fits(change.after.object):
         return WatchEvent("MODIFIED" if before else "ADDED", change.after.copy())

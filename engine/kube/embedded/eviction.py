@@ -55,7 +55,7 @@ def _scaled(amount: int | str, total: int) -> int:
 
 
 def _expected(pods: Sequence[Object], replicas: Replicas) -> int:
-    """How many pods there should be: what their controllers are meant to have, one for each pod without a controller."""
+    """Return how many pods there should be: what their controllers are meant to have, one for each pod without a controller."""
     by_controller: dict[str, list[Object]] = {}
     for pod in pods:
         by_controller.setdefault(_controller(pod).get("uid", ""), []).append(pod)

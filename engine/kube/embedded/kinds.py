@@ -78,7 +78,7 @@ BUILT_IN = (
 
 
 def defined_by(crd: Object) -> Served:
-    """The kind that a CustomResourceDefinition defines, in its storage version (the only one that is served here).
+    """Return the kind that a CustomResourceDefinition defines, in its storage version (the only one that is served here).
 
     Raises ApiError 422 where the definition lacks what that takes.
     """

@@ -18,7 +18,7 @@ _SUFFIX_LENGTH = 5
 
 
 def created(served: Served, namespace: str, body: Object, *, uid: str, number: int, time: float) -> dict[str, Any]:
-    """A new object as the server would keep it; `number` makes a generated name unique. Raises ApiError 422."""
+    """Return a new object as the server would keep it; `number` makes a generated name unique. Raises ApiError 422."""
     kind, meta = served.resource.kind, dict(metadata(body))
     for field in ("generation", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "namespace"):
         meta.pop(field, None)
@@ -42,7 +42,7 @@ def created(served: Served, namespace: str, body: Object, *, uid: str, number: i
 
 
 def updated(served: Served, old: Object, new: Object, subresource: str) -> dict[str, Any]:
-    """What the server would keep of a new state of an object, given the old one.
+    """Return what the server would keep of a new state of an object, given the old one.
 
     Raises ApiError 422 where it changes what may not change, and 409 where its resourceVersion is not the old one's.
     """
@@ -68,7 +68,7 @@ def updated(served: Served, old: Object, new: Object, subresource: str) -> dict[
 
 
 def terminating(old: Object, time: float) -> dict[str, Any]:
-    """An object whose deletion waits for its finalizers; asking for that is a change of what is wanted of it."""
+    """Return an object whose deletion waits for its finalizers; asking for that is a change of what is wanted of it."""
     meta = {**metadata(old), "deletionTimestamp": timestamp(time), "deletionGracePeriodSeconds": 0}
     if "generation" in meta:
         meta["generation"] += 1
@@ -101,7 +101,7 @@ def _refuse_changes(old: Object, new: Object) -> None:
 
 
 def _asks_for_work(served: Served, old: Object, new: Object) -> bool:
-    """Whether anything but metadata and status changed; of a Deployment, also its annotations (its strategy.go)."""
+    """Return whether anything but metadata and status changed; of a Deployment, also its annotations (its strategy.go)."""
     ignored = {"metadata", "status"} if served.status else {"metadata"}
     if served.resource.kind == DEPLOYMENT and metadata(old).get("annotations") != metadata(new).get("annotations"):
         return True

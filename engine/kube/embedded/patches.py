@@ -30,7 +30,7 @@ class _JsonPatch(jsonpatch.JsonPatch):
 
 
 def merge_patched(obj: Object, patch: Any) -> dict[str, Any]:
-    """An object under a merge patch (RFC 7386); what the patch leaves alone is shared with it. Raises ApiError 400."""
+    """Return an object under a merge patch (RFC 7386); what the patch leaves alone is shared with it. Raises ApiError 400."""
     if not isinstance(patch, Mapping):
         raise answers.bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
     result: dict[str, Any] = merged(obj, patch)
@@ -38,7 +38,7 @@ def merge_patched(obj: Object, patch: Any) -> dict[str, Any]:
 
 
 def json_patched(obj: dict[str, Any], patch: Sequence[Any] | Mapping[str, Any]) -> dict[str, Any]:
-    """An object, changed in place by a JSON patch (RFC 6902). Raises ApiError 422 where an operation does not fit it."""
+    """Return an object, changed in place by a JSON patch (RFC 6902). Raises ApiError 422 where an operation does not fit it."""
     if isinstance(patch, Mapping):
         raise answers.bad_request("error decoding patch: json: cannot unmarshal object into Go value of type []jsonPatchOp")
     try:

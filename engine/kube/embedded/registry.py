@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from engine.errors import ApiError
-from engine.kube.api import PatchType
+from engine.kube.api import APPLIES, PatchType
 from engine.kube.clock import Clock
 from engine.kube.embedded import answers, eviction
 from engine.kube.embedded.apply import applied, disowned
@@ -33,7 +33,7 @@ class Registry:
             self._create(self.store.tables[NAMESPACE], "", {"metadata": {"name": name}}, dry_run=False)
 
     def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
-        """One object; 404 where there is none."""
+        """Return one object; 404 where there is none."""
         return self._find(resource, namespace, name)[2].copy()
 
     def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool) -> dict[str, Any]:
@@ -57,13 +57,12 @@ class Registry:
         return self._update(table, key, new, subresource, dry_run=dry_run)
 
     def patch(
-        self, resource: Resource, namespace: str, name: str, body: Any, type: PatchType, subresource: str, *,
-        dry_run: bool, force: bool,
-    ) -> dict[str, Any]:  # fmt: skip
+        self, resource: Resource, namespace: str, name: str, body: Any, type: PatchType, subresource: str, *, dry_run: bool
+    ) -> dict[str, Any]:
         """Patch an object."""
         patch = _json_copy(body)
-        if type is PatchType.APPLY:
-            return self._apply(resource, namespace, name, patch, subresource, dry_run=dry_run, force=force)
+        if type in APPLIES:
+            return self._apply(resource, namespace, name, patch, subresource, dry_run=dry_run, force=type.forced)
         table, key, old = self._find(resource, namespace, name, subresource)
         new = json_patched(old.copy(), patch) if type is PatchType.JSON else merge_patched(old.object, patch)
         _check_patched(old.object, new)
@@ -190,18 +189,18 @@ class Registry:
 
 
 def _json_copy(value: Any) -> Any:
-    """The same value as it would arrive over the wire."""
+    """Return the same value as it would arrive over the wire."""
     return orjson.loads(orjson.dumps(value, default=dict))
 
 
 def _as_decoded(obj: Object) -> dict[str, Any]:
-    """A copy of an object that was not kept."""
+    """Return a copy of an object that was not kept."""
     copy: dict[str, Any] = _json_copy(obj)
     return copy
 
 
 def _decoded(served: Served, namespace: str, obj: dict[str, Any]) -> dict[str, Any]:
-    """A body that says its kind, and that kind is the one it was sent to. Raises ApiError 400 or 422."""
+    """Return a body that says its kind, and that kind is the one it was sent to. Raises ApiError 400 or 422."""
     kind = served.resource.kind
     if served.custom and "kind" not in obj:
         raise answers.bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): Object 'Kind' is missing")

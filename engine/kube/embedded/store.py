@@ -30,7 +30,7 @@ class Stored:
     json: bytes
 
     def copy(self, version: int | None = None) -> dict[str, Any]:
-        """A copy that is the caller's own; with another resourceVersion where one is given."""
+        """Return a copy that is the caller's own; with another resourceVersion where one is given."""
         result: dict[str, Any] = orjson.loads(self.json)
         if version is not None:
             result["metadata"]["resourceVersion"] = str(version)
@@ -60,25 +60,25 @@ class Table:
         self.floor = floor
         self.watchers: set[Watcher] = set()
 
-    def tell(self, signal: Change | ApiError | None) -> None:
+    def publish(self, signal: Change | ApiError | None) -> None:
         """Hand a change, an error or the end to everyone who watches."""
         for watcher in self.watchers:
             watcher.put_nowait(signal)
 
     def sorted(self) -> list[Stored]:
-        """The objects in the order in which the API server lists them."""
+        """Return the objects in the order in which the API server lists them."""
         return [self.objects[key] for key in sorted(self.objects, key="/".join)]  # the order of etcd's keys
 
     def keys_within(self, namespace: str) -> list[Key]:
-        """The keys of what a namespace holds, in order."""
+        """Return the keys of what a namespace holds, in order."""
         return sorted(key for key in self.objects if key[0] == namespace)
 
     def within(self, namespace: str) -> list[Object]:
-        """What a namespace holds."""
+        """Return what a namespace holds."""
         return [self.objects[key].object for key in self.keys_within(namespace)]
 
     def key(self, namespace: str, name: str) -> Key:
-        """The key of an object of this kind."""
+        """Return the key of an object of this kind."""
         return (namespace if self.served.resource.namespaced else "", name)
 
 
@@ -99,7 +99,7 @@ class Store:
             self.tables[kind] = Table(served, self.version)
 
     def table(self, resource: Resource) -> Table:
-        """The table of a kind. Raises ApiError 404 where it is not served."""
+        """Return the table of a kind. Raises ApiError 404 where it is not served."""
         table = self.tables.get(resource.kind)
         if table is None:
             raise answers.unserved()
@@ -129,12 +129,12 @@ class Store:
         return [(of, dependent) for of, dependent in orphans if not alive & set(owners(of.objects[dependent].object))]
 
     def drop(self, kind: Kind) -> None:
-        """Serve a kind no longer: its objects go, and who watches them is told so and then that it ends."""
+        """Serve a kind no longer: its objects go, and who watches them gets that, and then the end."""
         table = self.tables[kind]
         for key in sorted(table.objects):
             self.remove(table, key)
         del self.tables[kind]
-        table.tell(None)
+        table.publish(None)
 
     def compact(self) -> None:
         """Forget all history, as etcd does: watches can resume from now on only."""
@@ -143,7 +143,7 @@ class Store:
             table.floor = self.version
 
     def watch(self, table: Table, version: int) -> Watcher:
-        """A queue that gets every change after a resourceVersion; after 0, what there is now comes first, as if created.
+        """Return a queue that gets every change after a resourceVersion; after 0, what there is now comes first, as if created.
 
         Raises ApiError 410 where the resourceVersion is too old.
         """
@@ -161,7 +161,7 @@ class Store:
         table.history.append(change)
         if len(table.history) > HISTORY:
             table.floor = table.history.popleft().version
-        table.tell(change)
+        table.publish(change)
 
     def _forget(self, table: Table, key: Key, stored: Stored | None) -> None:
         for owner in owners(stored.object) if stored else ():
@@ -172,5 +172,5 @@ class Store:
 
 
 def owners(obj: Object) -> tuple[str, ...]:
-    """The uids of an object's owners."""
+    """Return the uids of an object's owners."""
     return tuple(owner["uid"] for owner in dig(obj, ("metadata", "ownerReferences"), ()))

@@ -53,7 +53,7 @@ def check(obj: Object) -> None:
 
 
 def undecodable(obj: Object) -> str:
-    """Why the API server could not even decode an object, '' where it can: labels and annotations map strings to strings."""
+    """Return why the API server cannot decode an object, '' where it can: labels and annotations map strings to strings."""
     for field in ("labels", "annotations"):
         entries = metadata(obj).get(field) or {}
         if not isinstance(entries, Mapping) or not all(isinstance(value, str) for value in entries.values()):
@@ -97,7 +97,7 @@ def _key_faults(field: str, key: str) -> Iterator[str]:
 
 
 def _event_faults(kind: Kind, obj: Object) -> Iterator[str]:
-    """An Event lives where what it is about does, in `default` where that has no namespace (apis/core/validation/events.go)."""
+    """Yield what is wrong with an Event's namespace: that of its object, or `default` (apis/core/validation/events.go)."""
     if kind != EVENT:
         return
     about, own = dig(obj, ("involvedObject", "namespace"), ""), metadata(obj).get("namespace")

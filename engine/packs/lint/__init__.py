@@ -1,50 +1,92 @@
-"""Lint: every fault of rule packs at once. One file for each kind of fault, and one line in the table here.
+"""Lint: every fault of rule packs at once. One class for each check, and one table of all kinds of fault.
 
-A kind of fault is documented in its file's docstring, which `rulepack lint --explain` and the reference show.
+What a kind of fault is stands in the table, or in the docstring of its class; `rulepack lint --explain` and the reference
+show it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from inspect import cleandoc
 
 from engine.cel import Cel
 from engine.errors import Fault
 from engine.model.objects import Kind
 from engine.packs.crds import Definition
-from engine.packs.lint import (
-    dead_rule,
-    declaration,
-    expression,
-    missing_once_per,
-    now_written,
-    record_name,
-    same_annotation,
-    schema,
-    undeclared_target,
-    unguarded_patch,
-    unknown_field,
-    unused_target,
-    yaml,
-)
-from engine.packs.lint.base import Code, Severity, Subject
+from engine.packs.lint.base import Check, Code, Severity, Subject
+from engine.packs.lint.conditions import DeadRule, SameAnnotation
+from engine.packs.lint.fields import UnknownField
+from engine.packs.lint.usage import MissingOncePer, NowWritten, UnusedTarget
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
 
+_WHILE_READING = {
+    "yaml": """
+        The text is not YAML, or more than a rule pack may be.
+
+        Rule packs are YAML 1.2 in UTF-8, of at most 1 MiB, with bounded depth and aliases, so that no text can stop the engine.
+        `on`, `yes` and dates are texts. A key may stand once in a mapping.
+        """,
+    "schema": """
+        A key is unknown or missing, or a value is not of the kind that belongs there.
+
+        The reference lists every key; `rulepack schema` writes the JSON Schema, with which editors complete keys and mark faults
+        as you type: put `# yaml-language-server: $schema=rulepack.schema.json` in the first line.
+        """,
+    "declaration": """
+        Something is used that the pack does not declare, or declared twice, or in a way that cannot be.
+
+        Metrics and their labels, registers, names of rules and targets, defaults that do not fit their own schema, vars that need
+        themselves.
+        """,
+    "record-name": """
+        The names of a pack and a rule are together too long for the annotation that records what has fired.
+
+        The record is kept in `fired.rules.mlops.dev/<pack>.<rule>`, and Kubernetes takes at most 63 characters after the slash.
+        """,
+    "expression": """
+        A CEL expression, or one inside `${…}`, does not parse, names something that does not exist, or mixes types.
+
+        A field that may be absent is read with `get(object, 'status.phase', '')`; one that must be there with
+        `object.status.phase`, which has no answer where it is absent.
+        """,
+    "undeclared-target": """
+        An action or a lookup needs a verb on a kind that `targets` does not grant.
+
+        `targets` bounds everything that a pack may touch, whatever a rule or an annotation says; the engine would refuse the
+        action each time. Add the kind and the verb to `targets`, if it is meant:
+
+            targets:
+              - {apiVersion: apps/v1, kind: Deployment, verbs: [get, patch]}
+        """,
+    "unguarded-patch": """
+        A JSON patch has no `guard`.
+
+        The operations of a JSON patch name positions, such as the third item of a list, and do something else where the object
+        has changed. A `guard` says in CEL what must be true of the live `target`; it is checked together with the
+        resourceVersion that was seen. Or use a merge patch, which says what is wanted.
+        """,
+}
+_CHECKS: tuple[type[Check], ...] = (DeadRule, MissingOncePer, NowWritten, SameAnnotation, UnknownField, UnusedTarget)
+
 CODES: Mapping[str, Code] = {
-    module.CODE.name: module.CODE
-    for module in (
-        dead_rule, declaration, expression, missing_once_per, now_written, record_name, same_annotation, schema,
-        undeclared_target, unguarded_patch, unknown_field, unused_target, yaml,
+    code.name: code
+    for code in sorted(
+        [
+            *(Code(name, Severity.ERROR, cleandoc(text)) for name, text in _WHILE_READING.items()),
+            *(Code.of(check) for check in _CHECKS),
+        ],
+        key=lambda code: code.name,
     )
-}  # fmt: skip
+}
 
 __all__ = ["CODES", "Code", "Severity", "lint"]
 
 
 def lint(texts: Sequence[Text], cel: Cel, definitions: Mapping[Kind, Definition] | None = None) -> tuple[int, list[Fault]]:
-    """The number of packs in these texts, and every fault of them, in the order of the texts and their lines.
+    """Return the number of packs in these texts, and every fault of them, in the order of the texts and their lines.
 
-    Packs of all texts are looked at together.
+    Packs of all texts are checked together.
     """
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
@@ -55,7 +97,6 @@ def lint(texts: Sequence[Text], cel: Cel, definitions: Mapping[Kind, Definition]
         broken |= {parsed.pack.name for parsed in read if own or text.faults}
         faults += [*text.faults, *own]
     subject = Subject(packs, definitions or {}, frozenset(broken))
-    checks = [code.check for code in CODES.values() if code.check is not None]
-    faults += [fault for check in checks for fault in check(subject)]
+    faults += [fault for code in CODES.values() if code.check is not None for fault in code.check.faults(subject)]
     order = {text.file: number for number, text in enumerate(texts)}
     return len(packs), sorted(dict.fromkeys(faults), key=lambda fault: (order.get(fault.location.file, 0), fault.location))

@@ -1,13 +1,15 @@
-"""What a kind of fault is: its name, how bad it is, what finds it, and what there is to say about it."""
+"""What a kind of fault is, and what a check for one is given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from inspect import cleandoc
+from typing import Any, ClassVar
 
-from engine.cel import Compiled, Path
+from engine.cel import Compiled
 from engine.cel.syntax import place
 from engine.errors import Fault, Location
 from engine.model.objects import Kind
@@ -24,7 +26,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is looked at together: packs that have been read, and the definitions of custom kinds that are known.
+    """What is checked together: packs that have been read, and the definitions of custom kinds that are known.
 
     `broken` names the packs that have faults, and may therefore lack what could not be read.
     """
@@ -33,8 +35,24 @@ class Subject:
     definitions: Mapping[Kind, Definition] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
 
+    def sound(self) -> list[ParsedPack]:
+        """Return the packs without faults, of which everything is known."""
+        return [parsed for parsed in self.packs if parsed.pack.name not in self.broken]
 
-Check = Callable[[Subject], Iterator[Fault]]
+
+class Check(ABC):
+    """Finds one kind of fault; the docstring of its class documents that kind for users."""
+
+    name: ClassVar[str]
+    severity: ClassVar[Severity]
+
+    @abstractmethod
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield each such fault of the packs."""
+
+    def fault(self, location: Location, message: str, expected: str) -> Fault:
+        """Return a fault of this kind."""
+        return Fault(location, message, expected, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +64,20 @@ class Code:
     documentation: str
     check: Check | None = None
 
+    @classmethod
+    def of(cls, check: type[Check]) -> Code:
+        """Return the code of a check."""
+        return cls(check.name, check.severity, cleandoc(check.__doc__ or ""), check())
+
 
 def raw_rules(parsed: ParsedPack) -> list[dict[str, Any]]:
-    """The rules of a pack as they were written, in the order of the compiled ones."""
+    """Return the rules of a pack as they were written, in the order of the bound ones."""
     rules: list[dict[str, Any]] = parsed.document.value["spec"]["rules"]
     return rules
 
 
-def raw_actions(rule: Mapping[str, Any]) -> Iterator[tuple[Path, str, Any]]:
-    """Each action of a rule as it was written: its path below the rule, its name, and its spec."""
-    for part in ("actions", "rescue"):
-        for index, entry in enumerate(rule.get(part, ())):
-            for name, spec in entry.items():
-                if name not in ("when", "register"):
-                    yield (part, index, name), name, spec
-
-
-def place_of(parsed: ParsedPack, expression: Compiled, offset: int) -> Location:
-    """Where an offset of an expression's text stands in the file."""
+def location_of(parsed: ParsedPack, expression: Compiled, offset: int) -> Location:
+    """Return where an offset of an expression's text stands in the file."""
     line, column = place(expression.program.source, offset)
     column += expression.column - 1 if line == 1 else 0
     return parsed.document.locate(expression.path, expression.line + line - 1, column)

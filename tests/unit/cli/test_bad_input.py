@@ -85,7 +85,7 @@ def test_bad_input(command: list[str], make: Callable[[Path], Path], tmp_path: P
     status = run_command(arguments)
 
     captured = capsys.readouterr()
-    told = captured.out + captured.err
+    reported = captured.out + captured.err
     assert status in (1, 2)
-    assert "unexpected" not in told and "Traceback" not in told
-    assert str(path) in told
+    assert "unexpected" not in reported and "Traceback" not in reported
+    assert str(path) in reported

@@ -1,4 +1,4 @@
-"""`rulepack demo` as its user has it: the shipped story in a process of its own."""
+"""`rulepack demo` as its user has it: the shipped script in a process of its own."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def demo(*options: str, environment: Mapping[str, str] | None = None) -> subproc
     )  # fmt: skip
 
 
-def test_the_shipped_packs_do_what_the_story_expects() -> None:
-    """With the shipped packs every effect of the story comes about, and the exit status is 0; a log gets no escape codes."""
-    played = demo()
-    assert (played.returncode, played.stderr) == (0, "")
-    assert "15 of 15 effects are as expected" in played.stdout
-    assert "✗" not in played.stdout
-    assert "\x1b" not in played.stdout
+def test_the_shipped_packs_do_what_the_script_expects() -> None:
+    """With the shipped packs every effect of the script comes about, and the exit status is 0; a log gets no escape codes."""
+    ran = demo()
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "15 of 15 effects are as expected" in ran.stdout
+    assert "✗" not in ran.stdout
+    assert "\x1b" not in ran.stdout
 
 
 def test_what_is_missing_is_named() -> None:
     """Without a pack its effects, and no others, are named as not as expected, and the exit status is 1."""
-    played = demo("--feature-flags", "sync-waves=Off")
-    wrong = [line for line in played.stdout.splitlines() if line.startswith("not as expected: ")]
-    assert (played.returncode, played.stderr) == (1, "")
+    ran = demo("--feature-flags", "sync-waves=Off")
+    wrong = [line for line in ran.stdout.splitlines() if line.startswith("not as expected: ")]
+    assert (ran.returncode, ran.stderr) == (1, "")
     assert wrong == [
         "not as expected: Each succeeded job of a wave says which wave is complete, and since when",
         "not as expected: The failed job says which wave has failed, and nothing of a complete one",
@@ -47,17 +47,17 @@ def test_what_is_missing_is_named() -> None:
 
 def test_a_dry_run_has_no_effects() -> None:
     """With the packs in Audit what they would do is shown, none of it is there, and the exit status is 1."""
-    played = demo("--feature-flags", "sync-waves=Audit,on-success-triggers=Audit", "--speed", "10")
-    assert (played.returncode, played.stderr) == (1, "")
-    assert "audited: patch Deployment self-healing-platform/model-gateway" in played.stdout
-    assert "not as expected: Deployment model-gateway is restarted" in played.stdout
+    ran = demo("--feature-flags", "sync-waves=Audit,on-success-triggers=Audit", "--speed", "10")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "audited: patch Deployment self-healing-platform/model-gateway" in ran.stdout
+    assert "not as expected: Deployment model-gateway is restarted" in ran.stdout
 
 
 def test_a_log_without_the_characters_is_no_obstacle() -> None:
-    """Where the output can only hold ASCII, other characters are replaced and the story goes on."""
-    played = demo("--speed", "10", environment={"PYTHONIOENCODING": "ascii"})
-    assert played.stderr == ""
-    assert "effects are as expected" in played.stdout
+    """Where the output can only hold ASCII, other characters are replaced and the demo goes on."""
+    ran = demo("--speed", "10", environment={"PYTHONIOENCODING": "ascii"})
+    assert ran.stderr == ""
+    assert "effects are as expected" in ran.stdout
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_shipped_packs_have_no_errors(capsys: pytest.CaptureFixture[str]) -> Non
     assert run_command(["lint", str(RULES)]) == 0
 
 
-def test_an_error_is_told_with_its_line_and_a_caret(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_reported_with_its_line_and_a_caret(capsys: pytest.CaptureFixture[str]) -> None:
     """`file:line:column: severity: message [code]`, the line, and a caret under the column."""
     path = LINT / "unguarded-patch" / "pack.yaml"
     assert run_command(["lint", str(path)]) == 1
@@ -49,7 +49,7 @@ def test_the_caret_stands_under_wide_characters(tmp_path: Path, capsys: pytest.C
 
 
 def test_a_pack_can_come_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """'-' reads a stream of manifests; what is not ours is passed over."""
+    """'-' reads a stream of manifests; other objects are passed over."""
     text = (LINT / "kustomize-output" / "pack.yaml").read_bytes()
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text)))
     assert run_command(["lint", "-"]) == 1
@@ -57,7 +57,7 @@ def test_a_pack_can_come_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 def test_packs_of_several_files_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two packs that write the same label are told, with the place of the other."""
+    """Two packs that write the same label are reported, with the location of the other."""
     first, _, second = (LINT / "same-annotation-two-packs" / "pack.yaml").read_text().partition("---\n")
     (tmp_path / "a.yaml").write_text(first)
     (tmp_path / "b.yaml").write_text(second)

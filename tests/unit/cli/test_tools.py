@@ -156,7 +156,7 @@ def test_a_pack_that_is_off_says_so(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_what_is_on_record_holds_a_rule_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A firing record on the object is told, and is what holds the rule back."""
+    """A firing record on the object is reported, and is what keeps the rule from firing."""
     record = {"fired.rules.mlops.dev/sync-waves.check-block-wave": '{"key":"u/3/1","outcome":"Done"}'}
     meta = {"name": "train", "namespace": "ns", "uid": "u",
             "annotations": {"argocd.argoproj.io/sync-wave": "3", "mlops.dev/block-wave": "1", **record}}  # fmt: skip

@@ -10,8 +10,8 @@ import pytest
 from engine.errors import ApiError
 from engine.kube.access import TTL, AccessReviews, Question
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import InjectedFault
-from engine.kube.manual_clock import ManualClock
 from engine.model.objects import Kind, Ref
 
 POD = Ref(Kind("v1", "Pod"), "theirs", "web-0")
@@ -23,7 +23,7 @@ class Office:
     """Who answers: an embedded cluster whose answer a test sets, and what it was asked."""
 
     def __init__(self) -> None:
-        self.clock = ManualClock()
+        self.clock = FakeClock()
         self.cluster = EmbeddedCluster(self.clock)
         self.cluster.access = self._answer
         self.reviews = AccessReviews(self.cluster, self.clock)

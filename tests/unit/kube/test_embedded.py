@@ -9,9 +9,21 @@ import pytest
 
 from engine.kube.api import Selection
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.manual_clock import ManualClock
+from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Kind, Resource
-from tests.contract.support import BUDGET, CONFIG_MAP, DEPLOYMENT, NAMESPACE, POD, configmap, events, named, names, refused, told
+from tests.contract.support import (
+    BUDGET,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    NAMESPACE,
+    POD,
+    configmap,
+    events,
+    named,
+    names,
+    refused,
+    summary,
+)
 
 THING = Resource(Kind("example.dev/v1", "Thing"), "things", namespaced=True)
 CLUSTER_THING = Resource(Kind("example.dev/v1", "ClusterThing"), "clusterthings", namespaced=False)
@@ -19,18 +31,18 @@ DEFAULT = Selection(CONFIG_MAP, "default")
 
 
 @pytest.fixture
-def clock() -> ManualClock:
+def clock() -> FakeClock:
     """A clock that starts at 2001-09-09T01:46:40Z."""
-    return ManualClock(1_000_000_000.0)
+    return FakeClock(1_000_000_000.0)
 
 
 @pytest.fixture
-def cluster(clock: ManualClock) -> EmbeddedCluster:
+def cluster(clock: FakeClock) -> EmbeddedCluster:
     """A cluster by that clock."""
     return EmbeddedCluster(clock)
 
 
-async def test_time_is_the_clocks(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+async def test_time_is_the_clocks(cluster: EmbeddedCluster, clock: FakeClock) -> None:
     """creationTimestamp and deletionTimestamp are the time of the cluster's clock."""
     created = await cluster.create(CONFIG_MAP, "default", configmap("a", finalizers=["example.dev/hold"]))
     await clock.advance(60.0)
@@ -43,7 +55,7 @@ async def test_time_is_the_clocks(cluster: EmbeddedCluster, clock: ManualClock) 
 async def test_every_run_is_the_same() -> None:
     """Two clusters to which the same is done hold the same, uids and generated names included."""
     outcomes = []
-    for cluster in (EmbeddedCluster(ManualClock()), EmbeddedCluster(ManualClock())):
+    for cluster in (EmbeddedCluster(FakeClock()), EmbeddedCluster(FakeClock())):
         outcomes.append([await cluster.create(CONFIG_MAP, "default", {"metadata": {"generateName": "a-"}}) for _ in range(2)])
 
     assert outcomes[0] == outcomes[1]
@@ -128,10 +140,10 @@ async def test_a_running_watch_survives_a_compaction(cluster: EmbeddedCluster) -
     cluster.compact()
     await cluster.create(CONFIG_MAP, "default", configmap("b"))
 
-    assert told(await watch) == [("ADDED", "a"), ("ADDED", "b")]
+    assert summary(await watch) == [("ADDED", "a"), ("ADDED", "b")]
 
 
-async def test_bookmarks_come_by_the_clock(cluster: EmbeddedCluster, clock: ManualClock) -> None:
+async def test_bookmarks_come_by_the_clock(cluster: EmbeddedCluster, clock: FakeClock) -> None:
     """A watch gets a bookmark each minute and one when its time is over, and then it ends."""
     version = (await cluster.list(DEFAULT)).resource_version
 
@@ -155,7 +167,7 @@ async def test_closing_ends_watches(cluster: EmbeddedCluster) -> None:
 
     await cluster.close()
 
-    assert told(await watch) == [("ADDED", "a")]
+    assert summary(await watch) == [("ADDED", "a")]
 
 
 async def test_a_watch_from_nothing_begins_with_what_there_is(cluster: EmbeddedCluster) -> None:
@@ -164,4 +176,4 @@ async def test_a_watch_from_nothing_begins_with_what_there_is(cluster: EmbeddedC
         await cluster.create(CONFIG_MAP, "default", configmap(name))
     cluster.compact()
 
-    assert told(await events(cluster, DEFAULT, "", 2)) == [("ADDED", "a"), ("ADDED", "b")]
+    assert summary(await events(cluster, DEFAULT, "", 2)) == [("ADDED", "a"), ("ADDED", "b")]

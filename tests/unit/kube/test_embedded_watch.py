@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from engine.errors import ApiError
 from engine.kube.api import Selection, WatchEvent
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.manual_clock import ManualClock
+from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Object
 from tests.contract.support import CONFIG_MAP, configmap
 
@@ -32,7 +32,7 @@ FOLLOWERS = st.integers(0, len(SELECTIONS) - 1)
 
 
 class Follower:
-    """Keeps what a selection holds by list and watch, as an informer does, and checks the order of what it is told."""
+    """Keeps what a selection holds by list and watch, as an informer does, and checks the order of the events."""
 
     def __init__(self, cluster: EmbeddedCluster, selection: Selection) -> None:
         self.cluster, self.selection = cluster, selection
@@ -83,7 +83,7 @@ class Watching(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.clock = ManualClock()
+        self.clock = FakeClock()
         self.cluster = EmbeddedCluster(self.clock)
         self.followers = [Follower(self.cluster, selection) for selection in SELECTIONS]
 
@@ -142,7 +142,7 @@ class Watching(RuleBasedStateMachine):
 
     @rule()
     def settled(self) -> None:
-        """Once all has been told, each follower holds what a list holds."""
+        """Once all events have come, each follower holds what a list holds."""
         self.run(self.clock.settle())
         for follower in self.followers:
             if follower.task is not None:

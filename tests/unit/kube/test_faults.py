@@ -10,9 +10,9 @@ import pytest
 from engine.errors import ApiError
 from engine.kube.api import Selection
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Crash, Effect, InjectedFault
-from engine.kube.manual_clock import ManualClock
-from tests.contract.support import CONFIG_MAP, POD, configmap, events, named, names, refused, told
+from tests.contract.support import CONFIG_MAP, POD, configmap, events, named, names, refused, summary
 
 DEFAULT = Selection(CONFIG_MAP, "default")
 
@@ -20,7 +20,7 @@ DEFAULT = Selection(CONFIG_MAP, "default")
 @pytest.fixture
 def cluster() -> EmbeddedCluster:
     """A cluster whose clock stands still."""
-    return EmbeddedCluster(ManualClock(0.0))
+    return EmbeddedCluster(FakeClock(0.0))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ async def test_open_watches_can_be_cut(cluster: EmbeddedCluster) -> None:
     with refused(0, "ConnectionLost"):
         await watch
     await cluster.create(CONFIG_MAP, "default", configmap("b"))
-    assert told(await events(cluster, DEFAULT, version, 2)) == [("ADDED", "a"), ("ADDED", "b")]
+    assert summary(await events(cluster, DEFAULT, version, 2)) == [("ADDED", "a"), ("ADDED", "b")]
 
 
 async def test_a_watch_can_be_refused(cluster: EmbeddedCluster) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.model.objects import Kind, Resource
-from tests.unit.operator.test_operator import WIDGET, Stage, ask
+from tests.unit.operator.test_operator import WIDGET, Fixture, ask
 
 SECRET = Resource(Kind("v1", "Secret"), "secrets", True)
 CANARY = "Canary-In-The-Object"
@@ -53,20 +53,20 @@ spec:
 async def test_only_names_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: str) -> None:
     """However rules fire, fail or have no answer: objects are not in /metrics and /packs, and Secrets not even in the log."""
     caplog.set_level("DEBUG")
-    stage = Stage(tmp_path)
+    fixture = Fixture(tmp_path)
     (tmp_path / "pack.yaml").write_text(PACK.replace("MODE", f"mode: {mode}"))
-    operator = stage.operator()
-    async with stage.running(operator):
-        await stage.cluster.create(SECRET, "default", {"metadata": {"name": "s"}, "data": {"word": "b2xk"}})
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.cluster.create(SECRET, "default", {"metadata": {"name": "s"}, "data": {"word": "b2xk"}})
         marks = {"labels": {"canary": CANARY}, "annotations": {"example.com/list": f"{{{CANARY}: 1}}", "example.com/x": CANARY}}
         body = {
             "apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "its-name", **marks},
             "spec": {"size": 1, "note": CANARY}, "status": {"note": CANARY},
         }  # fmt: skip
-        await stage.cluster.create(WIDGET, "default", body)
-        await stage.clock.advance(60)
+        await fixture.cluster.create(WIDGET, "default", body)
+        await fixture.clock.advance(60)
         metrics, packs = (await ask(operator, "/metrics"))[1], (await ask(operator, "/packs"))[1]
-        word = (await stage.cluster.get(SECRET, "default", "s"))["data"]["word"]
+        word = (await fixture.cluster.get(SECRET, "default", "s"))["data"]["word"]
 
     assert word == (HIDDEN if mode == "Enforce" else "b2xk")
     assert "Widget default/its-name" in packs
@@ -75,6 +75,6 @@ async def test_only_names_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert CANARY not in metrics
     assert CANARY not in packs
     assert "Secret default/s" in caplog.text
-    for told in (metrics, packs, caplog.text):
-        assert HIDDEN not in told
-        assert "b2xk" not in told
+    for text in (metrics, packs, caplog.text):
+        assert HIDDEN not in text
+        assert "b2xk" not in text

@@ -1,4 +1,4 @@
-"""What the probes say of an operator that is held up: not ready before it knows the cluster, not alive when it hears nothing."""
+"""What the probes say of an operator that is held up: not ready before it knows the cluster, not alive when no event comes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.kube.api import Selection, WatchEvent
 from engine.kube.embedded import EmbeddedCluster
 from engine.kube.faults import InjectedFault
 from engine.model.objects import Object
-from tests.unit.operator.test_operator import NAMESPACE, WIDGET, Stage, ask
+from tests.unit.operator.test_operator import NAMESPACE, WIDGET, Fixture, ask
 
 
 class Deaf(EmbeddedCluster):
@@ -57,74 +57,74 @@ class Hanging(EmbeddedCluster):
 
 async def test_a_watch_that_is_silent_and_cannot_be_replaced_fails_the_liveness_probe(tmp_path: Path) -> None:
     """Where giving it up does not help, only a restart does: after 150 s of silence, and not before. Its standby is well."""
-    stage = Stage(tmp_path)
-    deaf = Deaf(stage.clock)
+    fixture = Fixture(tmp_path)
+    deaf = Deaf(fixture.clock)
     deaf.freed = asyncio.Event()
     deaf.register(WIDGET)
-    stage.cluster = deaf
-    operator = stage.operator()
-    async with stage.running(operator):
-        await stage.widget("a")
-        await stage.clock.advance(120)
+    fixture.cluster = deaf
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.widget("a")
+        await fixture.clock.advance(120)
         assert (await ask(operator, "/healthz"))[0] == 200
-        assert await stage.mark("a") is None
+        assert await fixture.mark("a") is None
 
-        await stage.clock.advance(60)
+        await fixture.clock.advance(60)
         assert await ask(operator, "/healthz") == (503, "Widget.example.com/v1 in all namespaces: its watch is stuck\n")
         deaf.freed.set()
-        await stage.clock.advance(5)
+        await fixture.clock.advance(5)
         assert (await ask(operator, "/healthz"))[0] == 200
-        assert await stage.mark("a") == "big"
+        assert await fixture.mark("a") == "big"
 
 
 async def test_an_api_server_that_is_away_is_no_reason_to_be_restarted(tmp_path: Path) -> None:
     """Hours without any answer leave the process alive: a restart would mend nothing. What changed meanwhile is done after it."""
-    stage = Stage(tmp_path)
-    operator = stage.operator()
-    async with stage.running(operator):
+    fixture = Fixture(tmp_path)
+    operator = fixture.operator()
+    async with fixture.running(operator):
         for verb in ("discover", "get", "list", "watch", "create", "update", "patch"):
-            stage.cluster.faults.add(InjectedFault(503, verb=verb, times=None))
-        stage.cluster.cut_watches()
-        await stage.clock.advance(7200)
+            fixture.cluster.faults.add(InjectedFault(503, verb=verb, times=None))
+        fixture.cluster.cut_watches()
+        await fixture.clock.advance(7200)
         assert (await ask(operator, "/healthz"))[0] == 200
-        stage.cluster.faults.clear()
-        await stage.widget("a")
-        await stage.clock.advance(60)
-        assert await stage.mark("a") == "big"
+        fixture.cluster.faults.clear()
+        await fixture.widget("a")
+        await fixture.clock.advance(60)
+        assert await fixture.mark("a") == "big"
 
 
 async def test_it_is_not_ready_before_all_kinds_are_listed(tmp_path: Path) -> None:
     """/readyz names what is missing, and why; /healthz has nothing against it."""
-    stage = Stage(tmp_path)
-    stage.cluster.faults.add(InjectedFault(403, verb="list", kind="Widget", times=None))
-    operator = stage.operator()
-    async with stage.running(operator):
-        await stage.clock.advance(30)
+    fixture = Fixture(tmp_path)
+    fixture.cluster.faults.add(InjectedFault(403, verb="list", kind="Widget", times=None))
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.clock.advance(30)
         status, text = await ask(operator, "/readyz")
         assert status == 503
         assert text.startswith("Widget.example.com/v1 in all namespaces: not listed yet: 403 Forbidden")
         assert (await ask(operator, "/healthz"))[0] == 200
-        stage.cluster.faults.clear()
-        await stage.clock.advance(31)
+        fixture.cluster.faults.clear()
+        await fixture.clock.advance(31)
         assert (await ask(operator, "/readyz"))[0] == 200
 
 
 async def test_it_ends_within_the_time_a_pod_has_although_nobody_answers(tmp_path: Path) -> None:
-    """Told to stop while every request hangs, it waits neither for its work nor for its Lease longer than 30 s in all."""
-    stage = Stage(tmp_path)
-    stage.cluster = hanging = Hanging(stage.clock)
+    """When it is to stop while every request hangs, it waits neither for its work nor for its Lease longer than 30 s in all."""
+    fixture = Fixture(tmp_path)
+    fixture.cluster = hanging = Hanging(fixture.clock)
     hanging.register(WIDGET)
-    operator, stop = stage.operator(), asyncio.Event()
+    operator, stop = fixture.operator(), asyncio.Event()
     await hanging.create(NAMESPACE, "", {"metadata": {"name": "system"}})
     running = asyncio.create_task(operator.run(stop))
-    await stage.clock.advance(2)
-    await stage.widget("a")
+    await fixture.clock.advance(2)
+    await fixture.widget("a")
     hanging.hangs = True
-    await stage.clock.advance(1)
+    await fixture.clock.advance(1)
     stop.set()
-    await stage.clock.advance(28)
+    await fixture.clock.advance(28)
 
     assert running.done()
     running.result()
     hanging.hangs = False
-    assert await stage.mark("a") is None
+    assert await fixture.mark("a") is None

@@ -20,8 +20,8 @@ from engine.kube.api import Selection
 from engine.kube.clock import SystemClock
 from engine.kube.embedded import EmbeddedCluster
 from engine.model.objects import Kind, Object, Resource, annotations_of, metadata
-from engine.operator.operator import Operator
 from engine.operator.settings import Settings
+from engine.operator.wiring import Operator
 
 WIDGET = Resource(Kind("example.com/v1", "Widget"), "widgets", True)
 EVENT = Resource(Kind("v1", "Event"), "events", True)
@@ -50,7 +50,7 @@ def mark(value: str = "yes", key: str = "example.com/mark") -> dict[str, Any]:
     return {"annotate": {"annotations": {key: value}}}
 
 
-class Stage:
+class Fixture:
     """An embedded cluster, an operator on it, and the longest CPU time between two turns of its loop."""
 
     def __init__(self, folder: Path, cel: Cel, *rules: dict[str, Any]) -> None:
@@ -126,72 +126,74 @@ async def test_expensive_packs_and_large_objects_hold_nobody_up(
 ) -> None:
     """Rules that would take minutes on objects of 1.5 MB have no answer; other rules and other objects have their effects."""
     rules = [rule(f"hostile-{number}", ["has(object.spec.items)", when], mark()) for number, when in enumerate(HOSTILE)]
-    stage = Stage(tmp_path, cel, *rules, rule("honest", "has(object.spec.size)", mark("small", "example.com/honest")))
+    fixture = Fixture(tmp_path, cel, *rules, rule("honest", "has(object.spec.size)", mark("small", "example.com/honest")))
     items = [{"index": number, "text": "x" * 80} for number in range(9000)]
     for number in range(8):
         large = widget(f"large-{number}", size=1, items=items)
-        await stage.create({**large, "metadata": {**large["metadata"], "annotations": {"long": "x" * 250_000}}})
-    await stage.create(*(widget(f"small-{number}", size=1) for number in range(100)))
+        await fixture.create({**large, "metadata": {**large["metadata"], "annotations": {"long": "x" * 250_000}}})
+    await fixture.create(*(widget(f"small-{number}", size=1) for number in range(100)))
 
-    async with stage.running():
-        await stage.until(lambda: len(stage.writes()) >= 108)
-        widgets = await stage.widgets()
+    async with fixture.running():
+        await fixture.until(lambda: len(fixture.writes()) >= 108)
+        widgets = await fixture.widgets()
 
     assert all(annotations_of(obj).get("example.com/honest") == "small" for obj in widgets.values())
     assert not any("example.com/mark" in annotations_of(obj) for obj in widgets.values())
-    assert stage.evaluations("unknown") >= 8 * len(HOSTILE)
+    assert fixture.evaluations("unknown") >= 8 * len(HOSTILE)
     with capsys.disabled():
-        print(f"\n{cel.name}: longest CPU time between two turns under hostile packs and objects: {stage.longest * 1000:.0f} ms")
+        print(
+            f"\n{cel.name}: longest CPU time between two turns under hostile packs and objects: {fixture.longest * 1000:.0f} ms"
+        )
 
 
 async def test_fifty_thousand_objects_of_one_kind(tmp_path: Path, cel: Cel, capsys: pytest.CaptureFixture[str]) -> None:
-    """All are judged, and the few that a rule is about have their effect."""
-    stage = Stage(tmp_path, cel, rule("mark", "object.spec.size > 49990", mark()))
-    await stage.create(*(widget(f"w-{number}", size=number, note="x" * 100) for number in range(50_000)))
+    """All are evaluated, and the few that a rule is about have their effect."""
+    fixture = Fixture(tmp_path, cel, rule("mark", "object.spec.size > 49990", mark()))
+    await fixture.create(*(widget(f"w-{number}", size=number, note="x" * 100) for number in range(50_000)))
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
 
-    async with stage.running():
-        await stage.until(lambda: stage.evaluations("held") + stage.evaluations("fired") >= 50_000)
-        await stage.until(lambda: len(stage.writes()) >= 9)
+    async with fixture.running():
+        await fixture.until(lambda: fixture.evaluations("skipped") + fixture.evaluations("fired") >= 50_000)
+        await fixture.until(lambda: len(fixture.writes()) >= 9)
     took, used = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
 
-    assert len(stage.writes()) == 9
-    turn = f"{stage.longest * 1000:.0f} ms CPU between two turns at most"
+    assert len(fixture.writes()) == 9
+    turn = f"{fixture.longest * 1000:.0f} ms CPU between two turns at most"
     with capsys.disabled():
-        print(f"\n{cel.name}, 50,000 objects: judged in {took:.1f} s, {used / 1024:.0f} MB more, {turn}")
+        print(f"\n{cel.name}, 50,000 objects: evaluated in {took:.1f} s, {used / 1024:.0f} MB more, {turn}")
 
 
 async def test_annotations_that_leave_no_room_are_told_and_not_fought_over(tmp_path: Path, cel: Cel) -> None:
-    """Where 256 KiB of annotations leave no room for ours there is one Event, and another attempt only ever more rarely."""
-    stage = Stage(tmp_path, cel, rule("mark", "object.spec.size > 0", mark("m" * 2000), oncePer="object.metadata.uid"))
+    """Where 256 KiB of annotations leave no room for others there is one Event, and another attempt only ever more rarely."""
+    fixture = Fixture(tmp_path, cel, rule("mark", "object.spec.size > 0", mark("m" * 2000), oncePer="object.metadata.uid"))
     full = widget("full", size=1)
-    await stage.create({**full, "metadata": {"name": "full", "annotations": {"long": "x" * (256 * 1024 - 100)}}})
-    await stage.create(widget("other", size=1))
+    await fixture.create({**full, "metadata": {"name": "full", "annotations": {"long": "x" * (256 * 1024 - 100)}}})
+    await fixture.create(widget("other", size=1))
 
-    async with stage.running():
-        await stage.until(lambda: len(stage.writes()) >= 2)
+    async with fixture.running():
+        await fixture.until(lambda: len(fixture.writes()) >= 2)
         await asyncio.sleep(1.0)
-        events = list((await stage.cluster.list(Selection(EVENT, "default"))).items)
-        widgets = await stage.widgets()
+        events = list((await fixture.cluster.list(Selection(EVENT, "default"))).items)
+        widgets = await fixture.widgets()
 
     assert "example.com/mark" in annotations_of(widgets["other"])
     assert [(event["reason"], event["involvedObject"]["name"]) for event in events] == [("RecordRefused", "full")]
     assert "metadata.annotations: Too long" in events[0]["message"]
-    assert sum("full" in write for write in stage.writes()) == 1
+    assert sum("full" in write for write in fixture.writes()) == 1
 
 
 @pytest.mark.parametrize("value", ["x" * 64, "two words", "-a", "a/b"])
 async def test_a_label_value_that_none_can_be_is_refused_once(tmp_path: Path, cel: Cel, value: str) -> None:
     """A text that becomes a label is checked before it is sent: the rule has failed, with one Event that says why."""
     act = {"label": {"labels": {"example.com/team": "${object.spec.team}"}}}
-    stage = Stage(tmp_path, cel, rule("team", "has(object.spec.team)", act, oncePer="object.metadata.uid"))
-    await stage.create(widget("a", team=value))
+    fixture = Fixture(tmp_path, cel, rule("team", "has(object.spec.team)", act, oncePer="object.metadata.uid"))
+    await fixture.create(widget("a", team=value))
 
-    async with stage.running():
-        await stage.until(lambda: len(stage.writes()) >= 1)
+    async with fixture.running():
+        await fixture.until(lambda: len(fixture.writes()) >= 1)
         await asyncio.sleep(0.2)
-        events = list((await stage.cluster.list(Selection(EVENT, "default"))).items)
+        events = list((await fixture.cluster.list(Selection(EVENT, "default"))).items)
 
     assert [event["reason"] for event in events] == ["RuleFailed"]
     assert "label value" in events[0]["message"]
-    assert len(stage.writes()) == 1  # of the firing record
+    assert len(fixture.writes()) == 1  # of the firing record

@@ -12,23 +12,23 @@ from typing import Any
 import pytest
 
 from engine.kube.api import Api, Selection, WatchEvent
+from engine.kube.clock import cancel
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Effect, InjectedFault
-from engine.kube.manual_clock import ManualClock
 from engine.model.objects import Kind, Object, Resource, dig
-from engine.operator.backoff import cancel
 from engine.operator.informer import Informer, InformerKey, State
-from engine.operator.prune import pruner
+from engine.reconcile.prune import pruner
 
 WIDGET = Resource(Kind("example.com/v1", "Widget"), "widgets", True)
 
 
 @dataclass
-class Lab:
+class Fixture:
     """An informer of widgets on an embedded cluster, and what it has reported."""
 
     served: bool = True
-    clock: ManualClock = field(default_factory=ManualClock)
+    clock: FakeClock = field(default_factory=FakeClock)
     seen: list[tuple[str, Any, Any, bool]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -92,89 +92,89 @@ def _size(obj: Object | None) -> Any:
 
 async def test_lists_then_follows() -> None:
     """What was there is reported as initial, then each creation, change and deletion once."""
-    lab = Lab()
-    await lab.create("a")
-    async with lab.running() as informer:
+    fixture = Fixture()
+    await fixture.create("a")
+    async with fixture.running() as informer:
         assert informer.synced.is_set()
-        assert lab.taken() == [("a", None, 1, True)]
-        await lab.create("b")
-        await lab.resize("a", 2)
-        await lab.delete("b")
-        await lab.clock.settle()
-        assert lab.taken() == [("b", None, 1, False), ("a", 1, 2, False), ("b", 1, None, False)]
-        assert lab.cached() == {"a": 2}
+        assert fixture.taken() == [("a", None, 1, True)]
+        await fixture.create("b")
+        await fixture.resize("a", 2)
+        await fixture.delete("b")
+        await fixture.clock.settle()
+        assert fixture.taken() == [("b", None, 1, False), ("a", 1, 2, False), ("b", 1, None, False)]
+        assert fixture.cached() == {"a": 2}
         assert not informer.cache["default", "a"].initial
 
 
 async def test_lists_in_pages() -> None:
     """More objects than one page holds are all there, and one in the cache is initial until it changes."""
-    lab = Lab()
+    fixture = Fixture()
     for number in range(1203):
-        await lab.create(f"w{number}")
-    async with lab.running() as informer:
+        await fixture.create(f"w{number}")
+    async with fixture.running() as informer:
         assert len(informer.cache) == 1203
-        assert len([call for call in lab.cluster.calls if call.verb == "list"]) == 3
+        assert len([call for call in fixture.cluster.calls if call.verb == "list"]) == 3
         assert informer.cache["default", "w7"].initial
 
 
 async def test_an_expired_page_token_starts_the_list_again() -> None:
     """A 410 between two pages neither loses objects nor reports any as deleted."""
-    lab = Lab()
+    fixture = Fixture()
     for number in range(600):
-        await lab.create(f"w{number}")
-    lab.cluster.faults.add(InjectedFault(410, verb="list", after=1))
-    async with lab.running() as informer:
+        await fixture.create(f"w{number}")
+    fixture.cluster.faults.add(InjectedFault(410, verb="list", after=1))
+    async with fixture.running() as informer:
         assert len(informer.cache) == 600
-        assert len(lab.taken()) == 600
+        assert len(fixture.taken()) == 600
 
 
 async def test_the_same_resource_version_is_no_change() -> None:
     """A list after a lost history reports only what differs: new, changed, gone, and gone and made again."""
-    lab = Lab()
+    fixture = Fixture()
     for name in ("same", "changed", "gone", "remade"):
-        await lab.create(name)
-    async with lab.running():
-        lab.taken()
-        lab.cluster.faults.add(InjectedFault(Effect.CUT_BEFORE, verb="watch", times=3))
-        lab.cluster.cut_watches()
-        await lab.clock.settle()
-        await lab.resize("changed", 2)
-        await lab.delete("gone")
-        await lab.delete("remade")
-        await lab.create("remade", 9)
-        await lab.create("new")
-        lab.cluster.compact()
-        await lab.clock.advance(30)
-        assert sorted(lab.taken(), key=lambda entry: entry[0]) == [
+        await fixture.create(name)
+    async with fixture.running():
+        fixture.taken()
+        fixture.cluster.faults.add(InjectedFault(Effect.CUT_BEFORE, verb="watch", times=3))
+        fixture.cluster.cut_watches()
+        await fixture.clock.settle()
+        await fixture.resize("changed", 2)
+        await fixture.delete("gone")
+        await fixture.delete("remade")
+        await fixture.create("remade", 9)
+        await fixture.create("new")
+        fixture.cluster.compact()
+        await fixture.clock.advance(30)
+        assert sorted(fixture.taken(), key=lambda entry: entry[0]) == [
             ("changed", 1, 2, False),
             ("gone", 1, None, False),
             ("new", None, 1, False),
             ("remade", 1, None, False),
             ("remade", None, 9, False),
         ]
-        assert lab.cached() == {"same": 1, "changed": 2, "remade": 9, "new": 1}
+        assert fixture.cached() == {"same": 1, "changed": 2, "remade": 9, "new": 1}
 
 
 @pytest.mark.parametrize("effect", [401, 403, 429, 500, 503, Effect.CUT_BEFORE, Effect.CUT_AFTER])
 async def test_no_answer_of_the_server_loses_a_change(effect: Effect | int, caplog: pytest.LogCaptureFixture) -> None:
     """While the server refuses or is away nothing ends, it is said once, and afterwards the cache is right."""
     caplog.set_level(logging.INFO, "engine.operator.informer")
-    lab = Lab()
-    await lab.create("a")
-    async with lab.running():
+    fixture = Fixture()
+    await fixture.create("a")
+    async with fixture.running():
         caplog.clear()
         for verb in ("watch", "list"):
-            lab.cluster.faults.add(InjectedFault(effect, verb=verb, times=None))
-        lab.cluster.cut_watches()
-        await lab.clock.advance(120)
-        assert lab.state() is State.FAILING
-        await lab.resize("a", 2)
-        await lab.create("b")
-        await lab.clock.advance(120)
-        lab.cluster.faults.clear()
-        await lab.clock.advance(60)
-        assert lab.state() is State.WATCHING
-        assert lab.cached() == {"a": 2, "b": 1}
+            fixture.cluster.faults.add(InjectedFault(effect, verb=verb, times=None))
+        fixture.cluster.cut_watches()
+        await fixture.clock.advance(120)
+        assert fixture.state() is State.FAILING
+        await fixture.resize("a", 2)
+        await fixture.create("b")
+        await fixture.clock.advance(120)
+        fixture.cluster.faults.clear()
+        await fixture.clock.advance(60)
+        assert fixture.state() is State.WATCHING
+        assert fixture.cached() == {"a": 2, "b": 1}
         lines = [record.getMessage() for record in caplog.records]
         assert len(lines) <= 3  # cut, refused, watching again
         assert "watching" in lines[-1]
@@ -182,58 +182,58 @@ async def test_no_answer_of_the_server_loses_a_change(effect: Effect | int, capl
 
 async def test_nothing_can_be_listed_at_first() -> None:
     """A server that refuses at the start is asked again; what was there then still counts as initial."""
-    lab = Lab()
-    await lab.create("a")
-    lab.cluster.faults.add(InjectedFault(403, verb="list", times=3))
-    async with lab.running() as informer:
-        assert lab.state() is State.FAILING
+    fixture = Fixture()
+    await fixture.create("a")
+    fixture.cluster.faults.add(InjectedFault(403, verb="list", times=3))
+    async with fixture.running() as informer:
+        assert fixture.state() is State.FAILING
         assert "403" in informer.error
         assert not informer.synced.is_set()
-        await lab.clock.advance(10)
+        await fixture.clock.advance(10)
         assert informer.synced.is_set()
-        assert lab.taken() == [("a", None, 1, True)]
+        assert fixture.taken() == [("a", None, 1, True)]
 
 
 async def test_retry_after_is_honoured() -> None:
     """A server that asks for patience is not asked before."""
-    lab = Lab()
-    lab.cluster.faults.add(InjectedFault(429, verb="list", retry_after=25.0))
-    async with lab.running():
-        await lab.clock.advance(24)
-        assert lab.state() is State.FAILING
-        await lab.clock.advance(2)
-        assert lab.state() is State.WATCHING
+    fixture = Fixture()
+    fixture.cluster.faults.add(InjectedFault(429, verb="list", retry_after=25.0))
+    async with fixture.running():
+        await fixture.clock.advance(24)
+        assert fixture.state() is State.FAILING
+        await fixture.clock.advance(2)
+        assert fixture.state() is State.WATCHING
 
 
 async def test_a_kind_that_appears_later() -> None:
     """Without its kind an informer waits, visibly; within 10 s of the kind's appearance it watches."""
-    lab = Lab(served=False)
-    async with lab.running():
-        await lab.clock.advance(300)
-        assert lab.state() is State.WAITING
-        lab.cluster.register(WIDGET)
-        await lab.create("a")
-        await lab.clock.advance(10)
-        assert lab.state() is State.WATCHING
-        assert lab.taken() == [("a", None, 1, False)]
+    fixture = Fixture(served=False)
+    async with fixture.running():
+        await fixture.clock.advance(300)
+        assert fixture.state() is State.WAITING
+        fixture.cluster.register(WIDGET)
+        await fixture.create("a")
+        await fixture.clock.advance(10)
+        assert fixture.state() is State.WATCHING
+        assert fixture.taken() == [("a", None, 1, False)]
 
 
 async def test_a_kind_that_disappears() -> None:
     """When the kind is gone so are its objects, and when it is back they are new."""
-    lab = Lab()
-    await lab.create("a")
-    async with lab.running():
-        lab.taken()
+    fixture = Fixture()
+    await fixture.create("a")
+    async with fixture.running():
+        fixture.taken()
         for verb in ("discover", "list", "watch"):
-            lab.cluster.faults.add(InjectedFault(404, verb=verb, times=None))
-        lab.cluster.cut_watches()
-        await lab.clock.advance(10)
-        assert lab.state() is State.WAITING
-        assert lab.taken() == [("a", 1, None, False)]
-        assert lab.cached() == {}
-        lab.cluster.faults.clear()
-        await lab.clock.advance(10)
-        assert lab.taken() == [("a", None, 1, False)]
+            fixture.cluster.faults.add(InjectedFault(404, verb=verb, times=None))
+        fixture.cluster.cut_watches()
+        await fixture.clock.advance(10)
+        assert fixture.state() is State.WAITING
+        assert fixture.taken() == [("a", 1, None, False)]
+        assert fixture.cached() == {}
+        fixture.cluster.faults.clear()
+        await fixture.clock.advance(10)
+        assert fixture.taken() == [("a", None, 1, False)]
 
 
 class Silent(EmbeddedCluster):
@@ -252,61 +252,61 @@ class Silent(EmbeddedCluster):
 
 async def test_a_silent_watch_is_given_up() -> None:
     """A watch without an event or a bookmark for too long is replaced, from where it was, with no list."""
-    lab = Lab()
-    lab.cluster = Silent(lab.clock)
-    lab.cluster.register(WIDGET)
-    lab.informer = lab.build(lab.cluster)
-    async with lab.running():
-        await lab.create("a")
-        await lab.clock.advance(70)
-        assert lab.cached() == {}
-        await lab.clock.advance(20)
-        assert lab.cached() == {"a": 1}
-        assert lab.state() is State.WATCHING
-        assert len([call for call in lab.cluster.calls if call.verb == "list"]) == 1
+    fixture = Fixture()
+    fixture.cluster = Silent(fixture.clock)
+    fixture.cluster.register(WIDGET)
+    fixture.informer = fixture.build(fixture.cluster)
+    async with fixture.running():
+        await fixture.create("a")
+        await fixture.clock.advance(70)
+        assert fixture.cached() == {}
+        await fixture.clock.advance(20)
+        assert fixture.cached() == {"a": 1}
+        assert fixture.state() is State.WATCHING
+        assert len([call for call in fixture.cluster.calls if call.verb == "list"]) == 1
 
 
 async def test_watches_end_and_go_on() -> None:
     """Hours of watching need one list, however often the server closes the watch."""
-    lab = Lab()
-    async with lab.running() as informer:
-        await lab.clock.advance(7200)
-        await lab.create("a")
-        await lab.clock.settle()
-        assert lab.cached() == {"a": 1}
-        assert len([call for call in lab.cluster.calls if call.verb == "list"]) == 1
-        assert lab.clock.time() - informer.last_event <= 60
+    fixture = Fixture()
+    async with fixture.running() as informer:
+        await fixture.clock.advance(7200)
+        await fixture.create("a")
+        await fixture.clock.settle()
+        assert fixture.cached() == {"a": 1}
+        assert len([call for call in fixture.cluster.calls if call.verb == "list"]) == 1
+        assert fixture.clock.time() - informer.last_event <= 60
         assert not informer.stuck()
 
 
 async def test_label_selector() -> None:
     """What no longer matches the selector is reported as gone."""
-    lab = Lab()
-    lab.informer = lab.build(lab.cluster, labels="team=a")
-    await lab.create("a", labels={"team": "a"})
-    await lab.create("b", labels={"team": "b"})
-    async with lab.running():
-        assert lab.taken() == [("a", None, 1, True)]
-        await lab.cluster.patch(WIDGET, "default", "a", {"metadata": {"labels": {"team": "b"}}})
-        await lab.clock.settle()
-        assert lab.taken() == [("a", 1, None, False)]
+    fixture = Fixture()
+    fixture.informer = fixture.build(fixture.cluster, labels="team=a")
+    await fixture.create("a", labels={"team": "a"})
+    await fixture.create("b", labels={"team": "b"})
+    async with fixture.running():
+        assert fixture.taken() == [("a", None, 1, True)]
+        await fixture.cluster.patch(WIDGET, "default", "a", {"metadata": {"labels": {"team": "b"}}})
+        await fixture.clock.settle()
+        assert fixture.taken() == [("a", 1, None, False)]
 
 
 async def test_refresh_reports_what_is_kept_anew() -> None:
     """Other parts of the objects are kept from the refresh on; each object is reported once, initial as before."""
-    lab = Lab()
-    await lab.create("a")
-    await lab.create("b")
-    async with lab.running() as informer:
-        await lab.resize("b", 2)
-        await lab.clock.settle()
-        lab.taken()
+    fixture = Fixture()
+    await fixture.create("a")
+    await fixture.create("b")
+    async with fixture.running() as informer:
+        await fixture.resize("b", 2)
+        await fixture.clock.settle()
+        fixture.taken()
         informer.refresh(pruner([]))
-        await lab.clock.settle()
-        assert sorted(lab.taken()) == [("a", 1, None, True), ("b", 2, None, False)]
-        await lab.create("c")
-        await lab.clock.settle()
-        assert [name for name, *_ in lab.taken()] == ["c"]
+        await fixture.clock.settle()
+        assert sorted(fixture.taken()) == [("a", 1, None, True), ("b", 2, None, False)]
+        await fixture.create("c")
+        await fixture.clock.settle()
+        assert [name for name, *_ in fixture.taken()] == ["c"]
 
 
 def test_prune_keeps_metadata_and_what_is_read() -> None:

@@ -12,20 +12,21 @@ import pytest
 
 from engine.errors import ApiError
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.manual_clock import ManualClock
-from engine.operator.leader import LEASE, Leader
+from engine.kube.fake_clock import FakeClock
+from engine.kube.leases import LEASE, Leases
+from engine.operator.leader import Leader
 from engine.operator.shards import Layout, Shard, suffix
 
 SLOW = (*[0.0] * 12, 0.3, 0.3, 1.1, 3.0, 12.0, 25.0)
 """Seconds that a call may take on its way, and its answer on the way back; most take none."""
 STEP = 0.25
-"""Seconds between two looks at who may act."""
+"""Seconds between two checks of who may act."""
 
 
-class Road:
+class Network:
     """The way to the API server: calls and answers may be slow, and be cut off altogether."""
 
-    def __init__(self, cluster: EmbeddedCluster, clock: ManualClock, delay: Callable[[], float]) -> None:
+    def __init__(self, cluster: EmbeddedCluster, clock: FakeClock, delay: Callable[[], float]) -> None:
         self._cluster, self._clock, self._delay = cluster, clock, delay
         self.cut = False
 
@@ -59,19 +60,18 @@ class Road:
 class Engine:
     """What of an operator decides whether it may act."""
 
-    def __init__(self, road: Any, clock: ManualClock, name: str, shard: Shard | None) -> None:
-        self.road, self.shard = road, shard
-        self.layout = layout = Layout(road, clock, "default", "rulepack", shard)
+    def __init__(self, network: Any, clock: FakeClock, name: str, shard: Shard | None) -> None:
+        self.network, self.shard = network, shard
+        leases = Leases(network, "default")
+        self.layout = Layout(leases, clock, "rulepack", shard)
         lease, identity = ("rulepack", name) if shard is None else (f"rulepack-{shard.number}", name + suffix(shard.count))
-        self.leader = Leader(
-            road, clock, "default", lease, identity, is_open=layout.is_open, admit=layout.admit
-        )  # fmt: skip
+        self.leader = Leader(leases, clock, lease, identity, self.layout)
         self._stop = asyncio.Event()
         self.task = asyncio.create_task(self.leader.run(self._stop))
 
     def crash(self) -> None:
         """End it without its giving anything back."""
-        self.road.cut = True
+        self.network.cut = True
         self.task.cancel()
 
 
@@ -79,7 +79,7 @@ class Fleet:
     """Engines of several ways to share a cluster, side by side."""
 
     def __init__(self, seed: int = 0, slow: Sequence[float] = (0.0,)) -> None:
-        self.random, self.clock, self.slow = Random(seed), ManualClock(), slow
+        self.random, self.clock, self.slow = Random(seed), FakeClock(), slow
         self.cluster = EmbeddedCluster(self.clock)
         self.engines: list[Engine] = []
         self.led: Counter[int] = Counter()
@@ -89,8 +89,8 @@ class Fleet:
         """Start an engine of a shard, of the whole cluster where `count` is 0."""
         self._names += 1
         shard = Shard(number, count) if count else None
-        road = Road(self.cluster, self.clock, lambda: self.random.choice(self.slow))
-        engine = Engine(road, self.clock, f"engine-{self._names}", shard)
+        network = Network(self.cluster, self.clock, lambda: self.random.choice(self.slow))
+        engine = Engine(network, self.clock, f"engine-{self._names}", shard)
         self.engines.append(engine)
         return engine
 
@@ -101,7 +101,7 @@ class Fleet:
         await self.clock.settle()
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass; at each look only such as may act together do."""
+        """Let time pass; at each check only such as may act together do."""
         for _ in range(round(seconds / STEP)):
             await self.clock.advance(STEP)
             acting = [engine.shard for engine in self.engines if engine.leader.is_leader()]
@@ -135,8 +135,8 @@ async def test_two_ways_to_share_never_act_together(seed: int) -> None:
         elif chance < 0.7 and fleet.engines:
             await fleet.end(fleet.random.choice(fleet.engines))
         elif fleet.engines:
-            road = fleet.random.choice(fleet.engines).road
-            road.cut = not road.cut
+            network = fleet.random.choice(fleet.engines).network
+            network.cut = not network.cut
         await fleet.advance(fleet.random.choice((0.5, 3.0, 12.0)))
     await fleet.finish()
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
+from engine.kube.clock import cancel
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Effect, InjectedFault
-from engine.kube.manual_clock import ManualClock
-from engine.operator.backoff import cancel
-from engine.operator.leader import LEASE, Leader
+from engine.kube.leases import LEASE, Leases
+from engine.operator.leader import Leader
 
 
-class JumpingClock(ManualClock):
+class JumpingClock(FakeClock):
     """A clock whose time can be set (`offset`), and that can run on while the process is held up (`held_up`)."""
 
     offset = held_up = 0.0
@@ -31,14 +32,14 @@ class JumpingClock(ManualClock):
 
 
 class Contender:
-    """A leader and what it was told."""
+    """A leader and what it has reported."""
 
-    def __init__(self, cluster: EmbeddedCluster, clock: ManualClock, identity: str) -> None:
-        self.told: list[str] = []
+    def __init__(self, cluster: EmbeddedCluster, clock: FakeClock, identity: str) -> None:
+        self.reported: list[str] = []
         self.stop = asyncio.Event()
         self.leader = Leader(
-            cluster, clock, "default", "rulepack", identity,
-            on_started=lambda: self.told.append("started"), on_stopped=lambda: self.told.append("stopped"),
+            Leases(cluster, "default"), clock, "rulepack", identity,
+            on_started=lambda: self.reported.append("started"), on_stopped=lambda: self.reported.append("stopped"),
         )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ async def test_one_of_three_leads_and_keeps_leading() -> None:
         assert spec["leaseDurationSeconds"] == 15
         assert spec["leaseTransitions"] == 0
         assert spec["renewTime"] > spec["acquireTime"]
-        assert [contender.told for contender in election.contenders.values()] == [["started"], [], []]
+        assert [contender.reported for contender in election.contenders.values()] == [["started"], [], []]
         assert election.contenders["two"].leader.holder == "one"
 
 
@@ -96,7 +97,7 @@ async def test_a_released_lease_is_taken_at_once() -> None:
         await election.clock.settle()
         assert (await election.lease())["holderIdentity"] == ""
         assert election.leading() == []
-        assert election.contenders["one"].told == ["started", "stopped"]
+        assert election.contenders["one"].reported == ["started", "stopped"]
         await election.clock.advance(4.5)
         assert election.leading() == ["two"]
         assert (await election.lease())["leaseTransitions"] == 1
@@ -126,7 +127,7 @@ async def test_a_leader_that_cannot_renew_stops_before_another_starts() -> None:
         assert election.leading() == ["one"]
         await election.clock.advance(4)
         assert election.leading() == []
-        assert election.contenders["one"].told == ["started", "stopped"]
+        assert election.contenders["one"].reported == ["started", "stopped"]
         election.cluster.faults.clear()
         await election.clock.advance(6)
         assert election.leading() == ["one"]
@@ -183,12 +184,12 @@ async def test_a_leader_whose_time_was_set_back_stops_in_time() -> None:
 
 
 class Hanging(EmbeddedCluster):
-    """A cluster that, once told so, no longer answers at all."""
+    """A cluster that, once it is to, no longer answers at all."""
 
     hanging = False
 
     async def get(self, *args: Any, **kwargs: Any) -> Any:
-        """Hang where told so."""
+        """Hang where it is to."""
         if self.hanging:
             await asyncio.Event().wait()
         return await super().get(*args, **kwargs)
@@ -202,7 +203,7 @@ async def test_a_request_that_hangs_ends_leading_in_time() -> None:
     async with election.running("one"):
         cluster.hanging = True
         await election.clock.advance(10)
-        assert contender.told == ["started", "stopped"]
+        assert contender.reported == ["started", "stopped"]
         cluster.hanging = False
         await election.clock.advance(20)
         assert election.leading() == ["one"]
@@ -211,8 +212,8 @@ async def test_a_request_that_hangs_ends_leading_in_time() -> None:
 async def test_a_missing_namespace_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """Where the Lease cannot be created it is tried again, and logged once."""
     caplog.set_level("INFO", "engine.operator.leader")
-    clock = ManualClock()
-    leader = Leader(EmbeddedCluster(clock), clock, "nowhere", "rulepack", "one")
+    clock = FakeClock()
+    leader = Leader(Leases(EmbeddedCluster(clock), "nowhere"), clock, "rulepack", "one")
     task = asyncio.create_task(leader.run(asyncio.Event()))
     await clock.advance(60)
     await cancel(task)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from engine.model.objects import Kind, Ref
-from engine.model.observe import Act, Outcome, Result
+from engine.model.observe import Act, ActResult, Evaluated
 from engine.operator.metrics import MetricError, Metrics
 from engine.packs.pack import MetricSpec
 
@@ -28,15 +28,16 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 def test_the_engines_metrics_have_the_names_of_the_reference() -> None:
     """Each one is there from the start or with its first measurement, and no label holds an object's name."""
     metrics = Metrics()
-    last_events = [(("Widget.example.com/v1",), 5.0), (("Widget.example.com/v1",), 7.0)]
-    metrics.watch(lambda: last_events, lambda: [(("marks", "Widget.example.com/v1"), 1.0)])
-    metrics.evaluated("p", "r", WIDGET, Result.FIRED, "")
-    metrics.acted(Act("p", "r", WIDGET, "k", "", "patch", None, Outcome.DONE))
-    metrics.pack_info.labels("p", "Enforce", "file").set(1)
+    metrics.last_events.read = lambda: {("Widget.example.com/v1",): 7.0}
+    metrics.pack_waiting.read = lambda: {("marks", "Widget.example.com/v1"): 1.0}
+    metrics.evaluated("p", "r", WIDGET, Evaluated.FIRED, "")
+    metrics.acted(Act("p", "r", WIDGET, "k", "", "patch", None, ActResult.DONE))
+    metrics.pack_info.record(("p", "Enforce", "file"))
     text = metrics.text().decode()
     names = set(re.findall(r"^(rulepack_\w+)", text, re.MULTILINE))
     assert {
-        "rulepack_evaluations_total", "rulepack_evaluation_seconds_bucket", "rulepack_actions_total", "rulepack_queue_depth",
+        "rulepack_evaluations_total", "rulepack_reconcile_duration_seconds_bucket", "rulepack_actions_total",
+        "rulepack_workqueue_depth",
         "rulepack_watch_last_event_timestamp_seconds", "rulepack_pack_info", "rulepack_pack_errors",
         "rulepack_pack_waiting",
     } <= names  # fmt: skip
@@ -47,15 +48,27 @@ def test_the_engines_metrics_have_the_names_of_the_reference() -> None:
     assert 'name="a"' not in text
 
 
-def test_looks_are_counted_in_the_bucket_of_their_time_and_in_all_above() -> None:
+def test_reconciliations_are_counted_in_the_bucket_of_their_time_and_in_all_above() -> None:
     """A bound belongs to its bucket, as Prometheus has it."""
     metrics = Metrics()
     for seconds in (0.0001, 0.02, 60.0):
-        metrics.evaluation_seconds.measure((), seconds)
-    found = [value(metrics, "rulepack_evaluation_seconds_bucket", le=le) for le in ("0.0001", "0.01", "0.05", "30.0", "+Inf")]
+        metrics.reconcile_seconds.record((), seconds)
+    found = [
+        value(metrics, "rulepack_reconcile_duration_seconds_bucket", le=le) for le in ("0.0001", "0.01", "0.05", "30.0", "+Inf")
+    ]
     assert found == [1, 1, 2, 2, 3]
-    assert value(metrics, "rulepack_evaluation_seconds_count") == 3
-    assert value(metrics, "rulepack_evaluation_seconds_sum") == pytest.approx(60.0201)
+    assert value(metrics, "rulepack_reconcile_duration_seconds_count") == 3
+    assert value(metrics, "rulepack_reconcile_duration_seconds_sum") == pytest.approx(60.0201)
+
+
+def test_old_names_are_exported_beside_the_new_ones() -> None:
+    """What has a new name still has the old one, with the same numbers."""
+    metrics = Metrics()
+    metrics.queue_depth.read = lambda: {(): 3}
+    metrics.reconcile_seconds.record((), 0.02)
+    assert value(metrics, "rulepack_queue_depth") == value(metrics, "rulepack_workqueue_depth") == 3
+    assert value(metrics, "rulepack_evaluation_seconds_bucket", le="0.05") == 1
+    assert "# HELP rulepack_queue_depth Deprecated: use rulepack_workqueue_depth." in metrics.text().decode()
 
 
 def test_counters_add_gauges_set_histograms_observe() -> None:
@@ -153,8 +166,8 @@ def test_a_packs_metrics_read_as_those_of_prometheus_client(
     there = same("widget_x", "Help.", labels, registry=registry, **({"buckets": buckets} if buckets else {}))
 
     def texts() -> tuple[list[str], list[str]]:
-        ours = [line for line in metrics.text().decode().splitlines() if "widget_x" in line]
-        return ours, [line for line in generate_latest(registry).decode().splitlines() if "_created" not in line]
+        own = [line for line in metrics.text().decode().splitlines() if "widget_x" in line]
+        return own, [line for line in generate_latest(registry).decode().splitlines() if "_created" not in line]
 
     before = texts()
     for number, amount in enumerate((0.0, 0.5, 0.7, 3.0, 7e8, 1e12)):

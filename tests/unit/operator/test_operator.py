@@ -15,15 +15,15 @@ import pytest
 from engine.cel import backend
 from engine.errors import ApiError, UsageError
 from engine.kube.api import Selection
+from engine.kube.clock import cancel
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import InjectedFault
-from engine.kube.manual_clock import ManualClock
+from engine.kube.leases import LEASE
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, Resource, annotations_of
-from engine.operator.backoff import cancel
-from engine.operator.leader import LEASE
-from engine.operator.operator import Operator
 from engine.operator.settings import Settings
+from engine.operator.wiring import Operator
 
 WIDGET = Resource(Kind("example.com/v1", "Widget"), "widgets", True)
 CONFIG_MAP = Resource(Kind("v1", "ConfigMap"), "configmaps", True)
@@ -47,11 +47,11 @@ spec:
 """
 
 
-class Stage:
+class Fixture:
     """An embedded cluster with widgets, a folder with one shipped pack, and operators on them."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = ManualClock()
+        self.clock = FakeClock()
         self.cluster = EmbeddedCluster(self.clock)
         self.cluster.register(WIDGET)
         self.rules = folder
@@ -116,9 +116,9 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    """A stage of its own."""
-    return Stage(tmp_path)
+def fixture(tmp_path: Path) -> Fixture:
+    """A fixture of its own."""
+    return Fixture(tmp_path)
 
 
 async def ask(operator: Operator, path: str) -> tuple[int, str]:
@@ -128,132 +128,132 @@ async def ask(operator: Operator, path: str) -> tuple[int, str]:
         return response.status, await response.text()
 
 
-async def test_acts_on_what_was_there_and_on_what_comes(stage: Stage) -> None:
+async def test_acts_on_what_was_there_and_on_what_comes(fixture: Fixture) -> None:
     """Objects from before and from after the start get their effect once; small ones none."""
-    await stage.widget("before")
-    operator = stage.operator()
-    async with stage.running(operator):
-        await stage.widget("after")
-        await stage.widget("small", 1)
-        await stage.clock.advance(2)
-        assert [await stage.mark(name) for name in ("before", "after", "small")] == ["big", "big", None]
-        await stage.clock.advance(600)
-        assert sorted(stage.writes()) == ["Widget default/after", "Widget default/before"]
+    await fixture.widget("before")
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.widget("after")
+        await fixture.widget("small", 1)
+        await fixture.clock.advance(2)
+        assert [await fixture.mark(name) for name in ("before", "after", "small")] == ["big", "big", None]
+        await fixture.clock.advance(600)
+        assert sorted(fixture.writes()) == ["Widget default/after", "Widget default/before"]
         assert (await ask(operator, "/readyz"))[0] == (await ask(operator, "/healthz"))[0] == 200
 
 
-async def test_a_status_that_may_not_be_written_is_said_once(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_status_that_may_not_be_written_is_said_once(fixture: Fixture, caplog: pytest.LogCaptureFixture) -> None:
     """Without the right to patch a ConfigMap its pack is in force all the same; the status follows once there is the right."""
-    stage.cluster.faults.add(InjectedFault(403, verb="patch", kind="ConfigMap", times=5))
-    async with stage.running(stage.operator()):
-        await stage.config_map("mine", {"pack.yaml": PACK.replace("default: big", "default: huge")}, pack=True)
-        await stage.widget("a")
-        await stage.clock.advance(30)
-        assert await stage.mark("a") == "huge"
-        assert await stage.status("mine") is None
+    fixture.cluster.faults.add(InjectedFault(403, verb="patch", kind="ConfigMap", times=5))
+    async with fixture.running(fixture.operator()):
+        await fixture.config_map("own", {"pack.yaml": PACK.replace("default: big", "default: huge")}, pack=True)
+        await fixture.widget("a")
+        await fixture.clock.advance(30)
+        assert await fixture.mark("a") == "huge"
+        assert await fixture.status("own") is None
         assert len([text for text in caplog.messages if "status cannot be written" in text]) == 1
 
-        await stage.clock.advance(60)
-        assert await stage.status("mine") == "ok"
+        await fixture.clock.advance(60)
+        assert await fixture.status("own") == "ok"
 
 
-async def test_a_pack_in_a_config_map_is_reloaded_broken_and_removed(stage: Stage) -> None:
+async def test_a_pack_in_a_config_map_is_reloaded_broken_and_removed(fixture: Fixture) -> None:
     """It replaces the shipped one within 2 s; broken, its last good version stays; gone, the shipped one is back."""
-    async with stage.running(stage.operator()):
-        await stage.config_map("mine", {"pack.yaml": PACK.replace("default: big", "default: huge")}, pack=True)
-        await stage.clock.advance(2)
-        await stage.widget("a")
-        await stage.clock.settle()
-        assert await stage.mark("a") == "huge"
-        assert await stage.status("mine") == "ok"
+    async with fixture.running(fixture.operator()):
+        await fixture.config_map("own", {"pack.yaml": PACK.replace("default: big", "default: huge")}, pack=True)
+        await fixture.clock.advance(2)
+        await fixture.widget("a")
+        await fixture.clock.settle()
+        assert await fixture.mark("a") == "huge"
+        assert await fixture.status("own") == "ok"
 
-        await stage.config_map("mine", {"pack.yaml": PACK.replace("object.spec.size > 10", "object.spec.size >")})
-        await stage.clock.advance(2)
-        status = await stage.status("mine") or ""
-        assert status.startswith("configmap/system/mine/pack.yaml:11:")
-        (event,) = await stage.events()
-        assert (event["type"], event["reason"], event["involvedObject"]["name"]) == ("Warning", "RulePackInvalid", "mine")
-        await stage.widget("b")
-        await stage.clock.settle()
-        assert await stage.mark("b") == "huge"
+        await fixture.config_map("own", {"pack.yaml": PACK.replace("object.spec.size > 10", "object.spec.size >")})
+        await fixture.clock.advance(2)
+        status = await fixture.status("own") or ""
+        assert status.startswith("configmap/system/own/pack.yaml:11:")
+        (event,) = await fixture.events()
+        assert (event["type"], event["reason"], event["involvedObject"]["name"]) == ("Warning", "RulePackInvalid", "own")
+        await fixture.widget("b")
+        await fixture.clock.settle()
+        assert await fixture.mark("b") == "huge"
 
-        await stage.cluster.delete(CONFIG_MAP, "system", "mine")
-        await stage.clock.advance(2)
-        assert [await stage.mark(name) for name in "ab"] == ["big", "big"]
+        await fixture.cluster.delete(CONFIG_MAP, "system", "own")
+        await fixture.clock.advance(2)
+        assert [await fixture.mark(name) for name in "ab"] == ["big", "big"]
 
 
-async def test_a_change_of_params_reaches_all_objects(stage: Stage) -> None:
+async def test_a_change_of_params_reaches_all_objects(fixture: Fixture) -> None:
     """The ConfigMap's value is in force within 2 s, for objects that have not changed as well."""
-    await stage.widget("a")
-    async with stage.running(stage.operator()):
-        await stage.clock.advance(2)
-        await stage.config_map("rulepack-params", {"marks": "mark: vast"})
-        await stage.clock.advance(2)
-        assert await stage.mark("a") == "vast"
+    await fixture.widget("a")
+    async with fixture.running(fixture.operator()):
+        await fixture.clock.advance(2)
+        await fixture.config_map("rulepack-params", {"marks": "mark: vast"})
+        await fixture.clock.advance(2)
+        assert await fixture.mark("a") == "vast"
 
 
-async def test_flags_switch_without_a_restart(stage: Stage) -> None:
+async def test_flags_switch_without_a_restart(fixture: Fixture) -> None:
     """Enforce, Audit and Off take effect within 2 s; in Audit and Off nothing is written."""
-    operator = stage.operator()
-    async with stage.running(operator):
+    operator = fixture.operator()
+    async with fixture.running(operator):
         for number, (flag, marked) in enumerate([("Off", None), ("Audit", None), ("Enforce", "big")]):
-            await stage.config_map("rulepack-feature-flags", {"marks": flag})
-            await stage.clock.advance(2)
-            await stage.widget(f"w{number}")
-            await stage.clock.advance(1)
-            assert await stage.mark(f"w{number}") == marked
+            await fixture.config_map("rulepack-feature-flags", {"marks": flag})
+            await fixture.clock.advance(2)
+            await fixture.widget(f"w{number}")
+            await fixture.clock.advance(1)
+            assert await fixture.mark(f"w{number}") == marked
             packs = json.loads((await ask(operator, "/packs"))[1])["packs"]
             assert [pack["mode"] for pack in packs] == [flag]
-        assert await stage.mark("w0") == "big"
+        assert await fixture.mark("w0") == "big"
 
 
-async def test_nothing_acts_before_the_flags_are_known(stage: Stage) -> None:
+async def test_nothing_acts_before_the_flags_are_known(fixture: Fixture) -> None:
     """While ConfigMaps cannot be listed nothing is done, and /readyz says why."""
-    await stage.widget("a")
-    stage.cluster.faults.add(InjectedFault(403, verb="list", kind="ConfigMap", times=None))
-    operator = stage.operator()
-    async with stage.running(operator):
-        await stage.clock.advance(60)
+    await fixture.widget("a")
+    fixture.cluster.faults.add(InjectedFault(403, verb="list", kind="ConfigMap", times=None))
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.clock.advance(60)
         status, text = await ask(operator, "/readyz")
         assert status == 503
         assert "not in force yet" in text
         assert "403" in text
-        assert stage.writes() == []
-        stage.cluster.faults.clear()
-        await stage.clock.advance(31)
-        assert await stage.mark("a") == "big"
+        assert fixture.writes() == []
+        fixture.cluster.faults.clear()
+        await fixture.clock.advance(31)
+        assert await fixture.mark("a") == "big"
         assert (await ask(operator, "/readyz"))[0] == 200
 
 
-async def test_the_command_line_goes_before_the_config_map(stage: Stage) -> None:
+async def test_the_command_line_goes_before_the_config_map(fixture: Fixture) -> None:
     """A flag of the command line holds, whatever the ConfigMap says."""
-    await stage.widget("a")
-    async with stage.running(stage.operator(flags={"marks": Mode.OFF})):
-        await stage.config_map("rulepack-feature-flags", {"marks": "Enforce"})
-        await stage.clock.advance(10)
-        assert await stage.mark("a") is None
+    await fixture.widget("a")
+    async with fixture.running(fixture.operator(flags={"marks": Mode.OFF})):
+        await fixture.config_map("rulepack-feature-flags", {"marks": "Enforce"})
+        await fixture.clock.advance(10)
+        assert await fixture.mark("a") is None
 
 
-async def test_a_dry_run_writes_nothing_at_all(stage: Stage) -> None:
+async def test_a_dry_run_writes_nothing_at_all(fixture: Fixture) -> None:
     """No effect, no record, no status, no Event and no Lease."""
-    await stage.widget("a")
-    async with stage.running(stage.operator(dry_run=True)):
-        await stage.config_map("mine", {"pack.yaml": "nonsense: true"}, pack=True)
-        before = len(stage.cluster.writes)
-        await stage.clock.advance(60)
-        assert stage.cluster.writes[before:] == []
-        assert await stage.mark("a") is None
-    assert [call for call in stage.cluster.writes if call.ref.kind in (LEASE.kind, EVENT.kind)] == []
+    await fixture.widget("a")
+    async with fixture.running(fixture.operator(dry_run=True)):
+        await fixture.config_map("own", {"pack.yaml": "nonsense: true"}, pack=True)
+        before = len(fixture.cluster.writes)
+        await fixture.clock.advance(60)
+        assert fixture.cluster.writes[before:] == []
+        assert await fixture.mark("a") is None
+    assert [call for call in fixture.cluster.writes if call.ref.kind in (LEASE.kind, EVENT.kind)] == []
 
 
-async def test_a_kind_that_is_not_served_yet_holds_nothing_up(stage: Stage) -> None:
+async def test_a_kind_that_is_not_served_yet_holds_nothing_up(fixture: Fixture) -> None:
     """A pack for another kind waits, visibly and without making the operator unready; the others act."""
-    (stage.rules / "other.yaml").write_text(PACK.replace("marks", "others").replace("kind: Widget", "kind: Gadget"))
-    operator = stage.operator()
-    async with stage.running(operator):
-        await stage.widget("a")
-        await stage.clock.advance(2)
-        assert await stage.mark("a") == "big"
+    (fixture.rules / "other.yaml").write_text(PACK.replace("marks", "others").replace("kind: Widget", "kind: Gadget"))
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.widget("a")
+        await fixture.clock.advance(2)
+        assert await fixture.mark("a") == "big"
         assert (await ask(operator, "/readyz"))[0] == 200
         packs = {pack["name"]: pack for pack in json.loads((await ask(operator, "/packs"))[1])["packs"]}
         assert packs["others"]["waitingFor"] == "Gadget.example.com/v1"
@@ -265,93 +265,93 @@ async def test_a_kind_that_is_not_served_yet_holds_nothing_up(stage: Stage) -> N
         assert packs["marks"]["rules"][0]["lastFiring"]["object"] == "Widget default/a"
 
 
-async def test_a_standby_takes_over(stage: Stage) -> None:
+async def test_a_standby_takes_over(fixture: Fixture) -> None:
     """One of two replicas acts; when it stops it releases the Lease and the other one goes on, repeating nothing."""
-    first, second = stage.operator(identity="first"), stage.operator(identity="second")
-    async with stage.running(first, second) as stops:
-        await stage.widget("a")
-        await stage.clock.advance(5)
+    first, second = fixture.operator(identity="first"), fixture.operator(identity="second")
+    async with fixture.running(first, second) as stops:
+        await fixture.widget("a")
+        await fixture.clock.advance(5)
         assert (first.may_act(), second.may_act()) == (True, False)
         stops[0].set()
-        await stage.clock.advance(6)
+        await fixture.clock.advance(6)
         assert (first.may_act(), second.may_act()) == (False, True)
-        await stage.widget("b")
-        await stage.clock.advance(2)
-        assert await stage.mark("b") == "big"
-        assert sorted(stage.writes()) == ["Widget default/a", "Widget default/b"]
+        await fixture.widget("b")
+        await fixture.clock.advance(2)
+        assert await fixture.mark("b") == "big"
+        assert sorted(fixture.writes()) == ["Widget default/a", "Widget default/b"]
 
 
-async def test_who_loses_the_lease_stops_and_takes_it_up_again(stage: Stage) -> None:
+async def test_who_loses_the_lease_stops_and_takes_it_up_again(fixture: Fixture) -> None:
     """While the Lease cannot be renewed nothing is written; what changed meanwhile is done afterwards."""
-    operator = stage.operator()
-    async with stage.running(operator):
-        stage.cluster.faults.add(InjectedFault(500, verb="update", kind="Lease", times=None))
-        await stage.clock.advance(15)
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        fixture.cluster.faults.add(InjectedFault(500, verb="update", kind="Lease", times=None))
+        await fixture.clock.advance(15)
         assert not operator.may_act()
-        await stage.widget("a")
-        await stage.clock.advance(5)
-        assert await stage.mark("a") is None
-        stage.cluster.faults.clear()
-        await stage.clock.advance(10)
-        assert await stage.mark("a") == "big"
+        await fixture.widget("a")
+        await fixture.clock.advance(5)
+        assert await fixture.mark("a") is None
+        fixture.cluster.faults.clear()
+        await fixture.clock.advance(10)
+        assert await fixture.mark("a") == "big"
 
 
-async def test_metrics_tell_packs_queue_and_leader(stage: Stage) -> None:
+async def test_metrics_tell_packs_queue_and_leader(fixture: Fixture) -> None:
     """Packs with mode and source, refused texts, evaluations and actions."""
-    operator = stage.operator()
-    async with stage.running(operator):
-        await stage.widget("a")
-        await stage.config_map("mine", {"pack.yaml": "nonsense: true"}, pack=True)
-        await stage.clock.advance(2)
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.widget("a")
+        await fixture.config_map("own", {"pack.yaml": "nonsense: true"}, pack=True)
+        await fixture.clock.advance(2)
         text = (await ask(operator, "/metrics"))[1]
-        assert f'rulepack_pack_info{{mode="Enforce",pack="marks",source="{stage.rules}/pack.yaml"}} 1.0' in text
+        assert f'rulepack_pack_info{{mode="Enforce",pack="marks",source="{fixture.rules}/pack.yaml"}} 1.0' in text
         assert "rulepack_pack_errors 1.0" in text
         assert "rulepack_leader 1.0" in text
-        assert "rulepack_queue_depth 0.0" in text
+        assert "rulepack_workqueue_depth 0.0" in text
         assert 'rulepack_evaluations_total{pack="marks",result="fired",rule="mark"} 1.0' in text
         assert 'rulepack_actions_total{action="annotate"' in text
         assert 'rulepack_watch_last_event_timestamp_seconds{kind="Widget.example.com/v1"}' in text
 
 
-async def test_only_what_packs_read_is_cached(stage: Stage) -> None:
+async def test_only_what_packs_read_is_cached(fixture: Fixture) -> None:
     """Of the spec only the size is kept, since no rule reads the note."""
-    await stage.widget("a")
-    operator = stage.operator()
-    async with stage.running(operator):
+    await fixture.widget("a")
+    operator = fixture.operator()
+    async with fixture.running(operator):
         (informer,) = operator.caches.informers.values()
         assert informer.cache["default", "a"].object["spec"] == {"size": 20}
 
 
-async def test_a_deletion_is_acted_on_but_a_kind_that_goes_away_is_none(stage: Stage) -> None:
+async def test_a_deletion_is_acted_on_but_a_kind_that_goes_away_is_none(fixture: Fixture) -> None:
     """A rule on Delete sees the last state of a deleted object; a kind that is served no more deletes nothing."""
     farewell = "- emitEvent: {type: Normal, reason: Farewell, message: 'size ${string(object.spec.size)}'}"
     pack = PACK.replace("when:", "on: Delete\n      when:").replace(
         "- annotate: {annotations: {example.com/mark: '${params.mark}'}}", farewell
     )
-    (stage.rules / "pack.yaml").write_text(pack)
-    await stage.widget("a")
-    await stage.widget("b", 33)
-    async with stage.running(stage.operator()):
-        await stage.cluster.delete(WIDGET, "default", "b")
-        await stage.clock.advance(2)
-        assert [event["message"] for event in await stage.events("default")] == ["size 33"]
+    (fixture.rules / "pack.yaml").write_text(pack)
+    await fixture.widget("a")
+    await fixture.widget("b", 33)
+    async with fixture.running(fixture.operator()):
+        await fixture.cluster.delete(WIDGET, "default", "b")
+        await fixture.clock.advance(2)
+        assert [event["message"] for event in await fixture.events("default")] == ["size 33"]
         for verb in ("discover", "list", "watch"):
-            stage.cluster.faults.add(InjectedFault(404, verb=verb, kind="Widget", times=None))
-        stage.cluster.cut_watches()
-        await stage.clock.advance(30)
-        assert len(await stage.events("default")) == 1
+            fixture.cluster.faults.add(InjectedFault(404, verb=verb, kind="Widget", times=None))
+        fixture.cluster.cut_watches()
+        await fixture.clock.advance(30)
+        assert len(await fixture.events("default")) == 1
 
 
-async def test_only_the_named_namespaces_are_watched(stage: Stage) -> None:
+async def test_only_the_named_namespaces_are_watched(fixture: Fixture) -> None:
     """Objects elsewhere are left alone."""
-    await stage.widget("a")
-    async with stage.running(stage.operator(namespaces=("other",))):
-        await stage.clock.advance(5)
-        assert await stage.mark("a") is None
+    await fixture.widget("a")
+    async with fixture.running(fixture.operator(namespaces=("other",))):
+        await fixture.clock.advance(5)
+        assert await fixture.mark("a") is None
 
 
-def test_a_folder_without_packs_is_a_usage_error(stage: Stage) -> None:
+def test_a_folder_without_packs_is_a_usage_error(fixture: Fixture) -> None:
     """An operator with nothing to do says so at once."""
-    (stage.rules / "pack.yaml").unlink()
+    (fixture.rules / "pack.yaml").unlink()
     with pytest.raises(UsageError, match="no rule pack in"):
-        stage.operator()
+        fixture.operator()

@@ -8,13 +8,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from engine.kube.manual_clock import ManualClock
+from engine.kube.fake_clock import FakeClock
 from engine.operator.queue import WorkQueue
 
 
 async def test_a_key_added_twice_is_handed_out_once() -> None:
     """Repeats of a waiting key coalesce."""
-    queue = WorkQueue[str](ManualClock())
+    queue = WorkQueue[str](FakeClock())
     queue.add("a")
     queue.add("a")
     queue.add("b")
@@ -24,7 +24,7 @@ async def test_a_key_added_twice_is_handed_out_once() -> None:
 
 async def test_a_key_added_while_processed_comes_again_after_done() -> None:
     """Two workers never have the same key, and no change that comes meanwhile is lost."""
-    clock = ManualClock()
+    clock = FakeClock()
     queue = WorkQueue[str](clock)
     queue.add("a")
     key = await queue.get()
@@ -38,7 +38,7 @@ async def test_a_key_added_while_processed_comes_again_after_done() -> None:
 
 async def test_the_earliest_delay_wins() -> None:
     """A later delay does not push a key back."""
-    clock = ManualClock()
+    clock = FakeClock()
     queue = WorkQueue[str](clock)
     queue.add_after("a", 10)
     queue.add_after("a", 5)
@@ -54,7 +54,7 @@ async def test_the_earliest_delay_wins() -> None:
 
 async def test_an_immediate_add_overrides_a_delay() -> None:
     """What was handed out at once is not handed out again because of an older delay."""
-    clock = ManualClock()
+    clock = FakeClock()
     queue = WorkQueue[str](clock)
     queue.add_after("a", 5)
     queue.add("a")
@@ -65,7 +65,7 @@ async def test_an_immediate_add_overrides_a_delay() -> None:
 
 async def test_a_delay_that_ends_while_the_key_is_processed_waits_for_done() -> None:
     """A delayed key is not handed to a second worker either."""
-    clock = ManualClock()
+    clock = FakeClock()
     queue = WorkQueue[str](clock)
     queue.add("a")
     await queue.get()
@@ -80,7 +80,7 @@ async def test_a_delay_that_ends_while_the_key_is_processed_waits_for_done() -> 
 
 async def test_a_worker_that_is_aborted_leaves_its_key_to_another() -> None:
     """Also where the key had woken it already."""
-    queue = WorkQueue[str](ManualClock())
+    queue = WorkQueue[str](FakeClock())
     first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
     await asyncio.sleep(0)
     queue.add("a")
@@ -91,7 +91,7 @@ async def test_a_worker_that_is_aborted_leaves_its_key_to_another() -> None:
 
 async def test_shutdown_answers_every_waiting_worker() -> None:
     """After shutdown there is nothing more to get, and `idle` waits for what is still processed."""
-    clock = ManualClock()
+    clock = FakeClock()
     queue = WorkQueue[str](clock)
     queue.add("a")
     await queue.get()
@@ -114,12 +114,12 @@ KEYS = st.sampled_from("abcd")
 
 
 class Queue(RuleBasedStateMachine):
-    """A model of the queue: which keys are owed a look, since when, and who has one."""
+    """A model of the queue: which keys are due, since when, and who has one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.clock = ManualClock()
+        self.clock = FakeClock()
         self.queue = WorkQueue[str](self.clock)
         self.owed: set[str] = set()
         self.due: dict[str, float] = {}
@@ -133,7 +133,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(key=KEYS)
     def add(self, key: str) -> None:
-        """It is owed a look, whatever was planned for later."""
+        """It is due, whatever was planned for later."""
 
         async def act() -> None:
             self.queue.add(key)
@@ -144,7 +144,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule(key=KEYS, seconds=st.integers(1, 20))
     def add_after(self, key: str, seconds: int) -> None:
-        """It is owed a look by then at the latest."""
+        """It is due by then at the latest."""
 
         async def act() -> None:
             self.queue.add_after(key, seconds)
@@ -164,7 +164,7 @@ class Queue(RuleBasedStateMachine):
     @precondition(lambda self: self.owed - self.processing)
     @rule()
     def get(self) -> None:
-        """A key that is owed a look and that nobody has."""
+        """A key that is due and that nobody has."""
         key = self.loop.run_until_complete(asyncio.wait_for(self.queue.get(), 1))
         assert key in self.owed - self.processing
         self.owed.discard(key)

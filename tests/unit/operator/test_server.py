@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from engine.errors import UsageError
-from engine.operator.server import Server
-
-
-class Report:
-    """A reporter that says what a test wants."""
-
-    def __init__(self) -> None:
-        self.sick: list[str] = []
-        self.waiting: list[str] = []
-
-    def unhealthy(self) -> Sequence[str]:
-        """As set."""
-        return self.sick
-
-    def unready(self) -> Sequence[str]:
-        """As set."""
-        return self.waiting
-
-    def metrics_text(self) -> bytes:
-        """One metric."""
-        return b"# TYPE x gauge\nx 1.0\n"
-
-    def packs(self) -> Any:
-        """One pack."""
-        return {"packs": [{"name": "a"}]}
+from engine.operator.server import Server, probe
 
 
 @asynccontextmanager
-async def serving(report: Report) -> AsyncIterator[str]:
-    """A server on a free port; gives its URL."""
-    server = Server(report, "127.0.0.1", 0)
+async def serving(problems: list[str]) -> AsyncIterator[str]:
+    """A server on a free port with a probe and a page; gives its URL."""
+    answers = {"/healthz": lambda: probe(problems), "/packs": lambda: web.json_response({"packs": [{"name": "a"}]})}
+    server = Server("127.0.0.1", 0, answers)
     await server.start()
     try:
         yield f"http://127.0.0.1:{server.port}"
@@ -54,28 +31,27 @@ async def ask(url: str) -> tuple[int, str, str]:
         return response.status, response.content_type, await response.text()
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-async def test_probes_say_ok_or_what_is_wrong(path: str) -> None:
+async def test_probes_say_ok_or_what_is_wrong() -> None:
     """200 ok while there is nothing to say, else 503 with the reasons."""
-    report = Report()
-    async with serving(report) as url:
-        assert (await ask(url + path))[::2] == (200, "ok\n")
-        report.sick = report.waiting = ["Widget.example.com/v1 in all namespaces: not listed yet"]
-        status, _, text = await ask(url + path)
+    problems: list[str] = []
+    async with serving(problems) as url:
+        assert (await ask(url + "/healthz"))[::2] == (200, "ok\n")
+        problems.append("Widget.example.com/v1 in all namespaces: not listed yet")
+        status, _, text = await ask(url + "/healthz")
         assert status == 503
         assert "Widget" in text
 
 
-async def test_metrics_and_packs() -> None:
-    """Prometheus text and JSON."""
-    async with serving(Report()) as url:
-        assert await ask(url + "/metrics") == (200, "text/plain", "# TYPE x gauge\nx 1.0\n")
+async def test_each_path_has_its_answer_and_others_have_none() -> None:
+    """JSON where the answer is JSON, and 404 for a path that nobody answers."""
+    async with serving([]) as url:
         assert await ask(url + "/packs") == (200, "application/json", '{"packs": [{"name": "a"}]}')
+        assert (await ask(url + "/other"))[0] == 404
 
 
 async def test_an_address_that_is_taken_is_a_usage_error() -> None:
     """The error names the address and what to do."""
-    async with serving(Report()) as url:
+    async with serving([]) as url:
         port = int(url.rpartition(":")[2])
         with pytest.raises(UsageError, match=rf"cannot listen on 127.0.0.1:{port}: .*--port"):
-            await Server(Report(), "127.0.0.1", port).start()
+            await Server("127.0.0.1", port, {}).start()

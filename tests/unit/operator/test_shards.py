@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from engine.cel import backend
 from engine.errors import UsageError
 from engine.kube.api import Selection
+from engine.kube.clock import cancel
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Faults
-from engine.kube.manual_clock import ManualClock
 from engine.model.objects import GroupKey, Kind, ObjectKey, Resource, annotations_of, metadata
-from engine.operator.backoff import cancel
-from engine.operator.operator import Operator
 from engine.operator.settings import Settings
 from engine.operator.shards import Shard, bucket, own_shard
+from engine.operator.wiring import Operator
 
 JOB = Resource(Kind("example.com/v1", "Job"), "jobs", True)
 TEAM = Resource(Kind("example.com/v1", "Team"), "teams", False)
@@ -60,7 +60,7 @@ class Shared:
     """An embedded cluster with jobs of several teams in many namespaces, and operators that share it."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = ManualClock()
+        self.clock = FakeClock()
         self.cluster = EmbeddedCluster(self.clock)
         self.cluster.register(JOB)
         self.cluster.register(TEAM)
@@ -223,9 +223,9 @@ async def test_an_operator_says_which_shard_it_is(tmp_path: Path) -> None:
     settings = Settings("system", rules=(tmp_path,), address="127.0.0.1", port=0, shard=Shard(1, 3))
     operator = Operator(shared.cluster, settings, shared.clock, backend())
 
-    assert operator.packs()["shard"] == "shard 1 of 3"
-    assert operator.packs()["waitsFor"] == ""
-    assert b'rulepack_shard_info{shard="1",shards="3"} 1.0' in operator.metrics_text()
+    assert operator.overview()["shard"] == "shard 1 of 3"
+    assert operator.overview()["waitsFor"] == ""
+    assert b'rulepack_shard_info{shard="1",shards="3"} 1.0' in operator.metrics.text()
 
 
 @given(st.text(min_size=1), st.integers(1, 200))
@@ -265,7 +265,7 @@ def test_own_shard(arguments: Any, expected: Shard | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ((None, 1, "x-1"), "--shards"),
         ((3, None, "laptop"), "--shard"),
@@ -273,7 +273,7 @@ def test_own_shard(arguments: Any, expected: Shard | None) -> None:
         ((2, 5, "x"), "from 0 to 1"),
     ],
 )
-def test_own_shard_refused(arguments: Any, told: str) -> None:
+def test_own_shard_refused(arguments: Any, message: str) -> None:
     """Whatever does not say one shard among those there are is refused, with what was expected."""
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         own_shard(*arguments)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from engine.kube.api import Selection
-from engine.operator.operator import Operator
+from engine.operator.wiring import Operator
 from engine.packs.pack import RESUME
-from tests.unit.operator.test_operator import CONFIG_MAP, WIDGET, Stage, ask
+from tests.unit.operator.test_operator import CONFIG_MAP, WIDGET, Fixture, ask
 
 PACK = """\
 apiVersion: rules.mlops.dev/v1alpha1
@@ -30,22 +30,22 @@ spec:
 
 
 @pytest.fixture
-async def swept(tmp_path: Path) -> AsyncIterator[tuple[Stage, Operator]]:
+async def swept(tmp_path: Path) -> AsyncIterator[tuple[Fixture, Operator]]:
     """An operator that may delete three widgets a minute, and meets eight that it should delete."""
-    stage = Stage(tmp_path)
+    fixture = Fixture(tmp_path)
     (tmp_path / "pack.yaml").write_text(PACK)
-    operator = stage.operator()
-    async with stage.running(operator):
-        await stage.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: 3"})
-        await stage.clock.advance(2)
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: 3"})
+        await fixture.clock.advance(2)
         for number in range(8):
-            await stage.widget(f"w{number}")
-        await stage.clock.advance(120)
-        yield stage, operator
+            await fixture.widget(f"w{number}")
+        await fixture.clock.advance(120)
+        yield fixture, operator
 
 
-async def left(stage: Stage) -> int:
-    return len((await stage.cluster.list(Selection(WIDGET, "default"))).items)
+async def left(fixture: Fixture) -> int:
+    return len((await fixture.cluster.list(Selection(WIDGET, "default"))).items)
 
 
 async def shown(operator: Operator) -> tuple[Any, bool]:
@@ -55,60 +55,60 @@ async def shown(operator: Operator) -> tuple[Any, bool]:
     return packs[0]["rules"][0]["suspendedSince"], 'rulepack_rule_suspended{pack="sweep",rule="big"} 1.0' in metrics
 
 
-async def say(stage: Stage, word: str | None) -> None:
-    await stage.cluster.patch(CONFIG_MAP, "system", "rulepack-params", {"metadata": {"annotations": {RESUME: word}}})
+async def say(fixture: Fixture, word: str | None) -> None:
+    await fixture.cluster.patch(CONFIG_MAP, "system", "rulepack-params", {"metadata": {"annotations": {RESUME: word}}})
 
 
-async def test_it_stands_still_and_is_seen(swept: tuple[Stage, Operator]) -> None:
+async def test_it_stands_still_and_is_seen(swept: tuple[Fixture, Operator]) -> None:
     """Three are gone and no more, whatever time passes; /packs, the metric and one Event say why."""
-    stage, operator = swept
-    assert await left(stage) == 5
+    fixture, operator = swept
+    assert await left(fixture) == 5
     since, measured = await shown(operator)
     assert since is not None
     assert measured
 
-    await stage.clock.advance(3600)
+    await fixture.clock.advance(3600)
 
-    assert await left(stage) == 5
+    assert await left(fixture) == 5
     assert (await shown(operator))[0] == since
-    assert [event["reason"] for event in await stage.events("default")] == ["RuleSuspended"]
+    assert [event["reason"] for event in await fixture.events("default")] == ["RuleSuspended"]
     assert (await ask(operator, "/healthz"))[0] == (await ask(operator, "/readyz"))[0] == 200
 
 
-async def test_a_new_word_on_the_config_map_has_it_go_on(swept: tuple[Stage, Operator]) -> None:
+async def test_a_new_word_on_the_config_map_has_it_go_on(swept: tuple[Fixture, Operator]) -> None:
     """All is done within some minutes, and nothing says any more that it is suspended; taking a word away does nothing."""
-    stage, operator = swept
-    await say(stage, "the widgets may go")
-    await stage.clock.advance(35)
-    assert await left(stage) == 2
+    fixture, operator = swept
+    await say(fixture, "the widgets may go")
+    await fixture.clock.advance(35)
+    assert await left(fixture) == 2
     assert await shown(operator) == (None, False)
-    await stage.clock.advance(120)
-    assert await left(stage) == 0
-    await stage.clock.advance(120)
+    await fixture.clock.advance(120)
+    assert await left(fixture) == 0
+    await fixture.clock.advance(120)
 
     for number in range(8):
-        await stage.widget(f"again{number}")
-    await stage.clock.advance(2)
-    await say(stage, None)
-    await stage.clock.advance(120)
-    assert await left(stage) == 5
+        await fixture.widget(f"again{number}")
+    await fixture.clock.advance(2)
+    await say(fixture, None)
+    await fixture.clock.advance(120)
+    assert await left(fixture) == 5
     assert (await shown(operator))[1]
 
 
-async def test_a_higher_budget_has_it_go_on(swept: tuple[Stage, Operator]) -> None:
+async def test_a_higher_budget_has_it_go_on(swept: tuple[Fixture, Operator]) -> None:
     """Whoever raises disruptionsPerMinute, or lifts it by 0, has seen to it."""
-    stage, operator = swept
-    await stage.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: 0"})
-    await stage.clock.advance(35)
-    assert await left(stage) == 0
+    fixture, operator = swept
+    await fixture.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: 0"})
+    await fixture.clock.advance(35)
+    assert await left(fixture) == 0
     assert await shown(operator) == (None, False)
 
 
-async def test_a_budget_must_be_a_whole_number(swept: tuple[Stage, Operator]) -> None:
+async def test_a_budget_must_be_a_whole_number(swept: tuple[Fixture, Operator]) -> None:
     """Anything else is a fault that /packs tells, and the last good budget stays."""
-    stage, operator = swept
-    await stage.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: -1"})
-    await stage.clock.advance(120)
-    assert await left(stage) == 5
+    fixture, operator = swept
+    await fixture.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: -1"})
+    await fixture.clock.advance(120)
+    assert await left(fixture) == 5
     (fault,) = json.loads((await ask(operator, "/packs"))[1])["faults"]
     assert "configmap/rulepack-params/sweep:1:23" in fault

@@ -37,7 +37,7 @@ def test_a_good_text_gives_its_value() -> None:
     assert read('[{"kind": "Pod", "name": "x"}]', TRIGGERS, "json") == ([{"kind": "Pod", "name": "x"}], "")
 
 
-def test_all_faults_are_told_at_once_with_their_places() -> None:
+def test_all_faults_are_reported_at_once_with_their_locations() -> None:
     """One string lists line, column, what is wrong and what was expected of every fault."""
     text = "- kind: pod\n  nam: x\n- {kind: Pod, name: '', action: restrat}\n"
 
@@ -52,7 +52,7 @@ def test_all_faults_are_told_at_once_with_their_places() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "format", "told"),
+    ("text", "format", "reported"),
     [
         ("- [", "yaml", "line 2, column 1: not YAML: "),
         ("[1,]", "json", "line 1, column "),
@@ -67,16 +67,16 @@ def test_all_faults_are_told_at_once_with_their_places() -> None:
         ("x" * 300_000, "yaml", "line 1, column 1: the text has 300000 bytes; expected at most 262144"),
     ],
 )
-def test_a_text_that_does_not_parse_is_told_with_its_place(text: str, format: Literal["yaml", "json"], told: str) -> None:
+def test_a_text_that_does_not_parse_is_located(text: str, format: Literal["yaml", "json"], reported: str) -> None:
     """What is not the format, or passes a bound, is an error text and no value."""
     value, error = read(text, TRIGGERS, format)
 
     assert value is None
-    assert error.startswith(told)
+    assert error.startswith(reported)
 
 
-def test_the_number_of_faults_told_is_bounded() -> None:
-    """Of very many faults the first twenty are told, and how many there are."""
+def test_the_number_of_faults_reported_is_bounded() -> None:
+    """Of very many faults the first twenty are reported, and how many there are."""
     assert read(str([1] * 50), {"items": {"type": "string"}})[1].endswith("; and 30 more")
 
 
@@ -105,7 +105,7 @@ def test_unique_items_take_linear_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("schema", "text", "told"),
+    ("schema", "text", "reported"),
     [
         ({"type": ["string", "null"]}, "1", "the number 1 stands here; expected a text or null"),
         ({"minimum": 3}, "2", "the number 2 is too small; expected at least 3"),
@@ -117,9 +117,9 @@ def test_unique_items_take_linear_time() -> None:
         ({"not": {"type": "string"}}, "x", "the text 'x' does not fit the schema; expected not: {\"type\": \"string\"}"),
     ],
 )  # fmt: skip
-def test_each_keyword_is_told_in_plain_words(schema: dict[str, Any], text: str, told: str) -> None:
-    """What a JSON Schema refuses is told without the library's words."""
-    assert read(text, schema)[1].split(": ", 1)[1] == told
+def test_each_keyword_is_reported_in_plain_words(schema: dict[str, Any], text: str, reported: str) -> None:
+    """What a JSON Schema refuses is reported without the library's words."""
+    assert read(text, schema)[1].split(": ", 1)[1] == reported
 
 
 @given(st.text(), st.sampled_from(["yaml", "json"]))

@@ -17,7 +17,7 @@ def write(path: Path, content: str | bytes = "kind: RulePack\n") -> Path:
     return path
 
 
-def told(text: Text) -> str:
+def reported(text: Text) -> str:
     return "".join(f"{fault}" for fault in text.faults)
 
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_a_fault_of_that_file(tmp_path: Path) -> None:
     good, *bad = load_folder([tmp_path])
 
     assert good.faults == ()
-    assert [told(text).removeprefix(f"{tmp_path}/") for text in bad] == [
+    assert [reported(text).removeprefix(f"{tmp_path}/") for text in bad] == [
         "b.yaml:2:4: the byte 0xff is not UTF-8; expected text in UTF-8",
         "c.yaml:1:1: cannot be read: Too many levels of symbolic links; expected a readable file",
         "d.yaml:1:1: is not a file; expected a file of YAML",
@@ -94,7 +94,7 @@ def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
     (long, cut) = load_folder([write(tmp_path / "a.yaml", "x" * 3_000_000), write(tmp_path / "b.yaml", "é" * 3_000_000)])
 
     assert len(long.text) == 1024 * 1024 + 1
-    assert told(cut).endswith("the text has more than 1048576 bytes; expected at most 1048576")
+    assert reported(cut).endswith("the text has more than 1048576 bytes; expected at most 1048576")
 
 
 def test_each_yaml_key_of_a_config_map_is_a_text() -> None:
@@ -112,4 +112,4 @@ def test_a_config_map_without_packs_is_a_fault(data: dict[str, str] | None) -> N
     """A labelled ConfigMap that holds no pack says so."""
     (text,) = packs_of_configmap({"metadata": {"namespace": "ops", "name": "mine"}, "data": data})
 
-    assert told(text) == "configmap/ops/mine:1:1: there is no rule pack in its data; expected a key such as pack.yaml"
+    assert reported(text) == "configmap/ops/mine:1:1: there is no rule pack in its data; expected a key such as pack.yaml"

@@ -26,7 +26,7 @@ def by_source(reports: list[Report]) -> dict[str, Report]:
     return {report.source: report for report in reports}
 
 
-def told(report: Report) -> list[str]:
+def reported(report: Report) -> list[str]:
     return [str(fault) for fault in report.faults]
 
 
@@ -48,7 +48,7 @@ def test_a_good_pack_is_in_force() -> None:
 
 
 def test_a_broken_version_leaves_the_last_good_one_in_force() -> None:
-    """The pack stays the very same object, and the report has the place of the fault."""
+    """The pack stays the very same object, and the report has the location of the fault."""
     store = PackStore(CEL)
     store.update([], [config_map(pack(description="good"))])
     good = store.catalog
@@ -57,14 +57,14 @@ def test_a_broken_version_leaves_the_last_good_one_in_force() -> None:
 
     assert store.catalog is good
     assert reports["configmap/ops/mine"].packs == ("example",)
-    assert told(reports["configmap/ops/mine"])[0].startswith("configmap/ops/mine/pack.yaml:3:1: not YAML: ")
+    assert reported(reports["configmap/ops/mine"])[0].startswith("configmap/ops/mine/pack.yaml:3:1: not YAML: ")
 
     store.update([], [config_map(pack(description="better"))])
     assert description(store) == "better"
 
 
 def test_a_broken_pack_does_not_hold_up_the_others() -> None:
-    """Each text is judged by itself."""
+    """Each text is read by itself."""
     store = PackStore(CEL)
 
     reports = by_source(store.update([shipped("[", "a.yaml"), shipped(pack(), "b.yaml")]))
@@ -96,14 +96,14 @@ def test_a_config_map_that_was_never_good_leaves_the_shipped_pack() -> None:
 
 
 def test_of_two_config_maps_with_one_pack_the_first_has_it() -> None:
-    """By namespace and name, whatever the order they come in; the other one is told."""
+    """By namespace and name, whatever the order they come in; the other one is reported."""
     store = PackStore(CEL)
     both = [config_map(pack(description="b"), "b"), config_map(pack(description="a"), "a")]
 
     reports = by_source(store.update([], both))
 
     assert description(store) == "a"
-    assert told(reports["configmap/ops/b"]) == [
+    assert reported(reports["configmap/ops/b"]) == [
         "configmap/ops/b/pack.yaml:1:1: pack 'example' is also in configmap/ops/a/pack.yaml, which has it; expected another name"
     ]
 
@@ -144,7 +144,7 @@ def test_the_command_line_goes_before_the_config_map_and_that_before_the_default
     assert store.catalog.modes == {"a": Mode.OFF, "b": Mode.ENFORCE, "c": Mode.AUDIT}
 
 
-def test_a_flag_that_is_no_mode_is_told_and_the_last_one_stays() -> None:
+def test_a_flag_that_is_no_mode_is_reported_and_the_last_one_stays() -> None:
     """A bad value changes nothing; a key that is gone does."""
     store = PackStore(CEL)
     texts = [shipped(pack())]
@@ -152,14 +152,14 @@ def test_a_flag_that_is_no_mode_is_told_and_the_last_one_stays() -> None:
 
     reports = by_source(store.update(texts, flags={"example": "Of"}))
     assert store.catalog.modes == {"example": Mode.OFF}
-    assert told(reports[FLAGS]) == [f"{FLAGS}/example:1:1: the text 'Of' is no mode; expected Enforce, Audit or Off"]
+    assert reported(reports[FLAGS]) == [f"{FLAGS}/example:1:1: the text 'Of' is no mode; expected Enforce, Audit or Off"]
 
     store.update(texts, flags={})
     assert store.catalog.modes == {"example": Mode.ENFORCE}
 
 
 def test_a_flag_of_no_pack_is_a_warning() -> None:
-    """A flag or parameters that name no pack are told, with what was probably meant, and are no fault."""
+    """A flag or parameters that name no pack are reported, with what was probably meant, and are no fault."""
     store = PackStore(CEL, {"exampel": Mode.OFF})
 
     reports = by_source(store.update([shipped(pack())], flags={"exmaple": "Off"}, params={"exampl": "{}"}))
@@ -175,7 +175,7 @@ def test_a_flag_of_no_pack_is_a_warning() -> None:
 
 
 def test_parameters_are_overridden_one_by_one() -> None:
-    """A good value is in force at once; a bad one, or an unknown name, is a fault at its place and changes nothing."""
+    """A good value is in force at once; a bad one, or an unknown name, is a fault at its location and changes nothing."""
     store = PackStore(CEL)
     texts = [shipped(pack(params=SIZE))]
     store.update(texts, params={"example": "size: 5\n"})
@@ -184,7 +184,7 @@ def test_parameters_are_overridden_one_by_one() -> None:
     reports = by_source(store.update(texts, params={"example": "colour: blue\nsize: 0\nsise: 1\n"}))
 
     assert store.catalog.params["example"] == {"size": 5, "colour": "blue"}
-    assert told(reports[PARAMS]) == [
+    assert reported(reports[PARAMS]) == [
         f"{PARAMS}/example:2:7: the number 0 is too small; expected at least 1",
         f"{PARAMS}/example:3:1: unknown parameter 'sise'; expected 'size' (did you mean that?)",
     ]

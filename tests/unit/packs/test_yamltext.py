@@ -1,4 +1,4 @@
-"""YAML as plain data, with the place of everything in it."""
+"""YAML as plain data, with the location of everything in it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from engine.packs.document import Document
 from engine.packs.yamltext import Bounds, read_yaml
 
 
-def place(line: int, column: int) -> Location:
+def locate(line: int, column: int) -> Location:
     return Location("f", line, column)
 
 
 def document(text: str) -> Document:
-    (found,) = read_yaml(text, place)
+    (found,) = read_yaml(text, locate)
     return found
 
 
 def refused(text: str, bounds: Bounds | None = None) -> list[str]:
     with pytest.raises(InvalidText) as invalid:
-        read_yaml(text, place, bounds or Bounds())
+        read_yaml(text, locate, bounds or Bounds())
     return [str(fault) for fault in invalid.value.faults]
 
 
@@ -95,7 +95,7 @@ def test_a_place_inside_a_scalar_is_found_in_the_text(text: str) -> None:
 
     found = read.locate(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
-    assert found == place(line, column - text.startswith("\ufeff"))
+    assert found == locate(line, column - text.startswith("\ufeff"))
 
 
 @given(st.text("ab \n'\"\\é:#-😀\t", max_size=120), st.sampled_from([None, "'", '"', "|", ">"]), st.integers(5, 40))
@@ -103,46 +103,46 @@ def test_each_character_of_a_scalar_is_located_where_it_is_written(value: str, s
     """In every style, folded or escaped, each letter of a value leads to that letter in the text."""
     text = yaml.safe_dump({"a": {"b": value}}, default_style=style, width=width, allow_unicode=True)
     lines = text.split("\n")
-    places = document(text).within(("a", "b"))
+    inside = document(text).within(("a", "b"))
 
     for number, line in enumerate(value.split("\n"), start=1):
         for column, letter in enumerate(line, start=1):
-            found = places(number, column)
+            found = inside(number, column)
             if letter.isalpha():
                 assert lines[found.line - 1][found.column - 1] == letter
 
 
 def test_a_text_inside_a_text_is_located_in_the_outer_one() -> None:
-    """The place of a value of a YAML text in a block of another YAML text is its place in the outer file."""
+    """The location of a value of a YAML text in a block of another YAML text is its location in the outer file."""
     outer, line, column = marked("data:\n  pack.yaml: |\n    spec:\n      when: >-\n        one\n        ^two\n")
     document_ = document(outer)
     (inner,) = read_yaml(document_.value["data"]["pack.yaml"], document_.within(("data", "pack.yaml")))
 
-    assert inner.locate(("spec", "when"), 1, 5) == place(line, column)
-    assert inner.locate_key(("spec", "when")) == place(4, 7)
+    assert inner.locate(("spec", "when"), 1, 5) == locate(line, column)
+    assert inner.locate_key(("spec", "when")) == locate(4, 7)
 
 
 def test_what_is_missing_is_located_at_its_nearest_parent() -> None:
     """A path that does not exist leads to the nearest existing value above it."""
     read = document("a:\n  b: {c: 1}\n")
 
-    assert read.locate(("a", "b", "x", "y")) == place(2, 6)
-    assert read.locate(("z",)) == place(1, 1)
+    assert read.locate(("a", "b", "x", "y")) == locate(2, 6)
+    assert read.locate(("z",)) == locate(1, 1)
 
 
 def test_a_place_past_the_end_is_the_end() -> None:
     """A line or column that a scalar does not have leads to its end, not to an error."""
     read = document("a: one\nb: ''\n")
 
-    assert read.locate(("a",), 9, 9) == place(1, 7)
-    assert read.locate(("b",), 1, 5) == place(2, 5)
+    assert read.locate(("a",), 9, 9) == locate(1, 7)
+    assert read.locate(("b",), 1, 5) == locate(2, 5)
 
 
 def test_a_file_may_hold_several_documents() -> None:
-    """Documents are read in turn, empty ones left out, each with places in the whole text; an anchor ends with its document."""
-    first, second = read_yaml("---\n# nothing\n---\na: &x 1\n---\nb: 2\n", place)
+    """Documents are read in turn, empty ones left out, each located in the whole text; an anchor ends with its document."""
+    first, second = read_yaml("---\n# nothing\n---\na: &x 1\n---\nb: 2\n", locate)
 
-    assert (first.value, second.value, second.locate(("b",))) == ({"a": 1}, {"b": 2}, place(6, 4))
+    assert (first.value, second.value, second.locate(("b",))) == ({"a": 1}, {"b": 2}, locate(6, 4))
     assert refused("a: &x 1\n---\nb: *x\n") == ["f:3:4: *x names nothing; expected &x at a value above"]
 
 
@@ -150,7 +150,7 @@ def test_an_alias_stands_for_its_value() -> None:
     """An alias gives the value that it names, located where that is written."""
     read = document("a: &x {b: one}\nc: *x\n")
 
-    assert (read.value["c"], read.locate(("c", "b"))) == ({"b": "one"}, place(1, 11))
+    assert (read.value["c"], read.locate(("c", "b"))) == ({"b": "one"}, locate(1, 11))
 
 
 def test_mappings_may_be_merged() -> None:
@@ -158,8 +158,8 @@ def test_mappings_may_be_merged() -> None:
     read = document("x: &x {a: 1, b: 1}\ny: &y {b: 2, c: 2, d: 2}\nz: {<<: [*x, *y], d: 3}\n'<<': 1\n")
 
     assert (read.value["z"], read.value["<<"]) == ({"a": 1, "b": 1, "c": 2, "d": 3}, 1)
-    assert (read.locate(("z", "c")), read.locate_key(("z", "c"))) == (place(2, 17), place(2, 14))
-    assert read.locate(("z", "d")) == place(3, 22)
+    assert (read.locate(("z", "c")), read.locate_key(("z", "c"))) == (locate(2, 17), locate(2, 14))
+    assert read.locate(("z", "d")) == locate(3, 22)
     assert refused("a: {<<: 1}\nb: {<<: []}\n") == [
         "f:1:9: the number 1 is merged by '<<'; expected a mapping, or a list of mappings",
         "f:2:9: an empty list is merged by '<<'; expected a mapping, or a list of mappings",
@@ -167,10 +167,10 @@ def test_mappings_may_be_merged() -> None:
 
 
 def test_faults_are_found_all_at_once() -> None:
-    """A duplicate key, a key that is no text, a forbidden tag and a number without a place in JSON are one refusal."""
-    told = refused("a: 1\na: 2\n3: x\nb: !!binary x\nc: .nan\n")
+    """A duplicate key, a key that is no text, a forbidden tag and a number that JSON cannot hold are one refusal."""
+    reported = refused("a: 1\na: 2\n3: x\nb: !!binary x\nc: .nan\n")
 
-    assert [fault.split(": ")[0] for fault in told] == ["f:2:1", "f:3:1", "f:4:4", "f:5:4"]
+    assert [fault.split(": ")[0] for fault in reported] == ["f:2:1", "f:3:1", "f:4:4", "f:5:4"]
 
 
 def test_a_text_with_very_many_faults_is_refused_with_the_first_hundred() -> None:
@@ -179,7 +179,7 @@ def test_a_text_with_very_many_faults_is_refused_with_the_first_hundred() -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("a" * 101, "f:1:1: the text has 101 bytes; expected at most 100"),
         ("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", "f:1:29: the text has more than 10 values; expected a smaller one"),
@@ -191,6 +191,6 @@ def test_a_text_with_very_many_faults_is_refused_with_the_first_hundred() -> Non
         ("a\ud800b", "f:1:2: the character U+D800 cannot stand in YAML; expected text in UTF-8"),
     ],
 )  # fmt: skip
-def test_what_a_text_may_hold_is_bounded(text: str, told: str) -> None:
-    """Bytes, values, levels, aliases and characters have bounds; passing one is a fault at its place."""
-    assert refused(text, Bounds(size=100, nodes=10, depth=3, aliases=2)) == [told]
+def test_what_a_text_may_hold_is_bounded(text: str, reported: str) -> None:
+    """Bytes, values, levels, aliases and characters have bounds; passing one is a fault at its location."""
+    assert refused(text, Bounds(size=100, nodes=10, depth=3, aliases=2)) == [reported]

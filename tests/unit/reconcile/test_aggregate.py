@@ -1,4 +1,4 @@
-"""Groups with running totals."""
+"""Totals with running totals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.cel import backend
 from engine.packs.pack import Aggregate
 from engine.packs.parse import parse_pack
-from engine.reconcile.aggregate import Groups, Row
+from engine.reconcile.totals import Row, Totals
 
 NAMESPACES = st.sampled_from(["a", "b"])
 NAMES = st.sampled_from([f"job-{number}" for number in range(6)])
@@ -65,7 +65,7 @@ def naive(rows: dict[tuple[str, str], Row], group: str, namespaces: set[str]) ->
 @given(CHANGES, st.sets(NAMESPACES))
 def test_running_totals_are_what_a_recount_gives(changes: list[tuple[str, str, Row | None]], asked: set[str]) -> None:
     """Whatever objects come, change, move between groups and go: each group is as if it had been counted now."""
-    groups, rows = Groups(AGGREGATE), dict[tuple[str, str], Row]()
+    groups, rows = Totals(AGGREGATE), dict[tuple[str, str], Row]()
     for namespace, name, row in changes:
         groups.put(namespace, name, row)
         rows.pop((namespace, name), None)
@@ -83,7 +83,7 @@ def test_running_totals_are_what_a_recount_gives(changes: list[tuple[str, str, R
 @given(NAMESPACES, NAMES, ROWS, ROWS)
 def test_a_change_names_the_groups_that_it_changes(namespace: str, name: str, before: Row, after: Row) -> None:
     """An object that moves changes the group it leaves and the one it joins; one that stays as it is changes none."""
-    groups = Groups(AGGREGATE)
+    groups = Totals(AGGREGATE)
     assert set(groups.put(namespace, name, before)) == {before.group}
     assert set(groups.put(namespace, name, before)) == set()
     assert set(groups.put(namespace, name, after)) == ({before.group, after.group} if before != after else set())

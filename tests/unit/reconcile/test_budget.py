@@ -7,12 +7,28 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.reconcile.budget import Budget, Verdict, resumed
+from engine.reconcile import budgets
+from engine.reconcile.budgets import Admission, resumed
 
-GO, WAIT, SUSPENDED = Verdict.GO, Verdict.WAIT, Verdict.SUSPENDED
+GO, WAIT, SUSPENDED = Admission.GRANTED, Admission.PACED, Admission.SUSPENDED
 
 
-def takes(budget: Budget, times: Iterable[float], limit: int = 3, resume: str = "", rule: str = "r") -> list[Verdict]:
+class Budget:
+    """A budget that goes from one value to the next."""
+
+    def __init__(self) -> None:
+        self.value = budgets.Budget()
+
+    def begin(self, rule: str, limit: int, resume: str, now: float) -> Admission:
+        admission, self.value = self.value.begin(rule, limit, resume, now)
+        return admission
+
+    def take(self, rule: str, limit: int, resume: str, now: float) -> Admission:
+        admission, self.value = self.value.take(rule, limit, resume, now)
+        return admission
+
+
+def takes(budget: Budget, times: Iterable[float], limit: int = 3, resume: str = "", rule: str = "r") -> list[Admission]:
     return [budget.take(rule, limit, resume, time) for time in times]
 
 
@@ -26,7 +42,7 @@ def test_one_too_many_suspends_the_rule_for_good() -> None:
     budget = Budget()
 
     assert takes(budget, [0, 0, 1, 2, 100, 100_000]) == [GO, GO, GO, SUSPENDED, SUSPENDED, SUSPENDED]
-    assert budget.look("r", 3, "", 100_000) is SUSPENDED
+    assert budget.begin("r", 3, "", 100_000) is SUSPENDED
 
 
 def test_other_rules_of_the_pack_stand_still_only_if_they_too_want_more() -> None:
@@ -34,7 +50,7 @@ def test_other_rules_of_the_pack_stand_still_only_if_they_too_want_more() -> Non
     budget = Budget()
     takes(budget, [0, 0, 0, 0])
 
-    assert budget.look("calm", 3, "", 1) is GO  # what it does may be harmless
+    assert budget.begin("calm", 3, "", 1) is GO  # what it does may be harmless
     assert takes(budget, [61], rule="calm") == [GO]
 
 

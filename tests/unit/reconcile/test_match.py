@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.cel import backend
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
-from engine.reconcile.match import Watchers, watchers
+from engine.reconcile.prefilter import Watchers, watchers
 
 PACK = """\
 apiVersion: rules.mlops.dev/v1alpha1

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.model.objects import Object
-from engine.reconcile.record import Record, State, annotation_of, recorded
+from engine.reconcile.record import Record, Result, annotation_of, recorded
 
 KEYS = st.text(min_size=1, max_size=20)
-ITEMS = st.dictionaries(st.text(max_size=10), st.sampled_from(State), min_size=1, max_size=4)
+ITEMS = st.dictionaries(st.text(max_size=10), st.sampled_from(Result), min_size=1, max_size=4)
 ENDINGS = st.lists(st.tuples(st.sampled_from(["uid/1", "uid/2"]) | KEYS, ITEMS), min_size=1, max_size=8)
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)
@@ -24,9 +24,9 @@ def on_record(text: object) -> Object:
 
 
 @given(ENDINGS)
-def test_what_has_ended_stays_on_record_until_the_next_firing(endings: list[tuple[str, dict[str, State]]]) -> None:
+def test_what_has_ended_stays_on_record_until_the_next_firing(endings: list[tuple[str, dict[str, Result]]]) -> None:
     """Through any number of restarts: each item that ended in this firing, as it ended last, and nothing of another firing."""
-    record, latest, ended = Record(), "", dict[str, State]()
+    record, latest, ended = Record(), "", dict[str, Result]()
     for key, items in endings:
         record = recorded(on_record(record.with_items(key, items).text()), "p", "r")  # another process reads it
         ended = {**(ended if key == latest else {}), **items}
@@ -38,7 +38,7 @@ def test_what_has_ended_stays_on_record_until_the_next_firing(endings: list[tupl
 
 
 @given(ENDINGS)
-def test_writing_a_record_again_changes_nothing(endings: list[tuple[str, dict[str, State]]]) -> None:
+def test_writing_a_record_again_changes_nothing(endings: list[tuple[str, dict[str, Result]]]) -> None:
     """Neither the order in which items ended nor a repeat shows in the text, so that doing it again writes nothing."""
     for key, items in endings:
         once = Record().with_items(key, items)
@@ -57,4 +57,4 @@ SHAPES = st.fixed_dictionaries({}, optional={"key": JSON, "items": JSON, "outcom
 def test_what_nobody_could_have_written_counts_as_no_record(annotation: object) -> None:
     """An annotation that somebody else wrote is read without failing; what says no key or no known outcome is no record."""
     record = recorded(on_record(annotation), "p", "r")
-    assert record == Record() or set(record.items.values()) <= set(State)
+    assert record == Record() or set(record.items.values()) <= set(Result)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.cel import backend
 from engine.model.flags import Mode
-from engine.model.observe import Outcome, Result
+from engine.model.observe import ActResult, Evaluated
 from engine.packs.parse import parse_pack
 from engine.testing.explain import RuleExplanation, explain
 from tests.world import APPLICATION, DEPLOYMENT, JOB, POD, SERVICE, World, job, named, pod, shipped, trigger, triggers
@@ -32,8 +32,8 @@ async def test_steps_come_with_their_differences_and_nothing_is_written() -> Non
     await world.create(job(phase="Succeeded", annotations=triggers(*entries)))
     rules = await told(world)
     workload = rules["restart-workload"]
-    assert workload.result is Result.FIRED
-    assert [act.outcome for act in workload.acts] == [Outcome.AUDITED] * 3
+    assert workload.result is Evaluated.FIRED
+    assert [act.result for act in workload.acts] == [ActResult.AUDITED] * 3
     assert any("restartedAt" in line for line in workload.acts[0].diff)
     assert [act.action for act in rules["restart-inference-service"].acts] == ["assert", "delete", "emitEvent", "metric"]
     assert len(await world.all(POD)) == 1
@@ -57,7 +57,7 @@ async def test_groups_count_all_their_members() -> None:
         obj["metadata"]["labels"] = {"app.kubernetes.io/part-of": "platform"}
         await world.create(obj)
     publish = (await told(world))["publish"]
-    assert publish.result is Result.FIRED
+    assert publish.result is Evaluated.FIRED
     assert any("1/2 succeeded" in line for act in publish.acts for line in act.diff)
 
 
@@ -92,5 +92,5 @@ async def test_a_mode_that_is_off_still_shows_what_would_be_done() -> None:
     world = World(pack, modes={pack.name: Mode.OFF})
     await world.create(job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "3"}))
     rule = (await told(world))["wave-complete"]
-    assert (rule.held, rule.mode) == ("its mode is Off", Mode.OFF)
+    assert (rule.skipped, rule.mode) == ("its mode is Off", Mode.OFF)
     assert rule.acts != ()

@@ -15,7 +15,7 @@ from engine.cli.main import run_command
 from engine.cli.record import Recorder
 from engine.errors import InvalidText, UsageError
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.manual_clock import ManualClock
+from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Kind, Resource
 from engine.packs.parse import parse_pack
 from engine.testing.recording import Change, read_recording, redacted, redaction
@@ -57,7 +57,7 @@ spec:
 
 async def test_what_packs_watch_and_act_on_is_recorded() -> None:
     """What is there at first is INITIAL, then come changes and deletions; secrets never leave the cluster."""
-    clock = ManualClock(START)
+    clock = FakeClock(START)
     cluster = EmbeddedCluster(clock)
     maps, secrets = (
         Resource(Kind("v1", kind), plural, True) for kind, plural in (("ConfigMap", "configmaps"), ("Secret", "secrets"))

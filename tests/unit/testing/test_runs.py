@@ -104,7 +104,7 @@ GOOD = {
     "a clock": f"""\
 - apply: {{{WIDGET}, status: {{phase: Waiting}}}}
 - advance: 9m59s
-- expect: {{nothing: true, rules: {{late: held}}}}
+- expect: {{nothing: true, rules: {{late: skipped}}}}
 - advance: 1s
 - expect: {{objects: [{{apiVersion: example.com/v1, kind: Widget, metadata: {{name: w, annotations: {{late: 'yes'}}}}}}]}}
 """,
@@ -125,7 +125,7 @@ GOOD = {
 - fault: {answer: CrashAfter, verb: patch, kind: ConfigMap}
 - fault: {answer: CrashAfter, verb: create}
 - fault: {answer: CrashAfter, verb: patch, kind: Widget}
-""" + READY + "- expect: {events: [{reason: Ready}], rules: {mark: held}}\n",
+""" + READY + "- expect: {events: [{reason: Ready}], rules: {mark: skipped}}\n",
     "a server that refuses": "- fault: {answer: 500, kind: ConfigMap, times: 3}\n" + READY
     + "- expect: {events: []}\n- advance: 1m\n- expect: {events: [{reason: Ready}]}\n",
     "a right that is missing": "- fault: {answer: 403, verb: patch, kind: ConfigMap, times: null}\n" + READY
@@ -155,8 +155,8 @@ BAD = {
     "- expect: {writes: [patch Widget default/w]}\n": ("there is an unexpected write", None),
     "- expect: {metrics: [{name: ready_total, labels: {size: big}, value: 3}, {name: size_now, value: 7}]}\n":
         ("the metric is not as expected", ("value:", "  - expected 3", "  + found    2.0")),
-    "- expect: {rules: {mark: held}}\n": ("rule mark has judged otherwise", ("  - expected held", "  + found    fired")),
-    "- expect: {rules: {mask: held}}\n": ("rule mask has judged nothing", ()),
+    "- expect: {rules: {mark: skipped}}\n": ("rule mark has another result", ("  - expected skipped", "  + found    fired")),
+    "- expect: {rules: {mask: skipped}}\n": ("rule mask was not evaluated", ()),
     "- expect: {acts: []}\n": ("there is an unexpected act", None),
     "- expect: {nothing: true}\n": ("the engine has written", None),
     "- flags: {widgetz: Audit}\n": ("no pack has the feature flag 'widgetz'; expected 'widgets' (did you mean that?)", ()),
@@ -291,5 +291,5 @@ def test_machines_get_junit_or_json(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run_command(["test", folder, "--format", "json", "--coverage"]) == 1
     body = json.loads(capsys.readouterr().out)
     assert [test["passed"] for test in body["tests"]] == [True, False]
-    assert body["tests"][1]["failures"][0]["message"] == "rule mark has judged nothing"
+    assert body["tests"][1]["failures"][0]["message"] == "rule mark was not evaluated"
     assert body["coverage"]["percent"] > 0

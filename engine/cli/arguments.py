@@ -1,0 +1,94 @@
+"""What several commands take: options, the rule packs that they name, and the cluster that they reach."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from engine.cel import Cel
+from engine.errors import Fault, InvalidText, UsageError
+from engine.kube.api import Api
+from engine.packs.pack import RulePack
+from engine.packs.parse import parse_text
+from engine.packs.sources import load_folder
+
+PATH = click.Path(path_type=Path)
+
+packs_argument = click.argument("paths", nargs=-1, required=True, type=PATH, metavar="PATH...")
+flags_option = click.option(
+    "--feature-flags", multiple=True, metavar="PACK=MODE,…", help="Modes (Enforce, Audit, Off); may be repeated."
+)
+context_option = click.option(
+    "--context", default="", metavar="NAME", help="Context of the kubeconfig. Default: its current one."
+)
+
+
+def paths_option(name: str, help: str, metavar: str = "PATH") -> Callable[[Any], Any]:
+    """Return an option that names files and folders, and may be repeated."""
+    return click.option(name, multiple=True, type=PATH, metavar=metavar, help=help)
+
+
+def kubeconfig_option(help: str) -> Callable[[Any], Any]:
+    """Return the option that names a kubeconfig."""
+    return click.option("--kubeconfig", type=PATH, metavar="PATH", help=help)
+
+
+def format_option(*formats: str) -> Callable[[Any], Any]:
+    """Return the option that picks an output format; the first one is the default."""
+    return click.option("--format", "style", default=formats[0], show_default=True, type=click.Choice(formats))
+
+
+class Cluster(NamedTuple):
+    """A cluster that a command reaches with a kubeconfig (None: as kubectl finds one)."""
+
+    kubeconfig: Path | None
+    context: str = ""
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[Api]:
+        """Give a connection, and close it. Raise UsageError where the kubeconfig is of no use."""
+        from engine.kube.kubernetes import KubernetesApi
+
+        api = await KubernetesApi.connect(str(self.kubeconfig) if self.kubeconfig else None, self.context or None)
+        try:
+            yield api
+        finally:
+            await api.close()
+
+
+def cluster_options(command: Callable[..., Any]) -> Any:
+    """Give a command `--kubeconfig` and `--context`, as its parameter `cluster`."""
+
+    @wraps(command)
+    def with_cluster(*args: Any, kubeconfig: Path | None, context: str, **others: Any) -> Any:
+        return command(*args, cluster=Cluster(kubeconfig, context), **others)
+
+    return kubeconfig_option("Default: KUBECONFIG, else ~/.kube/config.")(context_option(with_cluster))
+
+
+def read_packs(paths: Sequence[Path], cel: Cel) -> list[RulePack]:
+    """Return the packs in these files and folders.
+
+    Raise UsageError where there are none, InvalidText with every fault of all.
+    """
+    packs: list[RulePack] = []
+    faults: list[Fault] = []
+    for text in load_folder(paths):
+        read, wrong = parse_text(text.text, text.file, cel, manifests=True)
+        packs += [parsed.pack for parsed in read]
+        faults += [*text.faults, *wrong]
+    if faults:
+        raise InvalidText(faults)
+    if not packs:
+        raise no_packs(paths)
+    return packs
+
+
+def no_packs(paths: Sequence[Path]) -> UsageError:
+    """Return the error that these files and folders hold no rule packs."""
+    return UsageError(f"no rule packs in {', '.join(map(str, paths))}; expected a document of kind RulePack")

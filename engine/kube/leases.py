@@ -1,0 +1,43 @@
+"""Leases (coordination.k8s.io/v1): records that several processes write, each only where it knows the last state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from engine.errors import ApiError
+from engine.kube.api import Api
+from engine.model.objects import Kind, Object, Resource
+
+LEASE = Resource(Kind("coordination.k8s.io/v1", "Lease"), "leases", True)
+
+LEASE_DURATION = 15.0
+"""Seconds after which a Lease that was not renewed may be taken over."""
+
+
+class Leases:
+    """The Leases of one namespace."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self.namespace, self._api = namespace, api
+
+    async def get(self, name: str) -> Object | None:
+        """Return a Lease, None where there is none. Raises ApiError."""
+        try:
+            return await self._api.get(LEASE, self.namespace, name)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    async def put(self, name: str, known: Object | None, spec: Mapping[str, Any]) -> Object:
+        """Create a Lease, or replace the one that was read, and return it.
+
+        Raises ApiError: 409 where somebody else has created, or 409 or 404 where somebody has changed or deleted it since.
+        """
+        typed = {"apiVersion": LEASE.kind.api_version, "kind": LEASE.kind.kind}
+        if known is None:
+            metadata = {"namespace": self.namespace, "name": name}
+            return await self._api.create(LEASE, self.namespace, {**typed, "metadata": metadata, "spec": spec})
+        return await self._api.replace(LEASE, self.namespace, {**typed, **known, "spec": spec})

@@ -1,0 +1,52 @@
+"""How messages quote what users wrote, and name what was expected instead."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from typing import Any
+
+
+def cut(text: str, limit: int) -> str:
+    """Return a text of at most `limit` characters, the mark included that stands where it was cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shown(text: str, limit: int = 80) -> str:
+    """Return a user's text quoted for a message, on one line, of at most `limit` characters and a mark."""
+    return repr(cut(" ".join(text.split()), limit + 1))
+
+
+def found(value: Any) -> str:
+    """Return in a few plain words what stands somewhere."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f"the text {cut(value, 40)!r}" if value else "an empty text"
+        case dict():
+            return "a mapping" if value else "an empty mapping"
+    return f"a list of {len(value)}" if value else "an empty list"
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """Return what was expected where a name is unknown: the one that was probably meant, or all that there are."""
+    close = get_close_matches(name[:60], known, n=1)
+    if close:
+        return f"{close[0]!r} (did you mean that?)"
+    names = sorted(known)
+    if len(names) < 2:
+        return repr(names[0]) if names else "no name: none is declared"
+    return f"one of {', '.join(names)}"
+
+
+def one_of(value: Any, choices: Iterable[Any]) -> str:
+    """Return what was expected where a value is not one of a few."""
+    texts = [str(choice) for choice in choices]
+    close = get_close_matches(value[:60], texts, n=1, cutoff=0.5) if isinstance(value, str) else []
+    text = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}" if texts else "nothing"
+    return f"{text} (did you mean {close[0]!r}?)" if close and len(texts) > 1 else text

@@ -1,0 +1,199 @@
+"""Everything that runs inside one operator process, wired together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from engine.cel import Cel
+from engine.kube.api import Api
+from engine.kube.clock import Clock, cancel
+from engine.kube.leases import Leases
+from engine.model.flags import Mode
+from engine.model.observe import Observer, Observers
+from engine.operator.activity import Activity
+from engine.operator.caches import PackCaches
+from engine.operator.informer import Informer, State
+from engine.operator.leader import Leader
+from engine.operator.metrics import Labels, MetricError, Metrics
+from engine.operator.pack_sources import PackSources
+from engine.operator.queue import WorkQueue
+from engine.operator.server import Server, probe
+from engine.operator.settings import Settings
+from engine.operator.shards import Layout, suffix
+from engine.operator.workers import Key, Workers
+from engine.packs.catalog import Catalog
+from engine.packs.pack import DISRUPTIONS, RulePack
+from engine.reconcile import Reconciler, Replica
+from engine.reconcile.budgets import resumed
+
+log = logging.getLogger(__name__)
+
+
+class Operator:
+    """Watches, evaluates and acts, as the settings say. Raises UsageError where the settings name no rule packs.
+
+    `server.port` is where it says how it is; further observers get what it decides and does.
+    """
+
+    def __init__(self, api: Api, settings: Settings, clock: Clock, cel: Cel, *observers: Observer) -> None:
+        self._settings, shard = settings, settings.shard
+        self.queue = WorkQueue[Key](clock)
+        self.metrics = Metrics()
+        self.metrics.queue_depth.read = lambda: {(): self.queue.depth}
+        self.metrics.pack_info.read, self.metrics.pack_waiting.read = self._pack_info, self._pack_waiting
+        self.metrics.last_events.read = self._last_events
+        if shard:
+            self.metrics.shard_info.record((str(shard.number), str(shard.count)))
+        self.caches = PackCaches(api, clock, settings.namespaces, self.queue.add, settings.watch_label_selector)
+        leases, lease, identity = Leases(api, settings.operator_namespace), settings.lease_name, settings.identity
+        self._layout = Layout(leases, clock, lease, shard)
+        if shard:
+            lease, identity = f"{lease}-{shard.number}", identity + suffix(shard.count)
+        self.leader = Leader(leases, clock, lease, identity, self._layout, self._started, self._stopped)
+        self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use)
+        self.metrics.pack_errors.read = lambda: {(): sum(bool(report.faults) for report in self.packs.reports)}
+        self.server = Server(settings.address, settings.port, {
+            "/healthz": lambda: probe(self.unhealthy()),  # that the event loop goes on is shown by any answer
+            "/readyz": lambda: probe(self.unready()),
+            "/metrics": lambda: web.Response(body=self.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST}),
+            "/packs": lambda: web.json_response(self.overview()),
+        })  # fmt: skip
+        self._activity = Activity(clock)
+        observer = Observers(self.metrics, self._activity, *observers)
+        may_act = self.may_act if settings.dry_run else self.leader.is_leader
+        replica = Replica(may_act, shard.owns) if shard else Replica(may_act)
+        self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
+        self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
+
+    def may_act(self) -> bool:
+        """Return whether this replica may act now; a dry run, which writes nothing, always may."""
+        return self._settings.dry_run or self.leader.is_leader()
+
+    def _may_write_statuses(self) -> bool:
+        """Return whether this replica writes on ConfigMaps how their packs fare, which one of several shards does."""
+        return self.may_act() and (self._settings.shard is None or self._settings.shard.number == 0)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set, then finish what is under way. Raises UsageError where the address cannot be had."""
+        await self.server.start()
+        if self._settings.shard:
+            log.info("this is %s", self._settings.shard)
+        log.info("serving /healthz, /readyz, /metrics and /packs on %s:%d", self.server.address, self.server.port)
+        release = asyncio.Event()
+        stopping, reading, acting = (asyncio.create_task(work) for work in (stop.wait(), self.packs.run(), self._act(release)))
+        try:
+            done, _ = await asyncio.wait({stopping, reading, acting}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await self._workers.finish(self._settings.grace_period)
+            release.set()  # only now: nothing is under way any more
+            if self.packs.in_force.is_set():
+                await asyncio.wait({acting})
+            await cancel(stopping, reading, acting)
+            await self.caches.stop()
+            await self.packs.stop()
+            await self.server.stop()
+
+    async def _act(self, release: asyncio.Event) -> None:
+        """Work whenever this replica leads, once packs and flags are known: nothing acts that a flag has switched off."""
+        await self.packs.in_force.wait()
+        if self._settings.dry_run:
+            self._started()
+            await release.wait()
+        else:
+            await self.leader.run(release)
+
+    def _started(self) -> None:
+        self.metrics.leader.record((), 1)
+        self._workers.start()
+        self.packs.touch()  # statuses are the leader's to write
+
+    def _stopped(self) -> None:
+        self.metrics.leader.record((), 0)
+        self._workers.abort()
+
+    async def _use(self, catalog: Catalog) -> None:
+        """Put a catalog in force, and reconcile all objects of the packs in which it differs."""
+        old, self._reconciler.catalog = self._reconciler.catalog, catalog
+        for name in old.packs:
+            if resumed(*_budget(old, name), *_budget(catalog, name)):
+                self._activity.resumed(name)
+                self.metrics.resumed(name)
+        self._declare(old, catalog)
+        await self.caches.use(self._on())
+        for pack in catalog.packs.values():
+            if _parts(old, pack.name) != _parts(catalog, pack.name):
+                log.info("pack %s from %s: %s", pack.name, pack.source, catalog.mode(pack).value)
+                for key in self.caches.objects(pack):
+                    self.queue.add(key)
+        for name in old.packs.keys() - catalog.packs.keys():
+            log.info("pack %s is gone", name)
+
+    def _declare(self, old: Catalog, catalog: Catalog) -> None:
+        declared = dict.fromkeys(old.packs, ()) | {name: tuple(p.metrics.values()) for name, p in catalog.packs.items()}
+        for name, specs in declared.items():
+            try:
+                self.metrics.declare(name, specs)
+            except MetricError as error:
+                log.error("%s", error)
+
+    def unhealthy(self) -> Sequence[str]:
+        """Return what only a restart would mend; nothing while all is well."""
+        ended = [f"informer {informer.key}" for informer in self._informers() if informer.ended] + self._workers.ended()
+        stuck = [f"{informer.key}: its watch is stuck" for informer in self._informers() if informer.stuck()]
+        return [*(f"{name} has ended" for name in ended), *stuck]
+
+    def unready(self) -> Sequence[str]:
+        """Return what is missing before the engine knows the cluster; a kind that is not served yet holds nothing up."""
+        missing = [i for i in self._informers() if not i.synced.is_set() and i.state is not State.WAITING]
+        problems = [f"{informer.key}: not listed yet" + (f": {informer.error}" if informer.error else "") for informer in missing]
+        return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
+
+    def overview(self) -> Any:
+        """Return the packs and how they fare, as JSON data without any content of objects."""
+        shard = self._settings.shard
+        acting = {
+            "leading": self.may_act(), "leader": self.leader.holder, "dryRun": self._settings.dry_run,
+            "shard": str(shard) if shard else None, "waitsFor": self._layout.waits_for,
+        }  # fmt: skip
+        return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports)}
+
+    def _last_events(self) -> Mapping[Labels, float]:
+        last: dict[Labels, float] = {}
+        for informer in self._informers():
+            kind = (str(informer.key.kind),)
+            last[kind] = max(informer.last_event, last.get(kind, 0.0))
+        return last
+
+    def _pack_info(self) -> Mapping[Labels, float]:
+        catalog = self._reconciler.catalog
+        return {(pack.name, catalog.mode(pack).value, pack.source): 1.0 for pack in catalog.packs.values()}
+
+    def _pack_waiting(self) -> Mapping[Labels, float]:
+        return {(pack.name, str(pack.watch.kind)): float(self.caches.waiting(pack)) for pack in self._on()}
+
+    def _on(self) -> Sequence[RulePack]:
+        """Return the packs that are not Off."""
+        catalog = self._reconciler.catalog
+        return [pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF]
+
+    def _informers(self) -> Iterator[Informer]:
+        yield from self.packs.informers
+        yield from self.caches.informers.values()
+
+
+def _budget(catalog: Catalog, pack: str) -> tuple[int, str]:
+    """Return how many disruptive steps a pack may take in a minute, and what people last said to have suspended rules go on."""
+    return catalog.params.get(pack, {}).get(DISRUPTIONS, 0), catalog.resume
+
+
+def _parts(catalog: Catalog, pack: str) -> tuple[object, ...]:
+    """Return what makes a difference for the objects of a pack."""
+    return catalog.packs.get(pack), catalog.modes.get(pack), catalog.params.get(pack)

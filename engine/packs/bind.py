@@ -1,0 +1,282 @@
+"""From the spec of a pack to a pack that can be evaluated: names and references bound, expressions compiled, faults collected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.actions import ACTIONS, Action, Need
+from engine.actions.event import EVENT
+from engine.actions.metric import MetricAction
+from engine.actions.target import Target as LookupTarget
+from engine.cel import Cel, Compiled, Compiler, Path, Program
+from engine.cel.documents import path_steps
+from engine.errors import Fault
+from engine.model.flags import Mode
+from engine.model.objects import Kind
+from engine.model.text import found, shown, suggestion
+from engine.packs import declarations
+from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, bind_vars, needed_through
+from engine.packs.diagnostics import SCHEMA, Diagnostics
+from engine.packs.document import Document
+from engine.packs.fields import IDENTIFIER
+from engine.packs.pack import Aggregate, AggregateList, Existing, Limits, Retry, Rule, RuleAction, RulePack, Watch
+from engine.packs.schema import AggregateSpec, RulePackSpec, RuleSpec
+
+#: The name part of an annotation (`<pack>.<rule>` of the firing record) has at most 63 characters.
+#: Source: kubernetes, apimachinery/pkg/util/validation/validation.go.
+LONGEST_RECORD = 63
+#: What only a rule that acts once for each object can have.
+ONE_OBJECT_ONLY = frozenset(["on", "hold", "once_per", "existing", "loop", "lookup"])
+_BESIDE_ACTION = ("when", "register")
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPack:
+    """A pack, which is of use only where there are no faults, the faults, and each expression in it."""
+
+    pack: RulePack
+    faults: Sequence[Fault]
+    expressions: Sequence[Compiled]
+
+
+def bind_pack(spec: RulePackSpec, document: Document, cel: Cel) -> BoundPack:
+    """Bind a pack that was read from a document."""
+    name, body = spec.metadata.name, spec.spec
+    diagnostics = Diagnostics(document)
+    names = DeclaredNames(cel, {"params": tuple(body.params), "inputs": tuple(body.inputs), "inputErrors": tuple(body.inputs)})
+    sharing = diagnostics.compiler(names.having(vars=body.vars), VARIABLES - {"lookup"})
+    shared = {each: sharing.program(text, ("spec", "vars", each)) for each, text in body.vars.items()}
+    bind_vars(shared, shared, sharing, ("spec", "vars"))
+    consent = diagnostics.compiler(names, VARIABLES - {"vars", "lookup"})
+    pack = RulePack(
+        name=name,
+        description=body.description,
+        feature_flag=body.feature_flag or name,
+        default_mode=Mode(body.default_mode),
+        watch=Watch(
+            Kind(body.watch.api_version, body.watch.kind),
+            body.watch.label_selector,
+            tuple(path_steps(path) for path in body.watch.fields_),
+        ),
+        params=declarations.bind_params(body.params, diagnostics, ("spec", "params"))
+        | (declarations.params(declarations.COMMON) if body.targets else {}),
+        targets=declarations.bind_targets(body.targets, diagnostics, consent, ("spec", "targets")),
+        vars=shared,
+        inputs=declarations.bind_inputs(body.inputs, diagnostics, ("spec", "inputs")),
+        metrics=declarations.bind_metrics(body.metrics, diagnostics, ("spec", "metrics")),
+        location=document.locate(()),
+    )
+    for index, rule in enumerate(body.rules):
+        record = f"{name}.{rule.name}"
+        if len(record) > LONGEST_RECORD:
+            message = f"{record} has {len(record)} characters, and is part of an annotation's key"
+            path = ("spec", "rules", index, "name")
+            diagnostics.fault(path, message, f"at most {LONGEST_RECORD}", code="record-name")
+    diagnostics.unique([rule.name for rule in body.rules], "rule", ("spec", "rules"), ("name",))
+    binders = [_RuleBinder(rule, pack, names, diagnostics, ("spec", "rules", index)) for index, rule in enumerate(body.rules)]
+    rules = tuple(binder.bind() for binder in binders)
+    reads_old = any("oldObject" in each.program.variables for each in diagnostics.expressions)
+    return BoundPack(replace(pack, rules=rules, reads_old=reads_old), diagnostics.faults, diagnostics.expressions)
+
+
+class _RuleBinder:
+    """Binds one rule: what decides about it sees the object; its actions also see the loop's item and what was registered."""
+
+    def __init__(self, spec: RuleSpec, pack: RulePack, names: DeclaredNames, diagnostics: Diagnostics, path: Path) -> None:
+        self._spec, self._pack, self._diagnostics, self._path = spec, pack, diagnostics, path
+        self._names = names.having(vars=(*pack.vars, *spec.vars), lookup=spec.lookup)
+        with_item = VARIABLES | ({spec.loop_var} if spec.loop else set())
+        self._deciding = diagnostics.compiler(self._names, VARIABLES)
+        self._looping = diagnostics.compiler(self._names, with_item)
+        if spec.aggregate:
+            self._acting, self._acting_names = GROUP_VARIABLES, self._names.having(group=_group_names(spec.aggregate))
+        else:
+            self._acting, self._acting_names = with_item, self._names
+        own = {name: self._looping.program(text, (*path, "vars", name)) for name, text in spec.vars.items()}
+        self._vars = {**pack.vars, **own}
+        bind_vars(self._vars, own, self._looping, (*path, "vars"))
+        for name in sorted(own.keys() & pack.vars.keys()):
+            self._fault(("vars", name), f"vars.{name} is a var of the pack already", "another name")
+
+    def bind(self) -> Rule:
+        """Return the rule."""
+        spec = self._spec
+        self._refuse_what_does_not_go_together()
+        registers = {*_registers(spec.actions)} - {""}
+        return Rule(
+            name=spec.name,
+            description=spec.description,
+            vars=self._vars,
+            when=tuple(self._decide(text, "when", index) for index, text in enumerate(spec.when)),
+            on=spec.on,
+            hold=spec.hold,
+            once_per=self._optional(spec.once_per, "oncePer"),
+            existing=Existing(
+                spec.existing.policy, spec.existing.max_age, self._optional(spec.existing.age_from, "existing", "ageFrom")
+            ),
+            lookups=self._lookups(),
+            aggregate=self._aggregate(spec.aggregate) if spec.aggregate else None,
+            loop=self._optional(spec.loop, "loop"),
+            loop_var=spec.loop_var,
+            loop_key=self._looping.program(spec.loop_key, (*self._path, "loopKey")) if spec.loop_key else None,
+            throttle=spec.throttle.every if spec.throttle else None,
+            resync=spec.resync,
+            limits=Limits(spec.limits.max_targets, spec.limits.on_exceed),
+            actions=self._actions("actions", spec.actions, registers, {"results"}),
+            retry=Retry(spec.retry.limit, spec.retry.backoff, spec.retry.max_backoff, spec.retry.timeout),
+            rescue=self._actions("rescue", spec.rescue, registers | {*_registers(spec.rescue)} - {""}, {"results", "error"}),
+            mode=Mode(spec.mode) if spec.mode else None,
+        )
+
+    def _refuse_what_does_not_go_together(self) -> None:
+        """Add a fault for each key of an item without a loop, and of a single object beside an aggregate."""
+        fields = self._spec.model_fields_set
+        for key in sorted(fields & {"loop_var", "loop_key"}) if self._spec.loop is None else ():
+            self._fault((_alias(key),), f"{_alias(key)} without a loop", "loop: CEL that gives a list", at_key=True)
+        for key in sorted(fields & ONE_OBJECT_ONLY) if self._spec.aggregate else ():
+            self._fault((_alias(key),), f"{_alias(key)} together with aggregate", "one of the two", at_key=True)
+
+    def _decide(self, text: str, *below: str | int) -> Program:
+        """Compile an expression that is evaluated before there is an item of the loop."""
+        program = self._deciding.program(text, (*self._path, *below))
+        if self._spec.loop and (through := needed_through(program, self._vars, self._spec.loop_var)):
+            message = f"{through} needs {self._spec.loop_var}, which has no value here"
+            self._fault(below, message, "it in loopKey, actions and rescue only")
+        return program
+
+    def _optional(self, text: str | None, *below: str | int) -> Program | None:
+        return self._decide(text, *below) if text else None
+
+    def _aggregate(self, spec: AggregateSpec) -> Aggregate:
+        """Bind what objects contribute, and the target, for which only the group's key is known."""
+        target = LookupTarget.compile(
+            spec.target,
+            self._diagnostics.compiler(self._names, GROUP_VARIABLES - {"group", "object", "target"}),
+            (*self._path, "aggregate", "target"),
+        )
+        self._check_needs([*target.needs("patch"), *target.listing()], (*self._path, "aggregate", "target"))
+        return Aggregate(
+            self._decide(spec.by, "aggregate", "by"),
+            target,
+            {name: self._decide(text, "aggregate", "counts", name) for name, text in spec.counts.items()},
+            {
+                name: AggregateList(
+                    self._decide(each.value, "aggregate", "lists", name, "value"),
+                    self._optional(each.where, "aggregate", "lists", name, "where"),
+                    each.limit,
+                )
+                for name, each in spec.lists.items()
+            },
+            {name: self._decide(text, "aggregate", "max", name) for name, text in spec.max_.items()},
+        )
+
+    def _lookups(self) -> dict[str, LookupTarget]:
+        """Bind the lookups, each of which may use those above it."""
+        bound: dict[str, LookupTarget] = {}
+        for name, target in self._spec.lookup.items():
+            path = (*self._path, "lookup", name)
+            compiler = self._diagnostics.compiler(self._names.having(lookup=tuple(bound)), VARIABLES)
+            bound[name] = LookupTarget.compile(target, compiler, path)
+            self._check_needs(bound[name].needs(), path)
+        return bound
+
+    def _actions(
+        self, part: str, entries: Sequence[dict[str, Any]], registers: set[str], extra: set[str]
+    ) -> tuple[RuleAction, ...]:
+        """Bind `actions` or `rescue`, which may name what is registered; entries with faults are left out."""
+        path = (*self._path, part)
+        self._diagnostics.unique(_registers(entries), "register", path, ("register",))
+        compiler = self._diagnostics.compiler(self._acting_names.having(results=registers), self._acting | extra)
+        bound = [self._entry(entry, compiler, (*path, index)) for index, entry in enumerate(entries)]
+        return tuple(entry for entry in bound if entry is not None)
+
+    def _entry(self, entry: dict[str, Any], compiler: Compiler, path: Path) -> RuleAction | None:
+        condition, register = entry.get("when"), entry.get("register", "")
+        if not isinstance(register, str) or ("register" in entry and not IDENTIFIER.match(register)):
+            message = f"{found(register)} cannot be named in an expression"
+            self._diagnostics.fault((*path, "register"), message, "letters, digits and '_', not a digit first")
+        when = None
+        if isinstance(condition, str):
+            when = compiler.program(condition, (*path, "when"))
+        elif "when" in entry:
+            self._diagnostics.fault((*path, "when"), f"{found(condition)} stands here", "a CEL condition")
+        name = self._name([key for key in entry if key not in _BESIDE_ACTION], path)
+        action = self._action(name, entry[name], compiler, (*path, name)) if name else None
+        if action is None:
+            return None
+        location = self._diagnostics.document.locate_key((*path, name))
+        return RuleAction(action, location, register if isinstance(register, str) else "", when)
+
+    def _name(self, names: Sequence[str], path: Path) -> str:
+        """Return the name of an entry's one action; '' where there is none, an unknown one, or more than one."""
+        for name in names:
+            if name not in ACTIONS:
+                expected = suggestion(name, [*ACTIONS, *_BESIDE_ACTION])
+                self._diagnostics.fault((*path, name), f"unknown action {shown(name, 60)}", expected, at_key=True, code=SCHEMA)
+        known = [name for name in names if name in ACTIONS]
+        if len(known) > 1:
+            message = f"{known[0]!r} and {known[1]!r} stand in one entry"
+            self._diagnostics.fault((*path, known[1]), message, "one action in each entry", at_key=True, code=SCHEMA)
+        if not names:
+            self._diagnostics.fault(path, "no action stands here", "one of " + ", ".join(sorted(ACTIONS)), code=SCHEMA)
+        return known[0] if len(names) == len(known) == 1 else ""
+
+    def _action(self, name: str, raw: Any, compiler: Compiler, path: Path) -> Action | None:
+        schema = ACTIONS[name].Schema
+        try:
+            action: Action = ACTIONS[name].compile(schema.model_validate(raw), compiler, path)
+        except ValidationError as error:
+            self._diagnostics.spec(error, schema, raw, path)
+            return None
+        if isinstance(action, MetricAction):
+            self._check_metric(action, path)
+        self._check_needs(action.needs(), (*path, "target"))
+        return action
+
+    def _check_metric(self, action: MetricAction, path: Path) -> None:
+        metric = self._pack.metrics.get(action.metric)
+        if metric is None:
+            expected = suggestion(action.metric, self._pack.metrics)
+            self._diagnostics.fault((*path, "name"), f"the pack declares no metric {shown(action.metric, 60)}", expected)
+            return
+        here = (*path, "labels")
+        for label in action.label_names:
+            if label not in metric.labels:
+                message = f"{metric.name} has no label {shown(label, 60)}"
+                self._diagnostics.fault((*here, label), message, suggestion(label, metric.labels), at_key=True)
+        missing = [label for label in metric.labels if label not in action.label_names]
+        if missing:
+            expected = f"a value for each label of {metric.name}"
+            self._diagnostics.fault(here, f"{', '.join(missing)} missing", expected, at_key=True)
+
+    def _check_needs(self, needs: Sequence[Need], path: Path) -> None:
+        """Add a fault for each verb that `targets` do not grant, which would be refused whenever the rule fires."""
+        missing: dict[Kind | None, list[str]] = {}
+        for need in needs:
+            if need != Need(EVENT, "create") and not self._pack.grants(need):
+                missing.setdefault(need.kind, []).append(need.verb)
+        for kind, verbs in missing.items():
+            what = f"{kind.kind} ({kind.api_version})" if kind else "any kind"
+            message = f"the pack's targets do not have {' and '.join(verbs)} on {what}"
+            self._diagnostics.fault(path, message, "an entry with it under targets", code="undeclared-target")
+
+    def _fault(self, below: Path, message: str, expected: str, *, at_key: bool = False) -> None:
+        self._diagnostics.fault((*self._path, *below), message, expected, at_key=at_key)
+
+
+def _registers(entries: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the names under which a list's results are kept; '' for an entry without one."""
+    return [name if isinstance(name := entry.get("register"), str) else "" for entry in entries]
+
+
+def _group_names(spec: AggregateSpec) -> tuple[str, ...]:
+    """Return what expressions may read below `group`."""
+    return (*spec.counts, *spec.lists, *(f"{name}LeftOut" for name in spec.lists), *spec.max_)
+
+
+def _alias(field: str) -> str:
+    return str(RuleSpec.model_fields[field].alias)

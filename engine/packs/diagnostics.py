@@ -1,0 +1,174 @@
+"""The faults of one document: those of its schema in plain words, and those found while it is bound, each with its location."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from engine.cel import Cel, Compiled, Compiler, Path
+from engine.errors import Fault
+from engine.model.spec import Spec
+from engine.model.text import found, one_of, shown, suggestion
+from engine.packs.document import Document
+from engine.packs.jsonschemas import SchemaFault
+from engine.packs.yamltext import MAX_FAULTS
+
+SCHEMA = "schema"
+_WANTED = {
+    "string_type": "a text", "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "bool_type": "true or false", "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}  # fmt: skip
+_RANGES = {
+    "greater_than": ("is too small", "more than {gt:g}"),
+    "greater_than_equal": ("is too small", "at least {ge:g}"),
+    "less_than_equal": ("is too large", "at most {le:g}"),
+    "string_too_short": ("is too short", "a text"),
+    "too_short": ("is too short", "at least {min_length} of them"),
+    "too_long": ("is too long", "at most {max_length} of them"),
+}
+
+
+class Diagnostics:
+    """Collects the faults of a document, and what is compiled of it."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self._faults: list[Fault] = []
+        self._compilers: list[Compiler] = []
+
+    @property
+    def faults(self) -> list[Fault]:
+        """Return every fault so far, those of expressions included."""
+        return [*self._faults, *(fault for compiler in self._compilers for fault in compiler.faults)]
+
+    @property
+    def expressions(self) -> list[Compiled]:
+        """Return every expression that was compiled."""
+        return [compiled for compiler in self._compilers for compiled in compiler.compiled]
+
+    def compiler(self, cel: Cel, variables: Collection[str]) -> Compiler:
+        """Return a compiler of expressions that may name these variables; its faults become the document's."""
+        compiler = Compiler(cel, variables, self.document.locate)
+        self._compilers.append(compiler)
+        return compiler
+
+    def fault(self, path: Path, message: str, expected: str = "", *, at_key: bool = False, code: str = "declaration") -> None:
+        """Add a fault of the value at a path, or of the key that the path ends with."""
+        location = self.document.locate_key(path) if at_key else self.document.locate(path)
+        self._faults.append(Fault(location, message, expected, code))
+
+    def unique(self, names: Sequence[str], what: str, path: Path, below: Path = ()) -> None:
+        """Add a fault for each name of the list at a path that an earlier item has; `below` leads from an item to its name."""
+        for index, name in enumerate(names):
+            if name and name in names[:index]:
+                self.fault((*path, index, *below), f"a second {what} {name!r}", f"each {what} once")
+
+    def value(self, faults: Iterable[SchemaFault], path: Path) -> None:
+        """Add what is wrong, by a JSON Schema, in the value at a path."""
+        for fault in faults:
+            self.fault((*path, *fault.path), fault.message, fault.expected, at_key=fault.at_key)
+
+    def spec(self, error: ValidationError, model: type[Spec], raw: Any, path: Path = ()) -> None:
+        """Add what is wrong, by its schema class, in the value `raw` at a path."""
+        self._faults += spec_faults(error, model, raw, self.document, path)
+
+
+def spec_faults(error: ValidationError, model: type[Spec], raw: Any, document: Document, base: Path = ()) -> list[Fault]:
+    """Return the faults of a spec that was read from `raw`, the value at `base` of a document."""
+    faults: dict[tuple[Any, str], Fault] = {}
+    for detail in error.errors(include_url=False)[:MAX_FAULTS]:
+        fault = _fault(detail, model, raw, document, base)
+        key = (fault.location, fault.message)
+        before = faults.get(key)
+        if before is not None and fault.expected not in before.expected:
+            fault = replace(fault, expected=f"{before.expected} or {fault.expected}")
+        faults[key] = fault
+    return [replace(fault, code=SCHEMA) for fault in faults.values()]
+
+
+def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document, base: Path) -> Fault:
+    kind, steps = detail["type"], detail["loc"]
+    at_key = steps[-1:] == ("[key]",)
+    path = tuple(steps[:-1] if at_key else steps)
+    if kind == "missing":
+        above = (*base, *_existing(path, raw))  # at the key of the mapping that lacks it, or where it begins if it has none
+        location = document.locate_key(above) if above and isinstance(above[-1], str) else document.locate(above)
+        return Fault(location, f"{str(path[-1])!r} is missing", _description(model, path))
+    if kind == "extra_forbidden":
+        key = str(path[-1])
+        expected = suggestion(key, [str(field.alias) for field in _fields(_at(model, path[:-1]))])
+        return Fault(document.locate_key((*base, *path)), f"unknown key {shown(key, 60)}", expected)
+    location = document.locate_key((*base, *path)) if at_key else document.locate((*base, *_existing(path, raw)))
+    return Fault(location, *_message(detail))
+
+
+def _message(detail: ErrorDetails) -> tuple[str, str]:
+    """Return what is wrong with a value, and what was expected."""
+    kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
+    if kind == "rulepack":
+        return str(context["message"]), str(context["expected"])
+    if kind == "literal_error":
+        choices = str(context["expected"]).replace(" or ", ", ").split(", ")  # pydantic gives `'a', 'b' or 'c'`
+        return f"{found(value)} is not possible here", one_of(value, [choice.strip("'") for choice in choices])
+    if kind in _WANTED:
+        return f"{found(value)} stands here", _WANTED[kind]
+    if kind in _RANGES:
+        message, expected = _RANGES[kind]
+        return f"{found(value)} {message}", expected.format(**context)
+    return str(context.get("error", detail["msg"])), ""
+
+
+def _existing(path: Path, raw: Any) -> Iterator[str | int]:
+    """Yield the part of a path that is there; pydantic names the members of a union in it too."""
+    for step in path:
+        in_list = isinstance(raw, list) and isinstance(step, int) and step < len(raw)
+        if not in_list and not (isinstance(raw, dict) and step in raw):
+            return
+        raw = raw[step]
+        yield step
+
+
+def _description(model: type[Spec], path: Path) -> str:
+    """Return a field's description, as what was expected."""
+    for field in _fields(_at(model, path[:-1])):
+        if field.alias == path[-1] and field.description:
+            text = " ".join(field.description.split()).rstrip(".")
+            return text[0].lower() + text[1:]
+    return ""
+
+
+def _at(annotation: Any, path: Path) -> Any:
+    """Return the type at a path below a type."""
+    for step in path:
+        annotation = _inside(annotation, step)
+    return annotation
+
+
+def _inside(annotation: Any, step: str | int) -> Any:
+    for field in _fields(annotation):
+        if field.alias == step:
+            return field.annotation
+    return next((get_args(member)[-1] for member in _members(annotation) if get_origin(member) in (list, dict)), None)
+
+
+def _fields(annotation: Any) -> list[FieldInfo]:
+    return [field for member in _members(annotation) for field in getattr(member, "model_fields", {}).values()]
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """Yield the alternatives of a type, without what annotates them."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _members(get_args(annotation)[0])
+    elif origin in (Union, UnionType):
+        for member in get_args(annotation):
+            yield from _members(member)
+    else:
+        yield annotation

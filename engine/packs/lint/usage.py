@@ -1,0 +1,106 @@
+"""Checks of what rules do: how often, with what, and whether they use what `targets` grants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.actions import ACTIONS
+from engine.cel import Path
+from engine.errors import Fault
+from engine.packs.declarations import needed_through
+from engine.packs.lint.base import Check, Severity, Subject, location_of
+from engine.packs.pack import RulePack, Target
+
+
+class MissingOncePer(Check):
+    """A rule acts on other objects, or counts, and nothing says how often.
+
+    Without `oncePer` a rule fires at every change of the watched object for as long as its conditions hold: pods are deleted
+    again, counters count on, and whoever changes the target otherwise is overwritten. Name the occasion, such as
+    `oncePer: object.metadata.uid + '/' + object.status.completionTime`. A rule that keeps something as it should be, rather
+    than doing something once, says so with `throttle` or `resync`.
+    """
+
+    name = "missing-once-per"
+    severity = Severity.WARNING
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for the first such action of each rule."""
+        for parsed in subject.packs:
+            counters = [metric.name for metric in parsed.pack.metrics.values() if metric.type != "gauge"]
+            for rule in parsed.pack.rules:
+                if rule.once_per or rule.throttle is not None or rule.resync is not None or rule.aggregate or rule.on == "Delete":
+                    continue
+                repeated = ((entry, entry.action.repeated(counters)) for entry in (*rule.actions, *rule.rescue))
+                for entry, what in ((entry, what) for entry, what in repeated if what):
+                    message = f"rule {rule.name} has no oncePer, and {what} whenever it is evaluated"
+                    yield self.fault(entry.location, message, "oncePer, or throttle where it is meant to be kept so")
+                    break
+
+
+class NowWritten(Check):
+    """`now` becomes part of something that is written, or of the key under which a rule fires.
+
+    Effects are named by their cause, never by the clock: what contains `now` is different at every evaluation, so that the
+    rule would write again and again, and a restart would do everything once more. Use a time of the object, such as
+    `object.status.completionTime`. In conditions, and as the value of a metric, `now` is fine.
+    """
+
+    name = "now-written"
+    severity = Severity.ERROR
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for each expression that is written, or is part of a key, and reads `now`, itself or through vars."""
+        for parsed in subject.packs:
+            for expression in parsed.expressions:
+                what = _written(expression.path)
+                if not what:
+                    continue
+                program, rule = expression.program, parsed.pack.rules[int(expression.path[2])]
+                through = "now" if "now" in program.variables else needed_through(program, rule.vars, "now")
+                if through:
+                    location = location_of(parsed, expression, max(program.source.find(through), 0))
+                    message = f"{through} is part of {what}, which differs at every evaluation"
+                    yield self.fault(location, message, "a time of the object")
+
+
+def _written(path: Path) -> str:
+    """Return what an expression at a path becomes part of, '' where it is only evaluated."""
+    match path:
+        case ("spec", "rules", _, ("oncePer" | "loopKey") as key):
+            return f"the key that {key} gives"
+        case ("spec", "rules", _, "actions" | "rescue", _, str(action), str(part), *_) if action in ACTIONS:
+            return f"what {action} writes" if part in ACTIONS[action].written else ""
+    return ""
+
+
+class UnusedTarget(Check):
+    """`targets` grants a verb that no rule of the pack uses.
+
+    `rulepack rbac` and whoever reviews a pack go by `targets`: what nothing uses should not be there. Targets are read live, so
+    `watch` is of no use, and reading the watched objects needs no entry.
+    """
+
+    name = "unused-target"
+    severity = Severity.WARNING
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for each verb of each target that nothing needs; of packs with faults nothing is known."""
+        for parsed in subject.sound():
+            for index, target in enumerate(parsed.pack.targets):
+                used = _used(parsed.pack, target)
+                what = "any further kind" if target.kind.kind == "*" else f"{target.kind.kind} ({target.kind.api_version})"
+                for number, verb in enumerate(parsed.document.value["spec"]["targets"][index]["verbs"]):
+                    if verb not in used:
+                        location = parsed.document.locate(("spec", "targets", index, "verbs", number))
+                        yield self.fault(location, f"no rule uses {verb} on {what}", "only verbs that rules use")
+
+
+def _used(pack: RulePack, target: Target) -> set[str]:
+    """Return the verbs that rules use on a target; that for any kind stands for all that have no entry of their own."""
+    needs = [need for rule in pack.rules for need in rule.needs()]
+    exact = {each.kind for each in pack.targets}
+    anything = target.kind.kind == "*"
+    return {
+        need.verb for need in needs if need.kind is None or (need.kind not in exact if anything else need.kind == target.kind)
+    }

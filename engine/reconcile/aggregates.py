@@ -1,0 +1,275 @@
+"""The part of the pipeline that is about groups: what an `aggregate` rule does once for all objects that belong together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.cel import Scope
+from engine.errors import ApiError, Unanswered
+from engine.kube.act import Actor
+from engine.kube.clock import Clock
+from engine.model.flags import Mode
+from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
+from engine.model.outcome import Done, Outcome, Skipped, Unavailable
+from engine.model.plan import OwnWrite, Read
+from engine.packs.catalog import Catalog
+from engine.packs.pack import Rule, RulePack
+from engine.reconcile.caches import Caches
+from engine.reconcile.evaluate import ONCE, condition, variables_of
+from engine.reconcile.matching import Evaluation
+from engine.reconcile.reader import Reader
+from engine.reconcile.record import Record, Result, recorded
+from engine.reconcile.state import PackState
+from engine.reconcile.totals import Row, Totals, row_of
+
+SYNC_WAIT = 1.0
+READ_BACKOFF = 5.0
+NO_GROUP = Skipped("belongs to no group")
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Counted:
+    """One aggregate rule: its groups, once all objects are counted in them, and the state of each.
+
+    `first` holds what came of the objects as they were when all were counted, until each of them is evaluated by itself.
+    """
+
+    pack: RulePack
+    rule: Rule
+    params: Mapping[str, Any]
+    totals: Totals
+    ready: bool = False
+    recounted_at: float = 0.0
+    states: dict[str, PackState] = field(default_factory=dict)
+    first: dict[ObjectKey, tuple[Object, Skipped]] = field(default_factory=dict)
+
+
+class Aggregates:
+    """Counts objects in groups, and matches and evaluates the groups. One key at a time, as for objects."""
+
+    def __init__(
+        self, actor: Actor, reader: Reader, caches: Caches, clock: Clock, enqueue: Callable[[GroupKey], None],
+        owns: Callable[[GroupKey], bool],
+    ) -> None:  # fmt: skip
+        self._actor, self._reader, self._caches, self._clock = actor, reader, caches, clock
+        self._add, self._owns = enqueue, owns
+        self._counted: dict[tuple[str, str], _Counted] = {}
+        self._waiting: set[tuple[str, str]] = set()  # rules whose objects are not all listed yet
+
+    async def count(self, catalog: Catalog, evaluation: Evaluation, rule: Rule, scope: Scope) -> Skipped:
+        """Count one object; once all are listed, the first one of a rule has all others counted with it."""
+        pack, obj = evaluation.pack, evaluation.object
+        counted = await self._counting(catalog, pack, rule)
+        if counted is None:
+            return Skipped("waits until all objects are listed")
+        if self._reader.time_slice.over():
+            await self._reader.time_slice.next()
+        key = ObjectKey(pack.watch.kind, evaluation.ref.namespace, evaluation.ref.name)
+        before, skipped = counted.first.pop(key, (None, NO_GROUP))
+        if before is obj:
+            return skipped
+        return self._count(counted, key, scope.child(oldObject=None) if pack.reads_old else scope)
+
+    def forget(self, pack: RulePack, key: ObjectKey) -> None:
+        """Count an object no more."""
+        for rule in pack.rules:
+            counted = self._counted.get((pack.name, rule.name))
+            if counted is not None:
+                self._put(counted, key, None)
+
+    def keep(self, packs: Collection[str]) -> None:
+        """Forget the groups of all other packs: what is not watched any more is counted anew when it is watched again."""
+        self._counted = {key: counted for key, counted in self._counted.items() if key[0] in packs}
+        self._waiting = {key for key in self._waiting if key[0] in packs}
+
+    async def match(self, catalog: Catalog, key: GroupKey, now: float) -> Outcome:
+        """Return Done with the evaluation of a group whose target is there, unless a throttle or a retry is to be awaited."""
+        if (key.pack, key.rule) in self._waiting:
+            return await self._wait(catalog, key, now)
+        counted, pack = self._counted.get((key.pack, key.rule)), catalog.packs.get(key.pack)
+        if counted is None or pack is not counted.pack or not counted.ready or catalog.mode(pack, counted.rule) is Mode.OFF:
+            return Skipped("is not counted here")
+        state = counted.states.setdefault(key.group, PackState(pack, ""))
+        due = max(state.retry_at or 0.0, self._throttled_until(counted.rule, state))
+        if now < due:
+            return Skipped("waits", due)
+        evaluation = Evaluation(pack, {}, Ref(pack.watch.kind, "", ""), state, now, (counted.rule,), "Group", group=key)
+        try:
+            target = await self._actor.read(counted.totals.aggregate.target.read(self.scope(catalog, evaluation)))
+        except ApiError as error:
+            log.warning("%s: %s; trying again", key, error)
+            return Unavailable(str(error), now + READ_BACKOFF)
+        except Unanswered as error:
+            log.warning("%s: %s", key, error)
+            return Skipped(str(error), unknown=True)
+        if not target:
+            self._forget_if_empty(counted, key.group)
+            return Skipped("its target is not there")
+        evaluation.object, evaluation.ref = target[0], ref_of(target[0])
+        return Done([evaluation])
+
+    def scope(self, catalog: Catalog, evaluation: Evaluation) -> Scope:
+        """Return the variables of the actions for a group, without the group itself."""
+        assert evaluation.group is not None
+        counted = self._counted[evaluation.group.pack, evaluation.group.rule]
+        now = datetime.fromtimestamp(evaluation.now, UTC)
+        variables = {"params": counted.params, "flags": catalog.flags, "now": now, "groupKey": evaluation.group.group}
+        return Scope({**variables, "object": evaluation.object, "target": evaluation.object})
+
+    async def evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
+        """Return Done with a Firing where there is something to say about a group; with the group in the scope."""
+        key = evaluation.group
+        assert key is not None
+        counted = self._counted[key.pack, key.rule]
+        if rule.resync is not None and evaluation.now >= counted.recounted_at + rule.resync:
+            counted.totals.recount()
+            counted.recounted_at = evaluation.now
+        try:
+            consenting = await self._consenting(counted, key.group, evaluation.object, scope)
+        except ApiError as error:
+            log.warning("%s: %s; trying again", key, error)
+            return Unavailable(str(error), evaluation.now + READ_BACKOFF), scope
+        if rule.resync is not None and counted.totals.representatives(key.group):
+            evaluation.again(evaluation.now + rule.resync)
+        on_record = recorded(evaluation.object, key.pack, key.rule)
+        if not consenting and not (on_record.key == key.group and self._all_watched(on_record)):
+            return Skipped("no namespace with members of it consents"), scope
+        evaluation.counted = frozenset(consenting)
+        return Done(ONCE), scope.child(group=counted.totals.view(key.group, consenting))
+
+    def record_text(self, evaluation: Evaluation, result: Result) -> str | None:
+        """Return what to put on record on the target of a group; None removes the record, as no member is left."""
+        assert evaluation.group is not None
+        namespaces = evaluation.counted
+        return Record().with_items(evaluation.group.group, dict.fromkeys(namespaces, result)).text() if namespaces else None
+
+    def settle(self, evaluation: Evaluation, written: OwnWrite | None) -> None:
+        """Remember that a group was written, which its throttle counts from."""
+        state, rule = evaluation.state, evaluation.rules[0]
+        state.unrecorded = 0
+        if written is not None or evaluation.steps:
+            state.rules[rule.name] = evaluation.rule_state(rule)._replace(fired_at=evaluation.now)
+
+    def finish(self, evaluation: Evaluation) -> float | None:
+        """Return when to evaluate a group again (seconds since the epoch), None where only a change matters."""
+        key, state = evaluation.group, evaluation.state
+        assert key is not None
+        counted = self._counted.get((key.pack, key.rule))
+        under_way = evaluation.rule_state(evaluation.rules[0]).under_way("")
+        state.retry_at = evaluation.retry_at if under_way or state.unrecorded else None
+        if evaluation.retry_at is None and counted is not None:
+            self._forget_if_empty(counted, key.group)
+        return evaluation.retry_at
+
+    @staticmethod
+    def _forget_if_empty(counted: _Counted, group: str) -> None:
+        if not counted.totals.representatives(group):
+            counted.states.pop(group, None)
+
+    @staticmethod
+    def _throttled_until(rule: Rule, state: PackState) -> float:
+        fired_at = state.rules[rule.name].fired_at if rule.name in state.rules else None
+        return 0.0 if rule.throttle is None or fired_at is None else fired_at + rule.throttle
+
+    async def _counting(self, catalog: Catalog, pack: RulePack, rule: Rule) -> _Counted | None:
+        """The groups of a rule with all objects counted in them; None until all of those are listed."""
+        name = pack.name, rule.name
+        counted, params = self._counted.get(name), catalog.params.get(pack.name, {})
+        if counted is not None and counted.pack is pack and counted.params == params:
+            return counted
+        if not self._caches.synced(pack):
+            if name not in self._waiting:  # one timer for the rule, not one for each of its objects
+                self._waiting.add(name)
+                self._enqueue(GroupKey(*name, ""))
+            return None
+        assert rule.aggregate is not None
+        self._waiting.discard(name)
+        counted = self._counted[name] = _Counted(pack, rule, params, Totals(rule.aggregate))
+        await self._count_all(catalog, counted)
+        return counted
+
+    async def _wait(self, catalog: Catalog, key: GroupKey, now: float) -> Skipped:
+        """Have the objects of a rule counted as soon as all are listed; no change of one of them may come then."""
+        pack = catalog.packs.get(key.pack)
+        rule = next((rule for rule in pack.rules if rule.name == key.rule), None) if pack else None
+        if pack is None or rule is None or rule.aggregate is None or catalog.mode(pack, rule) is Mode.OFF:
+            self._waiting.discard((key.pack, key.rule))
+            return Skipped("is not in force")
+        waiting = await self._counting(catalog, pack, rule) is None
+        return Skipped("waits until all objects are listed", now + SYNC_WAIT if waiting else None)
+
+    def _all_watched(self, on_record: Record) -> bool:
+        """Whether all namespaces that were counted are watched here; otherwise another engine knows of their objects."""
+        return all(self._caches.watches(namespace) for namespace in on_record.items)
+
+    async def _consenting(self, counted: _Counted, group: str, target: Object, scope: Scope) -> set[str]:
+        """The namespaces whose members count: those whose objects may act on the target, asked with one of each."""
+        consenting = set()
+        read = counted.totals.aggregate.target.read(scope.child(object={}))
+        for namespace, name in counted.totals.representatives(group).items():
+            member = self._caches.get(counted.pack, namespace, name)
+            if member is None:
+                continue
+            seen = scope.child(object=member.object)
+            refused = await self._reader.check(counted.pack, read, ("patch",), seen, [target])
+            if refused is None:
+                consenting.add(namespace)
+            else:
+                log.debug("members of %s in namespace %s do not count: %s", group, namespace, refused.reason)
+        return consenting
+
+    async def _count_all(self, catalog: Catalog, counted: _Counted) -> None:
+        """Count every object there is, and enqueue every group, those that only an old record knows of included."""
+        pack, now = counted.pack, self._clock.time()
+        for key in list(self._caches.objects(pack)):
+            if self._reader.time_slice.over():
+                await self._reader.time_slice.next()
+            cached = self._caches.get(pack, key.namespace, key.name)
+            if cached is not None:
+                scope = Scope(variables_of(catalog, pack, cached.object, None, now), counted.rule.vars)
+                counted.first[key] = cached.object, self._count(counted, key, scope)
+        counted.ready, counted.recounted_at = True, self._clock.time()
+        for group in {*counted.totals.keys(), *await self._on_record(counted)}:
+            self._enqueue(GroupKey(pack.name, counted.rule.name, group))
+
+    async def _on_record(self, counted: _Counted) -> list[str]:
+        """The groups whose targets carry a record: the last member of one may have gone while nobody watched."""
+        pack, rule, kind = counted.pack, counted.rule, counted.totals.aggregate.target.kind
+        if kind is None:
+            return []
+        try:
+            targets = await self._actor.read(Read(Ref(kind, "", ""), ""))
+        except ApiError as error:
+            log.warning("%s/%s: cannot list %s to find groups that have gone: %s", pack.name, rule.name, kind, error)
+            return []
+        records = [recorded(target, pack.name, rule.name) for target in targets]
+        return [found.key for found in records if found.key and self._all_watched(found)]
+
+    def _enqueue(self, key: GroupKey) -> None:
+        """Have a group evaluated, if it is this replica's."""
+        if self._owns(key):
+            self._add(key)
+
+    def _count(self, counted: _Counted, key: ObjectKey, scope: Scope) -> Skipped:
+        """Count an object as it is, or no more; say where."""
+        row: Row | None = None
+        try:
+            skipped = condition(counted.rule, scope)
+            if skipped is None and (row := row_of(counted.totals.aggregate, scope)) is not None:
+                skipped = Skipped(f"counts in group {row.group!r}")
+        except Unanswered as error:
+            skipped = Skipped(f"cannot be counted: {error}", unknown=True)
+        self._put(counted, key, row)
+        return skipped or NO_GROUP
+
+    def _put(self, counted: _Counted, key: ObjectKey, row: Row | None) -> None:
+        if row is not None and not self._owns(GroupKey(counted.pack.name, counted.rule.name, row.group)):
+            row = None
+        for group in counted.totals.put(key.namespace, key.name, row):
+            if counted.ready:
+                self._enqueue(GroupKey(counted.pack.name, counted.rule.name, group))

@@ -1,0 +1,237 @@
+"""Which packs have something to evaluate about an object, and what is remembered of it from one evaluation to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from engine.model.flags import Mode
+from engine.model.merge import added, merged
+from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
+from engine.model.outcome import Outcome
+from engine.model.plan import Annotate, OwnWrite
+from engine.packs.catalog import Catalog
+from engine.packs.pack import Rule, RulePack
+from engine.reconcile.caches import Caches
+from engine.reconcile.prefilter import Values, Watchers, watchers
+from engine.reconcile.state import INITIAL, PackState, RuleState
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """One pack's evaluation of one object: the rules that may have something to do, and what they come to.
+
+    `on` is what it is about, as rules name it. `values` are those of the fields that `watchers` watch, of which the pack is
+    one. Where it is about a group, `group` names it, `object` is its target, and `counted` holds the namespaces that count.
+    `own` is what is to be written on the object itself, `steps` how many were taken elsewhere, `retry_at` when to evaluate
+    again, in seconds since the epoch as `now`.
+    """
+
+    pack: RulePack
+    object: Object
+    ref: Ref
+    state: PackState
+    now: float
+    rules: Sequence[Rule] = ()
+    on: str = "Change"
+    watchers: Watchers | None = None
+    values: Values = ()
+    initial: bool = False
+    group: GroupKey | None = None
+    counted: frozenset[str] = frozenset()
+    steps: int = 0
+    own: list[Annotate] = field(default_factory=list)
+    retry_at: float | None = None
+
+    def retry(self, outcome: Outcome) -> None:
+        """Evaluate again when an outcome asks for it."""
+        self.again(getattr(outcome, "retry_at", None))
+
+    def again(self, when: float | None) -> None:
+        """Evaluate again at the earliest of the times asked for."""
+        if when is not None:
+            self.retry_at = when if self.retry_at is None else min(self.retry_at, when)
+
+    def rule_state(self, rule: Rule) -> RuleState:
+        """Return what is remembered of a rule."""
+        return self.state.rules.get(rule.name, INITIAL)
+
+    def remember(self, rule: Rule, state: RuleState) -> None:
+        """Remember the state of a rule."""
+        self.state.rules[rule.name] = state
+
+
+class _Seen(NamedTuple):
+    """An object as watchers have evaluated it; `pending` are those of them that our own write has given something new."""
+
+    uid: str
+    values: Values
+    pending: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is remembered of one object: under which catalog (its number), by packs and their names, and our own last write."""
+
+    generation: int = -1
+    seen: dict[Watchers, _Seen] = field(default_factory=dict)
+    living: dict[str, PackState] = field(default_factory=dict)
+    ending: dict[str, PackState] = field(default_factory=dict)
+    own: OwnWrite | None = None
+
+    def keep(self, packs: Collection[RulePack], generation: int) -> None:
+        """Forget what other packs have evaluated, and the state of those that are no longer in force."""
+        self.living = {name: state for name, state in self.living.items() if state.pack in packs}
+        names = {pack.name for pack in packs}
+        self.ending = {name: state for name, state in self.ending.items() if name in names}
+        self.seen.clear()
+        self.generation = generation
+
+    def as_written(self, obj: Object) -> Object:
+        """Return the object with what we wrote on it ourselves, as long as the watch has not shown that yet."""
+        if self.own is None:
+            return obj
+        after = self.own.over(obj)
+        if after is obj:
+            self.own = None
+        return after
+
+    def changed(self, group: Watchers, uid: str, values: Values, now: float) -> frozenset[int]:
+        """Return which of the watchers have not evaluated the object as it is, or wait for this time."""
+        seen = self.seen.get(group)
+        if seen is None or seen.uid != uid:
+            return group.everyone
+        found = group.affected(seen.values, values) | seen.pending
+        for name, state in self.living.items():
+            if state.due(now) and name in group.indexes:
+                found |= {group.indexes[name]}
+        return found
+
+    def retry_at(self) -> float | None:
+        """Return the earliest time at which one of the packs wants to evaluate again."""
+        times = [state.retry_at for state in (*self.living.values(), *self.ending.values()) if state.retry_at is not None]
+        return min(times, default=None)
+
+
+class Matcher:
+    """Matches changed objects with the packs that watch them. What it remembers is no lost work when it is lost.
+
+    With `every_rule`, an evaluation has every rule; otherwise those that cannot fire are left out, and so are evaluations
+    without any.
+    """
+
+    def __init__(self, caches: Caches, every_rule: bool) -> None:
+        self._caches = caches
+        self._every_rule = every_rule
+        self._known: dict[ObjectKey, _Known] = {}
+        self._watchers: dict[tuple[RulePack, ...], Sequence[Watchers]] = {}
+        self._catalog, self._generation = Catalog(), 0
+
+    def match(self, key: ObjectKey, packs: tuple[RulePack, ...], catalog: Catalog, now: float) -> Iterator[Evaluation]:
+        """Yield the evaluations of those packs whose fields have changed or whose timers have run out."""
+        if catalog is not self._catalog:
+            self._watchers, self._catalog, self._generation = {}, catalog, self._generation + 1
+        groups = self._watchers.get(packs)
+        if groups is None:
+            groups = self._watchers[packs] = watchers(packs)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = _Known()
+        if known.generation != self._generation:
+            known.keep(packs, self._generation)
+        for group in groups:
+            if group.end:
+                yield from self._ended(key, known, group, now)
+            yield from self._changed(key, known, group, now)
+
+    def _ended(self, key: ObjectKey, known: _Known, group: Watchers, now: float) -> Iterator[Evaluation]:
+        """Evaluations of an object that is gone."""
+        for index in group.end:
+            pack = group.packs[index]
+            gone = self._caches.take_deleted(pack, key.namespace, key.name)
+            if gone is not None:
+                known.ending[pack.name] = PackState(pack, ref_of(gone).uid, evaluated=gone)
+            state = known.ending.get(pack.name)
+            if state is not None and state.evaluated is not None and (state.retry_at or 0.0) <= now:
+                obj = state.evaluated
+                numbers = self._candidates(group, {index}, obj, known.ending).get(index, ())
+                yield Evaluation(pack, obj, ref_of(obj), state, now, _rules(pack, numbers, "Delete"), "Delete")
+
+    def _changed(self, key: ObjectKey, known: _Known, group: Watchers, now: float) -> Iterator[Evaluation]:
+        """Evaluations of an object as it is."""
+        for pack in group.packs:
+            if (cached := self._caches.get(pack, key.namespace, key.name)) is not None:
+                break
+        else:
+            known.seen.pop(group, None)
+            known.living = {name: state for name, state in known.living.items() if name not in group.indexes}
+            return
+        obj = known.as_written(cached.object)
+        ref, values = ref_of(obj), group.values(obj)
+        changed = known.changed(group, ref.uid, values, now)
+        numbers = self._candidates(group, changed, obj, known.living) if changed else {}
+        for index in changed & group.readers_of_old:
+            numbers.setdefault(index, [])
+        if known.living:  # whatever it was about does not hold any more
+            for index in changed.difference(numbers):
+                known.living.pop(group.packs[index].name, None)
+        if not numbers:
+            known.seen[group] = _Seen(ref.uid, values)  # maybe equal, but of the newer object: the older one need not stay
+        for index in sorted(numbers):
+            pack = group.packs[index]
+            state = known.living.get(pack.name)
+            if state is None or state.uid != ref.uid:
+                state = known.living[pack.name] = PackState(pack, ref.uid)
+            rules = _rules(pack, numbers[index], "Change")
+            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values, cached.initial)
+
+    def _candidates(
+        self, group: Watchers, changed: Collection[int], obj: Object, states: dict[str, PackState]
+    ) -> dict[int, list[int]]:
+        """By the indexes of the packs, the numbers of the rules to evaluate: also those of which something is remembered."""
+        if self._every_rule:
+            return {index: [*range(len(group.packs[index].rules))] for index in changed}
+        found = group.candidates(obj, changed)
+        for name, state in states.items():
+            if state.rules and (index := group.indexes.get(name)) is not None and index in changed:
+                found[index] = sorted({*found.get(index, ()), *(state.pack.numbers[rule] for rule in state.rules)})
+        return found
+
+    def settle(self, key: ObjectKey, evaluations: Sequence[Evaluation], written: OwnWrite | None) -> None:
+        """Remember what was evaluated, as it is after our own write: that is news only for packs that did not evaluate."""
+        known = self._known[key]
+        if written is not None:
+            known.own = written if known.own is None else written._replace(patch=added(known.own.patch, written.patch))
+        by_watchers: dict[Watchers, list[Evaluation]] = {}
+        for evaluation in evaluations:
+            if evaluation.watchers is not None:
+                by_watchers.setdefault(evaluation.watchers, []).append(evaluation)
+        for group, those in by_watchers.items():
+            obj, uid, values = those[0].object, those[0].ref.uid, those[0].values
+            pending: frozenset[int] = frozenset()
+            if written is not None:
+                obj = merged(obj, written.patch)
+                before, values = values, group.values(obj)
+                pending = group.affected(before, values) - {group.indexes[each.pack.name] for each in those}
+            known.seen[group] = _Seen(uid, values, pending)
+            for evaluation in those:
+                evaluation.state.settle(obj)
+
+    def finish(self, key: ObjectKey, evaluations: Sequence[Evaluation]) -> float | None:
+        """Return when to evaluate again (seconds since the epoch), None where only a change matters; forget the rest."""
+        known = self._known[key]
+        for each in evaluations:
+            each.state.retry_at = each.retry_at
+            if each.on == "Delete" and each.retry_at is None:
+                known.ending.pop(each.pack.name, None)
+            elif each.on == "Change" and each.state.idle:
+                known.living.pop(each.pack.name, None)
+        if not known.living and not known.ending and not known.seen:
+            del self._known[key]
+        return known.retry_at()
+
+
+def _rules(pack: RulePack, numbers: Sequence[int], on: str) -> Sequence[Rule]:
+    rules = (pack.rules[number] for number in numbers)
+    return [rule for rule in rules if rule.on == on and rule.mode is not Mode.OFF]

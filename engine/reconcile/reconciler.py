@@ -1,0 +1,242 @@
+"""The pipeline of every change: watch → match → evaluate → plan → act → record.
+
+An informer has put the key of a changed object, or of a group of objects, into the work queue; `Reconciler.reconcile` takes
+it from there. Every part returns an Outcome.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from engine.actions import Cause
+from engine.actions.event import Content, event
+from engine.cel import Scope
+from engine.errors import ApiError
+from engine.kube.access import AccessReviews
+from engine.kube.act import Actor
+from engine.kube.api import Api
+from engine.kube.clock import Clock
+from engine.model.backoff import Backoff
+from engine.model.flags import Mode
+from engine.model.objects import GroupKey, ObjectKey
+from engine.model.observe import Evaluated, Observer
+from engine.model.outcome import DONE, Done, Failed, Outcome, Skipped
+from engine.model.plan import Annotate, joined
+from engine.packs.catalog import Catalog
+from engine.packs.pack import Rule
+from engine.reconcile.aggregates import Aggregates
+from engine.reconcile.caches import Caches, Replica
+from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
+from engine.reconcile.matching import Evaluation, Matcher
+from engine.reconcile.perform import ItemRun, Performer
+from engine.reconcile.reader import Reader
+from engine.reconcile.record import Result, annotation_of, recorded, write_own
+from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
+
+RECORD_BACKOFF = Backoff(2.0, 300.0)
+log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Evaluates objects and groups, and acts on them. Do not give one key to two calls at the same time.
+
+    With `every_rule` it evaluates also the rules that an object rules out, and so gives a reason for each. Objects that
+    `replica` does not own are only counted, since the group that they belong to may be its own.
+    """
+
+    def __init__(
+        self, api: Api, clock: Clock, caches: Caches, observer: Observer, replica: Replica, enqueue: Callable[[GroupKey], None],
+        *, every_rule: bool = False,
+    ) -> None:  # fmt: skip
+        self._clock, self._caches, self._observer, self._replica = clock, caches, observer, replica
+        self._actor = Actor(api, replica.may_act)
+        access = AccessReviews(api, clock)
+        self._reader = Reader(self._actor, access, clock)
+        self._performer = Performer(self._actor, self._reader, access, observer)
+        self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
+        self._matcher = Matcher(caches, every_rule)
+        self._catalog = Catalog()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The packs, modes and params in force; with a new one, every pack evaluates its objects again."""
+        return self._catalog
+
+    @catalog.setter
+    def catalog(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._performer.budgets.resume = catalog.resume
+        self._aggregates.keep({pack.name for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF})
+
+    async def reconcile(self, key: ObjectKey | GroupKey) -> float | None:
+        """Evaluate one object or group, and act. Return the seconds after which to do so again, None: only after a change.
+
+        Nothing that an object or a cluster holds raises here; NotLeading does, where the Lease is lost meanwhile.
+        """
+        now = self._clock.time()
+        matched = await self._match(key, now)
+        if not isinstance(matched, Done):
+            return self._seconds_until(getattr(matched, "retry_at", None))
+        evaluations: Sequence[Evaluation] = matched.result
+        for evaluation in evaluations:
+            for rule, variables in self._scopes(evaluation):
+                if self._reader.time_slice.over():
+                    await self._reader.time_slice.next()
+                outcome, scope = await self._evaluate(evaluation, rule, variables)
+                if isinstance(outcome, Done):
+                    outcome = await self._plan_and_act(evaluation, rule, scope, outcome.result)
+                evaluation.retry(outcome)
+        return await self._record(key, evaluations)
+
+    async def _match(self, key: ObjectKey | GroupKey, now: float) -> Outcome:
+        """Done with the evaluations that there are to make."""
+        if isinstance(key, GroupKey):
+            return await self._aggregates.match(self._catalog, key, now)
+        packs, owned = self._catalog.in_force(key.kind), self._replica.owns(key)
+        if not owned:
+            packs = tuple(pack for pack in packs if pack.counts)
+        for pack in packs:
+            if pack.counts and self._caches.get(pack, key.namespace, key.name) is None:
+                self._aggregates.forget(pack, key)
+        evaluations = list(self._matcher.match(key, packs, self._catalog, now))
+        if not owned:
+            for evaluation in evaluations:
+                evaluation.rules = [rule for rule in evaluation.rules if rule.aggregate is not None]
+        return Done(evaluations)
+
+    def _scopes(self, evaluation: Evaluation) -> Sequence[tuple[Rule, Scope]]:
+        """The rules of an evaluation, each with its variables."""
+        pack = evaluation.pack
+        if not evaluation.rules:
+            return ()
+        if evaluation.group is not None:
+            return [(rule, self._aggregates.scope(self._catalog, evaluation)) for rule in evaluation.rules]
+        old = evaluation.state.evaluated if evaluation.on == "Change" else evaluation.object
+        shared = Scope(variables_of(self._catalog, pack, evaluation.object, old, evaluation.now), pack.vars)
+        return [(rule, shared.having(rule.vars)) for rule in evaluation.rules]
+
+    async def _evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
+        """Done with a Firing where the rule fires, else why not; with the scope of its actions."""
+        before = state = evaluation.rule_state(rule)
+        if evaluation.group is not None:
+            outcome, scope = await self._aggregates.evaluate(evaluation, rule, scope)
+        elif rule.aggregate is not None:
+            outcome = await self._aggregates.count(self._catalog, evaluation, rule, scope)
+        else:
+            outcome, scope, state = await self._evaluate_object(evaluation, rule, scope, state)
+        reported = self._reported(evaluation, rule, outcome, state)
+        if reported is not before:
+            evaluation.remember(rule, reported)
+        return outcome, scope
+
+    async def _evaluate_object(
+        self, evaluation: Evaluation, rule: Rule, scope: Scope, state: RuleState
+    ) -> tuple[Outcome, Scope, RuleState]:
+        """Evaluate a rule for an object, with what it looks up."""
+        pack = evaluation.pack
+        if rule.resync is not None:
+            evaluation.again(evaluation.now + rule.resync)
+        if rule.lookups:
+            skipped = condition(rule, scope)
+            if skipped is not None and not skipped.unknown:  # so that no lookup has to be made
+                return skipped, scope, state.not_true()
+            found = await self._reader.look_up(pack, rule, scope)
+            if not isinstance(found, Done):
+                return found, scope, state
+            scope = scope.child(lookup=found.result)
+        on_record = partial(recorded, evaluation.object, pack.name, rule.name)
+        outcome, state = evaluate(rule, scope, state, on_record, initial=evaluation.initial)
+        return outcome, scope, state
+
+    def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
+        """Tell the observer what came of an evaluation; log why a condition has no answer, once for each reason."""
+        pack, ref = evaluation.pack.name, evaluation.ref
+        unknown = ""
+        if isinstance(outcome, Done):
+            if evaluation.group is None:
+                self._observer.evaluated(pack, rule.name, ref, Evaluated.FIRED, "")
+        elif isinstance(outcome, Skipped):
+            unknown = outcome.reason if outcome.unknown else ""
+            if evaluation.group is None:
+                result = Evaluated.UNKNOWN if outcome.unknown else Evaluated.SKIPPED
+                self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
+        if unknown and state.unknown != unknown:
+            log.warning("%s/%s has no answer for %s: %s", pack, rule.name, ref, unknown)
+        return state if state.unknown == unknown else state._replace(unknown=unknown)
+
+    async def _plan_and_act(self, evaluation: Evaluation, rule: Rule, scope: Scope, firing: Firing) -> Outcome:
+        """Carry out the items of a firing that are due, and note for the record those that have ended."""
+        mode, state = self._catalog.mode(evaluation.pack, rule), evaluation.rule_state(rule)
+        progress = state.firing
+        if progress is None or progress.key != firing.key or progress.mode is not mode:
+            progress = FiringProgress(firing.key, mode)
+        began = evaluation.group is None and not state.under_way(firing.key)
+        evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))
+        for wanted in firing.items:
+            item = progress.items.setdefault(wanted.key, ItemProgress())
+            if item.ended is None and item.retry_at <= evaluation.now:
+                inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
+                cause = Cause(evaluation.pack.name, rule.name, evaluation.object, evaluation.ref, firing.key, wanted.key)
+                outcome = await self._performer.run(ItemRun(evaluation.pack, rule, cause, inner, item, mode))
+                item.ended = {Done: Result.DONE, Failed: Result.FAILED}.get(type(outcome))
+                evaluation.steps += item.steps
+            if item.ended is None:
+                evaluation.again(item.retry_at)
+            if evaluation.on != "Delete":
+                evaluation.own += item.own
+        self._put_on_record(evaluation, rule, progress)
+        if rule.once_per is None:
+            progress.keep_open()
+        return DONE
+
+    def _put_on_record(self, evaluation: Evaluation, rule: Rule, progress: FiringProgress) -> None:
+        """Have the items that have ended written on the object, with what else is to be written there."""
+        ended = {name: item.ended for name, item in progress.items.items() if item.ended is not None}
+        if not ended or progress.mode is not Mode.ENFORCE or evaluation.on == "Delete":
+            return
+        pack = evaluation.pack.name
+        if evaluation.group is not None:
+            text = self._aggregates.record_text(evaluation, ended[""])
+        elif rule.once_per is not None:
+            text = recorded(evaluation.object, pack, rule.name).with_items(progress.key, ended).text()
+        else:
+            return
+        evaluation.own.append(Annotate({annotation_of(pack, rule.name): text}))
+
+    async def _record(self, key: ObjectKey | GroupKey, evaluations: Sequence[Evaluation]) -> float | None:
+        """Write what all packs want on the object in one patch, and remember what was evaluated."""
+        living = [evaluation for evaluation in evaluations if evaluation.on != "Delete"]
+        if living:
+            try:
+                written = await write_own(self._actor, living[-1].object, joined(own for each in living for own in each.own))
+                if isinstance(key, GroupKey):
+                    self._aggregates.settle(living[0], written)
+                else:
+                    self._matcher.settle(key, living, written)
+            except ApiError as error:
+                await self._unrecorded(living, error)
+        if isinstance(key, GroupKey):
+            return self._seconds_until(self._aggregates.finish(living[0]))
+        return self._seconds_until(self._matcher.finish(key, evaluations))
+
+    async def _unrecorded(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
+        """Try again, ever more rarely; where only somebody else can mend it, such as too many annotations, say so once."""
+        last = evaluations[-1]
+        log.warning("cannot write the firing record of %s: %s; trying again", last.ref, error)
+        for each in evaluations:
+            each.state.unrecorded += 1
+            each.again(each.now + max(RECORD_BACKOFF.pause(each.state.unrecorded), error.retry_after or 0.0))
+        if not error.retryable:
+            message = f"What rulepack has done for this object cannot be written on it, so it may be done again: {error}"
+            content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(last.now, UTC)
+            step = event(Cause("rulepack", "record", last.object, last.ref, error.reason), last.object, content, now)
+            try:
+                await self._actor.perform(step, dry_run=False)
+            except ApiError as also:
+                log.warning("cannot emit an Event about %s either: %s", last.ref, also)
+
+    def _seconds_until(self, time: float | None) -> float | None:
+        return None if time is None else max(0.0, time - self._clock.time())

@@ -1,0 +1,127 @@
+"""What is remembered of an object from one evaluation to the next; all of it may be lost without harm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from engine.model.flags import Mode
+from engine.model.objects import Object
+from engine.model.outcome import Done
+from engine.model.plan import Annotate
+from engine.packs.pack import Rule, RulePack
+from engine.reconcile.record import Result
+
+
+@dataclass(slots=True)
+class ActionProgress:
+    """One action of an item: the state of its own, how many steps it has taken, and what it ended with."""
+
+    state: Any = None
+    steps: int = 0
+    done: Done | None = None
+
+
+@dataclass(slots=True)
+class ItemProgress:
+    """One loop item of a firing that is under way: attempts, waits, and how it ended if that is not on record yet.
+
+    `denials` counts answers that a right is missing. `error` is set once the actions have failed for good and only `rescue`
+    is left to do. `actions` holds each action's progress by its number, `own` what they want written on the watched object
+    itself; `steps` counts what was done elsewhere.
+    """
+
+    attempts: int = 0
+    denials: int = 0
+    retry_at: float = 0.0
+    waiting_since: float | None = None
+    error: str = ""
+    ended: Result | None = None
+    actions: dict[int, ActionProgress] = field(default_factory=dict)
+    own: list[Annotate] = field(default_factory=list)
+    steps: int = 0
+
+
+@dataclass(slots=True)
+class FiringProgress:
+    """The items of one firing, by their keys."""
+
+    key: str
+    mode: Mode
+    items: dict[str, ItemProgress] = field(default_factory=dict)
+
+    def under_way(self, key: str) -> bool:
+        """Return whether this is the firing with that key, and items of it have not ended."""
+        return self.key == key and any(item.ended is None for item in self.items.values())
+
+    def keep_open(self) -> None:
+        """Forget the items that have ended."""
+        self.items = {name: item for name, item in self.items.items() if item.ended is None}
+
+
+class RuleState(NamedTuple):
+    """One rule and one object; times are in seconds since the epoch.
+
+    `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `ignored`: the firing key that
+    `existing` leaves out. `unknown`: why it had no answer. `firing`: what is under way.
+    """
+
+    true_since: float | None = None
+    fired_at: float | None = None
+    ignored: str | None = None
+    unknown: str = ""
+    firing: FiringProgress | None = None
+
+    def under_way(self, key: str) -> bool:
+        """Return whether a firing with this key has items that have not ended."""
+        return self.firing is not None and self.firing.under_way(key)
+
+    def not_true(self) -> RuleState:
+        """Return the state once the conditions are false: when they are true again, that is something new."""
+        if self.true_since is None and self.ignored is None:
+            return self
+        return self._replace(true_since=None, ignored=None)
+
+    def idle(self, rule: Rule) -> bool:
+        """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, nothing said once."""
+        timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
+        return not (timed or (self.firing and self.firing.items) or self.unknown or self.ignored is not None)
+
+
+INITIAL = RuleState()
+
+
+@dataclass(slots=True)
+class PackState:
+    """One pack and one object: the object as last evaluated (where the pack reads that), and when to evaluate it again.
+
+    `unrecorded` counts how often in a row the firing record could not be written.
+    """
+
+    pack: RulePack
+    uid: str
+    evaluated: Object | None = None
+    retry_at: float | None = None
+    unrecorded: int = 0
+    rules: dict[str, RuleState] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it matters any more."""
+        return not self.rules and self.evaluated is None and self.retry_at is None and not self.unrecorded
+
+    def due(self, now: float) -> bool:
+        """Return whether to evaluate whatever the object holds: a timer has run out, or a record is to be written."""
+        return self.unrecorded > 0 or (self.retry_at is not None and self.retry_at <= now)
+
+    def settle(self, obj: Object) -> None:
+        """Remember that an object was evaluated and that its records are written. Forget what that has ended."""
+        self.evaluated = obj if self.pack.reads_old else None
+        self.unrecorded = 0
+        kept: dict[str, RuleState] = {}
+        for name, state in self.rules.items():
+            if state.firing is not None and state.firing.mode is Mode.ENFORCE:
+                state.firing.keep_open()
+            if not state.idle(self.pack.rule(name)):
+                kept[name] = state
+        self.rules = kept
