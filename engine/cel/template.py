@@ -14,9 +14,10 @@ from typing import Any
 
 from engine.cel.conversions import to_string
 from engine.cel.documents import to_json
-from engine.cel.operators import MAX_TEXT, Mismatch
+from engine.cel.operators import MAX_TEXT
 from engine.cel.program import Program, Scope
 from engine.cel.syntax import place
+from engine.cel.values import Mismatch
 from engine.errors import ExpressionError, Unanswered
 
 #: What the end of an expression is searched by: string literals and comments are skipped as a whole, braces counted.

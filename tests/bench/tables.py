@@ -53,10 +53,7 @@ def rush(results: Results) -> str:
 
 def drain(results: Results) -> str:
     """The results of tests.bench.drain."""
-    rows = [
-        ((f"{case['jobs']:,} jobs, {case['backend']}", f"{len(case['runs'])}"), case["summary"], case["runs"])
-        for case in results["cases"]
-    ]
+    rows = [((f"{case['jobs']:,} jobs", f"{len(case['runs'])}"), case["summary"], case["runs"]) for case in results["cases"]]
     return "\n\n".join((_taken(results), _spreads(("", "rounds"), rows, DRAIN)))
 
 
