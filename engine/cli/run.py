@@ -113,7 +113,7 @@ async def _serve(settings: Settings) -> None:
     api = await KubernetesApi.connect(kubeconfig, settings.context or None)
     try:
         cel = backend()
-        log.info("rulepack %s, CEL by %s, operator namespace %s", __version__, cel.name, settings.operator_namespace)
+        log.info("rulepack %s, operator namespace %s", __version__, settings.operator_namespace)
         stop = asyncio.Event()
         _stop_on_signals(stop)
         await Operator(api, settings, SystemClock(), cel).run(stop)

@@ -43,9 +43,8 @@ edges of the language. These differ, the first five because the engine follows t
 | `string(timestamp('2026-01-24T22:30:00+01:00'))` | `2026-01-24T21:30:00Z` | keeps `+01:00` |
 | `int(true)` | 1 | no such conversion |
 
-Not in Kubernetes 1.34,
-         and in the engine: cel-go's lists (a kube-apiserver of 1.34 still refuses them), math, encoders and bindings, and `reverse()` of strings. Not in
-the engine, and in Kubernetes: the authorizer, which asks for the rights of who sends a request.
+Not in Kubernetes 1.34, and in the engine: cel-go's lists (a kube-apiserver of 1.34 still refuses them), math, encoders and bindings,
+and `reverse()` of strings. Not in the engine, and in Kubernetes: the authorizer, which asks for the rights of who sends a request.
 """
 
 
