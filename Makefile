@@ -42,7 +42,7 @@ e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (
 	$(BIN)/python -m tests.controlplane.olm --all
 	$(BIN)/python -m pytest -m "e2e and not nightly" --durations=10
 
-nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, and tests that take minutes (after `make e2e`)
+nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, slow tests; 25 minutes, and 15 to build, once
 	ARGOCD_VERSION=3.2 $(BIN)/python -m tests.controlplane.argocd
 	ARGOCD_VERSION=3.2 $(BIN)/python -m pytest -m "argocd and not nightly" --durations=10
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.plane
