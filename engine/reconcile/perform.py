@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 from engine.actions import Action, Cause
 from engine.actions.event import Content, event
@@ -17,7 +17,7 @@ from engine.model.flags import Mode
 from engine.model.merge import changes
 from engine.model.names import digest
 from engine.model.observe import Act, ActResult, Observer
-from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Unavailable, Waiting
+from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Annotate, Delete, Measure, Patch, Plan, Step, own_patch
 from engine.packs.pack import Retry, Rule, RuleAction, RulePack
 from engine.reconcile.budgets import Budgets, disruptive
@@ -86,7 +86,7 @@ class Performer:
         try:
             return await self._step(run, "emitEvent", step)
         except ApiError as error:
-            return self._report_outcome(run, "emitEvent", self._unavailable(run, error))
+            return self._report_outcome(run, "emitEvent", self._outcome_of(run, error))
 
     async def _all(self, run: ItemRun, entries: Sequence[RuleAction], offset: int) -> Outcome:
         """All actions in turn; one that is done in an earlier run is not done again."""
@@ -128,7 +128,7 @@ class Performer:
                 return self._report_outcome(run, action.name, Failed(str(error)))
             except ApiError as error:
                 if error.status != 409 or action.conflict_is_final or not tries_left:
-                    return self._report_outcome(run, action.name, self._unavailable(run, error, action))
+                    return self._report_outcome(run, action.name, self._outcome_of(run, error, action))
         raise AssertionError("the last try returns")
 
     async def _plan(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Plan:
@@ -182,7 +182,7 @@ class Performer:
         lines = diff(step.before or {}, written.after) if isinstance(step, Patch) else ()
         return self._report(run, action, step, result if audit or written.changed else ActResult.UNCHANGED, lines)
 
-    def _unavailable(self, run: ItemRun, error: ApiError, action: Action | None = None) -> Outcome:
+    def _outcome_of(self, run: ItemRun, error: ApiError, action: Action | None = None) -> Outcome:
         """What an error of the API server means for an item."""
         if error.status == 403:
             self._access.forget()
@@ -208,8 +208,10 @@ class Performer:
                 self._report(run, action, None, ActResult.WAITING, detail=reason)
             case Refused(reason):
                 self._report(run, action, None, ActResult.REFUSED, detail=reason)
+            case Failed(reason) | Skipped(reason):
+                self._report(run, action, None, ActResult.FAILED, detail=reason)
             case _:
-                self._report(run, action, None, ActResult.FAILED, detail=outcome.reason)
+                assert_never(outcome)
         return outcome
 
     def _report(
@@ -240,8 +242,10 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
             since = progress.waiting_since = now if progress.waiting_since is None else progress.waiting_since
             if retry.timeout is not None and now - since >= retry.timeout and not rescuing:
                 return Failed(f"timed out waiting: {outcome.reason}")
-        case _:
+        case Skipped() | Refused() | Failed():
             return Failed(outcome.reason)
+        case _:
+            assert_never(outcome)
     progress.retry_at = outcome.retry_at
     return outcome
 

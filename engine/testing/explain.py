@@ -22,7 +22,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.evaluate import variables_of
-from engine.reconcile.explain import Clause, Value, clauses, outcome
+from engine.reconcile.explain import Clause, Value, clauses, value_of
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import annotation_of
 from engine.testing.readonly import ReadOnlyCluster
@@ -108,7 +108,7 @@ def _counts_in(catalog: Catalog, key: GroupKey, obj: Object, now: float) -> bool
     """Whether an object belongs to a group."""
     pack = catalog.packs[key.pack]
     rule = next(rule for rule in pack.rules if rule.name == key.rule)
-    by = outcome(rule.aggregate.by if rule.aggregate else None, Scope(variables_of(catalog, pack, obj, None, now), rule.vars))
+    by = value_of(rule.aggregate.by if rule.aggregate else None, Scope(variables_of(catalog, pack, obj, None, now), rule.vars))
     return by is not None and by.there and by.value == key.group
 
 
@@ -154,8 +154,8 @@ class _Explainer:
             result, skipped = Evaluated.FIRED, ""
         record = annotations_of(self.obj).get(annotation_of(pack.name, rule.name))
         return RuleExplanation(
-            rule.name, rule.description, mode, result, skipped, tuple(clauses(rule, scope)), outcome(rule.once_per, scope),
-            outcome(rule.loop, scope), record, tuple(timing), acts,
+            rule.name, rule.description, mode, result, skipped, tuple(clauses(rule, scope)), value_of(rule.once_per, scope),
+            value_of(rule.loop, scope), record, tuple(timing), acts,
         )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseResult:
     """How one test ended; it has passed where there are no failures. `seconds` are those of the machine's clock."""
 
     suite: str
@@ -119,8 +119,8 @@ def run(
     *,
     coverage: Coverage | None = None,
     fail_fast: bool = False,
-    ended: Callable[[Outcome], None] = lambda _: None,
-) -> list[Outcome]:
+    ended: Callable[[CaseResult], None] = lambda _: None,
+) -> list[CaseResult]:
     """Run tests one after the other; `ended` is called with each."""
     outcomes = []
     for case in cases:
@@ -146,7 +146,7 @@ class _CaseRun:
         self._marks = Marks()
         self._steps = 0
 
-    async def run(self) -> Outcome:
+    async def run(self) -> CaseResult:
         """Run it to the end, or to the first step that does not do what it says."""
         started = time.perf_counter()
         await self._serve()
@@ -160,7 +160,7 @@ class _CaseRun:
             if failures:
                 break
         seconds = time.perf_counter() - started
-        return Outcome(self._suite.name, self._case.name, self._case.place, tuple(failures), self._steps, seconds)
+        return CaseResult(self._suite.name, self._case.name, self._case.place, tuple(failures), self._steps, seconds)
 
     async def _step(self, path: Path, step: StepSpec) -> list[Failure]:
         locate = self._suite.document.locate
