@@ -18,6 +18,7 @@ from engine.model.names import digest
 from engine.model.objects import Kind, Object, Ref, metadata, ref_of
 from engine.model.plan import Create, Plan, Read
 from engine.model.spec import Spec
+from engine.model.text import cut
 
 EVENT = Kind("v1", "Event")
 MESSAGE_LIMIT = 1024
@@ -141,7 +142,7 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "involvedObject": involved,
         "type": content.type,
         "reason": content.reason,
-        "message": cut(content.message),
+        "message": cut(content.message, MESSAGE_LIMIT),
         "source": {"component": "rulepack"},
         "reportingComponent": "rulepack",
         "reportingInstance": f"{cause.pack}.{cause.rule}",
@@ -150,8 +151,3 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "count": 1,
     }
     return Create(Ref(EVENT, namespace, full), body)
-
-
-def cut(message: str) -> str:
-    """A message no longer than the API server takes for an Event, with a mark where it was cut."""
-    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"

@@ -187,6 +187,10 @@ class ControlPlane:
             and event.get("userAgent", "").startswith(user_agent)
         ]
 
+    def dry_runs(self) -> list[str]:
+        """Every request so far for what the server would do, as 'verb uri', in order."""
+        return [f"{event['verb']} {event['requestURI']}" for event in self._audited() if "dryRun=All" in event["requestURI"]]
+
     def requested(self, *, user: str) -> list[Requested]:
         """What a user has asked for so far, in order, refused requests and dry runs included: what rights are about."""
         events = (event for event in self._audited() if event["user"].get("username") == user and "objectRef" in event)

@@ -62,8 +62,9 @@ class Processes:
         return self._folder / f"{name}.log"
 
     def end_of_log(self, name: str) -> str:
-        """The last lines that a program has printed."""
-        return self.log(name).read_text(errors="replace")[-4000:]
+        """The last lines that a program has printed, '' where it has never been started."""
+        log = self.log(name)
+        return log.read_text(errors="replace")[-4000:] if log.exists() else ""
 
 
 def free_ports(count: int) -> list[int]:

@@ -29,10 +29,12 @@ class Logged(Protocol):
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark `e2e` whatever lies in this folder."""
+    """Mark `e2e` whatever lies in this folder, and `argocd` whatever of it uses Argo CD."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+            if "argocd" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.argocd)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from engine.model.objects import Object, metadata
+from engine.model.objects import Object, dig, metadata
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import free_ports
 from tests.simulators.background import Background, Client, Refused
@@ -21,7 +21,10 @@ NODE = "node-1"
 
 
 class Kubelet(Background):
-    """Binds every pod, runs it and ends it, and serves its log. A pod behaves as `use` said last when its containers start."""
+    """Binds every pod that has no node yet, runs those of its node and ends them, and serves their logs.
+
+    A pod behaves as `use` said last when its containers start.
+    """
 
     def __init__(self, plane: ControlPlane) -> None:
         super().__init__(plane)
@@ -58,6 +61,8 @@ class Kubelet(Background):
                 self.ready()
 
     def _follow(self, client: Client, uid: str, pod: Object) -> None:
+        if dig(pod, ("spec", "nodeName"), NODE) != NODE:
+            return
         if uid not in self._lives:
             life = self._lives[uid] = PodLife(client, pod, NODE, self._behavior)
             self._begin(uid, life.run())

@@ -199,6 +199,6 @@ async def test_a_pattern_of_the_object_is_one_of_re2_or_no_answer(cel: str, patt
     """Nothing but RE2 ever matches: neither look-around nor back references, wherever the pattern comes from."""
     world = await acted(cel, {"annotate": {"annotations": {"a": "b"}}}, pattern, when="'aa'.matches(object.data.word)")
 
-    assert [(result.value, "RE2" in reason) for _, result, reason in world.seen.verdicts][:1] == [("unknown", True)]
+    assert [(result.value, "RE2" in reason) for _, result, reason in world.seen.evaluations][:1] == [("unknown", True)]
     assert await told(world) == []
     assert world.writes == []

@@ -1,4 +1,4 @@
-// Argo CD and kubectl, pinned by go.sum: ../argocd.py builds them, and tests/e2e runs them and reads Argo CD's
+// Argo CD and kubectl, pinned by go.sum: ../../argocd.py builds them, and tests/e2e runs them and reads Argo CD's
 // CustomResourceDefinitions and ConfigMaps from the module's own folder. The replaces are those of Argo CD's go.mod.
 module rulepack.dev/controlplane/argocd
 
