@@ -13,7 +13,7 @@ from tests.controlplane import olm
 from tests.controlplane.gobuild import MissingProgram
 from tests.node import sandbox
 from tests.node.images import Images
-from tests.node.programs import programs
+from tests.node.programs import programs, require_packages
 
 #: What runs outside: an image is built with packages from the network, and the namespaces are looked at from there.
 OUTSIDE = ("tests/image/test_built.py", "tests/node/test_sandbox.py")
@@ -24,12 +24,14 @@ def main() -> int:
     chosen = [argument for argument in sys.argv[1:] if ".py" in argument]
     options = [argument for argument in sys.argv[1:] if argument not in chosen]
     try:
+        require_packages()
+        sandbox.check()
         programs()
         olm.tools()
         olm.operators()
         olm.definitions()
         Images().prepare()
-        pytest = [sys.executable, "-m", "pytest", "-m", "node", *options]
+        pytest = [sys.executable, "-m", "pytest", "-s", "-m", "node", *options]  # -s: some print figures
         files = chosen or list(dict.fromkeys((*OUTSIDE, *sorted(map(str, Path("tests/node").glob("test_*.py"))))))
         statuses = [subprocess.run([*pytest, file], check=False).returncode for file in files if file in OUTSIDE]
         statuses += [sandbox.run([*pytest, file]) for file in files if file not in OUTSIDE]

@@ -87,10 +87,10 @@ class Node:
         return {one["type"]: one["status"] for one in dig(self._get(), ("status", "conditions"), [])}
 
     def logs(self) -> dict[str, str]:
-        """The end of each log."""
-        return {
-            name: self._processes.end_of_log(name) for name in ("containerd", "kubelet", "kube-proxy", "kube-controller-manager")
-        }
+        """The end of each log, and how the pods are."""
+        pods = self.kubectl("get", "pods", "--all-namespaces", "--output=wide", check=False).stdout
+        names = ("containerd", "kubelet", "kube-proxy", "kube-controller-manager")
+        return {"pods": pods, **{name: self._processes.end_of_log(name) for name in names}}
 
     def _start(self) -> None:
         self.plane.start()

@@ -29,14 +29,15 @@ the tests on a real node need {", ".join(NAMES)}, which are built from a Go modu
 Install Go 1.24 or newer (https://go.dev/dl): the tests then build them once, in about 10 minutes."""
 
 
-def programs(say: Say = print) -> Programs:
-    """The path of each program of the node and of its control plane.
-
-    Raises MissingProgram, which names the Debian packages to install.
-    """
+def require_packages() -> None:
+    """Raise MissingProgram where a Debian package is missing, and say how to install it."""
     missing = sorted({package for program, package in DEBIAN.items() if not _there(program)})
     if missing:
         raise MissingProgram(f"the tests on a real node need these Debian packages: apt-get install {' '.join(missing)}")
+
+
+def programs(say: Say = print) -> Programs:
+    """The path of each program of the node and of its control plane, built where the cache has none. Raises MissingProgram."""
     node = binaries.module(PACKAGES, WITHOUT_GO).programs(say)
     return {**binaries.programs(say), **node}
 

@@ -56,11 +56,10 @@ class Impossible(Exception):
 
 
 def run(command: Sequence[str]) -> int:
-    """Run a command in namespaces of its own, with folder and control group for a node; its exit status. Raises Impossible.
+    """Run a command in namespaces of its own, with folder and control group for a node; its exit status.
 
-    SIGTERM and SIGINT end it, and leave nothing; SIGKILL leaves the folder and the control group, which are empty.
+    SIGTERM and SIGINT end it, and leave nothing; SIGKILL leaves the folder and the empty control group.
     """
-    _check()
     signal.signal(signal.SIGTERM, _end)
     group = f"rulepack-node-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="rulepack-node-") as state, _control_groups(group):
@@ -77,7 +76,8 @@ def inside() -> bool:
     return STATE in os.environ and GROUP in os.environ
 
 
-def _check() -> None:
+def check() -> None:
+    """Raise Impossible where this process cannot have such namespaces, and say what it lacks."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise Impossible("a node needs Linux, and root: it mounts file systems, and makes namespaces and control groups")
     if not _hierarchies():

@@ -30,8 +30,8 @@ from tests.world import POD
 
 DEFAULT = str(CONFIG / "default")
 NAMESPACES = "/api/v1/namespaces"
-#: Of the node's memory; no machine has as much to spare, so the node is under pressure.
-ALL_MEMORY = "100%"
+#: No machine has as much to spare, so the node is under pressure. 100% would stand for no threshold at all.
+ALL_MEMORY = "99%"
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_a_node_under_pressure_evicts_it_and_takes_it_back(operator: Operator, l
     """While the node has too little memory no pod runs; what has succeeded meanwhile is done as soon as one does again."""
     before = names(operator.settled())
     operator.node.evict_below({"memory.available": ALL_MEMORY})
-    eventually(lambda: all(evicted(operator, name) for name in before), "pods that are evicted", 180)
+    eventually(lambda: all(evicted(operator, name) for name in before), "pods that are evicted", 90)
     eventually(lambda: operator.node.conditions()["MemoryPressure"] == "True", "node that says so")
     assert operator.ready_pods() == []
     operator.node.evict_below(EVICTION)
@@ -191,8 +191,8 @@ def test_it_goes_without_a_trace(operator: Operator) -> None:
 
 
 def evicted(operator: Operator, name: str) -> bool:
-    """Whether kubelet has evicted a pod."""
-    return bool(dig(operator.pod(name), ("status", "reason"), "") == "Evicted")
+    """Whether kubelet has evicted a pod: only so does one of a Deployment come to an end and stay, with exit code 0 or not."""
+    return bool(dig(operator.pod(name), ("status", "phase"), "") in ("Failed", "Succeeded"))
 
 
 def evict(operator: Operator, name: str) -> None:

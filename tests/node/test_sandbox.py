@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,3 +100,11 @@ def test_no_process_is_left_after_a_kill(tmp_path: Path) -> None:
     assert machine() == before
     for group in run.groups():
         sandbox.remove(group)
+
+
+def test_a_process_without_the_right_to_it_is_told_so() -> None:
+    """`make node` fails at once, with one line that says what is refused; no test is left out."""
+    command = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", sys.executable, "-m", "tests.node"]
+    done = subprocess.run(command, cwd=RULES.parent, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"node: this kernel refuses namespaces, .*\n", done.stderr)
