@@ -79,7 +79,7 @@ class Closures:
     def __init__(self, expression: Expression) -> None:
         self._expression = expression
 
-    def of(self, node: Node) -> Closure:
+    def of(self, node: Node) -> Closure:  # noqa: C901 (a case for each kind of node)
         """The function that computes a node's value."""
         match node:
             case Literal():
@@ -95,11 +95,9 @@ class Closures:
             case Has():
                 return self._has(node)
             case ListOf():
-                items = [(self.of(item), index in node.optional) for index, item in enumerate(node.items)]
-                return list_of(items, self._expression.text(node))
+                return self._list(node)
             case MapOf():
-                entries = [(self.of(key), self.of(item), at in node.optional) for at, (key, item) in enumerate(node.entries)]
-                return map_of(entries, self._expression.text(node))
+                return self._map(node)
             case Comprehension():
                 return self._comprehension(node)
             case Bind():
@@ -108,6 +106,14 @@ class Closures:
                 return self._call(node)
             case _:
                 assert_never(node)
+
+    def _list(self, node: ListOf) -> Closure:
+        items = [(self.of(item), index in node.optional) for index, item in enumerate(node.items)]
+        return list_of(items, self._expression.text(node))
+
+    def _map(self, node: MapOf) -> Closure:
+        entries = [(self.of(key), self.of(item), at in node.optional) for at, (key, item) in enumerate(node.entries)]
+        return map_of(entries, self._expression.text(node))
 
     def _select(self, node: Select) -> Closure:
         field, path = node.field, field_path(node)

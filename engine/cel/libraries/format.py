@@ -56,7 +56,7 @@ def _special(value: Any) -> str | None:
     return None
 
 
-def plain(value: Any) -> str:
+def plain(value: Any) -> str:  # noqa: C901 (a case for each type)
     """A value as `%s` writes it."""
     match value:
         case None | bool():
@@ -78,9 +78,13 @@ def plain(value: Any) -> str:
         case list():
             return f"[{', '.join(map(plain, value))}]"
     if is_mapping(value):
-        entries = sorted((plain(of_key(key)), plain(item)) for key, item in value.items())
-        return "{" + ", ".join(f"{key}: {item}" for key, item in entries) + "}"
+        return _plain_map(value)
     raise Mismatch(f"format() does not write a value of type {type_name(value)}")
+
+
+def _plain_map(value: Mapping[Any, Any]) -> str:
+    entries = sorted((plain(of_key(key)), plain(item)) for key, item in value.items())
+    return "{" + ", ".join(f"{key}: {item}" for key, item in entries) + "}"
 
 
 def _digits(value: float) -> str:
