@@ -10,7 +10,7 @@ import click
 
 from engine.model.objects import ref_of
 from engine.model.observe import Act, Evaluated
-from engine.model.text import cut
+from engine.model.text import clean, cut
 from engine.reconcile.explain import Clause, Value
 from engine.testing.describe import step_text
 from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, plain
@@ -83,7 +83,7 @@ def _shown(value: Value) -> str:
     if not value.there:
         return f"no answer: {value.value}" if value.value else "absent"
     text = json.dumps(plain(value.value), ensure_ascii=False, default=str)
-    return cut(text, 200)
+    return cut(clean(text), 200)
 
 
 def as_json(explanation: Explanation) -> dict[str, Any]:

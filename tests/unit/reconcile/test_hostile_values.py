@@ -140,14 +140,25 @@ async def test_a_label_that_is_none_is_refused_once(word: str) -> None:
         assert len(asked) <= 3, [str(call) for call in asked]
 
 
-async def test_the_message_of_an_event_is_cut_with_a_mark() -> None:
-    """The API server takes 1,024 characters."""
+async def test_a_long_message_of_an_event_keeps_its_beginning_and_its_end() -> None:
+    """The API server takes 1,024 characters, and the last line of a traceback says why."""
     say = {"emitEvent": {"type": "Normal", "reason": "Seen", "message": "saw ${object.data.word}"}}
-    world = await acted(say, "x" * 250_000)
+    world = await acted(say, "x" * 250_000 + "\nValueError: no such cell")
 
     ((_, message),) = await told(world)
     assert len(message) == 1024
-    assert message.endswith("x…")
+    assert message.startswith("saw xxx")
+    assert "x…x" in message
+    assert message.endswith("\nValueError: no such cell")
+
+
+async def test_a_message_of_an_event_has_nothing_that_a_terminal_obeys() -> None:
+    """`kubectl describe` prints it as it is: colours, links, cursor moves and marks of direction are left out."""
+    say = {"emitEvent": {"type": "Normal", "reason": "Seen", "message": "saw ${object.data.word}"}}
+    world = await acted(say, "a\x1b[31mred\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x07\r\x07\x9b2J \u202eevil\u2066\ttab\nline")
+
+    ((_, message),) = await told(world)
+    assert message == "saw ared link evil\ttab\nline"
 
 
 async def test_a_failure_with_a_long_text_is_told_in_a_short_one() -> None:
@@ -159,12 +170,12 @@ async def test_a_failure_with_a_long_text_is_told_in_a_short_one() -> None:
     assert len(message) < 500
 
 
-async def test_a_label_of_a_metric_is_cut_with_a_mark() -> None:
+async def test_a_long_label_of_a_metric_is_cut_with_a_mark() -> None:
     """A text of 250,000 characters does not stand in every answer of /metrics."""
     world = await acted({"metric": {"name": "seen_total", "labels": {"word": "${object.data.word}"}}}, "x" * 250_000)
 
     ((_, labels, _),) = world.seen.measurements
-    assert labels == {"word": "x" * 199 + "…"}
+    assert labels == {"word": "x" * 133 + "…" + "x" * 66}
 
 
 async def test_a_firing_key_of_any_length_finds_room_on_record() -> None:
