@@ -42,7 +42,7 @@ class Operator:
     """
 
     def __init__(self, api: Api, settings: Settings, clock: Clock, cel: Cel, *observers: Observer) -> None:
-        self._settings, shard = settings, settings.shard
+        self._settings, self._clock, shard = settings, clock, settings.shard
         self.queue = WorkQueue[Key](clock)
         self.metrics = Metrics()
         self.metrics.queue_depth.read = lambda: {(): self.queue.depth}
@@ -170,7 +170,8 @@ class Operator:
         for informer in self._informers():
             kind = (str(informer.key.kind),)
             last[kind] = max(informer.last_event, last.get(kind, 0.0))
-        return last
+        started = self._clock.time() - self._clock.monotonic()
+        return {kind: started + at if at else 0.0 for kind, at in last.items()}
 
     def _pack_info(self) -> Mapping[Labels, float]:
         catalog = self._reconciler.catalog

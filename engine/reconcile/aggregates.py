@@ -117,9 +117,9 @@ class Aggregates:
         """Return the variables of the actions for a group, without the group itself."""
         assert evaluation.group is not None
         counted = self._counted[evaluation.group.pack, evaluation.group.rule]
-        now = datetime.fromtimestamp(evaluation.now, UTC)
+        now = datetime.fromtimestamp(self._clock.time(), UTC)
         variables = {"params": counted.params, "flags": catalog.flags, "now": now, "groupKey": evaluation.group.group}
-        return Scope({**variables, "object": evaluation.object, "target": evaluation.object})
+        return Scope({**variables, "object": evaluation.object, "target": evaluation.object}, now=evaluation.now)
 
     async def evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
         """Return Done with a Firing where there is something to say about a group; with the group in the scope."""
@@ -156,7 +156,7 @@ class Aggregates:
             state.rules[rule.name] = evaluation.rule_state(rule)._replace(fired_at=evaluation.now)
 
     def finish(self, evaluation: Evaluation) -> float | None:
-        """Return when to evaluate a group again (seconds since the epoch), None where only a change matters."""
+        """Return when to evaluate a group again (seconds of the monotonic clock), None where only a change matters."""
         key, state = evaluation.group, evaluation.state
         assert key is not None
         counted = self._counted.get((key.pack, key.rule))
@@ -233,7 +233,7 @@ class Aggregates:
             if cached is not None:
                 scope = Scope(variables_of(catalog, pack, cached.object, None, now), counted.rule.vars)
                 counted.first[key] = cached.object, self._count(counted, key, scope)
-        counted.ready, counted.recounted_at = True, self._clock.time()
+        counted.ready, counted.recounted_at = True, self._clock.monotonic()
         for group in {*counted.totals.keys(), *await self._on_record(counted)}:
             self._enqueue(GroupKey(pack.name, counted.rule.name, group))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from engine.cel import Scope
@@ -127,17 +127,19 @@ def _ignored(rule: Rule, scope: Scope) -> bool:
     """Whether `existing` leaves out an object that was there when the engine started."""
     if rule.existing.policy == "Ignore":
         return True
-    return rule.existing.max_age is not None and scope.now - _since(rule, scope).timestamp() > rule.existing.max_age
+    if rule.existing.max_age is None:
+        return False
+    age: timedelta = scope.value("now") - _since(rule, scope)
+    return age.total_seconds() > rule.existing.max_age
 
 
 def _since(rule: Rule, scope: Scope) -> datetime:
     value = metadata(scope.value("object")).get("creationTimestamp")
     if rule.existing.age_from is not None:
         value = rule.existing.age_from.evaluate(scope)
-    if isinstance(value, datetime):
-        return value
     try:
-        return datetime.fromisoformat(str(value))
+        since = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        return since if since.tzinfo else since.replace(tzinfo=UTC)
     except ValueError:
         raise Unanswered(f"existing.ageFrom gave {value!r}; expected a time such as 2026-01-24T22:30:00Z") from None
 

@@ -25,7 +25,7 @@ class Evaluation:
     `on` is what it is about, as rules name it. `values` are those of the fields that `watchers` watch, of which the pack is
     one. Where it is about a group, `group` names it, `object` is its target, and `counted` holds the namespaces that count.
     `own` is what is to be written on the object itself, `steps` how many were taken elsewhere, `retry_at` when to evaluate
-    again, in seconds since the epoch as `now`.
+    again, in seconds of the monotonic clock as `now`.
     """
 
     pack: RulePack
@@ -220,7 +220,7 @@ class Matcher:
                 evaluation.state.settle(obj)
 
     def finish(self, key: ObjectKey, evaluations: Sequence[Evaluation]) -> float | None:
-        """Return when to evaluate again (seconds since the epoch), None where only a change matters; forget the rest."""
+        """Return when to evaluate again (seconds of the monotonic clock), None where only a change matters; forget the rest."""
         known = self._known[key]
         for each in evaluations:
             each.state.retry_at = each.retry_at

@@ -86,7 +86,7 @@ class Reader:
         return placed
 
     async def _cached(self, read: Read) -> Sequence[Object]:
-        now = self._clock.time()
+        now = self._clock.monotonic()
         until, found = self._answers.get(read, (0.0, ()))
         if until <= now:
             if len(self._answers) >= LIMIT:

@@ -75,7 +75,7 @@ class Reconciler:
 
         Nothing that an object or a cluster holds raises here; NotLeading does, where the Lease is lost meanwhile.
         """
-        now = self._clock.time()
+        now = self._clock.monotonic()
         matched = await self._match(key, now)
         if not isinstance(matched, Done):
             return self._seconds_until(getattr(matched, "retry_at", None))
@@ -114,7 +114,7 @@ class Reconciler:
         if evaluation.group is not None:
             return [(rule, self._aggregates.scope(self._catalog, evaluation)) for rule in evaluation.rules]
         old = evaluation.state.evaluated if evaluation.on == "Change" else evaluation.object
-        shared = Scope(variables_of(self._catalog, pack, evaluation.object, old, evaluation.now), pack.vars)
+        shared = Scope(variables_of(self._catalog, pack, evaluation.object, old, self._clock.time()), pack.vars, evaluation.now)
         return [(rule, shared.having(rule.vars)) for rule in evaluation.rules]
 
     async def _evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
@@ -230,7 +230,7 @@ class Reconciler:
             each.again(each.now + max(pause, error.retry_after or 0.0))
         if not error.retryable:
             message = f"What rulepack has done for this object cannot be written on it, so it may be done again: {error}"
-            content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(last.now, UTC)
+            content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(self._clock.time(), UTC)
             step = event(Cause("rulepack", "record", last.object, last.ref, error.reason), last.object, content, now)
             try:
                 await self._actor.perform(step, dry_run=False)
@@ -238,4 +238,4 @@ class Reconciler:
                 log.warning("cannot emit an Event about %s either: %s", last.ref, also)
 
     def _seconds_until(self, time: float | None) -> float | None:
-        return None if time is None else max(0.0, time - self._clock.time())
+        return None if time is None else max(0.0, time - self._clock.monotonic())

@@ -60,7 +60,7 @@ class FiringProgress:
 
 
 class RuleState(NamedTuple):
-    """One rule and one object; times are in seconds since the epoch.
+    """One rule and one object; times are in seconds of the monotonic clock.
 
     `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `ignored`: the firing key that
     `existing` leaves out. `unknown`: why it had no answer. `firing`: what is under way.

@@ -181,8 +181,8 @@ class World:
     async def advance(self, seconds: float) -> None:
         """Move the clock on, from one time at which something is due to the next."""
         await self.settle()
-        end = self.clock.time() + seconds
-        while (now := self.clock.time()) < end:
+        end = self.clock.monotonic() + seconds
+        while (now := self.clock.monotonic()) < end:
             due = min([end, *(time for time in self._due.values() if time > now)])
             await self.clock.advance(min(end - now, max(due - now, SHORTEST)) if due < end else end - now)
             await self.settle()
@@ -195,7 +195,7 @@ class World:
                 self._due.pop(key, None)
                 again = await self.reconciler.reconcile(key)
                 if again is not None:
-                    self._due[key] = self.clock.time() + again
+                    self._due[key] = self.clock.monotonic() + again
         except Crash:
             self.crashes += 1
             self.restart()
@@ -203,7 +203,7 @@ class World:
         return bool(keys)
 
     def _enqueue(self, key: GroupKey) -> None:
-        self._due[key] = self.clock.time()
+        self._due[key] = self.clock.monotonic()
 
     async def _refresh(self) -> list[ObjectKey | GroupKey]:
         """Read all watched objects anew; gives the keys of those that have changed or are due, and of the groups that are due."""
@@ -220,14 +220,14 @@ class World:
                     self.caches.put(key, obj)
                     self._looked[key] = version
                     keys.append(key)
-                elif self._due.get(key, float("inf")) <= self.clock.time():
+                elif self._due.get(key, float("inf")) <= self.clock.monotonic():
                     keys.append(key)
         for key in self.caches.keys() - present:
             self._looked.pop(key, None)
             self.caches.put(key, None)
             keys.append(key)
         self._fresh = False
-        now = self.clock.time()
+        now = self.clock.monotonic()
         absent = [key for key, due in self._due.items() if due <= now and key not in present]  # groups, and what is gone
         return keys + [key for key in absent if key not in keys]
 
