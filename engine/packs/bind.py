@@ -68,19 +68,31 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel) -> BoundPack:
         vars=shared,
         inputs=declarations.bind_inputs(body.inputs, diagnostics, ("spec", "inputs")),
         metrics=declarations.bind_metrics(body.metrics, diagnostics, ("spec", "metrics")),
+        previous_names=tuple(body.previous_names),
         location=document.locate(()),
     )
-    for index, rule in enumerate(body.rules):
-        record = f"{name}.{rule.name}"
-        if len(record) > LONGEST_RECORD:
-            message = f"{record} has {len(record)} characters, and is part of an annotation's key"
-            path = ("spec", "rules", index, "name")
-            diagnostics.fault(path, message, f"at most {LONGEST_RECORD}", code="record-name")
-    diagnostics.unique([rule.name for rule in body.rules], "rule", ("spec", "rules"), ("name",))
+    _check_names(name, body.rules, diagnostics)
     binders = [_RuleBinder(rule, pack, names, diagnostics, ("spec", "rules", index)) for index, rule in enumerate(body.rules)]
     rules = tuple(binder.bind() for binder in binders)
     reads_old = any("oldObject" in each.program.variables for each in diagnostics.expressions)
     return BoundPack(replace(pack, rules=rules, reads_old=reads_old), diagnostics.faults, diagnostics.expressions)
+
+
+def _check_names(pack: str, rules: Sequence[RuleSpec], diagnostics: Diagnostics) -> None:
+    """Add a fault for each rule whose name, or a previous one, cannot name a firing record of its own."""
+    for index, rule in enumerate(rules):
+        record = f"{pack}.{rule.name}"
+        if len(record) > LONGEST_RECORD:
+            message = f"{record} has {len(record)} characters, and is part of an annotation's key"
+            path = ("spec", "rules", index, "name")
+            diagnostics.fault(path, message, f"at most {LONGEST_RECORD}", code="record-name")
+    all_names = [name for rule in rules for name in {rule.name, *rule.previous_names}]
+    for index, rule in enumerate(rules):
+        for number, previous in enumerate(rule.previous_names):
+            if all_names.count(previous) > 1:
+                where = ("spec", "rules", index, "previousNames", number)
+                diagnostics.fault(where, f"another rule has or had the name {previous!r}", "a name that was this rule's alone")
+    diagnostics.unique([rule.name for rule in rules], "rule", ("spec", "rules"), ("name",))
 
 
 class _RuleBinder:
@@ -130,6 +142,7 @@ class _RuleBinder:
             retry=Retry(spec.retry.limit, spec.retry.backoff, spec.retry.max_backoff, spec.retry.timeout),
             rescue=self._actions("rescue", spec.rescue, registers | {*_registers(spec.rescue)} - {""}, {"results", "error"}),
             mode=Mode(spec.mode) if spec.mode else None,
+            previous_names=tuple(spec.previous_names),
         )
 
     def _refuse_what_does_not_go_together(self) -> None:

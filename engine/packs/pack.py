@@ -148,6 +148,7 @@ class Rule:
     retry: Retry = Retry()
     rescue: tuple[RuleAction, ...] = ()
     mode: Mode | None = None
+    previous_names: tuple[str, ...] = ()
 
     def needs(self) -> Iterator[Need]:
         """Yield the rights on targets that it uses: by its actions, its rescue, its lookups and its aggregate."""
@@ -182,10 +183,13 @@ class RulePack:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    previous_names: tuple[str, ...] = ()
     reads_old: bool = True
     """Whether an expression may name `oldObject`, so that objects must be kept as they were last evaluated."""
     numbers: Mapping[str, int] = field(init=False)
     """The index of each rule in `rules`, by its name."""
+    record_names: Mapping[str, tuple[str, ...]] = field(init=False)
+    """For each rule the names of its firing record, `<pack>.<rule>`: that of today, and those of the names it had before."""
     counts: bool = field(init=False)
     """Whether a rule counts objects in groups."""
     ends: bool = field(init=False)
@@ -194,7 +198,12 @@ class RulePack:
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", any(rule.aggregate is not None for rule in self.rules))
         object.__setattr__(self, "ends", any(rule.on == "Delete" for rule in self.rules))
+        object.__setattr__(self, "record_names", {rule.name: self._record_names(rule) for rule in self.rules})
         object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
+
+    def _record_names(self, rule: Rule) -> tuple[str, ...]:
+        packs, rules = (self.name, *self.previous_names), (rule.name, *rule.previous_names)
+        return tuple(dict.fromkeys(f"{pack}.{name}" for pack in packs for name in rules))
 
     def rule(self, name: str) -> Rule:
         """Return one of its rules."""

@@ -159,6 +159,8 @@ class RuleSpec(Spec):
 
     name: Name
     """The rule's name; unique in the pack."""
+    previous_names: list[Name] = Field(default=[], max_length=10)
+    """Names that it had before: what is on record under them stays done."""
     description: str = ""
     """What it is for."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
@@ -209,6 +211,8 @@ class RuleSpec(Spec):
 class PackSpec(Spec):
     """The pack itself."""
 
+    previous_names: list[Name] = Field(default=[], max_length=10)
+    """Names that the pack had before: what is on record under them stays done."""
     description: str = ""
     """What the pack is for."""
     feature_flag: Text | None = None

@@ -136,7 +136,7 @@ class Aggregates:
             return Unavailable(str(error), evaluation.now + READ_BACKOFF), scope
         if rule.resync is not None and counted.totals.representatives(key.group):
             evaluation.again(evaluation.now + rule.resync)
-        on_record = recorded(evaluation.object, key.pack, key.rule)
+        on_record = recorded(evaluation.object, counted.pack.record_names[key.rule])
         if not consenting and not (on_record.key == key.group and self._all_watched(on_record)):
             return Skipped("no namespace with members of it consents"), scope
         evaluation.counted = frozenset(consenting)
@@ -145,8 +145,10 @@ class Aggregates:
     def record_text(self, evaluation: Evaluation, result: Result) -> str | None:
         """Return what to put on record on the target of a group; None removes the record, as no member is left."""
         assert evaluation.group is not None
-        namespaces = evaluation.counted
-        return Record().with_items(evaluation.group.group, dict.fromkeys(namespaces, result)).text() if namespaces else None
+        if not evaluation.counted:
+            return None
+        record = Record().with_items(evaluation.group.group, dict.fromkeys(evaluation.counted, result))
+        return record.text(evaluation.ref.uid)
 
     def settle(self, evaluation: Evaluation, written: OwnWrite | None) -> None:
         """Remember that a group was written, which its throttle counts from."""
@@ -247,7 +249,7 @@ class Aggregates:
         except ApiError as error:
             log.warning("%s/%s: cannot list %s to find groups that have gone: %s", pack.name, rule.name, kind, error)
             return []
-        records = [recorded(target, pack.name, rule.name) for target in targets]
+        records = [recorded(target, pack.record_names[rule.name]) for target in targets]
         return [found.key for found in records if found.key and self._all_watched(found)]
 
     def _enqueue(self, key: GroupKey) -> None:

@@ -23,7 +23,7 @@ from engine.model.flags import Mode
 from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Evaluated, Observer
 from engine.model.outcome import Done, Failed, Outcome, Skipped
-from engine.model.plan import Annotate, joined
+from engine.model.plan import joined
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
@@ -32,7 +32,7 @@ from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.perform import ItemRun, Performer
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Result, annotation_of, recorded, write_own
+from engine.reconcile.record import Result, on_record, recorded, write_own
 from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
 
 RECORD_BACKOFF, RECORD_BACKOFF_MAX = 2.0, 300.0
@@ -144,8 +144,8 @@ class Reconciler:
             if not isinstance(found, Done):
                 return found, scope, state
             scope = scope.child(lookup=found.result)
-        on_record = partial(recorded, evaluation.object, pack.name, rule.name)
-        outcome, state = evaluate(rule, scope, state, on_record, initial=evaluation.initial)
+        record = partial(recorded, evaluation.object, pack.record_names[rule.name])
+        outcome, state = evaluate(rule, scope, state, record, initial=evaluation.initial)
         return outcome, scope, state
 
     def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
@@ -195,14 +195,14 @@ class Reconciler:
         ended = {name: item.ended for name, item in progress.items.items() if item.ended is not None}
         if not ended or progress.mode is not Mode.ENFORCE or evaluation.on == "Delete":
             return
-        pack = evaluation.pack.name
+        names = evaluation.pack.record_names[rule.name]
         if evaluation.group is not None:
             text = self._aggregates.record_text(evaluation, ended[""])
         elif rule.once_per is not None:
-            text = recorded(evaluation.object, pack, rule.name).with_items(progress.key, ended).text()
+            text = recorded(evaluation.object, names).with_items(progress.key, ended).text(evaluation.ref.uid)
         else:
             return
-        evaluation.own.append(Annotate({annotation_of(pack, rule.name): text}))
+        evaluation.own.append(on_record(evaluation.object, names, text))
 
     async def _record(self, key: ObjectKey | GroupKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Write what all packs want on the object in one patch, and remember what was evaluated."""

@@ -5,16 +5,16 @@ One patch of the watched object carries its own metadata and the firing records 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
 from engine.errors import ApiError
 from engine.kube.act import Actor
 from engine.model.merge import changes
-from engine.model.objects import Object, annotations_of
+from engine.model.objects import Object, annotations_of, metadata
 from engine.model.plan import Annotate, OwnWrite, own_patch
 
 PREFIX = "fired.rules.mlops.dev/"
@@ -45,10 +45,13 @@ class Record(NamedTuple):
         """Return the record after these items of a firing have ended; another key starts a new record."""
         return Record(key, {**(self.items if key == self.key else {}), **items})
 
-    def text(self) -> str:
-        """Return the annotation's value."""
+    def text(self, uid: str) -> str:
+        """Return the annotation's value for the object with this uid.
+
+        It is the second format. The first, of 0.1, has no uid; 0.1 reads this one, and passes over what it does not know.
+        """
         outcome = Result.FAILED if Result.FAILED in self.items.values() else Result.DONE
-        body: dict[str, object] = {"key": self.key, "outcome": str(outcome)}
+        body: dict[str, object] = {"key": self.key, "outcome": str(outcome), "uid": uid}
         if set(self.items) != {""}:
             body["items"] = dict(sorted(self.items.items()))
         return orjson.dumps(body).decode()
@@ -58,22 +61,35 @@ class Record(NamedTuple):
 NOTHING = Record()
 
 
-def annotation_of(pack: str, rule: str) -> str:
-    """Return the annotation that holds a rule's firing record."""
-    return f"{PREFIX}{pack}.{rule}"
+def recorded(obj: Object, names: Sequence[str]) -> Record:
+    """Return the firing record on an object under the first of these names (`RulePack.record_names`) that has one.
+
+    Return an empty one where there is none, one that nobody could have written, or one of another object, of which this
+    one is a copy.
+    """
+    annotations, uid = annotations_of(obj), metadata(obj).get("uid")
+    for name in names:
+        text = annotations.get(PREFIX + name)
+        if isinstance(text, str):
+            return _parsed(text, uid)
+    return NOTHING
 
 
-def recorded(obj: Object, pack: str, rule: str) -> Record:
-    """Return the firing record on an object; an empty one where there is none, or one that nobody could have written."""
-    text = annotations_of(obj).get(annotation_of(pack, rule))
-    if not isinstance(text, str):
-        return NOTHING
+def _parsed(text: str, uid: Any) -> Record:
     try:
         body = orjson.loads(text)
+        if body.get("uid", uid) != uid:
+            return NOTHING
         items = body.get("items", {"": body["outcome"]})
         return Record(str(body["key"]), {str(item): Result(state) for item, state in items.items()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return NOTHING
+
+
+def on_record(obj: Object, names: Sequence[str], text: str | None) -> Annotate:
+    """Return what writes a record under the first of a rule's names, and removes those under the names that it had before."""
+    before = [PREFIX + name for name in names[1:] if PREFIX + name in annotations_of(obj)]
+    return Annotate({PREFIX + names[0]: text, **dict.fromkeys(before)})
 
 
 async def write_own(actor: Actor, obj: Object, own: Annotate) -> OwnWrite | None:

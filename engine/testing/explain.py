@@ -24,7 +24,7 @@ from engine.reconcile import Reconciler, Replica
 from engine.reconcile.evaluate import variables_of
 from engine.reconcile.explain import Clause, Value, clauses, outcome
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import annotation_of
+from engine.reconcile.record import PREFIX
 from engine.testing.readonly import ReadOnlyCluster
 from engine.testing.world import DirectCaches, Seen
 
@@ -152,7 +152,8 @@ class _Looking:
             result, held = Evaluated.SKIPPED, "its mode is Off"
         elif rule.aggregate is not None and acts:
             result, held = Evaluated.FIRED, ""
-        record = annotations_of(self.obj).get(annotation_of(pack.name, rule.name))
+        names = (PREFIX + name for name in pack.record_names[rule.name])
+        record = next((text for name in names if (text := annotations_of(self.obj).get(name)) is not None), None)
         return RuleExplanation(
             rule.name, rule.description, mode, result, held, tuple(clauses(rule, scope)), outcome(rule.once_per, scope),
             outcome(rule.loop, scope), record, tuple(timing), acts,

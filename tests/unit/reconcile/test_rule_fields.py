@@ -10,7 +10,7 @@ import pytest
 
 from engine.cel import backend
 from engine.kube.faults import Effect, InjectedFault
-from engine.model.objects import Kind, annotations_of
+from engine.model.objects import Kind, annotations_of, metadata
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
 from tests.world import POD, START, World, named, names, pod
@@ -86,7 +86,8 @@ async def test_once_per_fires_once_for_each_occasion() -> None:
     await world.settle()
     assert [message for _, _, message in await world.events()] == ["saw a", "saw b"]
     record = annotations_of(await world.get(CONFIG, "c"))["fired.rules.mlops.dev/p.r"]
-    assert json.loads(record) == {"key": "b", "outcome": "Done"}
+    uid = metadata(await world.get(CONFIG, "c"))["uid"]
+    assert json.loads(record) == {"key": "b", "outcome": "Done", "uid": uid}
 
 
 async def test_when_is_a_conjunction_with_three_values() -> None:
@@ -218,6 +219,7 @@ async def test_loop_keeps_its_items_apart() -> None:
     world = await world_of(text, pod("one"), pod("two"), config(pods="one,missing,two"))
     await world.settle()
     record = json.loads(annotations_of(await world.get(CONFIG, "c"))["fired.rules.mlops.dev/p.r"])
+    assert record.pop("uid") == metadata(await world.get(CONFIG, "c"))["uid"]
     assert record == {"key": "k", "outcome": "Failed", "items": {"missing": "Failed", "one": "Done", "two": "Done"}}
     assert [reason for _, reason, _ in await world.events()] == ["RuleFailed"]
 
