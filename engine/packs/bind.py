@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -127,9 +127,7 @@ class _RuleBinder:
             on=spec.on,
             hold=spec.hold,
             once_per=self._optional(spec.once_per, "oncePer"),
-            existing=Existing(
-                spec.existing.policy, spec.existing.max_age, self._optional(spec.existing.age_from, "existing", "ageFrom")
-            ),
+            existing=self._existing(),
             lookups=self._lookups(),
             aggregate=self._aggregate(spec.aggregate) if spec.aggregate else None,
             loop=self._optional(spec.loop, "loop"),
@@ -144,6 +142,11 @@ class _RuleBinder:
             mode=Mode(spec.mode) if spec.mode else None,
             previous_names=tuple(spec.previous_names),
         )
+
+    def _existing(self) -> Existing:
+        spec, once = self._spec.existing, self._spec.once_per
+        default: Literal["CatchUp", "Ignore"] = "Ignore" if once and spec.age_from and spec.max_age is None else "CatchUp"
+        return Existing(spec.policy or default, spec.max_age, self._optional(spec.age_from, "existing", "ageFrom"))
 
     def _refuse_what_does_not_go_together(self) -> None:
         """Add a fault for each key of an item without a loop, and of a single object beside an aggregate."""

@@ -83,7 +83,7 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """What becomes of objects that were already so when the engine started; `max_age` in seconds since `age_from`."""
+    """What becomes of what was already so when the rule first came into force; `max_age` in seconds before that."""
 
     policy: Literal["CatchUp", "Ignore"] = "CatchUp"
     max_age: float | None = None

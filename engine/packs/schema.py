@@ -89,14 +89,20 @@ class MetricDeclaration(Spec):
 
 
 class ExistingSpec(Spec):
-    """What becomes of objects that were already so when the engine started."""
+    """What becomes of what was so before the rule first came into force. That time outlives restarts and changes of leader.
 
-    policy: Literal["CatchUp", "Ignore"] = "CatchUp"
-    """`CatchUp` acts on them as if they had just become so; `Ignore` waits until they become so again."""
+    It is kept in annotations of the Lease `rulepack-state`. What happened while the engine was down is later, and caught up.
+    """
+
+    policy: Literal["CatchUp", "Ignore"] | None = None
+    """`CatchUp` acts on it as if it were new, `Ignore` never.
+
+    Where left out, `Ignore` for a rule that has `oncePer` and `ageFrom`, and no `maxAge`; otherwise `CatchUp`.
+    """
     max_age: Period | None = None
-    """Only objects that are no older than this are caught up with."""
+    """`CatchUp` only with what is no older than this when the rule first comes into force."""
     age_from: Text | None = None
-    """CEL that gives the time an object's age counts from; its creation where left out."""
+    """CEL that gives the time since when it is so, such as `object.status.completionTime`; the object's creation if left out."""
 
 
 class AggregateListSpec(Spec):
@@ -178,7 +184,10 @@ class RuleSpec(Spec):
     existing: Annotated[
         ExistingSpec, BeforeValidator(_as_policy, json_schema_input_type=Literal["CatchUp", "Ignore"] | ExistingSpec)
     ] = ExistingSpec()
-    """What becomes of objects that were already so when the engine started: a policy, or its short form `CatchUp` or `Ignore`."""
+    """What becomes of what was so before the rule first came into force; short: `CatchUp` or `Ignore`.
+
+    A rule without `oncePer` does what it does again after a restart, which changes nothing where it has been done.
+    """
     lookup: dict[Identifier, TargetSpec] = Field(default={}, max_length=20)
     """Other objects to read, as `lookup.<name>`: one object or null by name, a list by labelSelector.
 

@@ -22,6 +22,10 @@ KEY_LIMIT = 500
 """Characters of a firing key or a loop item's key: the record has to find room among an object's annotations."""
 
 
+TOLERANCE = timedelta(seconds=5)
+"""By how much the clocks of two machines may differ."""
+
+
 class Item(NamedTuple):
     """One loop item of a firing: the key it has on record, and its value. A rule without a loop has one, ''."""
 
@@ -61,12 +65,12 @@ def variables_of(catalog: Catalog, pack: RulePack, obj: Object, old: Object | No
 
 
 def evaluate(
-    rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], *, initial: bool
+    rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], in_force: datetime | None = None
 ) -> tuple[Outcome, RuleState]:
     """Evaluate one rule. Return Done with a Firing, or Skipped; and the state after it. Write nothing.
 
-    `recorded` reads the firing record, which is asked for only where the rule keeps one and its conditions hold. `initial`
-    says that the object was there, and is unchanged, since the engine started.
+    `recorded` reads the firing record, which is asked for only where the rule keeps one and its conditions hold. `in_force`
+    is when the rule first came into force, None where that is not known.
     """
     try:
         with scope.budget:
@@ -75,13 +79,13 @@ def evaluate(
                 return skipped, state if skipped.unknown else state.not_true()
             if state.true_since is None:
                 state = state._replace(true_since=scope.now)
-            return _fires(rule, scope, state, recorded, initial)
+            return _fires(rule, scope, state, recorded, in_force)
     except Unanswered as error:
         return Skipped(str(error), unknown=True), state
 
 
 def _fires(
-    rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], initial: bool
+    rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], in_force: datetime | None
 ) -> tuple[Outcome, RuleState]:
     """Whether a rule whose conditions are true fires now."""
     now, since = scope.now, state.true_since
@@ -92,10 +96,8 @@ def _fires(
         key, record = _key(rule.once_per.evaluate(scope)), recorded()
         if rule.loop is None and record.ended(key, ""):
             return Skipped(f"already fired for {key}"), state
-    if initial and state.ignored is None and not state.under_way(key) and _ignored(rule, scope):
-        state = state._replace(ignored=key)
-    if state.ignored == key:
-        return Skipped("was already so when the engine started (existing)"), state
+    if in_force is not None and _ignored(rule, scope, in_force):
+        return Skipped(f"was so before the rule first came into force, at {in_force:%Y-%m-%dT%H:%M:%SZ} (existing)"), state
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
         return Skipped(f"already fired for {key}" if record.key == key and record.items else "nothing to loop over"), state
@@ -123,17 +125,21 @@ def _key(value: Any) -> str:
     return text if len(text) <= KEY_LIMIT else f"{text[:KEY_LIMIT]}… {digest(text)}"
 
 
-def _ignored(rule: Rule, scope: Scope) -> bool:
-    """Whether `existing` leaves out an object that was there when the engine started."""
-    if rule.existing.policy == "Ignore":
-        return True
-    if rule.existing.max_age is None:
+def _ignored(rule: Rule, scope: Scope, in_force: datetime) -> bool:
+    """Whether `existing` leaves out what was so before the rule first came into force.
+
+    The times compared are from different machines: what one of them puts into the future is taken for now.
+    """
+    existing = rule.existing
+    if existing.policy == "CatchUp" and existing.max_age is None:
         return False
-    age: timedelta = scope.value("now") - _since(rule, scope)
-    return age.total_seconds() > rule.existing.max_age
+    age = timedelta(seconds=existing.max_age or 0.0) if existing.policy == "CatchUp" else timedelta()
+    now: datetime = scope.value("now")
+    return min(_since(rule, scope), now) < in_force - age - TOLERANCE
 
 
 def _since(rule: Rule, scope: Scope) -> datetime:
+    """What `ageFrom` gives, the object's creation where there is none. Raises Unanswered."""
     value = metadata(scope.value("object")).get("creationTimestamp")
     if rule.existing.age_from is not None:
         value = rule.existing.age_from.evaluate(scope)

@@ -37,7 +37,6 @@ class Evaluation:
     on: str = "Change"
     watchers: Watchers | None = None
     values: Values = ()
-    initial: bool = False
     group: GroupKey | None = None
     counted: frozenset[str] = frozenset()
     steps: int = 0
@@ -185,7 +184,7 @@ class Matcher:
             if state is None or state.uid != ref.uid:
                 state = known.living[pack.name] = PackState(pack, ref.uid)
             rules = _rules(pack, numbers[index], "Change")
-            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values, cached.initial)
+            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values)
 
     def _candidates(
         self, group: Watchers, changed: Collection[int], obj: Object, states: dict[str, PackState]

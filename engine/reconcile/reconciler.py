@@ -20,10 +20,10 @@ from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, ObjectKey
+from engine.model.objects import GroupKey, Object, ObjectKey
 from engine.model.observe import Evaluated, Observer
 from engine.model.outcome import Done, Failed, Outcome, Skipped
-from engine.model.plan import joined
+from engine.model.plan import Annotate, joined
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
@@ -32,7 +32,7 @@ from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.perform import ItemRun, Performer
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Result, on_record, recorded, write_own
+from engine.reconcile.record import Result, on_record, recorded, removed, write_own
 from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
 
 RECORD_BACKOFF, RECORD_BACKOFF_MAX = 2.0, 300.0
@@ -145,7 +145,7 @@ class Reconciler:
                 return found, scope, state
             scope = scope.child(lookup=found.result)
         record = partial(recorded, evaluation.object, pack.record_names[rule.name])
-        outcome, state = evaluate(rule, scope, state, record, initial=evaluation.initial)
+        outcome, state = evaluate(rule, scope, state, record, self._catalog.since(pack, rule))
         return outcome, scope, state
 
     def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
@@ -209,7 +209,8 @@ class Reconciler:
         living = [evaluation for evaluation in evaluations if evaluation.on != "Delete"]
         if living:
             try:
-                written = await write_own(self._actor, living[-1].object, joined(own for each in living for own in each.own))
+                own = joined(own for each in living for own in each.own)
+                written = await write_own(self._actor, living[-1].object, self._without_old_records(living[-1].object, own))
                 if isinstance(key, GroupKey):
                     self._aggregates.settle(living[0], written)
                 else:
@@ -219,6 +220,14 @@ class Reconciler:
         if isinstance(key, GroupKey):
             return self._seconds_until(self._aggregates.finish(living[0]))
         return self._seconds_until(self._matcher.finish(key, evaluations))
+
+    def _without_old_records(self, obj: Object, own: Annotate) -> Annotate:
+        """What is to be written, and with it the end of records whose rules are gone for good: no write is made for them."""
+        if own == Annotate():
+            return own
+        now = datetime.fromtimestamp(self._clock.time(), UTC)
+        ended = {name for name, time in self._catalog.times.items() if time.ended(now)}
+        return own._replace(annotations={**own.annotations, **removed(obj, ended)}) if ended else own
 
     async def _unrecorded(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
         """Try again, ever more rarely; where only somebody else can mend it, such as too many annotations, say so once."""

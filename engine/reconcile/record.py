@@ -5,7 +5,7 @@ One patch of the watched object carries its own metadata and the firing records 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -90,6 +90,11 @@ def on_record(obj: Object, names: Sequence[str], text: str | None) -> Annotate:
     """Return what writes a record under the first of a rule's names, and removes those under the names that it had before."""
     before = [PREFIX + name for name in names[1:] if PREFIX + name in annotations_of(obj)]
     return Annotate({PREFIX + names[0]: text, **dict.fromkeys(before)})
+
+
+def removed(obj: Object, names: Collection[str]) -> dict[str, None]:
+    """Return the annotations of an object that hold records with these names, to be removed."""
+    return {key: None for key in annotations_of(obj) if key.startswith(PREFIX) and key.removeprefix(PREFIX) in names}
 
 
 async def write_own(actor: Actor, obj: Object, own: Annotate) -> OwnWrite | None:

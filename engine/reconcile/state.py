@@ -62,13 +62,12 @@ class FiringProgress:
 class RuleState(NamedTuple):
     """One rule and one object; times are in seconds of the monotonic clock.
 
-    `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `ignored`: the firing key that
-    `existing` leaves out. `unknown`: why it had no answer. `firing`: what is under way.
+    `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `unknown`: why it had no answer.
+    `firing`: what is under way.
     """
 
     true_since: float | None = None
     fired_at: float | None = None
-    ignored: str | None = None
     unknown: str = ""
     firing: FiringProgress | None = None
 
@@ -78,14 +77,12 @@ class RuleState(NamedTuple):
 
     def not_true(self) -> RuleState:
         """Return the state once the conditions are false: when they are true again, that is something new."""
-        if self.true_since is None and self.ignored is None:
-            return self
-        return self._replace(true_since=None, ignored=None)
+        return self if self.true_since is None else self._replace(true_since=None)
 
     def idle(self, rule: Rule) -> bool:
-        """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, nothing said once."""
+        """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
-        return not (timed or (self.firing and self.firing.items) or self.unknown or self.ignored is not None)
+        return not (timed or (self.firing and self.firing.items) or self.unknown)
 
 
 INITIAL = RuleState()

@@ -172,10 +172,11 @@ def _timing(rule: Rule) -> Iterator[str]:
         yield f"for: the conditions must have held for {rule.hold:g} s, and how long they have is known to a running engine only"
     if rule.throttle is not None:
         yield f"throttle: at most once in {rule.throttle:g} s"
+    since = "its creation" if rule.existing.age_from is None else rule.existing.age_from.source
     if rule.existing.policy == "Ignore":
-        yield "existing: objects that were already so when the engine started are left alone"
-    if rule.existing.max_age is not None:
-        yield f"existing: objects older than {rule.existing.max_age:g} s when the engine started are left alone"
+        yield f"existing: what was so ({since}) before the rule first came into force is left alone"
+    elif rule.existing.max_age is not None:
+        yield f"existing: what was so ({since}) {rule.existing.max_age:g} s before the rule first came into force is left alone"
     if rule.resync is not None:
         yield f"resync: judged again every {rule.resync:g} s"
 

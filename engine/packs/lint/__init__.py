@@ -16,7 +16,7 @@ from engine.packs.crds import Definition
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
 from engine.packs.lint.fields import UnknownField
-from engine.packs.lint.usage import MissingOncePer, NowWritten, UnusedTarget
+from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWritten, UnusedTarget
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
 
@@ -67,7 +67,15 @@ _WHILE_READING = {
         resourceVersion that was seen. Or use a merge patch, which says what is wanted.
         """,
 }
-_CHECKS: tuple[type[Check], ...] = (DeadRule, MissingOncePer, NowWritten, SameAnnotation, UnknownField, UnusedTarget)
+_CHECKS: tuple[type[Check], ...] = (
+    DeadRule,
+    MissingAgeFrom,
+    MissingOncePer,
+    NowWritten,
+    SameAnnotation,
+    UnknownField,
+    UnusedTarget,
+)
 
 CODES: Mapping[str, Code] = {
     code.name: code

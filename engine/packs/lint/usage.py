@@ -8,7 +8,7 @@ from engine.actions import ACTIONS
 from engine.cel import Path
 from engine.errors import Fault
 from engine.packs.declarations import needed_through
-from engine.packs.lint.base import Check, Severity, Subject, location_of
+from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
 from engine.packs.pack import RulePack, Target
 
 
@@ -35,6 +35,30 @@ class MissingOncePer(Check):
                 for entry, what in ((entry, what) for entry, what in repeated if what):
                     message = f"rule {rule.name} has no oncePer, and {what} whenever it is evaluated"
                     yield self.fault(entry.location, message, "oncePer, or throttle where it is meant to be kept so")
+                    break
+
+
+class MissingAgeFrom(Check):
+    """A rule acts on other objects once for each occasion, and nothing says when an occasion was.
+
+    When such a rule first comes into force, it acts for everything that is already so: on a cluster with a thousand jobs that
+    succeeded last year, it restarts what each of them is about. Say since when it is so, such as
+    `existing: {ageFrom: object.status.completionTime}`; what that puts before the rule is then left alone. Where catching up
+    is meant, say `existing: CatchUp`.
+    """
+
+    name = "missing-age-from"
+    severity = Severity.WARNING
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for the first action on another object of each rule that says nothing of what exists."""
+        for parsed in subject.packs:
+            for rule, raw in zip(parsed.pack.rules, raw_rules(parsed), strict=True):
+                if rule.once_per is None or rule.on == "Delete" or "existing" in raw:
+                    continue
+                for entry in (entry for entry in rule.actions if entry.action.repeated(())):
+                    message = f"rule {rule.name} does not say when an occasion was, and {entry.action.repeated(())}"
+                    yield self.fault(entry.location, message, "existing with ageFrom, or existing: CatchUp where that is meant")
                     break
 
 

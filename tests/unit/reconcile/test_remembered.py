@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.cel import backend
+from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, annotations_of, metadata
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
@@ -144,3 +145,17 @@ def test_two_rules_cannot_have_had_one_name() -> None:
     both = faults(pack(rules=[one, rule("two", previousNames=["old"])]))
     assert ["another rule has or had the name 'old'" in fault for fault in both] == [True, True]
     assert len(faults(pack(rules=[one, rule("old")]))) == 1
+
+
+async def test_records_of_rules_that_are_gone_go_with_the_next_write_after_a_week() -> None:
+    """Until then the rule may come back; those of rules that are Off, or that nobody here knows, stay."""
+    world = World(rules(), rules(name="off"), rules(name="stays"))
+    await world.create(config(**{"fired.rules.mlops.dev/others.r": "{}"}))
+    await world.settle()
+    world.use(rules(name="off"), rules(name="stays"), modes={"off": Mode.OFF})
+    for word, days, left in (("b", 6, ["off.r", "others.r", "p.r", "stays.r"]), ("c", 2, ["off.r", "others.r", "stays.r"])):
+        await world.settle(days * 86400.0, step=86400.0)
+        await world.patch(CONFIG, "c", {"data": {"word": word}})
+        before = len(world.writes)
+        await world.settle()
+        assert (sorted(await records(world)), len(world.writes) - before) == (left, 2)  # an Event, and the record
