@@ -18,6 +18,8 @@ OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
 """Parameters of every pack with targets: what of targets in other namespaces than the object's own."""
 DISRUPTIONS = "disruptionsPerMinute"
 """A parameter of every pack with targets: how many disruptive steps it may take in a minute."""
+DURABLE = 300.0
+"""Seconds: timers of that length and more outlive the process."""
 RESUME = "rules.mlops.dev/resume"
 """The annotation of ConfigMap rulepack-params whose change has suspended rules go on."""
 
@@ -150,6 +152,21 @@ class Rule:
     mode: Mode | None = None
     previous_names: tuple[str, ...] = ()
 
+    @property
+    def durable_hold(self) -> bool:
+        """Whether how long its conditions have held is put on record."""
+        return self.hold >= DURABLE and self.on == "Change"
+
+    @property
+    def durable_throttle(self) -> bool:
+        """Whether when it fired is put on record, for its throttle: where it writes on the object anyway.
+
+        Others can be level-triggered, and an annotation that nobody asked for may have effects: some controllers copy those of
+        an object to its pods, and so replace them.
+        """
+        long = self.throttle is not None and self.throttle >= DURABLE
+        return long and self.on == "Change" and self.aggregate is None and (self.once_per is not None or self._annotates())
+
     def needs(self) -> Iterator[Need]:
         """Yield the rights on targets that it uses: by its actions, its rescue, its lookups and its aggregate."""
         for entry in (*self.actions, *self.rescue):
@@ -161,10 +178,14 @@ class Rule:
             yield from self.aggregate.target.listing()
 
     def writes_own(self) -> bool:
-        """Return whether it writes metadata of the watched objects: annotations, labels, or its firing record."""
+        """Return whether it writes metadata of the watched objects: annotations, labels, or its firing record with its timers."""
         if self.aggregate is not None or self.on == "Delete":
             return False
-        return self.once_per is not None or any(entry.action.writes_own() for entry in (*self.actions, *self.rescue))
+        return self.once_per is not None or self.durable_hold or self._annotates()
+
+    def _annotates(self) -> bool:
+        """Whether an action of it writes metadata of the watched object."""
+        return any(entry.action.writes_own() for entry in (*self.actions, *self.rescue))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,6 +211,8 @@ class RulePack:
     """The index of each rule in `rules`, by its name."""
     record_names: Mapping[str, tuple[str, ...]] = field(init=False)
     """For each rule the names of its firing record, `<pack>.<rule>`: that of today, and those of the names it had before."""
+    holds: tuple[int, ...] = field(init=False)
+    """The indexes of the rules that put on record for how long their conditions have held."""
     counts: bool = field(init=False)
     """Whether a rule counts objects in groups."""
     ends: bool = field(init=False)
@@ -198,6 +221,7 @@ class RulePack:
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", any(rule.aggregate is not None for rule in self.rules))
         object.__setattr__(self, "ends", any(rule.on == "Delete" for rule in self.rules))
+        object.__setattr__(self, "holds", tuple(number for number, rule in enumerate(self.rules) if rule.durable_hold))
         object.__setattr__(self, "record_names", {rule.name: self._record_names(rule) for rule in self.rules})
         object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
 

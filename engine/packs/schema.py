@@ -135,7 +135,10 @@ class ThrottleSpec(Spec):
     """First at once, then at most once per interval; the last state always lands."""
 
     every: Period
-    """The interval."""
+    """The interval. From 5 minutes on, a restart goes on with it, in the firing record; a shorter one then begins anew.
+
+    It begins anew too for groups, with `on: Delete`, and where a rule without `oncePer` writes nothing on the object.
+    """
 
 
 class LimitsSpec(Spec):
@@ -178,7 +181,10 @@ class RuleSpec(Spec):
     on: Literal["Change", "Delete"] = "Change"
     """`Change` evaluates objects as they are; `Delete` evaluates the last state of one that is gone."""
     hold: Duration = Field(default=0.0, alias="for")
-    """The conditions must have held this long."""
+    """The conditions must have held this long. From 5 minutes on, a restart goes on with it; a shorter time then begins anew.
+
+    For that it is put in the firing record once it has held for a minute, in one write; one more when it no longer holds.
+    """
     once_per: Text | None = None
     """CEL that names the occasion: the rule fires once for each value, however often the engine restarts."""
     existing: Annotated[

@@ -15,6 +15,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
 from engine.reconcile.prefilter import Values, Watchers, watchers
+from engine.reconcile.record import recorded
 from engine.reconcile.state import INITIAL, PackState, RuleState
 
 
@@ -193,6 +194,9 @@ class Matcher:
         if self._every_rule:
             return {index: [*range(len(group.packs[index].rules))] for index in changed}
         found = group.candidates(obj, changed)
+        for changing in changed:
+            if held := _on_record_as_held(group.packs[changing], obj):
+                found[changing] = sorted({*found.get(changing, ()), *held})
         for name, state in states.items():
             if state.rules and (index := group.indexes.get(name)) is not None and index in changed:
                 found[index] = sorted({*found.get(index, ()), *(state.pack.numbers[rule] for rule in state.rules)})
@@ -235,3 +239,8 @@ class Matcher:
 def _rules(pack: RulePack, numbers: Sequence[int], on: str) -> Sequence[Rule]:
     rules = (pack.rules[number] for number in numbers)
     return [rule for rule in rules if rule.on == on and rule.mode is not Mode.OFF]
+
+
+def _on_record_as_held(pack: RulePack, obj: Object) -> Sequence[int]:
+    """The rules of which is on record since when their conditions hold: it must not go on saying so where they do not."""
+    return [number for number in pack.holds if recorded(obj, pack.record_names[pack.rules[number].name]).true_since]

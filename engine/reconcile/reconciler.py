@@ -32,8 +32,9 @@ from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.perform import ItemRun, Performer
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Result, on_record, recorded, removed, write_own
+from engine.reconcile.record import Result, Wait, on_record, recorded, removed, write_own
 from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
+from engine.reconcile.timers import monotonic, restored, timed, wall
 
 RECORD_BACKOFF, RECORD_BACKOFF_MAX = 2.0, 300.0
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Reconciler:
                 if isinstance(outcome, Done):
                     outcome = await self._plan_and_act(evaluation, rule, scope, outcome.result)
                 evaluation.retry(outcome)
+                self._put_on_record(evaluation, rule, scope)
         return await self._record(key, evaluations)
 
     async def _match(self, key: ObjectKey | GroupKey, now: float) -> Outcome:
@@ -145,6 +147,8 @@ class Reconciler:
                 return found, scope, state
             scope = scope.child(lookup=found.result)
         record = partial(recorded, evaluation.object, pack.record_names[rule.name])
+        if rule.durable_hold or rule.durable_throttle:
+            state = restored(rule, state, record(), scope)
         outcome, state = evaluate(rule, scope, state, record, self._catalog.since(pack, rule))
         return outcome, scope, state
 
@@ -174,7 +178,7 @@ class Reconciler:
             progress = FiringProgress(firing.key, mode)
         evaluation.remember(rule, state._replace(firing=progress))
         for wanted in firing.items:
-            item = progress.items.setdefault(wanted.key, ItemProgress())
+            item = progress.items.get(wanted.key) or self._begun(evaluation, rule, scope, progress, wanted.key)
             if item.ended is None and item.retry_at <= evaluation.now:
                 inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
                 cause = Cause(evaluation.pack.name, rule.name, evaluation.object, evaluation.ref, firing.key, wanted.key)
@@ -185,24 +189,37 @@ class Reconciler:
                 evaluation.again(item.retry_at)
             if evaluation.on != "Delete":
                 evaluation.own += item.own
-        self._put_on_record(evaluation, rule, progress)
-        if rule.once_per is None:
-            progress.keep_open()
         return Done()
 
-    def _put_on_record(self, evaluation: Evaluation, rule: Rule, progress: FiringProgress) -> None:
-        """Have the items that have ended written on the object, with what else is to be written there."""
-        ended = {name: item.ended for name, item in progress.items.items() if item.ended is not None}
-        if not ended or progress.mode is not Mode.ENFORCE or evaluation.on == "Delete":
-            return
-        names = evaluation.pack.record_names[rule.name]
-        if evaluation.group is not None:
-            text = self._aggregates.record_text(evaluation, ended[""])
-        elif rule.once_per is not None:
-            text = recorded(evaluation.object, names).with_items(progress.key, ended).text(evaluation.ref.uid)
-        else:
-            return
-        evaluation.own.append(on_record(evaluation.object, names, text))
+    def _begun(self, evaluation: Evaluation, rule: Rule, scope: Scope, progress: FiringProgress, name: str) -> ItemProgress:
+        """The progress of an item that an earlier process may have begun."""
+        progress.items[name] = item = ItemProgress()
+        if rule.loop is not None and rule.once_per is not None:
+            record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
+            if record.key == progress.key and (wait := record.waiting.get(name)):
+                item.waiting_since, item.waiting_for = monotonic(wait.since, scope), wait.reason
+        return item
+
+    def _put_on_record(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> None:
+        """Have written on the object which items have ended, and the timers that are to outlive the process."""
+        state = evaluation.rule_state(rule)
+        progress, names = state.firing, evaluation.pack.record_names[rule.name]
+        ended = progress.ended() if progress and progress.mode is Mode.ENFORCE else {}
+        if self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE and evaluation.on != "Delete":
+            if evaluation.group is not None and ended:
+                evaluation.own.append(on_record(evaluation.object, names, self._aggregates.record_text(evaluation, ended[""])))
+            elif evaluation.group is None and (ended or rule.durable_hold or rule.durable_throttle):
+                before = after = recorded(evaluation.object, names)
+                if progress and ended and rule.once_per is not None:
+                    waits = {name: Wait(wall(since, scope), why) for name, since, why in progress.waiting()}
+                    after = after.with_items(progress.key, ended, waits)
+                after, state, retry_at = timed(rule, state, after, scope)
+                evaluation.remember(rule, state)
+                evaluation.again(retry_at)
+                if after != before:
+                    evaluation.own.append(on_record(evaluation.object, names, after.text(evaluation.ref.uid)))
+        if progress and rule.once_per is None:
+            progress.keep_open()
 
     async def _record(self, key: ObjectKey | GroupKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Write what all packs want on the object in one patch, and remember what was evaluated."""

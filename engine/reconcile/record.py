@@ -6,6 +6,7 @@ One patch of the watched object carries its own metadata and the firing records 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -27,23 +28,35 @@ class Result(StrEnum):
     FAILED = "Failed"
 
 
+class Wait(NamedTuple):
+    """Since when a loop item has waited, and what for."""
+
+    since: datetime
+    reason: str
+
+
 class Record(NamedTuple):
     """What is on record for one rule and one object: the firing key, and each loop item that has ended.
 
-    A rule without a loop has the one item ''. Nothing in it comes from the wall clock, so that writing it again
-    changes nothing.
+    A rule without a loop has the one item ''. What has ended says nothing of the wall clock, so that writing it again changes
+    nothing. `waiting` are items of this firing that have begun and not ended; `true_since` and `fired_at` are timers that
+    are to outlive the process.
     """
 
     key: str = ""
     items: Mapping[str, Result] = {}
+    waiting: Mapping[str, Wait] = {}
+    true_since: datetime | None = None
+    fired_at: datetime | None = None
 
     def ended(self, key: str, item: str) -> bool:
         """Return whether this item of this firing has ended."""
         return self.key == key and item in self.items
 
-    def with_items(self, key: str, items: Mapping[str, Result]) -> Record:
-        """Return the record after these items of a firing have ended; another key starts a new record."""
-        return Record(key, {**(self.items if key == self.key else {}), **items})
+    def with_items(self, key: str, items: Mapping[str, Result], waiting: Mapping[str, Wait] | None = None) -> Record:
+        """Return the record after these items of a firing have ended, and others wait; another key starts a new record."""
+        ended = {**(self.items if key == self.key else {}), **items}
+        return self._replace(key=key, items=ended, waiting=waiting or {})
 
     def text(self, uid: str) -> str:
         """Return the annotation's value for the object with this uid.
@@ -54,6 +67,10 @@ class Record(NamedTuple):
         body: dict[str, object] = {"key": self.key, "outcome": str(outcome), "uid": uid}
         if set(self.items) != {""}:
             body["items"] = dict(sorted(self.items.items()))
+        if self.waiting:
+            body["waiting"] = {item: {"since": _text(wait.since), "reason": wait.reason} for item, wait in self.waiting.items()}
+        timers = {"trueSince": self.true_since, "firedAt": self.fired_at}
+        body.update({name: _text(time) for name, time in timers.items() if time is not None})
         return orjson.dumps(body).decode()
 
 
@@ -81,9 +98,20 @@ def _parsed(text: str, uid: Any) -> Record:
         if body.get("uid", uid) != uid:
             return NOTHING
         items = body.get("items", {"": body["outcome"]})
-        return Record(str(body["key"]), {str(item): Result(state) for item, state in items.items()})
+        ended = {str(item): Result(state) for item, state in items.items()}
+        waiting = {item: Wait(_time(wait["since"]), str(wait["reason"])) for item, wait in body.get("waiting", {}).items()}
+        times = [_time(body[name]) if name in body else None for name in ("trueSince", "firedAt")]
+        return Record(str(body["key"]), ended, waiting, *times)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return NOTHING
+
+
+def _text(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _time(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 def on_record(obj: Object, names: Sequence[str], text: str | None) -> Annotate:

@@ -169,7 +169,8 @@ def _field(obj: Object, path: tuple[str, ...]) -> Value:
 def _timing(rule: Rule) -> Iterator[str]:
     """What besides conditions may hold a rule back, or make it look again."""
     if rule.hold:
-        yield f"for: the conditions must have held for {rule.hold:g} s, and how long they have is known to a running engine only"
+        where = "is on record once it is a minute" if rule.durable_hold else "is known to a running engine only"
+        yield f"for: the conditions must have held for {rule.hold:g} s, and how long they have {where}"
     if rule.throttle is not None:
         yield f"throttle: at most once in {rule.throttle:g} s"
     since = "its creation" if rule.existing.age_from is None else rule.existing.age_from.source
