@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-unit e2e chaos chaos-shards bench fuzz sbom bundle check format reference lock clean
+.PHONY: help demo test test-unit e2e node image nightly chaos chaos-shards bench fuzz sbom bundle check format reference lock clean
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
 PYTHON ?= python3
@@ -15,7 +15,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 DEMO_embedded := $(BIN)/rulepack demo
 DEMO_kube := $(BIN)/python -m tests.cluster.demo
@@ -25,19 +25,36 @@ demo: $(READY) ## Run the demo on a cluster in memory; CLUSTER=kube: on a real k
 
 test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
 	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.olm
 	$(BIN)/rulepack test rules --min-coverage 100
-	$(BIN)/python -m pytest -m "not e2e"
+	$(BIN)/python -m pytest -m "not e2e and not node and not nightly"
 
 test-unit: $(READY) ## The tests that need no kube-apiserver
 	$(BIN)/rulepack test rules --min-coverage 100
-	$(BIN)/python -m pytest -m "not cluster and not e2e"
+	$(BIN)/python -m pytest -m "not cluster and not e2e and not node and not nightly"
 
-e2e: $(READY) ## Beside a real Argo CD, and installed by the real OLM (needs redis-server; builds both once, in about 9 minutes)
+e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (needs redis-server; builds all once, 15 minutes)
 	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.argocd
+	$(BIN)/python -m tests.controlplane.kserve
 	$(BIN)/python -m tests.controlplane.olm --all
-	$(BIN)/python -m pytest -m e2e --durations=10
+	$(BIN)/python -m pytest -m "e2e and not nightly" --durations=10
+
+nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, slow tests; 25 minutes, and 15 to build, once
+	ARGOCD_VERSION=3.2 $(BIN)/python -m tests.controlplane.argocd
+	ARGOCD_VERSION=3.2 $(BIN)/python -m pytest -m "argocd and not nightly" --durations=10
+	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.plane
+	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.controllers
+	KUBERNETES_VERSION=1.37 $(BIN)/python -m pytest -m "(cluster or e2e) and not nightly" --durations=10
+	$(BIN)/python -m pytest -m nightly --durations=10
+
+node: $(READY) ## In pods of the real image, on a real node (needs root and Debian packages, which it names; about 10 minutes)
+	$(BIN)/python -m tests.node $(ARGS)
+
+image: $(READY) ## Build the image with buildah, podman or docker; ARGS='--tag NAME' and the builder's own options
+	$(BIN)/python scripts/image.py $(ARGS)
 
 chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes; ARGS='--seed N --kills N --seconds N'
 	$(BIN)/python -m tests.controlplane.plane

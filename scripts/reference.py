@@ -65,11 +65,20 @@ def actions() -> str:
 
 def expressions() -> str:
     """The variables and functions of expressions."""
-    lines = [NOTE, "# Expressions\n", "CEL, the same on both backends; `${…}` inside strings of actions.\n", "## Variables\n"]
+    lines = [
+        NOTE,
+        "# Expressions\n",
+        "Kubernetes' CEL, and the engine's own functions; `${…}` inside strings of actions.\n",
+        "## Variables\n",
+    ]
     lines += ["| variable | where | what |", "|---|---|---|"]
     lines += [f"| `{name}` | {where} | {what} |" for name, (where, what) in VARIABLE_TEXTS.items()]
-    lines += ["\n## Functions\n", "Arguments in `[…]` may be left out.\n", "| call | gives |", "|---|---|"]
-    lines += [f"| `{call.replace('|', chr(92) + '|')}` | {text} |" for call, text in functions()]
+    lines += ["\n## Functions\n", "Capital letters stand for any type. Each example is true.\n"]
+    lines += ["| call | gives | example | from |", "|---|---|---|---|"]
+    for entry in functions():
+        calls = "<br>".join(f"`{call}`" for call in entry.calls)
+        row = f"| {calls} | {entry.text} | `{entry.example}` | {entry.origin} |"
+        lines.append(row.replace("||", "\\|\\|"))
     return _text(lines)
 
 

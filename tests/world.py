@@ -150,12 +150,15 @@ def job(
     completed: str | None = DONE,
     **status: Any,
 ) -> Object:
-    """A job; with a phase it has a status, and a completion time where the phase is a final one."""
+    """A job as its owner accepts it; with a phase it has a status, and a completion time where the phase is a final one."""
     body: dict[str, Any] = {
         "apiVersion": JOB.api_version,
         "kind": JOB.kind,
         "metadata": {"name": name, "namespace": namespace, "annotations": dict(annotations or {})},
-        "spec": {"notebook": {"git": {"url": "https://example.com/models", "ref": "main"}, "path": "train.ipynb"}},
+        "spec": {
+            "notebook": {"git": {"url": "https://example.com/models", "ref": "main"}, "path": "train.ipynb"},
+            "podConfig": {"containerImage": "example.com/notebooks:1"},
+        },
     }
     if phase is not None:
         ended = {"completionTime": completed} if phase in ("Succeeded", "Failed") and completed else {}

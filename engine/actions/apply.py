@@ -54,7 +54,7 @@ class ApplyAction:
 
     @classmethod
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
-        """Yield nothing: fields of a manifest belong to who applies it, and conflicts are told by the API server."""
+        """Yield nothing: the API server itself reports who owns a field of a manifest."""
         return iter(())
 
     def needs(self) -> Sequence[Need]:

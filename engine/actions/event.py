@@ -18,6 +18,7 @@ from engine.model.names import digest
 from engine.model.objects import Kind, Object, Ref, metadata, ref_of
 from engine.model.plan import Create, Plan, Read
 from engine.model.spec import Spec
+from engine.model.text import clean, cut
 
 EVENT = Kind("v1", "Event")
 MESSAGE_LIMIT = 1024
@@ -32,7 +33,7 @@ class EventSpec(Spec):
     reason: str
     """A short word in CamelCase that a machine can match, such as `TriggerFailed`; may hold `${…}`."""
     message: str
-    """What happened, for people; may hold `${…}`; cut at 1024 characters."""
+    """What happened, for people; may hold `${…}`; of more than 1024 characters the beginning and the end stay."""
     regarding: TargetSpec | None = None
     """The object that the Event is about; the watched object where it is left out."""
     labels: dict[str, str] = Field(default_factory=dict)
@@ -141,7 +142,7 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "involvedObject": involved,
         "type": content.type,
         "reason": content.reason,
-        "message": cut(content.message),
+        "message": cut(clean(content.message), MESSAGE_LIMIT),
         "source": {"component": "rulepack"},
         "reportingComponent": "rulepack",
         "reportingInstance": f"{cause.pack}.{cause.rule}",
@@ -150,8 +151,3 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "count": 1,
     }
     return Create(Ref(EVENT, namespace, full), body)
-
-
-def cut(message: str) -> str:
-    """A message no longer than the API server takes for an Event, with a mark where it was cut."""
-    return message if len(message) <= MESSAGE_LIMIT else message[: MESSAGE_LIMIT - 1] + "…"

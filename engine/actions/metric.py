@@ -14,6 +14,7 @@ from engine.errors import Unanswered
 from engine.model.objects import Object
 from engine.model.plan import Measure, Plan, Read
 from engine.model.spec import Spec
+from engine.model.text import cut
 
 LABEL_LIMIT = 200
 
@@ -75,9 +76,7 @@ class MetricAction:
         value = self.value.render(scope)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Unanswered(f"metric {self.metric} needs a number; got {value!r}")
-        labels = {name: _cut(text) for name, text in self.labels.render(scope).items()}
+        labels = {
+            name: cut(text, LABEL_LIMIT) if isinstance(text, str) else text for name, text in self.labels.render(scope).items()
+        }
         return Plan([Measure(self.metric, labels, float(value))])
-
-
-def _cut(text: Any) -> Any:
-    return text if not isinstance(text, str) or len(text) <= LABEL_LIMIT else text[: LABEL_LIMIT - 1] + "…"

@@ -31,7 +31,7 @@ class PatchSpec(Spec):
     subresource: Literal["status"] | None = None
     """`status`, for kinds whose status can only be changed on its own."""
     guard: str | None = None
-    """CEL over the live `target`: while it is false nothing is written, and the target is looked at again."""
+    """CEL over the live `target`: while it is false nothing is written, and the target is read again."""
     done_when: str | None = None
     """CEL over the live `target`: where it is true the effect is already there, and nothing is written."""
 

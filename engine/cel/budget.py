@@ -81,9 +81,9 @@ def weigh(value: Any, limit: int = MAX_WORK) -> int:
 Cost = Callable[..., int]
 
 
-def _text(rate: int) -> Cost:
+def by_length(rate: int) -> Cost:
     """A unit for so many characters of the first argument."""
-    return lambda value, *_: len(value) // rate if type(value) is str else 0
+    return lambda value, *_: len(value) // rate
 
 
 def searching(text: str, size: int) -> int:
@@ -91,9 +91,9 @@ def searching(text: str, size: int) -> int:
     return len(text) * max(size, 4) // 1200
 
 
-def _document(rate: int) -> Cost:
-    """The same for a text that is parsed; one that is too long for that is refused at no cost."""
-    return lambda value: len(value) // rate if type(value) is str and len(value) <= documents.MAX_DOCUMENT else 0
+def by_document(rate: int) -> Cost:
+    """A unit for so many characters of a text that is parsed; one that is too long for that is refused at no cost."""
+    return lambda value: len(value) // rate if len(value) <= documents.MAX_DOCUMENT else 0
 
 
 #: Characters of a text that a unit is enough to compare.
@@ -108,46 +108,29 @@ def comparison(left: Any, right: Any) -> int:
     return weigh(left) if alike else 0
 
 
-def _membership(item: Any, container: Any) -> int:
+def membership(item: Any, container: Any) -> int:
+    """What `in` costs: half of a list has to be compared."""
     return len(container) // 2 * weigh(item) if isinstance(container, list) else 0
 
 
-def _addition(left: Any, right: Any) -> int:
-    if type(left) is str and type(right) is str:
+def putting_together(left: Any, right: Any) -> int:
+    """What `+` costs where both sides have a length."""
+    if type(left) is str or type(left) is bytes:
         return (len(left) + len(right)) >> 12
-    return (len(left) + len(right)) >> 7 if isinstance(left, list) and isinstance(right, list) else 0
+    return (len(left) + len(right)) >> 7 if type(left) is list else 0
 
 
-def _query(value: Any, expression: Any) -> int:
-    if type(expression) is not str:
-        return 0
-    growth = documents.growth(expression)
-    return weigh(value) // 3 * (growth if growth > _GROWTH else 1) + len(expression) // 10
+def pieces(value: list[Any], *_: Any) -> int:
+    """What it costs to put the strings of a list together."""
+    return len(value) // 8 + sum(len(each) for each in value if type(each) is str) // 500
 
 
-def _pieces(value: Any, *_: Any) -> int:
-    return len(value) // 8 + sum(len(each) for each in value if type(each) is str) // 500 if isinstance(value, list) else 0
+def each_item(value: list[Any], *_: Any) -> int:
+    """What it costs to look at every item of a list."""
+    return weigh(value) // 4
 
 
-#: What a call costs, by its name; a call that is not here costs nothing worth counting.
-COSTS: Mapping[str, Cost] = {
-    "_==_": comparison,
-    "_!=_": comparison,
-    "_in_": _membership,
-    "_+_": _addition,
-    "contains": _text(400),
-    "indexOf": _text(400),
-    "lastIndexOf": _text(400),
-    "split": _text(25),
-    "join": _pieces,
-    "replace": _text(50),
-    "trim": _text(400),
-    "lowerAscii": _text(50),
-    "upperAscii": _text(50),
-    "substring": _text(2000),
-    "hash": _text(400),
-    "parseYaml": _document(2),
-    "parseJson": _document(15),
-    "jmespath": _query,
-    "toJson": lambda value: weigh(value) // 2,
-}
+def each_pair(first: list[Any], second: list[Any] | None = None, *_: Any) -> int:
+    """What it costs to compare every item of a list with every item of another, or of the same."""
+    other = first if second is None else second
+    return len(first) * len(other) // 4 + weigh(first) // 4

@@ -17,7 +17,8 @@ import re2
 import yaml
 
 from engine.cel.conversions import to_string
-from engine.cel.operators import Mismatch, bounded, type_name
+from engine.cel.operators import bounded
+from engine.cel.values import Mismatch, type_name
 from engine.model.mappings import is_mapping
 
 #: Characters of a YAML or JSON text: the bytes that all annotations of an object may have together

@@ -26,7 +26,7 @@ def _use(node: dict[str, Any], base: Path | None, read: set[Path]) -> None:
         read.add(found)
 
 
-def _follow(node: dict[str, Any], base: Path | None, read: set[Path]) -> Path | None:
+def _follow(node: dict[str, Any], base: Path | None, read: set[Path]) -> Path | None:  # noqa: C901 (a case for each kind)
     """Note what a node reads on its way, and give the place that it leads to; None where its value is a new one.
 
     The kinds of nodes are those of jmespath/ast.py. One that is not known here counts as reading all of its value.
@@ -34,23 +34,20 @@ def _follow(node: dict[str, Any], base: Path | None, read: set[Path]) -> Path | 
     children = node["children"]
     match node["type"]:
         case "field":
-            return None if base is None else (*base, node["value"])
-        case "identity" | "current":
+            return _below(base, node["value"])
+        case "identity" | "current" | "slice":
             return base
         case "index":
-            return None if base is None else (*base, ELEMENTS)
+            return _below(base, ELEMENTS)
         case "subexpression" | "pipe" | "index_expression":
             for child in children:
                 base = _follow(child, base, read)
             return base
         case "projection" | "filter_projection":
             left = _follow(children[0], base, read)
-            element = None if left is None else (*left, ELEMENTS)
             for child in children[1:]:  # what is taken of each element, and the filter
-                _use(child, element, read)
+                _use(child, _below(left, ELEMENTS), read)
             return None
-        case "slice":
-            return base
         case "literal" | "expref":  # the argument that goes with an expression counts as read as a whole
             return None
         case "multi_select_list" | "multi_select_dict" | "key_val_pair" | "or_expression" | "and_expression" \
@@ -61,6 +58,10 @@ def _follow(node: dict[str, Any], base: Path | None, read: set[Path]) -> Path | 
     if base is not None:
         read.add(base)
     return None
+
+
+def _below(base: Path | None, step: str) -> Path | None:
+    return None if base is None else (*base, step)
 
 
 def until_list(path: Path) -> Path:

@@ -1,19 +1,18 @@
-"""The syntax tree of an expression: small frozen nodes that both backends and the checks work on.
+"""The syntax tree of an expression: small frozen nodes that the compiler, the checks and the index of rules work on.
 
-Every node knows the span of the source it stands for, as offsets `start` (included) and `end` (excluded).
+Every node knows the span of the source it stands for, as offsets `start` (included) and `end` (excluded). `Node` is the union
+of all kinds, so that a `match` over it that ends in `assert_never` is known to leave none out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Union
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """Anything that has a value."""
-
+class _Node:
     start: int
     end: int
 
@@ -24,35 +23,35 @@ class Node:
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it."""
-        yield self
+        yield self  # type: ignore[misc]  # every kind of node is part of the union
         for child in self.children:
             yield from child.walk()
 
 
 @dataclass(frozen=True, slots=True)
-class Literal(Node):
-    """null, a bool, an int, a double or a string."""
+class Literal(_Node):
+    """null, a bool, an int, a uint, a double, a string, bytes, or the name of a type such as `int`."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
-class Variable(Node):
+class Variable(_Node):
     """A variable of the scope, such as `object`."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Local(Node):
-    """The variable of an enclosing comprehension; `slot` numbers the comprehensions of an expression."""
+class Local(_Node):
+    """A variable that an enclosing macro has bound; `slot` numbers these variables within an expression."""
 
     name: str
     slot: int
 
 
 @dataclass(frozen=True, slots=True)
-class Select(Node):
+class Select(_Node):
     """`operand.field`."""
 
     operand: Node
@@ -65,7 +64,7 @@ class Select(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Has(Node):
+class Has(_Node):
     """`has(operand.field)`."""
 
     operand: Node
@@ -78,8 +77,12 @@ class Has(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Node):
-    """A function or an operator, which has CEL's internal name, such as `_+_`. A method's receiver is the first argument."""
+class Call(_Node):
+    """A function or an operator, which has CEL's internal name, such as `_+_`. A method's receiver is the first argument.
+
+    `a.?b` is the operator `_?._` of `a` and the literal `'b'`, and `a[?b]` is `_[?_]`. A function of a namespace has its
+    whole name, such as `math.abs`.
+    """
 
     name: str
     arguments: tuple[Node, ...]
@@ -92,10 +95,11 @@ class Call(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class ListOf(Node):
-    """`[a, b]`."""
+class ListOf(_Node):
+    """`[a, ?b]`; `optional` holds the indexes of the items that are left out where they are `optional.none()`."""
 
     items: tuple[Node, ...]
+    optional: frozenset[int] = frozenset()
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -104,10 +108,11 @@ class ListOf(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class MapOf(Node):
-    """`{'a': b}`."""
+class MapOf(_Node):
+    """`{'a': b, ?'c': d}`; `optional` holds the indexes of the entries that are left out where they are `optional.none()`."""
 
     entries: tuple[tuple[Node, Node], ...]
+    optional: frozenset[int] = frozenset()
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -116,14 +121,19 @@ class MapOf(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Comprehension(Node):
-    """`domain.macro(variable, body)`, and `domain.map(variable, condition, body)`."""
+class Comprehension(_Node):
+    """`domain.macro(variable, body)`; of those that take a condition as well, `domain.map(variable, condition, body)`.
+
+    `slot` is that of the variable: an item of a list or a key of a map. With two variables, it is that of the index or key,
+    and `second` that of the item or value.
+    """
 
     macro: str
     domain: Node
     slot: int
     body: Node
     condition: Node | None = None
+    second: int | None = None
 
     @property
     def children(self) -> tuple[Node, ...]:
@@ -132,8 +142,25 @@ class Comprehension(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Bind(_Node):
+    """`cel.bind(variable, value, body)`."""
+
+    slot: int
+    value: Node
+    body: Node
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """Value and body."""
+        return (self.value, self.body)
+
+
+Node = Union[Literal, Variable, Local, Select, Has, Call, ListOf, MapOf, Comprehension, Bind]  # noqa: UP007  # of names to come
+
+
+@dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed expression: its text, its tree and how many comprehensions it holds."""
+    """A parsed expression: its text, its tree and how many variables its macros bind."""
 
     source: str
     root: Node

@@ -10,10 +10,10 @@ import click
 
 from engine.model.objects import ref_of
 from engine.model.observe import Act, Evaluated
-from engine.model.text import cut
+from engine.model.text import clean, cut
 from engine.reconcile.explain import Clause, Value
+from engine.testing.describe import step_text
 from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, plain
-from engine.testing.told import step_text
 
 _VERDICTS = {
     Evaluated.FIRED: ("fires", "green"),
@@ -46,8 +46,8 @@ def _pack(pack: PackExplanation) -> Iterator[str]:
 
 def _rule(rule: RuleExplanation) -> Iterator[str]:
     verdict, colour = _VERDICTS[rule.result]
-    held = f": {rule.held}" if rule.held else ""
-    yield f"  {click.style(rule.name, bold=True)} ({rule.mode}) {click.style(verdict, fg=colour)}{held}"
+    why = f": {rule.skipped}" if rule.skipped else ""
+    yield f"  {click.style(rule.name, bold=True)} ({rule.mode}) {click.style(verdict, fg=colour)}{why}"
     for number, clause in enumerate(rule.clauses, start=1):
         yield from _clause(number, clause)
     if rule.once_per is not None:
@@ -83,7 +83,7 @@ def _shown(value: Value) -> str:
     if not value.there:
         return f"no answer: {value.value}" if value.value else "absent"
     text = json.dumps(plain(value.value), ensure_ascii=False, default=str)
-    return cut(text, 200)
+    return cut(clean(text), 200)
 
 
 def as_json(explanation: Explanation) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _pack_json(pack: PackExplanation) -> dict[str, Any]:
 
 def _rule_json(rule: RuleExplanation) -> dict[str, Any]:
     return {
-        "rule": rule.name, "mode": str(rule.mode), "result": str(rule.result), "held": rule.held,
+        "rule": rule.name, "mode": str(rule.mode), "result": str(rule.result), "skipped": rule.skipped, "held": rule.skipped,
         "when": [
             {"source": clause.source, "holds": clause.holds, "doubt": clause.doubt, "values": [*map(_value_json, clause.values)]}
             for clause in rule.clauses

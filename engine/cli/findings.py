@@ -12,6 +12,7 @@ import click
 
 from engine import __version__
 from engine.errors import Fault
+from engine.model.text import clean
 from engine.packs.lint import CODES, Severity
 
 WIDTH = 120
@@ -30,7 +31,8 @@ Sources = Mapping[str, Sequence[str]]
 def say(line: str) -> None:
     """Print a line of a report; what was expected is green, what was found is red."""
     style = next((style for pattern, style in _DIFFERENCES if pattern.match(line)), {})
-    click.echo(click.style(line, **style) if style else line)
+    text = clean(line)
+    click.echo(click.style(text, **style) if style else text)
 
 
 def severity(fault: Fault) -> Severity:

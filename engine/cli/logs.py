@@ -6,6 +6,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from engine.model.text import clean
+
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -14,7 +16,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line, whatever the message holds; a traceback, at debug level only, follows in lines of its own."""
-        text = f"{_time(record)} {record.levelname:<7} {_one_line(record.getMessage())}"
+        text = f"{_time(record)} {record.levelname:<7} {_one_line(clean(record.getMessage()))}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
@@ -23,7 +25,12 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one line."""
-        fields = {"time": _time(record), "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        fields = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": clean(record.getMessage()),
+        }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return json.dumps(fields, ensure_ascii=False)

@@ -13,6 +13,7 @@ import click
 
 from engine import __version__
 from engine.errors import RulepackError, UsageError
+from engine.model.text import clean
 
 #: Each subcommand: the function of the same name in the module engine.cli.NAME, which is imported only when it is called.
 COMMANDS = {
@@ -84,10 +85,10 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except UsageError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {clean(str(error))}", err=True)
         return USAGE
     except RulepackError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {clean(str(error))}", err=True)
         return FAILURE
     except Exception as error:
         logging.getLogger(__name__).debug("unexpected error", exc_info=True)

@@ -62,7 +62,7 @@ Examples:
 @kubeconfig_option("Default: KUBECONFIG, else ~/.kube/config, else the pod's service account.")
 @context_option
 @click.option("--workers", default=4, show_default=True, help="How many objects are handled at the same time.")
-@click.option("--address", default="0.0.0.0", show_default=True, help="Where /healthz, /readyz, /metrics and /packs are served.")
+@click.option("--address", default="", help="Where /healthz, /readyz, /metrics and /packs are served; default: every address.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
 @click.option("--lease-name", default="rulepack", show_default=True, help="Lease by which one of several replicas is chosen.")
 @click.option("--shards", type=click.IntRange(1), metavar="N", help="Share the cluster with others: how many there are.")
@@ -100,7 +100,7 @@ def run(
 async def _serve(settings: Settings) -> None:
     async with Cluster(settings.kubeconfig, settings.context).connected() as api:
         cel = backend()
-        log.info("rulepack %s, CEL by %s, operator namespace %s", __version__, cel.name, settings.operator_namespace)
+        log.info("rulepack %s, operator namespace %s", __version__, settings.operator_namespace)
         stop = asyncio.Event()
         _stop_on_signals(stop)
         await Operator(api, settings, SystemClock(), cel).run(stop)

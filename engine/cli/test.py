@@ -11,7 +11,7 @@ from engine.cli.arguments import format_option, packs_argument
 from engine.cli.findings import say, sentence
 from engine.testing.coverage import Coverage
 from engine.testing.report import as_json, coverage_lines, failure_lines, junit, summary
-from engine.testing.run import Case, Outcome, run
+from engine.testing.run import Case, CaseResult, run
 from engine.testing.suite import load_suites
 
 EXAMPLES = """\b
@@ -58,12 +58,12 @@ def test(
     return 1 if faults or low or any(outcome.failures for outcome in outcomes) else 0
 
 
-def _show(outcome: Outcome) -> None:
+def _show(outcome: CaseResult) -> None:
     for line in failure_lines(outcome) if outcome.failures else ():
         say(line)
 
 
-def _sum_up(outcomes: list[Outcome], coverage: Coverage | None) -> None:
+def _sum_up(outcomes: list[CaseResult], coverage: Coverage | None) -> None:
     for line in coverage_lines(coverage) if coverage is not None else ():
         click.echo(line)
     if outcomes:

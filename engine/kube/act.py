@@ -96,7 +96,7 @@ class Actor:
             else:
                 await self._api.delete(resource, target.namespace, target.name, uid=target.uid, dry_run=dry_run)
         except ApiError as error:
-            # A 409 says that the name is another object's now, or no more than that somebody was faster: look again to know.
+            # A 409 says that the name is another object's now, or no more than that somebody was faster: read again to know.
             if error.status == 404:
                 return Written(changed=False)
             raise

@@ -22,6 +22,7 @@ from yarl import URL
 from engine import __version__
 from engine.errors import ApiError, UsageError
 from engine.kube.credentials import Credentials
+from engine.model.text import found
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +70,9 @@ class Connection:
             headers["Accept"] = accept
         try:
             response = await self._ask(method, path, headers, data, _REQUEST_TIMEOUT)
-            answer: dict[str, Any] = orjson.loads(await response.read())
-        except orjson.JSONDecodeError as error:
-            raise self._undecodable(error) from error
+            return self._decoded(await response.read())
         except _BROKEN as error:
             raise self._unreachable(error) from error
-        return answer
 
     async def lines(self, path: str, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the JSON of each line of an answer that comes bit by bit, for about `timeout` seconds. Raises ApiError."""
@@ -86,11 +84,12 @@ class Connection:
                     *ends, rest = chunk.split(b"\n")
                     for end in ends:
                         parts.append(end)
-                        yield orjson.loads(b"".join(parts))
+                        event = self._decoded(b"".join(parts))
+                        if not isinstance(event.get("object"), dict):
+                            raise self._undecodable("an event of a watch that has no object")
+                        yield event
                         parts.clear()
                     parts.append(rest)
-        except orjson.JSONDecodeError as error:
-            raise self._undecodable(error) from error
         except _BROKEN as error:
             raise self._unreachable(error) from error
 
@@ -160,9 +159,18 @@ class Connection:
             log.info("the API server refused the credentials; loaded them again from %s", self._credentials.source)
             return True
 
-    def _undecodable(self, error: Exception) -> ApiError:
-        message = f"{self._host} answered with something that is not JSON ({error}); expected a Kubernetes API server there"
-        return ApiError(0, "InvalidAnswer", message)
+    def _decoded(self, text: bytes) -> dict[str, Any]:
+        """Return a JSON object; raise ApiError where a text is none, whatever else it is."""
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise self._undecodable(f"something that is not JSON ({error})") from error
+        if type(value) is not dict:
+            raise self._undecodable(f"JSON that is no object but {found(value)}")
+        return value
+
+    def _undecodable(self, what: str) -> ApiError:
+        return ApiError(0, "InvalidAnswer", f"{self._host} answered with {what}; expected a Kubernetes API server there")
 
     def _unreachable(self, error: Exception) -> ApiError:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):

@@ -15,7 +15,7 @@ def diff(before: Any, after: Any) -> tuple[str, ...]:
     """Lines `path: old → new`, in the order of the paths; `∅` stands for a value that is not there.
 
     What the API server changes by itself at every write (resourceVersion, generation, managedFields) is left out. Of a
-    Secret only the paths are told, since its values stand in its annotations too, where `kubectl apply` was used.
+    Secret only the paths are shown, since its values stand in its annotations too, where `kubectl apply` was used.
     """
     lines = _lines((), before, after)
     if "Secret" in (dig(before, ("kind",)), dig(after, ("kind",))):

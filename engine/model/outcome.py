@@ -15,6 +15,10 @@ class Done(NamedTuple):
     result: Any = None
 
 
+#: Done, with nothing to give to the next part.
+DONE = Done()
+
+
 class Skipped(NamedTuple):
     """The rule does not fire: why, and when time alone may change that.
 

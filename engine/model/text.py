@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import Any
 
+#: What a terminal obeys: escape sequences (ECMA-48) with their parameters, and single control characters but tab and newline.
+_CONTROL = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[@-_]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+#: What makes a text look like another one: marks of direction (Unicode UAX #9), separators of lines, lone surrogates.
+_INVISIBLE = re.compile("[\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """Return a text without escape sequences, control characters and marks of direction; tabs and newlines stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _INVISIBLE.sub("", _CONTROL.sub("", text))
+
 
 def cut(text: str, limit: int) -> str:
-    """Return a text of at most `limit` characters, the mark included that stands where it was cut."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """Return a text of at most `limit` characters: two thirds of them from its beginning, a mark, and its end.
+
+    The end of a text often says why, as the last line of a traceback does.
+    """
+    if len(text) <= limit:
+        return text
+    tail = (limit - 1) // 3
+    return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
 
 
 def shown(text: str, limit: int = 80) -> str:
     """Return a user's text quoted for a message, on one line, of at most `limit` characters and a mark."""
-    return repr(cut(" ".join(text.split()), limit + 1))
+    return repr(cut(" ".join(clean(text).split()), limit + 1))
 
 
 def found(value: Any) -> str:

@@ -10,7 +10,10 @@ from engine.errors import UsageError
 
 
 class Server:
-    """Answers GET requests on an address; port 0 picks a free one, which `port` then names. Each answer must be quick."""
+    """Answers GET requests on an address, all of them where it is empty; port 0 picks a free one, which `port` then names.
+
+    Each answer must be quick.
+    """
 
     def __init__(self, address: str, port: int, answers: Mapping[str, Callable[[], web.Response]]) -> None:
         self.address, self.port, self._answers = address, port, answers
@@ -22,14 +25,13 @@ class Server:
     async def start(self) -> None:
         """Listen. Raises UsageError where the address cannot be had."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.address, self.port)
+        site = web.TCPSite(self._runner, self.address or None, self.port)
         try:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
-            raise UsageError(
-                f"cannot listen on {self.address}:{self.port}: {error.strerror or error}; choose another --address or --port"
-            ) from error
+            where, why = f"{self.address or '*'}:{self.port}", error.strerror or error
+            raise UsageError(f"cannot listen on {where}: {why}; choose another --address or --port") from error
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

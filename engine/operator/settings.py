@@ -43,7 +43,8 @@ class Settings:
     context: str = ""
     workers: int = 4
     """How many objects are handled at the same time."""
-    address: str = "0.0.0.0"
+    address: str = ""
+    """Where the server listens; empty: on every address of both families of IP."""
     port: int = 8080
     """Of the HTTP server; 0 picks a free one."""
     lease_name: str = "rulepack"

@@ -86,7 +86,7 @@ class Operator:
         await self.server.start()
         if self._settings.shard:
             log.info("this is %s", self._settings.shard)
-        log.info("serving /healthz, /readyz, /metrics and /packs on %s:%d", self.server.address, self.server.port)
+        log.info("serving /healthz, /readyz, /metrics and /packs on %s:%d", self.server.address or "*", self.server.port)
         release = asyncio.Event()
         stopping, reading, acting = (asyncio.create_task(work) for work in (stop.wait(), self.packs.run(), self._act(release)))
         try:

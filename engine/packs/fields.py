@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from engine.cel.documents import path_steps
-from engine.cel.operators import Mismatch
+from engine.cel.values import Mismatch
 from engine.model.names import bad_label, dns_label
 from engine.model.text import found
 

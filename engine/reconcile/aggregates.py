@@ -95,9 +95,11 @@ class Aggregates:
         if counted is None or pack is not counted.pack or not counted.ready or catalog.mode(pack, counted.rule) is Mode.OFF:
             return Skipped("is not counted here")
         state = counted.states.setdefault(key.group, PackState(pack, ""))
-        due = max(state.retry_at or 0.0, self._throttled_until(counted.rule, state))
-        if now < due:
-            return Skipped("waits", due)
+        throttled_until = self._throttled_until(counted.rule, state)
+        if now < throttled_until:
+            return Skipped(f"throttled to once in {counted.rule.throttle:g} s", throttled_until)
+        if state.retry_at is not None and now < state.retry_at:
+            return Skipped("is to be tried again later", state.retry_at)
         evaluation = Evaluation(pack, {}, Ref(pack.watch.kind, "", ""), state, now, (counted.rule,), "Group", group=key)
         try:
             target = await self._actor.read(counted.totals.aggregate.target.read(self.scope(catalog, evaluation)))
@@ -154,7 +156,8 @@ class Aggregates:
         """Remember that a group was written, which its throttle counts from."""
         state, rule = evaluation.state, evaluation.rules[0]
         state.unrecorded = 0
-        if written is not None or evaluation.steps:
+        ended = not evaluation.rule_state(rule).under_way("")
+        if ended and (written is not None or evaluation.steps):
             state.rules[rule.name] = evaluation.rule_state(rule)._replace(fired_at=evaluation.now)
 
     def finish(self, evaluation: Evaluation) -> float | None:

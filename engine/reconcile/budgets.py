@@ -13,7 +13,7 @@ from engine.cel import Scope
 from engine.errors import ApiError
 from engine.kube.act import Actor
 from engine.model.observe import Observer
-from engine.model.outcome import Done, Outcome, Waiting
+from engine.model.outcome import DONE, Outcome, Waiting
 from engine.model.plan import Delete, Patch, Step
 from engine.packs.pack import DISRUPTIONS, RESUME
 
@@ -95,7 +95,9 @@ class Budgets:
 
     async def begin(self, cause: Cause, scope: Scope) -> Outcome:
         """Return Done where a rule may begin with an object, else Waiting."""
-        budget = self._budgets.get(cause.pack, Budget())
+        budget = self._budgets.get(cause.pack)
+        if budget is None:  # it has taken no step, so none of its rules is suspended
+            return DONE
         admission, self._budgets[cause.pack] = budget.begin(cause.rule, _limit(scope), self.resume, scope.now)
         return await self._outcome(admission, cause, scope)
 
@@ -112,7 +114,7 @@ class Budgets:
     async def _outcome(self, admission: Admission, cause: Cause, scope: Scope) -> Outcome:
         match admission:
             case Admission.GRANTED:
-                return Done()
+                return DONE
             case Admission.PACED:
                 reason = f"pack {cause.pack} goes on at {_limit(scope)} disruptive steps a minute ({DISRUPTIONS})"
             case Admission.SUSPENDED:

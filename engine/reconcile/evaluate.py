@@ -77,7 +77,7 @@ def evaluate(
             skipped = condition(rule, scope)
             if skipped is not None:
                 return skipped, state if skipped.unknown else state.not_true()
-            if state.true_since is None:
+            if rule.hold and state.true_since is None:
                 state = state._replace(true_since=scope.now)
             return _fires(rule, scope, state, recorded, in_force)
     except Unanswered as error:
@@ -88,9 +88,8 @@ def _fires(
     rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], in_force: datetime | None
 ) -> tuple[Outcome, RuleState]:
     """Whether a rule whose conditions are true fires now."""
-    now, since = scope.now, state.true_since
-    if since is not None and now < since + rule.hold:
-        return Skipped(f"has not held for {rule.hold:g} s yet", since + rule.hold), state
+    if rule.hold and state.true_since is not None and scope.now < state.true_since + rule.hold:
+        return Skipped(f"has not held for {rule.hold:g} s yet", state.true_since + rule.hold), state
     key, record = "", NOTHING
     if rule.once_per is not None:
         key, record = _key(rule.once_per.evaluate(scope)), recorded()
@@ -101,9 +100,10 @@ def _fires(
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
         return Skipped(f"already fired for {key}" if record.key == key and record.items else "nothing to loop over"), state
-    due = 0.0 if state.fired_at is None or rule.throttle is None else state.fired_at + rule.throttle
-    if now < due and not state.under_way(key):
-        return Skipped(f"throttled to once in {rule.throttle:g} s", due), state
+    if rule.throttle is not None and state.fired_at is not None and not state.under_way(key):
+        due = state.fired_at + rule.throttle
+        if scope.now < due:
+            return Skipped(f"throttled to once in {rule.throttle:g} s", due), state
     return Done(Firing(key, items)), state
 
 

@@ -46,7 +46,7 @@ def values_of(program: Program, scope: Scope) -> tuple[Value, ...]:
     return tuple(_value(path, scope) for path in paths)
 
 
-def outcome(program: Program | None, scope: Scope) -> Value | None:
+def value_of(program: Program | None, scope: Scope) -> Value | None:
     """What an expression comes to, None where there is no expression."""
     if program is None:
         return None

@@ -59,8 +59,7 @@ class Evaluation:
 
     def remember(self, rule: Rule, state: RuleState) -> None:
         """Remember the state of a rule."""
-        if state is not INITIAL:
-            self.state.rules[rule.name] = state
+        self.state.rules[rule.name] = state
 
 
 class _Seen(NamedTuple):

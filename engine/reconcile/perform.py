@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 from engine.actions import Action, Cause
 from engine.actions.event import Content, event
@@ -11,12 +11,13 @@ from engine.cel import Scope
 from engine.errors import ApiError, Unanswered
 from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
+from engine.model.backoff import Backoff
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes
 from engine.model.names import digest
 from engine.model.observe import Act, ActResult, Observer
-from engine.model.outcome import Done, Failed, Outcome, Refused, Unavailable, Waiting
+from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Annotate, Delete, Measure, Patch, Plan, Step, own_patch
 from engine.packs.pack import Retry, Rule, RuleAction, RulePack
 from engine.reconcile.budgets import Budgets, disruptive
@@ -85,7 +86,7 @@ class Performer:
         try:
             return await self._step(run, "emitEvent", step)
         except ApiError as error:
-            return self._report_outcome(run, "emitEvent", self._unavailable(run, error))
+            return self._report_outcome(run, "emitEvent", self._outcome_of(run, error))
 
     async def _all(self, run: ItemRun, entries: Sequence[RuleAction], offset: int) -> Outcome:
         """All actions in turn; one that is done in an earlier run is not done again."""
@@ -107,7 +108,7 @@ class Performer:
                 progress.done = outcome
             if entry.register:
                 results[entry.register] = progress.done.result
-        return Done()
+        return DONE
 
     async def _action(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Outcome:
         """One action: read, plan, act. A conflict means that what was read has changed, so it is read again at once."""
@@ -127,7 +128,7 @@ class Performer:
                 return self._report_outcome(run, action.name, Failed(str(error)))
             except ApiError as error:
                 if error.status != 409 or action.conflict_is_final or not tries_left:
-                    return self._report_outcome(run, action.name, self._unavailable(run, error, action))
+                    return self._report_outcome(run, action.name, self._outcome_of(run, error, action))
         raise AssertionError("the last try returns")
 
     async def _plan(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Plan:
@@ -146,9 +147,9 @@ class Performer:
         with scope.budget:
             plan = action.plan(run.cause, scope, live, progress.state)
         progress.state = plan.state
-        refusals = (refused_step(run.pack, step) for step in plan.steps)
-        if refusal := next(filter(None, refusals), None):
-            return Plan(outcome=refusal)
+        for step in plan.steps:
+            if refusal := refused_step(run.pack, step):
+                return Plan(outcome=refusal)
         return limited(plan, run.rule.limits, progress.steps)
 
     async def _step(self, run: ItemRun, action: str, step: Step) -> Outcome:
@@ -181,7 +182,7 @@ class Performer:
         lines = diff(step.before or {}, written.after) if isinstance(step, Patch) else ()
         return self._report(run, action, step, result if audit or written.changed else ActResult.UNCHANGED, lines)
 
-    def _unavailable(self, run: ItemRun, error: ApiError, action: Action | None = None) -> Outcome:
+    def _outcome_of(self, run: ItemRun, error: ApiError, action: Action | None = None) -> Outcome:
         """What an error of the API server means for an item."""
         if error.status == 403:
             self._access.forget()
@@ -207,8 +208,10 @@ class Performer:
                 self._report(run, action, None, ActResult.WAITING, detail=reason)
             case Refused(reason):
                 self._report(run, action, None, ActResult.REFUSED, detail=reason)
+            case Failed(reason) | Skipped(reason):
+                self._report(run, action, None, ActResult.FAILED, detail=reason)
             case _:
-                self._report(run, action, None, ActResult.FAILED, detail=outcome.reason)
+                assert_never(outcome)
         return outcome
 
     def _report(
@@ -217,7 +220,7 @@ class Performer:
         cause = run.cause
         act = Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode)
         self._observer.acted(act)
-        return Done()
+        return DONE
 
 
 def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcome:
@@ -225,10 +228,10 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
 
     Keep count of both in the item's progress. A `rescue` may wait for ever, and is not tried again in Audit.
     """
+    if isinstance(outcome, Done):
+        return outcome
     retry, progress, now = run.rule.retry, run.progress, run.scope.now
     match outcome:
-        case Done():
-            return outcome
         case Waiting(counts=False):
             progress.waiting_since = None
         case Unavailable(counts=True):
@@ -240,14 +243,15 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
             progress.waiting_for = outcome.reason
             if retry.timeout is not None and now - since >= retry.timeout and not rescuing:
                 return Failed(f"timed out waiting: {outcome.reason}")
-        case _:
+        case Skipped() | Refused() | Failed():
             return Failed(outcome.reason)
+        case _:
+            assert_never(outcome)
     progress.retry_at = outcome.retry_at
     return outcome
 
 
 def backoff(retry: Retry, cause: Cause, attempts: int) -> float:
     """Return seconds: doubling, with a jitter of up to a quarter that comes from the cause, so that a replay waits the same."""
-    pause = min(retry.backoff * 2.0**attempts, retry.max_backoff)
     spread = int(digest(cause.ref.uid, cause.rule, cause.item, str(attempts))[:4], 16) / 0xFFFF
-    return pause * (1 - spread / 4)
+    return Backoff(retry.backoff, retry.max_backoff).pause(attempts + 1, spread / 4)

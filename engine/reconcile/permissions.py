@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from engine.cel import Program, Scope
 from engine.errors import Unanswered
 from engine.model.names import misnamed
 from engine.model.objects import Kind, Object, Ref, annotations_of, metadata, ref_of
 from engine.model.outcome import Done, Refused, Waiting
-from engine.model.plan import Delete, Patch, Plan, Read, Step
+from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step
 from engine.model.text import shown
 from engine.packs.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, Limits, RulePack
 
@@ -78,10 +78,15 @@ def refused_targets(pack: RulePack, read: Read, found: Sequence[Object], scope: 
 
 def refused_step(pack: RulePack, step: Step) -> Refused | None:
     """Return why a pack must not take a step, None where it may."""
-    if not isinstance(step, Patch | Delete):
-        return None
-    creates = isinstance(step, Patch) and step.format == "apply" and step.before is None
-    verbs = ["create", verb_of(step)] if creates else [verb_of(step)]
+    match step:
+        case Create() | Measure() | Annotate():  # an Event, a metric, the watched object's own metadata
+            return None
+        case Patch():
+            verbs = ["create", verb_of(step)] if step.format == "apply" and step.before is None else [verb_of(step)]
+        case Delete():
+            verbs = [verb_of(step)]
+        case _:
+            assert_never(step)
     return next(filter(None, (_undeclared(pack, step.target.kind, verb) for verb in verbs)), None)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from cachetools import TTLCache
+
 from engine.cel import Scope
 from engine.errors import ApiError, Unanswered
 from engine.kube.access import AccessReviews, Question
@@ -17,8 +19,8 @@ from engine.packs.pack import Rule, RulePack
 from engine.reconcile.permissions import needs_review, refused_read, refused_targets, service_account
 from engine.reconcile.timeslice import TimeSlice
 
-TTL = 5.0
-LIMIT = 1000
+TTL, LIMIT = 5.0, 1000
+"""Seconds for which the answer to a lookup is kept, and how many are."""
 LOOKUP_BACKOFF = 5.0
 
 
@@ -26,9 +28,9 @@ class Reader:
     """Answers the reads of actions, groups and lookups. `time_slice` is asked before each, and before each evaluation."""
 
     def __init__(self, actor: Actor, access: AccessReviews, clock: Clock) -> None:
-        self._actor, self._access, self._clock = actor, access, clock
+        self._actor, self._access = actor, access
         self.time_slice = TimeSlice()
-        self._answers: dict[Read, tuple[float, Sequence[Object]]] = {}
+        self._answers: TTLCache[Read, Sequence[Object]] = TTLCache(LIMIT, TTL, timer=clock.monotonic)
 
     async def read(
         self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope, *, cached: bool = False
@@ -86,11 +88,7 @@ class Reader:
         return placed
 
     async def _cached(self, read: Read) -> Sequence[Object]:
-        now = self._clock.monotonic()
-        until, found = self._answers.get(read, (0.0, ()))
-        if until <= now:
-            if len(self._answers) >= LIMIT:
-                self._answers.clear()
-            found = await self._actor.read(read)
-            self._answers[read] = (now + TTL, found)
+        found = self._answers.get(read)
+        if found is None:
+            found = self._answers[read] = await self._actor.read(read)
         return found

@@ -19,10 +19,11 @@ from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock
+from engine.model.backoff import Backoff
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey
 from engine.model.observe import Evaluated, Observer
-from engine.model.outcome import Done, Failed, Outcome, Skipped
+from engine.model.outcome import DONE, Done, Failed, Outcome, Skipped
 from engine.model.plan import Annotate, joined
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
@@ -36,7 +37,7 @@ from engine.reconcile.record import Result, Wait, on_record, recorded, removed, 
 from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
 from engine.reconcile.timers import monotonic, restored, timed, wall
 
-RECORD_BACKOFF, RECORD_BACKOFF_MAX = 2.0, 300.0
+RECORD_BACKOFF = Backoff(2.0, 300.0)
 log = logging.getLogger(__name__)
 
 
@@ -121,14 +122,16 @@ class Reconciler:
 
     async def _evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
         """Done with a Firing where the rule fires, else why not; with the scope of its actions."""
-        state = evaluation.rule_state(rule)
+        before = state = evaluation.rule_state(rule)
         if evaluation.group is not None:
             outcome, scope = await self._aggregates.evaluate(evaluation, rule, scope)
         elif rule.aggregate is not None:
             outcome = await self._aggregates.count(self._catalog, evaluation, rule, scope)
         else:
             outcome, scope, state = await self._evaluate_object(evaluation, rule, scope, state)
-        evaluation.remember(rule, self._reported(evaluation, rule, outcome, state))
+        reported = self._reported(evaluation, rule, outcome, state)
+        if reported is not before:
+            evaluation.remember(rule, reported)
         return outcome, scope
 
     async def _evaluate_object(
@@ -171,12 +174,11 @@ class Reconciler:
     async def _plan_and_act(self, evaluation: Evaluation, rule: Rule, scope: Scope, firing: Firing) -> Outcome:
         """Carry out the items of a firing that are due, and note for the record those that have ended."""
         mode, state = self._catalog.mode(evaluation.pack, rule), evaluation.rule_state(rule)
-        if not state.under_way(firing.key) and evaluation.group is None:
-            state = state._replace(fired_at=evaluation.now)
         progress = state.firing
-        if progress is None or (progress.key, progress.mode) != (firing.key, mode):
+        if progress is None or progress.key != firing.key or progress.mode is not mode:
             progress = FiringProgress(firing.key, mode)
-        evaluation.remember(rule, state._replace(firing=progress))
+        began = evaluation.group is None and not state.under_way(firing.key)
+        evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))
         for wanted in firing.items:
             item = progress.items.get(wanted.key) or self._begun(evaluation, rule, scope, progress, wanted.key)
             if item.ended is None and item.retry_at <= evaluation.now:
@@ -189,7 +191,7 @@ class Reconciler:
                 evaluation.again(item.retry_at)
             if evaluation.on != "Delete":
                 evaluation.own += item.own
-        return Done()
+        return DONE
 
     def _begun(self, evaluation: Evaluation, rule: Rule, scope: Scope, progress: FiringProgress, name: str) -> ItemProgress:
         """The progress of an item that an earlier process may have begun."""
@@ -251,9 +253,8 @@ class Reconciler:
         last = evaluations[-1]
         log.warning("cannot write the firing record of %s: %s; trying again", last.ref, error)
         for each in evaluations:
-            pause = min(RECORD_BACKOFF * 2.0**each.state.unrecorded, RECORD_BACKOFF_MAX)
             each.state.unrecorded += 1
-            each.again(each.now + max(pause, error.retry_after or 0.0))
+            each.again(each.now + max(RECORD_BACKOFF.pause(each.state.unrecorded), error.retry_after or 0.0))
         if not error.retryable:
             message = f"What rulepack has done for this object cannot be written on it, so it may be done again: {error}"
             content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(self._clock.time(), UTC)

@@ -17,7 +17,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One thing to cover: a rule that fires and is held back, or a condition that is true and false. Counts by outcome."""
+    """One thing to cover: a rule that fires and is skipped, or a condition that is true and false. Counts by outcome."""
 
     pack: str
     rule: str
@@ -27,7 +27,7 @@ class Point:
 
     @property
     def wanted(self) -> tuple[str, str]:
-        """The outcomes that cover it. Unknown is told but not asked for: many conditions always have an answer."""
+        """The outcomes that cover it. Unknown is reported but not required: many conditions always have an answer."""
         return ("true", "false") if self.clause else (Evaluated.FIRED.value, Evaluated.SKIPPED.value)
 
     @property
@@ -38,7 +38,7 @@ class Point:
 
 @dataclass(slots=True)
 class Coverage:
-    """Counts how rules judged and how conditions ended, over all tests."""
+    """Counts the results of rules and how conditions ended, over all tests."""
 
     counts: dict[tuple[str, str, int], Counter[str]] = field(default_factory=dict)
     packs: dict[str, RulePack] = field(default_factory=dict)
@@ -55,17 +55,17 @@ class Coverage:
             rules.append(replace(rule, when=tuple(clauses)))
         return replace(pack, rules=tuple(rules))
 
-    def judged(self, pack: str, rule: str, result: Evaluated) -> None:
-        """Count how a rule judged."""
+    def evaluated(self, pack: str, rule: str, result: Evaluated) -> None:
+        """Count a result of a rule."""
         self._counter(pack, rule, 0)[result.value] += 1
 
     def acted(self, pack: str, rule: str) -> None:
         """A rule that acts for a group of objects has fired; each object of the group is only counted."""
         if any(each.name == rule and each.aggregate is not None for each in self.packs[pack].rules):
-            self.judged(pack, rule, Evaluated.FIRED)
+            self.evaluated(pack, rule, Evaluated.FIRED)
 
     def points(self) -> Iterator[Point]:
-        """Everything there is to cover. A rule without conditions is not held back by any, so it only has to fire."""
+        """Everything there is to cover. A rule without conditions is not skipped for one, so it only has to fire."""
         for pack in self.packs.values():
             for rule in pack.rules:
                 counts = Counter(self._counter(pack.name, rule.name, 0))

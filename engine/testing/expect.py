@@ -27,12 +27,12 @@ class Marks:
     """What has happened up to the last `expect`."""
 
     def __init__(self) -> None:
-        self.acts = self.verdicts = self.measurements = self.writes = 0
+        self.acts = self.evaluations = self.measurements = self.writes = 0
         self.events: set[str] = set()
 
     async def move(self, world: World) -> None:
-        """Everything up to now has been looked at."""
-        self.acts, self.verdicts = len(world.seen.acts), len(world.seen.verdicts)
+        """Everything up to now has been checked."""
+        self.acts, self.evaluations = len(world.seen.acts), len(world.seen.evaluations)
         self.measurements, self.writes = len(world.seen.measurements), len(world.engine.writes)
         self.events = {_uid(event) for event in await world.all(EVENT)}
 
@@ -101,15 +101,15 @@ def _all(key: str, what: str, patterns: Sequence[Any], found: Sequence[Any]) -> 
 
 def _rules(expected: Mapping[str, str], world: World) -> Iterator[Failed]:
     for name, result in expected.items():
-        verdicts = [(each, reason) for rule, each, reason in world.seen.verdicts if name in (rule, rule.partition("/")[2])]
-        if not verdicts:
-            yield ("rules", name), f"rule {name} has judged nothing", ()
-        elif verdicts[-1][0] != result:
-            found, reason = verdicts[-1]
+        evaluations = [(each, reason) for rule, each, reason in world.seen.evaluations if name in (rule, rule.partition("/")[2])]
+        if not evaluations:
+            yield ("rules", name), f"rule {name} was not evaluated", ()
+        elif evaluations[-1][0] != result:
+            found, reason = evaluations[-1]
             because = f" ({reason})" if reason else ""
             yield (
                 ("rules", name),
-                f"rule {name} has judged otherwise",
+                f"rule {name} has another result",
                 (f"  - expected {result}", f"  + found    {found}{because}"),
             )
 

@@ -1,4 +1,4 @@
-"""Explains what the packs in force make of an object: the engine looks at it once, in Audit, on a cluster it cannot change."""
+"""Explains what the packs in force make of an object: the engine evaluates it once, in Audit, on a cluster it cannot change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.evaluate import variables_of
-from engine.reconcile.explain import Clause, Value, clauses, outcome
+from engine.reconcile.explain import Clause, Value, clauses, value_of
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import PREFIX
 from engine.testing.readonly import ReadOnlyCluster
@@ -31,13 +31,13 @@ from engine.testing.world import DirectCaches, Seen
 
 @dataclass(frozen=True, slots=True)
 class RuleExplanation:
-    """What one rule makes of the object: `held` is the first thing that holds it back, '' where it fires."""
+    """What one rule makes of the object: `skipped` is the first thing that keeps it from firing, '' where it fires."""
 
     name: str
     description: str
     mode: Mode
     result: Evaluated
-    held: str
+    skipped: str
     clauses: tuple[Clause, ...]
     once_per: Value | None
     loop: Value | None
@@ -83,8 +83,8 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
         if _counts_in(catalog, group, obj, clock.time()):
             await reconciler.reconcile(group)
     actor = Actor(cluster, lambda: True)
-    looking = _Looking(catalog, obj, clock.time(), seen, Reader(actor, AccessReviews(cluster, clock), clock))
-    explained = [await looking.pack(pack) for pack in packs]
+    explainer = _Explainer(catalog, obj, clock.time(), seen, Reader(actor, AccessReviews(cluster, clock), clock))
+    explained = [await explainer.pack(pack) for pack in packs]
     return Explanation(obj, tuple(explained), tuple(dict.fromkeys(cluster.assumed)))
 
 
@@ -108,7 +108,7 @@ def _counts_in(catalog: Catalog, key: GroupKey, obj: Object, now: float) -> bool
     """Whether an object belongs to a group."""
     pack = catalog.packs[key.pack]
     rule = next(rule for rule in pack.rules if rule.name == key.rule)
-    by = outcome(rule.aggregate.by if rule.aggregate else None, Scope(variables_of(catalog, pack, obj, None, now), rule.vars))
+    by = value_of(rule.aggregate.by if rule.aggregate else None, Scope(variables_of(catalog, pack, obj, None, now), rule.vars))
     return by is not None and by.there and by.value == key.group
 
 
@@ -117,8 +117,8 @@ def _key(obj: Object) -> ObjectKey:
 
 
 @dataclass(frozen=True, slots=True)
-class _Looking:
-    """One object, looked at in one catalog at one time, and what the engine made of it."""
+class _Explainer:
+    """One object, evaluated in one catalog at one time, and what the engine made of it."""
 
     catalog: Catalog
     obj: Object
@@ -145,18 +145,18 @@ class _Looking:
             else:
                 scope = scope.child(lookup=found.result)
         name, mode = f"{pack.name}/{rule.name}", self.catalog.mode(pack, rule)
-        verdicts = [(result, reason) for each, result, reason in self.seen.verdicts if each == name]
-        result, held = verdicts[-1] if verdicts else (Evaluated.SKIPPED, "judges objects that are gone (on: Delete)")
+        evaluated = [(result, reason) for each, result, reason in self.seen.evaluations if each == name]
+        result, skipped = evaluated[-1] if evaluated else (Evaluated.SKIPPED, "is about objects that are gone (on: Delete)")
         acts = tuple(act for act in self.seen.acts if (act.pack, act.rule) == (pack.name, rule.name))
         if mode is Mode.OFF:
-            result, held = Evaluated.SKIPPED, "its mode is Off"
+            result, skipped = Evaluated.SKIPPED, "its mode is Off"
         elif rule.aggregate is not None and acts:
-            result, held = Evaluated.FIRED, ""
+            result, skipped = Evaluated.FIRED, ""
         names = (PREFIX + name for name in pack.record_names[rule.name])
         record = next((text for name in names if (text := annotations_of(self.obj).get(name)) is not None), None)
         return RuleExplanation(
-            rule.name, rule.description, mode, result, held, tuple(clauses(rule, scope)), outcome(rule.once_per, scope),
-            outcome(rule.loop, scope), record, tuple(timing), acts,
+            rule.name, rule.description, mode, result, skipped, tuple(clauses(rule, scope)), value_of(rule.once_per, scope),
+            value_of(rule.loop, scope), record, tuple(timing), acts,
         )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def _field(obj: Object, path: tuple[str, ...]) -> Value:
 
 
 def _timing(rule: Rule) -> Iterator[str]:
-    """What besides conditions may hold a rule back, or make it look again."""
+    """What besides conditions may keep a rule from firing, or have it evaluated again."""
     if rule.hold:
         where = "is on record once it is a minute" if rule.durable_hold else "is known to a running engine only"
         yield f"for: the conditions must have held for {rule.hold:g} s, and how long they have {where}"
@@ -179,7 +179,7 @@ def _timing(rule: Rule) -> Iterator[str]:
     elif rule.existing.max_age is not None:
         yield f"existing: what was so ({since}) {rule.existing.max_age:g} s before the rule first came into force is left alone"
     if rule.resync is not None:
-        yield f"resync: judged again every {rule.resync:g} s"
+        yield f"resync: evaluated again every {rule.resync:g} s"
 
 
 def plain(value: Any) -> Any:

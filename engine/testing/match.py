@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.cel import Path
 from engine.cel.documents import regular_expression
-from engine.cel.operators import Mismatch
+from engine.cel.values import Mismatch
 
 ABSENT = "absent"
 

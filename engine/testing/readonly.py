@@ -1,4 +1,4 @@
-"""A cluster that can be looked at only: what a write would come to is worked out here, and nothing is sent."""
+"""A cluster that can only be read: what a write would come to is worked out here, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -96,4 +96,4 @@ class ReadOnlyCluster:
 
 def _only_dry(dry_run: bool) -> None:
     if not dry_run:
-        raise ApiError(405, "MethodNotAllowed", "this cluster is only looked at")
+        raise ApiError(405, "MethodNotAllowed", "this cluster is only read")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cel.documents import path_steps
-from engine.cel.operators import Mismatch
+from engine.cel.values import Mismatch
 from engine.errors import Fault, InvalidText, Location, UsageError
 from engine.model.names import misnamed
 from engine.model.objects import Object, ref_of

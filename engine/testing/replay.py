@@ -20,8 +20,8 @@ from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.record import PREFIX
+from engine.testing.describe import step_text
 from engine.testing.recording import Change
-from engine.testing.told import step_text
 from engine.testing.world import DirectCaches, Seen
 
 _ENDED = (ActResult.DONE, ActResult.FAILED, ActResult.REFUSED, ActResult.AUDITED)
@@ -218,7 +218,7 @@ class Replay:
             if act.result in _ENDED:
                 self.effects.append(_effect(act, self._clock.time()))
         self._seen.acts.clear()
-        self._seen.verdicts.clear()
+        self._seen.evaluations.clear()
         self._seen.measurements.clear()
 
 

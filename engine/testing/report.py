@@ -8,10 +8,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 from engine.testing.coverage import UNKNOWN, Coverage, Point
-from engine.testing.run import Failure, Outcome
+from engine.testing.run import CaseResult, Failure
 
 
-def failure_lines(outcome: Outcome) -> list[str]:
+def failure_lines(outcome: CaseResult) -> list[str]:
     """A failed test, each failure with its place."""
     lines = [f"FAIL {outcome.suite}: {outcome.name}"]
     for failure in outcome.failures:
@@ -20,7 +20,7 @@ def failure_lines(outcome: Outcome) -> list[str]:
     return lines
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
+def summary(outcomes: Sequence[CaseResult]) -> str:
     """One line about all tests."""
     failed = sum(1 for outcome in outcomes if outcome.failures)
     steps, seconds = sum(outcome.steps for outcome in outcomes), sum(outcome.seconds for outcome in outcomes)
@@ -59,7 +59,7 @@ def _missing(point: Point) -> str:
     return f"never {' nor '.join(point.missing)}" if point.missing else ""
 
 
-def junit(outcomes: Sequence[Outcome]) -> str:
+def junit(outcomes: Sequence[CaseResult]) -> str:
     """JUnit XML, as CI systems read it."""
     root = ElementTree.Element("testsuites")
     for suite in dict.fromkeys(outcome.suite for outcome in outcomes):
@@ -78,7 +78,7 @@ def junit(outcomes: Sequence[Outcome]) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
 
 
-def as_json(outcomes: Sequence[Outcome], coverage: Coverage | None) -> str:
+def as_json(outcomes: Sequence[CaseResult], coverage: Coverage | None) -> str:
     """Everything as one JSON object."""
     body: dict[str, Any] = {"tests": [_test(outcome) for outcome in outcomes]}
     if coverage is not None:
@@ -86,7 +86,7 @@ def as_json(outcomes: Sequence[Outcome], coverage: Coverage | None) -> str:
     return json.dumps(body, indent=2, ensure_ascii=False)
 
 
-def _test(outcome: Outcome) -> dict[str, Any]:
+def _test(outcome: CaseResult) -> dict[str, Any]:
     return {
         "suite": outcome.suite, "name": outcome.name, "file": outcome.place.file, "line": outcome.place.line,
         "steps": outcome.steps, "seconds": round(outcome.seconds, 4), "passed": not outcome.failures,

@@ -40,7 +40,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseResult:
     """How one test ended; it has passed where there are no failures. `seconds` are those of the machine's clock."""
 
     suite: str
@@ -83,17 +83,17 @@ class _Stop(Exception):
 
 
 class _Watched(Seen):
-    """Also tells the coverage how rules judge."""
+    """Also counts results for the coverage."""
 
     def __init__(self, coverage: Coverage | None) -> None:
         super().__init__()
         self._coverage = coverage
 
     def evaluated(self, pack: str, rule: str, obj: Any, result: Evaluated, reason: str) -> None:
-        """Keep a verdict, and count it."""
+        """Keep an evaluation, and count it."""
         super().evaluated(pack, rule, obj, result, reason)
         if self._coverage is not None:
-            self._coverage.judged(pack, rule, result)
+            self._coverage.evaluated(pack, rule, result)
 
     def acted(self, act: Act) -> None:
         """Keep an act; a rule that acts has fired, also where it acts for a group."""
@@ -119,9 +119,9 @@ def run(
     *,
     coverage: Coverage | None = None,
     fail_fast: bool = False,
-    ended: Callable[[Outcome], None] = lambda _: None,
-) -> list[Outcome]:
-    """Run tests one after the other; `ended` is told of each."""
+    ended: Callable[[CaseResult], None] = lambda _: None,
+) -> list[CaseResult]:
+    """Run tests one after the other; `ended` is called with each."""
     outcomes = []
     for case in cases:
         with quiet():
@@ -146,7 +146,7 @@ class _CaseRun:
         self._marks = Marks()
         self._steps = 0
 
-    async def run(self) -> Outcome:
+    async def run(self) -> CaseResult:
         """Run it to the end, or to the first step that does not do what it says."""
         started = time.perf_counter()
         await self._serve()
@@ -160,7 +160,7 @@ class _CaseRun:
             if failures:
                 break
         seconds = time.perf_counter() - started
-        return Outcome(self._suite.name, self._case.name, self._case.place, tuple(failures), self._steps, seconds)
+        return CaseResult(self._suite.name, self._case.name, self._case.place, tuple(failures), self._steps, seconds)
 
     async def _step(self, path: Path, step: StepSpec) -> list[Failure]:
         locate = self._suite.document.locate

@@ -1,6 +1,6 @@
 """A small world: an embedded cluster, rule packs, and a reconciler that is driven by hand.
 
-The caches read the cluster itself, so that what the reconciler sees is what is there; whoever drives it decides when it looks.
+The caches read the cluster itself, so that what the reconciler sees is what is there; its driver decides when to evaluate.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ SHORTEST = 0.001
 
 
 class Seen:
-    """An observer that keeps what it is told."""
+    """An observer that keeps everything."""
 
     def __init__(self) -> None:
         self.acts: list[Act] = []
-        self.verdicts: list[tuple[str, Evaluated, str]] = []
+        self.evaluations: list[tuple[str, Evaluated, str]] = []
         self.measurements: list[tuple[str, Mapping[str, str], float]] = []
         self.suspensions: list[str] = []
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
-        """Keep a verdict, under `pack/rule`."""
-        self.verdicts.append((f"{pack}/{rule}", result, reason))
+        """Keep an evaluation, under `pack/rule`."""
+        self.evaluations.append((f"{pack}/{rule}", result, reason))
 
     def acted(self, act: Act) -> None:
         """Keep an act."""
@@ -125,7 +125,7 @@ class DirectCaches:
 
 
 class World:
-    """An embedded cluster with packs on it. `settle` looks at everything until nothing is left to do now.
+    """An embedded cluster with packs on it. `settle` evaluates everything until nothing is left to do now.
 
     `cluster` is the test's own door to the cluster; `engine` is the engine's, so that faults and the log of calls there are
     the engine's alone. In a `every_rule` one every rule is evaluated, so that coverage and reasons are complete.
@@ -151,7 +151,7 @@ class World:
     def catalog(self, catalog: Catalog) -> None:
         self._catalog = self.reconciler.catalog = self._dated(catalog, self._catalog.times)
         self.caches.use(catalog.packs.values())
-        self.look_again()
+        self.relist()
 
     def _dated(self, catalog: Catalog, known: Mapping[str, InForce]) -> Catalog:
         """The catalog with the time at which each rule first came into force, which outlives the engine."""
@@ -161,7 +161,7 @@ class World:
         """A new engine that remembers nothing; what was observed so far stays."""
         self.caches = DirectCaches(self._catalog.packs.values())
         self._due: dict[ObjectKey | GroupKey, float] = {}
-        self._looked: dict[ObjectKey, str] = {}
+        self._evaluated: dict[ObjectKey, str] = {}
         self.reconciler = Reconciler(
             self.engine,
             self.clock,
@@ -173,9 +173,9 @@ class World:
         )
         self.reconciler.catalog = self._catalog
 
-    def look_again(self) -> None:
-        """Forget which versions were looked at, as after a relist."""
-        self._looked.clear()
+    def relist(self) -> None:
+        """Forget which versions were evaluated, as after a relist."""
+        self._evaluated.clear()
 
     async def settle(self) -> None:
         """Look at what has changed or is due, until nothing is."""
@@ -192,7 +192,7 @@ class World:
             await self.settle()
 
     async def round(self) -> bool:
-        """One look at everything that has changed or is due; whether there was anything. A crash of the engine restarts it."""
+        """Evaluate everything that has changed or is due; return whether there was anything. A crash restarts the engine."""
         keys = await self._refresh()
         try:
             for key in keys:
@@ -218,14 +218,14 @@ class World:
                 key = ObjectKey(kind, str(metadata(obj).get("namespace", "")), str(metadata(obj)["name"]))
                 version = str(metadata(obj)["resourceVersion"])
                 present.add(key)
-                if self._looked.get(key) != version:
+                if self._evaluated.get(key) != version:
                     self.caches.put(key, obj)
-                    self._looked[key] = version
+                    self._evaluated[key] = version
                     keys.append(key)
                 elif self._due.get(key, float("inf")) <= self.clock.monotonic():
                     keys.append(key)
         for key in self.caches.keys() - present:
-            self._looked.pop(key, None)
+            self._evaluated.pop(key, None)
             self.caches.put(key, None)
             keys.append(key)
         now = self.clock.monotonic()

@@ -78,7 +78,6 @@ class Contestant:
 CONTESTANTS: Sequence[Contestant] = (
     Contestant("engine", "rulepack", ("-m", "engine.cli", *_ENGINE), {}),
     Contestant("engine-waves", "rulepack, only sync-waves", ("-m", "engine.cli", *_ENGINE, "--rules", "rules/sync-waves"), {}),
-    Contestant("engine-cel-cpp", "rulepack, CEL by cel-cpp", ("-m", "engine.cli", *_ENGINE), {"RULEPACK_CEL": "cel-cpp"}),
     Contestant(
         "kopf", "kopf, by hand",
         ("-m", "kopf", "run", "--quiet", "--standalone", "--all-namespaces", "tests/bench/peers/kopf_waves.py"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -33,14 +32,13 @@ from tests.controlplane.processes import free_ports
 RESULTS = Path(__file__).parent / "results/drain.json"
 #: Seconds that a start may take.
 PATIENCE = 300.0
-BACKENDS = ("celpy", "cel-cpp")
 JOBS = (12_000, 50_000)
 FIGURES = ("objects_per_second", "cpu_us_per_object", "start_s", "peak_memory_mb", "relist_cpu_us_per_object")
 
 Run = dict[str, Any]
 
 
-def measure(backend: str, jobs: int) -> Run:
+def measure(jobs: int) -> Run:
     """One start of the engine, and one relist; `faults` where it failed, wrote anything, or judged again at the relist."""
     with _finished(jobs) as server, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         kubeconfig = Path(folder) / "kubeconfig"
@@ -50,9 +48,7 @@ def measure(backend: str, jobs: int) -> Run:
         command += ["--address", "127.0.0.1", "--port", str(port)]
         log_file = Path(folder) / "log"
         with log_file.open("wb") as log:
-            engine = subprocess.Popen(
-                command, cwd=ROOT, env={**os.environ, "RULEPACK_CEL": backend}, stdout=log, stderr=subprocess.STDOUT
-            )
+            engine = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         try:
             return _watched(engine, f"http://127.0.0.1:{port}/metrics", server, jobs)
         except (OSError, TimeoutError) as error:  # the other runs are still worth having
@@ -142,23 +138,19 @@ def main() -> None:
     """Measure, and write the results as JSON. Exits 1 where a run was invalid."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.drain", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--jobs", type=int, action="append", help=f"may be repeated (default: {', '.join(map(str, JOBS))})")
-    parser.add_argument("--backend", choices=BACKENDS, action="append", help="may be repeated (default: both)")
     parser.add_argument("--rounds", type=int, default=3, help="runs with the fewest jobs; with more, one (default %(default)s)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="default: tests/bench/results/drain.json")
     options = parser.parse_args()
-    cases = [(jobs, backend) for jobs in options.jobs or JOBS for backend in options.backend or BACKENDS]
+    cases = options.jobs or JOBS
     results = about("tests.bench.drain") | {"job_bytes": workload.job_bytes(), "rounds": options.rounds}
-    runs: dict[tuple[int, str], list[Run]] = {case: [] for case in cases}
-    fewest = min(jobs for jobs, _ in cases)
+    runs: dict[int, list[Run]] = {jobs: [] for jobs in cases}
+    fewest = min(cases)
     for round_number in range(options.rounds):
-        for jobs, backend in cases:
+        for jobs in cases:
             if jobs == fewest or round_number == 0:
-                runs[jobs, backend].append(run := measure(backend, jobs))
-                print(f"{jobs} jobs, {backend}: {run}", flush=True)
-    results["cases"] = [
-        {"jobs": jobs, "backend": backend, "runs": runs[jobs, backend], "summary": summary(runs[jobs, backend])}
-        for jobs, backend in cases
-    ]
+                runs[jobs].append(run := measure(jobs))
+                print(f"{jobs} jobs: {run}", flush=True)
+    results["cases"] = [{"jobs": jobs, "runs": runs[jobs], "summary": summary(runs[jobs])} for jobs in cases]
     options.output.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     sys.exit(any(run["faults"] for each in runs.values() for run in each))
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import pytest
-from _pytest.capture import CaptureManager
 
 from tests.controlplane import olm
-from tests.controlplane.gobuild import MissingProgram, Programs
+from tests.controlplane.gobuild import MissingProgram, Programs, Say
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks
@@ -20,14 +17,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def tools(request: pytest.FixtureRequest) -> Programs:
+def tools(say: Say) -> Programs:
     """The paths of `validate`, `kustomize` and `opm`. Where there is no way to have them the whole run ends with an error."""
-    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
-
-    def say(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"\n{text}", flush=True)
-
     try:
         return olm.tools(say)
     except MissingProgram as missing:

@@ -63,6 +63,33 @@ async def test_a_login_page_is_not_taken_for_an_object(tmp_path: Path) -> None:
     assert "http://127.0.0.1" in error.message and "not JSON" in error.message
 
 
+@pytest.mark.parametrize("text", ["null", "[]", '"text"', "1", "", "{", '{"items": [', '{"a": "\xff"}'])
+async def test_an_answer_that_is_no_object_is_an_error_like_any_other(text: str, tmp_path: Path) -> None:
+    """Whatever a proxy makes of a 200, it is an error that is worth another try, and names the server."""
+
+    async def broken(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=text.encode("latin-1"), content_type="application/json")
+
+    error = await error_of_get(broken, tmp_path)
+
+    assert (error.status, error.reason, error.retryable) == (0, "InvalidAnswer", True)
+    assert "expected a Kubernetes API server there" in error.message
+
+
+@pytest.mark.parametrize("line", ["null", "[]", "{}", '{"type": "ADDED"}', '{"type": "ADDED", "object": null}', "<html>", "{"])
+async def test_a_line_of_a_watch_that_is_no_event_is_an_error_like_any_other(line: str, tmp_path: Path) -> None:
+    """The watch ends with an error, after which it is begun anew, and nothing else ends."""
+
+    async def broken(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=f"{line}\n", content_type="application/json")
+
+    async with serving(broken) as url, connected(write_kubeconfig(tmp_path, url)) as api:
+        with pytest.raises(ApiError) as failed:
+            await anext(api.watch(IN_DEFAULT, "1"))
+
+    assert (failed.value.status, failed.value.reason) == (0, "InvalidAnswer")
+
+
 async def test_nobody_listening_names_the_host(tmp_path: Path) -> None:
     """Where no server runs, the error names its address and is worth another try."""
     async with connected(write_kubeconfig(tmp_path, "http://127.0.0.1:1")) as api:

@@ -1,19 +1,22 @@
-"""Argo CD for the tests: the program that holds all its roles, kubectl, and the folder of its sources with its manifests."""
+"""Argo CD for the tests: the program that holds all its roles, kubectl, and the folder of its sources with its manifests.
+
+`ARGOCD_VERSION` chooses a version (see `versions`). `python -m tests.controlplane.argocd` gets it ready and says where it is.
+"""
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
+from tests.controlplane import gobuild
 from tests.controlplane.gobuild import GoModule, MissingProgram, Programs, Say, required_version
+from tests.controlplane.versions import ARGOCD
 
-FOLDER = Path(__file__).parent / "argocd"
 SOURCE = "github.com/argoproj/argo-cd/v3"
 PACKAGES = {"argocd": f"{SOURCE}/cmd", "kubectl": "k8s.io/kubernetes/cmd/kubectl"}
 WITHOUT_GO = """\
 `make e2e` runs a real Argo CD and kubectl, which are built from Go modules, and this machine has no Go.
-Install Go 1.25 or newer (https://go.dev/dl): the tests then build both once, in about 5 minutes.
+Install Go 1.26 or newer (https://go.dev/dl): the tests then build both once, in about 5 minutes.
 `make test` runs the tests that need no Argo CD."""
 
 
@@ -22,21 +25,14 @@ def programs(say: Say = print) -> Programs:
 
     Raises MissingProgram.
     """
-    stamps = {f"{SOURCE}/common.version": required_version(FOLDER, SOURCE).lstrip("v")}
-    return GoModule("argocd", FOLDER, PACKAGES, stamps, 5, WITHOUT_GO).programs(say)
+    folder = ARGOCD.folder()
+    stamps = {f"{SOURCE}/common.version": required_version(folder, SOURCE).lstrip("v")}
+    return GoModule("argocd", folder, PACKAGES, stamps, 5, WITHOUT_GO).programs(say)
 
 
 def source() -> Path:
     """The folder of Argo CD's sources in the Go module cache, fetched where it is not there. Raises MissingProgram."""
-    fetch, find = ["go", "mod", "download", SOURCE], ["go", "list", "-m", "-f", "{{.Dir}}", SOURCE]
-    try:
-        for command in (fetch, find):
-            done = subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise MissingProgram(WITHOUT_GO) from None
-    except subprocess.CalledProcessError as error:
-        raise MissingProgram(f"`{' '.join(error.cmd)}` in {FOLDER} failed:\n{error.stderr}") from error
-    return Path(done.stdout.strip())
+    return gobuild.source(ARGOCD.folder(), SOURCE, WITHOUT_GO)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Where the tests get etcd and kube-apiserver from: found on the machine, else built once from Go modules.
 
 The order: `KUBEBUILDER_ASSETS`, PATH, the folders of setup-envtest, then what was built here before (see `gobuild`).
+`KUBERNETES_VERSION` chooses a version, which is then always what is built here (see `versions`).
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.controlplane.gobuild import GoModule, MissingProgram, Programs, Say, in_folder, required_version
+from tests.controlplane.versions import KUBERNETES
 
-FOLDER = Path(__file__).parent
 PACKAGES = {"etcd": "./cmd/etcd", "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver"}
 WITHOUT_GO = f"""\
 the tests on a real control plane need {" and ".join(PACKAGES)}, and this machine has neither them nor Go. \
@@ -28,7 +30,8 @@ def programs(say: Say = print) -> Programs:
 
     Raises MissingProgram where there is no way to have them.
     """
-    return _found() or _module().programs(say)
+    found = None if KUBERNETES.asked else _found()
+    return found or module(PACKAGES, WITHOUT_GO).programs(say)
 
 
 def _found() -> Programs | None:
@@ -55,16 +58,18 @@ def _envtest_folders() -> list[Path]:
     return [*versions, Path("/usr/local/kubebuilder/bin")]
 
 
-def _module() -> GoModule:
-    version = required_version(FOLDER, "k8s.io/kubernetes")
+def module(packages: Mapping[str, str], without_go: str) -> GoModule:
+    """The Go module of Kubernetes and etcd, and these programs of it. Raises MissingProgram."""
+    folder = KUBERNETES.folder()
+    version = required_version(folder, "k8s.io/kubernetes")
     major, minor = version.lstrip("v").split(".")[:2]
     # A server that is not stamped calls itself v0.0.0, and clients then take it for one too old to talk to.
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     return GoModule(
         name="controlplane",
-        folder=FOLDER,
-        packages=PACKAGES,
+        folder=folder,
+        packages=packages,
         stamps={f"k8s.io/component-base/version.{name}": value for name, value in stamps.items()},
         minutes=5,
-        without_go=WITHOUT_GO,
+        without_go=without_go,
     )

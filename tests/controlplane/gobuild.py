@@ -1,7 +1,8 @@
 """Programs for the tests that are built once from a Go module, and kept outside the checkout so that a fresh clone reuses them.
 
 They are kept in `${XDG_CACHE_HOME:-~/.cache}/rulepack/<name>/<hash>/`; the hash is of the Go module, so that another
-version never passes for this one.
+version never passes for this one. Each program is built when a test first needs it; those of the same name and module share
+a folder.
 """
 
 from __future__ import annotations
@@ -57,14 +58,11 @@ class GoModule:
             return inside
         if not shutil.which("go"):
             raise MissingProgram(self.without_go)
-        cache.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with self._locked(cache / "lock", say):
-            if inside := in_folder(folder, self.packages):
-                return inside
-            with tempfile.TemporaryDirectory(dir=cache, prefix="building-") as scratch:
-                finished = Path(scratch) / "bin"
-                self._build(finished, say)
-                finished.rename(folder)
+            missing = {name: package for name, package in self.packages.items() if not in_folder(folder, {name: package})}
+            if missing:
+                self._build(missing, folder, say)
         return {name: folder / name for name in self.packages}
 
     def _hash(self) -> str:
@@ -84,14 +82,16 @@ class GoModule:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _build(self, target: Path, say: Say) -> None:
-        say(f"{self.name}: building {' and '.join(self.packages)} with Go; the first time takes about {self.minutes} minutes")
-        target.mkdir()
+    def _build(self, packages: Mapping[str, str], folder: Path, say: Say) -> None:
+        say(f"{self.name}: building {' and '.join(packages)} with Go; the first time takes about {self.minutes} minutes")
         started = time.monotonic()
         flags = " ".join(("-s -w", *(f"-X {name}={value}" for name, value in self.stamps.items())))
-        for program, package in self.packages.items():
-            command = ["go", "build", "-buildvcs=false", "-trimpath", f"-ldflags={flags}", "-o", f"{target / program}", package]
-            self._run(command, started, say)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="building-") as scratch:
+            for program, package in packages.items():
+                target = Path(scratch) / program
+                command = ["go", "build", "-buildvcs=false", "-trimpath", f"-ldflags={flags}", "-o", f"{target}", package]
+                self._run(command, started, say)
+                target.rename(folder / program)
         say(f"{self.name}: built in {time.monotonic() - started:.0f} s, kept in the cache for next time")
 
     def _run(self, command: list[str], started: float, say: Say) -> None:
@@ -121,3 +121,18 @@ def required_version(folder: Path, module: str) -> str:
     if found is None:
         raise MissingProgram(f"{folder / 'go.mod'} does not require {module}")
     return found[1]
+
+
+def source(folder: Path, module: str, without_go: str) -> Path:
+    """The folder of a module's files in the Go module cache, at the version of the go.mod in `folder`; fetched if need be.
+
+    Raises MissingProgram where there is no Go, and where the module cannot be fetched.
+    """
+    try:
+        for command in (["go", "mod", "download", module], ["go", "list", "-m", "-f", "{{.Dir}}", module]):
+            done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise MissingProgram(without_go) from None
+    except subprocess.CalledProcessError as error:
+        raise MissingProgram(f"`{' '.join(error.cmd)}` in {folder} failed:\n{error.stderr}") from error
+    return Path(done.stdout.strip())

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.controlplane.gobuild import GoModule, MissingProgram, Programs, Say
+from tests.controlplane.gobuild import GoModule, MissingProgram, Programs, Say, source
 
 FOLDER = Path(__file__).parent / "olm"
 FRAMEWORK = "github.com/operator-framework"
@@ -47,15 +46,7 @@ def definitions() -> Path:
 
     Raises MissingProgram.
     """
-    module = f"{FRAMEWORK}/api"
-    try:
-        for command in (["go", "mod", "download", module], ["go", "list", "-m", "-f", "{{.Dir}}", module]):
-            done = subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise MissingProgram(WITHOUT_GO) from None
-    except subprocess.CalledProcessError as error:
-        raise MissingProgram(f"`{' '.join(error.cmd)}` in {FOLDER} failed:\n{error.stderr}") from error
-    return Path(done.stdout.strip()) / "crds"
+    return source(FOLDER, f"{FRAMEWORK}/api", WITHOUT_GO) / "crds"
 
 
 def _built(name: str, packages: Mapping[str, str], say: Say) -> Programs:

@@ -1,7 +1,8 @@
 """A real control plane for the tests: etcd and kube-apiserver on free ports of 127.0.0.1, without any container.
 
 RBAC is on, so rights are really tested, and every request is in the audit log, so writes can be counted. No controller
-manager runs: nothing deletes dependents, finishes the deletion of a namespace, or turns a Deployment into pods.
+manager runs: nothing deletes dependents, finishes the deletion of a namespace, or turns a Deployment into pods; where a test
+needs that, `controllers` has it.
 
 `python -m tests.controlplane.plane` gets the programs ready and says where they are.
 """
@@ -19,7 +20,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -38,23 +39,29 @@ MUTATING = frozenset({"create", "update", "patch", "delete", "deletecollection"}
 #: API groups whose objects are questions: a create there stores nothing.
 QUESTIONS = frozenset({"authorization.k8s.io", "authentication.k8s.io"})
 ADMIN_USER_AGENT = "controlplane-admin"
+WITHOUT_CONTROLLERS = (
+    "--service-cluster-ip-range=10.0.0.0/24",
+    # It would refuse pods until a controller manager, which does not run here, has made their service account.
+    "--disable-admission-plugins=ServiceAccount",
+)
 
 
 class ControlPlane:
-    """etcd and one kube-apiserver; `kubeconfig` is the path of an administrator's kubeconfig, `url` the server's address,
-    `certificate` the path of the certificate that it shows.
+    """etcd and one kube-apiserver; `kubeconfig` is the path of an administrator's kubeconfig, `admin_token` the token in it,
+    `url` the server's address, `certificate` the path of the certificate that it shows and `private_key` that of its key.
+    It listens on `address`, with `options` beside its usual ones.
     """
 
-    def __init__(self, found: Programs) -> None:
-        self._programs = found
+    def __init__(self, found: Programs, address: str = "127.0.0.1", options: Sequence[str] = WITHOUT_CONTROLLERS) -> None:
+        self._programs, self._address, self._options = found, address, options
         self._folder = Path(tempfile.mkdtemp(prefix="rulepack-controlplane-"))
         self._processes = Processes(self._folder)
-        self._admin_token = secrets.token_hex(16)
+        self.admin_token = secrets.token_hex(16)
         self._etcd_port, self._peer_port, self._port = free_ports(3)
         self._audit_log = self._folder / "audit.log"
         self._certificates = self._folder / "certificates"
-        self.certificate = self._certificates / "apiserver.crt"
-        self.url = f"https://127.0.0.1:{self._port}"
+        self.certificate, self.private_key = self._certificates / "apiserver.crt", self._certificates / "apiserver.key"
+        self.url = f"https://{f'[{address}]' if ':' in address else address}:{self._port}"
         self.kubeconfig = self._folder / "kubeconfig"
 
     def start(self) -> None:
@@ -68,7 +75,7 @@ class ControlPlane:
             f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
         ])  # fmt: skip
         self.start_apiserver()
-        self.kubeconfig.write_text(self._kubeconfig_text(self._admin_token))
+        self.kubeconfig.write_text(self._kubeconfig_text(self.admin_token))
 
     def stop(self) -> None:
         """Kill both and remove all they wrote."""
@@ -92,13 +99,11 @@ class ControlPlane:
         key = self._folder / "service-account.key"
         self._run("kube-apiserver", [
             f"--etcd-servers=http://127.0.0.1:{self._etcd_port}", f"--cert-dir={self._certificates}",
-            "--bind-address=127.0.0.1", f"--secure-port={self._port}", "--service-cluster-ip-range=10.0.0.0/24",
+            f"--bind-address={self._address}", f"--secure-port={self._port}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
             f"--token-auth-file={self._folder / 'tokens.csv'}", "--authorization-mode=RBAC",
-            # It would refuse pods until a controller manager, which does not run here, has made their service account.
-            "--disable-admission-plugins=ServiceAccount",
-            f"--audit-policy-file={self._folder / 'audit-policy.yaml'}", f"--audit-log-path={self._audit_log}",
+            f"--audit-policy-file={self._folder / 'audit-policy.yaml'}", f"--audit-log-path={self._audit_log}", *self._options,
         ])  # fmt: skip
         self._wait_until_ready()
 
@@ -124,7 +129,7 @@ class ControlPlane:
         """One request, as administrator or with a token; the path starts with '/'. Raises urllib.error.HTTPError."""
         content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
         headers = {
-            "Authorization": f"Bearer {token or self._admin_token}", "Content-Type": content_type,
+            "Authorization": f"Bearer {token or self.admin_token}", "Content-Type": content_type,
             "User-Agent": ADMIN_USER_AGENT,
         }  # fmt: skip
         data = None if body is None else json.dumps(body).encode()
@@ -142,6 +147,17 @@ class ControlPlane:
         except urllib.error.HTTPError as error:
             if error.code != HTTPStatus.CONFLICT:
                 raise
+
+    def define(self, *definitions: Mapping[str, Any]) -> None:
+        """Create CustomResourceDefinitions, those of whose name there is one already left out, and wait until all are served."""
+        for definition in definitions:
+            self.ensure("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+        deadline = time.monotonic() + PATIENCE
+        for spec in (definition["spec"] for definition in definitions):
+            for version in (version["name"] for version in spec["versions"] if version["served"]):
+                while not self._serves(f"/apis/{spec['group']}/{version}", spec["names"]["plural"]):
+                    assert time.monotonic() < deadline, f"{spec['names']['plural']}.{spec['group']}/{version} is not served"
+                    time.sleep(0.05)
 
     def token_for(self, namespace: str, service_account: str) -> str:
         """A token of a service account, which is made where it is missing, as is its namespace; it has no rights of its own."""
@@ -171,6 +187,10 @@ class ControlPlane:
             and event.get("userAgent", "").startswith(user_agent)
         ]
 
+    def dry_runs(self) -> list[str]:
+        """Every request so far for what the server would do, as 'verb uri', in order."""
+        return [f"{event['verb']} {event['requestURI']}" for event in self._audited() if "dryRun=All" in event["requestURI"]]
+
     def requested(self, *, user: str) -> list[Requested]:
         """What a user has asked for so far, in order, refused requests and dry runs included: what rights are about."""
         events = (event for event in self._audited() if event["user"].get("username") == user and "objectRef" in event)
@@ -187,8 +207,19 @@ class ControlPlane:
     def _audited(self) -> Iterator[dict[str, Any]]:
         return (json.loads(line) for line in self._audit_log.read_text().splitlines())
 
+    def _serves(self, version: str, plural: str) -> bool:
+        """Whether a kind can be discovered, and its objects listed: the one comes some time after the other."""
+        try:
+            found = self.request("GET", version)["resources"]
+            self.request("GET", f"{version}/{plural}?limit=1")
+        except urllib.error.HTTPError as error:  # 429: "storage is (re)initializing"
+            if error.code not in (HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS):
+                raise
+            return False
+        return any(resource["name"] == plural for resource in found)
+
     def _write_settings(self) -> None:
-        (self._folder / "tokens.csv").write_text(f'{self._admin_token},admin,admin,"system:masters"\n')
+        (self._folder / "tokens.csv").write_text(f'{self.admin_token},admin,admin,"system:masters"\n')
         (self._folder / "service-account.key").write_text(_signing_key())
         policy = {
             "apiVersion": "audit.k8s.io/v1", "kind": "Policy",

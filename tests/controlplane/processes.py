@@ -26,7 +26,7 @@ class Processes:
         with self.log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
                 [*command], cwd=self._folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock that a thread might hold
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, which takes no lock that a thread might hold
             )  # fmt: skip
 
     def kill(self, name: str) -> None:
@@ -62,8 +62,9 @@ class Processes:
         return self._folder / f"{name}.log"
 
     def end_of_log(self, name: str) -> str:
-        """The last lines that a program has printed."""
-        return self.log(name).read_text(errors="replace")[-4000:]
+        """The last lines that a program has printed, '' where it has never been started."""
+        log = self.log(name)
+        return log.read_text(errors="replace")[-4000:] if log.exists() else ""
 
 
 def free_ports(count: int) -> list[int]:
@@ -75,7 +76,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Between fork and exec: have the kernel kill the program when this process dies, however it dies (prctl(2))."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -17,7 +17,6 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,6 +28,7 @@ from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import Processes, free_ports
 from tests.e2e.cluster import CONFIG_MAP, PROJECT, Cluster, eventually, path
 from tests.e2e.repository import Repository
+from tests.e2e.settings import Setting, with_settings
 from tests.world import APPLICATION
 
 NAMESPACE = "argocd"
@@ -75,7 +75,9 @@ class ArgoCD:
         """A new git repository that this Argo CD can read."""
         return Repository(self._folder / "repositories" / name)
 
-    def application(self, name: str, repository: Repository, namespace: str, folder: str = ".", **spec: Any) -> Object:
+    def application(
+        self, name: str, repository: Repository, namespace: str, *settings: Setting, folder: str = ".", **spec: Any
+    ) -> Object:
         """Create an Application that deploys a folder of a repository into a namespace; `spec` adds to its spec."""
         body = {
             "apiVersion": APPLICATION.api_version,
@@ -88,8 +90,9 @@ class ArgoCD:
                 **spec,
             },
         }
-        self.cluster.create(body)
-        return body
+        application = with_settings(body, settings)
+        self.cluster.create(application)
+        return application
 
     def get(self, name: str) -> Object:
         """An Application."""
@@ -98,11 +101,15 @@ class ArgoCD:
     def start_sync(self, name: str) -> str:
         """Start a sync as a user does; the answer tells this operation from others (see `operation`).
 
-        The patch does what Argo CD's own SetAppOperation does (util/argo/argo.go), which also forgets the last operation.
+        The patch does what Argo CD's own SetAppOperation does (util/argo/argo.go), which also forgets the last operation; the
+        options are those of the Application, as with Argo CD's API server (server/application/application.go, Sync).
         """
+        options = dig(self.get(name), ("spec", "syncPolicy", "syncOptions"), [])
         mark = f"test-{next(_numbers)}"
-        operation = {"initiatedBy": {"username": "test"}, "info": [{"name": "test", "value": mark}], "sync": {}}
-        self.cluster.patch(APPLICATION, name, {"operation": operation, "status": {"operationState": None}})
+        operation = {"initiatedBy": {"username": "test"}, "info": [{"name": "test", "value": mark}]}
+        self.cluster.patch(
+            APPLICATION, name, {"operation": {**operation, "sync": {"syncOptions": options}}, "status": {"operationState": None}}
+        )
         return mark
 
     def operation(self, name: str, mark: str) -> Object:
@@ -210,11 +217,7 @@ class ArgoCD:
         self._plane.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         own = [self._source / f"manifests/crds/{name}-crd.yaml" for name in ("application", "appproject")]
         kinds = [crd for file in (*own, OTHER_KINDS) for crd in yaml.load_all(file.read_text(), yaml.CSafeLoader)]
-        for crd in kinds:  # its own come first, and what a stand-in names again is left alone
-            self._plane.ensure("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
-        for crd in kinds:
-            name = metadata(crd)["name"]
-            eventually(partial(self._established, name), f"established {name}")
+        self._plane.define(*kinds)  # its own come first, and what a stand-in names again is left alone
         for obj in self.configuration():
             key = {"server.secretkey": base64.b64encode(secrets.token_bytes(32)).decode()}
             data = {"data": key} if metadata(obj)["name"] == "argocd-secret" else {}
@@ -226,11 +229,6 @@ class ArgoCD:
         body = {"apiVersion": PROJECT.api_version, "kind": PROJECT.kind, "metadata": {"name": "default"}, "spec": project}
         self._plane.ensure(path(PROJECT, NAMESPACE), body)
 
-    def _established(self, name: str) -> bool:
-        crd = self._plane.request("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
-        conditions = dig(crd, ("status", "conditions"), [])
-        return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
-
     def _run(self, role: str, options: list[str], command: list[str] | None = None) -> None:
         arguments = [*(command or []), *options, "--logformat=text"]
         self._processes.start(role, [self._programs["argocd"], *arguments], self._environment(role))
@@ -239,7 +237,7 @@ class ArgoCD:
         for name in ("tmp", "tls", "ssh", "gpg"):
             (self._folder / name).mkdir(exist_ok=True)
         return {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{self._own_programs()}:{os.environ['PATH']}",
             "HOME": str(self._folder),
             "TMPDIR": str(self._folder / "tmp"),
             "HOSTNAME": "controller-0",  # the controller takes its shard from the number
@@ -252,6 +250,15 @@ class ArgoCD:
             "ARGOCD_GNUPGHOME": str(self._folder / "gpg"),
             "ARGOCD_GPG_ENABLED": "false",
         }
+
+    def _own_programs(self) -> Path:
+        """A folder with the script of Argo CD's image that the repo-server of 3.5 asks for each commit's signature."""
+        folder, name = self._folder / "bin", "git-verify-wrapper.sh"
+        if not folder.exists():
+            folder.mkdir()
+            shutil.copyfile(self._source / "hack" / name, folder / name)
+            (folder / name).chmod(0o755)
+        return folder
 
     def _wait_for(self, *ports: int) -> None:
         deadline = time.monotonic() + PATIENCE

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import pytest
 import yaml
-from _pytest.capture import CaptureManager
 
 from tests.controlplane import argocd as build
-from tests.controlplane.gobuild import MissingProgram
+from tests.controlplane.gobuild import MissingProgram, Say
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.argocd import ArgoCD
 from tests.e2e.cluster import Cluster
@@ -30,10 +29,12 @@ class Logged(Protocol):
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark `e2e` whatever lies in this folder."""
+    """Mark `e2e` whatever lies in this folder, and `argocd` whatever of it uses Argo CD."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+            if "argocd" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.argocd)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -48,14 +49,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def argocd(control_plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[ArgoCD]:
+def argocd(control_plane: ControlPlane, say: Say) -> Iterator[ArgoCD]:
     """Argo CD, started for the first test that asks. Where it cannot run the whole run ends with an error."""
-    capture = cast(CaptureManager, request.config.pluginmanager.get_plugin("capturemanager"))
-
-    def say(text: str) -> None:
-        with capture.global_and_fixture_disabled():
-            print(f"\n{text}", flush=True)
-
     try:
         programs, source = build.programs(say), build.source()
         started = time.monotonic()

@@ -16,7 +16,6 @@ from tests.controlplane.gobuild import Programs
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import Processes, free_ports
 from tests.e2e.cluster import eventually
-from tests.e2e.kinds import DEFINITIONS
 
 T = TypeVar("T")
 OPERATORS = "/apis/operators.coreos.com/v1alpha1"
@@ -41,10 +40,8 @@ class Olm:
     def start(self, *versions: str) -> None:
         """Install OLM's kinds, serve a catalog of these versions, and start both operators."""
         for path in sorted(self._definitions.glob("*.yaml")):
-            for definition in yaml.safe_load_all(path.read_text()):
-                self._plane.ensure(DEFINITIONS, definition)
+            self._plane.define(*yaml.safe_load_all(path.read_text()))
         self._plane.ensure("/api/v1/namespaces", {"metadata": {"name": "olm"}})
-        eventually(self._served, "kinds of OLM that are served")
         port, profiling = free_ports(2)
         catalog = write_catalog(self._folder, self._programs, *versions)
         self._commands = {
@@ -79,12 +76,3 @@ class Olm:
     def _run(self, name: str) -> None:
         env = {key: value for key, value in os.environ.items() if key != "CI"}  # with it both operators panic
         self._processes.start(name, self._commands[name], {**env, "KUBECONFIG": str(self._plane.kubeconfig)})
-
-    def _served(self) -> bool:
-        """Whether objects of OLM's kinds can be listed: a kube-apiserver says 429 while it prepares that."""
-        try:
-            for plural in ("catalogsources", "clusterserviceversions", "installplans", "subscriptions"):
-                self._plane.request("GET", f"{OPERATORS}/{plural}")
-        except OSError:
-            return False
-        return True

@@ -71,8 +71,14 @@ def test_it_starts_without_a_shell(final: list[Instruction]) -> None:
 
 def test_it_is_labelled(final: list[Instruction]) -> None:
     """Version and revision come from whoever builds it."""
-    (labels,) = of(final, "LABEL")
-    found = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', labels))
-    assert found.keys() >= {"title", "description", "licenses", "version", "revision"}
-    assert (found["version"], found["revision"]) == ("${VERSION}", "${REVISION}")
-    assert {argument.partition("=")[0] for argument in of(final, "ARG")} == {"VERSION", "REVISION"}
+    found = dict(re.findall(r'([\w.]+)="([^"]*)"', " ".join(of(final, "LABEL"))))
+    written = {"title", "description", "licenses", "vendor", "source", "documentation", "version", "revision"}
+    assert found.keys() >= {f"org.opencontainers.image.{name}" for name in written}
+    # What Red Hat's preflight requires: openshift-preflight, internal/policy/container/has_required_labels.go.
+    assert found.keys() >= {"name", "vendor", "version", "release", "summary", "description", "maintainer"}
+    assert (found["version"], found["release"]) == ("${VERSION}", "${RELEASE}")
+    assert (found["org.opencontainers.image.version"], found["org.opencontainers.image.revision"]) == (
+        "${VERSION}",
+        "${REVISION}",
+    )
+    assert {argument.partition("=")[0] for argument in of(final, "ARG")} == {"VERSION", "RELEASE", "REVISION"}

@@ -205,7 +205,7 @@ async def test_a_change_of_the_strategy_restarts_nothing_again() -> None:
     await world.settle(5)
     pack = shipped(PACK)
     world.use(pack, params={PACK: {"restartStrategy": "Rollout"}})
-    world.look_again()
+    world.relist()
     await world.settle(5)
     assert restarted_at(await world.get(DEPLOYMENT, "model-predictor")) is None
 
@@ -540,7 +540,7 @@ async def test_a_restart_of_the_engine_writes_nothing() -> None:
     world.restart()
     await world.settle(60)
     assert world.writes[before:] == []
-    assert [result for _, result, _ in world.seen.verdicts if result == "fired"] == []
+    assert [result for _, result, _ in world.seen.evaluations if result == "fired"] == []
 
 
 async def test_a_server_that_fails_for_a_while_loses_nothing() -> None:

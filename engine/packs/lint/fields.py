@@ -8,9 +8,9 @@ from typing import Any
 
 from engine.cel import Compiled
 from engine.cel.documents import path_steps
-from engine.cel.operators import Mismatch
 from engine.cel.parser import parse
 from engine.cel.syntax import Call, Comprehension, Has, Literal, Local, Node, Select, Variable
+from engine.cel.values import Mismatch
 from engine.errors import Fault, Location
 from engine.model.objects import Kind
 from engine.model.text import suggestion

@@ -1,4 +1,4 @@
-"""One table of expressions, run on both backends: what each gives, or why it has no answer."""
+"""One table of expressions: what each gives, or why it has no answer."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ ANSWERS: list[tuple[str, Any]] = [
     ("'''a\nb''' + \"c'd\"", "a\nbc'd"),
     ("'a // not a comment' // a comment", "a // not a comment"),
     # conversions
-    ("int('12') + int(' -3 ') + int(1.9) + int(-1.9) + int(true)", 10),
+    ("int('12') + int('-3') + int(1.9) + int(-1.9) + int(true)", 10),
     ("int('9223372036854775807')", 9223372036854775807),
     ("double('1.5') + double(1) + double('1e3')", 1002.5),
     ("string(1) + string(1.0) + string(1.5) + string(true) + string('x')", "111.5truex"),
@@ -179,9 +179,9 @@ ANSWERS: list[tuple[str, Any]] = [
     ("timestamp('2026-01-24T23:30:00+01:00') == timestamp('2026-01-24T22:30:00Z')", True),
     ("timestamp(0) + duration('1h30m')", datetime(1970, 1, 1, 1, 30, tzinfo=UTC)),
     ("string(timestamp('2026-01-24T22:30:00+01:00'))", "2026-01-24T21:30:00Z"),
-    ("string(timestamp(object.status.completionTime))", "2026-01-24T22:30:00.250Z"),
+    ("string(timestamp(object.status.completionTime))", "2026-01-24T22:30:00.25Z"),
     ("string(now)", "2026-01-24T23:00:00Z"),
-    ("string(duration('1h1.5s')) + string(duration('-90s'))", "3601.500s-90s"),
+    ("string(duration('1h1.5s')) + string(duration('-90s'))", "3601.5s-90s"),
     ("duration('60m') == duration('1h')", True),
     ("int(timestamp('1970-01-01T00:01:00Z'))", 60),
     ("timestamp(object.status.completionTime).getFullYear()", 2026),
@@ -268,14 +268,14 @@ UNANSWERED: list[tuple[str, str]] = [
     ("parseYaml(object.kind + ': [')", "the text is not YAML: line 2, column 1"),
     ("parseYaml('a: &x [1]\\nb: *x')", "uses an alias"),
     ("parseYaml('{1: 2}')", "a key that is not a string"),
-    ("parseYaml(object.spec)", "is of type map, not a string"),
+    ("parseYaml(object.spec)", "parseYaml() does not work on map"),
     ("parseJson(object.kind)", "the text is not JSON: line 1, column 1"),
     (r"""parseJson('"\\ud800"')""", "half a surrogate pair"),
     ("parseJson('[NaN]')", "NaN is not a JSON number"),
     ("humanDuration(0 - object.spec.replicas)", "takes no negative duration"),
     ("jmespath(object, 'length(kind.x)')", "jmespath() found no answer"),
     ("{object.kind: 1, 'Job': 2}.size() == 2", "stands twice"),
-    ("[1, 2].map(x, {x: 1}).size() == 2", "a key is of type int, not a string"),
+    ("[1.5, 2.5].map(x, {x: 1}).size() == 2", "a key of a map is a string, an int, a uint or a bool, not double"),
     ("oldObject.status", "oldObject has no value here"),
     ("oldObject == null", "oldObject has no value here"),
 ]
@@ -283,7 +283,7 @@ UNANSWERED: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("text", "expected"), ANSWERS, ids=[text for text, _ in ANSWERS])
 def test_answers(cel: Cel, text: str, expected: Any) -> None:
-    """An expression gives the same value, of the same type, on each backend."""
+    """An expression gives the same value, of the same type."""
     value = cel.compile(text, ("object", "now", "params")).evaluate(SCOPE)
 
     assert (value, type(value)) == (expected, type(expected))
@@ -291,7 +291,7 @@ def test_answers(cel: Cel, text: str, expected: Any) -> None:
 
 @pytest.mark.parametrize(("text", "reason"), UNANSWERED, ids=[text for text, _ in UNANSWERED])
 def test_unanswered(cel: Cel, text: str, reason: str) -> None:
-    """What has no answer says, in the words of the expression, what it met; in the same words on each backend."""
+    """What has no answer says, in the words of the expression, what it met."""
     program = cel.compile(text, ("object", "oldObject", "now", "params"))
 
     with pytest.raises(Unanswered) as fault:
@@ -313,7 +313,7 @@ def test_a_condition_is_a_bool(cel: Cel) -> None:
         cel.compile("object.kind", ("object",)).condition(SCOPE)
 
 
-def test_values_that_one_backend_cannot_take(cel: Cel) -> None:
+def test_values_that_json_hardly_has(cel: Cel) -> None:
     """Integers of more than 64 bits, and times inside lists, are values like others."""
     scope = Scope({"object": {"big": 2**70, "times": [NOW]}})
 

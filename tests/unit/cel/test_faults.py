@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cel import Cel, backend
-from engine.errors import ExpressionError, UsageError
+from engine.cel import Cel, Scope
+from engine.errors import ExpressionError
 
 VARIABLES = ("object", "params", "vars", "now")
 
@@ -28,8 +28,8 @@ FAULTS: list[tuple[str, int, int, str, str]] = [
     ("object.a.startWith('x')", 1, 1, "unknown function 'startWith'", "'startsWith'"),
     ("anotation(object, 'x')", 1, 1, "unknown function 'anotation'", "'annotation'"),
     ("object.a.exist(x, x)", 1, 1, "unknown function 'exist'", "'exists'"),
-    ("get(object, 'a')", 1, 1, "get() is given 2 arguments", "get(any, string, any)"),
-    ("object.a.split()", 1, 1, "split() is given 0 arguments", "string.split(string, [int])"),
+    ("get(object, 'a')", 1, 1, "get() is given 2 arguments", "get(dyn, string, dyn)"),
+    ("object.a.split()", 1, 1, "split() is given 0 arguments", "string.split(string) or string.split(string, int)"),
     ("startsWith(object.a, 'x')", 1, 1, "startsWith() is called the wrong way", "string.startsWith(string)"),
     ("object.a.hash()", 1, 1, "hash() is called the wrong way", "hash(string)"),
     ("object.a.matches('(')", 1, 18, "is not a regular expression of RE2: missing )", ""),
@@ -43,28 +43,29 @@ FAULTS: list[tuple[str, int, int, str, str]] = [
     ("object.a && 'x'", 1, 13, "is of type string", "a condition"),
     ("1 ? 2 : 3", 1, 1, "1 is of type int", "a condition"),
     ("-'a'", 1, 1, "'-' does not work on string", "a number"),
-    ("size(1)", 1, 6, "size() is given a value of type int", "string or list or map"),
+    ("size(1)", 1, 6, "size() is given a value of type int", "string or bytes or list(A) or map(A, B)"),
     ("object.a.contains(1)", 1, 19, "contains() is given a value of type int", "string"),
     ("{'a': 1, 'a': 2}", 1, 10, "the key 'a' stands twice", ""),
-    ("{1: 2}", 1, 2, "the key 1 is not a string", "a string, as in JSON"),
+    ("{1: 2, 1: 3}", 1, 8, "the key 1 stands twice", ""),
     ("has(object)", 1, 1, "has() tests for a field", "has(a.b)"),
-    ("object.a.map(1, 2)", 1, 14, "names its variable first", "list.map(x, expression)"),
-    ("object.a.all(x)", 1, 1, "all() has 1 arguments", "list.all(x, expression)"),
+    ("object.a.map(1, 2)", 1, 14, "names its variable first", "list.map(x, value)"),
+    ("object.a.all(x)", 1, 1, "all() has 1 arguments", "list.all(x, condition)"),
     ("vars", 1, 1, "vars is used as a whole", "vars.<name>"),
-    ("1u", 1, 1, "1u is not part of rule expressions", "an int"),
-    ("b'x'", 1, 1, "is not part of rule expressions", ""),
+    ("-1u", 1, 1, "does not fit", "an unsigned integer of 64 bits"),
+    (r"b'\u00e9'", 1, 1, "unknown escape", ""),
     ("9223372036854775808", 1, 1, "does not fit", "an integer of 64 bits"),
     ("1e999", 1, 1, "does not fit", "a double"),
     (r"'\d'", 1, 1, r"unknown escape \d in a string", "r'…'"),
     (r"'\ud800'", 1, 1, "unknown escape", ""),
     ("a{b: 1}", 1, 1, "is not part of rule expressions", "JSON"),
-    ("object.?a", 1, 8, "unexpected '?'", "a name"),
+    ("object.?1", 1, 9, "unexpected", "a name"),
+    ("[1].all(x, x, true)", 1, 1, "names both of its variables x", "two different names"),
 ]
 
 
 @pytest.mark.parametrize(("text", "line", "column", "message", "expected"), FAULTS, ids=[fault[0] for fault in FAULTS])
 def test_fault(cel: Cel, text: str, line: int, column: int, message: str, expected: str) -> None:
-    """A fault names line and column, what is wrong, and what was expected; alike on both backends."""
+    """A fault names line and column, what is wrong, and what was expected."""
     with pytest.raises(ExpressionError) as refused:
         cel.compile(text, VARIABLES)
 
@@ -108,7 +109,7 @@ def test_length_is_limited(cel: Cel) -> None:
         cel.compile("1" + " " * 10_000, ())
 
 
-@pytest.mark.parametrize("text", ["!" * 200 + "true", "+".join(["object.a"] * 200), "[" * 99 + "]" * 99])
+@pytest.mark.parametrize("text", ["!" * 200 + "true", "+".join(["object.a"] * 200), "[" * 102 + "]" * 102])
 def test_depth_is_limited(cel: Cel, text: str) -> None:
     """An expression that nests too deeply is refused; brackets that only group do not count."""
     with pytest.raises(ExpressionError, match="nests too deeply"):
@@ -119,30 +120,22 @@ def test_depth_is_limited(cel: Cel, text: str) -> None:
     "text",
     [
         "(" * 500 + "object.a == 1" + ")" * 500,
-        "+".join(["object.a"] * 28),
-        "[" * 27 + "object.a" + "]" * 27,
+        "+".join(["object.a"] * 100),
+        "[" * 98 + "object.a" + "]" * 98,
         "(object.a + " * 13 + "object.a" + ")" * 13,
         " && ".join(["object.a == 1"] * 300),
-        "object.b ? 1 : " * 25 + "2",
+        "object.b ? 1 : " * 98 + "2",
         "-(" * 13 + "object.a" + ")" * 13,
         "string(int(" * 13 + "object.a" + "))" * 13,
     ],
 )
-def test_what_is_within_the_limits_runs_on_both_backends(cel: Cel, text: str) -> None:
-    """An expression within the limits compiles, whichever backend there is."""
+def test_what_is_within_the_limits_compiles(cel: Cel, text: str) -> None:
+    """An expression within the limits compiles."""
     assert cel.compile(text, ("object",)).variables == {"object"}
 
 
-def test_nested_comprehensions_are_limited(cel: Cel) -> None:
-    """Two comprehensions may stand inside one another, three may not."""
-    cel.compile("[1].all(a, [1].all(b, a == b))", ())
-    with pytest.raises(ExpressionError, match="more than 2 comprehensions inside one another"):
-        cel.compile("[1].all(a, [1].all(a, [1].all(a, true)))", ())
+def test_comprehensions_may_nest(cel: Cel) -> None:
+    """Four comprehensions inside one another, of which the innermost sees the variables of all."""
+    nested = cel.compile("[1].all(a, [2].all(b, [3].all(c, [4].exists(d, [a, b, c, d] == [1, 2, 3, 4]))))", ())
 
-
-def test_backend_by_name() -> None:
-    """The portable backend is the default, and an unknown name is refused."""
-    assert backend().name == "celpy"
-    assert backend("cel-cpp").name == "cel-cpp"
-    with pytest.raises(UsageError, match="expected celpy or cel-cpp"):
-        backend("cel-go")
+    assert nested.condition(Scope({}))

@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.cel import Compiler, Scope, backend
-from engine.cel.cpp import CelCpp
 from engine.errors import ExpressionError, Location, Unanswered
 
-FAST, PORTABLE = CelCpp(all_forms=True), backend("celpy")
+CEL = backend()
 NAMES = ("object", "item", "vars")
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -49,45 +48,23 @@ expressions = st.recursive(atoms, combined, max_leaves=6)
 fragments = st.lists(st.sampled_from(sorted(FRAGMENTS.split())) | st.text(max_size=3), max_size=12).map(" ".join)
 
 
-def canonical(value: Any) -> str:
-    """A value with its types as text, whatever the order of its keys."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(sorted(f"{key!r}: {canonical(item)}" for key, item in value.items())) + "}"
-    return f"[{', '.join(map(canonical, value))}]" if isinstance(value, list) else repr(value)
-
-
-def outcome(cel: Any, text: str, scope: Scope) -> Any:
-    """What a backend makes of an expression: refused, no answer, or the value and its type."""
+def outcome(text: str, scope: Scope) -> Any:
+    """What an expression gives: None where it is refused or has no answer."""
     try:
-        program = cel.compile(text, (*NAMES, "x"))
-    except ExpressionError as fault:
-        return "refused", str(fault)
-    try:
-        value = program.evaluate(scope)
-    except Unanswered as fault:
-        return "unanswered", str(fault)
-    return "value", canonical(value)
+        return CEL.compile(text, (*NAMES, "x")).evaluate(scope)
+    except (ExpressionError, Unanswered) as fault:
+        assert str(fault)
 
 
 @settings(max_examples=400, deadline=None)
-@given(expressions, values, values)
-def test_both_backends_agree(text: str, watched: Any, item: Any) -> None:
-    """Any expression over any value is refused, has no answer or has a value, in the same words on both backends."""
-    scope = Scope({"object": watched, "item": item})
-
-    assert outcome(FAST, text, scope) == outcome(PORTABLE, text, scope)
-
-
-@settings(max_examples=400, deadline=None)
-@given(fragments, values)
+@given(fragments | expressions, values)
 def test_no_text_raises_anything_else(text: str, watched: Any) -> None:
-    """No text makes a backend, or a template, raise anything but ExpressionError and Unanswered."""
+    """No text makes an expression, or a template, raise anything but ExpressionError and Unanswered."""
     scope = Scope({"object": watched})
-    for cel in (FAST, PORTABLE):
-        outcome(cel, text, scope)
-        compiler = Compiler(cel, NAMES, lambda path, line, column: Location("t", line, column))
-        template = compiler.template({text: [text]}, ())
-        try:
-            template.render(scope)
-        except Unanswered as fault:
-            assert str(fault)
+    outcome(text, scope)
+    compiler = Compiler(CEL, NAMES, lambda path, line, column: Location("t", line, column))
+    template = compiler.template({text: [text]}, ())
+    try:
+        template.render(scope)
+    except Unanswered as fault:
+        assert str(fault)

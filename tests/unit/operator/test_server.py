@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -55,3 +56,16 @@ async def test_an_address_that_is_taken_is_a_usage_error() -> None:
         port = int(url.rpartition(":")[2])
         with pytest.raises(UsageError, match=rf"cannot listen on 127.0.0.1:{port}: .*--port"):
             await Server("127.0.0.1", port, {}).start()
+
+
+async def test_no_address_stands_for_both_families_of_ip() -> None:
+    """A pod may have an IPv4 address, an IPv6 address or both, and kubelet's probes come to any of them."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = Server("", port, {"/healthz": lambda: probe([])})
+    await server.start()
+    try:
+        for host in ("127.0.0.1", "[::1]"):
+            assert (await ask(f"http://{host}:{port}/healthz"))[0] == 200
+    finally:
+        await server.stop()

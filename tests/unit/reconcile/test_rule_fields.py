@@ -94,11 +94,11 @@ async def test_once_per_fires_once_for_each_occasion() -> None:
 async def test_when_is_a_conjunction_with_three_values() -> None:
     """False holds back, even beside a clause without an answer; without an answer nothing fires, and that is Unknown."""
     world = await world_of(f"      when: [object.data.on != 'no', object.data.missing == 'x']\n{MARK}", config(on="no"))
-    assert [result.value for _, result, _ in world.seen.verdicts] == ["skipped"]
+    assert [result.value for _, result, _ in world.seen.evaluations] == ["skipped"]
     await world.patch(CONFIG, "c", {"data": {"on": "yes"}})
     await world.settle()
-    assert [result.value for _, result, _ in world.seen.verdicts] == ["skipped", "unknown"]
-    assert "object.data has no field 'missing'" in world.seen.verdicts[-1][2]
+    assert [result.value for _, result, _ in world.seen.evaluations] == ["skipped", "unknown"]
+    assert "object.data has no field 'missing'" in world.seen.evaluations[-1][2]
     await world.patch(CONFIG, "c", {"data": {"missing": "x"}})
     await world.settle()
     assert await mark(world) == "a"
@@ -170,7 +170,7 @@ async def test_existing_ignore_leaves_what_was_there_before_the_rule() -> None:
     world.restart()
     await world.settle()
     assert await say_all(world) == ["saw later"]
-    assert "before the rule first came into force, at 2026-01-25T00:00:00Z" in str(world.seen.verdicts)
+    assert "before the rule first came into force, at 2026-01-25T00:00:00Z" in str(world.seen.evaluations)
 
 
 async def test_what_happened_while_the_engine_was_down_is_caught_up() -> None:
@@ -210,7 +210,7 @@ async def test_a_time_that_is_none_is_no_answer() -> None:
     world = await existing(AGED + TELL)
     await world.create(config("b", "b", time="yesterday"))
     await world.settle()
-    assert "existing.ageFrom gave 'yesterday'; expected a time" in world.seen.verdicts[-1][2]
+    assert "existing.ageFrom gave 'yesterday'; expected a time" in world.seen.evaluations[-1][2]
     assert await say_all(world) == []
 
 
@@ -362,7 +362,7 @@ async def test_a_mode_of_its_own_only_holds_a_rule_back() -> None:
     """A rule that is Off in a pack that enforces does nothing."""
     world = await world_of(f"      mode: Off\n{MARK}", config())
     assert await mark(world) is None
-    assert world.seen.verdicts == []
+    assert world.seen.evaluations == []
 
 
 async def test_a_write_that_is_refused_is_written_again() -> None:
@@ -435,9 +435,9 @@ async def test_a_lost_answer_is_not_done_twice() -> None:
 async def test_the_engine_does_not_fire_on_its_own_writes() -> None:
     """What it wrote itself is not judged again; what somebody else changes at the same time is."""
     world = await world_of(MARK, config())
-    before = len(world.seen.verdicts)
+    before = len(world.seen.evaluations)
     await world.settle(60)
-    assert len(world.seen.verdicts) == before == 1
+    assert len(world.seen.evaluations) == before == 1
 
 
 async def test_a_standby_writes_nothing() -> None:

@@ -1,4 +1,4 @@
-"""However much there is to evaluate, on either backend: everybody else gets a turn after each evaluation."""
+"""However much there is to evaluate: everybody else gets a turn after each evaluation."""
 
 from __future__ import annotations
 
@@ -43,28 +43,23 @@ async def others_during(world: World, capsys: pytest.CaptureFixture[str]) -> Oth
     return others
 
 
-def pack(cel: str, **spec: Any) -> Any:
+def pack(**spec: Any) -> Any:
     body = {
         "apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": {"name": "p"},
         "spec": {"watch": {"apiVersion": "v1", "kind": "ConfigMap"}, **spec},
     }  # fmt: skip
-    (found,) = parse_pack(yaml.safe_dump(body), "pack.yaml", backend(cel))
+    (found,) = parse_pack(yaml.safe_dump(body), "pack.yaml", backend())
     return found
-
-
-@pytest.fixture(params=["cel-cpp", "celpy"])
-def cel(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def config(name: str = "c") -> Any:
     return named(CONFIG, name, data={"text": TEXT, "list": ",".join(map(str, range(2000)))})
 
 
-async def test_costly_actions_take_turns(cel: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_costly_actions_take_turns(capsys: pytest.CaptureFixture[str]) -> None:
     """Fifty actions of one rule, each with a costly condition of its own, are fifty turns and not one."""
     action = {"when": DEAR, "annotate": {"annotations": {"a": "b"}}}
-    world = World(pack(cel, rules=[{"name": "r", "oncePer": "object.metadata.uid", "actions": [action] * 50}]))
+    world = World(pack(rules=[{"name": "r", "oncePer": "object.metadata.uid", "actions": [action] * 50}]))
     await world.create(config())
 
     others = await others_during(world, capsys)
@@ -73,14 +68,14 @@ async def test_costly_actions_take_turns(cel: str, capsys: pytest.CaptureFixture
     assert others.turns >= 20
 
 
-async def test_costly_lookups_take_turns(cel: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_costly_lookups_take_turns(capsys: pytest.CaptureFixture[str]) -> None:
     """And the names of what a rule looks up."""
     name = "${" + DEAR + " ? 'other' : 'none'}"
     lookup = {f"other{number}": {"apiVersion": "v1", "kind": "ConfigMap", "name": name} for number in range(20)}
     targets = [{"apiVersion": "v1", "kind": "ConfigMap", "verbs": ["get"]}]
     action = {"annotate": {"annotations": {"a": "b"}}}
     rule = {"name": "r", "lookup": lookup, "when": "lookup.other19 != null", "actions": [action]}
-    world = World(pack(cel, targets=targets, rules=[rule]))
+    world = World(pack(targets=targets, rules=[rule]))
     await world.create(config(), named(CONFIG, "other", data={}))
 
     others = await others_during(world, capsys)
@@ -89,7 +84,7 @@ async def test_costly_lookups_take_turns(cel: str, capsys: pytest.CaptureFixture
     assert others.turns >= 8
 
 
-async def test_counting_costly_members_takes_turns(cel: str, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_counting_costly_members_takes_turns(capsys: pytest.CaptureFixture[str]) -> None:
     """And the objects that are all counted at once when an aggregate begins."""
     aggregate = {
         "by": "'web'",
@@ -98,7 +93,7 @@ async def test_counting_costly_members_takes_turns(cel: str, capsys: pytest.Capt
     }
     targets = [{"apiVersion": APPLICATION.api_version, "kind": APPLICATION.kind, "verbs": ["get", "list", "patch"]}]
     action = {"annotate": {"annotations": {"all": "${string(group.all)}"}}}
-    world = World(pack(cel, targets=targets, rules=[{"name": "r", "aggregate": aggregate, "actions": [action]}]))
+    world = World(pack(targets=targets, rules=[{"name": "r", "aggregate": aggregate, "actions": [action]}]))
     await world.create(*(config(f"c{number}") for number in range(40)), named(APPLICATION, "web"))
 
     others = await others_during(world, capsys)
@@ -110,7 +105,7 @@ async def test_counting_costly_members_takes_turns(cel: str, capsys: pytest.Capt
 async def test_inputs_share_what_may_be_parsed() -> None:
     """Twenty annotations together may hold what one may alone: 2,500 values."""
     inputs = {f"i{number}": {"annotation": f"example.com/{number}"} for number in range(20)}
-    world = World(pack("celpy", inputs=inputs, rules=[{
+    world = World(pack(inputs=inputs, rules=[{
         "name": "r", "when": "inputErrors.i0 != ''", "actions": [{"annotate": {"annotations": {"told": "${inputErrors.i0}"}}}],
     }]))  # fmt: skip
     await world.create(

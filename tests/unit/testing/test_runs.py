@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from textwrap import dedent, indent
+from typing import get_args
 from xml.etree import ElementTree
 
 import pytest
 
 from engine.cel import backend
 from engine.cli.main import run_command
+from engine.model.observe import ActResult
 from engine.testing.coverage import Coverage
-from engine.testing.run import Case, Outcome, run
+from engine.testing.run import Case, CaseResult, run
+from engine.testing.schema import ActPattern
 from engine.testing.suite import load_suites
 
 PACK = """
@@ -68,7 +71,7 @@ def written(folder: Path, *cases: str, extra: str = "") -> Path:
     return folder
 
 
-def played(folder: Path, *cases: str, extra: str = "", coverage: Coverage | None = None) -> list[Outcome]:
+def played(folder: Path, *cases: str, extra: str = "", coverage: Coverage | None = None) -> list[CaseResult]:
     """How tests with these steps end."""
     suites, faults = load_suites([written(folder, *cases, extra=extra)], backend())
     assert faults == []
@@ -155,8 +158,8 @@ BAD = {
     "- expect: {writes: [patch Widget default/w]}\n": ("there is an unexpected write", None),
     "- expect: {metrics: [{name: ready_total, labels: {size: big}, value: 3}, {name: size_now, value: 7}]}\n":
         ("the metric is not as expected", ("value:", "  - expected 3", "  + found    2.0")),
-    "- expect: {rules: {mark: skipped}}\n": ("rule mark has judged otherwise", ("  - expected skipped", "  + found    fired")),
-    "- expect: {rules: {mask: skipped}}\n": ("rule mask has judged nothing", ()),
+    "- expect: {rules: {mark: skipped}}\n": ("rule mark has another result", ("  - expected skipped", "  + found    fired")),
+    "- expect: {rules: {mask: skipped}}\n": ("rule mask was not evaluated", ()),
     "- expect: {acts: []}\n": ("there is an unexpected act", None),
     "- expect: {nothing: true}\n": ("the engine has written", None),
     "- flags: {widgetz: Audit}\n": ("no pack has the feature flag 'widgetz'; expected 'widgets' (did you mean that?)", ()),
@@ -291,5 +294,11 @@ def test_machines_get_junit_or_json(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run_command(["test", folder, "--format", "json", "--coverage"]) == 1
     body = json.loads(capsys.readouterr().out)
     assert [test["passed"] for test in body["tests"]] == [True, False]
-    assert body["tests"][1]["failures"][0]["message"] == "rule mark has judged nothing"
+    assert body["tests"][1]["failures"][0]["message"] == "rule mark was not evaluated"
     assert body["coverage"]["percent"] > 0
+
+
+def test_a_suite_can_expect_each_result_of_an_action() -> None:
+    """The words of suites for how an action ended are those that the engine counts and logs."""
+    words = get_args(get_args(ActPattern.model_fields["outcome"].annotation)[0])
+    assert sorted(words) == sorted(each.value for each in ActResult)

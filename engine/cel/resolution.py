@@ -1,0 +1,221 @@
+"""Finds what an expression names: variables, functions and their overloads. What is not there is a fault, with a suggestion."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Any
+
+from engine.cel import documents, times
+from engine.cel.declarations import Chosen, Overload
+from engine.cel.libraries import FUNCTIONS
+from engine.cel.macros import GLOBAL, MACROS
+from engine.cel.syntax import (
+    Bind,
+    Call,
+    Comprehension,
+    Expression,
+    Has,
+    ListOf,
+    Literal,
+    Local,
+    MapOf,
+    Node,
+    Select,
+    Variable,
+    field_path,
+    place,
+)
+from engine.cel.types import BOOL, LIST, MAP, Named, short
+from engine.cel.values import Mismatch, type_of
+from engine.errors import ExpressionError
+
+#: Function -> which argument, where it is a literal, is checked before anything is evaluated, and by what.
+_CHECKED_LITERALS: dict[str, tuple[int, Any]] = {
+    "matches": (1, documents.regular_expression),
+    "find": (1, documents.regular_expression),
+    "findAll": (1, documents.regular_expression),
+    "jmespath": (1, documents.query),
+    "get": (1, documents.path_steps),
+    "timestamp": (0, times.to_timestamp),
+    "duration": (0, times.to_duration),
+}
+
+
+class Resolution:
+    """The faults of the nodes of one expression, which may name these variables."""
+
+    def __init__(self, expression: Expression, variables: Collection[str]) -> None:
+        self._expression = expression
+        self._variables = variables
+
+    def check(self, node: Node) -> None:
+        """Raises ExpressionError where a node names what is not there, or what does not fit."""
+        match node:
+            case Variable(name="vars"):
+                self._whole_vars(node)
+            case Variable(name=name) if name not in self._variables:
+                raise self._fault(f"unknown variable '{name}'", node, suggest(name, self._variables, "one of "))
+            case MapOf(entries=entries):
+                self._keys(entries)
+            case Call():
+                self._call(node)
+            case Literal(value=int(value)) if value == 2**63 and type(value) is int:
+                raise self._fault(f"{value} does not fit", node, "an integer of 64 bits")
+
+    def _whole_vars(self, node: Variable) -> None:
+        if "vars" not in self._variables:
+            raise self._fault("unknown variable 'vars'", node, suggest("vars", self._variables, "one of "))
+        for parent in self._expression.root.walk():
+            if isinstance(parent, (Select, Has)) and parent.operand is node:
+                return
+            if isinstance(parent, Call) and len(field_path(parent)) == 2 and parent.arguments[0] is node:
+                return
+        raise self._fault("vars is used as a whole", node, "vars.<name>")
+
+    def _keys(self, entries: tuple[tuple[Node, Node], ...]) -> None:
+        seen: set[Any] = set()
+        for key, _ in entries:
+            if isinstance(key, Literal):
+                value = type(key.value) is bool, key.value
+                if value in seen:
+                    raise self._fault(f"the key {key.value!r} stands twice", key)
+                seen.add(value)
+
+    def _call(self, node: Call) -> None:
+        if not node.name[0].isalpha():
+            self._operator(node)
+            return
+        if node.name not in FUNCTIONS:
+            candidates = [name for name in FUNCTIONS if name[0].isalpha() and FUNCTIONS.overloads(name, member=node.method)]
+            macros = [name for name in MACROS if (name in GLOBAL) is not node.method]
+            raise self._fault(f"unknown function '{node.name}'", node, suggest(node.name, [*candidates, *macros], ""))
+        overloads = FUNCTIONS.overloads(node.name, member=node.method)
+        if not overloads:
+            raise self._fault(f"{node.name}() is called the wrong way", node, usage(node.name, member=node.method))
+        fitting = [each for each in overloads if _counts(each, len(node.arguments))]
+        if not fitting:
+            count = len(node.arguments) - node.method
+            raise self._fault(
+                f"{node.name}() is given {count} argument{'' if count == 1 else 's'}", node, usage(node.name, member=node.method)
+            )
+        self._types(node, fitting)
+        self._literal(node)
+
+    def _types(self, node: Call, overloads: list[Overload]) -> None:
+        """Each argument must have a type that one of the overloads takes that have taken those before."""
+        for index, argument in enumerate(node.arguments):
+            wanted = {each: each.signature.parameters[min(index, len(each.signature.parameters) - 1)] for each in overloads}
+            kind = static_type(argument)
+            overloads = [each for each, term in wanted.items() if kind is None or not _differs(term, kind)]
+            if kind is not None and not overloads:
+                expected = " or ".join(dict.fromkeys(_shown(term) for term in wanted.values()))
+                raise self._fault(f"{node.name}() is given a value of type {short(kind)}", argument, expected)
+
+    def _literal(self, node: Call) -> None:
+        if node.name not in _CHECKED_LITERALS:
+            return
+        index, check = _CHECKED_LITERALS[node.name]
+        argument = node.arguments[index]
+        if isinstance(argument, Literal) and type(argument.value) in (str, int):
+            try:
+                check(argument.value)
+            except Mismatch as fault:
+                raise self._fault(str(fault), argument) from None
+
+    def _operator(self, node: Call) -> None:
+        kinds = [static_type(argument) for argument in node.arguments]
+        if node.name in ("_&&_", "_||_", "_?_:_", "!_"):
+            tested = node.arguments[:1] if node.name == "_?_:_" else node.arguments
+            for argument, kind in zip(tested, kinds, strict=False):
+                if kind not in (None, BOOL):
+                    text = self._expression.text(argument)
+                    raise self._fault(f"{text} is of type {short(kind or BOOL)}", argument, "a condition (true or false)")
+        elif all(kinds) and not any(_fits(each, kinds) for each in FUNCTIONS.overloads(node.name, member=False)):
+            names = " and ".join(short(kind) for kind in kinds if kind)
+            expected = "a number" if node.name == "-_" else "two values that fit each other"
+            raise self._fault(f"'{node.name.strip('_')}' does not work on {names}", node, expected)
+
+    def _fault(self, message: str, node: Node, expected: str = "") -> ExpressionError:
+        return ExpressionError(message, *place(self._expression.source, node.start), expected)
+
+
+def _counts(overload: Overload, count: int) -> bool:
+    wanted = len(overload.signature.parameters)
+    return count >= wanted if overload.signature.variadic else count == wanted
+
+
+def _fits(overload: Overload, kinds: list[Named | None]) -> bool:
+    terms = overload.signature.parameters
+    return len(terms) == len(kinds) and not any(_differs(term, kind) for term, kind in zip(terms, kinds, strict=True) if kind)
+
+
+def _differs(term: object, kind: Named) -> bool:
+    return isinstance(term, Named) and not _any(term) and term.name != kind.name
+
+
+def static_type(node: Node) -> Named | None:
+    """The type a node's value has whenever it has one, without what it holds; None where that depends on the data."""
+    match node:
+        case Literal():
+            return type_of(node.value)
+        case ListOf():
+            return LIST
+        case MapOf():
+            return MAP
+        case Has():
+            return BOOL
+        case Comprehension():
+            return LIST if node.macro in ("map", "filter", "transformList") else None if "transform" in node.macro else BOOL
+        case Bind():
+            return static_type(node.body)
+        case Call():
+            kinds = [static_type(argument) for argument in node.arguments]
+            found = {each.signature.result for each in _overloads(node) if _fits(each, kinds)}
+            result = found.pop() if len(found) == 1 else None
+            return Named(result.name) if isinstance(result, Named) and result.name != "dyn" else None
+        case Select() | Variable() | Local():
+            return None
+
+
+def _overloads(node: Call) -> list[Overload]:
+    return FUNCTIONS.overloads(node.name, member=node.method)
+
+
+def certain(node: Call) -> Chosen | None:
+    """What computes a call whatever its arguments are: where one overload takes them all, by their number or known types."""
+    found = [
+        (each, one.cost)
+        for one in FUNCTIONS[node.name]
+        for each in one.overloads
+        if each.signature.member is node.method and _counts(each, len(node.arguments)) and not each.signature.variadic
+    ]
+    kinds = [static_type(argument) for argument in node.arguments]
+    found = [(each, cost) for each, cost in found if _fits(each, kinds)]
+    if len(found) != 1:
+        return None
+    ((overload, cost),) = found
+    known = all(kind is not None or _any(term) for term, kind in zip(overload.signature.parameters, kinds, strict=True))
+    return (overload.compute, cost) if known else None
+
+
+def _any(term: object) -> bool:
+    return not isinstance(term, Named) or term.name == "dyn"
+
+
+def usage(name: str, *, member: bool) -> str:
+    """How a function is called, by the types of its arguments: as a method or not, where it may be called like that."""
+    forms = [each.signature for each in FUNCTIONS.overloads(name, member=member) or FUNCTIONS.overloads(name, member=not member)]
+    return " or ".join(dict.fromkeys(form.text(name).rpartition(" -> ")[0] for form in forms))
+
+
+def _shown(term: object) -> str:
+    return short(term) if isinstance(term, Named) else "any"
+
+
+def suggest(name: str, known: Collection[str], otherwise: str) -> str:
+    """The name that was probably meant, otherwise all that there are."""
+    close = get_close_matches(name, known, n=1)
+    if close:
+        return f"'{close[0]}' (did you mean that?)"
+    return f"{otherwise}{', '.join(sorted(known))}"

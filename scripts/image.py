@@ -1,0 +1,74 @@
+"""Build the image from the Dockerfile: `make image`, by buildah, podman or docker, whichever is there first.
+
+Two builds of one commit on one base are the same, digest for digest: every time in the image is that of the commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from engine import __version__  # noqa: E402
+from scripts.bundle import IMAGE  # noqa: E402
+
+BUILDERS = ("buildah", "podman", "docker")
+
+
+def main() -> None:
+    """Build, and print the image's name, its id and how large it is."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--tag", default=f"{IMAGE}:v{__version__}", help="the image's name; default: %(default)s")
+    parser.add_argument("--platform", default="", help="such as linux/arm64; default: this machine's")
+    arguments, further = parser.parse_known_args()
+    builder = next(filter(shutil.which, BUILDERS), None)
+    if builder is None:
+        sys.exit(f"image: none of {', '.join(BUILDERS)} is on PATH; install one of them, such as Debian's package buildah")
+    platform = [f"--platform={arguments.platform}"] if arguments.platform else []
+    build(builder, arguments.tag, [*platform, *further])
+    print(f"{arguments.tag}: {identity(builder, arguments.tag)}")
+
+
+def build(builder: str, tag: str, further: Sequence[str]) -> None:
+    """Build the image under a name, with further options of the builder. Ends the program where the build fails."""
+    moment, revision = _git("log", "-1", "--format=%ct"), _git("rev-parse", "HEAD")
+    options = [f"--build-arg=VERSION={__version__}", f"--build-arg=REVISION={revision}", f"--tag={tag}", *further]
+    command = {
+        "buildah": ["buildah", "build", f"--timestamp={moment}", *options],
+        "podman": ["podman", "build", f"--timestamp={moment}", *options],
+        "docker": ["docker", "buildx", "build", "--provenance=false", "--output=type=docker,rewrite-timestamp=true", *options],
+    }[builder]  # fmt: skip
+    done = subprocess.run([*command, "."], cwd=ROOT, env={**os.environ, "SOURCE_DATE_EPOCH": moment}, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def identity(builder: str, tag: str) -> str:
+    """The digest of an image's configuration, which names all that is in it."""
+    found = inspect(builder, tag)
+    return str(found.get("FromImageID") or found["Id"])
+
+
+def inspect(builder: str, tag: str) -> Mapping[str, Any]:
+    """What the builder knows of an image."""
+    command = [builder, "inspect", "--type=image", tag]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    answer: Mapping[str, Any] = found[0] if isinstance(found, list) else found
+    return answer
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""Writes docs/reference/cel-conformance.md: what the engine makes of the official tests, by section, and which do not apply.
+
+`python -m tests.conformance.table` writes it; a test compares it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.conformance.suite import Case, Verdict, cases, evaluate
+
+PAGE = Path(__file__).parents[2] / "docs/reference/cel-conformance.md"
+_HEAD = """\
+<!-- Written by `python -m tests.conformance.table`. -->
+
+# CEL: the official conformance tests
+
+`make test` runs the tests that the CEL project publishes (Go module `cel.dev/expr`, `tests/simple/testdata`, pinned by
+`tests/conformance/go.mod`). An expression that is refused though it has a value does not count as passed. Tests that expect no
+answer pass where the engine gives none, or refuses the expression for the same reason.
+"""
+_DIFFERENT = """\
+## Where the engine differs from a test
+
+These tests use durations of more than 292 years. Kubernetes keeps a duration as 64 bits of nanoseconds and has no answer to them;
+so has the engine.
+"""
+_ELSEWHERE = """\
+## Where Kubernetes 1.34 differs from the engine
+
+`tests/conformance/test_kubernetes.py` asks a real kube-apiserver for all examples of the reference and for 180 conditions at the
+edges of the language. These differ, the first five because the engine follows the official tests:
+
+| expression | engine | Kubernetes 1.34 |
+|---|---|---|
+| `'abc'.indexOf('a', 30)`, and `lastIndexOf` | no answer | -1 |
+| `lists.range(-1)` | no answer | an empty list |
+| `duration('1.5s').getMilliseconds()` | 500, beyond the whole seconds | 1500 |
+| `'%s'.format([['a', 1.5]])` | `[a, 1.5]` | `["a", 1.500000]` |
+| `'%e'.format([1000.0])` | `1.000000e+03` | the same in a locale's form |
+| `string(timestamp('2026-01-24T22:30:00+01:00'))` | `2026-01-24T21:30:00Z` | keeps `+01:00` |
+| `int(true)` | 1 | no such conversion |
+
+Not in Kubernetes 1.34, and in the engine: cel-go's lists (a kube-apiserver of 1.34 still refuses them), math, encoders and
+bindings, and `reverse()` of strings. Not in the engine, and in Kubernetes: the authorizer, which asks for the rights of who sends
+a request.
+"""
+
+
+def results() -> list[tuple[Case, Verdict]]:
+    """Every test, and what came of it."""
+    return [(case, evaluate(case)) for case in cases()]
+
+
+def page(found: Sequence[tuple[Case, Verdict]]) -> str:
+    """The text of the page."""
+    lines = [_HEAD, "| section | tests | passed | differs | does not apply |", "|---|---:|---:|---:|---:|"]
+    sections: dict[str, Counter[str]] = {}
+    for case, verdict in found:
+        sections.setdefault(f"{case.file}: {case.section}", Counter())[_column(verdict)] += 1
+    lines += [_row(name, counts) for name, counts in sections.items()]
+    lines.append(_row("**all**", sum(sections.values(), Counter())))
+    lines += ["\n## What does not apply\n", "| why | tests |", "|---|---:|"]
+    reasons = Counter(verdict.reason for _, verdict in found if verdict.kind == "not applicable")
+    lines += [f"| {reason} | {count} |" for reason, count in reasons.most_common()]
+    lines += [f"\n{_DIFFERENT}"]
+    lines += [f"- `{case}`: `{case.expression}`" for case, verdict in found if _column(verdict) == "differs"]
+    return "\n".join([*lines, f"\n{_ELSEWHERE}"])
+
+
+def _column(verdict: Verdict) -> str:
+    return verdict.kind if verdict.kind in ("passed", "not applicable") else "differs"
+
+
+def _row(name: str, counts: Mapping[str, int]) -> str:
+    columns = [sum(counts.values()), *(counts.get(column, 0) for column in ("passed", "differs", "not applicable"))]
+    return f"| {name} | {' | '.join(map(str, columns))} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(results()))

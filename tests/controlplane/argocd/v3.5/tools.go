@@ -1,0 +1,10 @@
+//go:build tools
+
+// Package tools imports what the tests build but no Go code here uses, so that
+// `go mod tidy` keeps it, and everything it needs, in go.mod and go.sum.
+package tools
+
+import (
+	_ "github.com/argoproj/argo-cd/v3/cmd"
+	_ "k8s.io/kubernetes/cmd/kubectl"
+)

@@ -1,0 +1,109 @@
+"""A notebook that trains a model in a pod, and the pods that serve it, which the operator has load the new one."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from engine.model.objects import Kind, Object, metadata
+from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.predictors import inference_service
+from tests.node.node import Node
+from tests.node.notebooks import CLAIM, Notebooks, predictor
+from tests.node.operator import CONFIG, Operator, ask, condition
+from tests.world import JOB, POD, SERVICE, job, named, trigger, triggers
+
+NAMESPACE = "models"
+REPLICAS = 2
+CORE = "/api/v1"
+
+
+@pytest.fixture(scope="module")
+def cluster(node: Node) -> Iterator[Cluster]:
+    """A namespace with a folder of models, which holds one already, and two pods that serve it; the operator runs."""
+    node.kubectl("apply", "-k", str(CONFIG / "default"))
+    folder = node.folder("models")
+    (folder / "model.json").write_text(json.dumps({"slope": 0, "intercept": 7}))
+    cluster = Cluster(node.plane, NAMESPACE)
+    enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
+    node.plane.ensure(f"{CORE}/namespaces", {"metadata": {"name": NAMESPACE, "labels": enforced}})
+    store(node, folder)
+    cluster.create(inference_service("model", NAMESPACE), predictor("model", NAMESPACE, REPLICAS))
+    eventually(lambda: predictions(cluster, 3) == [7.0] * REPLICAS, "pods that serve the first model")
+    Operator(node).settled()
+    with Notebooks(cluster):
+        yield cluster
+
+
+def test_each_server_loads_what_a_notebook_has_trained(cluster: Cluster) -> None:
+    """The pods are replaced one at a time when the notebook's pod has succeeded, and all of them predict by the new model."""
+    before = {metadata(pod)["uid"] for pod in servers(cluster)}
+    with fewest_ready(cluster) as ready:
+        train(cluster, "first", [[0, 1], [1, 3], [2, 5]])
+        eventually(lambda: predictions(cluster, 10) == [21.0] * REPLICAS, "pods that serve the new model")
+    assert not before & {metadata(pod)["uid"] for pod in servers(cluster)}
+    assert min(ready) == REPLICAS - 1
+    eventually(lambda: "TriggerSuccess" in dict(cluster.events("first")), "Event")
+
+
+def test_a_notebook_that_fails_replaces_nothing(cluster: Cluster) -> None:
+    """Its pod ends with an error, which an Event tells; the servers go on with the model that they have."""
+    before, served = {metadata(pod)["uid"] for pod in servers(cluster)}, predictions(cluster, 10)
+    train(cluster, "broken", [[1, 1]])
+    eventually(lambda: cluster.get(JOB, "broken").get("status", {}).get("phase") == "Failed", "job that has failed")
+    eventually(lambda: "ValidationFailed" in dict(cluster.events("broken")), "Event")
+    assert {metadata(pod)["uid"] for pod in servers(cluster)} == before
+    assert predictions(cluster, 10) == served
+
+
+def train(cluster: Cluster, name: str, points: list[list[int]]) -> None:
+    """Create a job that fits a line through points, and asks for a restart of what serves the model."""
+    wanted = {"example.com/points": json.dumps(points), **triggers(trigger(SERVICE, "model", "restart"))}
+    cluster.create(job(name, annotations=wanted, namespace=NAMESPACE))
+
+
+def servers(cluster: Cluster) -> list[Object]:
+    """The pods that serve, Ready and not about to end."""
+    pods = [pod for pod in cluster.all(POD) if metadata(pod).get("labels", {}).get("component") == "predictor"]
+    return [pod for pod in pods if condition(pod, "Ready") == "True" and "deletionTimestamp" not in metadata(pod)]
+
+
+def predictions(cluster: Cluster, x: int) -> list[float]:
+    """What each of them predicts."""
+    return [float(ask(pod["status"]["podIP"], f"/{x}") or "nan") for pod in servers(cluster)]
+
+
+@contextmanager
+def fewest_ready(cluster: Cluster) -> Iterator[list[int]]:
+    """How many pods were Ready at each moment that the context lasts, five times a second."""
+    seen: list[int] = []
+    stop = threading.Event()
+
+    def count() -> None:
+        while not stop.wait(0.2):
+            seen.append(len(servers(cluster)))
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        thread.join()
+
+
+def store(node: Node, folder: Path) -> None:
+    """Let pods have a folder of the node by a claim."""
+    os.chmod(folder, 0o777)
+    size, modes = {"storage": "1Mi"}, ["ReadWriteMany"]
+    volume = {"capacity": size, "accessModes": modes, "hostPath": {"path": str(folder)}, "storageClassName": "manual"}
+    node.plane.ensure(f"{CORE}/persistentvolumes", {"metadata": {"name": CLAIM}, "spec": volume})
+    claim = {"accessModes": modes, "resources": {"requests": size}, "storageClassName": "manual", "volumeName": CLAIM}
+    body = named(Kind("v1", "PersistentVolumeClaim"), CLAIM, NAMESPACE, spec=claim)
+    node.plane.ensure(f"{CORE}/namespaces/{NAMESPACE}/persistentvolumeclaims", body)
