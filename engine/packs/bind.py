@@ -84,8 +84,7 @@ def _check_names(pack: str, rules: Sequence[RuleSpec], diagnostics: Diagnostics)
         record = f"{pack}.{rule.name}"
         if len(record) > LONGEST_RECORD:
             message = f"{record} has {len(record)} characters, and is part of an annotation's key"
-            path = ("spec", "rules", index, "name")
-            diagnostics.fault(path, message, f"at most {LONGEST_RECORD}", code="record-name")
+            diagnostics.fault(("spec", "rules", index, "name"), message, f"at most {LONGEST_RECORD}", code="record-name")
     all_names = [name for rule in rules for name in {rule.name, *rule.previous_names}]
     for index, rule in enumerate(rules):
         for number, previous in enumerate(rule.previous_names):
@@ -119,11 +118,14 @@ class _RuleBinder:
         spec = self._spec
         self._refuse_what_does_not_go_together()
         registers = {*_registers(spec.actions)} - {""}
+        when = tuple(self._decide(text, "when", index) for index, text in enumerate(spec.when))
+        timed = (i for i, each in enumerate(when) if "now" in each.variables or needed_through(each, self._vars, "now"))
         return Rule(
             name=spec.name,
             description=spec.description,
             vars=self._vars,
-            when=tuple(self._decide(text, "when", index) for index, text in enumerate(spec.when)),
+            when=when,
+            reads_now=frozenset(timed),
             on=spec.on,
             hold=spec.hold,
             once_per=self._optional(spec.once_per, "oncePer"),

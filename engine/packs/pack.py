@@ -151,6 +151,8 @@ class Rule:
     rescue: tuple[RuleAction, ...] = ()
     mode: Mode | None = None
     previous_names: tuple[str, ...] = ()
+    reads_now: frozenset[int] = frozenset()
+    """The indexes of the clauses of `when` that depend on `now`, themselves or through vars."""
 
     @property
     def durable_hold(self) -> bool:

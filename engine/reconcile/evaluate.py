@@ -16,6 +16,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.record import NOTHING, Record
 from engine.reconcile.state import RuleState
+from engine.reconcile.upcoming import upcoming
 
 LOOP_LIMIT = 1000
 KEY_LIMIT = 500
@@ -75,8 +76,11 @@ def evaluate(
     try:
         with scope.budget:
             skipped = condition(rule, scope)
-            if skipped is not None:
+            if skipped is not None and (skipped.unknown or not rule.reads_now):
                 return skipped, state if skipped.unknown else state.not_true()
+        if skipped is not None:
+            return skipped._replace(retry_at=upcoming(rule, scope)), state.not_true()
+        with scope.budget:
             if rule.hold and state.true_since is None:
                 state = state._replace(true_since=scope.now)
             return _fires(rule, scope, state, recorded, in_force)

@@ -16,7 +16,7 @@ from engine.packs.crds import Definition
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
 from engine.packs.lint.fields import UnknownField
-from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWritten, UnusedTarget
+from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWithoutResync, NowWritten, UnusedTarget
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
 
@@ -71,6 +71,7 @@ _CHECKS: tuple[type[Check], ...] = (
     DeadRule,
     MissingAgeFrom,
     MissingOncePer,
+    NowWithoutResync,
     NowWritten,
     SameAnnotation,
     UnknownField,
