@@ -36,9 +36,10 @@ class AccessReviews:
         self._api = api
         self._answers: TTLCache[Question, str] = TTLCache(LIMIT, TTL, timer=clock.monotonic)
 
-    def forget(self) -> None:
-        """Ask the API server again from now on: a refused request says that rights have changed."""
-        self._answers.clear()
+    def forget(self, namespace: str) -> None:
+        """Ask again from now on what accounts of a namespace may do: a refused request says that rights have changed."""
+        for question in [question for question in self._answers if question.namespace == namespace]:
+            del self._answers[question]
 
     async def refusal(self, question: Question) -> str:
         """Return what right is missing and how to grant it, or '' where it is there. Raises ApiError."""

@@ -104,7 +104,7 @@ class Activity:
     def _pack(self, catalog: Catalog, pack: RulePack, caches: PackCaches) -> dict[str, Any]:
         # one that is Off has none of its own, but another pack may have one of the same selection
         informers = [] if catalog.mode(pack) is Mode.OFF else caches.of(pack)
-        waiting = any(informer.state is State.WAITING for informer in informers)
+        waiting = any(informer.waits for informer in informers)
         return {
             "name": pack.name,
             "description": pack.description,

@@ -92,8 +92,8 @@ class PackCaches:
         return self._of.get(pack, ())
 
     def waiting(self, pack: RulePack) -> bool:
-        """Return whether the cluster does not serve the kind that a pack watches."""
-        return any(informer.state is State.WAITING for informer in self.of(pack))
+        """Return whether the objects that a pack watches could not be listed yet."""
+        return any(informer.waits for informer in self.of(pack))
 
     def _keys(self, pack: RulePack) -> list[InformerKey]:
         labels = ",".join(filter(None, (pack.watch.label_selector, self._labels)))

@@ -117,6 +117,11 @@ class Informer:
                 log.debug("%s", self.key, exc_info=True)
                 await self._failed(ApiError(0, "InternalError", f"{type(error).__name__}: {error}"))
 
+    @property
+    def waits(self) -> bool:
+        """Whether the objects could not be listed yet, since the kind is not served or the API server refuses or fails."""
+        return self.state is State.WAITING or (self.state is State.FAILING and not self.synced.is_set())
+
     def stuck(self) -> bool:
         """Return whether it believes to be watching, but has had no sign of life for longer than its watchdog allows."""
         return self.state is State.WATCHING and self._clock.monotonic() - self.last_event > 2 * (WATCH_SECONDS + SILENCE_GRACE)

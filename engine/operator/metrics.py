@@ -161,7 +161,7 @@ class Metrics:
         self.pack_info = Gauge("rulepack_pack_info", "Packs in force; always 1.", ("pack", "mode", "source"))
         self.pack_errors = Gauge("rulepack_pack_errors", "Pack texts that are refused at present.")
         self.pack_waiting = Gauge(
-            "rulepack_pack_waiting", "1 while the cluster does not serve the kind that the pack watches.", ("pack", "kind")
+            "rulepack_pack_waiting", "1 while the objects of the kind that the pack watches cannot be listed.", ("pack", "kind")
         )
         self.suspensions = Gauge(
             "rulepack_rule_suspended", "1 for a rule that is suspended, since its pack has spent its budget.", rule

@@ -19,7 +19,7 @@ from engine.model.observe import Observer, Observers
 from engine.operator.activity import Activity
 from engine.operator.caches import PackCaches
 from engine.operator.in_force import InForceTimes
-from engine.operator.informer import Informer, State
+from engine.operator.informer import Informer
 from engine.operator.leader import Leader
 from engine.operator.metrics import Labels, MetricError, Metrics
 from engine.operator.pack_sources import PackSources
@@ -154,8 +154,12 @@ class Operator:
         return [*(f"{name} has ended" for name in ended), *stuck]
 
     def unready(self) -> Sequence[str]:
-        """Return what is missing before the engine knows the cluster; a kind that is not served yet holds nothing up."""
-        missing = [i for i in self._informers() if not i.synced.is_set() and i.state is not State.WAITING]
+        """Return what is missing before the engine knows the cluster.
+
+        A kind that cannot be listed (not served, no right, an aggregated API that is down) makes its packs wait.
+        """
+        listing = [informer for informer in self.caches.informers.values() if not informer.waits]
+        missing = [informer for informer in (*self.packs.informers, *listing) if not informer.synced.is_set()]
         problems = [f"{informer.key}: not listed yet" + (f": {informer.error}" if informer.error else "") for informer in missing]
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 

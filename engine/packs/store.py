@@ -71,6 +71,7 @@ class PackStore:
         self._versions: dict[str, _Version] = {}
         self._flags: dict[str, Mode] = {}
         self._params: dict[str, Mapping[str, Any]] = {}
+        self._unread: set[str] = set()  # packs whose params could never be read
 
     def update(
         self, shipped: Sequence[Text], config_maps: Iterable[Object] = (), flags: Mapping[str, str] | None = None,
@@ -89,8 +90,8 @@ class PackStore:
         for pack in packs.values():
             reports.packs[self._versions[pack.source].text.source].append(pack.name)
         self._take_flags(flags or {}, packs, reports)
-        modes = {name: self._mode(pack) for name, pack in packs.items()}
         values = self._take_params(params or {}, packs, reports)
+        modes = {name: Mode.OFF if name in self._unread else self._mode(pack) for name, pack in packs.items()}
         old = self.catalog
         if (dict(old.packs), dict(old.modes), dict(old.params), old.resume) != (packs, modes, values, resume):
             self.catalog = Catalog(packs, modes, values, resume)
@@ -136,9 +137,8 @@ class PackStore:
             if mode is None:
                 fault = Fault(Location(f"{FLAGS}/{name}", 1, 1), f"{found(text)} is no mode", "Enforce, Audit or Off")
                 reports.faults[FLAGS].append(fault)
-                mode = self._flags.get(name)
-            if mode is not None:
-                flags[name] = mode
+                mode = self._flags.get(name, Mode.OFF)  # a switch that cannot be read must not start anything
+            flags[name] = mode
         known = sorted(pack.feature_flag for pack in packs.values())
         given = [(f"{FLAGS}/{name}", name) for name in data] + [("--feature-flags", name) for name in self._fixed]
         for source, name in given:
@@ -150,7 +150,10 @@ class PackStore:
     def _take_params(
         self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: _Reports
     ) -> dict[str, Mapping[str, Any]]:
-        """Return the values of every pack's params: the ConfigMap's where it is good, else what it last was, else the default."""
+        """Return the values of every pack's params: the ConfigMap's where it is good, else what it last was, else the default.
+
+        A pack whose params have faults and were never without is Off: its defaults may be what somebody meant to forbid.
+        """
         for name in data.keys() - packs.keys():
             warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, packs))
             reports.warnings[PARAMS].append(warning)
@@ -159,6 +162,8 @@ class PackStore:
             last = self._params.get(name, {}) if name in data else {}
             values[name], faults = overridden(pack.params, data.get(name, ""), f"{PARAMS}/{name}", last)
             reports.faults[PARAMS] += faults
+            never_read = name not in self._params or name in self._unread
+            (self._unread.add if faults and never_read else self._unread.discard)(name)
         self._params = values
         return values
 

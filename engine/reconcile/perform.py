@@ -185,7 +185,7 @@ class Performer:
     def _outcome_of(self, run: ItemRun, error: ApiError, action: Action | None = None) -> Outcome:
         """What an error of the API server means for an item."""
         if error.status == 403:
-            self._access.forget()
+            self._access.forget(run.cause.ref.namespace)
             run.progress.denials += 1
         denied = error.status == 403 and run.progress.denials <= CONFIRMATIONS
         if denied or error.status in OUTAGE:

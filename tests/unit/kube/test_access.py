@@ -34,8 +34,8 @@ class Office:
         self.asked.append(spec)
         return self.allowed
 
-    async def refusal(self, verb: str = "delete", target: Ref = POD, account: str = "default") -> str:
-        return await self.reviews.refusal(Question("mine", account, verb, target))
+    async def refusal(self, verb: str = "delete", target: Ref = POD, account: str = "default", namespace: str = "mine") -> str:
+        return await self.reviews.refusal(Question(namespace, account, verb, target))
 
 
 async def test_it_asks_for_that_very_thing_as_that_very_account() -> None:
@@ -81,13 +81,17 @@ async def test_a_refusal_is_remembered_no_longer_than_a_consent() -> None:
     assert await office.refusal() == ""
 
 
-async def test_all_answers_can_be_dropped() -> None:
-    """After that everything is asked anew."""
+async def test_the_answers_of_one_namespace_can_be_dropped() -> None:
+    """After that its accounts are asked about anew, and those of other namespaces are not."""
     office = Office()
     await office.refusal()
-    office.reviews.forget()
+    await office.refusal(namespace="other")
+
+    office.reviews.forget("mine")
     office.allowed = False
+
     assert await office.refusal() != ""
+    assert await office.refusal(namespace="other") == ""
 
 
 @pytest.mark.parametrize("status", [0, 403, 500, 503])

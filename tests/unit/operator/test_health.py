@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from engine.kube.api import Selection, WatchEvent
 from engine.kube.embedded import EmbeddedCluster
@@ -93,20 +96,22 @@ async def test_an_api_server_that_is_away_is_no_reason_to_be_restarted(tmp_path:
         assert await fixture.mark("a") == "big"
 
 
-async def test_it_is_not_ready_before_all_kinds_are_listed(tmp_path: Path) -> None:
-    """/readyz names what is missing, and why; /healthz has nothing against it."""
+@pytest.mark.parametrize("status", [403, 404, 503])
+async def test_a_kind_that_cannot_be_listed_makes_its_pack_wait_and_nothing_else(status: int, tmp_path: Path) -> None:
+    """A missing right or an aggregated API that is down does not make the pod NotReady; /packs says what the pack waits for."""
     fixture = Fixture(tmp_path)
-    fixture.cluster.faults.add(InjectedFault(403, verb="list", kind="Widget", times=None))
+    fixture.cluster.faults.add(InjectedFault(status, verb="list", kind="Widget", times=None))
     operator = fixture.operator()
     async with fixture.running(operator):
         await fixture.clock.advance(30)
-        status, text = await ask(operator, "/readyz")
-        assert status == 503
-        assert text.startswith("Widget.example.com/v1 in all namespaces: not listed yet: 403 Forbidden")
-        assert (await ask(operator, "/healthz"))[0] == 200
+        assert (await ask(operator, "/readyz"))[0] == (await ask(operator, "/healthz"))[0] == 200
+        (pack,) = json.loads((await ask(operator, "/packs"))[1])["packs"]
+        assert pack["waitingFor"] == "Widget.example.com/v1"
+        assert status == 404 or pack["watchErrors"][0].startswith(str(status))
         fixture.cluster.faults.clear()
+        await fixture.widget("a")
         await fixture.clock.advance(31)
-        assert (await ask(operator, "/readyz"))[0] == 200
+        assert await fixture.mark("a") == "big"
 
 
 async def test_it_ends_within_the_time_a_pod_has_although_nobody_answers(tmp_path: Path) -> None:

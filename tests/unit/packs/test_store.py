@@ -158,6 +158,31 @@ def test_a_flag_that_is_no_mode_is_reported_and_the_last_one_stays() -> None:
     assert store.catalog.modes == {"example": Mode.ENFORCE}
 
 
+def test_a_flag_that_could_never_be_read_is_off() -> None:
+    """After a restart nobody knows what the flag was: a switch that cannot be read starts nothing, until it can be."""
+    store, texts = PackStore(CEL), [shipped(pack())]
+
+    store.update(texts, flags={"example": "Disabled"})
+    assert store.catalog.modes == {"example": Mode.OFF}
+
+    store.update(texts, flags={"example": "Audit"})
+    assert store.catalog.modes == {"example": Mode.AUDIT}
+
+
+def test_a_pack_whose_params_could_never_be_read_is_off() -> None:
+    """Its defaults may be what somebody meant to forbid; once the params can be read, it has its mode, and keeps it."""
+    store, texts = PackStore(CEL), [shipped(pack(params={"limit": {"type": "integer", "default": 100}}))]
+
+    store.update(texts, params={"example": "limit: none"})
+    assert store.catalog.modes == {"example": Mode.OFF}
+
+    store.update(texts, params={"example": "limit: 5"})
+    assert (store.catalog.modes, store.catalog.params["example"]["limit"]) == ({"example": Mode.ENFORCE}, 5)
+
+    store.update(texts, params={"example": "limit: none"})
+    assert (store.catalog.modes, store.catalog.params["example"]["limit"]) == ({"example": Mode.ENFORCE}, 5)
+
+
 def test_a_flag_of_no_pack_is_a_warning() -> None:
     """A flag or parameters that name no pack are reported, with what was probably meant, and are no fault."""
     store = PackStore(CEL, {"exampel": Mode.OFF})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.cli.main import run_command
-from engine.model.objects import metadata
+from engine.model.objects import ObjectKey, metadata
 from tests.unit.reconcile import record_0_1
 from tests.unit.reconcile.test_remembered import CONFIG, config, messages, records, rules
 from tests.world import World
@@ -204,3 +204,16 @@ async def test_what_waits_survives_a_restart() -> None:
     assert "RuleFailed" not in [reason for _, reason, _ in await world.events()]
     await world.settle(180, step=60)
     assert "RuleFailed" in [reason for _, reason, _ in await world.events()]
+
+
+async def test_a_kind_that_is_away_for_a_moment_does_not_begin_an_hour_anew() -> None:
+    """An object that an informer loses and finds again goes on with its timer, and is not acted on again."""
+    world = await world_of(FOR)
+    for _ in range(3):
+        await world.settle(1230, step=30)
+        key = ObjectKey(CONFIG, "ns", "c")
+        world.caches.put(key, None)
+        await world.reconciler.reconcile(key)
+        world.relist()
+    await world.settle()
+    assert (await messages(world), patches(world)) == (TIMED, 2)
