@@ -80,13 +80,13 @@ class World(world.World):
 
     async def settle(self, seconds: float = 0.0, step: float = 1.0) -> None:
         """Look at what has changed or is due, until nothing is; then move the clock, step by step."""
-        end = self.clock.time() + seconds
+        end = self.clock.monotonic() + seconds
         while True:
             while await self.round():
                 pass
-            if self.clock.time() >= end:
+            if self.clock.monotonic() >= end:
                 return
-            await self.clock.advance(min(step, end - self.clock.time()))
+            await self.clock.advance(min(step, end - self.clock.monotonic()))
 
     async def round(self) -> bool:
         """One look, after the stagehands have done their part."""

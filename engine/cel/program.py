@@ -78,13 +78,15 @@ class Cel(Protocol):
 class Scope:
     """Values by variable name, which nobody changes any more, and named expressions (`vars`), evaluated once when first needed.
 
+    `now` is the time of the evaluation in seconds of the monotonic clock, which `retry_at` counts in and no expression sees.
     A child adds values. It shares what its parent's vars gave, except for vars that depend on a value it adds.
     """
 
-    __slots__ = ("_added", "_answers", "_parent", "_vars", "budget", "values")
+    __slots__ = ("_added", "_answers", "_parent", "_vars", "budget", "now", "values")
 
-    def __init__(self, values: Mapping[str, Any], vars: Mapping[str, Program] | None = None) -> None:
+    def __init__(self, values: Mapping[str, Any], vars: Mapping[str, Program] | None = None, now: float = 0.0) -> None:
         self.values = values
+        self.now = now
         self._vars: Mapping[str, Program] = vars or {}
         self._answers: dict[str, Any] = {}
         self._parent: Scope | None = None
@@ -93,13 +95,13 @@ class Scope:
 
     def child(self, **values: Any) -> Scope:
         """A scope with these values added, or in the place of values of the same name."""
-        scope = Scope({**self.values, **values}, self._vars)
+        scope = Scope({**self.values, **values}, self._vars, self.now)
         scope._parent, scope._added, scope.budget = self, frozenset(values), self.budget
         return scope
 
     def having(self, vars: Mapping[str, Program]) -> Scope:
         """A scope with other vars; what it has in common with this one, program for program, is evaluated once for both."""
-        scope = Scope(self.values, vars)
+        scope = Scope(self.values, vars, self.now)
         scope._parent = self
         return scope
 
@@ -109,11 +111,6 @@ class Scope:
             return self.values[name]
         except KeyError:
             raise Unanswered(f"{name} has no value here") from None
-
-    @property
-    def now(self) -> float:
-        """The time of the evaluation, in seconds since the epoch."""
-        return float(self.value("now").timestamp())
 
     def var(self, name: str) -> Any:
         """The value of `vars.<name>`. Raises Unanswered where the expression has no answer, or names itself."""

@@ -34,7 +34,7 @@ class AccessReviews:
 
     def __init__(self, api: Api, clock: Clock) -> None:
         self._api = api
-        self._answers: TTLCache[Question, str] = TTLCache(LIMIT, TTL, timer=clock.time)
+        self._answers: TTLCache[Question, str] = TTLCache(LIMIT, TTL, timer=clock.monotonic)
 
     def forget(self, namespace: str) -> None:
         """Ask again from now on what accounts of a namespace may do: a refused request says that rights have changed."""

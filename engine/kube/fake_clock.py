@@ -6,6 +6,8 @@ import asyncio
 import heapq
 import itertools
 
+MONOTONIC_START = 1000.0
+"""Seconds: what the monotonic clock shows at first."""
 #: Passes of the event loop in which nobody may read the clock before all tasks count as waiting.
 QUIET_PASSES = 25
 
@@ -13,12 +15,14 @@ QUIET_PASSES = 25
 class FakeClock:
     """Implements `engine.kube.clock.Clock`; `start` is its first time, in seconds since the Unix epoch.
 
+    Its monotonic time begins at `MONOTONIC_START`, so that nothing can take the one for the other.
+
     Tasks that still do not wait after `patience` passes of the event loop are given up on. With `alone`, one task does
     everything, moves the clock and evaluates itself what is due: a sleep moves the clock on instead of waiting.
     """
 
     def __init__(self, start: float = 1_700_000_000.0, *, patience: int = 1_000_000, alone: bool = False) -> None:
-        self._now = start
+        self._now, self._epoch = MONOTONIC_START, start - MONOTONIC_START
         self._patience = patience
         self._alone = alone
         self._numbers = itertools.count()
@@ -27,12 +31,16 @@ class FakeClock:
 
     def time(self) -> float:
         """Return seconds since the Unix epoch, UTC."""
+        return self._epoch + self.monotonic()
+
+    def monotonic(self) -> float:
+        """Return seconds since some moment, which `set_on` does not change."""
         self._reads += 1
         return self._now
 
-    def monotonic(self) -> float:
-        """Return the same as `time`."""
-        return self.time()
+    def set_on(self, seconds: float) -> None:
+        """Set the wall clock on by that many seconds, or back, as somebody does who sets the machine's time: nobody wakes."""
+        self._epoch += seconds
 
     async def sleep(self, seconds: float) -> None:
         """Return once the clock was moved that many seconds on; without waiting where that is none."""
@@ -81,4 +89,4 @@ class FakeClock:
             quiet = quiet + 1 if reads == self._reads else 0
             if quiet == QUIET_PASSES:
                 return
-        raise RuntimeError(f"tasks do not come to rest at clock time {self._now}: one of them loops without waiting")
+        raise RuntimeError(f"tasks do not come to rest at clock time {self.time()}: one of them loops without waiting")

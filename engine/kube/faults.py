@@ -54,7 +54,7 @@ class Call:
 
     `verb` is the API server's (discover, get, list, watch, create, update, patch, delete); an eviction is a create of the
     pod's subresource `eviction`. `status` is the HTTP status the cluster answered with, 0 where the call never reached it;
-    `time` is the clock's.
+    `time` is the wall clock's.
     """
 
     verb: str

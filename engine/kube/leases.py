@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.errors import ApiError
 from engine.kube.api import Api
-from engine.model.objects import Kind, Object, Resource
+from engine.model.objects import Kind, Object, Resource, metadata
 
 LEASE = Resource(Kind("coordination.k8s.io/v1", "Lease"), "leases", True)
 
@@ -31,13 +31,17 @@ class Leases:
                 return None
             raise
 
-    async def put(self, name: str, known: Object | None, spec: Mapping[str, Any]) -> Object:
-        """Create a Lease, or replace the one that was read, and return it.
+    async def put(
+        self, name: str, known: Object | None, spec: Mapping[str, Any], annotations: Mapping[str, str] | None = None
+    ) -> Object:
+        """Create a Lease, or replace the one that was read, and return it. Without `annotations`, it keeps those that it has.
 
         Raises ApiError: 409 where somebody else has created, or 409 or 404 where somebody has changed or deleted it since.
         """
         typed = {"apiVersion": LEASE.kind.api_version, "kind": LEASE.kind.kind}
         if known is None:
-            metadata = {"namespace": self.namespace, "name": name}
-            return await self._api.create(LEASE, self.namespace, {**typed, "metadata": metadata, "spec": spec})
+            meta = {"namespace": self.namespace, "name": name, **({"annotations": annotations} if annotations else {})}
+            return await self._api.create(LEASE, self.namespace, {**typed, "metadata": meta, "spec": spec})
+        if annotations is not None:
+            known = {**known, "metadata": {**metadata(known), "annotations": annotations}}
         return await self._api.replace(LEASE, self.namespace, {**typed, **known, "spec": spec})

@@ -1,6 +1,7 @@
 """The one type that every part of the pipeline returns: what came of it, and when to try again.
 
-Nothing in the pipeline raises to say one of these, and there is no second encoding of "not now".
+Times (`retry_at`) are in seconds of the monotonic clock, so that nobody who sets the machine's time starves or fires a
+timer. Nothing in the pipeline raises to say one of these, and there is no second encoding of "not now".
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ DONE = Done()
 
 
 class Skipped(NamedTuple):
-    """The rule does not fire: why, and when time alone may change that (seconds since the epoch).
+    """The rule does not fire: why, and when time alone may change that.
 
     `unknown` is true where a condition has no answer: that is neither true nor false.
     """
@@ -30,7 +31,7 @@ class Skipped(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What it acts on is not ready, and nothing is wrong: try again at that time (seconds since the epoch).
+    """What it acts on is not ready, and nothing is wrong: try again at that time.
 
     `counts` is false where the wait does not count against `retry.timeout`, since it is not for the target.
     """
@@ -41,7 +42,7 @@ class Waiting(NamedTuple):
 
 
 class Unavailable(NamedTuple):
-    """The API server, a right or the network stands in the way: try again at that time (seconds since the epoch).
+    """The API server, a right or the network stands in the way: try again at that time.
 
     `counts` is true where the attempt counts against `retry.limit`.
     """

@@ -35,7 +35,7 @@ class PackCaches:
         self._packs: dict[InformerKey, list[RulePack]] = {}
         self._kept: dict[InformerKey, frozenset[Path] | None] = {}
         self._of: dict[RulePack, list[Informer]] = {}
-        self._deleted: TTLCache[tuple[str, str, str], Object] = TTLCache(inf, DELETED_SECONDS, timer=clock.time)
+        self._deleted: TTLCache[tuple[str, str, str], Object] = TTLCache(inf, DELETED_SECONDS, timer=clock.monotonic)
 
     async def use(self, packs: Collection[RulePack]) -> None:
         """Start the informers that these packs need, and stop all others."""

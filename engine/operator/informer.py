@@ -70,7 +70,7 @@ class Informer:
 
     `state` is WAITING while the cluster does not serve the kind, FAILING while the API server refuses or does not answer
     (`error` says why); both end by themselves. `synced` is set once the objects have been listed for the first time.
-    `last_event` is the clock's time of the last sign of life of the API server: a list, an event or a bookmark.
+    `last_event` is the monotonic clock's time of the last sign of life of the API server: a list, an event or a bookmark.
     `waiting` says who has to wait as long as the kind is not served, for the log.
     """
 
@@ -127,7 +127,7 @@ class Informer:
 
     def stuck(self) -> bool:
         """Return whether it believes to be watching, but has had no sign of life for longer than its watchdog allows."""
-        return self.state is State.WATCHING and self._clock.time() - self.last_event > 2 * (WATCH_SECONDS + SILENCE_GRACE)
+        return self.state is State.WATCHING and self._clock.monotonic() - self.last_event > 2 * (WATCH_SECONDS + SILENCE_GRACE)
 
     def refresh(self, prune: Prune) -> None:
         """Keep other parts of the objects from now on: list them again and report each as changed."""
@@ -141,7 +141,7 @@ class Informer:
         selection = Selection(resource, self.key.namespace if resource.namespaced else "", self.key.labels, self.key.fields)
         await self._list(selection)
         while not self._refreshing:
-            started, self._heard = self._clock.time(), False
+            started, self._heard = self._clock.monotonic(), False
             try:
                 await self._watch(selection)
             except ApiError as error:
@@ -152,7 +152,7 @@ class Informer:
                     return
                 await self._failed(error)
             else:
-                if not self._heard and self._clock.time() - started < SETTLED and not self._refreshing:
+                if not self._heard and self._clock.monotonic() - started < SETTLED and not self._refreshing:
                     await self._pause()  # a server that closes every watch at once
 
     async def _list(self, selection: Selection) -> None:
@@ -177,7 +177,7 @@ class Informer:
             self._remove(key)
         self._version, self._gone_since = page.resource_version, None
         self.synced.set()
-        self.last_event = self._clock.time()
+        self.last_event = self._clock.monotonic()
         self._answers()
 
     async def _watch(self, selection: Selection) -> None:
@@ -197,17 +197,17 @@ class Informer:
     async def _follow(self, selection: Selection) -> None:
         async for event in self._api.watch(selection, self._version, timeout=WATCH_SECONDS):
             self._apply(event)
-            self.last_event = self._clock.time()
+            self.last_event = self._clock.monotonic()
             if not self._heard:
                 self._heard = True
                 self._answers()
 
     async def _silence(self) -> None:
         """Return when nothing has been heard for too long."""
-        heard = self._clock.time()
+        heard = self._clock.monotonic()
         await self._clock.sleep(SETTLED)
         self._answers()
-        while (left := max(heard, self.last_event) + WATCH_SECONDS + SILENCE_GRACE - self._clock.time()) > 0:
+        while (left := max(heard, self.last_event) + WATCH_SECONDS + SILENCE_GRACE - self._clock.monotonic()) > 0:
             await self._clock.sleep(left)
 
     def _apply(self, event: WatchEvent) -> None:

@@ -59,7 +59,7 @@ class WorkQueue(Generic[K]):
         if seconds <= 0:
             self.add(key)
             return
-        at = self._clock.time() + seconds
+        at = self._clock.monotonic() + seconds
         if self._closed or key in self._ready or key in self._again or self._due.get(key, at + 1) <= at:
             return
         self._due[key] = at
@@ -135,7 +135,7 @@ class WorkQueue(Generic[K]):
         self._timer = asyncio.get_running_loop().create_task(self._wait_until(at))
 
     async def _wait_until(self, at: float) -> None:
-        while (now := self._clock.time()) < at:
+        while (now := self._clock.monotonic()) < at:
             await self._clock.sleep(at - now)
         while self._heap and self._heap[0][0] <= now:
             due, _, key = heapq.heappop(self._heap)

@@ -18,6 +18,7 @@ from engine.model.flags import Mode
 from engine.model.observe import Observer, Observers
 from engine.operator.activity import Activity
 from engine.operator.caches import PackCaches
+from engine.operator.in_force import InForceTimes
 from engine.operator.informer import Informer
 from engine.operator.leader import Leader
 from engine.operator.metrics import Labels, MetricError, Metrics
@@ -42,7 +43,7 @@ class Operator:
     """
 
     def __init__(self, api: Api, settings: Settings, clock: Clock, cel: Cel, *observers: Observer) -> None:
-        self._settings, shard = settings, settings.shard
+        self._settings, self._clock, shard = settings, clock, settings.shard
         self.queue = WorkQueue[Key](clock)
         self.metrics = Metrics()
         self.metrics.queue_depth.read = lambda: {(): self.queue.depth}
@@ -52,6 +53,7 @@ class Operator:
             self.metrics.shard_info.record((str(shard.number), str(shard.count)))
         self.caches = PackCaches(api, clock, settings.namespaces, self.queue.add, settings.watch_label_selector)
         leases, lease, identity = Leases(api, settings.operator_namespace), settings.lease_name, settings.identity
+        self._in_force = InForceTimes(leases, clock, dry_run=settings.dry_run)
         self._layout = Layout(leases, clock, lease, shard)
         if shard:
             lease, identity = f"{lease}-{shard.number}", identity + suffix(shard.count)
@@ -121,6 +123,7 @@ class Operator:
 
     async def _use(self, catalog: Catalog) -> None:
         """Put a catalog in force, and reconcile all objects of the packs in which it differs."""
+        catalog = await self._in_force.dated(catalog)
         old, self._reconciler.catalog = self._reconciler.catalog, catalog
         for name in old.packs:
             if resumed(*_budget(old, name), *_budget(catalog, name)):
@@ -174,7 +177,8 @@ class Operator:
         for informer in self._informers():
             kind = (str(informer.key.kind),)
             last[kind] = max(informer.last_event, last.get(kind, 0.0))
-        return last
+        started = self._clock.time() - self._clock.monotonic()
+        return {kind: started + at if at else 0.0 for kind, at in last.items()}
 
     def _pack_info(self) -> Mapping[Labels, float]:
         catalog = self._reconciler.catalog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -68,19 +68,30 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel) -> BoundPack:
         vars=shared,
         inputs=declarations.bind_inputs(body.inputs, diagnostics, ("spec", "inputs")),
         metrics=declarations.bind_metrics(body.metrics, diagnostics, ("spec", "metrics")),
+        previous_names=tuple(body.previous_names),
         location=document.locate(()),
     )
-    for index, rule in enumerate(body.rules):
-        record = f"{name}.{rule.name}"
-        if len(record) > LONGEST_RECORD:
-            message = f"{record} has {len(record)} characters, and is part of an annotation's key"
-            path = ("spec", "rules", index, "name")
-            diagnostics.fault(path, message, f"at most {LONGEST_RECORD}", code="record-name")
-    diagnostics.unique([rule.name for rule in body.rules], "rule", ("spec", "rules"), ("name",))
+    _check_names(name, body.rules, diagnostics)
     binders = [_RuleBinder(rule, pack, names, diagnostics, ("spec", "rules", index)) for index, rule in enumerate(body.rules)]
     rules = tuple(binder.bind() for binder in binders)
     reads_old = any("oldObject" in each.program.variables for each in diagnostics.expressions)
     return BoundPack(replace(pack, rules=rules, reads_old=reads_old), diagnostics.faults, diagnostics.expressions)
+
+
+def _check_names(pack: str, rules: Sequence[RuleSpec], diagnostics: Diagnostics) -> None:
+    """Add a fault for each rule whose name, or a previous one, cannot name a firing record of its own."""
+    for index, rule in enumerate(rules):
+        record = f"{pack}.{rule.name}"
+        if len(record) > LONGEST_RECORD:
+            message = f"{record} has {len(record)} characters, and is part of an annotation's key"
+            diagnostics.fault(("spec", "rules", index, "name"), message, f"at most {LONGEST_RECORD}", code="record-name")
+    all_names = [name for rule in rules for name in {rule.name, *rule.previous_names}]
+    for index, rule in enumerate(rules):
+        for number, previous in enumerate(rule.previous_names):
+            if all_names.count(previous) > 1:
+                where = ("spec", "rules", index, "previousNames", number)
+                diagnostics.fault(where, f"another rule has or had the name {previous!r}", "a name that was this rule's alone")
+    diagnostics.unique([rule.name for rule in rules], "rule", ("spec", "rules"), ("name",))
 
 
 class _RuleBinder:
@@ -107,17 +118,18 @@ class _RuleBinder:
         spec = self._spec
         self._refuse_what_does_not_go_together()
         registers = {*_registers(spec.actions)} - {""}
+        when = tuple(self._decide(text, "when", index) for index, text in enumerate(spec.when))
+        timed = (i for i, each in enumerate(when) if "now" in each.variables or needed_through(each, self._vars, "now"))
         return Rule(
             name=spec.name,
             description=spec.description,
             vars=self._vars,
-            when=tuple(self._decide(text, "when", index) for index, text in enumerate(spec.when)),
+            when=when,
+            reads_now=frozenset(timed),
             on=spec.on,
             hold=spec.hold,
             once_per=self._optional(spec.once_per, "oncePer"),
-            existing=Existing(
-                spec.existing.policy, spec.existing.max_age, self._optional(spec.existing.age_from, "existing", "ageFrom")
-            ),
+            existing=self._existing(),
             lookups=self._lookups(),
             aggregate=self._aggregate(spec.aggregate) if spec.aggregate else None,
             loop=self._optional(spec.loop, "loop"),
@@ -130,7 +142,13 @@ class _RuleBinder:
             retry=Retry(spec.retry.limit, spec.retry.backoff, spec.retry.max_backoff, spec.retry.timeout),
             rescue=self._actions("rescue", spec.rescue, registers | {*_registers(spec.rescue)} - {""}, {"results", "error"}),
             mode=Mode(spec.mode) if spec.mode else None,
+            previous_names=tuple(spec.previous_names),
         )
+
+    def _existing(self) -> Existing:
+        spec, once = self._spec.existing, self._spec.once_per
+        default: Literal["CatchUp", "Ignore"] = "Ignore" if once and spec.age_from and spec.max_age is None else "CatchUp"
+        return Existing(spec.policy or default, spec.max_age, self._optional(spec.age_from, "existing", "ageFrom"))
 
     def _refuse_what_does_not_go_together(self) -> None:
         """Add a fault for each key of an item without a loop, and of a single object beside an aggregate."""

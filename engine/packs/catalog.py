@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from engine.model.flags import Mode
 from engine.model.objects import Kind
+from engine.packs.in_force import InForce, updated
 from engine.packs.pack import Rule, RulePack
 
 _STRICTNESS = (Mode.ENFORCE, Mode.AUDIT, Mode.OFF)
@@ -17,13 +19,15 @@ _STRICTNESS = (Mode.ENFORCE, Mode.AUDIT, Mode.OFF)
 class Catalog:
     """Packs, their modes, and the values of their parameters, all by the pack's name.
 
-    `resume` is what people last said to have suspended rules go on.
+    `resume` is what people last said to have suspended rules go on. `times` says of each rule since when it is in force, by
+    the name of its record.
     """
 
     packs: Mapping[str, RulePack] = field(default_factory=dict)
     modes: Mapping[str, Mode] = field(default_factory=dict)
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     resume: str = ""
+    times: Mapping[str, InForce] = field(default_factory=dict)
     flags: Mapping[str, str] = field(init=False)
     """The modes as expressions see them."""
     _watching: Mapping[Kind, tuple[RulePack, ...]] = field(init=False)
@@ -48,6 +52,18 @@ class Catalog:
         if rule is None or rule.mode is None:
             return mode
         return max(mode, rule.mode, key=_STRICTNESS.index)
+
+    def since(self, pack: RulePack, rule: Rule) -> datetime | None:
+        """Return when a rule first came into force, None where that is not known."""
+        time = self.times.get(pack.record_names[rule.name][0])
+        return None if time is None else time.since
+
+    def dated(self, known: Mapping[str, InForce], now: datetime) -> Catalog:
+        """Return the catalog with the times that are known of its rules; those of which none is known come into force now."""
+        rules = [(pack, rule, pack.record_names[rule.name]) for pack in self.packs.values() for rule in pack.rules]
+        in_force = {names[0]: names for pack, rule, names in rules if self.mode(pack, rule) is not Mode.OFF}
+        present = {name for _, _, names in rules for name in names}
+        return replace(self, times=updated(known, in_force, present, now))
 
     def for_kind(self, kind: Kind) -> tuple[RulePack, ...]:
         """Return the packs that watch a kind, ordered by name."""

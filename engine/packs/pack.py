@@ -18,6 +18,8 @@ OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
 """Parameters of every pack with targets: what of targets in other namespaces than the object's own."""
 DISRUPTIONS = "disruptionsPerMinute"
 """A parameter of every pack with targets: how many disruptive steps it may take in a minute."""
+DURABLE = 300.0
+"""Seconds: timers of that length and more outlive the process."""
 RESUME = "rules.mlops.dev/resume"
 """The annotation of ConfigMap rulepack-params whose change has suspended rules go on."""
 
@@ -83,7 +85,7 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """What becomes of objects that were already so when the engine started; `max_age` in seconds since `age_from`."""
+    """What becomes of what was already so when the rule first came into force; `max_age` in seconds before that."""
 
     policy: Literal["CatchUp", "Ignore"] = "CatchUp"
     max_age: float | None = None
@@ -148,6 +150,24 @@ class Rule:
     retry: Retry = Retry()
     rescue: tuple[RuleAction, ...] = ()
     mode: Mode | None = None
+    previous_names: tuple[str, ...] = ()
+    reads_now: frozenset[int] = frozenset()
+    """The indexes of the clauses of `when` that depend on `now`, themselves or through vars."""
+
+    @property
+    def durable_hold(self) -> bool:
+        """Whether how long its conditions have held is put on record."""
+        return self.hold >= DURABLE and self.on == "Change"
+
+    @property
+    def durable_throttle(self) -> bool:
+        """Whether when it fired is put on record, for its throttle: where it writes on the object anyway.
+
+        Others can be level-triggered, and an annotation that nobody asked for may have effects: some controllers copy those of
+        an object to its pods, and so replace them.
+        """
+        long = self.throttle is not None and self.throttle >= DURABLE
+        return long and self.on == "Change" and self.aggregate is None and (self.once_per is not None or self._annotates())
 
     def needs(self) -> Iterator[Need]:
         """Yield the rights on targets that it uses: by its actions, its rescue, its lookups and its aggregate."""
@@ -160,10 +180,14 @@ class Rule:
             yield from self.aggregate.target.listing()
 
     def writes_own(self) -> bool:
-        """Return whether it writes metadata of the watched objects: annotations, labels, or its firing record."""
+        """Return whether it writes metadata of the watched objects: annotations, labels, or its firing record with its timers."""
         if self.aggregate is not None or self.on == "Delete":
             return False
-        return self.once_per is not None or any(entry.action.writes_own() for entry in (*self.actions, *self.rescue))
+        return self.once_per is not None or self.durable_hold or self._annotates()
+
+    def _annotates(self) -> bool:
+        """Whether an action of it writes metadata of the watched object."""
+        return any(entry.action.writes_own() for entry in (*self.actions, *self.rescue))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,10 +206,15 @@ class RulePack:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    previous_names: tuple[str, ...] = ()
     reads_old: bool = True
     """Whether an expression may name `oldObject`, so that objects must be kept as they were last evaluated."""
     numbers: Mapping[str, int] = field(init=False)
     """The index of each rule in `rules`, by its name."""
+    record_names: Mapping[str, tuple[str, ...]] = field(init=False)
+    """For each rule the names of its firing record, `<pack>.<rule>`: that of today, and those of the names it had before."""
+    holds: tuple[int, ...] = field(init=False)
+    """The indexes of the rules that put on record for how long their conditions have held."""
     counts: bool = field(init=False)
     """Whether a rule counts objects in groups."""
     ends: bool = field(init=False)
@@ -194,7 +223,13 @@ class RulePack:
     def __post_init__(self) -> None:
         object.__setattr__(self, "counts", any(rule.aggregate is not None for rule in self.rules))
         object.__setattr__(self, "ends", any(rule.on == "Delete" for rule in self.rules))
+        object.__setattr__(self, "holds", tuple(number for number, rule in enumerate(self.rules) if rule.durable_hold))
+        object.__setattr__(self, "record_names", {rule.name: self._record_names(rule) for rule in self.rules})
         object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
+
+    def _record_names(self, rule: Rule) -> tuple[str, ...]:
+        packs, rules = (self.name, *self.previous_names), (rule.name, *rule.previous_names)
+        return tuple(dict.fromkeys(f"{pack}.{name}" for pack in packs for name in rules))
 
     def rule(self, name: str) -> Rule:
         """Return one of its rules."""

@@ -89,14 +89,20 @@ class MetricDeclaration(Spec):
 
 
 class ExistingSpec(Spec):
-    """What becomes of objects that were already so when the engine started."""
+    """What becomes of what was so before the rule first came into force. That time outlives restarts and changes of leader.
 
-    policy: Literal["CatchUp", "Ignore"] = "CatchUp"
-    """`CatchUp` acts on them as if they had just become so; `Ignore` waits until they become so again."""
+    It is kept in annotations of the Lease `rulepack-state`. What happened while the engine was down is later, and caught up.
+    """
+
+    policy: Literal["CatchUp", "Ignore"] | None = None
+    """`CatchUp` acts on it as if it were new, `Ignore` never.
+
+    Where left out, `Ignore` for a rule that has `oncePer` and `ageFrom`, and no `maxAge`; otherwise `CatchUp`.
+    """
     max_age: Period | None = None
-    """Only objects that are no older than this are caught up with."""
+    """`CatchUp` only with what is no older than this when the rule first comes into force."""
     age_from: Text | None = None
-    """CEL that gives the time an object's age counts from; its creation where left out."""
+    """CEL that gives the time since when it is so, such as `object.status.completionTime`; the object's creation if left out."""
 
 
 class AggregateListSpec(Spec):
@@ -129,7 +135,10 @@ class ThrottleSpec(Spec):
     """First at once, then at most once per interval; the last state always lands."""
 
     every: Period
-    """The interval."""
+    """The interval. From 5 minutes on, a restart goes on with it, in the firing record; a shorter one then begins anew.
+
+    It begins anew too for groups, with `on: Delete`, and where a rule without `oncePer` writes nothing on the object.
+    """
 
 
 class LimitsSpec(Spec):
@@ -159,6 +168,8 @@ class RuleSpec(Spec):
 
     name: Name
     """The rule's name; unique in the pack."""
+    previous_names: list[Name] = Field(default=[], max_length=10)
+    """Names that it had before: what is on record under them stays done."""
     description: str = ""
     """What it is for."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
@@ -170,13 +181,19 @@ class RuleSpec(Spec):
     on: Literal["Change", "Delete"] = "Change"
     """`Change` evaluates objects as they are; `Delete` evaluates the last state of one that is gone."""
     hold: Duration = Field(default=0.0, alias="for")
-    """The conditions must have held this long."""
+    """The conditions must have held this long. From 5 minutes on, a restart goes on with it; a shorter time then begins anew.
+
+    For that it is put in the firing record once it has held for a minute, in one write; one more when it no longer holds.
+    """
     once_per: Text | None = None
     """CEL that names the occasion: the rule fires once for each value, however often the engine restarts."""
     existing: Annotated[
         ExistingSpec, BeforeValidator(_as_policy, json_schema_input_type=Literal["CatchUp", "Ignore"] | ExistingSpec)
     ] = ExistingSpec()
-    """What becomes of objects that were already so when the engine started: a policy, or its short form `CatchUp` or `Ignore`."""
+    """What becomes of what was so before the rule first came into force; short: `CatchUp` or `Ignore`.
+
+    A rule without `oncePer` does what it does again after a restart, which changes nothing where it has been done.
+    """
     lookup: dict[Identifier, TargetSpec] = Field(default={}, max_length=20)
     """Other objects to read, as `lookup.<name>`: one object or null by name, a list by labelSelector.
 
@@ -209,6 +226,8 @@ class RuleSpec(Spec):
 class PackSpec(Spec):
     """The pack itself."""
 
+    previous_names: list[Name] = Field(default=[], max_length=10)
+    """Names that the pack had before: what is on record under them stays done."""
     description: str = ""
     """What the pack is for."""
     feature_flag: Text | None = None

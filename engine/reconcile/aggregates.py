@@ -124,9 +124,9 @@ class Aggregates:
         """Return the variables of the actions for a group, without the group itself."""
         assert evaluation.group is not None
         counted = self._counted[evaluation.group.pack, evaluation.group.rule]
-        now = datetime.fromtimestamp(evaluation.now, UTC)
+        now = datetime.fromtimestamp(self._clock.time(), UTC)
         variables = {"params": counted.params, "flags": catalog.flags, "now": now, "groupKey": evaluation.group.group}
-        return Scope({**variables, "object": evaluation.object, "target": evaluation.object})
+        return Scope({**variables, "object": evaluation.object, "target": evaluation.object}, now=evaluation.now)
 
     async def evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
         """Return Done with a Firing where there is something to say about a group; with the group in the scope."""
@@ -143,7 +143,7 @@ class Aggregates:
             return Unavailable(str(error), evaluation.now + READ_BACKOFF), scope
         if rule.resync is not None and counted.totals.representatives(key.group):
             evaluation.again(evaluation.now + rule.resync)
-        on_record = recorded(evaluation.object, key.pack, key.rule)
+        on_record = recorded(evaluation.object, counted.pack.record_names[key.rule])
         if not consenting and not (on_record.key == key.group and self._all_watched(on_record)):
             return Skipped("no namespace with members of it consents"), scope
         evaluation.counted = frozenset(consenting)
@@ -152,8 +152,10 @@ class Aggregates:
     def record_text(self, evaluation: Evaluation, result: Result) -> str | None:
         """Return what to put on record on the target of a group; None removes the record, as no member is left."""
         assert evaluation.group is not None
-        namespaces = evaluation.counted
-        return Record().with_items(evaluation.group.group, dict.fromkeys(namespaces, result)).text() if namespaces else None
+        if not evaluation.counted:
+            return None
+        record = Record().with_items(evaluation.group.group, dict.fromkeys(evaluation.counted, result))
+        return record.text(evaluation.ref.uid)
 
     def settle(self, evaluation: Evaluation, written: OwnWrite | None) -> None:
         """Remember that a group was written, which its throttle counts from."""
@@ -164,7 +166,7 @@ class Aggregates:
             state.rules[rule.name] = evaluation.rule_state(rule)._replace(fired_at=evaluation.now)
 
     def finish(self, evaluation: Evaluation) -> float | None:
-        """Return when to evaluate a group again (seconds since the epoch), None where only a change matters."""
+        """Return when to evaluate a group again (seconds of the monotonic clock), None where only a change matters."""
         key, state = evaluation.group, evaluation.state
         assert key is not None
         counted = self._counted.get((key.pack, key.rule))
@@ -241,7 +243,7 @@ class Aggregates:
             if cached is not None:
                 scope = Scope(variables_of(catalog, pack, cached.object, None, now), counted.rule.vars)
                 counted.first[key] = cached.object, self._count(counted, key, scope)
-        counted.ready, counted.recounted_at = True, self._clock.time()
+        counted.ready, counted.recounted_at = True, self._clock.monotonic()
         for group in {*counted.totals.keys(), *await self._on_record(counted)}:
             self._enqueue(GroupKey(pack.name, counted.rule.name, group))
 
@@ -255,7 +257,7 @@ class Aggregates:
         except ApiError as error:
             log.warning("%s/%s: cannot list %s to find groups that have gone: %s", pack.name, rule.name, kind, error)
             return []
-        records = [recorded(target, pack.name, rule.name) for target in targets]
+        records = [recorded(target, pack.record_names[rule.name]) for target in targets]
         return [found.key for found in records if found.key and self._all_watched(found)]
 
     def _enqueue(self, key: GroupKey) -> None:

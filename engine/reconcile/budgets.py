@@ -46,7 +46,7 @@ class Budget(NamedTuple):
     """What one pack has done lately: a value, of which each question gives the next one.
 
     `taken` holds the times of the steps within the last minute, `suspended` for each suspended rule the limit and the word
-    to resume at that time. `limit` is in steps a minute, 0 for any number; times are in seconds since the epoch.
+    to resume at that time. `limit` is in steps a minute, 0 for any number; times are in seconds of the monotonic clock.
 
     A rule whose step would be one too many is suspended until people resume it (`resumed`). After that the pack goes on no
     faster than its budget, and nothing is suspended, until for a minute nothing had to wait.

@@ -13,7 +13,7 @@ class Cached(NamedTuple):
     """An object in an informer's cache; `initial`: it was in the first list, and has not changed since."""
 
     object: Object
-    initial: bool
+    initial: bool = False
 
 
 class Caches(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from engine.cel import Scope
@@ -16,10 +16,15 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.record import NOTHING, Record
 from engine.reconcile.state import RuleState
+from engine.reconcile.upcoming import upcoming
 
 LOOP_LIMIT = 1000
 KEY_LIMIT = 500
 """Characters of a firing key or a loop item's key: the record has to find room among an object's annotations."""
+
+
+TOLERANCE = timedelta(seconds=5)
+"""By how much the clocks of two machines may differ."""
 
 
 class Item(NamedTuple):
@@ -61,27 +66,30 @@ def variables_of(catalog: Catalog, pack: RulePack, obj: Object, old: Object | No
 
 
 def evaluate(
-    rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], *, initial: bool
+    rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], in_force: datetime | None = None
 ) -> tuple[Outcome, RuleState]:
     """Evaluate one rule. Return Done with a Firing, or Skipped; and the state after it. Write nothing.
 
-    `recorded` reads the firing record, which is asked for only where the rule keeps one and its conditions hold. `initial`
-    says that the object was there, and is unchanged, since the engine started.
+    `recorded` reads the firing record, which is asked for only where the rule keeps one and its conditions hold. `in_force`
+    is when the rule first came into force, None where that is not known.
     """
     try:
         with scope.budget:
             skipped = condition(rule, scope)
-            if skipped is not None:
+            if skipped is not None and (skipped.unknown or not rule.reads_now):
                 return skipped, state if skipped.unknown else state.not_true()
+        if skipped is not None:
+            return skipped._replace(retry_at=upcoming(rule, scope)), state.not_true()
+        with scope.budget:
             if rule.hold and state.true_since is None:
                 state = state._replace(true_since=scope.now)
-            return _fires(rule, scope, state, recorded, initial)
+            return _fires(rule, scope, state, recorded, in_force)
     except Unanswered as error:
         return Skipped(str(error), unknown=True), state
 
 
 def _fires(
-    rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], initial: bool
+    rule: Rule, scope: Scope, state: RuleState, recorded: Callable[[], Record], in_force: datetime | None
 ) -> tuple[Outcome, RuleState]:
     """Whether a rule whose conditions are true fires now."""
     if rule.hold and state.true_since is not None and scope.now < state.true_since + rule.hold:
@@ -91,10 +99,8 @@ def _fires(
         key, record = _key(rule.once_per.evaluate(scope)), recorded()
         if rule.loop is None and record.ended(key, ""):
             return Skipped(f"already fired for {key}"), state
-    if initial and state.ignored is None and not state.under_way(key) and _ignored(rule, scope):
-        state = state._replace(ignored=key)
-    if state.ignored == key:
-        return Skipped("was already so when the engine started (existing)"), state
+    if in_force is not None and _ignored(rule, scope, in_force):
+        return Skipped(f"was so before the rule first came into force, at {in_force:%Y-%m-%dT%H:%M:%SZ} (existing)"), state
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
         return Skipped(f"already fired for {key}" if record.key == key and record.items else "nothing to loop over"), state
@@ -123,21 +129,27 @@ def _key(value: Any) -> str:
     return text if len(text) <= KEY_LIMIT else f"{text[:KEY_LIMIT]}… {digest(text)}"
 
 
-def _ignored(rule: Rule, scope: Scope) -> bool:
-    """Whether `existing` leaves out an object that was there when the engine started."""
-    if rule.existing.policy == "Ignore":
-        return True
-    return rule.existing.max_age is not None and scope.now - _since(rule, scope).timestamp() > rule.existing.max_age
+def _ignored(rule: Rule, scope: Scope, in_force: datetime) -> bool:
+    """Whether `existing` leaves out what was so before the rule first came into force.
+
+    The times compared are from different machines: what one of them puts into the future is taken for now.
+    """
+    existing = rule.existing
+    if existing.policy == "CatchUp" and existing.max_age is None:
+        return False
+    age = timedelta(seconds=existing.max_age or 0.0) if existing.policy == "CatchUp" else timedelta()
+    now: datetime = scope.value("now")
+    return min(_since(rule, scope), now) < in_force - age - TOLERANCE
 
 
 def _since(rule: Rule, scope: Scope) -> datetime:
+    """What `ageFrom` gives, the object's creation where there is none. Raises Unanswered."""
     value = metadata(scope.value("object")).get("creationTimestamp")
     if rule.existing.age_from is not None:
         value = rule.existing.age_from.evaluate(scope)
-    if isinstance(value, datetime):
-        return value
     try:
-        return datetime.fromisoformat(str(value))
+        since = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        return since if since.tzinfo else since.replace(tzinfo=UTC)
     except ValueError:
         raise Unanswered(f"existing.ageFrom gave {value!r}; expected a time such as 2026-01-24T22:30:00Z") from None
 

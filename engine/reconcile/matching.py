@@ -15,6 +15,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
 from engine.reconcile.prefilter import Values, Watchers, watchers
+from engine.reconcile.record import recorded
 from engine.reconcile.state import INITIAL, PackState, RuleState
 
 
@@ -25,7 +26,7 @@ class Evaluation:
     `on` is what it is about, as rules name it. `values` are those of the fields that `watchers` watch, of which the pack is
     one. Where it is about a group, `group` names it, `object` is its target, and `counted` holds the namespaces that count.
     `own` is what is to be written on the object itself, `steps` how many were taken elsewhere, `retry_at` when to evaluate
-    again, in seconds since the epoch as `now`.
+    again, in seconds of the monotonic clock as `now`.
     """
 
     pack: RulePack
@@ -37,7 +38,6 @@ class Evaluation:
     on: str = "Change"
     watchers: Watchers | None = None
     values: Values = ()
-    initial: bool = False
     group: GroupKey | None = None
     counted: frozenset[str] = frozenset()
     steps: int = 0
@@ -184,7 +184,7 @@ class Matcher:
             if state is None or state.uid != ref.uid:
                 state = known.living[pack.name] = PackState(pack, ref.uid)
             rules = _rules(pack, numbers[index], "Change")
-            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values, cached.initial)
+            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values)
 
     def _candidates(
         self, group: Watchers, changed: Collection[int], obj: Object, states: dict[str, PackState]
@@ -193,6 +193,9 @@ class Matcher:
         if self._every_rule:
             return {index: [*range(len(group.packs[index].rules))] for index in changed}
         found = group.candidates(obj, changed)
+        for changing in changed:
+            if held := _on_record_as_held(group.packs[changing], obj):
+                found[changing] = sorted({*found.get(changing, ()), *held})
         for name, state in states.items():
             if state.rules and (index := group.indexes.get(name)) is not None and index in changed:
                 found[index] = sorted({*found.get(index, ()), *(state.pack.numbers[rule] for rule in state.rules)})
@@ -219,7 +222,7 @@ class Matcher:
                 evaluation.state.settle(obj)
 
     def finish(self, key: ObjectKey, evaluations: Sequence[Evaluation]) -> float | None:
-        """Return when to evaluate again (seconds since the epoch), None where only a change matters; forget the rest."""
+        """Return when to evaluate again (seconds of the monotonic clock), None where only a change matters; forget the rest."""
         known = self._known[key]
         for each in evaluations:
             each.state.retry_at = each.retry_at
@@ -235,3 +238,8 @@ class Matcher:
 def _rules(pack: RulePack, numbers: Sequence[int], on: str) -> Sequence[Rule]:
     rules = (pack.rules[number] for number in numbers)
     return [rule for rule in rules if rule.on == on and rule.mode is not Mode.OFF]
+
+
+def _on_record_as_held(pack: RulePack, obj: Object) -> Sequence[int]:
+    """The rules of which is on record since when their conditions hold: it must not go on saying so where they do not."""
+    return [number for number in pack.holds if recorded(obj, pack.record_names[pack.rules[number].name]).true_since]

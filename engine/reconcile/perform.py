@@ -240,6 +240,7 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
             progress.attempts += 1
         case Waiting() | Unavailable():
             since = progress.waiting_since = now if progress.waiting_since is None else progress.waiting_since
+            progress.waiting_for = outcome.reason
             if retry.timeout is not None and now - since >= retry.timeout and not rescuing:
                 return Failed(f"timed out waiting: {outcome.reason}")
         case Skipped() | Refused() | Failed():

@@ -30,7 +30,7 @@ class Reader:
     def __init__(self, actor: Actor, access: AccessReviews, clock: Clock) -> None:
         self._actor, self._access = actor, access
         self.time_slice = TimeSlice()
-        self._answers: TTLCache[Read, Sequence[Object]] = TTLCache(LIMIT, TTL, timer=clock.time)
+        self._answers: TTLCache[Read, Sequence[Object]] = TTLCache(LIMIT, TTL, timer=clock.monotonic)
 
     async def read(
         self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope, *, cached: bool = False

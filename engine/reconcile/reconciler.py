@@ -21,7 +21,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.backoff import Backoff
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, ObjectKey
+from engine.model.objects import GroupKey, Object, ObjectKey
 from engine.model.observe import Evaluated, Observer
 from engine.model.outcome import DONE, Done, Failed, Outcome, Skipped
 from engine.model.plan import Annotate, joined
@@ -33,8 +33,9 @@ from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.perform import ItemRun, Performer
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Result, annotation_of, recorded, write_own
+from engine.reconcile.record import Result, Wait, on_record, recorded, removed, write_own
 from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
+from engine.reconcile.timers import monotonic, restored, timed, wall
 
 RECORD_BACKOFF = Backoff(2.0, 300.0)
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class Reconciler:
 
         Nothing that an object or a cluster holds raises here; NotLeading does, where the Lease is lost meanwhile.
         """
-        now = self._clock.time()
+        now = self._clock.monotonic()
         matched = await self._match(key, now)
         if not isinstance(matched, Done):
             return self._seconds_until(getattr(matched, "retry_at", None))
@@ -89,6 +90,7 @@ class Reconciler:
                 if isinstance(outcome, Done):
                     outcome = await self._plan_and_act(evaluation, rule, scope, outcome.result)
                 evaluation.retry(outcome)
+                self._put_on_record(evaluation, rule, scope)
         return await self._record(key, evaluations)
 
     async def _match(self, key: ObjectKey | GroupKey, now: float) -> Outcome:
@@ -115,7 +117,7 @@ class Reconciler:
         if evaluation.group is not None:
             return [(rule, self._aggregates.scope(self._catalog, evaluation)) for rule in evaluation.rules]
         old = evaluation.state.evaluated if evaluation.on == "Change" else evaluation.object
-        shared = Scope(variables_of(self._catalog, pack, evaluation.object, old, evaluation.now), pack.vars)
+        shared = Scope(variables_of(self._catalog, pack, evaluation.object, old, self._clock.time()), pack.vars, evaluation.now)
         return [(rule, shared.having(rule.vars)) for rule in evaluation.rules]
 
     async def _evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
@@ -147,8 +149,10 @@ class Reconciler:
             if not isinstance(found, Done):
                 return found, scope, state
             scope = scope.child(lookup=found.result)
-        on_record = partial(recorded, evaluation.object, pack.name, rule.name)
-        outcome, state = evaluate(rule, scope, state, on_record, initial=evaluation.initial)
+        record = partial(recorded, evaluation.object, pack.record_names[rule.name])
+        if rule.durable_hold or rule.durable_throttle:
+            state = restored(rule, state, record(), scope)
+        outcome, state = evaluate(rule, scope, state, record, self._catalog.since(pack, rule))
         return outcome, scope, state
 
     def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
@@ -176,7 +180,7 @@ class Reconciler:
         began = evaluation.group is None and not state.under_way(firing.key)
         evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))
         for wanted in firing.items:
-            item = progress.items.setdefault(wanted.key, ItemProgress())
+            item = progress.items.get(wanted.key) or self._begun(evaluation, rule, scope, progress, wanted.key)
             if item.ended is None and item.retry_at <= evaluation.now:
                 inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
                 cause = Cause(evaluation.pack.name, rule.name, evaluation.object, evaluation.ref, firing.key, wanted.key)
@@ -187,31 +191,45 @@ class Reconciler:
                 evaluation.again(item.retry_at)
             if evaluation.on != "Delete":
                 evaluation.own += item.own
-        self._put_on_record(evaluation, rule, progress)
-        if rule.once_per is None:
-            progress.keep_open()
         return DONE
 
-    def _put_on_record(self, evaluation: Evaluation, rule: Rule, progress: FiringProgress) -> None:
-        """Have the items that have ended written on the object, with what else is to be written there."""
-        ended = {name: item.ended for name, item in progress.items.items() if item.ended is not None}
-        if not ended or progress.mode is not Mode.ENFORCE or evaluation.on == "Delete":
-            return
-        pack = evaluation.pack.name
-        if evaluation.group is not None:
-            text = self._aggregates.record_text(evaluation, ended[""])
-        elif rule.once_per is not None:
-            text = recorded(evaluation.object, pack, rule.name).with_items(progress.key, ended).text()
-        else:
-            return
-        evaluation.own.append(Annotate({annotation_of(pack, rule.name): text}))
+    def _begun(self, evaluation: Evaluation, rule: Rule, scope: Scope, progress: FiringProgress, name: str) -> ItemProgress:
+        """The progress of an item that an earlier process may have begun."""
+        progress.items[name] = item = ItemProgress()
+        if rule.loop is not None and rule.once_per is not None:
+            record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
+            if record.key == progress.key and (wait := record.waiting.get(name)):
+                item.waiting_since, item.waiting_for = monotonic(wait.since, scope), wait.reason
+        return item
+
+    def _put_on_record(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> None:
+        """Have written on the object which items have ended, and the timers that are to outlive the process."""
+        state = evaluation.rule_state(rule)
+        progress, names = state.firing, evaluation.pack.record_names[rule.name]
+        ended = progress.ended() if progress and progress.mode is Mode.ENFORCE else {}
+        if self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE and evaluation.on != "Delete":
+            if evaluation.group is not None and ended:
+                evaluation.own.append(on_record(evaluation.object, names, self._aggregates.record_text(evaluation, ended[""])))
+            elif evaluation.group is None and (ended or rule.durable_hold or rule.durable_throttle):
+                before = after = recorded(evaluation.object, names)
+                if progress and ended and rule.once_per is not None:
+                    waits = {name: Wait(wall(since, scope), why) for name, since, why in progress.waiting()}
+                    after = after.with_items(progress.key, ended, waits)
+                after, state, retry_at = timed(rule, state, after, scope)
+                evaluation.remember(rule, state)
+                evaluation.again(retry_at)
+                if after != before:
+                    evaluation.own.append(on_record(evaluation.object, names, after.text(evaluation.ref.uid)))
+        if progress and rule.once_per is None:
+            progress.keep_open()
 
     async def _record(self, key: ObjectKey | GroupKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Write what all packs want on the object in one patch, and remember what was evaluated."""
         living = [evaluation for evaluation in evaluations if evaluation.on != "Delete"]
         if living:
             try:
-                written = await write_own(self._actor, living[-1].object, joined(own for each in living for own in each.own))
+                own = joined(own for each in living for own in each.own)
+                written = await write_own(self._actor, living[-1].object, self._without_old_records(living[-1].object, own))
                 if isinstance(key, GroupKey):
                     self._aggregates.settle(living[0], written)
                 else:
@@ -222,6 +240,14 @@ class Reconciler:
             return self._seconds_until(self._aggregates.finish(living[0]))
         return self._seconds_until(self._matcher.finish(key, evaluations))
 
+    def _without_old_records(self, obj: Object, own: Annotate) -> Annotate:
+        """What is to be written, and with it the end of records whose rules are gone for good: no write is made for them."""
+        if own == Annotate():
+            return own
+        now = datetime.fromtimestamp(self._clock.time(), UTC)
+        ended = {name for name, time in self._catalog.times.items() if time.ended(now)}
+        return own._replace(annotations={**own.annotations, **removed(obj, ended)}) if ended else own
+
     async def _unrecorded(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
         """Try again, ever more rarely; where only somebody else can mend it, such as too many annotations, say so once."""
         last = evaluations[-1]
@@ -231,7 +257,7 @@ class Reconciler:
             each.again(each.now + max(RECORD_BACKOFF.pause(each.state.unrecorded), error.retry_after or 0.0))
         if not error.retryable:
             message = f"What rulepack has done for this object cannot be written on it, so it may be done again: {error}"
-            content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(last.now, UTC)
+            content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(self._clock.time(), UTC)
             step = event(Cause("rulepack", "record", last.object, last.ref, error.reason), last.object, content, now)
             try:
                 await self._actor.perform(step, dry_run=False)
@@ -239,4 +265,4 @@ class Reconciler:
                 log.warning("cannot emit an Event about %s either: %s", last.ref, also)
 
     def _seconds_until(self, time: float | None) -> float | None:
-        return None if time is None else max(0.0, time - self._clock.time())
+        return None if time is None else max(0.0, time - self._clock.monotonic())

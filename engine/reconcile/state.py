@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from engine.model.flags import Mode
 from engine.model.objects import Object
 from engine.model.outcome import Done
 from engine.model.plan import Annotate
+from engine.model.text import cut
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.record import Result
 
@@ -35,6 +37,7 @@ class ItemProgress:
     denials: int = 0
     retry_at: float = 0.0
     waiting_since: float | None = None
+    waiting_for: str = ""
     error: str = ""
     ended: Result | None = None
     actions: dict[int, ActionProgress] = field(default_factory=dict)
@@ -54,22 +57,32 @@ class FiringProgress:
         """Return whether this is the firing with that key, and items of it have not ended."""
         return self.key == key and any(item.ended is None for item in self.items.values())
 
+    def ended(self) -> dict[str, Result]:
+        """Return the items that have ended and are not on record yet, and how they ended."""
+        return {name: item.ended for name, item in self.items.items() if item.ended is not None}
+
+    def waiting(self) -> Iterator[tuple[str, float, str]]:
+        """Yield the items that wait: the name, since when, and what for."""
+        for name, item in self.items.items():
+            if item.ended is None and item.waiting_since is not None:
+                yield name, item.waiting_since, cut(item.waiting_for, 200)
+
     def keep_open(self) -> None:
         """Forget the items that have ended."""
         self.items = {name: item for name, item in self.items.items() if item.ended is None}
 
 
 class RuleState(NamedTuple):
-    """One rule and one object; times are in seconds since the epoch.
+    """One rule and one object; times are in seconds of the monotonic clock.
 
-    `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `ignored`: the firing key that
-    `existing` leaves out. `unknown`: why it had no answer. `firing`: what is under way.
+    `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `unknown`: why it had no answer.
+    `noted_at`: when `true_since` was last put on record. `firing`: what is under way.
     """
 
     true_since: float | None = None
     fired_at: float | None = None
-    ignored: str | None = None
     unknown: str = ""
+    noted_at: float | None = None
     firing: FiringProgress | None = None
 
     def under_way(self, key: str) -> bool:
@@ -78,14 +91,12 @@ class RuleState(NamedTuple):
 
     def not_true(self) -> RuleState:
         """Return the state once the conditions are false: when they are true again, that is something new."""
-        if self.true_since is None and self.ignored is None:
-            return self
-        return self._replace(true_since=None, ignored=None)
+        return self if self.true_since is None else self._replace(true_since=None)
 
     def idle(self, rule: Rule) -> bool:
-        """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, nothing said once."""
+        """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
-        return not (timed or (self.firing and self.firing.items) or self.unknown or self.ignored is not None)
+        return not (timed or (self.firing and self.firing.items) or self.unknown or self.noted_at is not None)
 
 
 INITIAL = RuleState()

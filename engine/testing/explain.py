@@ -24,7 +24,7 @@ from engine.reconcile import Reconciler, Replica
 from engine.reconcile.evaluate import variables_of
 from engine.reconcile.explain import Clause, Value, clauses, value_of
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import annotation_of
+from engine.reconcile.record import PREFIX
 from engine.testing.readonly import ReadOnlyCluster
 from engine.testing.world import DirectCaches, Seen
 
@@ -152,7 +152,8 @@ class _Explainer:
             result, skipped = Evaluated.SKIPPED, "its mode is Off"
         elif rule.aggregate is not None and acts:
             result, skipped = Evaluated.FIRED, ""
-        record = annotations_of(self.obj).get(annotation_of(pack.name, rule.name))
+        names = (PREFIX + name for name in pack.record_names[rule.name])
+        record = next((text for name in names if (text := annotations_of(self.obj).get(name)) is not None), None)
         return RuleExplanation(
             rule.name, rule.description, mode, result, skipped, tuple(clauses(rule, scope)), value_of(rule.once_per, scope),
             value_of(rule.loop, scope), record, tuple(timing), acts,
@@ -168,13 +169,15 @@ def _field(obj: Object, path: tuple[str, ...]) -> Value:
 def _timing(rule: Rule) -> Iterator[str]:
     """What besides conditions may keep a rule from firing, or have it evaluated again."""
     if rule.hold:
-        yield f"for: the conditions must have held for {rule.hold:g} s, and how long they have is known to a running engine only"
+        where = "is on record once it is a minute" if rule.durable_hold else "is known to a running engine only"
+        yield f"for: the conditions must have held for {rule.hold:g} s, and how long they have {where}"
     if rule.throttle is not None:
         yield f"throttle: at most once in {rule.throttle:g} s"
+    since = "its creation" if rule.existing.age_from is None else rule.existing.age_from.source
     if rule.existing.policy == "Ignore":
-        yield "existing: objects that were already so when the engine started are left alone"
-    if rule.existing.max_age is not None:
-        yield f"existing: objects older than {rule.existing.max_age:g} s when the engine started are left alone"
+        yield f"existing: what was so ({since}) before the rule first came into force is left alone"
+    elif rule.existing.max_age is not None:
+        yield f"existing: what was so ({since}) {rule.existing.max_age:g} s before the rule first came into force is left alone"
     if rule.resync is not None:
         yield f"resync: evaluated again every {rule.resync:g} s"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import ApiError
@@ -150,6 +151,7 @@ class Replay:
         for change in changes:
             if not self.changes:
                 await self._clock.advance(change.time - self._clock.time())
+                self._reconciler.catalog = self._catalog.dated({}, datetime.fromtimestamp(change.time, UTC))
             self.changes += 1
             if change.initial:
                 listed.append(self._put(change))
@@ -167,8 +169,7 @@ class Replay:
         if change.gone:
             objects.pop((key.namespace, key.name), None)
         elif change.initial:
-            kept = self._cluster.put(change.object)
-            self._caches.initial[key] = str(metadata(kept)["resourceVersion"])
+            self._cluster.put(change.object)
         else:
             self._cluster.put(_carried_on(change.object, self._recorded.get(key), objects.get((key.namespace, key.name))))
         self._recorded[key] = change.object

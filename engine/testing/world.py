@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from copy import copy
+from datetime import UTC, datetime
 
 from engine.errors import ApiError
 from engine.kube.api import Selection
@@ -18,6 +19,7 @@ from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, kind_of
 from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
+from engine.packs.in_force import InForce
 from engine.packs.pack import RulePack
 from engine.reconcile import Cached, Reconciler, Replica
 from engine.reconcile.prune import pruner, read_by
@@ -56,12 +58,11 @@ class Seen:
 class DirectCaches:
     """Caches that hold what was last read from the cluster, pruned as the operator's informers prune it.
 
-    Objects that were there at first are initial until they change. `only` names the namespaces that are watched, None: all.
+    `only` names the namespaces that are watched, None: all.
     """
 
     def __init__(self, packs: Iterable[RulePack] = ()) -> None:
         self.only: frozenset[str] | None = None
-        self.initial: dict[ObjectKey, str] = {}
         self._there: dict[ObjectKey, Object] = {}
         self._pruned: dict[tuple[ObjectKey, str], Object] = {}
         self._deleted: dict[tuple[str, ObjectKey], Object] = {}
@@ -85,7 +86,7 @@ class DirectCaches:
             return None
         if (key, labels) not in self._pruned:
             self._pruned[key, labels] = self._prune[key.kind, labels](found)
-        return Cached(self._pruned[key, labels], self.initial.get(key) == metadata(found)["resourceVersion"])
+        return Cached(self._pruned[key, labels])
 
     def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
         """See `Caches.objects`."""
@@ -138,7 +139,7 @@ class World:
         self.leading = True
         self.crashes = 0
         self.seen = seen or Seen()
-        self._catalog, self._every_rule = catalog, every_rule
+        self._catalog, self._every_rule = self._dated(catalog, {}), every_rule
         self.restart()
 
     @property
@@ -148,14 +149,17 @@ class World:
 
     @catalog.setter
     def catalog(self, catalog: Catalog) -> None:
-        self._catalog = self.reconciler.catalog = catalog
+        self._catalog = self.reconciler.catalog = self._dated(catalog, self._catalog.times)
         self.caches.use(catalog.packs.values())
         self.relist()
+
+    def _dated(self, catalog: Catalog, known: Mapping[str, InForce]) -> Catalog:
+        """The catalog with the time at which each rule first came into force, which outlives the engine."""
+        return catalog.dated(known, datetime.fromtimestamp(self.clock.time(), UTC))
 
     def restart(self) -> None:
         """A new engine that remembers nothing; what was observed so far stays."""
         self.caches = DirectCaches(self._catalog.packs.values())
-        self._fresh = True
         self._due: dict[ObjectKey | GroupKey, float] = {}
         self._evaluated: dict[ObjectKey, str] = {}
         self.reconciler = Reconciler(
@@ -181,8 +185,8 @@ class World:
     async def advance(self, seconds: float) -> None:
         """Move the clock on, from one time at which something is due to the next."""
         await self.settle()
-        end = self.clock.time() + seconds
-        while (now := self.clock.time()) < end:
+        end = self.clock.monotonic() + seconds
+        while (now := self.clock.monotonic()) < end:
             due = min([end, *(time for time in self._due.values() if time > now)])
             await self.clock.advance(min(end - now, max(due - now, SHORTEST)) if due < end else end - now)
             await self.settle()
@@ -195,7 +199,7 @@ class World:
                 self._due.pop(key, None)
                 again = await self.reconciler.reconcile(key)
                 if again is not None:
-                    self._due[key] = self.clock.time() + again
+                    self._due[key] = self.clock.monotonic() + again
         except Crash:
             self.crashes += 1
             self.restart()
@@ -203,7 +207,7 @@ class World:
         return bool(keys)
 
     def _enqueue(self, key: GroupKey) -> None:
-        self._due[key] = self.clock.time()
+        self._due[key] = self.clock.monotonic()
 
     async def _refresh(self) -> list[ObjectKey | GroupKey]:
         """Read all watched objects anew; gives the keys of those that have changed or are due, and of the groups that are due."""
@@ -214,20 +218,17 @@ class World:
                 key = ObjectKey(kind, str(metadata(obj).get("namespace", "")), str(metadata(obj)["name"]))
                 version = str(metadata(obj)["resourceVersion"])
                 present.add(key)
-                if self._fresh:
-                    self.caches.initial[key] = version
                 if self._evaluated.get(key) != version:
                     self.caches.put(key, obj)
                     self._evaluated[key] = version
                     keys.append(key)
-                elif self._due.get(key, float("inf")) <= self.clock.time():
+                elif self._due.get(key, float("inf")) <= self.clock.monotonic():
                     keys.append(key)
         for key in self.caches.keys() - present:
             self._evaluated.pop(key, None)
             self.caches.put(key, None)
             keys.append(key)
-        self._fresh = False
-        now = self.clock.time()
+        now = self.clock.monotonic()
         absent = [key for key, due in self._due.items() if due <= now and key not in present]  # groups, and what is gone
         return keys + [key for key in absent if key not in keys]
 

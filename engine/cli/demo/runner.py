@@ -92,9 +92,9 @@ class Runner:
             await cancel(*watching)
 
     async def _run_steps(self) -> None:
-        begin, self._begun = self._clock.time(), True
+        begin, self._begun = self._clock.monotonic(), True
         for step in self._script.steps:
-            await self._wait(begin + step.at - self._clock.time())
+            await self._wait(begin + step.at - self._clock.monotonic())
             await self._take(step)
         if await self._until(lambda: all(each.holds for each in self._checks()), self._script.timeout):
             await self._wait(SETTLING)
@@ -134,9 +134,9 @@ class Runner:
 
     async def _until(self, holds: Callable[[], bool], timeout: float) -> bool:
         """Return whether something comes about within so many seconds."""
-        deadline = self._clock.time() + timeout
+        deadline = self._clock.monotonic() + timeout
         while not holds():
-            if self._clock.time() >= deadline:
+            if self._clock.monotonic() >= deadline:
                 return False
             await self._wait(TICK)
         return True

@@ -55,13 +55,13 @@ class Screen:
             width=None if file.isatty() else PLAIN_WIDTH, highlight=False,
         )  # fmt: skip
         self._clock = clock
-        self._began = clock.time()
+        self._began = clock.monotonic()
         self._rule: tuple[str, str, Ref] | None = None
         self._printed: set[tuple[str, str, Ref, str]] = set()
 
     def seconds(self) -> float:
         """Return the seconds of the demo so far."""
-        return self._clock.time() - self._began
+        return self._clock.monotonic() - self._began
 
     def title(self, text: str) -> None:
         """Print the demo's title."""

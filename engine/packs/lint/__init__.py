@@ -16,7 +16,7 @@ from engine.packs.crds import Definition
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
 from engine.packs.lint.fields import UnknownField, WrongType
-from engine.packs.lint.usage import MissingOncePer, NowWritten, UnusedTarget
+from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWithoutResync, NowWritten, UnusedTarget
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
 
@@ -67,7 +67,17 @@ _WHILE_READING = {
         resourceVersion that was seen. Or use a merge patch, which says what is wanted.
         """,
 }
-_CHECKS: tuple[type[Check], ...] = (DeadRule, MissingOncePer, NowWritten, SameAnnotation, UnknownField, UnusedTarget, WrongType)
+_CHECKS: tuple[type[Check], ...] = (
+    DeadRule,
+    MissingAgeFrom,
+    MissingOncePer,
+    NowWithoutResync,
+    NowWritten,
+    SameAnnotation,
+    UnknownField,
+    UnusedTarget,
+    WrongType,
+)
 
 CODES: Mapping[str, Code] = {
     code.name: code

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from engine.actions import ACTIONS
-from engine.cel import Path
+from engine.cel import Path, Program
 from engine.errors import Fault
-from engine.packs.declarations import needed_through
-from engine.packs.lint.base import Check, Severity, Subject, location_of
-from engine.packs.pack import RulePack, Target
+from engine.packs.declarations import needed_through, used_vars
+from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
+from engine.packs.pack import Rule, RulePack, Target
+
+_NOW = re.compile(r"\bnow\b(?:\.get\w+)?")
 
 
 class MissingOncePer(Check):
@@ -35,6 +38,30 @@ class MissingOncePer(Check):
                 for entry, what in ((entry, what) for entry, what in repeated if what):
                     message = f"rule {rule.name} has no oncePer, and {what} whenever it is evaluated"
                     yield self.fault(entry.location, message, "oncePer, or throttle where it is meant to be kept so")
+                    break
+
+
+class MissingAgeFrom(Check):
+    """A rule acts on other objects once for each occasion, and nothing says when an occasion was.
+
+    When such a rule first comes into force, it acts for everything that is already so: on a cluster with a thousand jobs that
+    succeeded last year, it restarts what each of them is about. Say since when it is so, such as
+    `existing: {ageFrom: object.status.completionTime}`; what that puts before the rule is then left alone. Where catching up
+    is meant, say `existing: CatchUp`.
+    """
+
+    name = "missing-age-from"
+    severity = Severity.WARNING
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for the first action on another object of each rule that says nothing of what exists."""
+        for parsed in subject.packs:
+            for rule, raw in zip(parsed.pack.rules, raw_rules(parsed), strict=True):
+                if rule.once_per is None or rule.on == "Delete" or "existing" in raw:
+                    continue
+                for entry in (entry for entry in rule.actions if entry.action.repeated(())):
+                    message = f"rule {rule.name} does not say when an occasion was, and {entry.action.repeated(())}"
+                    yield self.fault(entry.location, message, "existing with ageFrom, or existing: CatchUp where that is meant")
                     break
 
 
@@ -72,6 +99,38 @@ def _written(path: Path) -> str:
         case ("spec", "rules", _, "actions" | "rescue", _, str(action), str(part), *_) if action in ACTIONS:
             return f"what {action} writes" if part in ACTIONS[action].written else ""
     return ""
+
+
+class NowWithoutResync(Check):
+    """A condition depends on `now`, and not by one comparison that is true from some time on.
+
+    A condition such as `now - timestamp(object.status.startTime) > duration('1h')` is evaluated again when it becomes true. Of
+    one that names `now` twice, takes the hour of it, or is true for a while only, the engine cannot tell when that is, so a
+    change of the object has to come by. Say with `resync` how often to evaluate it, or write a clause for each comparison.
+    """
+
+    name = "now-without-resync"
+    severity = Severity.WARNING
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for each such clause of a rule without `resync`."""
+        for parsed in subject.packs:
+            for expression in parsed.expressions:
+                match expression.path:
+                    case ("spec", "rules", int(index), "when", int(number), *_):
+                        rule = parsed.pack.rules[index]
+                        clause = expression.program
+                        if rule.resync is None and number in rule.reads_now and not _comparable(clause, rule):
+                            message = f"when[{number + 1}] of rule {rule.name} depends on now in a way that says no time"
+                            location = location_of(parsed, expression, 0)
+                            yield self.fault(location, message, "resync, or one comparison with now in each clause")
+
+
+def _comparable(clause: Program, rule: Rule) -> bool:
+    """Return whether a clause, with the vars that it reads itself, names `now` once, in a comparison that has an order."""
+    texts = [clause.source, *(rule.vars[name].source for name in used_vars(clause) if name in rule.vars)]
+    named = [match for text in texts for match in _NOW.findall(text)]
+    return named == ["now"] and any(sign in text for text in texts for sign in "<>")
 
 
 class UnusedTarget(Check):

@@ -78,6 +78,21 @@ async def test_a_cancelled_sleeper_is_forgotten() -> None:
     assert woken == []
 
 
+async def test_setting_the_wall_clock_wakes_nobody() -> None:
+    """Only the time of day changes: who sleeps wakes when as much time has passed as was asked for."""
+    clock, woken = FakeClock(1000.0), list[tuple[str, float]]()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sleeper(clock, 5.0, "a", woken))
+        await clock.advance(1.0)
+        before = clock.monotonic()
+        clock.set_on(3600.0)
+        await clock.settle()
+        assert (woken, clock.time(), clock.monotonic()) == ([], 4601.0, before)
+        await clock.advance(4.0)
+
+    assert woken == [("a", 4605.0)]
+
+
 async def test_no_time_is_no_wait() -> None:
     """Sleeping for no time returns without the clock being moved."""
     clock = FakeClock()

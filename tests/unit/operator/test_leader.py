@@ -17,18 +17,14 @@ from engine.kube.leases import LEASE, Leases
 from engine.operator.leader import Leader
 
 
-class JumpingClock(FakeClock):
-    """A clock whose time can be set (`offset`), and that can run on while the process is held up (`held_up`)."""
+class HeldUpClock(FakeClock):
+    """A clock that can run on while the process is held up (`held_up`)."""
 
-    offset = held_up = 0.0
-
-    def time(self) -> float:
-        """The time as it was set."""
-        return super().time() + self.offset + self.held_up
+    held_up = 0.0
 
     def monotonic(self) -> float:
-        """What nobody can set."""
-        return super().monotonic() - self.offset
+        """The time, and that in which nothing ran."""
+        return super().monotonic() + self.held_up
 
 
 class Contender:
@@ -47,7 +43,7 @@ class Election:
     """Three contenders on an embedded cluster."""
 
     def __init__(self) -> None:
-        self.clock = JumpingClock()
+        self.clock = HeldUpClock()
         self.cluster = EmbeddedCluster(self.clock)
         self.contenders = {name: Contender(self.cluster, self.clock, name) for name in ("one", "two", "three")}
 
@@ -164,7 +160,7 @@ async def test_a_time_that_is_set_makes_nobody_lead_and_nobody_stop(jump: float)
     election = Election()
     async with election.running("one", "two"):
         await election.clock.advance(9)
-        election.clock.offset += jump
+        election.clock.set_on(jump)
         for _ in range(40):
             await election.clock.advance(1)
             assert election.leading() == ["one"]
@@ -178,7 +174,7 @@ async def test_a_leader_whose_time_was_set_back_stops_in_time() -> None:
         await election.clock.advance(8)
         election.cluster.faults.add(InjectedFault(500, verb="update", kind="Lease", times=None))
         await election.clock.advance(5)
-        election.clock.offset -= 5
+        election.clock.set_on(-5)
         await election.clock.advance(6)
         assert election.leading() == []
 

@@ -47,6 +47,9 @@ spec:
 """
 
 
+HELD = PACK.replace("when: object.spec.size > 10", "when: object.spec.size > 10\n      for: 20s")
+
+
 class Fixture:
     """An embedded cluster with widgets, a folder with one shipped pack, and operators on them."""
 
@@ -355,3 +358,22 @@ def test_a_folder_without_packs_is_a_usage_error(fixture: Fixture) -> None:
     (fixture.rules / "pack.yaml").unlink()
     with pytest.raises(UsageError, match="no rule pack in"):
         fixture.operator()
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+async def test_a_time_that_is_set_neither_fires_nor_starves_a_timer(tmp_path: Path, jump: float) -> None:
+    """`for: 20s` takes 20 s where somebody sets the machine's time by an hour meanwhile, and where it is set back again too."""
+    fixture = Fixture(tmp_path)
+    (tmp_path / "pack.yaml").write_text(HELD)
+    async with fixture.running(fixture.operator()):
+        await fixture.clock.advance(5)
+        for name, back in (("there", 0.0), ("back", -jump)):
+            await fixture.widget(name)
+            await fixture.clock.advance(10)
+            fixture.clock.set_on(jump)
+            await fixture.clock.advance(5)
+            fixture.clock.set_on(back)
+            await fixture.clock.advance(4)
+            assert await fixture.mark(name) is None
+            await fixture.clock.advance(2)
+            assert await fixture.mark(name) == "big"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -50,6 +51,20 @@ async def test_the_earliest_delay_wins() -> None:
     queue.done(await queue.get() or "")
     await clock.advance(60)
     assert queue.depth == 0
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+async def test_setting_the_wall_clock_neither_ends_nor_prolongs_a_delay(jump: float) -> None:
+    """A delay is as long as it was asked for, whatever the time of day is set to meanwhile."""
+    clock = FakeClock()
+    queue = WorkQueue[str](clock)
+    queue.add_after("a", 20)
+    await clock.advance(10)
+    clock.set_on(jump)
+    await clock.advance(9)
+    assert queue.depth == 0
+    await clock.advance(1)
+    assert queue.depth == 1
 
 
 async def test_an_immediate_add_overrides_a_delay() -> None:

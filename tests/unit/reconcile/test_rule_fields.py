@@ -10,7 +10,8 @@ import pytest
 
 from engine.cel import backend
 from engine.kube.faults import Effect, InjectedFault
-from engine.model.objects import Kind, annotations_of
+from engine.model.flags import Mode
+from engine.model.objects import Kind, annotations_of, metadata
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
 from tests.world import POD, START, World, named, names, pod
@@ -86,7 +87,8 @@ async def test_once_per_fires_once_for_each_occasion() -> None:
     await world.settle()
     assert [message for _, _, message in await world.events()] == ["saw a", "saw b"]
     record = annotations_of(await world.get(CONFIG, "c"))["fired.rules.mlops.dev/p.r"]
-    assert json.loads(record) == {"key": "b", "outcome": "Done"}
+    uid = metadata(await world.get(CONFIG, "c"))["uid"]
+    assert json.loads(record) == {"key": "b", "outcome": "Done", "uid": uid}
 
 
 async def test_when_is_a_conjunction_with_three_values() -> None:
@@ -146,27 +148,92 @@ async def test_resync_repairs_what_others_change() -> None:
     assert (await world.get(POD, "web"))["metadata"]["labels"]["tier"] == "a"
 
 
-async def test_existing_ignore_waits_for_the_next_occasion() -> None:
-    """What was so when the engine started is left; what becomes so later is acted on."""
-    text = f"      when: object.data.word != 'idle'\n      existing: Ignore\n      oncePer: object.data.word\n{TELL}"
-    world = await world_of(text, config(), config("idle", "later"))
-    assert await world.events() == []
-    await say(world, "b")
-    await say(world, "c", "later")
-    await world.create(config("new", "new"))
+async def existing(text: str) -> World:
+    """A world in which the rule first came into force two hours after one object was created, and just before another was."""
+    world = World()
+    await world.create(config(name="old"))
+    await world.clock.advance(7200)
+    world.use(rule(text))
+    await world.create(config("later", name="new"))
     await world.settle()
-    assert [message for _, _, message in await world.events()] == ["saw b", "saw c", "saw new"]
+    return world
+
+
+async def say_all(world: World) -> list[str]:
+    """What the Events say."""
+    return sorted(message for _, _, message in await world.events())
+
+
+async def test_existing_ignore_leaves_what_was_there_before_the_rule() -> None:
+    """What was created before the rule first came into force is left, after a restart too; what came later is not."""
+    world = await existing(f"      existing: Ignore\n      oncePer: object.data.word\n{TELL}")
+    world.restart()
+    await world.settle()
+    assert await say_all(world) == ["saw later"]
+    assert "before the rule first came into force, at 2026-01-25T00:00:00Z" in str(world.seen.evaluations)
+
+
+async def test_what_happened_while_the_engine_was_down_is_caught_up() -> None:
+    """The rule was in force before, so it is news."""
+    world = await existing(f"      existing: Ignore\n      oncePer: object.data.word\n{TELL}")
+    await world.clock.advance(7200)
+    await world.create(config("meanwhile", name="meanwhile"))
+    world.restart()
+    await world.settle()
+    assert await say_all(world) == ["saw later", "saw meanwhile"]
+
+
+AGED = "      oncePer: object.data.word\n      existing: {ageFrom: object.data.time}\n"
+
+
+@pytest.mark.parametrize(
+    ("time", "fires"),
+    [
+        ("2026-01-24T23:00:00Z", False),
+        ("2026-01-24T23:59:57Z", True),  # within the tolerance
+        ("2026-01-25T00:30:00+01:00", False),
+        ("2026-01-25T01:30:00+01:00", True),
+        ("2026-01-24T23:00:00", False),  # without a zone: UTC
+        ("2036-01-24T23:00:00Z", True),  # in the future: now
+    ],
+)
+async def test_a_rule_with_once_per_and_age_from_ignores_what_was_so_before_it(time: str, fires: bool) -> None:
+    """That is the default; times are those that `ageFrom` gives, whenever the object was created."""
+    world = await existing(AGED + TELL)
+    await world.create(config("b", "b", time=time))
+    await world.settle()
+    assert await say_all(world) == (["saw b"] if fires else [])
+
+
+async def test_a_time_that_is_none_is_no_answer() -> None:
+    """Nothing fires, and the reason is said."""
+    world = await existing(AGED + TELL)
+    await world.create(config("b", "b", time="yesterday"))
+    await world.settle()
+    assert "existing.ageFrom gave 'yesterday'; expected a time" in world.seen.evaluations[-1][2]
+    assert await say_all(world) == []
+
+
+async def test_a_flag_that_is_switched_off_and_on_changes_nothing() -> None:
+    """A rule has come into force once and for all; before its flag was first on, it had not."""
+    world = World()
+    off, on = {"p": Mode.OFF}, {"p": Mode.ENFORCE}
+    pack = rule(f"      existing: Ignore\n      oncePer: object.data.word\n{TELL}")
+    world.use(pack, modes=off)
+    await world.create(config(name="old"))
+    await world.settle(7200, step=600)
+    for word, modes in (("first", on), ("second", off), ("third", on)):
+        world.use(pack, modes=modes)
+        await world.create(config(word, word))
+        await world.settle(60)
+    assert await say_all(world) == ["saw first", "saw second", "saw third"]
 
 
 async def test_existing_has_an_age_limit() -> None:
-    """Objects that are older than maxAge when the engine starts are left."""
-    text = f"      existing: {{policy: CatchUp, maxAge: 1h}}\n      oncePer: object.data.word\n{TELL}"
-    world = World(rule(text))
-    await world.create(config("old", "old"))
-    await world.clock.advance(7200)
-    await world.create(config("young", "young"))
-    await world.settle()
-    assert [message for _, _, message in await world.events()] == ["saw young"]
+    """What is older than maxAge when the rule first comes into force is left."""
+    text = f"      existing: {{maxAge: LIMIT}}\n      oncePer: object.data.word\n{TELL}"
+    assert await say_all(await existing(text.replace("LIMIT", "1h"))) == ["saw later"]
+    assert await say_all(await existing(text.replace("LIMIT", "3h"))) == ["saw a", "saw later"]
 
 
 async def test_on_delete_judges_the_last_state() -> None:
@@ -218,6 +285,7 @@ async def test_loop_keeps_its_items_apart() -> None:
     world = await world_of(text, pod("one"), pod("two"), config(pods="one,missing,two"))
     await world.settle()
     record = json.loads(annotations_of(await world.get(CONFIG, "c"))["fired.rules.mlops.dev/p.r"])
+    assert record.pop("uid") == metadata(await world.get(CONFIG, "c"))["uid"]
     assert record == {"key": "k", "outcome": "Failed", "items": {"missing": "Failed", "one": "Done", "two": "Done"}}
     assert [reason for _, reason, _ in await world.events()] == ["RuleFailed"]
 

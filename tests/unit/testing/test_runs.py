@@ -107,7 +107,7 @@ GOOD = {
     "a clock": f"""\
 - apply: {{{WIDGET}, status: {{phase: Waiting}}}}
 - advance: 9m59s
-- expect: {{nothing: true, rules: {{late: skipped}}}}
+- expect: {{acts: [], rules: {{late: skipped}}}}
 - advance: 1s
 - expect: {{objects: [{{apiVersion: example.com/v1, kind: Widget, metadata: {{name: w, annotations: {{late: 'yes'}}}}}}]}}
 """,

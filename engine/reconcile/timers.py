@@ -1,0 +1,65 @@
+"""Durable timers: `for` and `throttle` of five minutes and more are in the firing record, so that a restart goes on with them.
+
+A record has the time of day, since it is read by other processes; within a process timers are on the monotonic clock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from engine.cel import Scope
+from engine.packs.pack import Rule
+from engine.reconcile.record import Record
+from engine.reconcile.state import RuleState
+
+SETTLED = 60.0
+"""Seconds for which conditions have to hold before that is put on record: what flickers is not written."""
+PAUSE = 300.0
+"""Seconds between two such writes for one rule and object."""
+SLACK = timedelta(seconds=5)
+"""Differences that come from reading two clocks one after the other, and from rounding."""
+
+
+def restored(rule: Rule, state: RuleState, record: Record, scope: Scope) -> RuleState:
+    """Return the state with the timers that an earlier process has put on record, where this one has none."""
+    if rule.durable_hold and state.true_since is None and record.true_since is not None:
+        state = state._replace(true_since=monotonic(record.true_since, scope))
+    if rule.durable_throttle and state.fired_at is None and record.fired_at is not None:
+        state = state._replace(fired_at=monotonic(record.fired_at, scope))
+    return state
+
+
+def timed(rule: Rule, state: RuleState, record: Record, scope: Scope) -> tuple[Record, RuleState, float | None]:
+    """Return the record with the timers as they are now, the state after that, and when to put more of them on record."""
+    retry_at = None
+    if rule.durable_throttle and state.fired_at is not None:
+        fired_at = wall(state.fired_at, scope)
+        if record.fired_at is None or fired_at - record.fired_at > SLACK:
+            record = record._replace(fired_at=fired_at)
+    if rule.durable_hold:
+        if state.noted_at is not None and scope.now >= state.noted_at + PAUSE:
+            state = state._replace(noted_at=None)
+        if state.true_since is None:
+            record = record._replace(true_since=None)  # at once: it must never say that what was false has held
+        elif record.true_since is None and scope.now < state.true_since + rule.hold:
+            retry_at = state.true_since + SETTLED
+            if state.noted_at is not None:
+                retry_at = max(retry_at, state.noted_at + PAUSE)
+            if scope.now >= retry_at:
+                record, retry_at = record._replace(true_since=wall(state.true_since, scope)), None
+                state = state._replace(noted_at=scope.now)
+        if retry_at is None and state.noted_at is not None:
+            retry_at = state.noted_at + PAUSE
+    return record, state, retry_at
+
+
+def monotonic(time: datetime, scope: Scope) -> float:
+    """Return a time of day in seconds of the monotonic clock; one in the future counts as now."""
+    now: datetime = scope.value("now")
+    return scope.now - max(0.0, (now - time).total_seconds())
+
+
+def wall(seconds: float, scope: Scope) -> datetime:
+    """Return a time of the monotonic clock as the time of day, in whole seconds."""
+    now: datetime = scope.value("now")
+    return (now - timedelta(seconds=scope.now - seconds)).replace(microsecond=0)
