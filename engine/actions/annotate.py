@@ -50,6 +50,7 @@ class _Metadata:
     written: ClassVar[frozenset[str]]
     part: ClassVar[str]
     conflict_is_final: ClassVar[bool] = False
+    counts: ClassVar[tuple[str, ...]] = ("changed",)
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:

@@ -35,6 +35,7 @@ class ApplyAction:
     Schema: ClassVar[type[Spec]] = ApplySpec
     written: ClassVar[frozenset[str]] = frozenset({"manifest"})
     conflict_is_final: ClassVar[bool] = True
+    counts: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:

@@ -66,6 +66,8 @@ class Action(Protocol):
     """Keys of the spec whose templates become part of what is written."""
     conflict_is_final: ClassVar[bool]
     """Whether a 409 is about who owns a field, so that a repeat does not help; else the target is read again."""
+    counts: ClassVar[tuple[str, ...]]
+    """The fields of its result, each a number of objects; without any, its result is null."""
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:

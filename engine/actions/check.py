@@ -38,6 +38,7 @@ class AssertAction:
     Schema: ClassVar[type[Spec]] = AssertSpec
     written: ClassVar[frozenset[str]] = frozenset()
     conflict_is_final: ClassVar[bool] = False
+    counts: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:

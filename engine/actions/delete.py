@@ -86,6 +86,7 @@ class DeleteAction:
     Schema: ClassVar[type[Spec]] = DeleteSpec
     written: ClassVar[frozenset[str]] = frozenset()
     conflict_is_final: ClassVar[bool] = False
+    counts: ClassVar[tuple[str, ...]] = ("deleted",)
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:

@@ -54,6 +54,7 @@ class EventAction:
     Schema: ClassVar[type[Spec]] = EventSpec
     written: ClassVar[frozenset[str]] = frozenset({"reason", "message", "labels"})
     conflict_is_final: ClassVar[bool] = False
+    counts: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:

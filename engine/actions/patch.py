@@ -51,6 +51,7 @@ class PatchAction:
     Schema: ClassVar[type[Spec]] = PatchSpec
     written: ClassVar[frozenset[str]] = frozenset({"patch"})
     conflict_is_final: ClassVar[bool] = False
+    counts: ClassVar[tuple[str, ...]] = ("changed",)
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:

@@ -14,6 +14,7 @@ from typing import Any
 from lark import Lark, Token
 from lark.exceptions import LarkError
 
+from engine.cel.hints import of_syntax
 from engine.cel.syntax import place
 from engine.errors import ExpressionError
 
@@ -54,6 +55,8 @@ def _grammar() -> Lark:
 
 def _syntax_error(source: str, cause: Any) -> ExpressionError:
     token = getattr(cause, "token", None)
+    if hint := of_syntax(source):
+        return ExpressionError("'{{' begins no expression", *place(source, source.index("{{")), hint)
     if token is None:
         offset = int(getattr(cause, "pos_in_stream", 0))
         character = source[offset : offset + 1]

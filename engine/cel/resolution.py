@@ -6,7 +6,7 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
 
-from engine.cel import documents, times
+from engine.cel import documents, hints, times
 from engine.cel.declarations import Chosen, Overload
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.macros import GLOBAL, MACROS
@@ -87,9 +87,12 @@ class Resolution:
             self._operator(node)
             return
         if node.name not in FUNCTIONS:
-            candidates = [name for name in FUNCTIONS if name[0].isalpha() and FUNCTIONS.overloads(name, member=node.method)]
-            macros = [name for name in MACROS if (name in GLOBAL) is not node.method]
-            raise self._fault(f"unknown function '{node.name}'", node, suggest(node.name, [*candidates, *macros], ""))
+            namespace = field_path(node.arguments[0]) if node.method else ()
+            method = node.method and (not namespace or namespace[0] in self._variables)
+            name = node.name if method else ".".join((*namespace, node.name))
+            candidates = [each for each in FUNCTIONS if each[0].isalpha() and FUNCTIONS.overloads(each, member=method)]
+            macros = [each for each in MACROS if (each in GLOBAL) is not method]
+            raise self._fault(f"unknown function '{name}'", node, hints.of_function(name, [*candidates, *macros]))
         overloads = FUNCTIONS.overloads(node.name, member=node.method)
         if not overloads:
             raise self._fault(f"{node.name}() is called the wrong way", node, usage(node.name, member=node.method))
@@ -121,7 +124,8 @@ class Resolution:
             try:
                 check(argument.value)
             except Mismatch as fault:
-                raise self._fault(str(fault), argument) from None
+                expected = hints.of_duration(argument.value) if node.name == "duration" else ""
+                raise self._fault(str(fault), argument, expected) from None
 
     def _operator(self, node: Call) -> None:
         kinds = [static_type(argument) for argument in node.arguments]

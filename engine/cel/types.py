@@ -51,7 +51,27 @@ class ObjectType:
         return self.name
 
 
-Type = Union[Named, Parameter, ObjectType]  # noqa: UP007  # of names that stand below
+@dataclass(frozen=True, slots=True)
+class EnumType:
+    """A string that is one of a few."""
+
+    values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "string"
+
+
+@dataclass(frozen=True, slots=True)
+class UnionType:
+    """A value of one of several types, such as a port by its number or its name; none of them is a union itself."""
+
+    members: tuple[Type, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(dict.fromkeys(map(short, self.members)))
+
+
+Type = Union[Named, Parameter, ObjectType, EnumType, UnionType]  # noqa: UP007  # of names that stand below
 
 DYN, NULL, BOOL, INT, UINT, DOUBLE = map(Named, ("dyn", "null_type", "bool", "int", "uint", "double"))
 STRING, BYTES, TYPE = map(Named, ("string", "bytes", "type"))

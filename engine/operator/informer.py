@@ -32,6 +32,8 @@ SETTLED = 5.0
 """How long a watch must last without an error to count as one where nothing changes and no bookmark is due."""
 BACKOFF = Backoff(0.5, 30.0)
 """Between two attempts that the API server refuses or does not answer."""
+FLICKER = 60.0
+"""Seconds for which a kind may be answered with 404 before its objects are forgotten."""
 WAIT_FOR_KIND = 5.0
 """The longest pause while a kind is not served, so that a new CRD is picked up within 10 s."""
 
@@ -89,6 +91,7 @@ class Informer:
         self._heard = False  # whether the present watch has brought anything
         self._following: asyncio.Task[None] | None = None
         self._refreshing = False
+        self._gone_since: float | None = None  # when the kind was first not served, while it is not
         self._existing = True  # whether what a list shows was there before the engine
         self._task: asyncio.Task[None] | None = None
 
@@ -172,7 +175,7 @@ class Informer:
                 page = await self._api.list(selection)
         for key in [key for key in self.cache if key not in seen]:
             self._remove(key)
-        self._version = page.resource_version
+        self._version, self._gone_since = page.resource_version, None
         self.synced.set()
         self.last_event = self._clock.monotonic()
         self._answers()
@@ -255,10 +258,18 @@ class Informer:
             log.log(logging.INFO if gone else logging.WARNING, "%s: %s; trying again until it does", self.key, text)
         self.state, self.error, self._failure = State.WAITING if gone else State.FAILING, str(error), failure
         if gone:
-            self._existing = False
+            self._not_served()
+        await self._pause(error.retry_after or 0.0, WAIT_FOR_KIND if gone else inf)
+
+    def _not_served(self) -> None:
+        """Forget the objects of a kind that has not been served for a minute: a CRD that is replaced is back sooner."""
+        self._existing = False
+        if self._gone_since is None:
+            self._gone_since = self._clock.monotonic()
+        if self._clock.monotonic() - self._gone_since >= FLICKER:
+            self.synced.clear()
             for key in list(self.cache):
                 self._remove(key)
-        await self._pause(error.retry_after or 0.0, WAIT_FOR_KIND if gone else inf)
 
     async def _pause(self, shortest: float = 0.0, longest: float = inf) -> None:
         """Wait before the next attempt; some spread keeps several informers from coming at the same time."""

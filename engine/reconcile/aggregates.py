@@ -76,11 +76,16 @@ class Aggregates:
         return self._count(counted, key, scope.child(oldObject=None) if pack.reads_old else scope)
 
     def forget(self, pack: RulePack, key: ObjectKey) -> None:
-        """Count an object no more."""
+        """Count an object no more; where its kind is not served, keep what the targets say until all objects are listed again."""
         for rule in pack.rules:
-            counted = self._counted.get((pack.name, rule.name))
-            if counted is not None:
+            name = pack.name, rule.name
+            counted = self._counted.get(name)
+            if counted is not None and self._caches.synced(pack):
                 self._put(counted, key, None)
+            elif counted is not None:
+                del self._counted[name]
+                self._waiting.add(name)
+                self._enqueue(GroupKey(*name, ""))
 
     def keep(self, packs: Collection[str]) -> None:
         """Forget the groups of all other packs: what is not watched any more is counted anew when it is watched again."""

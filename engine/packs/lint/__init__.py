@@ -15,7 +15,7 @@ from engine.model.objects import Kind
 from engine.packs.crds import Definition
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
-from engine.packs.lint.fields import UnknownField
+from engine.packs.lint.fields import UnknownField, WrongType
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWithoutResync, NowWritten, UnusedTarget
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
@@ -76,6 +76,7 @@ _CHECKS: tuple[type[Check], ...] = (
     SameAnnotation,
     UnknownField,
     UnusedTarget,
+    WrongType,
 )
 
 CODES: Mapping[str, Code] = {

@@ -219,21 +219,42 @@ async def test_a_kind_that_appears_later() -> None:
 
 
 async def test_a_kind_that_disappears() -> None:
-    """When the kind is gone so are its objects, and when it is back they are new."""
+    """When the kind has been gone for a minute so are its objects, and when it is back they are new."""
     fixture = Fixture()
     await fixture.create("a")
     async with fixture.running():
         fixture.taken()
-        for verb in ("discover", "list", "watch"):
-            fixture.cluster.faults.add(InjectedFault(404, verb=verb, times=None))
-        fixture.cluster.cut_watches()
-        await fixture.clock.advance(10)
+        not_served(fixture)
+        await fixture.clock.advance(75)
         assert fixture.state() is State.WAITING
         assert fixture.taken() == [("a", 1, None, False)]
         assert fixture.cached() == {}
         fixture.cluster.faults.clear()
         await fixture.clock.advance(10)
         assert fixture.taken() == [("a", None, 1, False)]
+
+
+async def test_a_flicker_of_a_kind_changes_nothing() -> None:
+    """A kind that answers 404 for less than a minute, as while its CRD is replaced, keeps its objects; none is new."""
+    fixture = Fixture()
+    await fixture.create("a")
+    async with fixture.running():
+        fixture.taken()
+        not_served(fixture)
+        await fixture.clock.advance(45)
+        assert fixture.state() is State.WAITING
+        fixture.cluster.faults.clear()
+        await fixture.clock.advance(10)
+        assert fixture.state() is State.WATCHING
+        assert fixture.taken() == []
+        assert fixture.cached().keys() == {"a"}
+
+
+def not_served(fixture: Fixture) -> None:
+    """Have the cluster answer 404 to everything about the kind."""
+    for verb in ("discover", "list", "watch"):
+        fixture.cluster.faults.add(InjectedFault(404, verb=verb, times=None))
+    fixture.cluster.cut_watches()
 
 
 class Silent(EmbeddedCluster):

@@ -1,0 +1,93 @@
+"""The types that schemas give: OpenAPI v3 of CustomResourceDefinitions, and JSON Schema of what users write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from engine.cel.checker.matching import union
+from engine.cel.types import BOOL, DOUBLE, DYN, INT, NULL, STRING, EnumType, ObjectType, Type, list_of, map_of
+from engine.cel.values import type_of
+
+_UNKNOWN_FIELDS = ("x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource")
+#: Keywords that say more of a value than its type, in ways that a type does not have.
+_ALTERNATIVES = frozenset(["anyOf", "oneOf", "allOf", "not", "if"])
+
+
+class Fields(Mapping[str, Type]):
+    """The types of an object's fields, each found when it is first needed: a schema may be large, or refer to itself."""
+
+    def __init__(self, names: Iterable[str], find: Callable[[str], Type]) -> None:
+        self._names = frozenset(names)
+        self._find = find
+        self._found: dict[str, Type] = {}
+
+    def __getitem__(self, name: str) -> Type:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def type_of_schema(schema: Any, name: str, *, pruned: bool) -> Type:
+    """Return the type of the values of a schema, dyn for what is not certain; `name` is that of an object's type.
+
+    Where they are `pruned`, as the API server does with custom resources, an object has no other fields than its schema names;
+    by JSON Schema it may have any, unless `additionalProperties` is false.
+    """
+    if not isinstance(schema, Mapping):
+        return DYN
+    if schema.get("x-kubernetes-int-or-string"):
+        return union([INT, STRING])
+    kinds = schema.get("type")
+    known = kinds if isinstance(kinds, list) else [kinds]
+    if kinds is None and "properties" in schema and not _ALTERNATIVES & schema.keys():
+        known = ["object"]
+    found = [_of_type(str(kind), schema, name, pruned) for kind in known]
+    if "enum" in schema and isinstance(schema["enum"], list):
+        found = list(_of_enum(schema["enum"]))
+    elif "const" in schema:
+        found = [type_of(schema["const"])]
+    return union([*found, NULL] if schema.get("nullable") else found)
+
+
+def _of_enum(values: list[Any]) -> Iterator[Type]:
+    texts = tuple(value for value in values if isinstance(value, str))
+    if texts:
+        yield EnumType(texts)
+    yield from (type_of(value) for value in values if not isinstance(value, str))
+
+
+def _of_type(kind: str, schema: Mapping[str, Any], name: str, pruned: bool) -> Type:
+    match kind:
+        case "string":
+            return STRING  # `format: date-time` too: the engine sees it as the text that the API server sends
+        case "boolean":
+            return BOOL
+        case "integer":
+            return INT
+        case "number":
+            return union([INT, DOUBLE])  # 1 is an int and 1.5 a double, as they stand in JSON
+        case "null":
+            return NULL
+        case "array":
+            return list_of(type_of_schema(schema.get("items"), name, pruned=pruned))
+        case "object":
+            return _of_object(schema, name, pruned)
+    return DYN
+
+
+def _of_object(schema: Mapping[str, Any], name: str, pruned: bool) -> Type:
+    fields, further = schema.get("properties"), schema.get("additionalProperties", not pruned)
+    unknown = any(schema.get(key) for key in _UNKNOWN_FIELDS) or "patternProperties" in schema
+    if not isinstance(fields, Mapping) or not fields:
+        return map_of(STRING, DYN if unknown else type_of_schema(further, name, pruned=pruned))
+    found = Fields(fields, lambda field: type_of_schema(fields[field], f"{name}.{field}", pruned=pruned))
+    return ObjectType(name, found, open=unknown or further is True or isinstance(further, Mapping))

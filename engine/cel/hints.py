@@ -1,0 +1,66 @@
+"""What to write instead of a function that is not CEL: those of JMESPath, Kyverno, Helm and Python, as users know them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+#: The name of a function, in small letters -> what to write in its place.
+_INSTEAD: dict[str, str] = {
+    # JMESPath, and what Kyverno adds to it
+    "length": "size(value)", "len": "size(value)", "count": "size(list.filter(x, condition))",
+    "starts_with": "text.startsWith(prefix)", "ends_with": "text.endsWith(suffix)", "to_string": "string(value)",
+    "to_number": "int(text) or double(text)", "not_null": "get(object, 'path', default)", "regex_match": "text.matches(pattern)",
+    "time_now": "now", "time_now_utc": "now", "time_since": "now - timestamp(text)", "time_diff": "timestamp(a) - timestamp(b)",
+    "parse_json": "parseJson(text)", "parse_yaml": "parseYaml(text)", "to_upper": "text.upperAscii()",
+    "to_lower": "text.lowerAscii()", "base64_decode": "base64.decode(text)", "base64_encode": "base64.encode(bytes)",
+    "any": "list.exists(x, condition)", "keys": "map.map(key, key)", "values": "map.transformList(key, value, value)",
+    "sort_by": "list.sortBy(x, key)", "max_by": "list.sortBy(x, key), its last item",
+    "semver_compare": "semver(a).compareTo(semver(b))",
+    "split_lines": "text.split('\\n')", "max_of": "math.greatest(a, b)", "min_of": "math.least(a, b)",
+    # Jinja, Helm and Python
+    "default": "get(object, 'path', default)", "tojson": "toJson(value)", "fromjson": "parseJson(text)",
+    "from_json": "parseJson(text)", "to_json": "toJson(value)", "from_yaml": "parseYaml(text)", "fromyaml": "parseYaml(text)",
+    "upper": "text.upperAscii()", "toupper": "text.upperAscii()", "lower": "text.lowerAscii()", "tolower": "text.lowerAscii()",
+    "strip": "text.trim()", "trimspace": "text.trim()", "str": "string(value)", "float": "double(value)", "number": "int(text)",
+    "hasprefix": "text.startsWith(prefix)", "hassuffix": "text.endsWith(suffix)", "hasattr": "has(object.field)",
+    "haskey": "'key' in map", "includes": "text.contains(part) or item in list",
+    "append": "list + [item]", "sha256": "hash(text)", "sha256sum": "hash(text)", "isnull": "!has(object.field)",
+    "date": "timestamp(text)", "datetime": "timestamp(text)", "todate": "timestamp(text)", "isdefined": "has(object.field)",
+    "defined": "has(object.field)", "some": "list.exists(x, condition)", "every": "list.all(x, condition)",
+    "find_all": "text.findAll(pattern)",
+    "reduce": "list.sum(), or list.map(x, value)", "concat": "a + b", "coalesce": "object.?field.orValue(default)",
+    # CEL elsewhere: cel-go's extensions of other products
+    "ternary": "condition ? a : b", "json.unmarshal": "parseJson(text)", "yaml.parse": "parseYaml(text)",
+    "sha256.hash": "hash(text)", "time.now": "now", "parse_timestamp": "timestamp(text)",
+}  # fmt: skip
+_LIKE = 0.75
+
+
+def of_function(name: str, known: Collection[str]) -> str:
+    """Return what to write instead of an unknown function: its equivalent, else the name that is nearly the same."""
+    if name == "now":
+        return "now, which is a variable"
+    if instead := _INSTEAD.get(name.lower()) or _INSTEAD.get(name.rpartition(".")[2].lower()):
+        return instead
+    namespace, dot, last = name.rpartition(".")
+    if dot and (same := [each for each in known if each.startswith(f"{namespace}.")]):
+        close = get_close_matches(name, same, n=1, cutoff=0)
+        return f"'{close[0]}' (did you mean that?)" if close else ", ".join(sorted(same))
+    small = {each.lower(): each for each in known}
+    close = get_close_matches((last or name).lower(), small, n=1, cutoff=_LIKE)
+    if close:
+        return f"'{small[close[0]]}' (did you mean that?)"
+    return "a function of docs/reference/expressions.md"
+
+
+def of_syntax(source: str) -> str:
+    """Return what to write instead of the braces of Jinja and Helm, '' where an expression does not begin with them."""
+    return "CEL without {{ and }}, which are of Jinja and Helm" if source.lstrip().startswith("{{") else ""
+
+
+def of_duration(text: str) -> str:
+    """Return what to write instead of a duration with days or weeks, which CEL does not have: `24h` for `1d`; '' for others."""
+    number, unit = text[:-1], text[-1:]
+    hours = {"d": 24, "w": 7 * 24}.get(unit)
+    return f"'{int(number) * hours}h'" if hours and number.isdecimal() and len(number) < 8 else ""

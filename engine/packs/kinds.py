@@ -1,0 +1,64 @@
+"""The types of Kubernetes' own kinds, by the models that the package `kubernetes` ships. Loaded by lint only."""
+
+from __future__ import annotations
+
+import re
+from functools import cache, partial
+from importlib.util import find_spec
+from typing import Any
+
+from kubernetes import client
+
+from engine.cel.checker.matching import union
+from engine.cel.checker.openapi import Fields
+from engine.cel.types import BOOL, DOUBLE, DYN, INT, STRING, ObjectType, Type, list_of, map_of
+from engine.model.objects import Kind
+
+#: What JSON holds for the scalars of models; times and bytes (in base64) are texts there.
+_SCALARS: dict[str, Type] = {
+    "str": STRING, "datetime": STRING, "bytes": STRING, "bool": BOOL, "int": INT, "float": union([INT, DOUBLE]), "object": DYN,
+}  # fmt: skip
+_LIST, _DICT = re.compile(r"[Ll]ist\[(.*)\]"), re.compile(r"[Dd]ict[\[(]str, (.*)[\])]")
+_API = "kubernetes.client.api"
+"""Has a module for each version of each group, and only for those."""
+
+
+def built_in(kind: Kind) -> Type | None:
+    """Return the type of the objects of a kind, None where it is none of Kubernetes' own."""
+    group, _, version = kind.api_version.rpartition("/")
+    words = (group.removesuffix(".k8s.io") or "core").split(".")
+    prefix, number = "".join(map(str.capitalize, words)), version.capitalize()
+    if not all(map(str.isalnum, [*words, version])) or find_spec(f"{_API}.{'_'.join(words)}_{version}_api") is None:
+        return None
+    models = (f"{number}{kind.kind}", f"{prefix}{number}{kind.kind}")
+    return next((_model(name) for name in models if hasattr(client, name)), None)
+
+
+def metadata() -> Type:
+    """Return the type of what every object has as its metadata."""
+    return _model("V1ObjectMeta")
+
+
+@cache
+def _model(name: str) -> Type:
+    """Return the type of a model's values."""
+    types: dict[str, str] = getattr(client, name).openapi_types
+    names: dict[str, str] = getattr(client, name).attribute_map
+    fields = {names[attribute]: declared for attribute, declared in types.items()}
+    return ObjectType(name, Fields(fields, partial(_field, fields)))
+
+
+def _field(fields: dict[str, str], name: str) -> Type:
+    return _declared(fields[name])
+
+
+def _declared(text: str) -> Type:
+    """Return the type that a model declares for a field, such as `Dict[str, List[V1Container]]`."""
+    if match := _LIST.fullmatch(text):
+        return list_of(_declared(match[1]))
+    if match := _DICT.fullmatch(text):
+        return map_of(STRING, _declared(match[1]))
+    if text in _SCALARS:
+        return _SCALARS[text]
+    model: Any = getattr(client, text, None)
+    return _model(text) if hasattr(model, "openapi_types") else DYN

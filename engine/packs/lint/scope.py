@@ -1,0 +1,174 @@
+"""The types of the variables that the expressions of a pack see, by the schemas of kinds, params and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from engine.actions import ACTIONS
+from engine.cel import Compiled, Program
+from engine.cel.checker import Checker, elements, type_of_schema, union
+from engine.cel.checker.openapi import Fields
+from engine.cel.parser import parse
+from engine.cel.types import DYN, INT, NULL, STRING, TIMESTAMP, ObjectType, Type, list_of, map_of
+from engine.errors import ExpressionError
+from engine.model.objects import Kind
+from engine.packs.lint.base import Subject, raw_rules
+from engine.packs.pack import Rule
+from engine.packs.parse import ParsedPack
+
+Types = Mapping[str, Type]
+
+
+def kind_type(subject: Subject, kind: Kind | None) -> Type:
+    """Return the type of a kind's objects, by its definition or Kubernetes' own models; dyn where nothing is known of it."""
+    if kind is None:
+        return DYN
+    from engine.packs.kinds import built_in, metadata  # a second, which only lint has
+
+    definition = subject.definitions.get(kind)
+    if definition is None:
+        return built_in(kind) or DYN
+    declared = type_of_schema(definition.schema, kind.kind, pruned=True)
+    if not isinstance(declared, ObjectType):
+        return DYN
+    return object_type(kind.kind, {**declared.fields, "apiVersion": STRING, "kind": STRING, "metadata": metadata()})
+
+
+def object_type(name: str, fields: Types, *, more: bool = False) -> ObjectType:
+    """Return the type of an object with these fields, and others where there may be `more`."""
+    return ObjectType(name, Fields(fields, lambda field: fields[field]), open=more)
+
+
+def checked(subject: Subject, parsed: ParsedPack) -> Iterator[tuple[Compiled, Checker, str]]:
+    """Yield each expression of a pack with the types in it, and the name of the kind of its `target`."""
+    scope = _PackScope(subject, parsed)
+    for expression in parsed.expressions:
+        target = _target_kind(parsed, expression)
+        tree = parse(expression.program.source)
+        checker = Checker(tree, scope.variables(expression, target))
+        if _is_condition(expression):
+            checker.condition(tree.root)
+        else:
+            checker.type_of(tree.root)
+        yield expression, checker, target.kind if target else "target"
+
+
+class _PackScope:
+    """The variables of one pack, which are the same for all of its rules, and of each rule."""
+
+    def __init__(self, subject: Subject, parsed: ParsedPack) -> None:
+        self._subject, self._parsed = subject, parsed
+        pack = parsed.pack
+        watched = kind_type(subject, pack.watch.kind)
+        params = {name: type_of_schema(param.schema, f"params.{name}", pruned=False) for name, param in pack.params.items()}
+        inputs = {}
+        for name, each in pack.inputs.items():
+            kind = type_of_schema(each.schema, f"inputs.{name}", pruned=False)
+            inputs[name] = union([kind, NULL]) if each.default is None else kind
+        self._common: Types = {
+            "object": watched,
+            "oldObject": union([watched, NULL]),
+            "params": object_type("params", params),
+            "inputs": object_type("inputs", inputs),
+            "inputErrors": map_of(STRING, STRING),
+            "flags": map_of(STRING, STRING),
+            "now": TIMESTAMP,
+            "error": STRING,
+            "groupKey": STRING,
+        }
+        self._common |= {"vars": self._vars(pack.vars, self._common)}
+        self._rules = [self._rule(rule) for rule in pack.rules]
+
+    def variables(self, expression: Compiled, target: Kind | None) -> Types:
+        """Return the types of the variables that an expression may name."""
+        path = expression.path
+        found = self._rules[int(path[2])] if path[:2] == ("spec", "rules") else self._common
+        found = {**found, "target": union([kind_type(self._subject, target), NULL])}
+        if path[:2] == ("spec", "rules") and path[3] in ("actions", "rescue"):
+            found["results"] = self._results(int(path[2]))
+            aggregate = self._parsed.pack.rules[int(path[2])].aggregate
+            if aggregate is not None:
+                found["object"] = found["target"] = kind_type(self._subject, aggregate.target.kind)
+        return found
+
+    def _rule(self, rule: Rule) -> Types:
+        found = {**self._common, "lookup": self._lookups(rule), "group": _group(rule)}
+        found["vars"] = self._vars(rule.vars, found)
+        if rule.loop is not None:
+            pair = elements(_type_of(rule.loop, found))
+            found[rule.loop_var] = pair[1] if pair else DYN
+            found["vars"] = self._vars(rule.vars, found)
+        return found
+
+    def _vars(self, programs: Mapping[str, Program], variables: Types) -> ObjectType:
+        """Return the types of vars, each of which may use those above it."""
+        known: dict[str, Type] = {}
+        for name, program in programs.items():
+            known[name] = _type_of(program, {**variables, "vars": object_type("vars", known, more=True)})
+        return object_type("vars", known, more=True)
+
+    def _lookups(self, rule: Rule) -> ObjectType:
+        """Return the types of what is looked up: a list by a selector, else the object, or null where it is not there."""
+        found: dict[str, Type] = {}
+        for name, target in rule.lookups.items():
+            kind = kind_type(self._subject, target.kind)
+            found[name] = list_of(kind) if target.by_selector else union([kind, NULL])
+        return object_type("lookup", found)
+
+    def _results(self, rule: int) -> ObjectType:
+        """Return the types of what the actions of a rule give."""
+        raw = raw_rules(self._parsed)[rule]
+        found: dict[str, Type] = {}
+        for entry in (*raw.get("actions", ()), *raw.get("rescue", ())):
+            register, names = entry.get("register"), entry.keys() & ACTIONS.keys()
+            if isinstance(register, str):
+                counts = [count for name in names for count in ACTIONS[name].counts]
+                found[register] = object_type(f"results.{register}", dict.fromkeys(counts, INT)) if counts else NULL
+        return object_type("results", found)
+
+
+def _type_of(program: Program, variables: Types) -> Type:
+    try:
+        tree = parse(program.source)
+    except ExpressionError:  # a fault of its own
+        return DYN
+    return Checker(tree, variables).type_of(tree.root)
+
+
+def _group(rule: Rule) -> ObjectType:
+    """Return the type of what is known of a group: numbers, and values of which the types are not followed."""
+    aggregate = rule.aggregate
+    fields: dict[str, Type] = {}
+    if aggregate is not None:
+        fields = {**dict.fromkeys(aggregate.counts, INT), **dict.fromkeys(aggregate.lists, list_of(DYN))}
+        fields |= {f"{name}LeftOut": INT for name in aggregate.lists}
+    return object_type("group", fields, more=True)
+
+
+def _is_condition(expression: Compiled) -> bool:
+    """Return whether an expression must be true or false, by where it stands."""
+    match expression.path:
+        case ("spec", "targets", _, "consent"):
+            return True
+        case ("spec", "rules", _, "when", _) | ("spec", "rules", _, "aggregate", "counts", _):
+            return True
+        case ("spec", "rules", _, "aggregate", "lists", _, "where"):
+            return True
+        case ("spec", "rules", _, "actions" | "rescue", _, "when"):
+            return True
+        case ("spec", "rules", _, "actions" | "rescue", _, _, "guard" | "doneWhen" | "that" | "where"):
+            return True
+    return False
+
+
+def _target_kind(parsed: ParsedPack, expression: Compiled) -> Kind | None:
+    """Return the kind of `target`: of the action's own target, or of the entry of `targets` whose consent it is."""
+    match expression.path:
+        case ("spec", "targets", int(index), *_):
+            return parsed.pack.targets[index].kind
+        case ("spec", "rules", int(rule), str(part), int(index), str(action), *_):
+            spec = raw_rules(parsed)[rule][part][index][action]
+            target = spec.get("target") if isinstance(spec, dict) else None
+            if isinstance(target, dict):
+                return Kind(str(target.get("apiVersion")), str(target.get("kind")))
+    return None

@@ -1,0 +1,47 @@
+"""What is suggested in place of what is not CEL: functions of other languages and libraries, days, braces."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.cel import Cel
+from engine.errors import ExpressionError
+
+HINTS = {
+    "math.greatst(1, 2) == 2": "'math.greatest' (did you mean that?)",
+    "sets.contain([1], [1])": "'sets.contains' (did you mean that?)",
+    "length(object.items) > 1": "size(value)",
+    "len(object.items) > 1": "size(value)",
+    "starts_with(object.name, 'a')": "text.startsWith(prefix)",
+    "object.name.StartsWith('a')": "'startsWith' (did you mean that?)",
+    "object.name.starts_with('a')": "text.startsWith(prefix)",
+    "regex_match('a', object.name)": "text.matches(pattern)",
+    "time_since('', object.a, '') > '1h'": "now - timestamp(text)",
+    "now() > timestamp(object.a)": "now, which is a variable",
+    "to_number(object.a) > 1": "int(text) or double(text)",
+    "object.items.count() > 1": "size(list.filter(x, condition))",
+    "object.items.any(i, i == 1)": "list.exists(x, condition)",
+    "object.a.default('b') == 'b'": "get(object, 'path', default)",
+    "default('b', object.a) == 'b'": "get(object, 'path', default)",
+    "object.a.toUpper() == 'B'": "text.upperAscii()",
+    "hasPrefix(object.a, 'b')": "text.startsWith(prefix)",
+    "contains_ip(object.a)": "a function of docs/reference/expressions.md",
+    "str(object.a) == 'b'": "string(value)",
+    "parse_json(object.a).b == 1": "parseJson(text)",
+    "object.a.startWith('x')": "'startsWith' (did you mean that?)",
+    "grate(1, 2) == 2": "a function of docs/reference/expressions.md",
+    "now - timestamp(object.a) > duration('1d')": "'24h'",
+    "now - timestamp(object.a) > duration('2w')": "'336h'",
+    "{{ object.name }} == 'a'": "CEL without {{ and }}",
+    "{{object.name == 'a'}}": "CEL without {{ and }}",
+}
+
+
+@pytest.mark.parametrize("text", HINTS)
+def test_what_is_meant_is_suggested(text: str, cel: Cel) -> None:
+    """The fault says what to write, and nothing that merely looks alike."""
+    with pytest.raises(ExpressionError) as refused:
+        cel.compile(text, ("object", "now"))
+
+    assert HINTS[text] in refused.value.expected
+    assert "getDate" not in refused.value.expected
