@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engine.model.objects import annotations_of, metadata
+from engine.reconcile.evaluate import TOLERANCE
 from tests.chaos.stage import prepare
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
@@ -71,9 +72,9 @@ def test_what_happens_while_the_engine_is_down_is_news_and_what_was_before_the_r
     cluster: Cluster, engine: Engine
 ) -> None:
     """Since when a rule is in force stands in the Lease, is written once, and outlives each process."""
-    created = datetime.now(UTC) + timedelta(seconds=7)  # longer ago than the tolerance
     cluster.create(job("before", namespace=cluster.namespace))
-    eventually(lambda: datetime.now(UTC) > created, "time between the object and the rule")
+    later = datetime.now(UTC) + 2 * TOLERANCE
+    eventually(lambda: datetime.now(UTC) > later, "time between the object and the rule")
     run_once(engine)
     state = cluster.get(LEASE, "rulepack-state", engine.own)
     assert "since.rules.mlops.dev/memory.new" in annotations_of(state)
@@ -83,7 +84,7 @@ def test_what_happens_while_the_engine_is_down_is_news_and_what_was_before_the_r
 
     eventually(lambda: marks(cluster, "meanwhile") == {"example.com/new"}, "mark of what happened while the engine was down")
     eventually(engine.idle, "engine with nothing left to do")
-    assert marks(cluster, "before") == set()
+    assert marks(cluster, "before") == set(), (cluster.get(JOB, "before"), state)
     assert metadata(cluster.get(LEASE, "rulepack-state", engine.own))["resourceVersion"] == metadata(state)["resourceVersion"]
 
 
