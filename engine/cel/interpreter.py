@@ -11,23 +11,19 @@ from collections.abc import Callable, Collection
 from typing import Any, assert_never
 
 from engine.cel.analysis import analyse
+from engine.cel.calls import called, element, same_text, searched, unknown
 from engine.cel.closures import (
     Closure,
     Frame,
     answered,
     binder,
-    called,
     conditional,
-    element,
     fixed_getter,
     getter,
     logical,
     reader,
-    same_text,
-    searched,
     selector,
     tester,
-    unknown,
     walker,
 )
 from engine.cel.comprehensions import comprehension, each_entry, each_item, list_of, map_of
@@ -56,8 +52,6 @@ from engine.errors import Unanswered
 
 class Interpreter:
     """Compiles expressions. Without `checked`, what is known to be wrong has no answer instead of being refused."""
-
-    name = "celpy"
 
     def __init__(self, *, checked: bool = True) -> None:
         self._checked = checked

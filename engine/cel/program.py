@@ -68,9 +68,7 @@ def _short(text: str) -> str:
 
 
 class Cel(Protocol):
-    """A CEL backend."""
-
-    name: str
+    """What compiles expressions."""
 
     def compile(self, text: str, variables: Collection[str]) -> Program:
         """Compile an expression that may name these variables. Raises ExpressionError."""

@@ -6,6 +6,7 @@ rendered is data: it is never parsed again, so no value can bring structure of i
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from engine.cel.documents import to_json
 from engine.cel.operators import MAX_TEXT
 from engine.cel.program import Program, Scope
 from engine.cel.syntax import place
-from engine.cel.values import Mismatch
+from engine.cel.values import Mismatch, type_name
 from engine.errors import ExpressionError, Unanswered
+from engine.model.mappings import is_mapping
 
 #: What the end of an expression is searched by: string literals and comments are skipped as a whole, braces counted.
 _TOKEN = re.compile(
@@ -86,8 +88,8 @@ class Template:
     def render(self, scope: Scope) -> Any:
         """The value with every `${…}` in its place, made of JSON types only.
 
-        A time becomes RFC 3339 text with Z, a duration text such as `300s`. Raises Unanswered where an expression has
-        no answer, where text would hold null, and where a key would not be a string.
+        A time becomes RFC 3339 text with Z, a duration text such as `300s`, bytes their Base64. Raises Unanswered where an
+        expression has no answer, where text would hold null, and where a key would not be a string.
         """
         if scope.budget.open:
             return self.write(scope)
@@ -124,10 +126,18 @@ def _as_text(program: Program, scope: Scope) -> str:
 
 def _json_types(value: Any) -> Any:
     match value:
+        case None | bool() | str() | float():
+            return value
+        case int():
+            return int(value)
         case datetime() | timedelta():
             return to_string(value)
+        case bytes():
+            return base64.b64encode(value).decode()
         case list():
             return [_json_types(item) for item in value]
-        case dict():
-            return {key: _json_types(item) for key, item in value.items()}
-    return value
+    if not is_mapping(value):
+        raise Unanswered(f"a value of type {type_name(value)} has no place in JSON")
+    if not all(type(key) is str for key in value):
+        raise Unanswered("a map has a key that is not a string, so it has no place in JSON")
+    return {key: _json_types(item) for key, item in value.items()}

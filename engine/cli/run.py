@@ -100,7 +100,7 @@ def run(
 async def _serve(settings: Settings) -> None:
     async with Cluster(settings.kubeconfig, settings.context).connected() as api:
         cel = backend()
-        log.info("rulepack %s, CEL by %s, operator namespace %s", __version__, cel.name, settings.operator_namespace)
+        log.info("rulepack %s, operator namespace %s", __version__, settings.operator_namespace)
         stop = asyncio.Event()
         _stop_on_signals(stop)
         await Operator(api, settings, SystemClock(), cel).run(stop)

@@ -54,7 +54,6 @@ class DeclaredNames:
     """A CEL backend that also refuses `params.x`, `inputs.x` and the like where no x is declared."""
 
     def __init__(self, cel: Cel, declared: Mapping[str, Collection[str]]) -> None:
-        self.name = cel.name
         self._cel, self._declared = cel, declared
 
     def compile(self, text: str, variables: Collection[str]) -> Program:

@@ -6,7 +6,7 @@ machine and its folders, so the results are written here.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,24 @@ EXPRESSIONS = {
     "16 operations on two values": " + ".join(["object.status.phase", "object.kind"] * 8 + ["'.'"]),
     "two tests of 30 texts": "params.names.all(n, n.startsWith('n') && n != 'name')",
 }
+
+#: Those that use no function of the engine.
+OTHERS_KNOW = ("a comparison", "a comprehension over 30", "16 operations on two values", "two tests of 30 texts")
+
+
+def others(expression: str, values: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
+    """What evaluates an expression with cel-cpp and with celpy, handing over its variables each time, as each change would."""
+    import celpy
+    from cel_expr_python import cel
+    from celpy.adapter import json_to_cel
+
+    compiled = cel.NewEnv(variables=dict.fromkeys(values, cel.Type.DYN)).compile(expression)
+    environment = celpy.Environment()
+    program = environment.program(environment.compile(expression))
+    return {
+        "cel-cpp": lambda: compiled.eval(data=values).plain_value(),
+        "celpy": lambda: program.evaluate({name: json_to_cel(value) for name, value in values.items()}),
+    }
 
 
 def ended_job() -> Object:
@@ -106,11 +124,14 @@ def main() -> None:
     for size in (10, 50_000):
         benchmarks.append(runner.bench_func(f"aggregate: two changes in a group of {size:,}", *_aggregate(size)))
     cel = backend()
-    benchmarks.append(runner.bench_func("parse a pack of four rules", _parse, cel, text))
+    benchmarks.append(runner.bench_func("parse a pack of four rules | rulepack", _parse, cel, text))
     for name, expression in EXPRESSIONS.items():
         program = cel.compile(expression, VARIABLES)
         scope = Scope({"object": job, "params": {"names": [f"name-{number}" for number in range(30)]}})
-        benchmarks.append(runner.bench_func(f"evaluate {name}", program.evaluate, scope))
+        benchmarks.append(runner.bench_func(f"evaluate {name} | rulepack", program.evaluate, scope))
+    for name in OTHERS_KNOW:
+        for column, evaluate in others(EXPRESSIONS[name], scope.values).items():
+            benchmarks.append(runner.bench_func(f"evaluate {name} | {column}", evaluate))
     if not options.worker:
         found = [{"name": each.get_name(), "values": [value * 1e6 for value in each.get_values()]} for each in benchmarks]
         results = about("tests.bench.micro") | {"steps": found}

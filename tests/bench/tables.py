@@ -70,15 +70,15 @@ def growth(results: Results) -> str:
 
 
 def micro(results: Results) -> str:
-    """The results of tests.bench.micro: one column for each backend, or one figure where the step has nothing to do with CEL."""
+    """The results of tests.bench.micro: one column for each implementation of CEL, or one figure where the step has nothing to do with CEL."""
     figures: dict[str, dict[str, str]] = {}
     for each in results["steps"]:
-        step, _, backend = each["name"].partition(" | ")
-        figures.setdefault(step, {})[backend] = _cell(spread(each["values"]), 2)
-    backends = list(dict.fromkeys(backend for by in figures.values() for backend in by if backend))
-    lines = [["wall time, µs", *backends], ["---", *["---:"] * len(backends)]]
+        step, _, column = each["name"].partition(" | ")
+        figures.setdefault(step, {})[column] = _cell(spread(each["values"]), 2)
+    columns = list(dict.fromkeys(column for by in figures.values() for column in by if column))
+    lines = [["wall time, µs", *columns], ["---", *["---:"] * len(columns)]]
     for step, by in figures.items():
-        lines.append([step, *(by.get(backend, by.get("", "") if backend == backends[0] else "") for backend in backends)])
+        lines.append([step, *(by.get(column, by.get("", "") if column == columns[0] else "") for column in columns)])
     return "\n\n".join(
         (_taken(results), _markdown(lines), "Median of all values, and in brackets the lowest and the highest of them.")
     )

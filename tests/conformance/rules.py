@@ -1,4 +1,4 @@
-"""CEL that people wrote: rules of CustomResourceDefinitions and expressions of ValidatingAdmissionPolicies, from Go modules."""
+"""CEL that people wrote: rules of CustomResourceDefinitions and expressions of ValidatingAdmissionPolicies of Go modules."""
 
 from __future__ import annotations
 

@@ -23,10 +23,9 @@ _CONVERSIONS = "engine/cel/conversions.py"
 
 
 class CountingCel:
-    """A CEL backend whose programs count how often they are evaluated, vars and templates included."""
+    """A compiler of expressions whose programs count how often they are evaluated, vars and templates included."""
 
     def __init__(self, cel: Cel) -> None:
-        self.name = cel.name
         self.evaluations = 0
         self._cel = cel
 

@@ -33,9 +33,10 @@ def _pattern(pattern: str, longest: int, words: str, *, prefix: bool = False) ->
     compiled = re.compile(pattern, re.ASCII)
 
     def faults(text: str) -> list[str]:
-        found = [] if len(text) <= longest else [f"must be no more than {longest} characters"]
+        if len(text) > longest:
+            return [f"must be no more than {longest} characters"]
         whole = f"{text[:-1]}a" if prefix and text.endswith("-") else text
-        return [*found, *([] if compiled.fullmatch(whole) else [words])]
+        return [] if compiled.fullmatch(whole) else [words]
 
     return faults
 
@@ -65,7 +66,7 @@ def _qualified(text: str) -> list[str]:
         found.append("name part must be non-empty")
     elif len(name) > 63:
         found.append("name part must be no more than 63 characters")
-    if not re.fullmatch(_NAME, name, re.ASCII):
+    elif not re.fullmatch(_NAME, name, re.ASCII):
         found.append("name part must consist of letters, digits, '-', '_' or '.', and begin and end with a letter or digit")
     return found
 

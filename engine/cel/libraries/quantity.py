@@ -11,7 +11,8 @@ from engine.cel import types
 from engine.cel.declarations import KUBERNETES_QUANTITY, function
 from engine.cel.values import Mismatch, fits_int, register
 
-_QUANTITY = re.compile(r"([+-]?)(\d+\.?\d*|\.\d+)(?:[eE]([+-]?\d{1,4})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII)
+#: Digits may be missing: Kubernetes takes `Mi`, `.` and `+` for 0, but not an empty text.
+_QUANTITY = re.compile(r"(?=.)([+-]?)(\d*\.?\d*)(?:[eE]([+-]?\d{1,4})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII)
 _NANO = 10**9
 _SUFFIXES: dict[str | None, int] = {
     None: _NANO, "n": 1, "u": 10**3, "m": 10**6, "k": _NANO * 10**3, "M": _NANO * 10**6, "G": _NANO * 10**9, "T": _NANO * 10**12,
@@ -38,7 +39,7 @@ def quantity(text: str) -> Quantity:
     if match is None:
         raise Mismatch(f"{text!r:.50} is not a quantity such as 500Mi or 1.5")
     sign, number, exponent, suffix = match.groups()
-    ratio = Decimal(number).as_integer_ratio()
+    ratio = Decimal(f"0{number}").as_integer_ratio()
     top, bottom = ratio[0] * _SUFFIXES[suffix], ratio[1]
     if exponent is not None:
         power = int(exponent)
@@ -92,8 +93,8 @@ FUNCTIONS = (
     function("asApproximateFloat", "A quantity as a double.", "quantity('1500m').asApproximateFloat() == 1.5",
              KUBERNETES_QUANTITY,
              {"quantity.asApproximateFloat() -> double": _as_float}),
-    function("sign", "1, 0 or -1 by the sign of a quantity.", "quantity('-1').sign() == -1", KUBERNETES_QUANTITY,
-             {"quantity.sign() -> int": lambda value: compare(value.nanos, 0)}),
+    function("sign", "1, 0 or -1 by the sign of a quantity.", "sign(quantity('-1')) == -1", KUBERNETES_QUANTITY,
+             {form: lambda value: compare(value.nanos, 0) for form in ("sign(quantity) -> int", "quantity.sign() -> int")}),
     function("add", "The sum of quantities, or of a quantity and an int.",
              "quantity('1k').add(quantity('1')).asInteger() == 1001",
              KUBERNETES_QUANTITY, {
