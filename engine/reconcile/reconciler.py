@@ -207,10 +207,11 @@ class Reconciler:
         state = evaluation.rule_state(rule)
         progress, names = state.firing, evaluation.pack.record_names[rule.name]
         ended = progress.ended() if progress and progress.mode is Mode.ENFORCE else {}
-        if self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE and evaluation.on != "Delete":
+        wanted = ended or rule.durable_hold or rule.durable_throttle
+        if wanted and self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE and evaluation.on != "Delete":
             if evaluation.group is not None and ended:
                 evaluation.own.append(on_record(evaluation.object, names, self._aggregates.record_text(evaluation, ended[""])))
-            elif evaluation.group is None and (ended or rule.durable_hold or rule.durable_throttle):
+            elif evaluation.group is None:
                 before = after = recorded(evaluation.object, names)
                 if progress and ended and rule.once_per is not None:
                     waits = {name: Wait(wall(since, scope), why) for name, since, why in progress.waiting()}
