@@ -98,6 +98,7 @@ def test_a_restart_that_becomes_a_canary_is_told_as_one(cluster: Cluster, engine
     succeed(cluster)
     eventually(lambda: told(cluster), "end of the restart", PATIENCE)
 
+    assert "TriggerFailed" not in told(cluster)
     messages = [message for _, message in cluster.events("train")]
     require(any("canary" in message.lower() for message in messages), messages)
 
