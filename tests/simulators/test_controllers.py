@@ -101,8 +101,9 @@ def test_a_failed_pod_is_replaced_and_stays(cluster: Cluster, kubelet: Kubelet) 
 
 def test_a_rollout_that_makes_no_progress_says_so(cluster: Cluster, kubelet: Kubelet) -> None:
     """After its deadline the Deployment's condition Progressing is False; the old pod serves on."""
-    workload(cluster, DEPLOYMENT, progressDeadlineSeconds=2)
+    workload(cluster, DEPLOYMENT)
     before = served(cluster, 1)
+    cluster.patch(DEPLOYMENT, "web", {"spec": {"progressDeadlineSeconds": 2}})
     kubelet.use(Behavior(runs=0.1, exit_code=1), cluster.namespace)
 
     cluster.patch(DEPLOYMENT, "web", RESTART)
