@@ -216,9 +216,10 @@ class Reconciler:
                 if progress and ended and rule.once_per is not None:
                     waits = {name: Wait(wall(since, scope), why) for name, since, why in progress.waiting()}
                     after = after.with_items(progress.key, ended, waits)
-                after, state, retry_at = timed(rule, state, after, scope)
-                evaluation.remember(rule, state)
-                evaluation.again(retry_at)
+                if rule.durable_hold or rule.durable_throttle:
+                    after, state, retry_at = timed(rule, state, after, scope)
+                    evaluation.remember(rule, state)
+                    evaluation.again(retry_at)
                 if after != before:
                     evaluation.own.append(on_record(evaluation.object, names, after.text(evaluation.ref.uid)))
         if progress and rule.once_per is None:
