@@ -153,21 +153,21 @@ class Rule:
     previous_names: tuple[str, ...] = ()
     reads_now: frozenset[int] = frozenset()
     """The indexes of the clauses of `when` that depend on `now`, themselves or through vars."""
+    durable_hold: bool = field(init=False)
+    """Whether how long its conditions have held is put on record."""
+    durable_throttle: bool = field(init=False)
+    """Whether when it fired is put on record, for its throttle: where it writes on the object anyway.
 
-    @property
-    def durable_hold(self) -> bool:
-        """Whether how long its conditions have held is put on record."""
-        return self.hold >= DURABLE and self.on == "Change"
+    Others can be level-triggered, and an annotation that nobody asked for may have effects: some controllers copy those of
+    an object to its pods, and so replace them.
+    """
 
-    @property
-    def durable_throttle(self) -> bool:
-        """Whether when it fired is put on record, for its throttle: where it writes on the object anyway.
-
-        Others can be level-triggered, and an annotation that nobody asked for may have effects: some controllers copy those of
-        an object to its pods, and so replace them.
-        """
+    def __post_init__(self) -> None:
+        living = self.on == "Change" and self.aggregate is None
         long = self.throttle is not None and self.throttle >= DURABLE
-        return long and self.on == "Change" and self.aggregate is None and (self.once_per is not None or self._annotates())
+        object.__setattr__(self, "durable_hold", self.on == "Change" and self.hold >= DURABLE)
+        throttled = living and long and (self.once_per is not None or self._annotates())
+        object.__setattr__(self, "durable_throttle", throttled)
 
     def needs(self) -> Iterator[Need]:
         """Yield the rights on targets that it uses: by its actions, its rescue, its lookups and its aggregate."""

@@ -194,7 +194,7 @@ class Matcher:
             return {index: [*range(len(group.packs[index].rules))] for index in changed}
         found = group.candidates(obj, changed)
         for changing in changed:
-            if held := _on_record_as_held(group.packs[changing], obj):
+            if group.packs[changing].holds and (held := _on_record_as_held(group.packs[changing], obj)):
                 found[changing] = sorted({*found.get(changing, ()), *held})
         for name, state in states.items():
             if state.rules and (index := group.indexes.get(name)) is not None and index in changed:
