@@ -64,7 +64,7 @@ class ExpressionError(RulepackError):
         super().__init__(f"{line}:{column}: {message}" + (f"; expected {expected}" if expected else ""))
 
 
-class Unanswered(RulepackError):
+class EvaluationError(RulepackError):
     """An evaluation has no answer: a missing field, a type that does not fit, a limit that was reached.
 
     In a condition this is the third truth value, Unknown: it neither fires nor counts as "no longer true".

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from engine.actions.base import Cause, MetadataWrite, Need, written_parts
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Scope, Template
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.merge import changes
 from engine.model.names import bad_label
 from engine.model.objects import Object, ref_of
@@ -97,7 +97,7 @@ class _Metadata:
         wanted = {key: None if value is None else _text(value) for key, value in self.values.render(scope).items()}
         for key, text in wanted.items():
             if text is not None and (problem := _PROBLEM[self.part](key, text)):
-                raise Unanswered(problem)
+                raise EvaluationError(problem)
         return wanted
 
 
@@ -138,4 +138,4 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    raise Unanswered("an annotation or label is a string; wrap a list or mapping in toJson(…)")
+    raise EvaluationError("an annotation or label is a string; wrap a list or mapping in toJson(…)")

@@ -95,13 +95,13 @@ class Action(Protocol):
         ...
 
     def reads(self, scope: Scope) -> Sequence[Read]:
-        """What must be read live before `plan`. Raises Unanswered where an expression has no answer."""
+        """What must be read live before `plan`. Raises EvaluationError where an expression has no answer."""
         ...
 
     def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: Any) -> Plan:
         """Decide, and write nothing. `live` answers each read (an empty sequence: not found).
 
         `state` is what the action's own last plan for this firing gave as its state, of a type of the action's own; None at
-        first. Raises Unanswered where an expression has no answer.
+        first. Raises EvaluationError where an expression has no answer.
         """
         ...

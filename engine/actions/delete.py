@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Program, Scope, Template
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.outcome import Done, Waiting
 from engine.model.plan import Delete, Plan, Read
@@ -128,7 +128,7 @@ class DeleteAction:
             return self._remove(doomed, doomed, scope)
         limit = self.max_unavailable.render(scope)
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-            raise Unanswered(f"maxUnavailable is {limit!r}; expected a whole number of at least 1")
+            raise EvaluationError(f"maxUnavailable is {limit!r}; expected a whole number of at least 1")
         presence = Presence.after(state, present, scope.now)
         allowed = max(0, limit - presence.missing)
         idle = [found for found in doomed if not _ready(found)]  # nobody misses them: they go first, whatever the limit

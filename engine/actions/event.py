@@ -13,7 +13,7 @@ from pydantic import Field
 from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Scope, Template
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.names import digest
 from engine.model.objects import Kind, Object, Ref, metadata, ref_of
 from engine.model.plan import Create, Plan, Read
@@ -102,7 +102,7 @@ class EventAction:
                 return Plan(outcome=not_found(read))
         reason = self.reason.render(scope)
         if not _REASON.match(reason):
-            raise Unanswered(f"reason {reason!r} is not one word in CamelCase, such as TriggerFailed")
+            raise EvaluationError(f"reason {reason!r} is not one word in CamelCase, such as TriggerFailed")
         labels = {key: value for key, value in self.labels.render(scope).items() if value is not None}
         content = Content(self.severity, reason, self.message.render(scope), labels)
         return Plan([event(cause, found, content, scope.value("now")) for found in about])

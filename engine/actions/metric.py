@@ -10,7 +10,7 @@ from pydantic import Field
 
 from engine.actions.base import Cause, MetadataWrite, Need
 from engine.cel import Compiler, Path, Scope, Template
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.objects import Object
 from engine.model.plan import Measure, Plan, Read
 from engine.model.spec import Spec
@@ -76,7 +76,7 @@ class MetricAction:
         """One measurement."""
         value = self.value.render(scope)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Unanswered(f"metric {self.metric} needs a number; got {value!r}")
+            raise EvaluationError(f"metric {self.metric} needs a number; got {value!r}")
         labels = {
             name: cut(text, LABEL_LIMIT) if isinstance(text, str) else text for name, text in self.labels.render(scope).items()
         }

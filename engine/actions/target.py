@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from engine.actions.base import Need
 from engine.cel import Compiler, Path, Scope, Template
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.names import bad_label, misnamed
 from engine.model.objects import Kind, Ref, metadata
 from engine.model.outcome import Refused
@@ -63,7 +63,7 @@ class Target:
         return [Need(self.kind, "list")]
 
     def read(self, scope: Scope) -> Read:
-        """What it resolves to now. Raises Unanswered where a name is none that the API server would take."""
+        """What it resolves to now. Raises EvaluationError where a name is none that the API server would take."""
         fields: Mapping[str, Any] = self.fields.render(scope)
         own = str(metadata(scope.value("object")).get("namespace") or "")
         kind = Kind(str(fields["apiVersion"]), str(fields["kind"]))
@@ -71,12 +71,12 @@ class Target:
         selector = fields.get("labelSelector")
         problem = misnamed(ref if selector is None else Ref(kind, ref.namespace, "any"))
         if problem:
-            raise Unanswered(f"target {problem}")
+            raise EvaluationError(f"target {problem}")
         if selector is None:
             return Read(ref)
         for key, value in selector.items():
             if problem := bad_label(key, value):
-                raise Unanswered(f"target {problem}")
+                raise EvaluationError(f"target {problem}")
         return Read(ref, ",".join(f"{key}={value}" for key, value in sorted(selector.items())))
 
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from engine.cel import documents
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.mappings import is_mapping
 
 #: Units that one evaluation may cost: of a rule, of an action's plan, or of whatever else is done within one `with`.
@@ -24,7 +24,7 @@ PATTERN: Final = 500
 _GROWTH: Final = 4
 
 
-class LimitReached(Unanswered):
+class LimitReached(EvaluationError):
     """A limit was reached: not an answer that `||` or `&&` may do without."""
 
 

@@ -10,12 +10,12 @@ from engine.cel.closures import Closure, Frame
 from engine.cel.declarations import Caller, Chosen, Compute, Cost
 from engine.cel.documents import pattern_of_data, regular_expression
 from engine.cel.values import Mismatch
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.mappings import is_mapping
 
 
 def called(text: str, caller: Caller, closures: list[Closure], certain: Chosen | None) -> Closure:
-    """A call, whose Mismatch becomes an Unanswered that quotes the source, at the cost that its function has.
+    """A call, whose Mismatch becomes an EvaluationError that quotes the source, at the cost that its function has.
 
     `certain` is what computes it whatever the arguments are, where that is known.
     """
@@ -35,7 +35,7 @@ def called(text: str, caller: Caller, closures: list[Closure], certain: Chosen |
                 frame.scope.budget.spend(cost(*arguments))
             return compute(*arguments)
         except Mismatch as fault:
-            raise Unanswered(f"{text}: {fault}") from None
+            raise EvaluationError(f"{text}: {fault}") from None
 
     return call
 
@@ -51,7 +51,7 @@ def _called_with_one(text: str, caller: Caller, only: Closure) -> Closure:
                 frame.scope.budget.spend(units)
             return compute(argument)
         except Mismatch as fault:
-            raise Unanswered(f"{text}: {fault}") from None
+            raise EvaluationError(f"{text}: {fault}") from None
 
     return call
 
@@ -64,7 +64,7 @@ def _certain_with_two(text: str, compute: Compute, cost: Cost | None, left: Clos
                 frame.scope.budget.spend(units)
             return compute(first, second)
         except Mismatch as fault:
-            raise Unanswered(f"{text}: {fault}") from None
+            raise EvaluationError(f"{text}: {fault}") from None
 
     return call
 
@@ -80,7 +80,7 @@ def _called_with_two(text: str, caller: Caller, left: Closure, right: Closure) -
                 frame.scope.budget.spend(units)
             return compute(first, second)
         except Mismatch as fault:
-            raise Unanswered(f"{text}: {fault}") from None
+            raise EvaluationError(f"{text}: {fault}") from None
 
     return call
 
@@ -89,7 +89,7 @@ def unknown(text: str, name: str) -> Closure:
     """A call of a function that nobody has declared: no answer, wherever it is needed."""
 
     def call(frame: Frame) -> Any:
-        raise Unanswered(f"{text}: there is no function {name}()")
+        raise EvaluationError(f"{text}: there is no function {name}()")
 
     return call
 
@@ -111,7 +111,7 @@ def searched(text: str, caller: Caller, closures: list[Closure], compute: Callab
                 frame.scope.budget.spend(units)
             return compute(value, compiled, *rest)
         except Mismatch as fault:
-            raise Unanswered(f"{text}: {fault}") from None
+            raise EvaluationError(f"{text}: {fault}") from None
 
     return call
 
@@ -139,11 +139,11 @@ def element(text: str, caller: Caller, container: Closure, key: Closure) -> Clos
         if type(index) is str and is_mapping(value):
             if index in value:
                 return value[index]
-            raise Unanswered(f"{text} has no field '{index}'")
+            raise EvaluationError(f"{text} has no field '{index}'")
         try:
             compute, _ = chosen.get((type(value), type(index))) or choose(value, index)
             return compute(value, index)
         except Mismatch as fault:
-            raise Unanswered(f"{text}: {fault}") from None
+            raise EvaluationError(f"{text}: {fault}") from None
 
     return call

@@ -10,7 +10,7 @@ from engine.cel.documents import below, find
 from engine.cel.libraries.optionals import optional_key
 from engine.cel.program import Scope
 from engine.cel.values import Mismatch, Optional, type_name
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.mappings import is_mapping
 
 
@@ -61,12 +61,12 @@ def selector(text: str, operand: Closure, field: str) -> Closure:
         if is_mapping(value):
             if field in value:
                 return value[field]
-            raise Unanswered(f"{text} has no field '{field}'")
+            raise EvaluationError(f"{text} has no field '{field}'")
         if type(value) is Optional:
             try:
                 return optional_key(value, field)
             except Mismatch as fault:
-                raise Unanswered(f"{text}: {fault}") from None
+                raise EvaluationError(f"{text}: {fault}") from None
         raise no_fields(text, value, field)
 
     return select
@@ -105,7 +105,7 @@ def getter(text: str, value: Closure, path: Closure, default: Closure) -> Closur
         try:
             found = find(value(frame), path(frame))
         except Mismatch as fault:
-            raise Unanswered(f"{text}: {fault}") from None
+            raise EvaluationError(f"{text}: {fault}") from None
         return default(frame) if found is None else found
 
     return get
@@ -139,13 +139,13 @@ def logical(closures: list[Closure], texts: list[str], *, decisive: bool) -> Clo
 
 def decide(frame: Frame, parts: Iterable[tuple[Closure, str]], decisive: bool) -> bool:
     """The decisive value where a part has it, otherwise the other one. Raises what the first part without answer raised."""
-    doubt: Unanswered | None = None
+    doubt: EvaluationError | None = None
     for closure, text in parts:
         try:
             value = closure(frame)
         except LimitReached:
             raise
-        except Unanswered as fault:
+        except EvaluationError as fault:
             doubt = doubt or fault
             continue
         if value is decisive:
@@ -158,7 +158,7 @@ def decide(frame: Frame, parts: Iterable[tuple[Closure, str]], decisive: bool) -
 
 
 def truth(value: Any, text: str) -> bool:
-    """The value of a test. Raises Unanswered, quoting the source, where it is not a bool."""
+    """The value of a test. Raises EvaluationError, quoting the source, where it is not a bool."""
     if value is True or value is False:
         return value
     raise not_bool(text, value)
@@ -170,17 +170,17 @@ def answered(frame: Frame, name: str) -> bool:
         frame.scope.var(name)
     except LimitReached:
         raise
-    except Unanswered:
+    except EvaluationError:
         return False
     return True
 
 
-def no_fields(text: str, value: Any, field: str) -> Unanswered:
+def no_fields(text: str, value: Any, field: str) -> EvaluationError:
     """What is said of a field of something that is not a mapping."""
     kind = type_name(value)
-    return Unanswered(f"{text} is {kind if value is None else f'of type {kind}'}, so it has no field '{field}'")
+    return EvaluationError(f"{text} is {kind if value is None else f'of type {kind}'}, so it has no field '{field}'")
 
 
-def not_bool(text: str, value: Any) -> Unanswered:
+def not_bool(text: str, value: Any) -> EvaluationError:
     """What is said of a test that is not a bool."""
-    return Unanswered(f"{text} is of type {type_name(value)}, not true or false")
+    return EvaluationError(f"{text} is of type {type_name(value)}, not true or false")

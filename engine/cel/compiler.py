@@ -9,7 +9,7 @@ from typing import Any
 from engine.cel.program import Cel, Program, Scope
 from engine.cel.syntax import place
 from engine.cel.template import Template, split, text_of, value_of
-from engine.errors import ExpressionError, Fault, Location, Unanswered
+from engine.errors import EvaluationError, ExpressionError, Fault, Location
 
 #: A place in a YAML document: the keys and indexes that lead to it.
 Path = tuple[str | int, ...]
@@ -110,15 +110,15 @@ def _mapping(entries: list[tuple[Callable[[Scope], Any], Callable[[Scope], Any]]
     for write_key, write_value in entries:
         key = write_key(scope)
         if not isinstance(key, str):
-            raise Unanswered(f"a key is {key!r:.80}, not a string")
+            raise EvaluationError(f"a key is {key!r:.80}, not a string")
         if key in result:
-            raise Unanswered(f"the key {key!r:.80} stands twice")
+            raise EvaluationError(f"the key {key!r:.80} stands twice")
         result[key] = write_value(scope)
     return result
 
 
 def _placeholder(text: str) -> Program:
     def answer(scope: Scope) -> Any:
-        raise Unanswered("the expression does not compile")
+        raise EvaluationError("the expression does not compile")
 
     return Program(text, frozenset(), frozenset(), answer)

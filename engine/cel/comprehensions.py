@@ -8,7 +8,7 @@ from typing import Any
 from engine.cel.closures import Closure, Frame, decide, truth
 from engine.cel.syntax import Comprehension
 from engine.cel.values import Mismatch, Optional, of_key, sorted_keys, to_key, type_name
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 
 Each = Callable[[Frame], Iterator[Any]]
 
@@ -46,7 +46,7 @@ def each_entry(domain_of: Closure, slot: int, second: int, text: str, cost: int)
 def _keys(value: Any, text: str) -> list[Any]:
     if isinstance(value, Mapping):
         return sorted_keys(value)
-    raise Unanswered(f"{text}: there is nothing to go through in a value of type {type_name(value)}")
+    raise EvaluationError(f"{text}: there is nothing to go through in a value of type {type_name(value)}")
 
 
 def comprehension(node: Comprehension, each: Each, body: tuple[Closure, str], condition: tuple[Closure, str] | None) -> Closure:
@@ -90,10 +90,10 @@ def _entries(each: Each, body: Closure, text: str) -> Closure:
         for _ in each(frame):
             entries = body(frame)
             if not isinstance(entries, Mapping):
-                raise Unanswered(f"{text} is of type {type_name(entries)}, not a map of the entry")
+                raise EvaluationError(f"{text} is of type {type_name(entries)}, not a map of the entry")
             for key, value in entries.items():
                 if key in result:
-                    raise Unanswered(f"{text}: the key {of_key(key)!r} stands twice")
+                    raise EvaluationError(f"{text}: the key {of_key(key)!r} stands twice")
                 result[key] = value
         return result
 
@@ -126,9 +126,9 @@ def map_of(entries: list[tuple[Closure, Closure, bool]], text: str) -> Closure:
             try:
                 key = to_key(key_closure(frame))
             except Mismatch as fault:
-                raise Unanswered(f"{text}: {fault}") from None
+                raise EvaluationError(f"{text}: {fault}") from None
             if key in result:
-                raise Unanswered(f"{text}: the key {of_key(key)!r} stands twice")
+                raise EvaluationError(f"{text}: the key {of_key(key)!r} stands twice")
             value = value_closure(frame)
             if not optional:
                 result[key] = value
@@ -142,4 +142,4 @@ def map_of(entries: list[tuple[Closure, Closure, bool]], text: str) -> Closure:
 def _optional(value: Any, text: str) -> Optional:
     if type(value) is Optional:
         return value
-    raise Unanswered(f"{text}: what stands after '?' is of type {type_name(value)}, not an optional")
+    raise EvaluationError(f"{text}: what stands after '?' is of type {type_name(value)}, not an optional")

@@ -47,7 +47,7 @@ from engine.cel.syntax import (
     Variable,
     field_path,
 )
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 
 
 class Interpreter:
@@ -63,7 +63,7 @@ class Interpreter:
 
 
 def answerer(expression: Expression) -> Callable[[Scope], Any]:
-    """The function that evaluates an expression on a scope, or raises Unanswered."""
+    """The function that evaluates an expression on a scope, or raises EvaluationError."""
     closure = Closures(expression).of(expression.root)
     slots = expression.slots
 
@@ -182,6 +182,6 @@ def _once(call: Closure) -> Closure:
     """A call whose arguments are literals, so that it gives the same each time."""
     try:
         value = call(Frame(Scope({}), 0))
-    except Unanswered:
+    except EvaluationError:
         return call
     return lambda frame: value

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from engine.cel.asks import Ask, Field
 from engine.cel.budget import MAX_RESULT, Budget, LimitReached, weigh
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.mappings import is_mapping
 
 #: What most values are that have no size.
@@ -35,7 +35,7 @@ class Program:
     def evaluate(self, scope: Scope) -> Any:
         """The value, as plain Python: None, bool, int, float, str, list, dict, datetime (UTC) or timedelta.
 
-        Values of the scope come back as they are, not copied. Raises Unanswered.
+        Values of the scope come back as they are, not copied. Raises EvaluationError.
         """
         try:
             if scope.budget.open:
@@ -48,18 +48,18 @@ class Program:
                 raise LimitReached(f"{_short(self.source)}: the result is too large, more than {MAX_RESULT} values")
             return value
         except RecursionError:
-            raise Unanswered(f"{_short(self.source)}: its vars depend on one another too deeply") from None
-        except Unanswered:
+            raise EvaluationError(f"{_short(self.source)}: its vars depend on one another too deeply") from None
+        except EvaluationError:
             raise
         except Exception as fault:  # whatever a library makes of a value that nobody thought of: there is no answer
-            raise Unanswered(f"{_short(self.source)}: {type(fault).__name__}: {_short(str(fault))}") from fault
+            raise EvaluationError(f"{_short(self.source)}: {type(fault).__name__}: {_short(str(fault))}") from fault
 
     def condition(self, scope: Scope) -> bool:
-        """Whether it holds. Raises Unanswered, also where its value is not a bool."""
+        """Whether it holds. Raises EvaluationError, also where its value is not a bool."""
         value = self.evaluate(scope)
         if value is True or value is False:
             return value
-        raise Unanswered(f"{_short(self.source)} is not a condition: its value is {_short(repr(value))}, not true or false")
+        raise EvaluationError(f"{_short(self.source)} is not a condition: its value is {_short(repr(value))}, not true or false")
 
 
 def _short(text: str) -> str:
@@ -106,28 +106,28 @@ class Scope:
         return scope
 
     def value(self, name: str) -> Any:
-        """The value of a variable. Raises Unanswered where it has none."""
+        """The value of a variable. Raises EvaluationError where it has none."""
         try:
             return self.values[name]
         except KeyError:
-            raise Unanswered(f"{name} has no value here") from None
+            raise EvaluationError(f"{name} has no value here") from None
 
     def var(self, name: str) -> Any:
-        """The value of `vars.<name>`. Raises Unanswered where the expression has no answer, or names itself."""
+        """The value of `vars.<name>`. Raises EvaluationError where the expression has no answer, or names itself."""
         parent = self._parent
         if parent is not None and parent._vars.get(name) is self._vars.get(name) and not self._changes(name):
             return parent.var(name)
         if name not in self._answers:
             program = self._vars.get(name)
             if program is None:
-                raise Unanswered(f"vars has no field '{name}'")
-            self._answers[name] = Unanswered(f"vars.{name} depends on itself")
+                raise EvaluationError(f"vars has no field '{name}'")
+            self._answers[name] = EvaluationError(f"vars.{name} depends on itself")
             try:
                 self._answers[name] = program.evaluate(self)
-            except Unanswered as fault:
+            except EvaluationError as fault:
                 self._answers[name] = type(fault)(f"vars.{name}: {fault}")
         answer = self._answers[name]
-        if isinstance(answer, Unanswered):
+        if isinstance(answer, EvaluationError):
             raise type(answer)(*answer.args)
         return answer
 

@@ -19,7 +19,7 @@ from engine.cel.operators import MAX_TEXT
 from engine.cel.program import Program, Scope
 from engine.cel.syntax import place
 from engine.cel.values import Mismatch, type_name
-from engine.errors import ExpressionError, Unanswered
+from engine.errors import EvaluationError, ExpressionError
 from engine.model.mappings import is_mapping
 
 #: What the end of an expression is searched by: string literals and comments are skipped as a whole, braces counted.
@@ -88,7 +88,7 @@ class Template:
     def render(self, scope: Scope) -> Any:
         """The value with every `${…}` in its place, made of JSON types only.
 
-        A time becomes RFC 3339 text with Z, a duration text such as `300s`, bytes their Base64. Raises Unanswered where an
+        A time becomes RFC 3339 text with Z, a duration text such as `300s`, bytes their Base64. Raises EvaluationError where an
         expression has no answer, where text would hold null, and where a key would not be a string.
         """
         if scope.budget.open:
@@ -108,7 +108,7 @@ def text_of(parts: list[str | Program]) -> Callable[[Scope], str]:
     def write(scope: Scope) -> str:
         text = "".join(part if isinstance(part, str) else _as_text(part, scope) for part in parts)
         if len(text) > MAX_TEXT:
-            raise Unanswered(f"a text has {len(text)} characters, more than {MAX_TEXT}")
+            raise EvaluationError(f"a text has {len(text)} characters, more than {MAX_TEXT}")
         return text
 
     return write
@@ -121,7 +121,7 @@ def _as_text(program: Program, scope: Scope) -> str:
             raise Mismatch("it is null, which has no place in a text")
         return to_json(value) if isinstance(value, (dict, list)) else to_string(value)
     except Mismatch as fault:
-        raise Unanswered(f"${{{program.source}}}: {fault}") from None
+        raise EvaluationError(f"${{{program.source}}}: {fault}") from None
 
 
 def _json_types(value: Any) -> Any:
@@ -137,7 +137,7 @@ def _json_types(value: Any) -> Any:
         case list():
             return [_json_types(item) for item in value]
     if not is_mapping(value):
-        raise Unanswered(f"a value of type {type_name(value)} has no place in JSON")
+        raise EvaluationError(f"a value of type {type_name(value)} has no place in JSON")
     if not all(type(key) is str for key in value):
-        raise Unanswered("a map has a key that is not a string, so it has no place in JSON")
+        raise EvaluationError("a map has a key that is not a string, so it has no place in JSON")
     return {key: _json_types(item) for key, item in value.items()}

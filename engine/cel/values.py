@@ -17,7 +17,7 @@ from engine.model.mappings import is_mapping
 
 
 class Mismatch(Exception):
-    """A function or operator has no answer for its arguments; the text says why, and becomes part of an Unanswered."""
+    """A function or operator has no answer for its arguments; the text says why, and becomes part of an EvaluationError."""
 
 
 class UInt(int):

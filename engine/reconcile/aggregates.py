@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.cel import Scope
-from engine.errors import ApiError, Unanswered
+from engine.errors import ApiError, EvaluationError
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
@@ -111,7 +111,7 @@ class Aggregates:
         except ApiError as error:
             log.warning("%s: %s; trying again", key, error)
             return Unavailable(str(error), now + READ_BACKOFF)
-        except Unanswered as error:
+        except EvaluationError as error:
             log.warning("%s: %s", key, error)
             return Skipped(str(error), unknown=True)
         if not target:
@@ -272,7 +272,7 @@ class Aggregates:
             skipped = condition(counted.rule, scope)
             if skipped is None and (row := row_of(counted.totals.aggregate, scope)) is not None:
                 skipped = Skipped(f"counts in group {row.group!r}")
-        except Unanswered as error:
+        except EvaluationError as error:
             skipped = Skipped(f"cannot be counted: {error}", unknown=True)
         self._put(counted, key, row)
         return skipped or NO_GROUP

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from engine.cel import Scope
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.merge import canonical
 from engine.model.names import digest
 from engine.model.objects import Object, annotations_of, metadata
@@ -84,7 +84,7 @@ def evaluate(
             if rule.hold and state.true_since is None:
                 state = state._replace(true_since=scope.now)
             return _fires(rule, scope, state, recorded, in_force)
-    except Unanswered as error:
+    except EvaluationError as error:
         return Skipped(str(error), unknown=True), state
 
 
@@ -118,7 +118,7 @@ def condition(rule: Rule, scope: Scope) -> Skipped | None:
         try:
             if not clause.condition(scope):
                 return Skipped(f"when[{number}] is false: {clause.source}")
-        except Unanswered as error:
+        except EvaluationError as error:
             unknown = unknown or Skipped(f"when[{number}] has no answer: {error}", unknown=True)
     return unknown
 
@@ -143,7 +143,7 @@ def _ignored(rule: Rule, scope: Scope, in_force: datetime) -> bool:
 
 
 def _since(rule: Rule, scope: Scope) -> datetime:
-    """What `ageFrom` gives, the object's creation where there is none. Raises Unanswered."""
+    """What `ageFrom` gives, the object's creation where there is none. Raises EvaluationError."""
     value = metadata(scope.value("object")).get("creationTimestamp")
     if rule.existing.age_from is not None:
         value = rule.existing.age_from.evaluate(scope)
@@ -151,7 +151,7 @@ def _since(rule: Rule, scope: Scope) -> datetime:
         since = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
         return since if since.tzinfo else since.replace(tzinfo=UTC)
     except ValueError:
-        raise Unanswered(f"existing.ageFrom gave {value!r}; expected a time such as 2026-01-24T22:30:00Z") from None
+        raise EvaluationError(f"existing.ageFrom gave {value!r}; expected a time such as 2026-01-24T22:30:00Z") from None
 
 
 def _items(rule: Rule, scope: Scope) -> Sequence[Item]:
@@ -161,9 +161,9 @@ def _items(rule: Rule, scope: Scope) -> Sequence[Item]:
     if isinstance(values, Mapping):
         values = [{"key": key, "value": value} for key, value in values.items()]
     if not isinstance(values, list):
-        raise Unanswered(f"loop gave {type(values).__name__}, not a list: {rule.loop.source}")
+        raise EvaluationError(f"loop gave {type(values).__name__}, not a list: {rule.loop.source}")
     if len(values) > LOOP_LIMIT:
-        raise Unanswered(f"loop gave {len(values)} items; at most {LOOP_LIMIT} are possible: {rule.loop.source}")
+        raise EvaluationError(f"loop gave {len(values)} items; at most {LOOP_LIMIT} are possible: {rule.loop.source}")
     items: dict[str, Item] = {}
     for value in values:
         if rule.loop_key is None:

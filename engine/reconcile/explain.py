@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.cel import Program, Scope, until_list
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.packs.pack import Rule
 
 
@@ -35,7 +35,7 @@ def clauses(rule: Rule, scope: Scope) -> Iterator[Clause]:
     for program in rule.when:
         try:
             yield Clause(program.source, program.condition(scope), "", values_of(program, scope))
-        except Unanswered as unanswered:
+        except EvaluationError as unanswered:
             yield Clause(program.source, None, str(unanswered), values_of(program, scope))
 
 
@@ -52,7 +52,7 @@ def value_of(program: Program | None, scope: Scope) -> Value | None:
         return None
     try:
         return Value(program.source, program.evaluate(scope))
-    except Unanswered as unanswered:
+    except EvaluationError as unanswered:
         return Value(program.source, str(unanswered), there=False)
 
 
@@ -60,7 +60,7 @@ def _value(path: tuple[str, ...], scope: Scope) -> Value:
     name = path[0] + "".join(f".{step}" if step.isidentifier() else f'["{step}"]' for step in path[1:])
     try:
         value = scope.var(path[1]) if path[0] == "vars" else scope.value(path[0])
-    except Unanswered as unanswered:
+    except EvaluationError as unanswered:
         return Value(name, str(unanswered), there=False)
     for step in path[2 if path[0] == "vars" else 1 :]:
         if not isinstance(value, Mapping) or step not in value:

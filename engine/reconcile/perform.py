@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, assert_never
 from engine.actions import Action, Cause
 from engine.actions.event import Content, event
 from engine.cel import Scope
-from engine.errors import ApiError, Unanswered
+from engine.errors import ApiError, EvaluationError
 from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.model.backoff import Backoff
@@ -100,7 +100,7 @@ class Performer:
                 try:
                     if entry.when is not None and not entry.when.condition(scope):
                         continue
-                except Unanswered as error:
+                except EvaluationError as error:
                     return Failed(f"when of {entry.action.name} has no answer: {error}")
                 outcome = await self._action(run, entry.action, scope, progress)
                 if not isinstance(outcome, Done):
@@ -124,7 +124,7 @@ class Performer:
                 if not isinstance(outcome, Done) or not plan.steps:
                     self._report_outcome(run, action.name, outcome)
                 return outcome
-            except Unanswered as error:
+            except EvaluationError as error:
                 return self._report_outcome(run, action.name, Failed(str(error)))
             except ApiError as error:
                 if error.status != 409 or action.conflict_is_final or not tries_left:

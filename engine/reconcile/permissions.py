@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, assert_never
 
 from engine.cel import Program, Scope
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.names import misnamed
 from engine.model.objects import Kind, Object, Ref, annotations_of, metadata, ref_of
 from engine.model.outcome import Done, Refused, Waiting
@@ -68,7 +68,7 @@ def refused_targets(pack: RulePack, read: Read, found: Sequence[Object], scope: 
     for obj in found:
         try:
             consents = target.consent.condition(scope.child(target=obj))
-        except Unanswered as error:
+        except EvaluationError as error:
             return Refused(f"{ref_of(obj)} is in another namespace, and whether it consents has no answer: {error}")
         if not consents:
             how = target.description or f"the consent of pack {pack.name} is false: {shown(target.consent.source)}"

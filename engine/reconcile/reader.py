@@ -8,7 +8,7 @@ from typing import Any
 from cachetools import TTLCache
 
 from engine.cel import Scope
-from engine.errors import ApiError, Unanswered
+from engine.errors import ApiError, EvaluationError
 from engine.kube.access import AccessReviews, Question
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
@@ -62,7 +62,7 @@ class Reader:
                 if isinstance(outcome, Refused):
                     return Skipped(f"lookup is refused: {outcome.reason}", unknown=True)
                 found[name] = list(outcome.result) if target.by_selector else next(iter(outcome.result), None)
-        except Unanswered as error:
+        except EvaluationError as error:
             return Skipped(f"lookup has no answer: {error}", unknown=True)
         except ApiError as error:
             return Skipped(f"lookup failed: {error}", scope.now + LOOKUP_BACKOFF, unknown=True)

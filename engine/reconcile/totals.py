@@ -9,7 +9,7 @@ from typing import Any
 from sortedcontainers import SortedList
 
 from engine.cel import Scope
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.merge import canonical
 from engine.packs.pack import Aggregate
 
@@ -25,10 +25,10 @@ class Row:
 
 
 def row_of(aggregate: Aggregate, scope: Scope) -> Row | None:
-    """An object's row; None where it belongs to no group. Raises Unanswered."""
+    """An object's row; None where it belongs to no group. Raises EvaluationError."""
     group = aggregate.by.evaluate(scope)
     if not isinstance(group, str):
-        raise Unanswered(f"aggregate.by gave {group!r}, not a string: {aggregate.by.source}")
+        raise EvaluationError(f"aggregate.by gave {group!r}, not a string: {aggregate.by.source}")
     if not group:
         return None
     lists = []
@@ -52,7 +52,7 @@ def _maximum(name: str, value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Unanswered(f"aggregate.max.{name} gave {value!r}; expected a number, a text or null")
+        raise EvaluationError(f"aggregate.max.{name} gave {value!r}; expected a number, a text or null")
     return (isinstance(value, str), value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from engine.cel import Program, Scope
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.packs.pack import Rule
 
 DOUBLINGS = 26
@@ -45,5 +45,5 @@ def _holds(clause: Program, scope: Scope, seconds: float) -> bool:
     """Whether a clause holds after that many seconds, all else being as it is."""
     try:
         return clause.condition(scope.child(now=scope.value("now") + timedelta(seconds=seconds)) if seconds else scope)
-    except Unanswered:
+    except EvaluationError:
         return False

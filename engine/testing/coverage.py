@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.cel import Program, Scope
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 from engine.model.observe import Evaluated
 from engine.packs.pack import RulePack
 
@@ -89,7 +89,7 @@ def _counting(clause: Program, counts: Counter[str]) -> Any:
     def answer(scope: Scope) -> Any:
         try:
             value = clause.answer(scope)
-        except Unanswered:
+        except EvaluationError:
             counts[UNKNOWN] += 1
             raise
         counts["true" if value is True else "false" if value is False else UNKNOWN] += 1

@@ -14,7 +14,7 @@ from engine.cel.interpreter import Interpreter
 from engine.cel.operators import equal
 from engine.cel.types import TYPE_NAMES
 from engine.cel.values import UInt, fits_int, of_key, span_of, time_of, to_key, type_of
-from engine.errors import ExpressionError, Unanswered
+from engine.errors import EvaluationError, ExpressionError
 from engine.model.mappings import is_mapping
 from tests.conformance.modules import module
 from tests.conformance.textproto import Message, read
@@ -77,7 +77,7 @@ def evaluate(case: Case) -> Verdict:
         return Verdict("passed" if expected is FAULT and _is_static(fault) else "refused", str(fault))
     try:
         value = program.evaluate(Scope(variables))
-    except Unanswered as fault:
+    except EvaluationError as fault:
         return Verdict("passed", str(fault)) if expected is FAULT else Verdict("wrong", f"no answer: {fault}")
     if expected is FAULT:
         return Verdict("wrong", f"{value!r}, where there is no answer")

@@ -8,7 +8,7 @@ from engine.cel import Cel, Scope, backend
 from engine.cel.declarations import ENGINE, GO_BINDINGS, GO_ENCODERS, GO_LISTS, GO_MATH
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.macros import MACROS
-from engine.errors import ExpressionError, Unanswered
+from engine.errors import EvaluationError, ExpressionError
 from tests.conformance.kubernetes import OBJECT, answers
 from tests.controlplane.plane import ControlPlane
 
@@ -224,7 +224,7 @@ b'\\x41' + b'B' == b'AB' && bytes('é').size() == 2 && size('é') == 1
 def _engine(cel: Cel, expression: str) -> bool | None:
     try:
         return cel.compile(expression, ("self",)).condition(Scope({"self": OBJECT}))
-    except (ExpressionError, Unanswered):
+    except (ExpressionError, EvaluationError):
         return None
 
 

@@ -11,7 +11,7 @@ from cel_expr_python.ext import ext_strings
 
 from engine.cel import Scope
 from engine.cel.interpreter import Interpreter
-from engine.errors import ExpressionError, Unanswered
+from engine.errors import EvaluationError, ExpressionError
 
 DATA: dict[str, Any] = {
     "name": "web", "count": 3, "ratio": 0.5, "on": True, "none": None, "texts": ["b", "a", "é"], "numbers": [3, 1, 2],
@@ -52,7 +52,7 @@ def ours(expression: str) -> Any:
     """What the engine gives."""
     try:
         return Interpreter(checked=False).compile(expression, ("o",)).evaluate(Scope({"o": DATA}))
-    except (ExpressionError, Unanswered):
+    except (ExpressionError, EvaluationError):
         return NO_ANSWER
 
 

@@ -13,7 +13,7 @@ import atheris
 
 with atheris.instrument_imports(include=["engine"]):
     from engine.cel import Scope, backend
-    from engine.errors import ExpressionError, Unanswered
+    from engine.errors import EvaluationError, ExpressionError
     from engine.packs.lint import lint
     from engine.packs.sources import Text
 
@@ -30,7 +30,7 @@ def one(data: bytes) -> None:
     if data[:1] < b"\x80":
         lint([Text("pack.yaml", text, "pack.yaml")], BACKEND)
         return
-    with contextlib.suppress(ExpressionError, Unanswered):
+    with contextlib.suppress(ExpressionError, EvaluationError):
         BACKEND.compile(text, ("object", "oldObject", "params", "inputs", "inputErrors", "flags")).evaluate(SCOPE)
 
 

@@ -13,7 +13,7 @@ from engine.cel import Program, Scope, Template
 from engine.cli.demo.fixtures import Fixtures
 from engine.cli.demo.screen import Check, Screen
 from engine.cli.demo.script import Effect, Script, Step
-from engine.errors import RulepackError, Unanswered
+from engine.errors import EvaluationError, RulepackError
 from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
 from engine.model.objects import Object
@@ -195,12 +195,12 @@ def _reads(condition: Program, watched: str) -> bool:
 def _true(condition: Program, scope: Scope) -> bool:
     try:
         return condition.condition(scope)
-    except Unanswered:
+    except EvaluationError:
         return False
 
 
 def _rendered(template: Template, scope: Scope) -> Any:
     try:
         return template.render(scope)
-    except Unanswered as unanswered:
+    except EvaluationError as unanswered:
         return f"no answer: {unanswered}"

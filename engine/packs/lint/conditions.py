@@ -11,7 +11,7 @@ from engine.actions import ACTIONS
 from engine.cel import Program, Scope
 from engine.cel.parser import parse
 from engine.cel.syntax import Call, Comprehension, Expression, Literal, Node
-from engine.errors import ExpressionError, Fault, Location, Unanswered
+from engine.errors import EvaluationError, ExpressionError, Fault, Location
 from engine.packs.lint.base import Check, Severity, Subject, raw_rules
 from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
@@ -77,7 +77,7 @@ def _false(clause: Program, own: list[Fact]) -> bool:
         return any(fact.source == "false" for fact in own)
     try:
         return clause.evaluate(Scope({})) is False
-    except Unanswered:
+    except EvaluationError:
         return False
 
 

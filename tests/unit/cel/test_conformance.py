@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.cel import Cel, Scope
-from engine.errors import Unanswered
+from engine.errors import EvaluationError
 
 OBJECT: dict[str, Any] = {
     "kind": "Job",
@@ -294,7 +294,7 @@ def test_unanswered(cel: Cel, text: str, reason: str) -> None:
     """What has no answer says, in the words of the expression, what it met."""
     program = cel.compile(text, ("object", "oldObject", "now", "params"))
 
-    with pytest.raises(Unanswered) as fault:
+    with pytest.raises(EvaluationError) as fault:
         program.evaluate(SCOPE)
 
     assert reason in str(fault.value)
@@ -309,7 +309,7 @@ def test_not_a_number_is_unequal_to_itself(cel: Cel) -> None:
 def test_a_condition_is_a_bool(cel: Cel) -> None:
     """A condition that gives another value than true or false has no answer."""
     assert cel.compile("object.kind == 'Job'", ("object",)).condition(SCOPE) is True
-    with pytest.raises(Unanswered, match=r"object\.kind is not a condition: its value is 'Job', not true or false"):
+    with pytest.raises(EvaluationError, match=r"object\.kind is not a condition: its value is 'Job', not true or false"):
         cel.compile("object.kind", ("object",)).condition(SCOPE)
 
 

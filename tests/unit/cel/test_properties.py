@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.cel import Compiler, Scope, backend
-from engine.errors import ExpressionError, Location, Unanswered
+from engine.errors import EvaluationError, ExpressionError, Location
 
 CEL = backend()
 NAMES = ("object", "item", "vars")
@@ -52,19 +52,19 @@ def outcome(text: str, scope: Scope) -> Any:
     """What an expression gives: None where it is refused or has no answer."""
     try:
         return CEL.compile(text, (*NAMES, "x")).evaluate(scope)
-    except (ExpressionError, Unanswered) as fault:
+    except (ExpressionError, EvaluationError) as fault:
         assert str(fault)
 
 
 @settings(max_examples=400, deadline=None)
 @given(fragments | expressions, values)
 def test_no_text_raises_anything_else(text: str, watched: Any) -> None:
-    """No text makes an expression, or a template, raise anything but ExpressionError and Unanswered."""
+    """No text makes an expression, or a template, raise anything but ExpressionError and EvaluationError."""
     scope = Scope({"object": watched})
     outcome(text, scope)
     compiler = Compiler(CEL, NAMES, lambda path, line, column: Location("t", line, column))
     template = compiler.template({text: [text]}, ())
     try:
         template.render(scope)
-    except Unanswered as fault:
+    except EvaluationError as fault:
         assert str(fault)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.cel import Cel, Compiler, Path, Scope
-from engine.errors import Location, Unanswered
+from engine.errors import EvaluationError, Location
 
 SCOPE = Scope({
     "object": {
@@ -91,7 +91,7 @@ def test_render(cel: Cel, value: Any, rendered: Any) -> None:
 )
 def test_render_unanswered(cel: Cel, value: Any, reason: str) -> None:
     """A template has no answer where one of its expressions has none, or where its value has no place."""
-    with pytest.raises(Unanswered, match=reason):
+    with pytest.raises(EvaluationError, match=reason):
         compiler(cel).template(value, ()).render(SCOPE)
 
 
@@ -138,5 +138,5 @@ def test_all_faults_at_once(cel: Cel) -> None:
     assert [str(fault.location) for fault in compile_.faults] == [
         "when/0:1:12", "when/2:1:1", "annotate/a:1:3", "annotate/c:1:3", "limits:1:1",
     ]  # fmt: skip
-    with pytest.raises(Unanswered, match="does not compile"):
+    with pytest.raises(EvaluationError, match="does not compile"):
         program.condition(SCOPE)
