@@ -152,7 +152,7 @@ class PackStore:
     ) -> dict[str, Mapping[str, Any]]:
         """Return the values of every pack's params: the ConfigMap's where it is good, else what it last was, else the default.
 
-        A pack whose params have faults and were never without is Off: its defaults may be what somebody meant to forbid.
+        A pack of which a param has a value that could never be read is Off: the default may be what somebody meant to forbid.
         """
         for name in data.keys() - packs.keys():
             warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, packs))
@@ -160,18 +160,21 @@ class PackStore:
         values: dict[str, Mapping[str, Any]] = {}
         for name, pack in packs.items():
             last = self._params.get(name, {}) if name in data else {}
-            values[name], faults = overridden(pack.params, data.get(name, ""), f"{PARAMS}/{name}", last)
+            values[name], faults, read = overridden(pack.params, data.get(name, ""), f"{PARAMS}/{name}", last)
             reports.faults[PARAMS] += faults
             never_read = name not in self._params or name in self._unread
-            (self._unread.add if faults and never_read else self._unread.discard)(name)
+            (self._unread.add if never_read and not read else self._unread.discard)(name)
         self._params = values
         return values
 
 
-def overridden(params: Mapping[str, Param], text: str, file: str, last: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
-    """Return the value of each parameter, and the faults of the text, a YAML mapping of some of them.
+def overridden(
+    params: Mapping[str, Param], text: str, file: str, last: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Fault], bool]:
+    """Return the value of each parameter, the faults of the text, a YAML mapping of some of them, and whether all were read.
 
-    Where a value has a fault, the parameter keeps the one in `last`, if that still fits, else it has its default.
+    Where a value has a fault, the parameter keeps the one in `last`, if that still fits, else it has its default. A name that
+    is no parameter is a fault, and takes nothing away from those that are.
     """
     defaults = {name: param.default for name, param in params.items()}
     kept = {name: last[name] for name, param in params.items() if name in last and not Checker(param.schema).faults(last[name])}
@@ -179,19 +182,19 @@ def overridden(params: Mapping[str, Param], text: str, file: str, last: Mapping[
     try:
         documents = read_yaml(text, partial(Location, file))
     except InvalidText as invalid:
-        return kept, list(invalid.faults)
+        return kept, list(invalid.faults), False
     if not documents:
-        return defaults, []
+        return defaults, [], True
     document = documents[0]
     if len(documents) > 1 or not isinstance(document.value, dict):
         what = "a second document" if len(documents) > 1 else found(document.value)
-        return kept, [Fault(documents[-1].locate(()), f"{what} stands here", "one mapping of parameters to values")]
-    values, faults = dict(defaults), []
+        return kept, [Fault(documents[-1].locate(()), f"{what} stands here", "one mapping of parameters to values")], False
+    values, faults, read = dict(defaults), [], True
     for name, value in document.value.items():
         if name not in params:
             faults.append(Fault(document.locate_key((name,)), f"unknown parameter {shown(name, 60)}", suggestion(name, params)))
             continue
         wrong = Checker(params[name].schema).faults(value)
-        values[name] = kept[name] if wrong else value
+        values[name], read = kept[name] if wrong else value, read and not wrong
         faults += [Fault(document.locate((name, *fault.path)), fault.message, fault.expected) for fault in wrong]
-    return values, faults
+    return values, faults, read

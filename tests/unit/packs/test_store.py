@@ -183,6 +183,16 @@ def test_a_pack_whose_params_could_never_be_read_is_off() -> None:
     assert (store.catalog.modes, store.catalog.params["example"]["limit"]) == ({"example": Mode.ENFORCE}, 5)
 
 
+def test_a_parameter_that_a_pack_does_not_have_switches_nothing_off() -> None:
+    """It is reported, and the pack goes on with the parameters that it has."""
+    store = PackStore(CEL)
+
+    reports = by_source(store.update([shipped(pack())], params={"example": "disruptionsPerMinute: 0"}))
+
+    assert store.catalog.modes == {"example": Mode.ENFORCE}
+    assert len(reports[PARAMS].faults) == 1
+
+
 def test_a_flag_of_no_pack_is_a_warning() -> None:
     """A flag or parameters that name no pack are reported, with what was probably meant, and are no fault."""
     store = PackStore(CEL, {"exampel": Mode.OFF})
