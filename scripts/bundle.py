@@ -40,8 +40,8 @@ ANNOTATIONS = {
 # Where all namespaces are watched OLM widens `permissions` to all of them, so what can be bound to a name is: to patch every
 # ConfigMap would be to own the cluster. docs/install.md says how to grant it for all of the operator's namespace.
 NAMES = {
-    ("leases", "get"): ["rulepack", "rulepack-shards"],
-    ("leases", "update"): ["rulepack"],
+    ("leases", "get"): ["rulepack", "rulepack-shards", "rulepack-state"],
+    ("leases", "update"): ["rulepack", "rulepack-state"],
     ("configmaps", "patch"): ["rulepack-packs"],
 }
 # Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
