@@ -8,12 +8,11 @@ from cachetools import TTLCache
 
 from engine.kube.api import Api
 from engine.kube.clock import Clock
-from engine.model.objects import Kind, Ref
+from engine.model.objects import Kind, Ref, api_verb
 
 TTL, LIMIT = 30.0, 10_000
 """Seconds for which an answer is kept, and how many are."""
 _REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
-_SUBRESOURCES = {"evict": ("create", "eviction"), "patch/status": ("patch", "status")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class AccessReviews:
     async def _ask(self, question: Question) -> str:
         target = question.target
         resource = await self._api.discover(target.kind)
-        verb, subresource = _SUBRESOURCES.get(question.verb, (question.verb, ""))
+        verb, subresource = api_verb(question.verb)
         attributes = {
             "verb": verb,
             "group": target.kind.group,

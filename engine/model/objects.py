@@ -48,6 +48,11 @@ class Resource(NamedTuple):
         return path
 
 
+def api_verb(verb: str) -> tuple[str, str]:
+    """Return the API server's verb and subresource ('' for none) for a verb of rule packs."""
+    return {"evict": ("create", "eviction"), "patch/status": ("patch", "status")}.get(verb, (verb, ""))
+
+
 class Ref(NamedTuple):
     """One object by name; `uid` ('' when not known) tells it from another object of the same name."""
 

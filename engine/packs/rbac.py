@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from engine.actions import Need
 from engine.actions.event import EVENT
 from engine.model.flags import Mode
-from engine.model.objects import Kind, Resource
+from engine.model.objects import Kind, Resource, api_verb
 from engine.model.plurals import guessed_resource
 from engine.packs.pack import RulePack
 
 REVIEWS = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
 _LEASE, _CONFIG_MAP = Kind("coordination.k8s.io/v1", "Lease"), Kind("v1", "ConfigMap")
-_SUBRESOURCES = {"evict": ("create", "eviction"), "patch/status": ("patch", "status")}
 _ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
 
 Plurals = Callable[[Kind], Resource]
@@ -30,7 +29,7 @@ class Grants:
 
     def add(self, resource: Resource, verb: str, reason: str) -> None:
         """Add that something needs a verb; the verbs of rule packs for subresources become those of the API server."""
-        verb, subresource = _SUBRESOURCES.get(verb, (verb, ""))
+        verb, subresource = api_verb(verb)
         name = f"{resource.plural}/{subresource}" if subresource else resource.plural
         self.by_resource.setdefault((resource.kind.group, name), {}).setdefault(verb, {})[reason] = None
 
