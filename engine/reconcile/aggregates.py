@@ -13,17 +13,19 @@ from engine.errors import ApiError, EvaluationError
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
+from engine.model.merge import changes
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
 from engine.model.outcome import Done, Outcome, Skipped, Unavailable
-from engine.model.plan import OwnWrite, Read
+from engine.model.plan import OwnWrite, Read, joined, own_patch
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
 from engine.reconcile.evaluate import ONCE, condition, variables_of
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Record, Result, recorded
-from engine.reconcile.state import PackState
+from engine.reconcile.record import Record, Result, on_record, recorded
+from engine.reconcile.state import INITIAL, PackState
+from engine.reconcile.timers import restored, throttled
 from engine.reconcile.totals import Row, Totals, row_of
 
 SYNC_WAIT = 1.0
@@ -100,9 +102,8 @@ class Aggregates:
         if counted is None or pack is not counted.pack or not counted.ready or catalog.mode(pack, counted.rule) is Mode.OFF:
             return Skipped("is not counted here")
         state = counted.states.setdefault(key.group, PackState(pack, ""))
-        throttled_until = self._throttled_until(counted.rule, state)
-        if now < throttled_until:
-            return Skipped(f"throttled to once in {counted.rule.throttle:g} s", throttled_until)
+        if (skipped := throttled(counted.rule, state.rules.get(key.rule, INITIAL), now)) is not None:
+            return skipped
         if state.retry_at is not None and now < state.retry_at:
             return Skipped("is to be tried again later", state.retry_at)
         evaluation = Evaluation(pack, {}, Ref(pack.watch.kind, "", ""), state, now, (counted.rule,), "Group", group=key)
@@ -118,7 +119,7 @@ class Aggregates:
             self._forget_if_empty(counted, key.group)
             return Skipped("its target is not there")
         evaluation.object, evaluation.ref = target[0], ref_of(target[0])
-        return Done([evaluation])
+        return self._on_record_throttled(catalog, key, evaluation) or Done([evaluation])
 
     def scope(self, catalog: Catalog, evaluation: Evaluation) -> Scope:
         """Return the variables of the actions for a group, without the group itself."""
@@ -143,19 +144,26 @@ class Aggregates:
             return Unavailable(str(error), evaluation.now + READ_BACKOFF), scope
         if rule.resync is not None and counted.totals.representatives(key.group):
             evaluation.again(evaluation.now + rule.resync)
-        on_record = recorded(evaluation.object, counted.pack.record_names[key.rule])
-        if not consenting and not (on_record.key == key.group and self._all_watched(on_record)):
+        known = recorded(evaluation.object, counted.pack.record_names[key.rule])
+        if not consenting and not (known.key == key.group and self._all_watched(known)):
             return Skipped("no namespace with members of it consents"), scope
         evaluation.counted = frozenset(consenting)
         return Done(ONCE), scope.child(group=counted.totals.view(key.group, consenting))
 
     def record_text(self, evaluation: Evaluation, result: Result) -> str | None:
-        """Return what to put on record on the target of a group; None removes the record, as no member is left."""
+        """Return what to put on record on a group's target, a durable throttle included; None as no member is left."""
         assert evaluation.group is not None
         if not evaluation.counted:
             return None
-        record = Record().with_items(evaluation.group.group, dict.fromkeys(evaluation.counted, result))
-        return record.text(evaluation.ref.uid)
+        obj, rule = evaluation.object, evaluation.rules[0]
+        names, uid = evaluation.pack.record_names[rule.name], evaluation.ref.uid
+        record = Record(fired_at=recorded(obj, names).fired_at if rule.durable_throttle else None)
+        record = record.with_items(evaluation.group.group, dict.fromkeys(evaluation.counted, result))
+        if rule.durable_throttle:
+            own = joined([*evaluation.own, on_record(obj, names, record.text(uid))])
+            if evaluation.steps or changes(obj, own_patch(obj, own).body):
+                record = record._replace(fired_at=datetime.fromtimestamp(int(self._clock.time()), UTC))
+        return record.text(uid)
 
     def settle(self, evaluation: Evaluation, written: OwnWrite | None) -> None:
         """Remember that a group was written, which its throttle counts from."""
@@ -181,10 +189,15 @@ class Aggregates:
         if not counted.totals.representatives(group):
             counted.states.pop(group, None)
 
-    @staticmethod
-    def _throttled_until(rule: Rule, state: PackState) -> float:
-        fired_at = state.rules[rule.name].fired_at if rule.name in state.rules else None
-        return 0.0 if rule.throttle is None or fired_at is None else fired_at + rule.throttle
+    def _on_record_throttled(self, catalog: Catalog, key: GroupKey, evaluation: Evaluation) -> Skipped | None:
+        """Go on with a throttle that an earlier process has put on record: return why the group may not be written yet."""
+        rule = evaluation.rules[0]
+        state = evaluation.rule_state(rule)
+        if rule.durable_throttle and state.fired_at is None:
+            record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
+            if record.key == key.group and record.fired_at is not None:
+                evaluation.remember(rule, restored(rule, state, record, self.scope(catalog, evaluation)))
+        return throttled(rule, evaluation.rule_state(rule), evaluation.now)
 
     async def _counting(self, catalog: Catalog, pack: RulePack, rule: Rule) -> _Counted | None:
         """The groups of a rule with all objects counted in them; None until all of those are listed."""
@@ -213,9 +226,9 @@ class Aggregates:
         waiting = await self._counting(catalog, pack, rule) is None
         return Skipped("waits until all objects are listed", now + SYNC_WAIT if waiting else None)
 
-    def _all_watched(self, on_record: Record) -> bool:
+    def _all_watched(self, record: Record) -> bool:
         """Whether all namespaces that were counted are watched here; otherwise another engine knows of their objects."""
-        return all(self._caches.watches(namespace) for namespace in on_record.items)
+        return all(self._caches.watches(namespace) for namespace in record.items)
 
     async def _consenting(self, counted: _Counted, group: str, target: Object, scope: Scope) -> set[str]:
         """The namespaces whose members count: those whose objects may act on the target, asked with one of each."""

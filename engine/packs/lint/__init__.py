@@ -16,6 +16,7 @@ from engine.packs.crds import Definition
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
 from engine.packs.lint.fields import UnknownField, WrongType
+from engine.packs.lint.records import PreviousNameInUse, TimerRight
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWithoutResync, NowWritten, UnusedTarget
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
@@ -73,7 +74,9 @@ _CHECKS: tuple[type[Check], ...] = (
     MissingOncePer,
     NowWithoutResync,
     NowWritten,
+    PreviousNameInUse,
     SameAnnotation,
+    TimerRight,
     UnknownField,
     UnusedTarget,
     WrongType,
