@@ -11,14 +11,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
-    """A place in a text a user wrote: `file:line:column`, line and column counted from 1."""
+    """Where something is in what a user wrote: `file:line:column`, line and column counted from 1.
+
+    In an object of the cluster, which has no lines, `path` leads to a value such as `spec.rules[0].when`, and line and column
+    are those inside of that value.
+    """
 
     file: str
     line: int
     column: int
+    path: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        if self.path and (self.line, self.column) == (1, 1):
+            return f"{self.file}: {self.path}"
+        return f"{self.file}: {self.path}:{self.line}:{self.column}" if self.path else f"{self.file}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)

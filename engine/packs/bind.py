@@ -57,6 +57,7 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel) -> BoundPack:
         description=body.description,
         feature_flag=body.feature_flag or name,
         default_mode=Mode(body.default_mode),
+        mode=Mode(body.mode) if body.mode else None,
         watch=Watch(
             Kind(body.watch.api_version, body.watch.kind),
             body.watch.label_selector,
@@ -126,7 +127,7 @@ class _RuleBinder:
             vars=self._vars,
             when=when,
             reads_now=frozenset(timed),
-            on=spec.on,
+            on=spec.event or spec.on or "Change",
             hold=spec.hold,
             once_per=self._optional(spec.once_per, "oncePer"),
             existing=self._existing(),

@@ -200,6 +200,7 @@ class RulePack:
     default_mode: Mode
     watch: Watch
     location: Location
+    mode: Mode | None = None
     params: Mapping[str, Param] = field(default_factory=dict)
     targets: tuple[Target, ...] = ()
     vars: Mapping[str, Program] = field(default_factory=dict)

@@ -13,10 +13,11 @@ from pydantic_core import ErrorDetails
 
 from engine.cel import Cel, Compiled
 from engine.errors import Fault, InvalidText, Location
+from engine.model.objects import Object
 from engine.model.text import found, one_of
 from engine.packs.bind import bind_pack
 from engine.packs.diagnostics import SCHEMA, spec_faults
-from engine.packs.document import Document
+from engine.packs.document import Document, ObjectDocument
 from engine.packs.pack import RulePack
 from engine.packs.schema import API_VERSION, PackSpec, RulePackSpec, RuleSpec
 from engine.packs.yamltext import MAX_FAULTS, read_yaml
@@ -62,7 +63,26 @@ def parse_text(text: str, file: str, cel: Cel, *, manifests: bool = False) -> tu
         faults += invalid.faults
     except RecursionError:
         faults = [Fault(Location(file, 1, 1), "an expression or a value is nested too deep", "fewer levels")]
-    return packs, sorted(set(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS]
+    return packs, _sorted(faults)
+
+
+def parse_object(obj: Object, source: str, cel: Cel) -> RulePack:
+    """Return the pack of an object of kind RulePack; `source` names it in every Location. Raise InvalidText with every fault."""
+    name = obj["metadata"]["name"]
+    written = {"apiVersion": API_VERSION, "kind": "RulePack", "metadata": {"name": name}, "spec": obj.get("spec")}
+    packs: list[ParsedPack] = []
+    faults: list[Fault] = []
+    try:
+        _bind(ObjectDocument(written, source), cel, packs, faults)
+    except RecursionError:
+        faults = [Fault(Location(source, 1, 1, "spec"), "an expression or a value is nested too deep", "fewer levels")]
+    if faults:
+        raise InvalidText(_sorted(faults))
+    return packs[0].pack
+
+
+def _sorted(faults: list[Fault]) -> list[Fault]:
+    return sorted(set(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS]
 
 
 def _pack_documents(document: Document, faults: list[Fault], *, manifests: bool) -> Iterator[Document]:
