@@ -20,6 +20,8 @@ class Mode(StrEnum):
         return cls.OFF if value == DISABLED else None
 
 
+STRICTNESS = (Mode.ENFORCE, Mode.AUDIT, Mode.OFF)
+"""The modes, a stricter one after those that it is stricter than."""
 _SPELLINGS = {"enforce": Mode.ENFORCE, "true": Mode.ENFORCE, "on": Mode.ENFORCE, "audit": Mode.AUDIT,
               "off": Mode.OFF, "false": Mode.OFF, "disabled": Mode.OFF}  # fmt: skip
 

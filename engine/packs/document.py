@@ -74,14 +74,18 @@ class Document(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ObjectDocument:
-    """An object of the cluster. What stands in it is located by its path; `file` names the object."""
+    """An object of the cluster, or a part of one. What stands in it is located by its path; `file` names the object.
+
+    `base` leads from the object to the part.
+    """
 
     value: Any
     file: str
+    base: Path = ()
 
     def locate(self, path: Path, line: int = 1, column: int = 1) -> Location:
         """Return the location of a value, or of a line and column inside the text at `path`."""
-        return Location(self.file, line, column, shown_path(path))
+        return Location(self.file, line, column, shown_path((*self.base, *path)))
 
     def within(self, path: Path) -> Locate:
         """Return how locations inside the text at `path` map to those of the object."""

@@ -283,3 +283,14 @@ class RulePackSpec(Spec):
     """Its name."""
     spec: PackSpec
     """The pack itself."""
+
+
+class ReferenceSpec(Spec):
+    """A pack that the operator ships: how it is to run on this cluster."""
+
+    shipped: Text
+    """The name of the pack."""
+    mode: ModeName | None = None
+    """The mode. Where a flag gives one too, the stricter of both is in force: Disabled, Audit, Enforce."""
+    params: dict[Identifier, Any] = Field(default={}, max_length=50)
+    """Values of its params; they go before those in ConfigMap `rulepack-params`."""
