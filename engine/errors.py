@@ -23,9 +23,12 @@ class Location:
     path: str = ""
 
     def __str__(self) -> str:
-        if self.path and (self.line, self.column) == (1, 1):
-            return f"{self.file}: {self.path}"
-        return f"{self.file}: {self.path}:{self.line}:{self.column}" if self.path else f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}: {self.inner}" if self.path else f"{self.file}:{self.line}:{self.column}"
+
+    @property
+    def inner(self) -> str:
+        """Where it is inside of the object: the path, with line and column of a value where that says more."""
+        return self.path if (self.line, self.column) == (1, 1) else f"{self.path}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,12 @@ class Fault:
     code: str = "declaration"
 
     def __str__(self) -> str:
-        return f"{self.location}: {self.message}" + (f"; expected {self.expected}" if self.expected else "")
+        return f"{self.location}: {self.text}"
+
+    @property
+    def text(self) -> str:
+        """What is wrong and what was expected, without the location."""
+        return self.message + (f"; expected {self.expected}" if self.expected else "")
 
 
 class RulepackError(Exception):

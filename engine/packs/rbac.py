@@ -11,8 +11,11 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind, Resource, api_verb
 from engine.model.plurals import guessed_resource
 from engine.packs.pack import RulePack
+from engine.packs.schema import API_VERSION
 
 REVIEWS = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
+RULE_PACK = Kind(API_VERSION, "RulePack")
+_ELSEWHERE = "to say on RulePacks outside of the operator's namespace that they are not in force"
 _LEASE, _CONFIG_MAP = Kind("coordination.k8s.io/v1", "Lease"), Kind("v1", "ConfigMap")
 _ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
 
@@ -35,8 +38,11 @@ class Grants:
 
 
 def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> Grants:
-    """Return what the packs need in the namespaces that they watch and act in."""
+    """Return what the packs, and the engine itself, need in the namespaces that they watch and act in."""
     grants = Grants()
+    for verb in ("list", "watch"):
+        grants.add(plurals(RULE_PACK), verb, _ELSEWHERE)
+    grants.add(plurals(RULE_PACK), "patch/status", _ELSEWHERE)
     for pack in sorted(packs, key=lambda pack: pack.name):
         watched = plurals(pack.watch.kind)
         for verb in ("list", "watch"):
@@ -77,6 +83,10 @@ def own_grants() -> Grants:
         grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
     grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs")
     grants.add(guessed_resource(EVENT), "create", "Events about a ConfigMap with rule packs that are refused")
+    for verb in ("list", "watch"):
+        grants.add(guessed_resource(RULE_PACK), verb, "rule packs")
+    grants.add(guessed_resource(RULE_PACK), "create", "RulePacks that stand for shipped packs")
+    grants.add(guessed_resource(RULE_PACK), "patch/status", "the status of RulePacks")
     return grants
 
 

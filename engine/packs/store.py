@@ -85,11 +85,11 @@ class PackStore:
     """Keeps what was good. `flags` are those of the command line, which go before those of the ConfigMap.
 
     `catalog` is replaced, never changed, and only where something differs; a pack whose text did not change stays the
-    same object.
+    same object. `shipped` names the packs that come with the operator.
     """
 
     def __init__(self, cel: Cel, flags: Mapping[str, Mode] | None = None) -> None:
-        self.catalog = Catalog()
+        self.catalog, self.shipped = Catalog(), frozenset[str]()
         self._cel = cel
         self._fixed = dict(flags or {})
         self._versions: dict[str, _Version] = {}
@@ -113,7 +113,9 @@ class PackStore:
         self._read([*shipped, *own, *written], reports)
         of_objects = self._named(written, {}, reports)
         of_config_maps = self._named(own, of_objects, reports)
-        packs = {**self._named(shipped, {}, reports), **of_config_maps, **of_objects}
+        of_operator = self._named(shipped, {}, reports)
+        self.shipped = frozenset(of_operator)
+        packs = {**of_operator, **of_config_maps, **of_objects}
         for pack in packs.values():
             reports.packs[self._source(pack)].append(pack.name)
         references = self._references(written, packs, {text.file for text in shipped}, reports)

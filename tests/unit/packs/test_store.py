@@ -365,7 +365,8 @@ def test_two_references_to_one_pack_are_reported() -> None:
 
     assert store.catalog.modes == {"example": Mode.AUDIT}
     assert reported(reports["rulepack/ops/second"]) == [
-        "rulepack/ops/second: spec.shipped: rulepack/ops/example stands for the pack 'example' already; expected one object for each pack"
+        "rulepack/ops/second: spec.shipped: rulepack/ops/example stands for the pack 'example' already; "
+        "expected one object for each pack"
     ]
 
 
