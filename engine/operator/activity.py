@@ -124,7 +124,7 @@ class Activity:
         informers = [] if catalog.mode(pack) is Mode.OFF else caches.of(pack)
         waiting = any(informer.waits for informer in informers)
         return {
-            "name": pack.name,
+            "name": pack.identity,
             "description": pack.description,
             "source": pack.source,
             "mode": catalog.mode(pack).value,
@@ -134,7 +134,7 @@ class Activity:
             "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),
             "rules": [
                 {"name": rule.name, "description": rule.description, "mode": catalog.mode(pack, rule).value}
-                | self.rules.get((pack.name, rule.name), RuleActivity()).as_data()
+                | self.rules.get((pack.identity, rule.name), RuleActivity()).as_data()
                 for rule in pack.rules
             ],
         }

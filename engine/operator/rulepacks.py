@@ -187,7 +187,7 @@ class RulePackStatuses:
 
     def _counted(self, obj: Object, pack: RulePack, counts: Mapping[str, RuleCounts]) -> Mapping[str, RuleCounts]:
         """Return the counts, those of the replicas before this one included: they are in the status that it found."""
-        name = pack.name
+        name = pack.identity
         if name not in self._seeded:
             self._seeded.add(name)
             parts = {each.get("shard"): each for each in dig(obj, ("status", "parts"), ())}

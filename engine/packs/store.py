@@ -117,7 +117,7 @@ class PackStore:
         self.shipped = frozenset(of_operator)
         packs = {**of_operator, **of_config_maps, **of_objects}
         for pack in packs.values():
-            reports.packs[self._source(pack)].append(pack.name)
+            reports.packs[self._source(pack)].append(pack.identity)
         references = self._references(written, packs, {text.file for text in shipped}, reports)
         self._take_flags(flags or {}, packs, reports)
         values = self._take_params(params or {}, packs, references, reports)
@@ -149,9 +149,9 @@ class PackStore:
         packs: dict[str, RulePack] = {}
         for each in given:
             for pack in self._versions[each.file].packs:
-                first = taken.get(pack.name) or packs.setdefault(pack.name, pack)
+                first = taken.get(pack.identity) or packs.setdefault(pack.identity, pack)
                 if first is not pack:
-                    message = f"pack {pack.name!r} is also in {first.source}, which has it"
+                    message = f"pack {pack.identity!r} is also in {first.source}, which has it"
                     reports.faults[each.source].append(Fault(pack.location, message, "another name"))
         return packs
 
@@ -181,7 +181,7 @@ class PackStore:
 
     def _mode(self, pack: RulePack, reference: PackObject | None) -> Mode:
         """Return the stricter of the mode that is written for a pack and that of its flag, else the pack's default."""
-        if pack.name in self._unread:
+        if pack.identity in self._unread:
             return Mode.OFF
         said = self._said(reference)
         written = Mode(said.mode) if said and said.mode else pack.mode
@@ -213,15 +213,16 @@ class PackStore:
 
         A pack of which a param has a value that could never be read is Off: the default may be what somebody meant to forbid.
         """
-        for name in data.keys() - packs.keys():
-            warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, packs))
+        keys = {pack.config_key for pack in packs.values()}
+        for name in data.keys() - keys:
+            warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, keys))
             reports.warnings[PARAMS].append(warning)
         values: dict[str, Mapping[str, Any]] = {}
         for name, pack in packs.items():
-            reference = references.get(name)
+            key, reference = pack.config_key, references.get(name)
             said = self._said(reference)
-            last = self._params.get(name, {}) if name in data or (said and said.params) else {}
-            found_values = of_text(pack.params, defaults(pack.params), last, data.get(name, ""), f"{PARAMS}/{name}")
+            last = self._params.get(name, {}) if key in data or (said and said.params) else {}
+            found_values = of_text(pack.params, defaults(pack.params), last, data.get(key, ""), f"{PARAMS}/{key}")
             reports.faults[PARAMS] += found_values.faults
             if reference and said and said.params:
                 document = ObjectDocument(said.params, reference.file, ("spec", "params"))
