@@ -13,7 +13,10 @@ import yaml
 
 from engine.packs.crd import custom_resource_definition
 from engine.packs.sources import load_folder, shipped_rules
+from tests.chaos.stage import prepare
 from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import eventually
+from tests.e2e.engine import Engine
 from tests.world import RULES
 
 PACK = """\
@@ -111,3 +114,38 @@ def test_a_name_that_no_pack_can_have_is_refused(plane: ControlPlane, packs: str
     message = refused(plane, packs, pack() | {"metadata": {"name": name}})
 
     assert "metadata.name: lower case letters, digits and '-', at most 63" in message
+
+
+@pytest.fixture
+def engine(plane: ControlPlane, namespace: str) -> Iterator[Engine]:
+    """An engine for one namespace, with the rights of config/rbac."""
+    prepare(plane, namespace)
+    with Engine(plane, namespace) as engine:
+        yield engine
+
+
+def condition(plane: ControlPlane, path: str, name: str) -> tuple[str, str]:
+    """Status and reason of a condition of a RulePack; '' while there is none."""
+    try:
+        conditions = plane.request("GET", path).get("status", {}).get("conditions", [])
+    except urllib.error.HTTPError:
+        conditions = []
+    return next(((each["status"], each["reason"]) for each in conditions if each["type"] == name), ("", ""))
+
+
+def test_the_operator_says_on_an_object_how_it_fares(plane: ControlPlane, engine: Engine) -> None:
+    """Shipped packs have an object each; one with a misspelt key is refused by path, and the last good one stays in force."""
+    home = f"/apis/rules.mlops.dev/v1alpha1/namespaces/{engine.own}/rulepacks"
+    engine.start()
+
+    eventually(lambda: condition(plane, f"{home}/sync-waves", "Ready") == ("True", "InForce"), "status of a shipped pack")
+    plane.request("POST", home, pack())
+    eventually(lambda: condition(plane, f"{home}/kind", "Accepted") == ("True", "Accepted"), "status of an own pack")
+    broken = plane.request("GET", f"{home}/kind")
+    broken["spec"]["rules"][0]["wehn"] = broken["spec"]["rules"][0].pop("when")
+    plane.request("PUT", f"{home}/kind", broken)
+    eventually(lambda: condition(plane, f"{home}/kind", "Accepted") == ("False", "Invalid"), "refusal of the misspelt key")
+
+    status = plane.request("GET", f"{home}/kind")["status"]
+    assert (status["observedGeneration"], status["generationInForce"]) == (2, 1)
+    assert [fault["path"] for fault in status["faults"]] == ["spec.rules[0].wehn"]

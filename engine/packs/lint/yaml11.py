@@ -19,7 +19,7 @@ _WORDS = {"on": "'event'", "Off": f"'{DISABLED}'"}
 class OtherwiseInKubectl(Check):
     """A word that kubectl reads as true or false: `on`, `off`, `yes`, `no`, `y` or `n` without quotes.
 
-    kubectl and Argo CD read YAML 1.1. So what `kubectl apply -f pack.yaml` sends of `on: Delete` is `true: Delete`, and of
+    kubectl reads YAML 1.1. So what `kubectl apply -f pack.yaml` sends of `on: Delete` is `true: Delete`, and of
     `mode: Off` it is `mode: false`; the API server or the operator refuses both. Write `event: Delete` and `mode: Disabled`,
     and put other such words in quotes. Within the data of a ConfigMap, which is a text to kubectl, nothing changes.
     """
