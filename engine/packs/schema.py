@@ -286,10 +286,12 @@ class RulePackSpec(Spec):
 
 
 class ReferenceSpec(Spec):
-    """A pack that the operator ships: how it is to run on this cluster."""
+    """A pack whose text is elsewhere: how it is to run on this cluster."""
 
-    shipped: Text
-    """The name of the pack."""
+    shipped: Text | None = None
+    """The name of a pack that the operator ships."""
+    config_map: Text | None = None
+    """The ConfigMap that holds the pack of the object's name."""
     mode: ModeName | None = None
     """The mode. Where a flag gives one too, the stricter of both is in force: Disabled, Audit, Enforce."""
     params: dict[Identifier, Any] = Field(default={}, max_length=50)
