@@ -60,6 +60,7 @@ nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, sl
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.plane
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.controllers
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m pytest -m "(cluster or e2e) and not nightly" --durations=10
+	$(BIN)/python -m tests.controlplane.olm --sdk
 	$(BIN)/python -m pytest -m nightly --durations=10
 
 node: $(READY) ## In pods of the real image, on a real node (needs root and Debian packages, which it names; about 10 minutes)
@@ -91,6 +92,11 @@ sbom: $(READY) ## Write what the image holds as CycloneDX, from the lock, to bui
 bundle: $(READY) ## Write the OLM bundle of a version from config/: make bundle VERSION=0.2.0
 	$(BIN)/python scripts/project.py
 	$(BIN)/python scripts/bundle.py $(VERSION)
+
+release: $(READY) ## Make a release in dist/VERSION, commit and tag it: make release VERSION=0.2.0; ARGS for the image's builder
+	$(BIN)/python scripts/release.py prepare $(VERSION)
+	$(MAKE) check test e2e node
+	$(BIN)/python scripts/release.py build $(ARGS)
 
 run: $(READY) ## Run the operator here, on the cluster of your kubeconfig; ARGS='--dry-run'
 	$(BIN)/rulepack run $(ARGS)

@@ -31,6 +31,11 @@ class Project:
     """Who reviews changes in the community catalogs, by their names on GitHub."""
 
     @property
+    def module(self) -> str:
+        """The address of the source as operator-sdk has it."""
+        return self.repository.partition("://")[2]
+
+    @property
     def mailbox(self) -> str:
         """The e-mail address of the first maintainer."""
         return self.maintainers[0]["email"]
@@ -43,6 +48,7 @@ PLACES = (
     ("config/monitoring/prometheus_rule.yaml", r"(?<=runbook_url: )\S+(?=/blob/)", "{0.repository}"),
     (_CSV, r"(?<=repository: )\S+", "{0.repository}"),
     (_CSV, r"(?<=url: )\S+?(?=/tree/|\n)", "{0.repository}"),
+    ("PROJECT", r"(?<=\nrepo: )\S+", "{0.module}"),
     ("Dockerfile", r'(?<=image\.source=")[^"]+', "{0.repository}"),
     ("Dockerfile", r'(?<=image\.documentation=")[^"]+(?=/tree/)', "{0.repository}"),
     ("Dockerfile", r'(?<=maintainer=")[^"]+', "{0.mailbox}"),

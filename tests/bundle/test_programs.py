@@ -50,6 +50,12 @@ def test_a_catalog_of_two_versions_is_valid(tools: Programs, tmp_path: Path) -> 
     assert [document["name"] for document in documents if document["schema"] == "olm.bundle"] == [name(OLD), name(NEW)]
 
 
+def test_operator_sdk_has_all_that_it_reads(tools: Programs) -> None:
+    """`kustomize build config/manifests` gives what `operator-sdk generate bundle` makes a bundle of."""
+    kinds = {document["kind"] for document in render(tools, ROOT / "config/manifests")}
+    assert {"ClusterServiceVersion", "Deployment", "ClusterRole", "Role", "Service", "Configuration"} <= kinds
+
+
 @pytest.mark.parametrize("folder", ["default", "own-namespace", "samples", "shards"])
 def test_manifests_are_accepted(tools: Programs, control_plane: ControlPlane, folder: str) -> None:
     """What kustomize renders is accepted by a kube-apiserver, by server-side dry run with strict checks of each field."""
