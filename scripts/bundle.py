@@ -99,7 +99,7 @@ def _csv(version: str, image: str, replaces: str, created: str) -> dict[str, Any
         {"name": "WATCH_NAMESPACE", "valueFrom": {"fieldRef": targets}} if entry["name"] == "WATCH_NAMESPACE" else entry
         for entry in container["env"]
     ]
-    everywhere, bound = _rights()
+    everywhere, bound = split_rights((CONFIG / "rbac/role.yaml").read_text())
     spec["install"] = {
         "strategy": "deployment",
         "spec": {
@@ -120,9 +120,9 @@ def _csv(version: str, image: str, replaces: str, created: str) -> dict[str, Any
     return csv
 
 
-def _rights() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The rules of config/rbac as `clusterPermissions` and as `permissions`."""
-    packs, own = (document["rules"] for document in yaml.safe_load_all((CONFIG / "rbac/role.yaml").read_text()))
+def split_rights(roles: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rules of config/rbac/role.yaml as `clusterPermissions` and as `permissions`."""
+    packs, own = (document["rules"] for document in yaml.safe_load_all(roles))
     everywhere = [rule for rule in packs if CLUSTER_SCOPED & {*rule["resources"]}]
     bound = [rule for rule in packs if rule not in everywhere]
     bound += [part for rule in own for part in _bound(rule) if part not in bound]

@@ -188,7 +188,7 @@ def test_each_has_programs_of_its_own(prepared: Clone, built: Path, architecture
         emulator = [] if architecture == "amd64" else ["/usr/bin/qemu-aarch64-static"]
         for program in emulator:
             shutil.copy(program, root / "usr/bin")
-        command = ["chroot", str(root), *emulator, "/usr/bin/python3.11", "/opt/venv/bin/rulepack", "--version"]
+        command = ["/usr/sbin/chroot", str(root), *emulator, "/usr/bin/python3.11", "/opt/venv/bin/rulepack", "--version"]
         env = {
             "PYTHONPATH": str(next(Path("/", path.relative_to(root)) for path in (root / "opt/venv/lib").glob("*/site-packages")))
         }
