@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from scripts.project import project  # noqa: E402
 CONFIG = ROOT / "config"
 PACKAGE, CHANNEL = "rulepack-operator", "stable"
 CSV = f"manifests/{PACKAGE}.clusterserviceversion.yaml"
+CRD = "manifests/rules.mlops.dev_rulepacks.yaml"
 IMAGE = project().image
 SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
 
@@ -65,6 +67,7 @@ def bundle(folder: str, version: str, image: str, replaces: str, created: str) -
     return {
         CSV: _text(_csv(version, image, replaces, created)),
         **{f"manifests/{name}.yaml": _text(_without_namespace(f"manager/{name}.yaml")) for name in FURTHER},
+        CRD: (CONFIG / "crd/rulepacks.yaml").read_text(),
         "metadata/annotations.yaml": annotations,
         "tests/scorecard/config.yaml": _text(yaml.safe_load((CONFIG / "scorecard/config.yaml").read_text())),
         "../bundle.Dockerfile": f"FROM scratch\n\n{labels}\n{copies}",
@@ -85,7 +88,8 @@ def _csv(version: str, image: str, replaces: str, created: str) -> dict[str, Any
     account = deployment["spec"]["template"]["spec"]["serviceAccountName"]
     csv["metadata"]["name"] = f"{PACKAGE}.v{version}"
     annotations = csv["metadata"]["annotations"]
-    annotations |= {"containerImage": image, "createdAt": created}
+    examples = json.dumps(annotations["alm-examples"], indent=2)
+    annotations |= {"alm-examples": examples, "containerImage": image, "createdAt": created}
     if replaces:
         # Whoever has any version before gets this one in one step, also where those between are in no catalog any more.
         annotations["olm.skipRange"] = f"<{version}"
