@@ -22,7 +22,7 @@ from engine.packs.schema import InputSpec, MetricDeclaration, PackTargetSpec
 VARIABLES = frozenset(["object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "lookup", "now"])
 
 #: What the actions of an aggregate see: there the object is the target of a group.
-GROUP_VARIABLES = frozenset(["object", "target", "group", "groupKey", "params", "flags", "now"])
+GROUP_VARIABLES = frozenset(["object", "target", "group", "groupKey", "params", "flags", "now", "vars"])
 
 #: The parameters that every pack with targets has beside its own.
 COMMON: Mapping[str, dict[str, Any]] = {
