@@ -19,7 +19,7 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.model.text import found, shown, suggestion
 from engine.packs import declarations
-from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, bind_vars, needed_through
+from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, bind_vars, lookups_of, needed_through
 from engine.packs.diagnostics import SCHEMA, Diagnostics
 from engine.packs.document import Document
 from engine.packs.fields import IDENTIFIER
@@ -100,7 +100,8 @@ class _RuleBinder:
 
     def __init__(self, spec: RuleSpec, pack: RulePack, names: DeclaredNames, diagnostics: Diagnostics, path: Path) -> None:
         self._spec, self._pack, self._diagnostics, self._path = spec, pack, diagnostics, path
-        self._names = names.having(vars=(*pack.vars, *spec.vars), lookup=spec.lookup)
+        looked_up = (*spec.lookup, *lookups_of((*spec.actions, *spec.rescue)))
+        self._names = names.having(vars=(*pack.vars, *spec.vars), lookup=looked_up)
         with_item = VARIABLES | ({spec.loop_var} if spec.loop else set())
         self._deciding = diagnostics.compiler(self._names, VARIABLES)
         self._looping = diagnostics.compiler(self._names, with_item)

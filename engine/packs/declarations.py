@@ -94,6 +94,12 @@ def bind_vars(programs: Mapping[str, Program], own: Collection[str], compiler: C
                 compiler.fault((*path, name), f"vars.{name} uses vars.{used}, which stands below it", f"{used} above {name}")
 
 
+def lookups_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the entries of a list of actions look up themselves, by its name below `lookup`."""
+    own = [spec["lookup"] for entry in entries for spec in entry.values() if isinstance(spec, dict) and "lookup" in spec]
+    return {name: target for lookups in own if isinstance(lookups, dict) for name, target in lookups.items()}
+
+
 def needed_through(program: Program, programs: Mapping[str, Program], variable: str) -> str:
     """Return the var (`vars.x`) through which a program needs a variable, '' where it needs it through none."""
     needing = [each for each, var in programs.items() if variable in var.variables]

@@ -84,6 +84,13 @@ def has_item(items: list[Any], fields: Mapping[str, str]) -> bool:
     )
 
 
+def nest(path: str, value: Any) -> Any:
+    """The smallest map that has a value at a path."""
+    for step in reversed(documents.path_steps(path)):
+        value = {step: value}
+    return value
+
+
 def _query(value: Any, expression: str) -> int:
     growth = documents.growth(expression)
     return weigh(value) // 3 * (growth if growth > _GROWTH else 1) + len(expression) // 10
@@ -92,6 +99,8 @@ def _query(value: Any, expression: str) -> int:
 FUNCTIONS = (
     function("get", "The value at a path such as `'status.phase'` or `'metadata.annotations[\"a/b\"]'`; the default where a step "
              "of it is missing or null.", "get({'a': {'b': 1}}, 'a.c', 2) == 2", ENGINE, {"get(dyn, string, dyn) -> dyn": get}),
+    function("nest", "The smallest map that has a value at a path, as `get` reads it.", "nest('a.b', 1) == {'a': {'b': 1}}",
+             ENGINE, {"nest(string, dyn) -> dyn": nest}, by_length(400)),
     function("annotation", "An annotation of an object; `''` where it is absent.",
              "annotation({'metadata': {'annotations': {'a/b': 'c'}}}, 'a/b') == 'c'", ENGINE,
              {"annotation(dyn, string) -> string": documents.annotation}),
