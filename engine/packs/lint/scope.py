@@ -86,11 +86,13 @@ class _PackScope:
         path = expression.path
         found = self._rules[int(path[2])] if path[:2] == ("spec", "rules") else self._common
         found = {**found, "target": union([kind_type(self._subject, target), NULL])}
-        if path[:2] == ("spec", "rules") and path[3] in ("actions", "rescue"):
-            found["results"] = self._results(int(path[2]))
+        if path[:2] == ("spec", "rules"):
+            if path[3] in ("actions", "rescue"):
+                found["results"] = self._results(int(path[2]))
             aggregate = self._parsed.pack.rules[int(path[2])].aggregate
-            if aggregate is not None:
+            if aggregate is not None and (path[3] in ("actions", "rescue", "throttle") or path[3:5] == ("aggregate", "vars")):
                 found["object"] = found["target"] = kind_type(self._subject, aggregate.target.kind)
+                found["vars"] = self._vars(aggregate.vars, found)
         return found
 
     def _rule(self, rule: Rule, raw: Mapping[str, Any]) -> Types:
@@ -156,7 +158,7 @@ def _is_condition(expression: Compiled) -> bool:
             return True
         case ("spec", "rules", _, "when", _) | ("spec", "rules", _, "aggregate", "counts", _):
             return True
-        case ("spec", "rules", _, "aggregate", "lists", _, "where"):
+        case ("spec", "rules", _, "aggregate", "lists", _, "where") | ("spec", "rules", _, "throttle", "urgent", "when"):
             return True
         case ("spec", "rules", _, "actions" | "rescue", _, "when"):
             return True
