@@ -32,6 +32,8 @@ EVICTION_WAIT = 5.0
 OUTAGE = (0, 401)
 """No answer, or none to these credentials: nothing can be done or reported until that ends, so it is no attempt."""
 OUTAGE_WAIT = 3.0
+READING = frozenset({"get", "list"})
+"""What an action is permitted for each object that it reads, by how it reads it."""
 CONFIRMATIONS = 2
 """How often a 403 has to be repeated: an API server that has just started refuses what it allows once it knows the roles."""
 
@@ -139,7 +141,7 @@ class Performer:
         if time_slice.over():
             await time_slice.next()
         for read in action.reads(scope, live):
-            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)}
+            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)} - READING
             found = await self._reader.read(run.pack, read, verbs, scope)
             if isinstance(found, Refused):
                 return Plan(outcome=found)
