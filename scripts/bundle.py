@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "config"
 PACKAGE, CHANNEL = "rulepack-operator", "stable"
 CSV = f"manifests/{PACKAGE}.clusterserviceversion.yaml"
+CRD = "manifests/rules.mlops.dev_rulepacks.yaml"
 IMAGE = "quay.io/rulepack/rulepack"
 SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
 
@@ -45,7 +47,7 @@ NAMES = {
     ("configmaps", "patch"): ["rulepack-packs"],
 }
 # Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
-CLUSTER_SCOPED = {"subjectaccessreviews"}
+CLUSTER_SCOPED = {"subjectaccessreviews", "tokenreviews"}
 
 
 def bundle(version: str, replaces: str, created: str) -> dict[str, str]:
@@ -55,6 +57,7 @@ def bundle(version: str, replaces: str, created: str) -> dict[str, str]:
     scorecard = yaml.safe_load((CONFIG / "manifests/scorecard.yaml").read_text())
     return {
         CSV: _text(_csv(version, replaces, created)),
+        CRD: (CONFIG / "crd/rulepacks.yaml").read_text(),
         "metadata/annotations.yaml": annotations,
         "tests/scorecard/config.yaml": _text(scorecard),
         "bundle.Dockerfile": f"FROM scratch\n\n{labels}\n"
@@ -68,7 +71,8 @@ def _csv(version: str, replaces: str, created: str) -> dict[str, Any]:
     deployment = yaml.safe_load((CONFIG / "manager/deployment.yaml").read_text())
     image, account = f"{IMAGE}:v{version}", deployment["spec"]["template"]["spec"]["serviceAccountName"]
     csv["metadata"]["name"] = f"{PACKAGE}.v{version}"
-    csv["metadata"]["annotations"] |= {"containerImage": image, "createdAt": created}
+    examples = json.dumps(csv["metadata"]["annotations"]["alm-examples"], indent=2)
+    csv["metadata"]["annotations"] |= {"alm-examples": examples, "containerImage": image, "createdAt": created}
     spec = csv["spec"]
     icon = base64.b64encode((CONFIG / "manifests/icon.svg").read_bytes()).decode()
     spec["icon"] = [{"base64data": icon, "mediatype": "image/svg+xml"}]
@@ -98,9 +102,9 @@ def _csv(version: str, replaces: str, created: str) -> dict[str, Any]:
 
 def _rights() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The rules of config/rbac as `clusterPermissions` and as `permissions`."""
-    packs, own = (document["rules"] for document in yaml.safe_load_all((CONFIG / "rbac/role.yaml").read_text()))
-    everywhere = [rule for rule in packs if CLUSTER_SCOPED & {*rule["resources"]}]
-    bound = [rule for rule in packs if rule not in everywhere]
+    packs, reviews, own = (document["rules"] for document in yaml.safe_load_all((CONFIG / "rbac/role.yaml").read_text()))
+    bound = [rule for rule in packs if not CLUSTER_SCOPED & {*rule["resources"]}]
+    everywhere = reviews + [rule for rule in packs if rule not in (*bound, *reviews)]
     bound += [part for rule in own for part in _bound(rule) if part not in bound]
     return everywhere, bound
 

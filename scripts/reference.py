@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from engine.actions import ACTIONS
 from engine.cel import backend
 from engine.cel.reference import VARIABLE_TEXTS, functions
@@ -19,6 +21,7 @@ from engine.cli.main import COMMANDS, help_text
 from engine.model.plurals import guessed_resource
 from engine.model.spec import Spec
 from engine.operator.settings import OPERATOR_NAMESPACE
+from engine.packs.crd import custom_resource_definition
 from engine.packs.declarations import COMMON
 from engine.packs.lint import CODES
 from engine.packs.published import published_schema
@@ -210,6 +213,12 @@ def _schema(model: type[Spec]) -> Callable[[], str]:
     return lambda: json.dumps(published_schema(model), indent=2, ensure_ascii=False) + "\n"
 
 
+def crd() -> str:
+    """The CustomResourceDefinition of RulePack."""
+    note = "# Written by `make reference` from the schema in engine/packs/schema.py; change it there.\n"
+    return note + yaml.safe_dump(custom_resource_definition(), sort_keys=False, width=130, allow_unicode=True)
+
+
 FILES: Mapping[str, Callable[[], str]] = {
     "docs/reference/rulepack.md": rulepack,
     "docs/reference/actions.md": actions,
@@ -220,6 +229,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "docs/reference/rights.md": lambda: rights(ROOT / "rules"),
     "docs/reference/rulepack.schema.json": _schema(RulePackSpec),
     "docs/reference/rulepacktest.schema.json": _schema(RulePackTestSpec),
+    "config/crd/rulepacks.yaml": crd,
     "config/rbac/role.yaml": role,
 }
 

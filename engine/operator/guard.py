@@ -19,6 +19,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.objects import Kind, Object, dig
 from engine.operator.server import Reply
+from engine.packs.rbac import REVIEWS, TOKEN_REVIEWS
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,6 @@ TTL, LIMIT = 30.0, 1_000
 """Seconds for which an answer is kept, and how many are."""
 AT_ONCE = 4
 """How many reviews may be under way: whoever sends many tokens must not take the connections that the packs need."""
-TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview")
-ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
 
 
 class Readers:
@@ -60,13 +59,13 @@ class Readers:
         return answer
 
     async def _ask(self, token: str, path: str) -> Reply | None:
-        status = await self._review(TOKEN_REVIEW, {"token": token})
+        status = await self._review(TOKEN_REVIEWS, {"token": token})
         if status.get("authenticated") is not True:
             return Reply.text("the API server does not know this token, or it has expired", HTTPStatus.UNAUTHORIZED)
         user: Object = dig(status, ("user",), {})
         spec = {"user": user.get("username", ""), "nonResourceAttributes": {"path": path, "verb": "get"}}
         spec |= {name: user[name] for name in ("uid", "groups", "extra") if user.get(name)}
-        if (await self._review(ACCESS_REVIEW, spec)).get("allowed") is True:
+        if (await self._review(REVIEWS, spec)).get("allowed") is True:
             return None
         grant = f"a ClusterRole with nonResourceURLs: ['{path}'] and verbs: [get] grants it"
         return Reply.text(f"{user.get('username')} may not get {path}; {grant}", HTTPStatus.FORBIDDEN)

@@ -99,10 +99,10 @@ class Metrics:
         """Have the counters that alerts use at 0 for each rule: of a series that begins at 1 Prometheus sees no increase."""
         for pack in packs:
             for rule in pack.rules:
-                self.evaluations.begin((pack.name, rule.name, Evaluated.UNKNOWN))
+                self.evaluations.begin((pack.identity, rule.name, Evaluated.UNKNOWN))
                 for action in (*rule.actions, *rule.rescue):
                     for outcome in (ActResult.FAILED, ActResult.REFUSED):
-                        self.actions.begin((pack.name, rule.name, action.action.name, outcome))
+                        self.actions.begin((pack.identity, rule.name, action.action.name, outcome))
 
     def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Measure it, or log why that is not possible. A series that has the object's name among its labels goes with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import pytest
 import yaml
 
 from engine import __version__
+from engine.cel import backend
+from engine.packs.parse import parse_object
+from engine.packs.sources import PackObject
 from scripts.bundle import ANNOTATIONS, CSV, PACKAGE, ROOT
 from tests.bundle.rights import rights
 
@@ -66,7 +70,7 @@ def test_manifests_are_flat_and_of_allowed_kinds() -> None:
     """The folder holds files only, and of the kinds that OLM installs none that an API may be missing for."""
     assert all(path.is_file() for path in (BUNDLE / "manifests").iterdir())
     kinds = [document["kind"] for document in documents(BUNDLE / "manifests")]
-    assert kinds == ["ClusterServiceVersion"]
+    assert sorted(kinds) == ["ClusterServiceVersion", "CustomResourceDefinition"]
 
 
 def test_annotations_and_image_labels_agree() -> None:
@@ -78,8 +82,10 @@ def test_annotations_and_image_labels_agree() -> None:
 
 
 def test_no_kind_is_required(csv: dict[str, Any]) -> None:
-    """It owns and requires no kind and has no dependencies: the packs wait for theirs at run time."""
-    assert csv["spec"]["customresourcedefinitions"] == {}
+    """It owns RulePack, requires no kind and has no dependencies: the packs wait for theirs at run time."""
+    (owned,) = csv["spec"]["customresourcedefinitions"]["owned"]
+    assert owned["name"] == "rulepacks.rules.mlops.dev"
+    assert "required" not in csv["spec"]["customresourcedefinitions"]
     assert "nativeAPIs" not in csv["spec"]
     assert not (BUNDLE / "metadata/dependencies.yaml").exists()
 
@@ -150,9 +156,15 @@ class TestScorecard:
         ]  # fmt: skip
 
     def test_examples(self, csv: dict[str, Any]) -> None:
-        """basic-check-spec, spec and status descriptors look at the examples, of which there are none."""
-        assert csv["metadata"]["annotations"]["alm-examples"] == "[]"
+        """basic-check-spec: each example has a spec; and each is a pack without a fault, or stands for a shipped one."""
+        own, shipped = json.loads(csv["metadata"]["annotations"]["alm-examples"])
+        assert parse_object(PackObject.of(own), backend()).rules
+        assert shipped["spec"]["shipped"] in {folder.name for folder in (ROOT / "rules").iterdir()}
 
-    def test_definitions(self) -> None:
-        """crds-have-validation and -resources look at the bundle's CustomResourceDefinitions, of which there are none."""
-        assert not [one for one in documents(BUNDLE / "manifests") if one["kind"] == "CustomResourceDefinition"]
+    def test_definitions(self, csv: dict[str, Any]) -> None:
+        """crds-have-validation; and each descriptor is of a field that the definition has."""
+        (definition,) = [one for one in documents(BUNDLE / "manifests") if one["kind"] == "CustomResourceDefinition"]
+        schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+        (owned,) = csv["spec"]["customresourcedefinitions"]["owned"]
+        assert {each["path"] for each in owned["specDescriptors"]} <= schema["spec"]["properties"].keys()
+        assert {each["path"] for each in owned["statusDescriptors"]} <= schema["status"]["properties"].keys()

@@ -25,6 +25,7 @@ from engine.model.objects import GroupKey, Kind, ObjectKey, Resource, annotation
 from engine.operator.settings import Settings
 from engine.operator.shards import Shard, bucket, own_shard
 from engine.operator.wiring import Operator
+from tests.unit.operator.test_operator import OPEN
 
 JOB = Resource(Kind("example.com/v1", "Job"), "jobs", True)
 TEAM = Resource(Kind("example.com/v1", "Team"), "teams", False)
@@ -102,9 +103,7 @@ class Shared:
         door = copy(self.cluster)
         door.faults = Faults(self.clock.time)
         self.doors.append(door)
-        settings = Settings(
-            "system", rules=(self._rules,), address="127.0.0.1", port=0, probe_port=0, insecure_metrics=True, shard=shard
-        )
+        settings = Settings("system", rules=(self._rules,), address="127.0.0.1", **OPEN, shard=shard)
         stop = asyncio.Event()
         task = asyncio.create_task(Operator(door, settings, self.clock, backend()).run(stop))
         await self.clock.settle()
@@ -194,9 +193,7 @@ async def test_only_what_the_label_selector_picks(shared: Shared, tmp_path: Path
         "system",
         rules=(tmp_path,),
         address="127.0.0.1",
-        port=0,
-        probe_port=0,
-        insecure_metrics=True,
+        **OPEN,
         watch_label_selector="part=a",
     )
     stop = asyncio.Event()
@@ -220,9 +217,7 @@ async def test_a_group_of_another_label_is_left_alone(shared: Shared, tmp_path: 
         "system",
         rules=(tmp_path,),
         address="127.0.0.1",
-        port=0,
-        probe_port=0,
-        insecure_metrics=True,
+        **OPEN,
         watch_label_selector="part=a",
     )
     stop = asyncio.Event()
@@ -238,9 +233,7 @@ async def test_a_group_of_another_label_is_left_alone(shared: Shared, tmp_path: 
 async def test_an_operator_says_which_shard_it_is(tmp_path: Path) -> None:
     """/packs and /metrics name the shard, and /packs whom it waits for."""
     shared = Shared(tmp_path)
-    settings = Settings(
-        "system", rules=(tmp_path,), address="127.0.0.1", port=0, probe_port=0, insecure_metrics=True, shard=Shard(1, 3)
-    )
+    settings = Settings("system", rules=(tmp_path,), address="127.0.0.1", **OPEN, shard=Shard(1, 3))
     operator = Operator(shared.cluster, settings, shared.clock, backend())
 
     assert operator.overview()["shard"] == "shard 1 of 3"
