@@ -25,7 +25,7 @@ from engine.model.names import digest
 from engine.model.objects import Kind, Object, annotations_of, dig, ref_of
 from engine.model.plan import Patch
 from engine.operator.informer import Informer, InformerKey
-from engine.operator.rulepacks import RulePackObjects, RulePackStatuses
+from engine.operator.rulepacks import RulePackObjects, RulePackStatuses, references
 from engine.operator.settings import Settings
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RESUME
@@ -63,6 +63,7 @@ class PackSources:
             key = InformerKey(CONFIG_MAP, settings.operator_namespace, labels, fields)
             return Informer(api, key, clock, pruner([("data",)]), lambda *_: self.touch())
 
+        self._namespace = settings.operator_namespace
         self.reports: Sequence[Report] = ()
         self.in_force = asyncio.Event()
         self._changed = asyncio.Event()
@@ -113,7 +114,8 @@ class PackSources:
                 await self._use(_audited(catalog) if self._dry_run else catalog)
                 self._used = catalog
                 self.in_force.set()
-            self._statuses.use(self._objects, self.reports, catalog, self._store.shipped)
+            wanted = references(catalog, self._store.shipped, self._config_maps(), self._namespace)
+            self._statuses.use(self._objects, self.reports, catalog, wanted)
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
             log.debug("reading rule packs", exc_info=True)

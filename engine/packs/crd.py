@@ -34,11 +34,15 @@ def custom_resource_definition() -> dict[str, Any]:
     spec = _structural({"$ref": "#/$defs/PackSpec"}, defs)
     del spec["required"]  # a reference to a shipped pack has neither `watch` nor `rules`
     spec["properties"]["shipped"] = _text("The name of a pack that the operator ships, instead of watch and rules.", minLength=1)
+    spec["properties"]["configMap"] = _text("The ConfigMap that holds the pack; the operator writes such objects.", minLength=1)
     # Of a reference they are values; of a pack each declares one.
     spec["properties"]["params"]["additionalProperties"] = {KEEP: True}
-    spec["description"] = "The pack itself, or a reference to one that the operator ships."
+    spec["description"] = "The pack itself, or a reference to one that the operator ships or that a ConfigMap holds."
     spec["x-kubernetes-validations"] = [
-        {"rule": "has(self.shipped) != has(self.rules)", "message": "set either rules and watch, or shipped"}
+        {
+            "rule": "[has(self.rules), has(self.shipped), has(self.configMap)].filter(given, given).size() == 1",
+            "message": "set either rules and watch, or shipped, or configMap",
+        }
     ]
     schema = {
         "type": "object",

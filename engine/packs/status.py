@@ -126,11 +126,12 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
         return
     yield "Accepted", "True", "Accepted", "the spec has no fault"
     reason, message = standing.unready
+    note = f"; {standing.note}" if standing.note else ""
     if reason:
         yield "Ready", "False", reason, message
     elif standing.mode is Mode.OFF:
-        yield "Ready", "True", DISABLED, f"the pack is disabled, and does nothing{standing.note}"
+        yield "Ready", "True", DISABLED, f"the pack is disabled, and does nothing{note}"
     else:
         does = "acts" if standing.mode is Mode.ENFORCE else "says what it would do"
-        yield "Ready", "True", "InForce", f"the pack is in force, and {does}{standing.note}"
+        yield "Ready", "True", "InForce", f"the pack is in force, and {does}{note}"
     yield "Stalled", "False", "Progressing", "nothing stands in the way that only somebody else can remove"
