@@ -10,15 +10,16 @@ from tests.controlplane.processes import free_ports
 
 
 class Served(NamedTuple):
-    """Two free ports of 127.0.0.1, of probes and of metrics; with a token metrics are asked for as a scraper does, by TLS."""
+    """Two ports of an address, of probes and of metrics; with a token metrics are asked for as a scraper does, by TLS."""
 
     probes: int
     metrics: int
     token: str = ""
+    host: str = "127.0.0.1"
 
     @classmethod
     def anywhere(cls, token: str = "") -> Served:
-        """Ports that nobody listens on at this moment."""
+        """Ports of 127.0.0.1 that nobody listens on at this moment."""
         probes, metrics = free_ports(2)
         return cls(probes, metrics, token)
 
@@ -37,10 +38,11 @@ class Served(NamedTuple):
             return ""
 
     def _request(self, path: str) -> urllib.request.Request:
+        host = f"[{self.host}]" if ":" in self.host else self.host
         if path in ("/healthz", "/readyz"):
-            return urllib.request.Request(f"http://127.0.0.1:{self.probes}{path}")
+            return urllib.request.Request(f"http://{host}:{self.probes}{path}")
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return urllib.request.Request(f"http{'s' if self.token else ''}://127.0.0.1:{self.metrics}{path}", headers=headers)
+        return urllib.request.Request(f"http{'s' if self.token else ''}://{host}:{self.metrics}{path}", headers=headers)
 
 
 def _unverified() -> ssl.SSLContext:
