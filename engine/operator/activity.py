@@ -87,7 +87,7 @@ class Activity:
                 rule.firings, rule.counted = rule.firings + 1, firing
             rule.fired = (self.clock.time(), act)
 
-    def measured(self, metric: str, labels: object, value: float) -> None:
+    def measured(self, obj: Ref, metric: str, labels: object, value: float) -> None:
         """Do nothing: the metric itself says it."""
 
     def suspended(self, pack: str, rule: str, obj: Ref) -> None:

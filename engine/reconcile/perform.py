@@ -164,7 +164,7 @@ class Performer:
         result = ActResult.AUDITED if audit else ActResult.DONE
         if isinstance(step, Measure):
             if not audit:
-                self._observer.measured(run.pack.metrics[step.metric].name, step.labels, step.value)
+                self._observer.measured(run.cause.ref, run.pack.metrics[step.metric].name, step.labels, step.value)
             return self._report(run, action, step, result)
         if isinstance(step, Annotate):
             own = own_patch(run.cause.object, step)
