@@ -19,7 +19,7 @@ _STRICTNESS = (Mode.ENFORCE, Mode.AUDIT, Mode.OFF)
 class Catalog:
     """Packs, their modes, and the values of their parameters, all by the pack's identity.
 
-    `resume` is what people last said to have suspended rules go on. `times` says of each rule since when it is in force, by
+    `resume` is what people last said to have what is suspended go on. `times` says of each rule since when it is in force, by
     the name of its record.
     """
 
