@@ -9,14 +9,14 @@ from typing import Any
 
 from kubernetes import client
 
-from engine.cel.checker.matching import union
+from engine.cel.checker.matching import TIME_TEXT, union
 from engine.cel.checker.openapi import Fields
 from engine.cel.types import BOOL, DOUBLE, DYN, INT, STRING, ObjectType, Type, list_of, map_of
 from engine.model.objects import Kind
 
-#: What JSON holds for the scalars of models; times and bytes (in base64) are texts there.
+#: What JSON holds for the scalars of models; bytes are texts there, in base64.
 _SCALARS: dict[str, Type] = {
-    "str": STRING, "datetime": STRING, "bytes": STRING, "bool": BOOL, "int": INT, "float": union([INT, DOUBLE]), "object": DYN,
+    "str": STRING, "datetime": TIME_TEXT, "bytes": STRING, "bool": BOOL, "int": INT, "float": union([INT, DOUBLE]), "object": DYN,
 }  # fmt: skip
 _LIST, _DICT = re.compile(r"[Ll]ist\[(.*)\]"), re.compile(r"[Dd]ict[\[(]str, (.*)[\])]")
 _API = "kubernetes.client.api"

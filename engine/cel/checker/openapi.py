@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from engine.cel.checker.matching import union
+from engine.cel.checker.matching import TIME_TEXT, union
 from engine.cel.types import BOOL, DOUBLE, DYN, INT, NULL, STRING, EnumType, ObjectType, Type, list_of, map_of
 from engine.cel.values import type_of
 
@@ -68,7 +68,7 @@ def _of_enum(values: list[Any]) -> Iterator[Type]:
 def _of_type(kind: str, schema: Mapping[str, Any], name: str, pruned: bool) -> Type:
     match kind:
         case "string":
-            return STRING  # `format: date-time` too: the engine sees it as the text that the API server sends
+            return TIME_TEXT if schema.get("format") == "date-time" else STRING
         case "boolean":
             return BOOL
         case "integer":
