@@ -26,9 +26,11 @@ from engine.model.objects import Kind, Object, annotations_of, dig, ref_of
 from engine.model.plan import Patch
 from engine.operator.informer import Informer, InformerKey
 from engine.operator.settings import Settings
+from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RESUME
-from engine.packs.sources import load_folder
+from engine.packs.parse import LARGE
+from engine.packs.sources import load_folder, packs_of_configmap
 from engine.packs.store import PackStore, Report
 from engine.reconcile.prune import pruner
 
@@ -44,8 +46,6 @@ STATUS_RETRY = 10.0
 """Seconds before statuses that could not be written are tried again."""
 DEBOUNCE = 0.2
 """Seconds to wait for further changes: `kubectl apply` changes several ConfigMaps at once."""
-LARGE = 50_000
-"""Characters of rule packs in ConfigMaps that take about half a second to compile."""
 
 
 class PackSources:
@@ -73,6 +73,7 @@ class PackSources:
         self._used = self._store.catalog  # the last one that was given to `use`
         self._shipped = load_folder(settings.rules)
         self._actor = Actor(api, may_act)
+        self._types = TypeChecks(api, clock, cel, may_act, self.touch)
         self._logged: set[str] = set()
         self._unwritten: set[str] = set()
 
@@ -85,6 +86,11 @@ class PackSources:
         for informer in self.informers:
             informer.start()
         await asyncio.gather(*(informer.synced.wait() for informer in self.informers))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._types.run())
+            group.create_task(self._read_changes())
+
+    async def _read_changes(self) -> None:
         while True:
             self._changed.clear()
             await self._read()
@@ -106,6 +112,7 @@ class PackSources:
                 await self._use(_audited(catalog) if self._dry_run else catalog)
                 self._used = catalog
                 self.in_force.set()
+            self._types.use([*self._shipped, *(text for each in self._config_maps() for text in packs_of_configmap(each))])
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
             log.debug("reading rule packs", exc_info=True)
@@ -125,7 +132,8 @@ class PackSources:
     def _log_news(self) -> None:
         """Log each fault and warning when it appears."""
         now = {str(fault): logging.ERROR for report in self.reports for fault in report.faults}
-        now.update({str(warning): logging.WARNING for report in self.reports for warning in report.warnings})
+        warnings = [*(report.warnings for report in self.reports), *self._types.warnings.values()]
+        now.update({str(warning): logging.WARNING for each in warnings for warning in each})
         for text, level in now.items():
             if text not in self._logged:
                 log.log(level, "%s", text)
@@ -139,8 +147,10 @@ class PackSources:
         problems: set[str] = set()
         for config_map in self._config_maps():
             ref = ref_of(config_map)
+            source = f"configmap/{ref.namespace}/{ref.name}"
+            warnings = [str(warning) for warning in self._types.warnings.get(source, ())]
             try:
-                await self._write_status(config_map, faults.get(f"configmap/{ref.namespace}/{ref.name}", ()))
+                await self._write_status(config_map, faults.get(source, ()), warnings)
             except ApiError as error:
                 problems.add(f"{ref}: its rule packs are read, but their status cannot be written on it: {error}")
             except NotLeading:
@@ -150,18 +160,18 @@ class PackSources:
         self._unwritten = problems
         return not problems
 
-    async def _write_status(self, config_map: Object, faults: Sequence[str]) -> None:
-        """Bring the status annotation up to date, and emit one Warning Event for each broken version of the data."""
-        text = "\n".join(faults) or "ok"
+    async def _write_status(self, config_map: Object, faults: Sequence[str], warnings: Sequence[str]) -> None:
+        """Bring the status annotation up to date, and emit one Warning Event for each version of the data that is not sound."""
+        text = "\n".join(faults or (["in force, with warnings:", *warnings] if warnings else ["ok"]))
         if len(text) > STATUS_LIMIT:
             text = text[: STATUS_LIMIT - 1] + "…"
         if annotations_of(config_map).get(STATUS) == text:
             return
         ref = ref_of(config_map)
-        if faults:
-            cause = Cause("rulepack", "load", config_map, ref, digest(canonical(_data(config_map))))
+        if faults or warnings:
+            cause = Cause("rulepack", "load" if faults else "types", config_map, ref, digest(canonical(_data(config_map))))
             now = datetime.fromtimestamp(self._clock.time(), UTC)
-            content = Content("Warning", "RulePackInvalid", text, {})
+            content = Content("Warning", "RulePackInvalid" if faults else "RulePackWarnings", text, {})
             await self._actor.perform(event(cause, config_map, content, now), dry_run=False)
         try:
             await self._actor.write_metadata(Patch(ref, {"metadata": {"annotations": {STATUS: text}}}))

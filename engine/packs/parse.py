@@ -24,6 +24,9 @@ from engine.packs.yamltext import MAX_FAULTS, read_yaml
 LABEL = "rules.mlops.dev/rule-pack"
 """The label (value "true") of ConfigMaps that hold rule packs."""
 
+LARGE = 50_000
+"""Characters of rule packs that take about half a second to compile."""
+
 GROUP = API_VERSION.partition("/")[0]
 _KINDS = ("RulePack", "RulePackTest", "ConfigMap")
 

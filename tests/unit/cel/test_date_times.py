@@ -66,7 +66,7 @@ def test_a_text_that_says_no_time_equals_none(cel: Cel) -> None:
     assert cel.compile("object.name != now", ("object", "now")).condition(Scope({"object": OBJECT, "now": NOW}))
 
 
-@pytest.mark.parametrize("condition", ["object.name - 3 == 1", "object.name < 3", "object.end + 1 == object.end", "object.end * 2 == 1"])
+@pytest.mark.parametrize("condition", ["object.name - 3 == 1", "object.name < 3", "object.end + 1 == object.end"])
 def test_a_text_is_no_number(cel: Cel, condition: str) -> None:
     """Texts stand for times only."""
     with pytest.raises(EvaluationError, match="does not work on string and int"):
