@@ -1,0 +1,80 @@
+"""What the operator says of the types of expressions, by the schemas of a real kube-apiserver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.cli.main import main
+from engine.model.objects import annotations_of
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
+from tests.e2e.engine import Engine
+from tests.world import named
+
+PACK = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: scale}
+spec:
+  watch: {apiVersion: apps/v1, kind: Deployment}
+  rules:
+    - name: scaled
+      when:
+        - object.spec.replicas == '3'
+        - object.spec.strategy.type == 'Rolling'
+        - now - object.metadata.creationTimestamp > duration('1h')
+      actions:
+        - annotate: {annotations: {example.com/scaled: 'yes'}}
+"""
+WRONG = "an int and a string are never equal; expected object.spec.replicas == 3"
+NEVER = "object.spec.strategy.type is never 'Rolling'; expected Recreate or RollingUpdate"
+
+
+@pytest.fixture
+def engine(control_plane: ControlPlane, namespace: str) -> Iterator[Engine]:
+    """The operator, with the rights that it has on every cluster."""
+    with Engine(control_plane, namespace) as engine:
+        engine.start()
+        engine.ready()
+        yield engine
+
+
+def test_a_pack_that_is_applied_says_what_cannot_hold(control_plane: ControlPlane, engine: Engine, namespace: str) -> None:
+    """The status of its ConfigMap has place, types and what to write instead; the service account needs no right for it."""
+    cluster = Cluster(control_plane, namespace)
+
+    def status() -> list[str]:
+        found = annotations_of(cluster.get(CONFIG_MAP, "scale", engine.own)).get("rules.mlops.dev/status", "")
+        return found.splitlines()
+
+    body = named(CONFIG_MAP, "scale", engine.own, data={"pack.yaml": PACK})
+    body["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
+    cluster.create(body)
+    eventually(lambda: len(status()) > 1, "status with warnings")
+
+    place = f"configmap/{engine.own}/scale/pack.yaml"
+    assert status() == ["in force, with warnings:", f"{place}:9:11: {WRONG}", f"{place}:10:40: {NEVER}"]
+    assert engine.packs()["scale"]["mode"] == "Enforce"
+
+    cluster.patch(
+        CONFIG_MAP, "scale", {"data": {"pack.yaml": PACK.replace("'3'", "3").replace("'Rolling'", "'Recreate'")}}, engine.own
+    )
+    eventually(lambda: status() == ["ok"], "status ok")
+
+
+def test_lint_takes_the_schemas_of_a_cluster(
+    control_plane: ControlPlane, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--kubeconfig` says the same before the pack is applied."""
+    (tmp_path / "pack.yaml").write_text(PACK)
+
+    with pytest.raises(SystemExit) as ended:
+        main(["lint", str(tmp_path), "--kubeconfig", str(control_plane.kubeconfig)])
+
+    printed = capsys.readouterr().out
+    assert ended.value.code == 1
+    assert WRONG in printed
+    assert NEVER in printed
