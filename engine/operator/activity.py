@@ -17,6 +17,7 @@ from engine.operator.caches import PackCaches
 from engine.operator.informer import State
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
+from engine.packs.status import RuleCounts
 from engine.packs.store import Report
 
 log = logging.getLogger(__name__)
@@ -35,11 +36,15 @@ _FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 @dataclass(slots=True)
 class RuleActivity:
-    """What a rule did last, with the clock's time; None where it has not yet."""
+    """What a rule did last, with the clock's time, None where it has not yet; and how often, about."""
 
     fired: tuple[float, Act] | None = None
     failed: tuple[float, Act] | None = None
     suspended: float | None = None
+    firings: int = 0
+    failures: int = 0
+    counted: tuple[str, ...] = ()
+    """The firing that was counted last: its steps come one after another, mostly, and count once."""
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON data, without what went wrong: that may quote the object, so only the log and its Events say it."""
@@ -74,8 +79,12 @@ class Activity:
                 log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
         rule = self._rule(act.pack, act.rule)
         if act.result in _FAULTS:
+            rule.failures += act.result is not ActResult.RETRYING
             rule.failed = (self.clock.time(), act)
         elif act.result is not ActResult.WAITING:
+            firing = (str(act.object), act.key, act.item)
+            if act.result is not ActResult.UNCHANGED and firing != rule.counted:
+                rule.firings, rule.counted = rule.firings + 1, firing
             rule.fired = (self.clock.time(), act)
 
     def measured(self, metric: str, labels: object, value: float) -> None:
@@ -93,6 +102,15 @@ class Activity:
                 log.info("%s/%s goes on", pack, rule)
                 activity.suspended = None
 
+    def counts(self, pack: str, rule: str) -> RuleCounts:
+        """Return what a rule did since the process began, for the status of its pack."""
+        activity = self.rules.get((pack, rule), RuleActivity())
+        time, act = activity.fired or (None, None)
+        return RuleCounts(
+            fired=activity.firings, failed=activity.failures,
+            last_firing="" if time is None else _timestamp(time), last_object=str(act.object) if act else "",
+        )  # fmt: skip
+
     def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report]) -> dict[str, Any]:
         """Return the packs in force, how they fare, and what is wrong with others, as JSON data; of objects kinds and names."""
         return {
@@ -106,7 +124,7 @@ class Activity:
         informers = [] if catalog.mode(pack) is Mode.OFF else caches.of(pack)
         waiting = any(informer.waits for informer in informers)
         return {
-            "name": pack.name,
+            "name": pack.identity,
             "description": pack.description,
             "source": pack.source,
             "mode": catalog.mode(pack).value,
@@ -116,7 +134,7 @@ class Activity:
             "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),
             "rules": [
                 {"name": rule.name, "description": rule.description, "mode": catalog.mode(pack, rule).value}
-                | self.rules.get((pack.name, rule.name), RuleActivity()).as_data()
+                | self.rules.get((pack.identity, rule.name), RuleActivity()).as_data()
                 for rule in pack.rules
             ],
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from engine.cel import Cel
@@ -20,8 +20,9 @@ from engine.kube.clock import Clock, within
 from engine.kube.openapi import published, types_of
 from engine.model.objects import Kind
 from engine.packs.lint import kinds_of, type_faults
-from engine.packs.parse import LARGE, parse_text
-from engine.packs.sources import Text
+from engine.packs.parse import LARGE, parse_spec, parse_text
+from engine.packs.sources import PackObject, Text
+from engine.packs.store import Report
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,9 @@ RECHECK = 300.0
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A text that was checked, the kinds in it, where their schemas were, and what does not fit."""
+    """A text or object that was checked, the kinds in it, where their schemas were, and what does not fit."""
 
-    text: Text
+    given: Text | PackObject
     kinds: frozenset[Kind] = frozenset()
     paths: frozenset[str] = frozenset()
     faults: tuple[Fault, ...] = ()
@@ -48,15 +49,19 @@ class TypeChecks:
     def __init__(self, api: Api, clock: Clock, cel: Cel, may_check: Callable[[], bool], changed: Callable[[], None]) -> None:
         self.warnings: Mapping[str, Sequence[Fault]] = {}
         self._api, self._clock, self._cel, self._may_check, self._changed = api, clock, cel, may_check, changed
-        self._texts: Sequence[Text] = ()
+        self._packs: Sequence[Text | PackObject] = ()
         self._checked: dict[str, _Checked] = {}
         self._given = asyncio.Event()
         self._failure = ""
 
-    def use(self, texts: Sequence[Text]) -> None:
-        """Check these texts from now on; those with faults of another kind are passed over."""
-        self._texts = texts
+    def use(self, given: Sequence[Text | PackObject]) -> None:
+        """Check the packs of these from now on; those with faults of another kind are passed over."""
+        self._packs = given
         self._given.set()
+
+    def added(self, reports: Sequence[Report]) -> list[Report]:
+        """Return the reports with what does not fit among their warnings."""
+        return [replace(each, warnings=(*each.warnings, *self.warnings.get(each.source, ()))) for each in reports]
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -69,7 +74,7 @@ class TypeChecks:
     async def _check(self) -> None:
         try:
             paths = await published(self._api)
-            checked = {text.file: await self._check_text(text, paths) for text in self._texts if not text.faults}
+            checked = {each.file: await self._check_pack(each, paths) for each in self._packs}
         except ApiError as error:
             self._failed(str(error))
             return
@@ -81,25 +86,28 @@ class TypeChecks:
         warnings: dict[str, list[Fault]] = {}
         for each in checked.values():
             if each.faults:
-                warnings.setdefault(each.text.source, []).extend(each.faults)
+                warnings.setdefault(each.given.source, []).extend(each.faults)
         if warnings != self.warnings:
             self.warnings = warnings
             self._changed()
 
-    async def _check_text(self, text: Text, paths: Mapping[str, str]) -> _Checked:
-        """Return what does not fit in a text; what was found before, where neither the text nor a schema has changed."""
-        before = self._checked.get(text.file)
-        if before is not None and before.text == text and before.paths == _paths(before.kinds, paths):
+    async def _check_pack(self, given: Text | PackObject, paths: Mapping[str, str]) -> _Checked:
+        """Return what does not fit in it; what was found before, where neither that nor a schema has changed."""
+        before = self._checked.get(given.file)
+        if before is not None and before.given == given and before.paths == _paths(before.kinds, paths):
             return before
-        parse = partial(parse_text, text.text, text.file, self._cel)
-        packs, other_faults = await asyncio.to_thread(parse) if len(text.text) > LARGE else parse()
+        if isinstance(given, Text):
+            parse = partial(parse_text, given.text, given.file, self._cel)
+            packs, other_faults = await asyncio.to_thread(parse) if len(given.text) > LARGE else parse()
+        else:
+            packs, other_faults = ([], []) if given.reference else parse_spec(given, self._cel)
         if other_faults:
-            return _Checked(text)
+            return _Checked(given)
         kinds = kinds_of(packs)
         types, errors = await types_of(self._api, paths, kinds)
         self._failed(str(errors[0]) if errors else "")
         faults = type_faults(packs, lambda kind: types.get(kind, DYN))
-        return _Checked(text, kinds, frozenset() if errors else _paths(kinds, paths), tuple(faults))
+        return _Checked(given, kinds, frozenset() if errors else _paths(kinds, paths), tuple(faults))
 
     def _failed(self, failure: str) -> None:
         """Log once that schemas cannot be had."""

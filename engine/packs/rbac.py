@@ -11,8 +11,11 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind, Resource, api_verb
 from engine.model.plurals import guessed_resource
 from engine.packs.pack import RulePack
+from engine.packs.schema import API_VERSION
 
 REVIEWS = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
+RULE_PACK = Kind(API_VERSION, "RulePack")
+_ELSEWHERE = "to say on RulePacks outside of the operator's namespace that they are not in force"
 _LEASE, _CONFIG_MAP = Kind("coordination.k8s.io/v1", "Lease"), Kind("v1", "ConfigMap")
 _ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
 
@@ -35,22 +38,25 @@ class Grants:
 
 
 def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> Grants:
-    """Return what the packs need in the namespaces that they watch and act in."""
+    """Return what the packs, and the engine itself, need in the namespaces that they watch and act in."""
     grants = Grants()
-    for pack in sorted(packs, key=lambda pack: pack.name):
+    for verb in ("list", "watch"):
+        grants.add(plurals(RULE_PACK), verb, _ELSEWHERE)
+    grants.add(plurals(RULE_PACK), "patch/status", _ELSEWHERE)
+    for pack in sorted(packs, key=lambda pack: pack.identity):
         watched = plurals(pack.watch.kind)
         for verb in ("list", "watch"):
-            grants.add(watched, verb, pack.name)
+            grants.add(watched, verb, pack.identity)
         for rule in pack.rules:
-            name = f"{pack.name}/{rule.name}"
+            name = f"{pack.identity}/{rule.name}"
             if rule.writes_own():
                 grants.add(watched, "patch", name)
             if not rule.rescue:
-                grants.add(plurals(EVENT), "create", f"{pack.name}/rules that fail")
+                grants.add(plurals(EVENT), "create", f"{pack.identity}/rules that fail")
             for need in rule.needs():
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):
-            grants.add(plurals(REVIEWS), "create", f"{pack.name}/consent of other namespaces")
+            grants.add(plurals(REVIEWS), "create", f"{pack.identity}/consent of other namespaces")
     return grants
 
 
@@ -77,6 +83,10 @@ def own_grants() -> Grants:
         grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
     grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs")
     grants.add(guessed_resource(EVENT), "create", "Events about a ConfigMap with rule packs that are refused")
+    for verb in ("list", "watch"):
+        grants.add(guessed_resource(RULE_PACK), verb, "rule packs")
+    grants.add(guessed_resource(RULE_PACK), "create", "RulePacks that stand for shipped packs")
+    grants.add(guessed_resource(RULE_PACK), "patch/status", "the status of RulePacks")
     return grants
 
 
@@ -86,7 +96,7 @@ def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: s
     Packs that are Off until somebody switches them on are left out, and named in a comment, unless `off` asks for them.
     """
     chosen = [pack for pack in packs if off or pack.default_mode is not Mode.OFF]
-    left_out = sorted(pack.name for pack in packs if pack not in chosen)
+    left_out = sorted(pack.identity for pack in packs if pack not in chosen)
     return "\n".join([
         *([f"# Left out, since they are Off by default: {', '.join(left_out)}. With --off they are in."] if left_out else []),
         *_role(granted(chosen, plurals), "ClusterRole", name),

@@ -72,7 +72,7 @@ class _Seen(NamedTuple):
 
 @dataclass(slots=True)
 class _Known:
-    """What is remembered of one object: under which catalog (its number), by packs and their names, and our own last write."""
+    """What is remembered of one object: under which catalog (its number), by identities of packs, and our own last write."""
 
     generation: int = -1
     seen: dict[Watchers, _Seen] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class _Known:
     def keep(self, packs: Collection[RulePack], generation: int) -> None:
         """Forget what other packs have evaluated, and the state of those that are no longer in force."""
         self.living = {name: state for name, state in self.living.items() if state.pack in packs}
-        names = {pack.name for pack in packs}
+        names = {pack.identity for pack in packs}
         self.ending = {name: state for name, state in self.ending.items() if name in names}
         self.seen.clear()
         self.generation = generation
@@ -151,8 +151,8 @@ class Matcher:
             pack = group.packs[index]
             gone = self._caches.take_deleted(pack, key.namespace, key.name)
             if gone is not None:
-                known.ending[pack.name] = PackState(pack, ref_of(gone).uid, evaluated=gone)
-            state = known.ending.get(pack.name)
+                known.ending[pack.identity] = PackState(pack, ref_of(gone).uid, evaluated=gone)
+            state = known.ending.get(pack.identity)
             if state is not None and state.evaluated is not None and (state.retry_at or 0.0) <= now:
                 obj = state.evaluated
                 numbers = self._candidates(group, {index}, obj, known.ending).get(index, ())
@@ -175,14 +175,14 @@ class Matcher:
             numbers.setdefault(index, [])
         if known.living:  # whatever it was about does not hold any more
             for index in changed.difference(numbers):
-                known.living.pop(group.packs[index].name, None)
+                known.living.pop(group.packs[index].identity, None)
         if not numbers:
             known.seen[group] = _Seen(ref.uid, values)  # maybe equal, but of the newer object: the older one need not stay
         for index in sorted(numbers):
             pack = group.packs[index]
-            state = known.living.get(pack.name)
+            state = known.living.get(pack.identity)
             if state is None or state.uid != ref.uid:
-                state = known.living[pack.name] = PackState(pack, ref.uid)
+                state = known.living[pack.identity] = PackState(pack, ref.uid)
             rules = _rules(pack, numbers[index], "Change")
             yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values)
 
@@ -216,7 +216,7 @@ class Matcher:
             if written is not None:
                 obj = merged(obj, written.patch)
                 before, values = values, group.values(obj)
-                pending = group.affected(before, values) - {group.indexes[each.pack.name] for each in those}
+                pending = group.affected(before, values) - {group.indexes[each.pack.identity] for each in those}
             known.seen[group] = _Seen(uid, values, pending)
             for evaluation in those:
                 evaluation.state.settle(obj)
@@ -227,9 +227,9 @@ class Matcher:
         for each in evaluations:
             each.state.retry_at = each.retry_at
             if each.on == "Delete" and each.retry_at is None:
-                known.ending.pop(each.pack.name, None)
+                known.ending.pop(each.pack.identity, None)
             elif each.on == "Change" and each.state.idle:
-                known.living.pop(each.pack.name, None)
+                known.living.pop(each.pack.identity, None)
         if not known.living and not known.ending and not known.seen:
             del self._known[key]
         return known.retry_at()

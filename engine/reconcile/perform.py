@@ -81,7 +81,7 @@ class Performer:
         """The actions of `rescue`, or an Event where the rule has none."""
         if run.rule.rescue:
             return await self._all(run, run.rule.rescue, len(run.rule.actions))
-        message = f"Rule {run.pack.name}/{run.rule.name} failed: {run.progress.error}"
+        message = f"Rule {run.pack.identity}/{run.rule.name} failed: {run.progress.error}"
         step = event(run.cause, run.cause.object, Content("Warning", "RuleFailed", message, {}), run.scope.value("now"))
         try:
             return await self._step(run, "emitEvent", step)
@@ -158,7 +158,7 @@ class Performer:
         result = ActResult.AUDITED if audit else ActResult.DONE
         if isinstance(step, Measure):
             if not audit:
-                self._observer.measured(step.metric, step.labels, step.value)
+                self._observer.measured(run.pack.metrics[step.metric].name, step.labels, step.value)
             return self._report(run, action, step, result)
         if isinstance(step, Annotate):
             own = own_patch(run.cause.object, step)

@@ -70,7 +70,7 @@ class Reconciler:
     def catalog(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._performer.budgets.resume = catalog.resume
-        self._aggregates.keep({pack.name for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF})
+        self._aggregates.keep({pack.identity for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF})
 
     async def reconcile(self, key: ObjectKey | GroupKey) -> float | None:
         """Evaluate one object or group, and act. Return the seconds after which to do so again, None: only after a change.
@@ -157,7 +157,7 @@ class Reconciler:
 
     def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
         """Tell the observer what came of an evaluation; log why a condition has no answer, once for each reason."""
-        pack, ref = evaluation.pack.name, evaluation.ref
+        pack, ref = evaluation.pack.identity, evaluation.ref
         unknown = ""
         if isinstance(outcome, Done):
             if evaluation.group is None:
@@ -183,7 +183,7 @@ class Reconciler:
             item = progress.items.get(wanted.key) or self._begun(evaluation, rule, scope, progress, wanted.key)
             if item.ended is None and item.retry_at <= evaluation.now:
                 inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
-                cause = Cause(evaluation.pack.name, rule.name, evaluation.object, evaluation.ref, firing.key, wanted.key)
+                cause = Cause(evaluation.pack.identity, rule.name, evaluation.object, evaluation.ref, firing.key, wanted.key)
                 outcome = await self._performer.run(ItemRun(evaluation.pack, rule, cause, inner, item, mode))
                 item.ended = {Done: Result.DONE, Failed: Result.FAILED}.get(type(outcome))
                 evaluation.steps += item.steps

@@ -19,6 +19,7 @@ from engine.packs.lint.conditions import DeadRule, SameAnnotation
 from engine.packs.lint.fields import UnknownField, WrongType
 from engine.packs.lint.scope import types_of_kinds
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWithoutResync, NowWritten, UnusedTarget
+from engine.packs.lint.yaml11 import OtherwiseInKubectl
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
 
@@ -27,7 +28,7 @@ _WHILE_READING = {
         The text is not YAML, or more than a rule pack may be.
 
         Rule packs are YAML 1.2 in UTF-8, of at most 1 MiB, with bounded depth and aliases, so that no text can stop the engine.
-        `on`, `yes` and dates are texts. A key may stand once in a mapping.
+        Dates are texts. A key may stand once in a mapping.
         """,
     "schema": """
         A key is unknown or missing, or a value is not of the kind that belongs there.
@@ -75,6 +76,7 @@ _CHECKS: tuple[type[Check], ...] = (
     MissingOncePer,
     NowWithoutResync,
     NowWritten,
+    OtherwiseInKubectl,
     SameAnnotation,
     UnknownField,
     UnusedTarget,
@@ -110,7 +112,7 @@ def lint(
     for text in texts:
         read, own = parse_text(text.text, text.file, cel, manifests=True)
         packs += read
-        broken |= {parsed.pack.name for parsed in read if own or text.faults}
+        broken |= {parsed.pack.identity for parsed in read if own or text.faults}
         faults += [*text.faults, *own]
     subject = Subject(packs, types_of_kinds(definitions or {}, served or {}), frozenset(broken))
     faults += [fault for code in CODES.values() if code.check is not None for fault in code.check.faults(subject)]
