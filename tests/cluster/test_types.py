@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from engine.cli.main import run_command
 from engine.model.objects import annotations_of
+from engine.packs.crd import custom_resource_definition
+from tests.chaos.stage import prepare
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.engine import Engine
@@ -62,6 +66,31 @@ def test_a_pack_that_is_applied_says_what_cannot_hold(control_plane: ControlPlan
     corrected = PACK.replace("'3'", "3").replace("'Rolling'", "'Recreate'")
     cluster.patch(CONFIG_MAP, "scale", {"data": {"pack.yaml": corrected}}, engine.own)
     eventually(lambda: status() == ["ok"], "status ok")
+
+
+def test_an_object_of_kind_rule_pack_says_so_too(control_plane: ControlPlane, namespace: str) -> None:
+    """`status.warnings` has path, line and column; Ready stays True, since the pack is in force."""
+    control_plane.define(custom_resource_definition())
+    prepare(control_plane, namespace)
+    with Engine(control_plane, namespace) as engine:
+        engine.start()
+        home = f"/apis/rules.mlops.dev/v1alpha1/namespaces/{engine.own}/rulepacks"
+        control_plane.request("POST", home, yaml.safe_load(PACK))
+
+        def status() -> dict[str, Any]:
+            found: dict[str, Any] = control_plane.request("GET", f"{home}/scale").get("status", {})
+            return found
+
+        eventually(lambda: "warnings" in status(), "status with warnings")
+
+        found = status()
+        assert [(each["path"], each["message"]) for each in found["warnings"]] == [
+            ("spec.rules[0].when[0]", WRONG),
+            ("spec.rules[0].when[1]:1:30", NEVER),
+        ]
+        assert {each["type"]: each["status"] for each in found["conditions"]} == {
+            "Accepted": "True", "Ready": "True", "Stalled": "False",
+        }  # fmt: skip
 
 
 def test_lint_takes_the_schemas_of_a_cluster(

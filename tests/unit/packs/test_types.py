@@ -175,7 +175,7 @@ def test_without_a_schema_nothing_is_said_of_fields() -> None:
         ("v1 Pod", "object.spec.containers.exists(c, c.imagePullPolicy == 'Alway')", "Always, IfNotPresent or Never"),
         ("v1 Service", "object.spec.type == 'Loadbalancer'", "LoadBalancer or NodePort (did you mean 'LoadBalancer'?)"),
         ("v1 Service", "object.spec.type in ['NodePort', 'Loadbalancer']", "(did you mean 'LoadBalancer'?)"),
-        ("v1 Service", "object.spec.ports.exists(p, p.protocol == 'tcp')", "SCTP, TCP or UDP (did you mean 'TCP'?)"),
+        ("v1 Service", "object.spec.ports.exists(p, p.protocol == 'tcp')", "SCTP, TCP or UDP"),
         ("batch/v1 CronJob", "object.spec.concurrencyPolicy == 'forbid'", "Allow, Forbid or Replace (did you mean 'Forbid'?)"),
         ("batch/v1 Job", "now - object.status.startTime > 3600", "two values that fit each other"),
         ("v1 Secret", "object.data.password == 3", "object.data.password == '3'"),
