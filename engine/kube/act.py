@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import ApiError, RulepackError
 from engine.kube.api import Api, PatchType, Selection
-from engine.model.objects import Kind, Object, Resource
+from engine.model.objects import Kind, Object, Ref, Resource
 from engine.model.plan import Create, Delete, Patch, Read
 
 PAGE = 500
@@ -72,6 +72,13 @@ class Actor:
         resource, target = await self._allowed(step.target.kind), step.target
         after = await self._api.patch_metadata(resource, target.namespace, target.name, _conditional(step))
         return str(after.get("resourceVersion", ""))
+
+    async def apply_status(self, target: Ref, status: Mapping[str, Any], manager: str) -> None:
+        """Bring an object's status to what it should be, as a field manager. Raises ApiError and NotLeading."""
+        resource = await self._allowed(target.kind)
+        meta = {"name": target.name, "namespace": target.namespace, "uid": target.uid}
+        body = {"apiVersion": target.kind.api_version, "kind": target.kind.kind, "metadata": meta, "status": status}
+        await self._api.apply_status(resource, target.namespace, target.name, body, manager)
 
     async def _allowed(self, kind: Kind) -> Resource:
         """The resource that serves a kind, where this replica may act."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import Any
 
 from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
@@ -14,41 +12,25 @@ from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.merge import changes
-from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
+from engine.model.objects import GroupKey, Object, ObjectKey, Ref, metadata, ref_of
 from engine.model.outcome import Done, Outcome, Skipped, Unavailable
 from engine.model.plan import OwnWrite, Read, joined, own_patch
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
+from engine.reconcile.counted import Counted
 from engine.reconcile.evaluate import ONCE, condition, variables_of
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Record, Result, on_record, recorded
-from engine.reconcile.state import INITIAL, PackState
-from engine.reconcile.timers import restored, throttled
+from engine.reconcile.state import PackState
+from engine.reconcile.timers import restored
 from engine.reconcile.totals import Row, Totals, row_of
 
 SYNC_WAIT = 1.0
 READ_BACKOFF = 5.0
 NO_GROUP = Skipped("belongs to no group")
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Counted:
-    """One aggregate rule: its groups, once all objects are counted in them, and the state of each.
-
-    `first` holds what came of the objects as they were when all were counted, until each of them is evaluated by itself.
-    """
-
-    pack: RulePack
-    rule: Rule
-    params: Mapping[str, Any]
-    totals: Totals
-    ready: bool = False
-    recounted_at: float = 0.0
-    states: dict[str, PackState] = field(default_factory=dict)
-    first: dict[ObjectKey, tuple[Object, Skipped]] = field(default_factory=dict)
 
 
 class Aggregates:
@@ -60,7 +42,7 @@ class Aggregates:
     ) -> None:  # fmt: skip
         self._actor, self._reader, self._caches, self._clock = actor, reader, caches, clock
         self._add, self._owns = enqueue, owns
-        self._counted: dict[tuple[str, str], _Counted] = {}
+        self._counted: dict[tuple[str, str], Counted] = {}
         self._waiting: set[tuple[str, str]] = set()  # rules whose objects are not all listed yet
 
     async def count(self, catalog: Catalog, evaluation: Evaluation, rule: Rule, scope: Scope) -> Skipped:
@@ -102,8 +84,8 @@ class Aggregates:
         if counted is None or pack is not counted.pack or not counted.ready or catalog.mode(pack, counted.rule) is Mode.OFF:
             return Skipped("is not counted here")
         state = counted.states.setdefault(key.group, PackState(pack, ""))
-        if (skipped := throttled(counted.rule, state.rules.get(key.rule, INITIAL), now)) is not None:
-            return skipped
+        if (throttled := counted.throttled(key.group, state, now)) is not None:
+            return throttled
         if state.retry_at is not None and now < state.retry_at:
             return Skipped("is to be tried again later", state.retry_at)
         evaluation = Evaluation(pack, {}, Ref(pack.watch.kind, "", ""), state, now, (counted.rule,), "Group", group=key)
@@ -116,10 +98,11 @@ class Aggregates:
             log.warning("%s: %s", key, error)
             return Skipped(str(error), unknown=True)
         if not target:
-            self._forget_if_empty(counted, key.group)
+            counted.forget_if_empty(key.group)
             return Skipped("its target is not there")
         evaluation.object, evaluation.ref = target[0], ref_of(target[0])
-        return self._on_record_throttled(catalog, key, evaluation) or Done([evaluation])
+        skipped = counted.throttled(key.group, state, now) if self._restored(catalog, key, evaluation) else None
+        return skipped or Done([evaluation])
 
     def scope(self, catalog: Catalog, evaluation: Evaluation) -> Scope:
         """Return the variables of the actions for a group, without the group itself."""
@@ -131,24 +114,27 @@ class Aggregates:
 
     async def evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
         """Return Done with a Firing where there is something to say about a group; with the group in the scope."""
-        key = evaluation.group
+        key, now = evaluation.group, evaluation.now
         assert key is not None
         counted = self._counted[key.pack, key.rule]
-        if rule.resync is not None and evaluation.now >= counted.recounted_at + rule.resync:
-            counted.totals.recount()
-            counted.recounted_at = evaluation.now
+        totals = counted.totals
+        if rule.resync is not None and now >= counted.recounted_at + rule.resync:
+            totals.recount()
+            counted.recounted_at = now
         try:
-            consenting = await self._consenting(counted, key.group, evaluation.object, scope)
+            await self._ask(counted, key.group, evaluation.object, scope)
         except ApiError as error:
             log.warning("%s: %s; trying again", key, error)
-            return Unavailable(str(error), evaluation.now + READ_BACKOFF), scope
-        if rule.resync is not None and counted.totals.representatives(key.group):
-            evaluation.again(evaluation.now + rule.resync)
+            return Unavailable(str(error), now + READ_BACKOFF), scope
+        if rule.resync is not None and totals.has_members(key.group):
+            evaluation.again(now + rule.resync)
+        evaluation.counted = totals.namespaces(key.group, now)
+        evaluation.again(totals.kept_until(key.group))
         known = recorded(evaluation.object, counted.pack.record_names[key.rule])
-        if not consenting and not (known.key == key.group and self._all_watched(known)):
-            return Skipped("no namespace with members of it consents"), scope
-        evaluation.counted = frozenset(consenting)
-        return Done(ONCE), scope.child(group=counted.totals.view(key.group, consenting))
+        if not evaluation.counted and not (known.key == key.group and self._all_watched(known)):
+            return Skipped("no member of it has the target's consent"), scope
+        scope = scope.having(totals.aggregate.vars).child(group=totals.view(key.group, now))
+        return counted.not_urgent(key.group, scope, now) or Done(ONCE), scope
 
     def record_text(self, evaluation: Evaluation, result: Result) -> str | None:
         """Return what to put on record on a group's target, a durable throttle included; None as no member is left."""
@@ -172,6 +158,8 @@ class Aggregates:
         ended = not evaluation.rule_state(rule).under_way("")
         if ended and (written is not None or evaluation.steps):
             state.rules[rule.name] = evaluation.rule_state(rule)._replace(fired_at=evaluation.now)
+            if rule.urgent is not None:  # what it could not say in one firing
+                evaluation.again(evaluation.now + rule.urgent.every)
 
     def finish(self, evaluation: Evaluation) -> float | None:
         """Return when to evaluate a group again (seconds of the monotonic clock), None where only a change matters."""
@@ -181,25 +169,22 @@ class Aggregates:
         under_way = evaluation.rule_state(evaluation.rules[0]).under_way("")
         state.retry_at = evaluation.retry_at if under_way or state.unrecorded else None
         if evaluation.retry_at is None and counted is not None:
-            self._forget_if_empty(counted, key.group)
+            counted.forget_if_empty(key.group)
         return evaluation.retry_at
 
-    @staticmethod
-    def _forget_if_empty(counted: _Counted, group: str) -> None:
-        if not counted.totals.representatives(group):
-            counted.states.pop(group, None)
-
-    def _on_record_throttled(self, catalog: Catalog, key: GroupKey, evaluation: Evaluation) -> Skipped | None:
-        """Go on with a throttle that an earlier process has put on record: return why the group may not be written yet."""
+    def _restored(self, catalog: Catalog, key: GroupKey, evaluation: Evaluation) -> bool:
+        """Take over the throttle that an earlier process has put on record; return whether there is one."""
         rule = evaluation.rules[0]
         state = evaluation.rule_state(rule)
-        if rule.durable_throttle and state.fired_at is None:
-            record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
-            if record.key == key.group and record.fired_at is not None:
-                evaluation.remember(rule, restored(rule, state, record, self.scope(catalog, evaluation)))
-        return throttled(rule, evaluation.rule_state(rule), evaluation.now)
+        if not rule.durable_throttle or state.fired_at is not None:
+            return False
+        record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
+        if record.key != key.group or record.fired_at is None:
+            return False
+        evaluation.remember(rule, restored(rule, state, record, self.scope(catalog, evaluation)))
+        return True
 
-    async def _counting(self, catalog: Catalog, pack: RulePack, rule: Rule) -> _Counted | None:
+    async def _counting(self, catalog: Catalog, pack: RulePack, rule: Rule) -> Counted | None:
         """The groups of a rule with all objects counted in them; None until all of those are listed."""
         name = pack.identity, rule.name
         counted, params = self._counted.get(name), catalog.params.get(pack.identity, {})
@@ -212,7 +197,7 @@ class Aggregates:
             return None
         assert rule.aggregate is not None
         self._waiting.discard(name)
-        counted = self._counted[name] = _Counted(pack, rule, params, Totals(rule.aggregate))
+        counted = self._counted[name] = Counted(pack, rule, params, Totals(rule.aggregate))
         await self._count_all(catalog, counted)
         return counted
 
@@ -230,23 +215,22 @@ class Aggregates:
         """Whether all namespaces that were counted are watched here; otherwise another engine knows of their objects."""
         return all(self._caches.watches(namespace) for namespace in record.items)
 
-    async def _consenting(self, counted: _Counted, group: str, target: Object, scope: Scope) -> set[str]:
-        """The namespaces whose members count: those whose objects may act on the target, asked with one of each."""
-        consenting = set()
+    async def _ask(self, counted: Counted, group: str, target: Object, scope: Scope) -> None:
+        """Ask which members count: those that may act on the target. Only what has changed, or all of a target that has."""
+        about = metadata(target)
         read = counted.totals.aggregate.target.read(scope.child(object={}))
-        for namespace, name in counted.totals.representatives(group).items():
-            member = self._caches.get(counted.pack, namespace, name)
-            if member is None:
+        for member in counted.totals.unasked(group, (str(about.get("uid")), str(about.get("resourceVersion")))):
+            cached = self._caches.get(counted.pack, *member)
+            if cached is None:
                 continue
-            seen = scope.child(object=member.object)
-            refused = await self._reader.check(counted.pack, read, ("patch",), seen, [target])
-            if refused is None:
-                consenting.add(namespace)
-            else:
-                log.debug("members of %s in namespace %s do not count: %s", group, namespace, refused.reason)
-        return consenting
+            if self._reader.time_slice.over():
+                await self._reader.time_slice.next()
+            refused = await self._reader.check(counted.pack, read, ("patch",), scope.child(object=cached.object), [target])
+            counted.totals.admit(group, member, consents=refused is None)
+            if refused is not None:
+                log.debug("%s/%s does not count in %s: %s", *member, group, refused.reason)
 
-    async def _count_all(self, catalog: Catalog, counted: _Counted) -> None:
+    async def _count_all(self, catalog: Catalog, counted: Counted) -> None:
         """Count every object there is, and enqueue every group, those that only an old record knows of included."""
         pack, now = counted.pack, self._clock.time()
         for key in list(self._caches.objects(pack)):
@@ -260,7 +244,7 @@ class Aggregates:
         for group in {*counted.totals.keys(), *await self._on_record(counted)}:
             self._enqueue(GroupKey(pack.identity, counted.rule.name, group))
 
-    async def _on_record(self, counted: _Counted) -> list[str]:
+    async def _on_record(self, counted: Counted) -> list[str]:
         """The groups whose targets carry a record: the last member of one may have gone while nobody watched."""
         pack, rule, kind = counted.pack, counted.rule, counted.totals.aggregate.target.kind
         if kind is None:
@@ -278,7 +262,7 @@ class Aggregates:
         if self._owns(key):
             self._add(key)
 
-    def _count(self, counted: _Counted, key: ObjectKey, scope: Scope) -> Skipped:
+    def _count(self, counted: Counted, key: ObjectKey, scope: Scope) -> Skipped:
         """Count an object as it is, or no more; say where."""
         row: Row | None = None
         try:
@@ -290,9 +274,9 @@ class Aggregates:
         self._put(counted, key, row)
         return skipped or NO_GROUP
 
-    def _put(self, counted: _Counted, key: ObjectKey, row: Row | None) -> None:
+    def _put(self, counted: Counted, key: ObjectKey, row: Row | None) -> None:
         if row is not None and not self._owns(GroupKey(counted.pack.identity, counted.rule.name, row.group)):
             row = None
-        for group in counted.totals.put(key.namespace, key.name, row):
+        for group in counted.totals.put(key.namespace, key.name, row, self._clock.monotonic()):
             if counted.ready:
                 self._enqueue(GroupKey(counted.pack.identity, counted.rule.name, group))

@@ -16,7 +16,6 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.record import NOTHING, Record
 from engine.reconcile.state import RuleState
-from engine.reconcile.timers import throttled
 from engine.reconcile.upcoming import upcoming
 
 LOOP_LIMIT = 1000
@@ -105,8 +104,10 @@ def _fires(
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
         return Skipped(f"already fired for {key}" if record.key == key and record.items else "nothing to loop over"), state
-    if not state.under_way(key) and (skipped := throttled(rule, state, scope.now)) is not None:
-        return skipped, state
+    if rule.throttle is not None and state.fired_at is not None and not state.under_way(key):
+        due = state.fired_at + rule.throttle
+        if scope.now < due:
+            return Skipped(f"throttled to once in {rule.throttle:g} s", due), state
     return Done(Firing(key, items)), state
 
 

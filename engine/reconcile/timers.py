@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from engine.cel import Scope
-from engine.model.outcome import Skipped
 from engine.packs.pack import Rule
 from engine.reconcile.record import Record
 from engine.reconcile.state import RuleState
@@ -52,13 +51,6 @@ def timed(rule: Rule, state: RuleState, record: Record, scope: Scope) -> tuple[R
         if retry_at is None and state.noted_at is not None:
             retry_at = state.noted_at + PAUSE
     return record, state, retry_at
-
-
-def throttled(rule: Rule, state: RuleState, now: float) -> Skipped | None:
-    """Return why a rule may not fire again yet, None where it may."""
-    if rule.throttle is None or state.fired_at is None or now >= state.fired_at + rule.throttle:
-        return None
-    return Skipped(f"throttled to once in {rule.throttle:g} s", state.fired_at + rule.throttle)
 
 
 def monotonic(time: datetime, scope: Scope) -> float:

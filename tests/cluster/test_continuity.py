@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -17,6 +16,7 @@ from tests.cluster.test_remembered import PACK, RECORD, marks
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.engine import LEASE, Engine
+from tests.served import Served
 from tests.world import JOB, job, named
 
 NUMBERS = count(1)
@@ -62,13 +62,9 @@ def before_the_rule(cluster: Cluster, *names: str) -> None:
     eventually(lambda: datetime.now(UTC) > later, "time between the object and the rule")
 
 
-def leads(port: int) -> bool:
-    """Whether the process that answers there leads."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/packs", timeout=5) as answer:
-            return bool(json.load(answer)["leading"])
-    except OSError:
-        return False
+def leads(served: Served) -> bool:
+    """Whether a process leads."""
+    return bool(json.loads(served.ask("/packs", timeout=5) or "{}").get("leading"))
 
 
 def test_another_replica_goes_on_with_what_the_leader_had_begun(cluster: Cluster, engine: Engine) -> None:

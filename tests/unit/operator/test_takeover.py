@@ -15,7 +15,7 @@ from engine.kube.leases import LEASE
 from engine.model.objects import annotations_of
 from engine.operator.settings import Settings
 from engine.operator.wiring import Operator
-from tests.unit.operator.test_operator import CONFIG_MAP, Fixture
+from tests.unit.operator.test_operator import CONFIG_MAP, OPEN, Fixture
 
 HEAD = """\
 apiVersion: rules.mlops.dev/v1alpha1
@@ -75,7 +75,7 @@ class Replicas:
         for number, cluster in enumerate(self._clusters):
             cluster.faults = Faults(fixture.clock.time)
             settings = Settings(
-                operator_namespace="system", rules=(fixture.rules,), address="127.0.0.1", port=0, identity=f"replica-{number}"
+                operator_namespace="system", rules=(fixture.rules,), address="127.0.0.1", identity=f"replica-{number}", **OPEN
             )
             self.replicas.append(Operator(cluster, settings, fixture.clock, backend()))
 
