@@ -59,7 +59,7 @@ class Operator:
         if shard:
             lease, identity = f"{lease}-{shard.number}", identity + suffix(shard.count)
         self.leader = Leader(leases, clock, lease, identity, self._layout, self._started, self._stopped)
-        self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use)
+        self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use, self.caches.problems)
         self.metrics.pack_errors.read = lambda: {(): sum(bool(report.faults) for report in self.packs.reports)}
         self.server = Server(settings.address, settings.port, {
             "/healthz": lambda: probe(self.unhealthy()),  # that the event loop goes on is shown by any answer
