@@ -57,3 +57,23 @@ def _rules(value: dict[str, Any]) -> list[dict[str, Any]]:
         for key in _POLICY_LISTS:
             found += spec.get(key) or ()
     return [rule for rule in found if isinstance(rule, dict)]
+
+
+def definitions(text: bytes) -> Iterator[dict[str, Any]]:
+    """The CustomResourceDefinitions with rules that a text holds."""
+    if b"x-kubernetes-validations" in text and b"kind: CustomResourceDefinition" in text:
+        yield from (
+            each for each in _documents(text) if isinstance(each, dict) and each.get("kind") == "CustomResourceDefinition"
+        )
+
+
+def rules(value: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each schema below a value together with each rule of it."""
+    if isinstance(value, dict):
+        found = value.get("x-kubernetes-validations")
+        yield from ((value, rule) for rule in found if isinstance(rule, dict)) if isinstance(found, list) else ()
+        for item in value.values():
+            yield from rules(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from rules(item)
