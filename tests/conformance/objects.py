@@ -22,7 +22,7 @@ _KEY = "x-kubernetes-list-map-keys"
 
 
 def relaxed(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A structural schema with the types of another and none of its other constraints: those would refuse a value before a rule."""
+    """A structural schema with the types of another, and without what else would refuse a value before its rules are asked."""
     found: dict[str, Any] = {key: schema[key] for key in _SAME if key in schema}
     if schema.get("x-kubernetes-embedded-resource"):
         return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

@@ -16,6 +16,8 @@ MODULES = (
     "sigs.k8s.io/gateway-api",
     "sigs.k8s.io/karpenter",
 )
+#: OpenShift's folder of definitions that each hold the fields of one feature gate, while rules of others stand in them.
+PARTIAL = "zz_generated.featuregated-crd-manifests"
 #: What such expressions may name: those of CustomResourceDefinitions, and those of policies.
 VARIABLES = ("self", "oldSelf", "object", "oldObject", "request", "params", "variables", "namespaceObject", "authorizer")
 _POLICY_LISTS = ("validations", "matchConditions", "variables")

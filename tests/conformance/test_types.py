@@ -10,12 +10,10 @@ from engine.cel.checker import Checker, type_of_schema
 from engine.cel.parser import parse
 from engine.cel.types import optional_of
 from tests.conformance.modules import module
-from tests.conformance.rules import MODULES, definitions, rules
+from tests.conformance.rules import MODULES, PARTIAL, definitions, rules
 
 #: `__namespace__` is how the rules of definitions escape a word of CEL, which rule packs do not.
 ESCAPED = "__namespace__"
-#: OpenShift's folder of definitions that each hold the fields of one feature gate, while rules of others stand in them.
-PARTIAL = "zz_generated.featuregated-crd-manifests"
 
 
 @pytest.mark.parametrize("name", MODULES)
