@@ -36,7 +36,8 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+# Not RULEPACK_ alone: kubelet sets RULEPACK_PORT for a Service of the name rulepack.
+@click.command(epilog=EXAMPLES, context_settings={"auto_envvar_prefix": "RULEPACK_RUN"})
 @click.option(
     "-n",
     "--namespace",
@@ -82,6 +83,8 @@ def run(
     """Run the engine against a cluster: watch what the rule packs name, and act as they say.
 
     Runs until SIGTERM or SIGINT, then finishes what it is at. Of several replicas one acts; the others stand by.
+
+    An option that is not given is taken from the environment variable of its name: --log-level from RULEPACK_RUN_LOG_LEVEL.
     """
     settings = Settings(
         operator_namespace=own_namespace(operator_namespace, os.environ),
