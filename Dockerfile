@@ -1,8 +1,11 @@
 # For a release, pin the base: --build-arg BASE=python:3.11-slim-bookworm@sha256:…
 ARG BASE=python:3.11-slim-bookworm
+# For another platform than the builder's own, give this too, by another name of the same: where both names are equal, buildah 1.28
+# takes the builder's base for both.
+ARG BUILD_BASE=${BASE}
 
 # Built on the builder's own platform for any other: nothing that is installed runs before the image does, so none is emulated.
-FROM --platform=${BUILDPLATFORM} ${BASE} AS build
+FROM --platform=${BUILDPLATFORM} ${BUILD_BASE} AS build
 ARG TARGETARCH
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONHASHSEED=0
 WORKDIR /src

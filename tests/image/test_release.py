@@ -23,16 +23,15 @@ import yaml
 
 from engine import __version__
 from scripts.bundle import CSV, PACKAGE, ROOT
+from scripts.release import ELF_MACHINES
 from tests.controlplane import olm
 from tests.image.registry import Registry
-from tests.node.images import BASES, Images
+from tests.node.images import BASE, BASES, Images
 
 pytestmark = pytest.mark.node
 
 VERSION = str(semver.Version.parse(__version__).bump_minor())
 REPOSITORY, MAILBOX = "https://git.example.com/acme/rulepack", "operators@example.com"
-ELF_MACHINES = {"amd64": 62, "arm64": 183}
-"""Of elf(5): EM_X86_64 and EM_AARCH64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def prepared(clone: Clone, refusal: str) -> Clone:
 @pytest.fixture(scope="module")
 def built(prepared: Clone) -> Path:
     """The folder of the release."""
-    done = prepared.release("build", *prepared.images.options(BASES))
+    done = prepared.release("build", *prepared.images.options(BASES), f"--build-arg=BUILD_BASE={BASE}")
     assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
     return prepared.folder / "dist" / VERSION
 
