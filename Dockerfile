@@ -1,11 +1,8 @@
 # For a release, pin the base: --build-arg BASE=python:3.11-slim-bookworm@sha256:…
 ARG BASE=python:3.11-slim-bookworm
-# For another platform than the builder's own, give this too, by another name of the same: where both names are equal, buildah 1.28
-# takes the builder's base for both.
-ARG BUILD_BASE=${BASE}
 
 # Built on the builder's own platform for any other: nothing that is installed runs before the image does, so none is emulated.
-FROM --platform=${BUILDPLATFORM} ${BUILD_BASE} AS build
+FROM --platform=${BUILDPLATFORM} ${BASE} AS build
 ARG TARGETARCH
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONHASHSEED=0
 WORKDIR /src
@@ -29,7 +26,8 @@ RUN python -m compileall -q -f --invalidation-mode unchecked-hash /opt/venv/lib
 
 # Owned by root and readable by everyone, so that it also runs under the random user of group 0 that OpenShift chooses.
 # Nothing is written: it works with a read-only root filesystem. A user of no entry in /etc/passwd has no home unless one is set.
-FROM ${BASE}
+# The platform is the default, and said because buildah 1.28 would go on with the one of the stage before.
+FROM --platform=${TARGETPLATFORM} ${BASE}
 ARG VERSION=0.0.0
 ARG RELEASE=1
 ARG REVISION=unknown

@@ -127,9 +127,7 @@ def _require_a_base_of(architecture: str, root: Path) -> None:
         python = root / os.path.join(python.parent.relative_to(root), python.readlink()).lstrip("/")
     machine = int.from_bytes(python.read_bytes()[18:20], "little")
     if machine != ELF_MACHINES[architecture]:
-        raise Refused(
-            f"the base of the image for {architecture} is of another architecture; set BUILD_BASE as the Dockerfile says"
-        )
+        raise Refused(f"the base of the image for {architecture} is of another one: is BASE an index of both?")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from scripts.bundle import CSV, PACKAGE, ROOT
 from scripts.release import ELF_MACHINES
 from tests.controlplane import olm
 from tests.image.registry import Registry
-from tests.node.images import BASE, BASES, Images
+from tests.node.images import BASES, Images
 
 pytestmark = pytest.mark.node
 
@@ -111,7 +111,7 @@ def prepared(clone: Clone, refusal: str) -> Clone:
 @pytest.fixture(scope="module")
 def built(prepared: Clone) -> Path:
     """The folder of the release."""
-    done = prepared.release("build", *prepared.images.options(BASES), f"--build-arg=BUILD_BASE={BASE}")
+    done = prepared.release("build", *prepared.images.options(BASES))
     assert done.returncode == 0, f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
     return prepared.folder / "dist" / VERSION
 
