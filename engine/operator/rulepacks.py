@@ -13,7 +13,7 @@ from engine.kube.act import Actor, NotLeading
 from engine.kube.api import FIELD_MANAGER, Api
 from engine.kube.clock import Clock, within
 from engine.model.flags import Mode
-from engine.model.objects import Object, Ref, dig, metadata, ref_of
+from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.plan import Create
 from engine.operator.informer import Informer, InformerKey
 from engine.operator.settings import Settings
@@ -32,8 +32,8 @@ PERIOD = 5.0
 """Seconds between two writes of a status in which only counts differ."""
 RETRY = 10.0
 """Seconds before a status that could not be written is tried again."""
-SHIPPED = {"app.kubernetes.io/managed-by": "rulepack"}
-"""The labels of objects that stand for shipped packs."""
+MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
+"""The labels of objects that the operator creates."""
 
 
 class Fare(NamedTuple):
@@ -73,8 +73,28 @@ class RulePackObjects:
         return [cached.object for informer in informers for _, cached in sorted(informer.cache.items())]
 
 
+def references(catalog: Catalog, shipped: Collection[str], config_maps: Sequence[Object], namespace: str) -> list[Object]:
+    """Return the objects that are to stand for packs whose text is elsewhere: those shipped, and those that ConfigMaps hold.
+
+    The latter go with their ConfigMap.
+    """
+    wanted = [_reference(name, namespace, {"shipped": name}) for name in sorted(shipped)]
+    for config_map in config_maps:
+        ref = ref_of(config_map)
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": ref.name, "uid": ref.uid}
+        for name, pack in sorted(catalog.packs.items()):
+            if pack.source.startswith(f"configmap/{ref.namespace}/{ref.name}/") and name not in shipped:
+                wanted.append(_reference(name, namespace, {"configMap": ref.name}, owner))
+    return wanted
+
+
+def _reference(name: str, namespace: str, spec: Object, *owners: Object) -> Object:
+    meta = {"name": name, "namespace": namespace, "labels": MANAGED, **({"ownerReferences": [*owners]} if owners else {})}
+    return {"apiVersion": API_VERSION, "kind": RULE_PACK.kind, "metadata": meta, "spec": spec}
+
+
 class RulePackStatuses:
-    """Creates the objects that stand for shipped packs, and keeps the status of every object, differences only.
+    """Creates the objects that stand for packs whose text is elsewhere, and keeps the status of every object, differences only.
 
     `fare` says how a pack in force fares. `leads` says whether this replica may write, `first` whether it writes more than
     its own part of a status, which one of several shards does.
@@ -90,16 +110,20 @@ class RulePackStatuses:
         self._news = asyncio.Event()
         self._objects: RulePackObjects | None = None
         self._reports: Mapping[str, Report] = {}
-        self._catalog, self._shipped = Catalog(), frozenset[str]()
+        self._catalog = Catalog()
+        self._references: Sequence[Object] = ()
         self._seeds: dict[tuple[str, str], tuple[int, int]] = {}
         self._seeded: set[str] = set()
         self._unwritten: set[str] = set()
 
-    def use(self, objects: RulePackObjects, reports: Sequence[Report], catalog: Catalog, shipped: Collection[str]) -> None:
-        """Take in what became of each source; write the statuses soon. `shipped` names the packs that the operator ships."""
+    def use(self, objects: RulePackObjects, reports: Sequence[Report], catalog: Catalog, references: Sequence[Object]) -> None:
+        """Take in what became of each source; write the statuses soon.
+
+        `references` are the objects that are to stand for packs whose text is elsewhere.
+        """
         self._objects = objects
         self._reports = {report.source: report for report in reports}
-        self._catalog, self._shipped = catalog, frozenset(shipped)
+        self._catalog, self._references = catalog, references
         self._news.set()
 
     def took_over(self) -> None:
@@ -112,19 +136,24 @@ class RulePackStatuses:
         while True:
             await self._news.wait()
             self._news.clear()
+            written = await self._write(create=True)
             while not self._news.is_set():
-                written = await self._write()
                 await within(self._clock, PERIOD if written else RETRY, self._news.wait())
+                if not self._news.is_set():
+                    written = await self._write(create=not written)
 
-    async def _write(self) -> bool:
-        """Bring all statuses up to date; return False where that has to be tried again."""
+    async def _write(self, *, create: bool) -> bool:
+        """Bring all statuses up to date; return False where that has to be tried again.
+
+        Objects are created only after something changed: what they refer to may be gone meanwhile.
+        """
         objects = self._objects
         if objects is None or self._dry_run or not self._leads() or not objects.own.synced.is_set():
             return True
         problems: set[str] = set()
         try:
-            if self._shard == 0:
-                await self._create_shipped(objects, problems)
+            if create and self._shard == 0:
+                await self._create_references(objects, problems)
             for obj in objects.objects(objects.own):
                 await self._apply(obj, self._standing(obj), problems)
             for obj in objects.objects(*objects.elsewhere) if self._shard == 0 else ():
@@ -137,16 +166,15 @@ class RulePackStatuses:
         self._unwritten = problems
         return not problems
 
-    async def _create_shipped(self, objects: RulePackObjects, problems: set[str]) -> None:
-        """Create the object of each shipped pack that has none; one that somebody deletes comes back."""
+    async def _create_references(self, objects: RulePackObjects, problems: set[str]) -> None:
+        """Create the objects that stand for packs and are not there; one that somebody deletes comes back."""
         there = {metadata(obj)["name"] for obj in objects.objects(objects.own)}
-        for name in sorted(self._shipped - there):
-            meta = {"name": name, "namespace": self._namespace, "labels": SHIPPED}
-            body = {"apiVersion": API_VERSION, "kind": RULE_PACK.kind, "metadata": meta, "spec": {"shipped": name}}
-            try:
-                await self._actor.perform(Create(Ref(RULE_PACK, self._namespace, name), body), dry_run=False)
-            except ApiError as error:
-                problems.add(f"cannot create RulePack {self._namespace}/{name}, which stands for a shipped pack: {error}")
+        for body in self._references:
+            if metadata(body)["name"] not in there:
+                try:
+                    await self._actor.perform(Create(ref_of(body), body), dry_run=False)
+                except ApiError as error:
+                    problems.add(f"{ref_of(body)}, which is to stand for a pack, cannot be created: {error}")
 
     async def _apply(self, obj: Object, standing: Standing, problems: set[str]) -> None:
         """Write the status of one object where it differs."""
@@ -172,12 +200,11 @@ class RulePackStatuses:
         pack = self._catalog.packs.get(report.packs[0]) if report.packs else None
         refused = "" if not report.faults else "Invalid"
         if pack is None:
-            return Standing(None, report.generation if pack else None, refused=refused or "Invalid", faults=report.faults)
-        fare = self._fare(pack)
-        return Standing(
-            pack, report.generation, self._catalog.mode(pack), refused, report.faults,
-            ("", "") if self._catalog.mode(pack) is Mode.OFF else fare.unready, counts=self._counted(obj, pack, fare.counts),
-        )  # fmt: skip
+            return Standing(refused="Invalid", faults=report.faults)
+        fare, mode = self._fare(pack), self._catalog.mode(pack)
+        unready = ("", "") if mode is Mode.OFF else fare.unready
+        counts = self._counted(obj, pack, fare.counts)
+        return Standing(pack, report.generation, mode, refused, report.faults, unready, report.note, counts, report.warnings)
 
     def _elsewhere(self, obj: Object) -> Standing:
         """Return how an object of another namespace stands: it is not in force."""

@@ -34,11 +34,15 @@ def custom_resource_definition() -> dict[str, Any]:
     spec = _structural({"$ref": "#/$defs/PackSpec"}, defs)
     del spec["required"]  # a reference to a shipped pack has neither `watch` nor `rules`
     spec["properties"]["shipped"] = _text("The name of a pack that the operator ships, instead of watch and rules.", minLength=1)
+    spec["properties"]["configMap"] = _text("The ConfigMap that holds the pack; the operator writes such objects.", minLength=1)
     # Of a reference they are values; of a pack each declares one.
     spec["properties"]["params"]["additionalProperties"] = {KEEP: True}
-    spec["description"] = "The pack itself, or a reference to one that the operator ships."
+    spec["description"] = "The pack itself, or a reference to one that the operator ships or that a ConfigMap holds."
     spec["x-kubernetes-validations"] = [
-        {"rule": "has(self.shipped) != has(self.rules)", "message": "set either rules and watch, or shipped"}
+        {
+            "rule": "[has(self.rules), has(self.shipped), has(self.configMap)].filter(given, given).size() == 1",
+            "message": "set either rules and watch, or shipped, or configMap",
+        }
     ]
     schema = {
         "type": "object",
@@ -147,16 +151,21 @@ _CONDITIONS = _list(
     },
     ["type", "status", "lastTransitionTime", "reason", "message"],
 )
-_FAULTS = _list(
-    "What is wrong in the spec: the first ten.",
-    [],
-    {
-        "path": _text("Where, such as spec.rules[0].when[1]; in an expression with line and column."),
-        "code": _text("The kind of fault; `rulepack lint --explain CODE` says more."),
-        "message": _text("What is wrong, and what was expected."),
-    },
-    ["path", "code", "message"],
-)
+
+
+def _faults(description: str) -> dict[str, Any]:
+    return _list(
+        description,
+        [],
+        {
+            "path": _text("Where, such as spec.rules[0].when[1]; in an expression with line and column."),
+            "code": _text("The kind of fault; `rulepack lint --explain CODE` says more."),
+            "message": _text("What is wrong, and what was expected."),
+        },
+        ["path", "code", "message"],
+    )
+
+
 _RULES = _list(
     "The rules, with approximate counts since the pack came into force.",
     ["name"],
@@ -188,7 +197,9 @@ STATUS_SCHEMA: dict[str, Any] = {
         "waiting": _count("How many items wait."),
         "conditions": _CONDITIONS,
         "faultCount": _count("How many faults the spec has."),
-        "faults": _FAULTS,
+        "faults": _faults("What is wrong in the spec: the first ten."),
+        "warningCount": _count("How many expressions and fields do not fit the schemas of the cluster."),
+        "warnings": _faults("What does not fit the schemas of the cluster, and so never holds: the first ten."),
         "parts": _list(
             "What each shard counts; one part where there are no shards.",
             ["shard"],

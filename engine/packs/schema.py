@@ -115,6 +115,8 @@ class AggregateListSpec(Spec):
     """CEL condition: which members are on it; all where left out."""
     limit: int = Field(default=50, ge=0, le=1000)
     """How many are shown, in order; `group.<list>LeftOut` says how many more there are."""
+    keep_for: Period = 0.0
+    """How long a value stays on the list after its member has gone or has another one, so that it is not missed."""
 
 
 class AggregateSpec(Spec):
@@ -130,6 +132,17 @@ class AggregateSpec(Spec):
     """Lists of values of members, sorted: `group.<list>`."""
     max_: dict[Identifier, Text] = Field(default={}, alias="max", max_length=20)
     """For each maximum CEL that gives a number, a text or null: the largest of all members is `group.<maximum>`."""
+    vars: dict[Identifier, Text] = Field(default={}, max_length=50)
+    """Named expressions over `group`, `groupKey` and `target`, read as `vars.<name>` in `throttle.urgent` and the actions."""
+
+
+class UrgentSpec(Spec):
+    """What does not wait for the throttle of an aggregate."""
+
+    when: Text
+    """CEL condition over `group` and its `target`: while it is true, the rule fires although the interval has not passed."""
+    every: Period = 3.0
+    """The interval that it waits for all the same; the target is read at most so often."""
 
 
 class ThrottleSpec(Spec):
@@ -140,6 +153,8 @@ class ThrottleSpec(Spec):
 
     It begins anew too for groups, with `on: Delete`, and where a rule without `oncePer` writes nothing on the object.
     """
+    urgent: UrgentSpec | None = None
+    """Of an aggregate: what does not wait for it."""
 
 
 class LimitsSpec(Spec):
@@ -286,10 +301,12 @@ class RulePackSpec(Spec):
 
 
 class ReferenceSpec(Spec):
-    """A pack that the operator ships: how it is to run on this cluster."""
+    """A pack whose text is elsewhere: how it is to run on this cluster."""
 
-    shipped: Text
-    """The name of the pack."""
+    shipped: Text | None = None
+    """The name of a pack that the operator ships."""
+    config_map: Text | None = None
+    """The ConfigMap that holds the pack of the object's name."""
     mode: ModeName | None = None
     """The mode. Where a flag gives one too, the stricter of both is in force: Disabled, Audit, Enforce."""
     params: dict[Identifier, Any] = Field(default={}, max_length=50)

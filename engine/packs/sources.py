@@ -52,8 +52,8 @@ class PackObject:
 
     @property
     def reference(self) -> bool:
-        """Whether it stands for a pack that the operator ships."""
-        return "shipped" in self.spec
+        """Whether it stands for a pack whose text is elsewhere."""
+        return "shipped" in self.spec or "configMap" in self.spec
 
 
 def shipped_rules() -> Path:

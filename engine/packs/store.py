@@ -28,7 +28,7 @@ class Report:
     """What became of one source: the packs of it that are in force, its faults, and what is odd but no fault.
 
     Where there are faults, the packs in force are those of its last good version. `generation` is that version's, of an object
-    of kind RulePack; None where none is in force.
+    of kind RulePack; None where none is in force. `note` says why another mode is in force than is written there.
     """
 
     source: str
@@ -36,6 +36,7 @@ class Report:
     faults: tuple[Fault, ...] = ()
     warnings: tuple[Fault, ...] = ()
     generation: int | None = None
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -75,21 +76,25 @@ class _Reports:
         self.faults: defaultdict[str, list[Fault]] = defaultdict(list)
         self.warnings: defaultdict[str, list[Fault]] = defaultdict(list)
         self.generations: dict[str, int | None] = {}
+        self.notes: dict[str, str] = {}
 
     def of(self, source: str) -> Report:
         packs, faults, warnings = self.packs[source], self.faults[source], self.warnings[source]
-        return Report(source, tuple(packs), tuple(faults), tuple(warnings), self.generations.get(source))
+        return Report(
+            source, tuple(packs), tuple(faults), tuple(warnings), self.generations.get(source), self.notes.get(source, "")
+        )
 
 
 class PackStore:
     """Keeps what was good. `flags` are those of the command line, which go before those of the ConfigMap.
 
     `catalog` is replaced, never changed, and only where something differs; a pack whose text did not change stays the
-    same object. `shipped` names the packs that come with the operator.
+    same object. `shipped` names the packs that come with the operator, `read` is all that was read last.
     """
 
     def __init__(self, cel: Cel, flags: Mapping[str, Mode] | None = None) -> None:
         self.catalog, self.shipped = Catalog(), frozenset[str]()
+        self.read: Sequence[Text | PackObject] = ()
         self._cel = cel
         self._fixed = dict(flags or {})
         self._versions: dict[str, _Version] = {}
@@ -119,13 +124,20 @@ class PackStore:
         for pack in packs.values():
             reports.packs[self._source(pack)].append(pack.identity)
         references = self._references(written, packs, {text.file for text in shipped}, reports)
+        for source in {text.source for text in own}:
+            if not any(
+                self._versions[text.file].packs or self._versions[text.file].faults for text in own if text.source == source
+            ):
+                reports.faults[source].append(
+                    Fault(Location(source, 1, 1), "there is no rule pack in its data", "one, in pack.yaml")
+                )
         self._take_flags(flags or {}, packs, reports)
         values = self._take_params(params or {}, packs, references, reports)
-        modes = {name: self._mode(pack, references.get(name)) for name, pack in packs.items()}
+        modes = {name: self._mode(pack, references.get(name), reports) for name, pack in packs.items()}
         old = self.catalog
         if (dict(old.packs), dict(old.modes), dict(old.params), old.resume) != (packs, modes, values, resume):
             self.catalog = Catalog(packs, modes, values, resume)
-        given: list[Text | PackObject] = [*shipped, *own, *written]
+        given = self.read = [*shipped, *own, *written]
         sources = dict.fromkeys(each.source for each in given)
         return [reports.of(source) for source in (*sources, FLAGS, PARAMS)]
 
@@ -159,35 +171,43 @@ class PackStore:
         self, objects: Sequence[PackObject], packs: Mapping[str, RulePack], shipped: Collection[str], reports: _Reports
     ) -> dict[str, PackObject]:
         """Return the objects that say how a shipped pack is to run, by its name; `shipped` are the files of those packs."""
-        names = {pack.name for pack in packs.values() if pack.source in shipped}
         references: dict[str, PackObject] = {}
         for obj in objects:
             reference = self._versions[obj.file].reference
             if reference is None:
                 continue
-            name, where = reference.shipped, Location(obj.file, 1, 1, "spec.shipped")
-            if name not in names:
-                replaced = packs.get(name)
-                message = (
-                    f"pack {name!r} is replaced by that in {replaced.source}" if replaced else f"no pack {name!r} is shipped"
-                )
-                reports.faults[obj.source].append(Fault(where, message, "" if replaced else suggestion(name, names)))
-            elif (first := references.setdefault(name, obj)) is not obj:
-                message = f"{first.file} stands for the pack {name!r} already"
-                reports.faults[obj.source].append(Fault(where, message, "one object for each pack"))
+            name, pack = reference.shipped or obj.name, packs.get(reference.shipped or obj.name)
+            held = f"configmap/{obj.file.split('/')[1]}/{reference.config_map}"
+            if pack is not None and (pack.source in shipped if reference.shipped else self._source(pack) == held):
+                if references.setdefault(name, obj) is obj:
+                    reports.packs[obj.source].append(name)
+                    continue
+                message, expected = f"{references[name].file} stands for the pack {name!r} already", "one object for each pack"
+            elif pack is not None:
+                message, expected = f"pack {name!r} is that in {pack.source}", ""
+            elif reference.shipped:
+                message = f"no pack {name!r} is shipped"
+                expected = suggestion(name, [each for each, pack in packs.items() if pack.source in shipped])
             else:
-                reports.packs[obj.source].append(name)
+                message, expected = f"{held} holds no pack {name!r} that is in force", ""
+            where = Location(obj.file, 1, 1, "spec.shipped" if reference.shipped else "spec.configMap")
+            reports.faults[obj.source].append(Fault(where, message, expected))
         return references
 
-    def _mode(self, pack: RulePack, reference: PackObject | None) -> Mode:
+    def _mode(self, pack: RulePack, reference: PackObject | None, reports: _Reports) -> Mode:
         """Return the stricter of the mode that is written for a pack and that of its flag, else the pack's default."""
+        source = reference.source if reference else self._source(pack)
         if pack.identity in self._unread:
+            reports.notes[source] = "a value of its params was never read, so it is Disabled"
             return Mode.OFF
         said = self._said(reference)
         written = Mode(said.mode) if said and said.mode else pack.mode
         flag = self._fixed.get(pack.feature_flag) or self._flags.get(pack.feature_flag)
         given = [mode for mode in (written, flag) if mode is not None]
-        return max(given, key=STRICTNESS.index) if given else pack.default_mode
+        mode = max(given, key=STRICTNESS.index) if given else pack.default_mode
+        if flag is not None and mode is not (written or pack.default_mode):
+            reports.notes[source] = f"the feature flag {pack.feature_flag} says {flag.value}"
+        return mode
 
     def _take_flags(self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: _Reports) -> None:
         flags: dict[str, Mode] = {}

@@ -265,9 +265,14 @@ async def test_the_job_says_why_it_has_failed_and_what_to_do() -> None:
 
 
 async def test_what_failed_long_before_the_pack_came_is_not_told() -> None:
-    """Installing it tells of the failures of the last hour."""
-    world = await judged(failed("old", completed="2026-01-24T20:00:00Z"), failed("new"))
-    assert [name for name, _, _ in await world.events()] == ["new"]
+    """Installing it tells of the failures of the last hour: by the later of completion and creation."""
+    world = World(shipped(PACK), modes={PACK: Mode.OFF})
+    await world.create(failed("old"), failed("new", completed="2026-01-24T23:59:00Z"))
+    await world.settle(7200, step=600)
+    await world.create(failed("odd", completed="2026-01-24T20:00:00Z"))
+    world.use(shipped(PACK))
+    await world.settle()
+    assert sorted(name for name, _, _ in await world.events()) == ["new", "odd"]
 
 
 @pytest.mark.parametrize("size", [0, 600, 5000])

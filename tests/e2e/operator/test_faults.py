@@ -181,7 +181,6 @@ def test_a_target_that_comes_later_is_waited_for(cluster: Cluster, engine: Engin
     require(messages == [], messages)
 
 
-@known_fault(reason="issue 17, 7 and 9: two write the counts, and the throttle keeps the engine from putting them right")
 def test_an_applications_state_and_counts_fit(cluster: Cluster, engine: Engine, application: str, newer: JobsOperator) -> None:
     """Once a job has succeeded, both the state and the counts on its Application say so."""
     create(cluster, part_of=application)

@@ -11,7 +11,7 @@ import yaml
 from engine.errors import ApiError
 from engine.model.objects import Kind, Object, Resource, dig
 from engine.packs.crd import custom_resource_definition
-from tests.unit.operator.test_operator import PACK, WIDGET, Fixture
+from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture
 
 RULE_PACK = Resource(Kind("rules.mlops.dev/v1alpha1", "RulePack"), "rulepacks", True)
 DEFINITION = Resource(Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "customresourcedefinitions", False)
@@ -184,3 +184,46 @@ async def test_a_kind_that_cannot_be_listed_makes_a_pack_wait(packs: Packs) -> N
 
     assert (status, reason) == ("False", "WaitingForKind")
     assert "Gadget.example.com/v1 cannot be listed: 404" in message
+
+
+async def test_a_pack_in_a_config_map_is_visible_too(packs: Packs) -> None:
+    """Its object goes with the ConfigMap, and takes a mode as that of a shipped pack does."""
+    async with packs.running(packs.operator()):
+        text = PACK.replace("name: marks}", "name: team}")
+        await packs.config_map("team-packs", {"pack.yaml": text}, pack=True)
+        await packs.clock.advance(10)
+        first = await packs.got("team")
+        await packs.cluster.patch(RULE_PACK, "system", "team", {"spec": {"mode": "Audit"}})
+        await packs.clock.advance(5)
+        mode = (await packs.got("team"))["status"]["mode"]
+        await packs.cluster.delete(CONFIG_MAP, "system", "team-packs")
+        await packs.clock.advance(10)
+        with pytest.raises(ApiError, match="404"):
+            await packs.got("team")
+
+    assert first["spec"] == {"configMap": "team-packs"}
+    assert first["status"]["ruleCount"] == 1
+    assert mode == "Audit"
+
+
+async def test_an_empty_config_map_is_not_ok(packs: Packs) -> None:
+    async with packs.running(packs.operator()):
+        await packs.config_map("empty", {"pack.yaml": "# nothing yet"}, pack=True)
+        await packs.clock.advance(5)
+        status = await packs.status("empty")
+
+    assert status == "configmap/system/empty:1:1: there is no rule pack in its data; expected one, in pack.yaml"
+
+
+async def test_a_flag_that_is_stricter_is_named(packs: Packs) -> None:
+    """Of `mode` and the flag the stricter is in force; the status says which flag that is."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Enforce"}})
+        await packs.config_map("rulepack-feature-flags", {"marks": "Audit"})
+        await packs.clock.advance(5)
+        ready = await packs.condition("Ready", "marks")
+
+    assert ready == (
+        "True", "InForce", "the pack is in force, and says what it would do; the feature flag marks says Audit",
+    )  # fmt: skip
