@@ -31,7 +31,7 @@ HOME = "rulepack-system"
 RELEASE = "https://github.com/rulepack/rulepack/releases/latest/download/install.yaml"
 CLUSTER_ROLE = Kind("rbac.authorization.k8s.io/v1", "ClusterRole")
 CLUSTER_ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")
-RULE_PACK = "/apis/rules.mlops.dev/v1alpha1/rulepacks"
+RULE_PACK = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rulepacks.rules.mlops.dev"
 EXTENSIONS = "/apis/olm.operatorframework.io/v1/clusterextensions"
 #: Which test runs the commands under each heading.
 TESTED = {
@@ -212,7 +212,7 @@ def test_by_one_file(plane: ControlPlane, shell: Shell, tmp_path: Path) -> None:
     assert deployments(plane) == {}
     assert not [one for one in plane.request("GET", path(CLUSTER_ROLE, ""))["items"] if one["metadata"]["name"] == "rulepack"]
     assert Cluster(plane, HOME).find(CONFIG_MAP, "rulepack-params") is not None
-    assert plane.request("GET", RULE_PACK)["items"] == []
+    assert plane.request("GET", RULE_PACK)["spec"]["names"]["kind"] == "RulePack"
 
 
 def test_by_kustomize(plane: ControlPlane, shell: Shell, kubectl: Path, tmp_path: Path) -> None:
