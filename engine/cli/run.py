@@ -20,7 +20,7 @@ from engine.cel import backend
 from engine.cli.arguments import PATH, Cluster, context_option, kubeconfig_option, paths_option
 from engine.cli.logs import LEVELS, set_up
 from engine.kube.clock import SystemClock
-from engine.operator.settings import Settings, own_namespace, parse_flags, watched_namespaces
+from engine.operator.settings import LEASE_NAME, Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
 from engine.operator.wiring import Operator
 from engine.packs.sources import shipped_rules
@@ -83,7 +83,7 @@ Examples:
     help="Folder with tls.crt and tls.key for --port, read again when they change; without them a self-signed certificate.",
 )
 @click.option("--insecure-metrics", is_flag=True, help="Serve /metrics and /packs by plain HTTP, to everybody.")
-@click.option("--lease-name", default="rulepack", show_default=True, help="Lease by which one of several replicas is chosen.")
+@click.option("--lease-name", default=LEASE_NAME, show_default=True, help="Lease by which one of several replicas is chosen.")
 @click.option("--shards", type=click.IntRange(1), metavar="N", help="Share the cluster with others: how many there are.")
 @click.option(
     "--shard",

@@ -14,7 +14,7 @@ from tests.world import DEPLOYMENT
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 OPERATOR = "rulepack-operator"
-(MANIFESTS,) = (text for text in commands("By OLM")[0].split("YAML\n") if text.startswith("apiVersion:"))
+MANIFESTS = commands("By OLM")[0].partition("<<'YAML'\n")[2].partition("\nYAML\n")[0]
 
 
 class Installation:
@@ -57,6 +57,11 @@ class Installation:
             return self.versions().get(name(version)) == "Succeeded" and {*phases.values()} == {"Complete"}
 
         self._olm.eventually(succeeded, f"ClusterServiceVersion {version} that has succeeded")
+
+    def planned(self) -> set[str]:
+        """The names of all ClusterServiceVersions that OLM has planned to install."""
+        plans = self.plane.request("GET", self._path("installplans"))["items"]
+        return {planned for plan in plans for planned in plan["spec"]["clusterServiceVersionNames"]}
 
     def uninstall(self, version: str) -> None:
         """Delete Subscription and ClusterServiceVersion, and wait until OLM has taken back what it made."""
