@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -42,7 +43,7 @@ class KubernetesApi:
             self._served[kind.api_version] = await self._resources(kind)
             found = self._served[kind.api_version].get(kind.kind)
         if found is None:
-            raise _not_served(kind)
+            raise _not_served(kind, self._served[kind.api_version])
         return found
 
     async def _resources(self, kind: Kind) -> dict[str, Resource]:
@@ -186,8 +187,10 @@ def _query(**parameters: str) -> str:
     return f"?{query}" if query else ""
 
 
-def _not_served(kind: Kind) -> ApiError:
-    message = f"the cluster does not serve {kind.kind} of {kind.api_version}; is its CRD installed?"
+def _not_served(kind: Kind, others: Collection[str] = ()) -> ApiError:
+    close = get_close_matches(kind.kind, others, n=1)
+    hint = f"it has {close[0]}, did you mean that?" if close else "is its CRD installed?"
+    message = f"the cluster does not serve {kind.kind} of {kind.api_version}; {hint}"
     return ApiError(HTTPStatus.NOT_FOUND, "NotFound", message)
 
 

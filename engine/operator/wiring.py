@@ -225,14 +225,13 @@ class Operator:
     def _fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
         counts = {rule.name: self._activity.counts(pack.identity, rule.name) for rule in pack.rules}
-        errors = sorted({informer.error for informer in self.caches.of(pack) if informer.waits})
-        if errors:
-            return Fare(("WaitingForKind", f"{pack.watch.kind} cannot be listed: {'; '.join(errors)}"), counts)
+        if problems := list(self.caches.problems(pack.identity)):
+            return Fare("WaitingForKind", problems, counts)
         if not self.caches.synced(pack):
-            return Fare(("Listing", f"{pack.watch.kind} is being listed"), counts)
+            return Fare("Listing", [f"{pack.watch.kind} is being listed"], counts)
         if suspended := self._activity.suspensions.get(pack.identity):
-            return Fare(("Suspended", f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"), counts)
-        return Fare(("", ""), counts)
+            return Fare("Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"], counts)
+        return Fare("", (), counts)
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

@@ -95,7 +95,7 @@ def own_grants() -> Grants:
         grants.add(guessed_resource(_LEASE), verb, "of several replicas one acts")
     for verb in ("list", "watch"):
         grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
-    grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs")
+    grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs, flags or params")
     grants.add(guessed_resource(EVENT), "create", "Events about a ConfigMap with rule packs that are refused")
     for verb in ("list", "watch"):
         grants.add(guessed_resource(RULE_PACK), verb, "rule packs")

@@ -79,6 +79,11 @@ class Engine:
         """Where its probes answer."""
         return f"http://127.0.0.1:{self._served.probes}"
 
+    @property
+    def metrics(self) -> str:
+        """The address and port that serve its metrics."""
+        return f"{self._served.host}:{self._served.metrics}"
+
     def stop(self) -> int:
         """End it by SIGTERM; its exit status. Fails where it is still there after the grace period that a pod has by default."""
         return self.processes.terminate("rulepack", 30.0)
