@@ -113,12 +113,12 @@ def commands() -> str:
 def role() -> str:
     """The rights of the shipped packs."""
     packs = read_packs([ROOT / "rules"], backend())
-    return f"{YAML_NOTE}{roles(packs, guessed_resource, 'rulepack', OPERATOR_NAMESPACE)}\n"
+    return f"{YAML_NOTE}{roles(packs, guessed_resource, 'rulepack', OPERATOR_NAMESPACE, elsewhere=True)}\n"
 
 
 def own_namespace_role() -> str:
     """The rights of the shipped packs as a Role, without those that no Role can grant."""
-    packs, _ = yaml.safe_load_all(role())
+    packs, *_ = yaml.safe_load_all(role())
     rules = [rule for rule in packs["rules"] if not CLUSTER_SCOPED & {*rule["resources"]}]
     meta = {"name": "rulepack-packs", "namespace": OPERATOR_NAMESPACE}
     return f"{YAML_NOTE}{yaml.safe_dump({**packs, 'kind': 'Role', 'metadata': meta, 'rules': rules}, sort_keys=False)}"

@@ -46,13 +46,13 @@ class Seen:
         """Keep an act."""
         self.acts.append(act)
 
-    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Keep a measurement."""
         self.measurements.append((metric, labels, value))
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
-        """Keep a suspension, as `pack/rule`."""
-        self.suspensions.append(f"{pack}/{rule}")
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
+        """Keep a suspension, as `pack of flow`."""
+        self.suspensions.append(f"{pack} of {flow}")
 
 
 class DirectCaches:
