@@ -11,7 +11,7 @@ from tests.capacity import serves
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
 from tests.e2e.predictors import inference_service
-from tests.faults import known_fault, require
+from tests.faults import require
 from tests.simulators.background import Background, Client
 from tests.simulators.behavior import Behavior
 from tests.simulators.jobs_operator import GIT, JobsOperator, Run
