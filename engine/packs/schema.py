@@ -68,6 +68,8 @@ class InputSpec(Spec):
 
     annotation: Text
     """The annotation's key."""
+    annotation_param: Identifier | None = None
+    """The parameter of the pack, a text, that gives a cluster's own key for it."""
     format: Literal["yaml", "json"] = "yaml"
     """The language of its text."""
     schema_: dict[str, Any] = Field(default={}, alias="schema")

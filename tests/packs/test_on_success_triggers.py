@@ -582,6 +582,18 @@ async def test_a_list_that_is_not_as_it_should_be_is_told_once(text: str, place:
     assert "expected" in message
 
 
+async def test_a_cluster_can_have_its_own_annotation() -> None:
+    """The jobs' own operator, which reads the other one, then leaves the triggers alone; so does the engine with that one."""
+    own = {"example.com/triggers": RESTART, "mlops.dev/on-success-trigger": SYNC}
+    world = await world_of(
+        named(SERVICE, "model", spec={"predictor": {}}), predictor(1), named(APPLICATION, "consumers", "argocd", spec=HERE),
+        annotations=own, triggerAnnotation="example.com/triggers",
+    )  # fmt: skip
+    await world.settle(10)
+    assert restarted_at(await world.get(SERVICE, "model")) == RESTARTED
+    assert "operation" not in await world.get(APPLICATION, "consumers", "argocd")
+
+
 async def test_only_success_triggers() -> None:
     """A failed job triggers nothing."""
     world = World(shipped(PACK))
