@@ -18,6 +18,7 @@ from engine.packs.fields import (
     ModeName,
     Name,
     Period,
+    RuleName,
     Selector,
     Text,
     Verb,
@@ -153,7 +154,8 @@ class ThrottleSpec(Spec):
     every: Period
     """The interval. From 5 minutes on, a restart goes on with it, in the firing record; a shorter one then begins anew.
 
-    It begins anew too for groups, with `on: Delete`, and where a rule without `oncePer` writes nothing on the object.
+    That of a group is on the group's target. It begins anew too with `on: Delete`, and where a rule without `oncePer` writes
+    nothing on the object.
     """
     urgent: UrgentSpec | None = None
     """Of an aggregate: what does not wait for it."""
@@ -186,8 +188,8 @@ class RuleSpec(Spec):
 
     name: Name
     """The rule's name; unique in the pack."""
-    previous_names: list[Name] = Field(default=[], max_length=10)
-    """Names that it had before: what is on record under them stays done."""
+    previous_names: list[RuleName] = Field(default=[], max_length=10)
+    """Names that it had before, in another pack as `pack/rule`: what is on record under them stays done."""
     description: str = ""
     """What it is for."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)

@@ -11,9 +11,10 @@ from engine.errors import ApiError, EvaluationError
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
+from engine.model.merge import changes
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref, metadata, ref_of
 from engine.model.outcome import Done, Outcome, Skipped, Unavailable
-from engine.model.plan import OwnWrite, Read
+from engine.model.plan import OwnWrite, Read, joined, own_patch
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
@@ -21,8 +22,9 @@ from engine.reconcile.counted import Counted
 from engine.reconcile.evaluate import ONCE, condition, variables_of
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Record, Result, recorded
+from engine.reconcile.record import Record, Result, on_record, recorded
 from engine.reconcile.state import PackState
+from engine.reconcile.timers import restored
 from engine.reconcile.totals import Row, Totals, row_of
 
 SYNC_WAIT = 1.0
@@ -99,7 +101,8 @@ class Aggregates:
             counted.forget_if_empty(key.group)
             return Skipped("its target is not there")
         evaluation.object, evaluation.ref = target[0], ref_of(target[0])
-        return Done([evaluation])
+        skipped = counted.throttled(key.group, state, now) if self._restored(catalog, key, evaluation) else None
+        return skipped or Done([evaluation])
 
     def scope(self, catalog: Catalog, evaluation: Evaluation) -> Scope:
         """Return the variables of the actions for a group, without the group itself."""
@@ -127,19 +130,26 @@ class Aggregates:
             evaluation.again(now + rule.resync)
         evaluation.counted = totals.namespaces(key.group, now)
         evaluation.again(totals.kept_until(key.group))
-        on_record = recorded(evaluation.object, counted.pack.record_names[key.rule])
-        if not evaluation.counted and not (on_record.key == key.group and self._all_watched(on_record)):
+        known = recorded(evaluation.object, counted.pack.record_names[key.rule])
+        if not evaluation.counted and not (known.key == key.group and self._all_watched(known)):
             return Skipped("no member of it has the target's consent"), scope
         scope = scope.having(totals.aggregate.vars).child(group=totals.view(key.group, now))
         return counted.not_urgent(key.group, scope, now) or Done(ONCE), scope
 
     def record_text(self, evaluation: Evaluation, result: Result) -> str | None:
-        """Return what to put on record on the target of a group; None removes the record, as no member is left."""
+        """Return what to put on record on a group's target, a durable throttle included; None as no member is left."""
         assert evaluation.group is not None
         if not evaluation.counted:
             return None
-        record = Record().with_items(evaluation.group.group, dict.fromkeys(evaluation.counted, result))
-        return record.text(evaluation.ref.uid)
+        obj, rule = evaluation.object, evaluation.rules[0]
+        names, uid = evaluation.pack.record_names[rule.name], evaluation.ref.uid
+        record = Record(fired_at=recorded(obj, names).fired_at if rule.durable_throttle else None)
+        record = record.with_items(evaluation.group.group, dict.fromkeys(evaluation.counted, result))
+        if rule.durable_throttle:
+            own = joined([*evaluation.own, on_record(obj, names, record.text(uid))])
+            if evaluation.steps or changes(obj, own_patch(obj, own).body):
+                record = record._replace(fired_at=datetime.fromtimestamp(int(self._clock.time()), UTC))
+        return record.text(uid)
 
     def settle(self, evaluation: Evaluation, written: OwnWrite | None) -> None:
         """Remember that a group was written, which its throttle counts from."""
@@ -161,6 +171,18 @@ class Aggregates:
         if evaluation.retry_at is None and counted is not None:
             counted.forget_if_empty(key.group)
         return evaluation.retry_at
+
+    def _restored(self, catalog: Catalog, key: GroupKey, evaluation: Evaluation) -> bool:
+        """Take over the throttle that an earlier process has put on record; return whether there is one."""
+        rule = evaluation.rules[0]
+        state = evaluation.rule_state(rule)
+        if not rule.durable_throttle or state.fired_at is not None:
+            return False
+        record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
+        if record.key != key.group or record.fired_at is None:
+            return False
+        evaluation.remember(rule, restored(rule, state, record, self.scope(catalog, evaluation)))
+        return True
 
     async def _counting(self, catalog: Catalog, pack: RulePack, rule: Rule) -> Counted | None:
         """The groups of a rule with all objects counted in them; None until all of those are listed."""
@@ -189,9 +211,9 @@ class Aggregates:
         waiting = await self._counting(catalog, pack, rule) is None
         return Skipped("waits until all objects are listed", now + SYNC_WAIT if waiting else None)
 
-    def _all_watched(self, on_record: Record) -> bool:
+    def _all_watched(self, record: Record) -> bool:
         """Whether all namespaces that were counted are watched here; otherwise another engine knows of their objects."""
-        return all(self._caches.watches(namespace) for namespace in on_record.items)
+        return all(self._caches.watches(namespace) for namespace in record.items)
 
     async def _ask(self, counted: Counted, group: str, target: Object, scope: Scope) -> None:
         """Ask which members count: those that may act on the target. Only what has changed, or all of a target that has."""

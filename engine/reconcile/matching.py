@@ -25,8 +25,8 @@ class Evaluation:
 
     `on` is what it is about, as rules name it. `values` are those of the fields that `watchers` watch, of which the pack is
     one. Where it is about a group, `group` names it, `object` is its target, and `counted` holds the namespaces that count.
-    `own` is what is to be written on the object itself, `steps` how many were taken elsewhere, `retry_at` when to evaluate
-    again, in seconds of the monotonic clock as `now`.
+    `own` is what is to be written on the object itself, `timers` what of it is for timers alone, by rules, `steps` how many
+    were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic clock as `now`.
     """
 
     pack: RulePack
@@ -42,6 +42,7 @@ class Evaluation:
     counted: frozenset[str] = frozenset()
     steps: int = 0
     own: list[Annotate] = field(default_factory=list)
+    timers: dict[str, Annotate] = field(default_factory=dict)
     retry_at: float | None = None
 
     def retry(self, outcome: Outcome) -> None:

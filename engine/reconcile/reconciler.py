@@ -21,10 +21,9 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.backoff import Backoff
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, Object, ObjectKey
+from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Evaluated, Observer
 from engine.model.outcome import DONE, Done, Failed, Outcome, Skipped
-from engine.model.plan import Annotate, joined
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
@@ -34,7 +33,8 @@ from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.perform import ItemRun, Performer
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Result, Wait, on_record, recorded, removed, write_own
+from engine.reconcile.record import Result, Wait, on_record, recorded
+from engine.reconcile.recorder import Recorder
 from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
 from engine.reconcile.timers import monotonic, restored, timed, wall
 
@@ -61,6 +61,7 @@ class Reconciler:
         self._performer = Performer(self._actor, self._reader, access, observer, budgets)
         self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
         self._matcher = Matcher(caches, every_rule)
+        self._recorder = Recorder(self._actor, clock, observer)
         self._catalog = Catalog()
 
     @property
@@ -223,7 +224,11 @@ class Reconciler:
                     evaluation.remember(rule, state)
                     evaluation.again(retry_at)
                 if after != before:
-                    evaluation.own.append(on_record(evaluation.object, names, after.text(evaluation.ref.uid)))
+                    record = on_record(evaluation.object, names, after.text(evaluation.ref.uid))
+                    if after.without_timers() == before.without_timers():
+                        evaluation.timers[rule.name] = record
+                    else:
+                        evaluation.own.append(record)
         if progress and rule.once_per is None:
             progress.keep_open()
 
@@ -232,8 +237,7 @@ class Reconciler:
         living = [evaluation for evaluation in evaluations if evaluation.on != "Delete"]
         if living:
             try:
-                own = joined(own for each in living for own in each.own)
-                written = await write_own(self._actor, living[-1].object, self._without_old_records(living[-1].object, own))
+                written = await self._recorder.write(living, self._catalog.times)
                 if isinstance(key, GroupKey):
                     self._aggregates.settle(living[0], written)
                 else:
@@ -243,14 +247,6 @@ class Reconciler:
         if isinstance(key, GroupKey):
             return self._seconds_until(self._aggregates.finish(living[0]))
         return self._seconds_until(self._matcher.finish(key, evaluations))
-
-    def _without_old_records(self, obj: Object, own: Annotate) -> Annotate:
-        """What is to be written, and with it the end of records whose rules are gone for good: no write is made for them."""
-        if own == Annotate():
-            return own
-        now = datetime.fromtimestamp(self._clock.time(), UTC)
-        ended = {name for name, time in self._catalog.times.items() if time.ended(now)}
-        return own._replace(annotations={**own.annotations, **removed(obj, ended)}) if ended else own
 
     async def _unrecorded(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
         """Try again, ever more rarely; where only somebody else can mend it, such as too many annotations, say so once."""

@@ -93,7 +93,7 @@ def _audited(catalog: Catalog) -> Catalog:
     packs = {
         name: replace(pack, rules=tuple(replace(rule, mode=None) for rule in pack.rules)) for name, pack in catalog.packs.items()
     }
-    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params)
+    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params, times=catalog.times)
 
 
 async def _others(api: Api, packs: Sequence[RulePack]) -> list[Object]:
@@ -137,7 +137,7 @@ class _Explainer:
     async def rule(self, pack: RulePack, rule: Rule) -> RuleExplanation:
         """What one rule makes of it."""
         scope = Scope(variables_of(self.catalog, pack, self.obj, None, self.now), rule.vars)
-        timing = list(_timing(rule))
+        timing = list(_timing(rule, self.catalog.since(pack, rule)))
         if rule.lookups:
             found = await self.reader.look_up(pack, rule, scope)
             if isinstance(found, Skipped):
@@ -166,18 +166,20 @@ def _field(obj: Object, path: tuple[str, ...]) -> Value:
     return Value(name, value, there=value is not None)
 
 
-def _timing(rule: Rule) -> Iterator[str]:
-    """What besides conditions may keep a rule from firing, or have it evaluated again."""
+def _timing(rule: Rule, in_force: datetime | None) -> Iterator[str]:
+    """What besides conditions may keep a rule from firing, or have it evaluated again; `in_force`: since when it is in force."""
     if rule.hold:
         where = "is on record once it is a minute" if rule.durable_hold else "is known to a running engine only"
         yield f"for: the conditions must have held for {rule.hold:g} s, and how long they have {where}"
     if rule.throttle is not None:
         yield f"throttle: at most once in {rule.throttle:g} s"
     since = "its creation" if rule.existing.age_from is None else rule.existing.age_from.source
+    at = "" if in_force is None else f", at {in_force:%Y-%m-%dT%H:%M:%SZ},"
     if rule.existing.policy == "Ignore":
-        yield f"existing: what was so ({since}) before the rule first came into force is left alone"
+        yield f"existing: what was so ({since}) before the rule first came into force{at} is left alone"
     elif rule.existing.max_age is not None:
-        yield f"existing: what was so ({since}) {rule.existing.max_age:g} s before the rule first came into force is left alone"
+        age = f"{rule.existing.max_age:g} s"
+        yield f"existing: what was so ({since}) {age} before the rule first came into force{at} is left alone"
     if rule.resync is not None:
         yield f"resync: evaluated again every {rule.resync:g} s"
 
