@@ -86,6 +86,7 @@ class DeleteAction:
     Schema: ClassVar[type[Spec]] = DeleteSpec
     written: ClassVar[frozenset[str]] = frozenset()
     conflict_is_final: ClassVar[bool] = False
+    tells: ClassVar[bool] = False
     counts: ClassVar[tuple[str, ...]] = ("deleted",)
 
     @classmethod

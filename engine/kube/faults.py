@@ -102,7 +102,8 @@ class InjectedFault:
         """Return what a call that meets this fault raises, worded as the API server does."""
         if isinstance(self.effect, int):
             reason, message = _REFUSALS.get(self.effect, ("Unknown", f"the server answered {self.effect}"))
-            return ApiError(self.effect, reason, message.format(name=ref, verb=verb), self.retry_after)
+            details = {"name": ref.name} if self.effect == 404 else None
+            return ApiError(self.effect, reason, message.format(name=ref, verb=verb), self.retry_after, details)
         if self.effect in (Effect.CRASH_BEFORE, Effect.CRASH_AFTER):
             return Crash(f"{self.effect}: {verb} {ref}")
         return ApiError(0, "ConnectionLost", f"the connection was cut during {verb} of {ref}")

@@ -166,6 +166,12 @@ class Metrics:
         self.suspensions = Gauge(
             "rulepack_rule_suspended", "1 for a rule that is suspended, since its pack has spent its budget.", rule
         )
+        self.waiting = Gauge(
+            "rulepack_items_waiting", "Items that have waited for a minute, by what stands in the way.", (*rule, "reason")
+        )
+        self.contests = Counter(
+            "rulepack_contested_writes", "Writes that had to wait, since somebody else undoes them again and again.", rule
+        )
         self.last_events = Gauge(
             "rulepack_watch_last_event_timestamp_seconds", "When a list or watch of the kind last brought anything.", ("kind",)
         )
@@ -197,6 +203,10 @@ class Metrics:
     def suspended(self, pack: str, rule: str, obj: Ref) -> None:
         """Show it."""
         self.suspensions.record((pack, rule))
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Count it."""
+        self.contests.record((pack, rule))
 
     def resumed(self, pack: str) -> None:
         """Show no more that rules of a pack are suspended."""

@@ -94,9 +94,9 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often failed actions are tried again; seconds. `timeout` is how long a step may wait before it counts as failed."""
+    """How often actions are tried again that something stands in the way of (None: without end), and for how long; seconds."""
 
-    limit: int = 5
+    limit: int | None = None
     backoff: float = 2.0
     max_backoff: float = 300.0
     timeout: float | None = None
@@ -155,6 +155,8 @@ class Rule:
     """The indexes of the clauses of `when` that depend on `now`, themselves or through vars."""
     durable_hold: bool = field(init=False)
     """Whether how long its conditions have held is put on record."""
+    tells: bool = field(init=False)
+    """Whether it tells each incident anew: that its conditions hold, after they did not."""
     durable_throttle: bool = field(init=False)
     """Whether when it fired is put on record, for its throttle: where it writes on the object anyway.
 
@@ -165,6 +167,8 @@ class Rule:
     def __post_init__(self) -> None:
         living = self.on == "Change" and self.aggregate is None
         long = self.throttle is not None and self.throttle >= DURABLE
+        telling = living and self.once_per is None and any(entry.action.tells for entry in self.actions)
+        object.__setattr__(self, "tells", telling)
         object.__setattr__(self, "durable_hold", self.on == "Change" and self.hold >= DURABLE)
         throttled = living and long and (self.once_per is not None or self._annotates())
         object.__setattr__(self, "durable_throttle", throttled)

@@ -41,12 +41,12 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
         watched = plurals(pack.watch.kind)
         for verb in ("list", "watch"):
             grants.add(watched, verb, pack.name)
+        for verb in ("create", "patch"):
+            grants.add(plurals(EVENT), verb, f"{pack.name}/rules that wait or fail")
         for rule in pack.rules:
             name = f"{pack.name}/{rule.name}"
             if rule.writes_own():
                 grants.add(watched, "patch", name)
-            if not rule.rescue:
-                grants.add(plurals(EVENT), "create", f"{pack.name}/rules that fail")
             for need in rule.needs():
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):

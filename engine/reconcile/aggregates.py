@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,12 +14,13 @@ from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
-from engine.model.outcome import Done, Outcome, Skipped, Unavailable
+from engine.model.outcome import Done, Outcome, Skipped
 from engine.model.plan import OwnWrite, Read
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
 from engine.reconcile.evaluate import ONCE, condition, variables_of
+from engine.reconcile.item import unread
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Record, Result, recorded
@@ -27,7 +28,6 @@ from engine.reconcile.state import PackState
 from engine.reconcile.totals import Row, Totals, row_of
 
 SYNC_WAIT = 1.0
-READ_BACKOFF = 5.0
 NO_GROUP = Skipped("belongs to no group")
 log = logging.getLogger(__name__)
 
@@ -109,12 +109,12 @@ class Aggregates:
         try:
             target = await self._actor.read(counted.totals.aggregate.target.read(self.scope(catalog, evaluation)))
         except ApiError as error:
-            log.warning("%s: %s; trying again", key, error)
-            return Unavailable(str(error), now + READ_BACKOFF)
+            return unread(key, state, error, now)
         except EvaluationError as error:
             log.warning("%s: %s", key, error)
             return Skipped(str(error), unknown=True)
         if not target:
+            state.rules.clear()
             self._forget_if_empty(counted, key.group)
             return Skipped("its target is not there")
         evaluation.object, evaluation.ref = target[0], ref_of(target[0])
@@ -128,6 +128,12 @@ class Aggregates:
         variables = {"params": counted.params, "flags": catalog.flags, "now": now, "groupKey": evaluation.group.group}
         return Scope({**variables, "object": evaluation.object, "target": evaluation.object}, now=evaluation.now)
 
+    def states(self, key: GroupKey) -> Sequence[PackState]:
+        """Return what is remembered of a group."""
+        counted = self._counted.get((key.pack, key.rule))
+        state = None if counted is None else counted.states.get(key.group)
+        return () if state is None else (state,)
+
     async def evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
         """Return Done with a Firing where there is something to say about a group; with the group in the scope."""
         key = evaluation.group
@@ -139,8 +145,8 @@ class Aggregates:
         try:
             consenting = await self._consenting(counted, key.group, evaluation.object, scope)
         except ApiError as error:
-            log.warning("%s: %s; trying again", key, error)
-            return Unavailable(str(error), evaluation.now + READ_BACKOFF), scope
+            return unread(key, evaluation.state, error, evaluation.now), scope
+        evaluation.state.unread, evaluation.state.stall = 0, None
         if rule.resync is not None and counted.totals.representatives(key.group):
             evaluation.again(evaluation.now + rule.resync)
         on_record = recorded(evaluation.object, counted.pack.record_names[key.rule])

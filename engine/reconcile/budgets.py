@@ -13,7 +13,7 @@ from engine.cel import Scope
 from engine.errors import ApiError
 from engine.kube.act import Actor
 from engine.model.observe import Observer
-from engine.model.outcome import DONE, Outcome, Waiting
+from engine.model.outcome import DONE, Obstacle, Outcome, Waiting
 from engine.model.plan import Delete, Patch, Step
 from engine.packs.pack import DISRUPTIONS, RESUME
 
@@ -121,7 +121,7 @@ class Budgets:
                 if (cause.pack, cause.rule) in self._unreported:
                     await self._report(cause, scope)
                 reason = f"the rule is suspended: pack {cause.pack} would exceed {DISRUPTIONS}, {_limit(scope)}"
-        return Waiting(reason, scope.now + PAUSE, counts=False)
+        return Waiting(reason, scope.now + PAUSE, Obstacle.PACK_BUDGET)
 
     async def _report(self, cause: Cause, scope: Scope) -> None:
         """Emit one Event for a suspension, about the object with which it began; one that cannot be sent goes with the next."""
