@@ -53,7 +53,7 @@ apiVersion: rules.mlops.dev/v1alpha1
 kind: RulePack
 metadata: {name: outages}
 spec:
-  watch: {apiVersion: v1, kind: ConfigMap, labelSelector: {matchLabels: {outage: source}}}
+  watch: {apiVersion: v1, kind: ConfigMap, labelSelector: {outage: source}}
   targets:
     - {apiVersion: v1, kind: ConfigMap, verbs: [get, patch]}
     - {apiVersion: v1, kind: ServiceAccount, verbs: [get, patch]}
