@@ -14,7 +14,7 @@ from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
-from engine.model.outcome import Done, Outcome, Skipped
+from engine.model.outcome import Done, Outcome, Skipped, Unavailable
 from engine.model.plan import OwnWrite, Read
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
@@ -109,7 +109,7 @@ class Aggregates:
         try:
             target = await self._actor.read(counted.totals.aggregate.target.read(self.scope(catalog, evaluation)))
         except ApiError as error:
-            return unread(key, state, error, now)
+            return _unread(key, state, error, now)
         except EvaluationError as error:
             log.warning("%s: %s", key, error)
             return Skipped(str(error), unknown=True)
@@ -145,8 +145,8 @@ class Aggregates:
         try:
             consenting = await self._consenting(counted, key.group, evaluation.object, scope)
         except ApiError as error:
-            return unread(key, evaluation.state, error, evaluation.now), scope
-        evaluation.state.unread, evaluation.state.stall = 0, None
+            return _unread(key, evaluation.state, error, evaluation.now), scope
+        evaluation.state.stall = None
         if rule.resync is not None and counted.totals.representatives(key.group):
             evaluation.again(evaluation.now + rule.resync)
         on_record = recorded(evaluation.object, counted.pack.record_names[key.rule])
@@ -289,3 +289,11 @@ class Aggregates:
         for group in counted.totals.put(key.namespace, key.name, row):
             if counted.ready:
                 self._enqueue(GroupKey(counted.pack.name, counted.rule.name, group))
+
+
+def _unread(key: GroupKey, state: PackState, error: ApiError, now: float) -> Unavailable:
+    """Return that a group's target or its consent cannot be read now, and remember it."""
+    log.log(logging.DEBUG if state.stall else logging.WARNING, "%s: %s; trying again", key, error)
+    outcome, state.stall = unread(state.stall, error, now, str(key))
+    state.retry_at = outcome.retry_at
+    return outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import NamedTuple, assert_never
 
 from engine.actions import Cause
@@ -15,17 +14,16 @@ from engine.model.objects import GroupKey, ObjectKey
 from engine.model.outcome import Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.packs.pack import Retry, Rule, RulePack
 from engine.reconcile.answers import explained, obstacle_of
-from engine.reconcile.state import ItemProgress, PackState, Stall
+from engine.reconcile.state import ItemProgress, Stall
 
 GRACE = 30.0
 """Seconds that a target may be missing: one that is replaced, or made at the same time, is not there for a moment."""
 LONGEST = 300.0
 """Seconds that no pause exceeds, unless the rule's `retry` says so itself."""
-READ_BACKOFF = Backoff(5.0, 300.0)
-"""For the target of a group that cannot be read."""
+READ_WAIT = 7.0
+"""Seconds until something is read again that a rule has to know before it can fire; later half of how long it has waited."""
 PATIENCE = 10.0
 """Seconds between two reads of a target that has not been ready for a minute; at first they follow each other sooner."""
-log = logging.getLogger(__name__)
 
 
 class ItemRun(NamedTuple):
@@ -93,12 +91,13 @@ def backoff(retry: Retry, cause: Cause, attempts: int) -> float:
     return Backoff(retry.backoff, retry.max_backoff).pause(attempts + 1, spread / 4)
 
 
-def unread(key: GroupKey, state: PackState, error: ApiError, now: float) -> Unavailable:
-    """Return that a group's target or its consent cannot be read now, and remember it: the pauses grow."""
-    log.log(logging.DEBUG if state.unread else logging.WARNING, "%s: %s; trying again", key, error)
-    state.unread += 1
-    spread = int(digest(key.pack, key.rule, key.group, str(state.unread))[:4], 16) / 0xFFFF
-    pause = max(READ_BACKOFF.pause(state.unread, spread / 4), min(error.retry_after or 0.0, READ_BACKOFF.longest))
-    outcome = Unavailable(explained(error), now + pause, obstacle_of(error) or Obstacle.SERVER_ERROR)
-    state.stall, state.retry_at = Stall.after(state.stall, outcome, now), outcome.retry_at
-    return outcome
+def unread(before: Stall | None, error: ApiError, now: float, name: str) -> tuple[Unavailable, Stall]:
+    """Return when to read again what a rule has to know before it can fire, and that it waits for that; the pauses grow.
+
+    `name` is what the jitter comes from. An answer that is final is asked for again too: nothing can be said without one.
+    """
+    outcome = Unavailable(explained(error), now, obstacle_of(error) or Obstacle.SERVER_ERROR)
+    stall = Stall.after(before, outcome, now)
+    spread = int(digest(name, str(now - stall.since))[:4], 16) / 0xFFFF
+    pause = min(max(READ_WAIT, (now - stall.since) / 2, error.retry_after or 0.0), LONGEST) * (1 - spread / 4)
+    return outcome._replace(retry_at=now + pause), stall

@@ -20,7 +20,7 @@ from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey
 from engine.model.observe import Act, ActResult, Evaluated, Observer
-from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Skipped
+from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Skipped, Unavailable
 from engine.model.plan import Annotate, Telling, joined
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
@@ -28,7 +28,7 @@ from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.caches import Caches, Replica
 from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.events import Events
-from engine.reconcile.item import LONGEST, ItemRun
+from engine.reconcile.item import LONGEST, ItemRun, unread
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.perform import Performer
 from engine.reconcile.reader import Reader
@@ -92,15 +92,14 @@ class Reconciler:
                     outcome, scope = await self._evaluate(evaluation, rule, variables)
                     if isinstance(outcome, Done):
                         outcome = await self._plan_and_act(evaluation, rule, scope, outcome.result)
-                    elif isinstance(outcome, Skipped):
+                    else:
                         await self._skip(evaluation, rule, outcome)
                     evaluation.retry(outcome)
                     self._put_on_record(evaluation, rule, scope)
             retry_at = await self._record(key, evaluations)
         else:
             retry_at = getattr(matched, "retry_at", None)
-        states = self._aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key)
-        self.waits.update(key, states)
+        self.waits.update(key, self._aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))
         times = [time for time in (retry_at, self._events.retry_at(key)) if time is not None]
         return max(0.0, min(times) - self._clock.monotonic()) if times else None
 
@@ -156,7 +155,12 @@ class Reconciler:
             skipped = condition(rule, scope)
             if skipped is not None and not skipped.unknown:  # so that no lookup has to be made
                 return skipped, scope, state.not_true()
-            found = await self._reader.look_up(pack, rule, scope)
+            try:
+                found = await self._reader.look_up(pack, rule, scope)
+            except ApiError as error:
+                unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}")
+                return unavailable, scope, state._replace(stall=stall)
+            state = state if state.stall is None else state._replace(stall=None)
             if not isinstance(found, Done):
                 return found, scope, state
             scope = scope.child(lookup=found.result)
@@ -173,10 +177,10 @@ class Reconciler:
         if isinstance(outcome, Done):
             if evaluation.group is None:
                 self._observer.evaluated(pack, rule.name, ref, Evaluated.FIRED, "")
-        elif isinstance(outcome, Skipped):
-            unknown = outcome.reason if outcome.unknown else ""
+        elif isinstance(outcome, Skipped | Unavailable):
+            unknown = outcome.reason if isinstance(outcome, Unavailable) or outcome.unknown else ""
             if evaluation.group is None:
-                result = Evaluated.UNKNOWN if outcome.unknown else Evaluated.SKIPPED
+                result = Evaluated.UNKNOWN if unknown else Evaluated.SKIPPED
                 self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
         if unknown and state.unknown != unknown:
             log.warning("%s/%s has no answer for %s: %s", pack, rule.name, ref, unknown)
@@ -208,19 +212,21 @@ class Reconciler:
                 evaluation.again(item.retry_at)
             if evaluation.on != "Delete":
                 evaluation.own += item.own
-        stalls = [stall for _, stall in progress.stalls()]
+        stalls = (stall for _, stall in progress.stalls())
         evaluation.again(await self.waits.report(evaluation.key, cause, stalls, mode is Mode.ENFORCE))
         return DONE
 
-    async def _skip(self, evaluation: Evaluation, rule: Rule, skipped: Skipped) -> None:
-        """Drop what is under way of a rule that does not fire any more; where that has no answer, it is kept."""
+    async def _skip(self, evaluation: Evaluation, rule: Rule, outcome: Outcome) -> None:
+        """Drop what is under way of a rule that does not fire any more; where nobody knows whether it does, keep it."""
         state = evaluation.rule_state(rule)
-        if state.firing is None:
-            return
-        if not skipped.unknown:
-            await self._drop(evaluation, rule, skipped.reason)
-        elif state.under_way(state.firing.key):
+        if isinstance(outcome, Skipped) and not outcome.unknown:
+            await self._drop(evaluation, rule, outcome.reason)
+        elif state.firing is not None and state.under_way(state.firing.key):
             evaluation.again(evaluation.now + LONGEST)
+        if isinstance(outcome, Unavailable):
+            stalls = filter(None, (state.stall, evaluation.state.stall))
+            enforced, cause = self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE, evaluation.cause(rule, "")
+            evaluation.again(await self.waits.report(evaluation.key, cause, stalls, enforced))
 
     async def _drop(self, evaluation: Evaluation, rule: Rule, why: str, keep: Collection[str] = ()) -> None:
         """Drop what waits of a rule and does not hold any more, and say so."""
@@ -228,9 +234,9 @@ class Reconciler:
         dropped = {} if progress is None else progress.drop(keep)
         if progress is not None and dropped:
             cause = evaluation.cause(rule, progress.key)
-            act = Act(cause.pack, cause.rule, cause.ref, cause.key, "", "", None, ActResult.DROPPED, why, (), progress.mode)
             for item in dropped:
-                self._observer.acted(act._replace(item=item))
+                dropping = ActResult.DROPPED, why, (), progress.mode
+                self._observer.acted(Act(cause.pack, cause.rule, cause.ref, cause.key, item, "", None, *dropping))
             await self.waits.dropped(evaluation.key, cause, dropped.values(), why)
 
     def _begun(self, evaluation: Evaluation, rule: Rule, scope: Scope, progress: FiringProgress, name: str) -> ItemProgress:
@@ -263,8 +269,7 @@ class Reconciler:
                     evaluation.remember(rule, state)
                     evaluation.again(retry_at)
                 if after != before:
-                    record = on_record(evaluation.object, names, after.text(evaluation.ref.uid))
-                    evaluation.own.append((None, record))
+                    evaluation.own.append((None, on_record(evaluation.object, names, after.text(evaluation.ref.uid))))
         if progress and rule.once_per is None:
             progress.keep_open()
 

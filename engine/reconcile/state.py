@@ -124,7 +124,7 @@ class RuleState(NamedTuple):
 
     `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `unknown`: why it had no answer.
     `noted_at`: when `true_since` was last put on record. `firing`: what is under way. `incident`: whether the conditions
-    hold, or have held before, for a rule that tells each incident.
+    hold, or have held before, for a rule that tells each incident. `stall`: what its lookups wait for.
     """
 
     true_since: float | None = None
@@ -133,6 +133,7 @@ class RuleState(NamedTuple):
     noted_at: float | None = None
     firing: FiringProgress | None = None
     incident: Incident = Incident.NONE
+    stall: Stall | None = None
 
     def under_way(self, key: str) -> bool:
         """Return whether a firing with this key has items that have not ended."""
@@ -141,13 +142,14 @@ class RuleState(NamedTuple):
     def not_true(self) -> RuleState:
         """Return the state once the conditions are false: when they are true again, that is something new."""
         over = Incident.OVER if self.incident is Incident.OPEN else self.incident
-        return self if self.true_since is None and over is self.incident else self._replace(true_since=None, incident=over)
+        unchanged = self.true_since is None and over is self.incident and self.stall is None
+        return self if unchanged else self._replace(true_since=None, incident=over, stall=None)
 
     def idle(self, rule: Rule) -> bool:
         """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
         busy = timed or (self.firing and self.firing.items) or self.unknown or self.noted_at is not None
-        return not busy and self.incident is Incident.NONE
+        return not busy and self.incident is Incident.NONE and self.stall is None
 
 
 INITIAL = RuleState()
@@ -157,8 +159,8 @@ INITIAL = RuleState()
 class PackState:
     """One pack and one object: the object as last evaluated (where the pack reads that), and when to evaluate it again.
 
-    `unrecorded` counts how often in a row the firing record could not be written, and `stall` is what it waits for;
-    `unread` counts how often a group's target could not be read.
+    `unrecorded` counts how often in a row the firing record could not be written, and `stall` is what that waits for, or
+    what a group waits for whose target cannot be read.
     """
 
     pack: RulePack
@@ -166,7 +168,6 @@ class PackState:
     evaluated: Object | None = None
     retry_at: float | None = None
     unrecorded: int = 0
-    unread: int = 0
     stall: Stall | None = None
     rules: dict[str, RuleState] = field(default_factory=dict)
 

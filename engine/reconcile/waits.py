@@ -23,6 +23,7 @@ from engine.reconcile.state import PackState, Stall
 MINUTE = 60.0
 """Seconds that something waits before people are told."""
 PAUSES = Backoff(2.0, 300.0)
+RULE_WAITING = "RuleWaiting"
 RECORD = "(firing record)"
 """What stands in place of a rule where the object itself cannot be written."""
 _SELF_REPORTED = frozenset({Obstacle.PACK_BUDGET, Obstacle.CONTESTED})
@@ -132,7 +133,7 @@ class Waits:
             f"{waiting[0].reason}"
         )
         kind = "Normal" if waiting[0].obstacle in _NORMAL else "Warning"
-        return self._create(cause, Content(kind, "RuleWaiting", message, {}))
+        return self._create(cause, Content(kind, RULE_WAITING, message, {}))
 
     def _create(self, cause: Cause, content: Content) -> Create:
         now = datetime.fromtimestamp(self._clock.time(), UTC)
@@ -145,6 +146,8 @@ def _waits_of(state: PackState, all_rules: str) -> Iterator[Wait]:
         by_obstacle: dict[Obstacle, list[float]] = {}
         for _, stall in rule.firing.stalls() if rule.firing is not None else ():
             by_obstacle.setdefault(stall.obstacle, []).append(stall.since)
+        if rule.stall is not None:
+            by_obstacle.setdefault(rule.stall.obstacle, []).append(rule.stall.since)
         for obstacle, since in by_obstacle.items():
             yield Wait(state.pack.name, name, obstacle, min(since), len(since))
     if state.stall is not None:

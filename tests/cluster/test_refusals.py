@@ -245,7 +245,10 @@ async def test_an_object_that_is_gone_is_told_from_a_kind_that_is_gone(plane: Co
 async def test_a_patch_of_what_has_changed_is_stale(plane: ControlPlane) -> None:
     """By resourceVersion and by uid, in both formats."""
     plane.ensure(f"/api/v1/namespaces/{TEAM}/configmaps", config_map("seen"))
-    test = [{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}, {"op": "add", "path": "/data", "value": {}}]
+    test: list[dict[str, Any]] = [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": "1"},
+        {"op": "add", "path": "/data", "value": {}},
+    ]
     errors = [
         await refusal(plane.kubeconfig, lambda api: api.patch(CONFIG_MAPS, TEAM, "seen", {"metadata": {"resourceVersion": "1"}})),
         await refusal(plane.kubeconfig, lambda api: api.patch(CONFIG_MAPS, TEAM, "seen", {"metadata": {"uid": "other"}})),

@@ -34,7 +34,7 @@ def undoing(kind: Kind, name: str) -> Callable[[World], Awaitable[None]]:
     async def undo(world: World) -> None:
         found = metadata(await world.get(kind, name))
         if found["labels"].get("team") not in (None, "theirs"):
-            fields = {"f:metadata": {"f:labels": {"f:team": {}}}}
+            fields: dict[str, Any] = {"f:metadata": {"f:labels": {"f:team": {}}}}
             entry = {"manager": "team-controller", "operation": "Update", "apiVersion": "v1", "time": "2026-01-24T22:00:00Z",
                      "fieldsType": "FieldsV1", "fieldsV1": fields}  # fmt: skip
             await patched(world, kind, name, {"metadata": {"labels": {"team": "theirs"}}}, entry)

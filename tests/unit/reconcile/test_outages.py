@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from engine.cli.explained import as_text
 from engine.errors import ApiError
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.objects import annotations_of, metadata
 from engine.model.observe import ActResult
+from engine.testing.explain import explain
 from tests.unit.reconcile.test_rule_fields import CONFIG, config, rule, say
 from tests.world import EVENT, POD, START, World, pod
 
@@ -345,3 +347,49 @@ async def test_an_object_that_is_gone_waits_for_nothing() -> None:
     await world.delete(CONFIG, "c")
     await world.settle()
     assert world.reconciler.waits.counts() == {}
+
+
+LOOKUP = """\
+      oncePer: object.data.word
+      lookup:
+        web: {apiVersion: v1, kind: Pod, name: web}
+      actions:
+        - annotate: {annotations: {found: '${lookup.web.metadata.name}'}}
+"""
+GROUP = """\
+      aggregate:
+        by: object.data.word
+        target: {apiVersion: v1, kind: Pod, namespace: ns, name: '${groupKey}'}
+        counts: {all: 'true'}
+      actions:
+        - annotate: {annotations: {members: '${string(group.all)}'}}
+"""
+
+
+@pytest.mark.parametrize("text", [LOOKUP, GROUP.replace("by: object.data.word", "by: \"'web'\"")], ids=["lookup", "group"])
+async def test_what_a_rule_has_to_read_first_is_waited_for_and_told(text: str) -> None:
+    """A lookup and the target of a group, with pauses that grow; the Event comes where there is an object to tell it on."""
+    world = await world_of(text, outage(RIGHT, verb="get", kind="Pod"))
+    await world.settle(HOUR, step=5)
+    assert world.reconciler.waits.counts() == {("p", "r", "MissingRight"): 1.0}
+    assert len([time for time in times(world, "get") if time < HOUR]) <= 40
+    if text is LOOKUP:
+        (message,) = await told(world)
+        assert "to grant it: kubectl create role NAME -n ns --verb=patch --resource=pods" in message
+
+    world.engine.faults.clear()
+    await world.settle(305, step=5)
+
+    owner, key = ((CONFIG, "c"), "found") if text is LOOKUP else ((POD, "web"), "members")
+    assert key in annotations_of(await world.get(*owner))
+    assert world.reconciler.waits.counts() == {}
+
+
+async def test_explain_says_what_a_running_engine_waits_for() -> None:
+    """By its Events, as it reads nothing else."""
+    world = await world_of(LABEL, outage(QUOTA))
+    await world.settle(90, step=5)
+    explained = await explain(world.cluster, world.clock, world.catalog, await world.get(CONFIG, "c"))
+    (line,) = explained.packs[0].rules[0].waiting
+    assert line.startswith("2026-01-24T22:01:")
+    assert "exceeded quota: q" in "\n".join(as_text(explained))
