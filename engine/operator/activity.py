@@ -106,7 +106,7 @@ class Activity:
         """Return the packs in force, how they fare, and what is wrong with others, as JSON data; of objects kinds and names."""
         waiting = self._waiting(waits)
         return {
-            "packs": [self._pack(catalog, pack, caches, waiting.get(pack.name, {})) for _, pack in sorted(catalog.packs.items())],
+            "packs": [self._pack(catalog, pack, caches, waiting.get(name, {})) for name, pack in sorted(catalog.packs.items())],
             "faults": [str(fault) for report in reports for fault in report.faults],
             "warnings": [str(warning) for report in reports for warning in report.warnings],
         }
@@ -131,7 +131,7 @@ class Activity:
         informers = [] if catalog.mode(pack) is Mode.OFF else caches.of(pack)
         waiting = any(informer.waits for informer in informers)
         return {
-            "name": pack.name,
+            "name": pack.identity,
             "description": pack.description,
             "source": pack.source,
             "mode": catalog.mode(pack).value,
@@ -141,7 +141,7 @@ class Activity:
             "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),
             "rules": [
                 {"name": rule.name, "description": rule.description, "mode": catalog.mode(pack, rule).value}
-                | self.rules.get((pack.name, rule.name), RuleActivity()).as_data()
+                | self.rules.get((pack.identity, rule.name), RuleActivity()).as_data()
                 | {"waiting": waits.get(rule.name, [])}
                 for rule in pack.rules
             ],

@@ -70,7 +70,7 @@ class PackCaches:
 
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """Return the last state of an object that is gone from this pack's selection; it is given out once."""
-        return self._deleted.pop((pack.name, namespace, name), None)
+        return self._deleted.pop((pack.identity, namespace, name), None)
 
     def objects(self, pack: RulePack) -> Iterator[ObjectKey]:
         """Yield all objects of a pack's selection."""
@@ -100,12 +100,12 @@ class PackCaches:
         return [InformerKey(pack.watch.kind, namespace, labels) for namespace in self._namespaces]
 
     def _waiting(self, key: InformerKey) -> list[str]:
-        return [f"pack {pack.name} waits" for pack in self._packs.get(key, ())]
+        return [f"pack {pack.identity} waits" for pack in self._packs.get(key, ())]
 
     def _report(self, key: InformerKey, namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
         # a kind that is not served any more says nothing about its objects
         if new is None and old is not None and self.informers[key].state is not State.WAITING:
             for pack in self._packs.get(key, ()):
                 if pack.ends:
-                    self._deleted[pack.name, namespace, name] = old
+                    self._deleted[pack.identity, namespace, name] = old
         self._changed(ObjectKey(key.kind, namespace, name))

@@ -133,8 +133,8 @@ class Operator:
         self._declare(old, catalog)
         await self.caches.use(self._on())
         for pack in catalog.packs.values():
-            if _parts(old, pack.name) != _parts(catalog, pack.name):
-                log.info("pack %s from %s: %s", pack.name, pack.source, catalog.mode(pack).value)
+            if _parts(old, pack.identity) != _parts(catalog, pack.identity):
+                log.info("pack %s from %s: %s", pack.identity, pack.source, catalog.mode(pack).value)
                 for key in self.caches.objects(pack):
                     self.queue.add(key)
         for name in old.packs.keys() - catalog.packs.keys():
@@ -184,10 +184,10 @@ class Operator:
 
     def _pack_info(self) -> Mapping[Labels, float]:
         catalog = self._reconciler.catalog
-        return {(pack.name, catalog.mode(pack).value, pack.source): 1.0 for pack in catalog.packs.values()}
+        return {(pack.identity, catalog.mode(pack).value, pack.source): 1.0 for pack in catalog.packs.values()}
 
     def _pack_waiting(self) -> Mapping[Labels, float]:
-        return {(pack.name, str(pack.watch.kind)): float(self.caches.waiting(pack)) for pack in self._on()}
+        return {(pack.identity, str(pack.watch.kind)): float(self.caches.waiting(pack)) for pack in self._on()}
 
     def _on(self) -> Sequence[RulePack]:
         """Return the packs that are not Off."""

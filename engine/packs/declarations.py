@@ -13,6 +13,7 @@ from engine.errors import ExpressionError
 from engine.model.objects import Kind
 from engine.model.text import suggestion
 from engine.packs.diagnostics import Diagnostics
+from engine.packs.identity import metric_name
 from engine.packs.inputs import BOUNDS, Input
 from engine.packs.jsonschemas import Checker, schema_faults
 from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, MetricSpec, Param, Target
@@ -158,8 +159,10 @@ def _bind_schema(
     return not faults
 
 
-def bind_metrics(specs: Mapping[str, MetricDeclaration], diagnostics: Diagnostics, path: Path) -> dict[str, MetricSpec]:
-    """Return the metrics; only histograms have buckets, and those ascend."""
+def bind_metrics(
+    specs: Mapping[str, MetricDeclaration], namespace: str, diagnostics: Diagnostics, path: Path
+) -> dict[str, MetricSpec]:
+    """Return the metrics of a pack, by the names it has for them; only histograms have buckets, and those ascend."""
     for name, spec in specs.items():
         here = (*path, name)
         if spec.buckets and spec.type != "histogram":
@@ -170,7 +173,10 @@ def bind_metrics(specs: Mapping[str, MetricDeclaration], diagnostics: Diagnostic
         if spec.type == "histogram" and "le" in spec.labels:
             diagnostics.fault((*here, "labels"), "the label 'le' is the histogram's own", "another label")
         diagnostics.unique(spec.labels, "label", (*here, "labels"))
-    return {name: MetricSpec(name, spec.type, spec.help, tuple(spec.labels), tuple(spec.buckets)) for name, spec in specs.items()}
+    return {
+        name: MetricSpec(metric_name(namespace, name), spec.type, spec.help, tuple(spec.labels), tuple(spec.buckets), namespace)
+        for name, spec in specs.items()
+    }
 
 
 def bind_targets(specs: list[PackTargetSpec], diagnostics: Diagnostics, compiler: Compiler, path: Path) -> tuple[Target, ...]:

@@ -12,6 +12,7 @@ from engine.cel import Program
 from engine.errors import Location
 from engine.model.flags import Mode
 from engine.model.objects import Kind
+from engine.packs import identity
 from engine.packs.inputs import Input
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
@@ -54,13 +55,17 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """A metric that a pack's `metric` actions write; `buckets` (upper bounds) are for a histogram only."""
+    """A metric that a pack's `metric` actions write, as it is exposed; `buckets` (upper bounds) are for a histogram only.
+
+    `namespace` is that of its packs, which share it with none of another namespace.
+    """
 
     name: str
     type: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +216,16 @@ class RulePack:
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     previous_names: tuple[str, ...] = ()
+    namespace: str = ""
+    """The namespace that it is of; '' for the operator's own and for what is shipped."""
     reads_old: bool = True
     """Whether an expression may name `oldObject`, so that objects must be kept as they were last evaluated."""
+    identity: str = field(init=False)
+    """By what everything that belongs to it is kept and shown: `name`, or `namespace/name`."""
     numbers: Mapping[str, int] = field(init=False)
     """The index of each rule in `rules`, by its name."""
     record_names: Mapping[str, tuple[str, ...]] = field(init=False)
-    """For each rule the names of its firing record, `<pack>.<rule>`: that of today, and those of the names it had before."""
+    """For each rule the names of its firing record: that of today, and those of the names that it and its pack had before."""
     holds: tuple[int, ...] = field(init=False)
     """The indexes of the rules that put on record for how long their conditions have held."""
     counts: bool = field(init=False)
@@ -225,6 +234,7 @@ class RulePack:
     """Whether a rule is about objects that are gone."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", identity.identity(self.namespace, self.name))
         object.__setattr__(self, "counts", any(rule.aggregate is not None for rule in self.rules))
         object.__setattr__(self, "ends", any(rule.on == "Delete" for rule in self.rules))
         object.__setattr__(self, "holds", tuple(number for number, rule in enumerate(self.rules) if rule.durable_hold))
@@ -233,7 +243,12 @@ class RulePack:
 
     def _record_names(self, rule: Rule) -> tuple[str, ...]:
         packs, rules = (self.name, *self.previous_names), (rule.name, *rule.previous_names)
-        return tuple(dict.fromkeys(f"{pack}.{name}" for pack in packs for name in rules))
+        return tuple(dict.fromkeys(identity.record_name(self.namespace, pack, name) for pack in packs for name in rules))
+
+    @property
+    def config_key(self) -> str:
+        """Return the key that it has in ConfigMap `rulepack-params`."""
+        return identity.config_key(self.namespace, self.name)
 
     def rule(self, name: str) -> Rule:
         """Return one of its rules."""

@@ -37,26 +37,29 @@ class ParsedPack:
     expressions: Sequence[Compiled]
 
 
-def parse_pack(text: str, file: str, cel: Cel) -> list[RulePack]:
+def parse_pack(text: str, file: str, cel: Cel, namespace: str = "") -> list[RulePack]:
     """Return the rule packs of a text, which may hold several documents; those of kind RulePackTest are passed over.
 
     Packs in the data of a ConfigMap manifest with the label `rules.mlops.dev/rule-pack` are found too. `file` names the
-    text in every Location. Raise InvalidText, with every fault at once, and nothing else, whatever the text.
+    text in every Location; `namespace` is the packs' own, '' where that is the operator's, or they are shipped. Raise
+    InvalidText, with every fault at once, and nothing else, whatever the text.
     """
-    packs, faults = parse_text(text, file, cel)
+    packs, faults = parse_text(text, file, cel, namespace=namespace)
     if faults:
         raise InvalidText(faults)
     return [parsed.pack for parsed in packs]
 
 
-def parse_text(text: str, file: str, cel: Cel, *, manifests: bool = False) -> tuple[list[ParsedPack], list[Fault]]:
+def parse_text(
+    text: str, file: str, cel: Cel, *, namespace: str = "", manifests: bool = False
+) -> tuple[list[ParsedPack], list[Fault]]:
     """Return the packs of a text and its faults; see `parse_pack`. With `manifests`, other objects may stand in it too."""
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
     try:
         for document in read_yaml(text, partial(Location, file)):
             for inner in _pack_documents(document, faults, manifests=manifests):
-                _bind(inner, cel, packs, faults)
+                _bind(inner, cel, namespace, packs, faults)
         faults += _same_names([parsed.pack for parsed in packs])
     except InvalidText as invalid:
         faults += invalid.faults
@@ -106,24 +109,24 @@ def _in_config_map(document: Document, raw: dict[str, Any], faults: list[Fault])
                 faults += invalid.faults
 
 
-def _bind(document: Document, cel: Cel, packs: list[ParsedPack], faults: list[Fault]) -> None:
+def _bind(document: Document, cel: Cel, namespace: str, packs: list[ParsedPack], faults: list[Fault]) -> None:
     """Bind the pack of a document; of one whose keys or types have faults, bind the rest for the faults in it."""
     try:
         spec = RulePackSpec.model_validate(document.value)
     except ValidationError as error:
         faults += spec_faults(error, RulePackSpec, document.value, document)
         rest = recovered(document.value, error)
-        faults += bind_pack(rest, document, cel).faults if rest else ()
+        faults += bind_pack(rest, document, cel, namespace).faults if rest else ()
         return
-    bound = bind_pack(spec, document, cel)
+    bound = bind_pack(spec, document, cel, namespace)
     faults += bound.faults
     packs.append(ParsedPack(bound.pack, document, bound.expressions))
 
 
 def _same_names(packs: list[RulePack]) -> list[Fault]:
     names: dict[str, RulePack] = {}
-    again = [pack for pack in packs if names.setdefault(pack.name, pack) is not pack]
-    return [Fault(pack.location, f"a second pack {pack.name!r} in the same text", "each pack once") for pack in again]
+    again = [pack for pack in packs if names.setdefault(pack.identity, pack) is not pack]
+    return [Fault(pack.location, f"a second pack {pack.identity!r} in the same text", "each pack once") for pack in again]
 
 
 _NAMING = frozenset(["name", "actions", "loop", "loopVar", "vars", "lookup"])

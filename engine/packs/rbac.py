@@ -37,20 +37,20 @@ class Grants:
 def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> Grants:
     """Return what the packs need in the namespaces that they watch and act in."""
     grants = Grants()
-    for pack in sorted(packs, key=lambda pack: pack.name):
+    for pack in sorted(packs, key=lambda pack: pack.identity):
         watched = plurals(pack.watch.kind)
         for verb in ("list", "watch"):
-            grants.add(watched, verb, pack.name)
+            grants.add(watched, verb, pack.identity)
         for verb in ("create", "patch"):
-            grants.add(plurals(EVENT), verb, f"{pack.name}/rules that wait or fail")
+            grants.add(plurals(EVENT), verb, f"{pack.identity}/rules that wait or fail")
         for rule in pack.rules:
-            name = f"{pack.name}/{rule.name}"
+            name = f"{pack.identity}/{rule.name}"
             if rule.writes_own():
                 grants.add(watched, "patch", name)
             for need in rule.needs():
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):
-            grants.add(plurals(REVIEWS), "create", f"{pack.name}/consent of other namespaces")
+            grants.add(plurals(REVIEWS), "create", f"{pack.identity}/consent of other namespaces")
     return grants
 
 
@@ -86,7 +86,7 @@ def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: s
     Packs that are Off until somebody switches them on are left out, and named in a comment, unless `off` asks for them.
     """
     chosen = [pack for pack in packs if off or pack.default_mode is not Mode.OFF]
-    left_out = sorted(pack.name for pack in packs if pack not in chosen)
+    left_out = sorted(pack.identity for pack in packs if pack not in chosen)
     return "\n".join([
         *([f"# Left out, since they are Off by default: {', '.join(left_out)}. With --off they are in."] if left_out else []),
         *_role(granted(chosen, plurals), "ClusterRole", name),

@@ -88,7 +88,7 @@ class PackStore:
         self._parse([*shipped, *own], reports)
         packs = {**self._named(shipped, reports), **self._named(sorted(own, key=lambda text: text.file), reports)}
         for pack in packs.values():
-            reports.packs[self._versions[pack.source].text.source].append(pack.name)
+            reports.packs[self._versions[pack.source].text.source].append(pack.identity)
         self._take_flags(flags or {}, packs, reports)
         values = self._take_params(params or {}, packs, reports)
         modes = {name: Mode.OFF if name in self._unread else self._mode(pack) for name, pack in packs.items()}
@@ -120,9 +120,9 @@ class PackStore:
         packs: dict[str, RulePack] = {}
         for text in texts:
             for pack in self._versions[text.file].packs:
-                first = packs.setdefault(pack.name, pack)
+                first = packs.setdefault(pack.identity, pack)
                 if first is not pack:
-                    message = f"pack {pack.name!r} is also in {first.source}, which has it"
+                    message = f"pack {pack.identity!r} is also in {first.source}, which has it"
                     reports.faults[text.source].append(Fault(pack.location, message, "another name"))
         return packs
 
@@ -154,13 +154,15 @@ class PackStore:
 
         A pack of which a param has a value that could never be read is Off: the default may be what somebody meant to forbid.
         """
-        for name in data.keys() - packs.keys():
-            warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, packs))
+        keys = {pack.config_key for pack in packs.values()}
+        for name in data.keys() - keys:
+            warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, keys))
             reports.warnings[PARAMS].append(warning)
         values: dict[str, Mapping[str, Any]] = {}
         for name, pack in packs.items():
-            last = self._params.get(name, {}) if name in data else {}
-            values[name], faults, read = overridden(pack.params, data.get(name, ""), f"{PARAMS}/{name}", last)
+            key = pack.config_key
+            last = self._params.get(name, {}) if key in data else {}
+            values[name], faults, read = overridden(pack.params, data.get(key, ""), f"{PARAMS}/{key}", last)
             reports.faults[PARAMS] += faults
             never_read = name not in self._params or name in self._unread
             (self._unread.add if never_read and not read else self._unread.discard)(name)

@@ -78,7 +78,7 @@ class Aggregates:
     def forget(self, pack: RulePack, key: ObjectKey) -> None:
         """Count an object no more; where its kind is not served, keep what the targets say until all objects are listed again."""
         for rule in pack.rules:
-            name = pack.name, rule.name
+            name = pack.identity, rule.name
             counted = self._counted.get(name)
             if counted is not None and self._caches.synced(pack):
                 self._put(counted, key, None)
@@ -194,8 +194,8 @@ class Aggregates:
 
     async def _counting(self, catalog: Catalog, pack: RulePack, rule: Rule) -> _Counted | None:
         """The groups of a rule with all objects counted in them; None until all of those are listed."""
-        name = pack.name, rule.name
-        counted, params = self._counted.get(name), catalog.params.get(pack.name, {})
+        name = pack.identity, rule.name
+        counted, params = self._counted.get(name), catalog.params.get(pack.identity, {})
         if counted is not None and counted.pack is pack and counted.params == params:
             return counted
         if not self._caches.synced(pack):
@@ -251,7 +251,7 @@ class Aggregates:
                 counted.first[key] = cached.object, self._count(counted, key, scope)
         counted.ready, counted.recounted_at = True, self._clock.monotonic()
         for group in {*counted.totals.keys(), *await self._on_record(counted)}:
-            self._enqueue(GroupKey(pack.name, counted.rule.name, group))
+            self._enqueue(GroupKey(pack.identity, counted.rule.name, group))
 
     async def _on_record(self, counted: _Counted) -> list[str]:
         """The groups whose targets carry a record: the last member of one may have gone while nobody watched."""
@@ -261,7 +261,7 @@ class Aggregates:
         try:
             targets = await self._actor.read(Read(Ref(kind, "", ""), ""))
         except ApiError as error:
-            log.warning("%s/%s: cannot list %s to find groups that have gone: %s", pack.name, rule.name, kind, error)
+            log.warning("%s/%s: cannot list %s to find groups that have gone: %s", pack.identity, rule.name, kind, error)
             return []
         records = [recorded(target, pack.record_names[rule.name]) for target in targets]
         return [found.key for found in records if found.key and self._all_watched(found)]
@@ -284,11 +284,11 @@ class Aggregates:
         return skipped or NO_GROUP
 
     def _put(self, counted: _Counted, key: ObjectKey, row: Row | None) -> None:
-        if row is not None and not self._owns(GroupKey(counted.pack.name, counted.rule.name, row.group)):
+        if row is not None and not self._owns(GroupKey(counted.pack.identity, counted.rule.name, row.group)):
             row = None
         for group in counted.totals.put(key.namespace, key.name, row):
             if counted.ready:
-                self._enqueue(GroupKey(counted.pack.name, counted.rule.name, group))
+                self._enqueue(GroupKey(counted.pack.identity, counted.rule.name, group))
 
 
 def _unread(key: GroupKey, state: PackState, error: ApiError, now: float) -> Unavailable:

@@ -57,7 +57,7 @@ def variables_of(catalog: Catalog, pack: RulePack, obj: Object, old: Object | No
     return {
         "object": obj,
         "oldObject": old,
-        "params": catalog.params.get(pack.name, {}),
+        "params": catalog.params.get(pack.identity, {}),
         "flags": catalog.flags,
         "inputs": inputs,
         "inputErrors": errors,

@@ -61,7 +61,7 @@ class Evaluation:
 
     def cause(self, rule: Rule, key: str) -> Cause:
         """Return why actions of a rule run, for a firing key."""
-        return Cause(self.pack.name, rule.name, self.object, self.ref, key)
+        return Cause(self.pack.identity, rule.name, self.object, self.ref, key)
 
     def rule_state(self, rule: Rule) -> RuleState:
         """Return what is remembered of a rule."""
@@ -82,7 +82,7 @@ class _Seen(NamedTuple):
 
 @dataclass(slots=True)
 class _Known:
-    """What is remembered of one object: under which catalog (its number), by packs and their names, and our own last write."""
+    """What is remembered of one object: under which catalog (its number), by identities of packs, and our own last write."""
 
     generation: int = -1
     seen: dict[Watchers, _Seen] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class _Known:
     def keep(self, packs: Collection[RulePack], generation: int) -> None:
         """Forget what other packs have evaluated, and the state of those that are no longer in force."""
         self.living = {name: state for name, state in self.living.items() if state.pack in packs}
-        names = {pack.name for pack in packs}
+        names = {pack.identity for pack in packs}
         self.ending = {name: state for name, state in self.ending.items() if name in names}
         self.seen.clear()
         self.generation = generation
@@ -161,8 +161,8 @@ class Matcher:
             pack = group.packs[index]
             gone = self._caches.take_deleted(pack, key.namespace, key.name)
             if gone is not None:
-                known.ending[pack.name] = PackState(pack, ref_of(gone).uid, evaluated=gone)
-            state = known.ending.get(pack.name)
+                known.ending[pack.identity] = PackState(pack, ref_of(gone).uid, evaluated=gone)
+            state = known.ending.get(pack.identity)
             if state is not None and state.evaluated is not None and (state.retry_at or 0.0) <= now:
                 obj = state.evaluated
                 numbers = self._candidates(group, {index}, obj, known.ending).get(index, ())
@@ -185,14 +185,14 @@ class Matcher:
             numbers.setdefault(index, [])
         if known.living:  # whatever it was about does not hold any more
             for index in changed.difference(numbers):
-                known.living.pop(group.packs[index].name, None)
+                known.living.pop(group.packs[index].identity, None)
         if not numbers:
             known.seen[group] = _Seen(ref.uid, values)  # maybe equal, but of the newer object: the older one need not stay
         for index in sorted(numbers):
             pack = group.packs[index]
-            state = known.living.get(pack.name)
+            state = known.living.get(pack.identity)
             if state is None or state.uid != ref.uid:
-                state = known.living[pack.name] = PackState(pack, ref.uid)
+                state = known.living[pack.identity] = PackState(pack, ref.uid)
             rules = _rules(pack, numbers[index], "Change")
             yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values)
 
@@ -226,7 +226,7 @@ class Matcher:
             if written is not None:
                 obj = merged(obj, written.patch)
                 before, values = values, group.values(obj)
-                pending = group.affected(before, values) - {group.indexes[each.pack.name] for each in those}
+                pending = group.affected(before, values) - {group.indexes[each.pack.identity] for each in those}
             known.seen[group] = _Seen(uid, values, pending)
             for evaluation in those:
                 evaluation.state.settle(obj)
@@ -243,9 +243,9 @@ class Matcher:
         for each in evaluations:
             each.state.retry_at = each.retry_at
             if each.on == "Delete" and each.retry_at is None:
-                known.ending.pop(each.pack.name, None)
+                known.ending.pop(each.pack.identity, None)
             elif each.on == "Change" and each.state.idle:
-                known.living.pop(each.pack.name, None)
+                known.living.pop(each.pack.identity, None)
         if not known.living and not known.ending and not known.seen:
             del self._known[key]
         return known.retry_at()

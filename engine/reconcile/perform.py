@@ -66,7 +66,7 @@ class Performer:
         """The actions of `rescue`, or an Event where the rule has none."""
         if run.rule.rescue:
             return await self._all(run, run.rule.rescue, len(run.rule.actions))
-        message = f"Rule {run.pack.name}/{run.rule.name} failed: {run.progress.error}"
+        message = f"Rule {run.pack.identity}/{run.rule.name} failed: {run.progress.error}"
         step = event(run.cause, run.cause.object, Content("Warning", "RuleFailed", message, {}), run.scope.value("now"))
         return await self._step(run, "emitEvent", step)
 
@@ -141,7 +141,7 @@ class Performer:
         audit = run.mode is not Mode.ENFORCE
         if isinstance(step, Measure):
             if not audit:
-                self._observer.measured(step.metric, step.labels, step.value)
+                self._observer.measured(run.pack.metrics[step.metric].name, step.labels, step.value)
             return self._report(run, action, step, ActResult.AUDITED if audit else ActResult.DONE)
         if isinstance(step, Create):
             return await self._tell(run, action, step)

@@ -31,7 +31,7 @@ class Watchers:
         self.everyone = frozenset(range(len(packs)))
         self.readers_of_old = frozenset(index for index, pack in enumerate(packs) if pack.reads_old)
         self.end = [index for index, pack in enumerate(packs) if pack.ends]
-        self.indexes = {pack.name: index for index, pack in enumerate(packs)}
+        self.indexes = {pack.identity: index for index, pack in enumerate(packs)}
         rules = [(index, number) for index, pack in enumerate(packs) for number in range(len(pack.rules))]
         self._rules = tuple(rules)
         self._index = RuleIndex.of([Prefilter.of(packs[index].rules[number], packs[index].inputs) for index, number in rules])

@@ -72,7 +72,7 @@ class Reconciler:
     def catalog(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._performer.budgets.resume = catalog.resume
-        in_force = {pack.name for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF}
+        in_force = {pack.identity for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF}
         self._aggregates.keep(in_force)
         self.waits.keep(in_force)
 
@@ -172,7 +172,7 @@ class Reconciler:
 
     def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
         """Tell the observer what came of an evaluation; log why a condition has no answer, once for each reason."""
-        pack, ref = evaluation.pack.name, evaluation.ref
+        pack, ref = evaluation.pack.identity, evaluation.ref
         unknown = ""
         if isinstance(outcome, Done):
             if evaluation.group is None:

@@ -149,6 +149,6 @@ def _waits_of(state: PackState, all_rules: str) -> Iterator[Wait]:
         if rule.stall is not None:
             by_obstacle.setdefault(rule.stall.obstacle, []).append(rule.stall.since)
         for obstacle, since in by_obstacle.items():
-            yield Wait(state.pack.name, name, obstacle, min(since), len(since))
+            yield Wait(state.pack.identity, name, obstacle, min(since), len(since))
     if state.stall is not None:
-        yield Wait(state.pack.name, all_rules, state.stall.obstacle, state.stall.since, 1)
+        yield Wait(state.pack.identity, all_rules, state.stall.obstacle, state.stall.since, 1)

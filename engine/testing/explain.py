@@ -152,7 +152,7 @@ class _Explainer:
         fields = tuple(_field(self.obj, path) for path in pack.watch.fields)
         rules = [await self.rule(pack, rule) for rule in pack.rules] if picked else []
         mode, selector = self.catalog.mode(pack), pack.watch.label_selector
-        return PackExplanation(pack.name, pack.source, mode, selector, picked, fields, tuple(rules))
+        return PackExplanation(pack.identity, pack.source, mode, selector, picked, fields, tuple(rules))
 
     async def rule(self, pack: RulePack, rule: Rule) -> RuleExplanation:
         """What one rule makes of it."""
@@ -167,10 +167,10 @@ class _Explainer:
                     timing.append(found.reason)
             except ApiError as error:
                 timing.append(f"lookup failed: {error}")
-        name, mode = f"{pack.name}/{rule.name}", self.catalog.mode(pack, rule)
+        name, mode = f"{pack.identity}/{rule.name}", self.catalog.mode(pack, rule)
         evaluated = [(result, reason) for each, result, reason in self.seen.evaluations if each == name]
         result, skipped = evaluated[-1] if evaluated else (Evaluated.SKIPPED, "is about objects that are gone (on: Delete)")
-        acts = tuple(act for act in self.seen.acts if (act.pack, act.rule) == (pack.name, rule.name))
+        acts = tuple(act for act in self.seen.acts if (act.pack, act.rule) == (pack.identity, rule.name))
         if mode is Mode.OFF:
             result, skipped = Evaluated.SKIPPED, "its mode is Off"
         elif rule.aggregate is not None and acts:
@@ -185,7 +185,7 @@ class _Explainer:
 
     def _waiting(self, pack: RulePack, rule: Rule) -> tuple[str, ...]:
         """What a running engine has said that a rule waits for, and when it last did."""
-        said = [event for event in self.events if event.get("reportingInstance") == f"{pack.name}.{rule.name}"]
+        said = [event for event in self.events if event.get("reportingInstance") == f"{pack.identity}.{rule.name}"]
         return tuple(f"{event.get('lastTimestamp')}: {event.get('message')}" for event in said)
 
 

@@ -108,7 +108,7 @@ class DirectCaches:
 
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """See `Caches.take_deleted`."""
-        return self._deleted.pop((pack.name, ObjectKey(pack.watch.kind, namespace, name)), None)
+        return self._deleted.pop((pack.identity, ObjectKey(pack.watch.kind, namespace, name)), None)
 
     def put(self, key: ObjectKey, obj: Object | None) -> None:
         """Take in an object as it is now (None: it is gone), and remember its last state for rules with `on: Delete`."""
@@ -122,7 +122,7 @@ class DirectCaches:
                 picks = self._picks[selection]
                 gone = last is not None and picks(last) and not (obj is not None and picks(obj))
                 if gone and last is not None and pack.ends:
-                    self._deleted[pack.name, key] = self._prune[selection](last)
+                    self._deleted[pack.identity, key] = self._prune[selection](last)
 
     def keys(self) -> Set[ObjectKey]:
         """Return the objects that are there."""

@@ -104,7 +104,7 @@ def lint(texts: Sequence[Text], cel: Cel, definitions: Mapping[Kind, Definition]
     for text in texts:
         read, own = parse_text(text.text, text.file, cel, manifests=True)
         packs += read
-        broken |= {parsed.pack.name for parsed in read if own or text.faults}
+        broken |= {parsed.pack.identity for parsed in read if own or text.faults}
         faults += [*text.faults, *own]
     subject = Subject(packs, definitions or {}, frozenset(broken))
     faults += [fault for code in CODES.values() if code.check is not None for fault in code.check.faults(subject)]

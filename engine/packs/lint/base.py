@@ -37,7 +37,7 @@ class Subject:
 
     def sound(self) -> list[ParsedPack]:
         """Return the packs without faults, of which everything is known."""
-        return [parsed for parsed in self.packs if parsed.pack.name not in self.broken]
+        return [parsed for parsed in self.packs if parsed.pack.identity not in self.broken]
 
 
 class Check(ABC):
