@@ -134,25 +134,31 @@ class Events:
         return True
 
     def _put_aside(self, key: Key, each: _Aside, retry_after: float, why: str) -> None:
-        if not each.refused:
-            log.warning("an Event about %s is refused, and tried again: %s", key, why)
-        box = self._boxes.setdefault(key, _Box())
-        if len(box.aside) >= ASIDE_EACH or len(self._boxes) > ASIDE:
+        box = self._box(key)
+        if box is None or len(box.aside) >= ASIDE_EACH:
             self._leave_out(key, each.step)
             return
+        if not each.refused:
+            log.warning("an Event about %s is refused, and tried again: %s", key, why)
         refused = each.refused + 1
         spread = int(digest(each.step.target.name, str(refused))[:4], 16) / 0xFFFF
         pause = max(PAUSES.pause(refused, spread / 4), min(retry_after, PAUSES.longest))
         box.aside.append(_Aside(each.step, refused, self._clock.monotonic() + pause))
 
     def _leave_out(self, key: Key, step: Create) -> None:
-        if key not in self._boxes and len(self._boxes) > ASIDE:
-            log.warning("an Event about %s is left out: too many wait", key)
+        box = self._box(key)
+        if box is None:
+            log.debug("an Event about %s is left out: those about %d other objects wait", key, ASIDE)
             return
-        box = self._boxes.setdefault(key, _Box())
         if not box.left_out:
             box.summary_at = self._clock.monotonic() + WINDOW
         box.left_out, box.example = box.left_out + 1, step
+
+    def _box(self, key: Key) -> _Box | None:
+        """What is still to be told about an object; None where there are too many others."""
+        if key not in self._boxes and len(self._boxes) >= ASIDE:
+            return None
+        return self._boxes.setdefault(key, _Box())
 
 
 def _summary(example: Create, left_out: int, now: float) -> Create:
