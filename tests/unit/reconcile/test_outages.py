@@ -393,3 +393,34 @@ async def test_explain_says_what_a_running_engine_waits_for() -> None:
     (line,) = explained.packs[0].rules[0].waiting
     assert line.startswith("2026-01-24T22:01:")
     assert "exceeded quota: q" in "\n".join(as_text(explained))
+
+
+async def test_a_kind_that_is_being_replaced_is_no_missing_target() -> None:
+    """A 404 that names no object is the kind's: the target is read again until it is served."""
+    world = await world_of(LABEL, outage(NOT_SERVED, verb="get", kind="Pod"))
+    await world.settle(600, step=5)
+    assert world.reconciler.waits.counts() == {("p", "r", "KindNotServed"): 1.0}
+    world.engine.faults.clear()
+    await world.settle(305, step=5)
+    assert (await word(world), await told(world, "RuleFailed")) == ("a", [])
+
+
+@pytest.mark.parametrize(("times_refused", "failed"), [(2, []), (3, ["RuleFailed"])])
+async def test_a_json_patch_whose_test_fails_is_worked_out_again(times_refused: int, failed: list[str]) -> None:
+    """The API server says 422 for it, and does not say which operation it was: so it is tried three times, at once."""
+    text = """\
+      oncePer: object.data.word
+      actions:
+        - patch:
+            target: {apiVersion: v1, kind: Pod, name: web}
+            type: json
+            guard: 'true'
+            patch: [{op: add, path: /metadata/labels/word, value: seen}]
+"""
+    world = World(rule(text))
+    rejected = ApiError(422, "Invalid", "the server rejected our request due to an error in our request")
+    world.engine.faults.add(InjectedFault(rejected, verb="patch", kind="Pod", times=times_refused))
+    await world.create(pod("web"), config())
+    await world.settle()
+    assert [reason for _, reason, _ in await world.events()] == failed
+    assert await word(world) == (None if failed else "seen")
