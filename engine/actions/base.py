@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from engine.cel import Compiler, Path, Scope
+from engine.cel.types import Type
 from engine.model.objects import Kind, Object, Ref
-from engine.model.plan import Plan, Read, Telling
+from engine.model.plan import Answers, Plan, Read, Telling
 from engine.model.spec import Spec
 
 
@@ -16,6 +17,7 @@ class Cause(NamedTuple):
 
     `ref` names the object; `key` is the firing key: what `oncePer` gave, or '' for a rule without it; `item` is the loop item's.
     `telling` says what becomes of Events that the same cause has had before.
+    `waited` is for how many seconds the item has waited so far.
     """
 
     pack: str
@@ -25,6 +27,7 @@ class Cause(NamedTuple):
     key: str
     item: str = ""
     telling: Telling = Telling.ONCE
+    waited: float = 0.0
 
 
 class Need(NamedTuple):
@@ -70,8 +73,8 @@ class Action(Protocol):
     """Whether a 409 is about who owns a field, so that a repeat does not help; else the target is read again."""
     tells: ClassVar[bool]
     """Whether it only tells people something: it is in nobody's way, and what it fails at does not fail the rule."""
-    counts: ClassVar[tuple[str, ...]]
-    """The fields of its result, each a number of objects; without any, its result is null."""
+    gives: ClassVar[Mapping[str, Type]]
+    """The fields of its result, with their types; without any, its result is null."""
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -98,11 +101,14 @@ class Action(Protocol):
         """
         ...
 
-    def reads(self, scope: Scope) -> Sequence[Read]:
-        """What must be read live before `plan`. Raises EvaluationError where an expression has no answer."""
+    def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
+        """What must be read live before `plan`, in turn; `live` has the answers to those that came before.
+
+        Raises EvaluationError where an expression has no answer.
+        """
         ...
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: Any) -> Plan:
+    def plan(self, cause: Cause, scope: Scope, live: Answers, state: Any) -> Plan:
         """Decide, and write nothing. `live` answers each read (an empty sequence: not found).
 
         `state` is what the action's own last plan for this firing gave as its state, of a type of the action's own; None at

@@ -108,6 +108,10 @@ class Api(Protocol):
         """Patch an object by a merge patch and return the metadata that it then has: cheaper than the whole object."""
         ...
 
+    async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
+        """Apply an object's status as a field manager and return the object; what others applied is taken over."""
+        ...
+
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """Delete an object; with a uid, 409 where the object has another one. Dependents go in the background."""
         ...

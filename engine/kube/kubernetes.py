@@ -112,6 +112,11 @@ class KubernetesApi:
         path = _path(resource, namespace, name) + _WRITE[False]
         return metadata(await self._request(resource, "PATCH", path, body, PatchType.MERGE.content_type, _METADATA))
 
+    async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
+        """See `Api.apply_status`."""
+        path = f"{_path(resource, namespace, name, 'status')}?fieldManager={manager}&force=true"
+        return await self._connection.request("PATCH", path, body, PatchType.FORCED_APPLY.content_type)
+
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`."""
         body: dict[str, Any] = {"propagationPolicy": "Background"}

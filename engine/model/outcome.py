@@ -7,6 +7,7 @@ timer. Nothing in the pipeline raises to say one of these, and there is no secon
 from __future__ import annotations
 
 from enum import StrEnum
+from math import inf
 from typing import Any, NamedTuple
 
 
@@ -63,11 +64,12 @@ class Skipped(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What it acts on is not ready, and nothing is wrong: try again at that time."""
+    """What it acts on is not ready, and nothing is wrong: try again, at that time at the earliest and not after `latest`."""
 
     reason: str
     retry_at: float
     obstacle: Obstacle = Obstacle.TARGET_NOT_READY
+    latest: float = inf
 
 
 class Unavailable(NamedTuple):

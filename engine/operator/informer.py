@@ -70,6 +70,7 @@ class Informer:
 
     `state` is WAITING while the cluster does not serve the kind, FAILING while the API server refuses or does not answer
     (`error` says why); both end by themselves. `synced` is set once the objects have been listed for the first time.
+    `answered` is set then, and where the kind is not served.
     `last_event` is the monotonic clock's time of the last sign of life of the API server: a list, an event or a bookmark.
     `waiting` says who has to wait as long as the kind is not served, for the log.
     """
@@ -82,7 +83,7 @@ class Informer:
         self.cache: dict[tuple[str, str], Cached] = {}
         self.state = State.STARTING
         self.error = ""
-        self.synced = asyncio.Event()
+        self.synced, self.answered = asyncio.Event(), asyncio.Event()
         self.last_event = 0.0
         self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
         self._attempts = 0  # in a row that have brought nothing
@@ -177,6 +178,7 @@ class Informer:
             self._remove(key)
         self._version, self._gone_since = page.resource_version, None
         self.synced.set()
+        self.answered.set()
         self.last_event = self._clock.monotonic()
         self._answers()
 
@@ -258,6 +260,7 @@ class Informer:
             log.log(logging.INFO if gone else logging.WARNING, "%s: %s; trying again until it does", self.key, text)
         self.state, self.error, self._failure = State.WAITING if gone else State.FAILING, str(error), failure
         if gone:
+            self.answered.set()
             self._not_served()
         await self._pause(error.retry_after or 0.0, WAIT_FOR_KIND if gone else inf)
 

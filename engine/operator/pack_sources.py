@@ -25,6 +25,7 @@ from engine.model.names import digest
 from engine.model.objects import Kind, Object, annotations_of, dig, ref_of
 from engine.model.plan import Patch
 from engine.operator.informer import Informer, InformerKey
+from engine.operator.rulepacks import RulePackObjects, RulePackStatuses, references
 from engine.operator.settings import Settings
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RESUME
@@ -56,18 +57,20 @@ class PackSources:
 
     def __init__(
         self, api: Api, settings: Settings, clock: Clock, cel: Cel, may_act: Callable[[], bool],
-        use: Callable[[Catalog], Awaitable[None]],
+        use: Callable[[Catalog], Awaitable[None]], statuses: RulePackStatuses,
     ) -> None:  # fmt: skip
         def informer(labels: str = "", fields: str = "") -> Informer:
             key = InformerKey(CONFIG_MAP, settings.operator_namespace, labels, fields)
             return Informer(api, key, clock, pruner([("data",)]), lambda *_: self.touch())
 
+        self._namespace = settings.operator_namespace
         self.reports: Sequence[Report] = ()
         self.in_force = asyncio.Event()
         self._changed = asyncio.Event()
         self._packs = informer(labels=PACK_SELECTOR)
         self._flags, self._params = (informer(fields=f"metadata.name={name}") for name in (FLAGS, PARAMS))
-        self.informers = (self._packs, self._flags, self._params)
+        self._objects, self._statuses = RulePackObjects(api, settings, clock, self.touch), statuses
+        self.informers = (self._packs, self._flags, self._params, self._objects.own)
         self._clock, self._use, self._may_act, self._dry_run = clock, use, may_act, settings.dry_run
         self._store = PackStore(cel, settings.flags)
         self._used = self._store.catalog  # the last one that was given to `use`
@@ -82,9 +85,14 @@ class PackSources:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        for informer in self.informers:
+        for informer in (*self.informers, *self._objects.elsewhere):
             informer.start()
-        await asyncio.gather(*(informer.synced.wait() for informer in self.informers))
+        await asyncio.gather(*(informer.answered.wait() for informer in self.informers))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._statuses.run())
+            group.create_task(self._read_changes())
+
+    async def _read_changes(self) -> None:
         while True:
             self._changed.clear()
             await self._read()
@@ -96,7 +104,7 @@ class PackSources:
 
     async def stop(self) -> None:
         """Stop the informers."""
-        await asyncio.gather(*(informer.stop() for informer in self.informers))
+        await asyncio.gather(*(informer.stop() for informer in (*self.informers, *self._objects.elsewhere)))
 
     async def _read(self) -> None:
         try:
@@ -106,6 +114,8 @@ class PackSources:
                 await self._use(_audited(catalog) if self._dry_run else catalog)
                 self._used = catalog
                 self.in_force.set()
+            wanted = references(catalog, self._store.shipped, self._config_maps(), self._namespace)
+            self._statuses.use(self._objects, self.reports, catalog, wanted)
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
             log.debug("reading rule packs", exc_info=True)
@@ -114,7 +124,15 @@ class PackSources:
         """Parse what has changed; where that is much, beside the event loop, which must renew the Lease meanwhile."""
         maps, params = self._config_maps(), _first(self._params)
         resume = annotations_of(params).get(RESUME, "")
-        update = partial(self._store.update, self._shipped, maps, _data(_first(self._flags)), _data(params), resume)
+        update = partial(
+            self._store.update,
+            self._shipped,
+            maps,
+            _data(_first(self._flags)),
+            _data(params),
+            resume,
+            self._objects.objects(self._objects.own),
+        )
         size = sum(len(text) for config_map in maps for text in _data(config_map).values())
         return await asyncio.to_thread(update) if size > LARGE else update()
 

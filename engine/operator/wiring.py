@@ -24,6 +24,7 @@ from engine.operator.leader import Leader
 from engine.operator.metrics import Labels, MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
+from engine.operator.rulepacks import Fare, RulePackStatuses
 from engine.operator.server import Server, probe
 from engine.operator.settings import Settings
 from engine.operator.shards import Layout, suffix
@@ -58,7 +59,8 @@ class Operator:
         if shard:
             lease, identity = f"{lease}-{shard.number}", identity + suffix(shard.count)
         self.leader = Leader(leases, clock, lease, identity, self._layout, self._started, self._stopped)
-        self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use)
+        self._statuses = RulePackStatuses(api, settings, clock, self.leader.is_leader, self._fare)
+        self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use, self._statuses)
         self.metrics.pack_errors.read = lambda: {(): sum(bool(report.faults) for report in self.packs.reports)}
         self.server = Server(settings.address, settings.port, {
             "/healthz": lambda: probe(self.unhealthy()),  # that the event loop goes on is shown by any answer
@@ -117,6 +119,7 @@ class Operator:
         self.metrics.leader.record((), 1)
         self._workers.start()
         self.packs.touch()  # statuses are the leader's to write
+        self._statuses.took_over()
 
     def _stopped(self) -> None:
         self.metrics.leader.record((), 0)
@@ -160,7 +163,8 @@ class Operator:
         A kind that cannot be listed (not served, no right, an aggregated API that is down) makes its packs wait.
         """
         listing = [informer for informer in self.caches.informers.values() if not informer.waits]
-        missing = [informer for informer in (*self.packs.informers, *listing) if not informer.synced.is_set()]
+        missing = [informer for informer in self.packs.informers if not informer.answered.is_set()]
+        missing += [informer for informer in listing if not informer.synced.is_set()]
         problems = [f"{informer.key}: not listed yet" + (f": {informer.error}" if informer.error else "") for informer in missing]
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 
@@ -193,6 +197,19 @@ class Operator:
         """Return the packs that are not Off."""
         catalog = self._reconciler.catalog
         return [pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF]
+
+    def _fare(self, pack: RulePack) -> Fare:
+        """Return how a pack in force fares, for its status."""
+        counts = {rule.name: self._activity.counts(pack.identity, rule.name) for rule in pack.rules}
+        errors = sorted({informer.error for informer in self.caches.of(pack) if informer.waits})
+        if errors:
+            return Fare(("WaitingForKind", f"{pack.watch.kind} cannot be listed: {'; '.join(errors)}"), counts)
+        if not self.caches.synced(pack):
+            return Fare(("Listing", f"{pack.watch.kind} is being listed"), counts)
+        suspended = sorted(name for name, each in counts.items() if each.suspended)
+        if suspended:
+            return Fare(("Suspended", f"rules {', '.join(suspended)} have spent the pack's budget"), counts)
+        return Fare(("", ""), counts)
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

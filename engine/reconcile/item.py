@@ -44,8 +44,9 @@ class ItemRun(NamedTuple):
 
     @property
     def waited(self) -> float:
-        """For how many seconds it has waited by now."""
-        return 0.0 if self.progress.stall is None else self.scope.now - self.progress.stall.since
+        """For how many seconds it has waited by now, other than for the pack's budget."""
+        stall = self.progress.stall
+        return 0.0 if stall is None or stall.obstacle is Obstacle.PACK_BUDGET else self.scope.now - stall.since
 
 
 def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcome:
@@ -77,6 +78,8 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
     else:
         pause = min(run.waited / 6, PATIENCE)
     progress.retry_at = max(outcome.retry_at, now + pause)
+    if isinstance(outcome, Waiting):
+        progress.retry_at = min(progress.retry_at, outcome.latest)
     return outcome
 
 

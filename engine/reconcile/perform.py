@@ -18,7 +18,7 @@ from engine.model.merge import changes
 from engine.model.objects import Object, metadata
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
-from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Step, Telling, own_patch
+from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, Telling, own_patch
 from engine.packs.pack import RuleAction
 from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
@@ -117,10 +117,11 @@ class Performer:
 
     async def _plan(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Plan:
         """What an action wants, given what it reads; with an outcome that is Refused and no steps where it may not."""
-        time_slice, live = self._reader.time_slice, {}
+        time_slice = self._reader.time_slice
+        live: dict[Read, Sequence[Object]] = {}
         if time_slice.over():
             await time_slice.next()
-        for read in action.reads(scope):
+        for read in action.reads(scope, live):
             verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)}
             found = await self._reader.read(run.pack, read, verbs, scope)
             if isinstance(found, Refused):
@@ -129,7 +130,7 @@ class Performer:
         if live and time_slice.over():
             await time_slice.next()
         with scope.budget:
-            plan = action.plan(run.cause, scope, live, progress.state)
+            plan = action.plan(run.cause._replace(waited=run.waited), scope, live, progress.state)
         progress.state = plan.state
         for step in plan.steps:
             if refusal := refused_step(run.pack, step):

@@ -81,6 +81,11 @@ class ReadOnlyCluster:
         """See `Api.patch_metadata`."""
         return metadata(await self.patch(resource, namespace, name, body))
 
+    async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
+        """Nothing."""
+        _only_dry(dry_run=False)
+        return body
+
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """Nothing."""
         _only_dry(dry_run)

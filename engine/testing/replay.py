@@ -114,6 +114,10 @@ class RecordedCluster:
         """See `Api.patch_metadata`."""
         return metadata(await self.patch(resource, namespace, name, body))
 
+    async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
+        """See `Api.apply_status`."""
+        return await self.patch(resource, namespace, name, body, type=PatchType.FORCED_APPLY, subresource="status")
+
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`."""
         await self.get(resource, namespace, name)

@@ -307,6 +307,11 @@ async def test_refreshing_an_application_is_argo_cds_own_refresh() -> None:
     assert found == {"argocd.argoproj.io/refresh": "normal", "mlops.dev/refreshed-at": DONE}
 
 
+MINE = {"group": "mlops.mlops.dev", "kind": "NotebookValidationJob", "namespace": "ns", "name": "train"}
+LISTED = {"resources": [MINE]}
+OTHERS = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "theirs"}}
+
+
 @pytest.mark.parametrize(
     ("spec", "status", "tracking", "allowed"),
     [
@@ -314,14 +319,20 @@ async def test_refreshing_an_application_is_argo_cds_own_refresh() -> None:
         ({"destination": {"name": "in-cluster", "namespace": "ns"}}, {}, "", True),
         ({"destination": {"server": "https://elsewhere", "namespace": "ns"}}, {}, "", False),
         ({"destination": {"namespace": "other"}}, {}, "", False),
-        ({}, {"resources": [{"kind": "NotebookValidationJob", "namespace": "ns", "name": "train"}]},
+        (OTHERS, LISTED, "consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", True),
+        (OTHERS, LISTED, "argocd_consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", True),
+        (OTHERS, LISTED, "consumers:mlops.mlops.dev/NotebookValidationJob:ns/copied", False),
+        (OTHERS, {}, "consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", False),
+        (OTHERS, {"resources": [{}, {"kind": None}]}, "consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", False),
+        (OTHERS, {"resources": [{**MINE, "group": "other"}]}, "consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", False),
+        # On a hub an Application of another cluster may list a job of the same name there.
+        ({"destination": {"server": "https://elsewhere", "namespace": "theirs"}}, LISTED,
+         "consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", False),
+        ({"destination": {"name": "spoke", "namespace": "theirs"}}, LISTED,
+         "consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", False),
+        ({"destination": {"server": "https://kubernetes.default.svc", "name": "spoke", "namespace": "ns"}}, {}, "", False),
+        (OTHERS, {"resources": [*({**MINE, "name": f"job-{number}"} for number in range(100_000)), MINE]},
          "consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", True),
-        ({}, {"resources": [{"kind": "NotebookValidationJob", "namespace": "ns", "name": "train"}]},
-         "argocd_consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", True),
-        ({}, {"resources": [{"kind": "NotebookValidationJob", "namespace": "ns", "name": "train"}]},
-         "consumers:mlops.mlops.dev/NotebookValidationJob:ns/copied", False),
-        ({}, {}, "consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", False),
-        ({}, {"resources": [{}, {"kind": None}]}, "consumers:mlops.mlops.dev/NotebookValidationJob:ns/train", False),
     ],
 )  # fmt: skip
 async def test_an_application_elsewhere_must_consent(spec: Any, status: Any, tracking: str, allowed: bool) -> None:

@@ -141,6 +141,10 @@ class EmbeddedCluster:
         """See `Api.patch_metadata`."""
         return metadata(await self.patch(resource, namespace, name, body))
 
+    async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
+        """See `Api.apply_status`. All field managers are one here."""
+        return await self.patch(resource, namespace, name, body, type=PatchType.FORCED_APPLY, subresource="status")
+
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`. Pods end at once, as do dependents and what is in a namespace."""
         async with self._call("delete", Ref(resource.kind, namespace, name), "", dry_run):

@@ -17,6 +17,7 @@ from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
 from engine.packs.lint.fields import UnknownField, WrongType
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWithoutResync, NowWritten, UnusedTarget
+from engine.packs.lint.yaml11 import OtherwiseInKubectl
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
 
@@ -25,7 +26,7 @@ _WHILE_READING = {
         The text is not YAML, or more than a rule pack may be.
 
         Rule packs are YAML 1.2 in UTF-8, of at most 1 MiB, with bounded depth and aliases, so that no text can stop the engine.
-        `on`, `yes` and dates are texts. A key may stand once in a mapping.
+        Dates are texts. A key may stand once in a mapping.
         """,
     "schema": """
         A key is unknown or missing, or a value is not of the kind that belongs there.
@@ -73,6 +74,7 @@ _CHECKS: tuple[type[Check], ...] = (
     MissingOncePer,
     NowWithoutResync,
     NowWritten,
+    OtherwiseInKubectl,
     SameAnnotation,
     UnknownField,
     UnusedTarget,
