@@ -55,7 +55,7 @@ NAMES = {
     ("configmaps", "patch"): ["rulepack-packs"],
 }
 # Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
-CLUSTER_SCOPED = {"subjectaccessreviews"}
+CLUSTER_SCOPED = {"subjectaccessreviews", "tokenreviews"}
 
 
 def bundle(folder: str, version: str, image: str, replaces: str, created: str) -> dict[str, str]:
@@ -126,9 +126,9 @@ def _csv(version: str, image: str, replaces: str, created: str) -> dict[str, Any
 
 def split_rights(roles: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The rules of config/rbac/role.yaml as `clusterPermissions` and as `permissions`."""
-    packs, own = (document["rules"] for document in yaml.safe_load_all(roles))
-    everywhere = [rule for rule in packs if CLUSTER_SCOPED & {*rule["resources"]}]
-    bound = [rule for rule in packs if rule not in everywhere]
+    packs, reviews, own = (document["rules"] for document in yaml.safe_load_all(roles))
+    bound = [rule for rule in packs if not CLUSTER_SCOPED & {*rule["resources"]}]
+    everywhere = reviews + [rule for rule in packs if rule not in (*bound, *reviews)]
     bound += [part for rule in own for part in _bound(rule) if part not in bound]
     return everywhere, bound
 

@@ -118,7 +118,7 @@ def role() -> str:
 
 def own_namespace_role() -> str:
     """The rights of the shipped packs as a Role, without those that no Role can grant."""
-    packs, _ = yaml.safe_load_all(role())
+    packs, *_ = yaml.safe_load_all(role())
     rules = [rule for rule in packs["rules"] if not CLUSTER_SCOPED & {*rule["resources"]}]
     meta = {"name": "rulepack-packs", "namespace": OPERATOR_NAMESPACE}
     return f"{YAML_NOTE}{yaml.safe_dump({**packs, 'kind': 'Role', 'metadata': meta, 'rules': rules}, sort_keys=False)}"

@@ -36,6 +36,8 @@ class Obstacle(StrEnum):
     """The target is not there; it may be on its way."""
     TARGET_NOT_READY = "TargetNotReady"
     """A guard, or a replacement that is not Ready."""
+    CONDITION = "Condition"
+    """The action `wait`: for as long as its rule says."""
     DISRUPTION_BUDGET = "DisruptionBudget"
     """A PodDisruptionBudget."""
     PACK_BUDGET = "PackBudget"

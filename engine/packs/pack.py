@@ -22,7 +22,7 @@ DISRUPTIONS = "disruptionsPerMinute"
 DURABLE = 300.0
 """Seconds: timers of that length and more outlive the process."""
 RESUME = "rules.mlops.dev/resume"
-"""The annotation of ConfigMap rulepack-params whose change has suspended rules go on."""
+"""The annotation of ConfigMap rulepack-params whose change has what is suspended go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,10 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often actions are tried again that something stands in the way of (None: without end), and for how long; seconds."""
+    """How often actions are tried again that something stands in the way of, and for how long they wait for what is not ready.
+
+    None: without end; in seconds.
+    """
 
     limit: int | None = None
     backoff: float = 2.0

@@ -16,6 +16,7 @@ from engine.packs.schema import API_VERSION
 REVIEWS = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
 RULE_PACK = Kind(API_VERSION, "RulePack")
 _ELSEWHERE = "to say on RulePacks outside of the operator's namespace that they are not in force"
+TOKEN_REVIEWS = Kind("authentication.k8s.io/v1", "TokenReview")
 _LEASE, _CONFIG_MAP = Kind("coordination.k8s.io/v1", "Lease"), Kind("v1", "ConfigMap")
 _ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
 
@@ -103,10 +104,18 @@ def own_grants() -> Grants:
     return grants
 
 
+def review_grants() -> Grants:
+    """Return what the engine itself needs outside of all namespaces: to ask who reads its metrics, and whether they may."""
+    grants = Grants()
+    for kind in (TOKEN_REVIEWS, REVIEWS):
+        grants.add(guessed_resource(kind), "create", "who reads metrics")
+    return grants
+
+
 def roles(
     packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str, *, off: bool = False, elsewhere: bool = False
 ) -> str:
-    """Return the ClusterRole for the packs and the Role of the engine itself, as a text of YAML.
+    """Return the ClusterRole for the packs, and the ClusterRole and the Role of the engine itself, as a text of YAML.
 
     With `elsewhere` the ClusterRole has what the engine itself can use in other namespaces too.
 
@@ -117,6 +126,8 @@ def roles(
     return "\n".join([
         *([f"# Left out, since they are Off by default: {', '.join(left_out)}. With --off they are in."] if left_out else []),
         *_role(granted(chosen, plurals).joined(elsewhere_grants() if elsewhere else Grants()), "ClusterRole", name),
+        "---",
+        *_role(review_grants(), "ClusterRole", f"{name}-reviews"),
         "---",
         *_role(own_grants(), "Role", name, namespace),
     ])  # fmt: skip

@@ -179,7 +179,10 @@ class RetrySpec(Spec):
     max_backoff: Period = 300.0
     """No pause is longer."""
     timeout: Period | None = None
-    """How long actions may wait, for whatever it is, before they count as failed; for ever where left out."""
+    """How long actions may wait for what they act on (a guard, readiness) before they count as failed; for ever where left out.
+
+    The time in which something stands in the way, such as an outage, does not count.
+    """
 
 
 class RuleSpec(Spec):

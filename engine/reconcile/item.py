@@ -44,16 +44,15 @@ class ItemRun(NamedTuple):
 
     @property
     def waited(self) -> float:
-        """For how many seconds it has waited by now, other than for the pack's budget."""
-        stall = self.progress.stall
-        return 0.0 if stall is None or stall.obstacle is Obstacle.PACK_BUDGET else self.scope.now - stall.since
+        """For how many seconds it has waited by now, for whatever it was."""
+        return 0.0 if self.progress.stall is None else self.scope.now - self.progress.stall.since
 
 
 def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcome:
     """Return what an outcome means under the rule's `retry`: Failed where there were enough attempts or it waited too long.
 
-    Keep count of both in the item's progress. A `rescue` is tried without end: it is what tells people of an outage, so it
-    must not be lost to the same one.
+    Keep count of both in the item's progress: `limit` is for what stands in the way, `timeout` for a target that is not ready.
+    A `rescue` is tried without end: it is what tells people of an outage, so it must not be lost to the same one.
     """
     retry, progress, now = run.rule.retry, run.progress, run.scope.now
     match outcome:
@@ -67,15 +66,15 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
             assert_never(outcome)
     if stall.obstacle is Obstacle.TARGET_MISSING and now - stall.obstacle_since >= GRACE:
         return Failed(outcome.reason)
-    bounds = not rescuing and stall.obstacle is not Obstacle.PACK_BUDGET
-    if bounds and retry.timeout is not None and run.waited >= retry.timeout:
-        return Failed(f"timed out waiting: {outcome.reason}")
     if isinstance(outcome, Unavailable):
-        if bounds and retry.limit is not None and progress.attempts >= retry.limit:
+        if not rescuing and retry.limit is not None and progress.attempts >= retry.limit:
             return Failed(outcome.reason)
         pause = backoff(retry, run.cause, progress.attempts)
         progress.attempts += 1
     else:
+        budget = stall.obstacle is Obstacle.PACK_BUDGET
+        if not (rescuing or budget) and retry.timeout is not None and stall.waited >= retry.timeout:
+            return Failed(f"timed out waiting: {outcome.reason}")
         pause = min(run.waited / 6, PATIENCE)
     progress.retry_at = max(outcome.retry_at, now + pause)
     if isinstance(outcome, Waiting):

@@ -10,7 +10,7 @@ from engine.actions.event import Content, event
 from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
 from engine.kube.access import AccessReviews
-from engine.kube.act import Actor
+from engine.kube.act import Actor, Written
 from engine.kube.clock import Clock
 from engine.model.diff import diff
 from engine.model.flags import Mode
@@ -32,16 +32,19 @@ from engine.reconcile.state import ActionProgress
 CONFLICT_TRIES = 3
 EVICTION_WAIT = 5.0
 """Seconds until an eviction is tried again that a PodDisruptionBudget does not allow now."""
+READING = frozenset({"get", "list"})
+"""What an action is permitted for each object that it reads, by how it reads it."""
 
 
 class Performer:
     """Carries out items. Whatever a cluster, a target or an expression answers becomes an outcome, never an exception."""
 
     def __init__(
-        self, actor: Actor, reader: Reader, access: AccessReviews, events: Events, observer: Observer, clock: Clock
-    ) -> None:
+        self, actor: Actor, reader: Reader, access: AccessReviews, events: Events, observer: Observer, budgets: Budgets,
+        clock: Clock,
+    ) -> None:  # fmt: skip
         self._actor, self._reader, self._access, self._events, self._observer = actor, reader, access, events, observer
-        self.budgets, self.fights = Budgets(actor, observer), Fights(clock)
+        self.budgets, self.fights = budgets, Fights(clock)
 
     async def run(self, run: ItemRun) -> Outcome:
         """Carry out an item as far as it goes now.
@@ -122,7 +125,7 @@ class Performer:
         if time_slice.over():
             await time_slice.next()
         for read in action.reads(scope, live):
-            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)}
+            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)} - READING
             found = await self._reader.read(run.pack, read, verbs, scope)
             if isinstance(found, Refused):
                 return Plan(outcome=found)
@@ -142,7 +145,7 @@ class Performer:
         audit = run.mode is not Mode.ENFORCE
         if isinstance(step, Measure):
             if not audit:
-                self._observer.measured(run.pack.metrics[step.metric].name, step.labels, step.value)
+                self._observer.measured(run.cause.ref, run.pack.metrics[step.metric].name, step.labels, step.value)
             return self._report(run, action, step, ActResult.AUDITED if audit else ActResult.DONE)
         if isinstance(step, Create):
             return await self._tell(run, action, step)
@@ -168,7 +171,7 @@ class Performer:
             if not isinstance(admitted, Done):
                 return admitted
         try:
-            written = await self._actor.perform(step, dry_run=audit)
+            written = await self._written(run, step)
         except ApiError as error:
             if error.status == 429 and isinstance(step, Delete) and step.evict:  # a PodDisruptionBudget
                 return Waiting(error.message, run.scope.now + EVICTION_WAIT, Obstacle.DISRUPTION_BUDGET)
@@ -179,6 +182,19 @@ class Performer:
         lines = diff(step.before or {}, written.after) if isinstance(step, Patch) else ()
         result = ActResult.AUDITED if audit else ActResult.DONE if written.changed else ActResult.UNCHANGED
         return self._report(run, action, step, result, lines)
+
+    async def _written(self, run: ItemRun, step: Patch | Delete) -> Written:
+        """Write; what was taken from the budget is given back where nothing was done. Raises ApiError."""
+        counted = run.budgeted and disruptive(step)
+        try:
+            written = await self._actor.perform(step, dry_run=run.mode is not Mode.ENFORCE)
+        except ApiError as error:
+            if counted and error.refused:
+                self.budgets.give_back(run.cause)
+            raise
+        if counted and not written.changed:
+            self.budgets.give_back(run.cause)
+        return written
 
     def wrote_own(self, written: bool, steps: Sequence[tuple[Cause | None, Annotate]]) -> None:
         """Note what rules have written on the watched object itself; records, which have no cause, are nobody else's."""

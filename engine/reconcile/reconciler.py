@@ -21,10 +21,11 @@ from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey
 from engine.model.observe import Act, ActResult, Evaluated, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Skipped, Unavailable
-from engine.model.plan import Annotate, Telling, joined
+from engine.model.plan import Annotate, joined
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
+from engine.reconcile.budgets import Budgets
 from engine.reconcile.caches import Caches, Replica
 from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.events import Events
@@ -37,7 +38,6 @@ from engine.reconcile.state import FiringProgress, Incident, ItemProgress, RuleS
 from engine.reconcile.timers import monotonic, restored, timed, wall
 from engine.reconcile.waits import Waits
 
-_TELLING = {Incident.NONE: Telling.ONCE, Incident.OPEN: Telling.REPEAT, Incident.OVER: Telling.ANEW}
 log = logging.getLogger(__name__)
 
 
@@ -58,7 +58,8 @@ class Reconciler:
         self._reader = Reader(self._actor, access, clock)
         self._events = Events(self._actor, clock)
         self.waits = Waits(self._events, clock)
-        self._performer = Performer(self._actor, self._reader, access, self._events, observer, clock)
+        budgets = Budgets(self._actor, observer, replica.budget_share)
+        self._performer = Performer(self._actor, self._reader, access, self._events, observer, budgets, clock)
         self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
         self._matcher = Matcher(caches, every_rule)
         self._catalog = Catalog()
@@ -172,8 +173,7 @@ class Reconciler:
 
     def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
         """Tell the observer what came of an evaluation; log why a condition has no answer, once for each reason."""
-        pack, ref = evaluation.pack.identity, evaluation.ref
-        unknown = ""
+        pack, ref, unknown = evaluation.pack.identity, evaluation.ref, ""
         if isinstance(outcome, Done):
             if evaluation.group is None:
                 self._observer.evaluated(pack, rule.name, ref, Evaluated.FIRED, "")
@@ -194,7 +194,7 @@ class Reconciler:
             await self._drop(evaluation, rule, f"it is {firing.key or 'in another mode'} now")
             progress = FiringProgress(firing.key, mode)
         if began and rule.tells:
-            progress.telling = _TELLING[state.incident]
+            progress.telling = state.incident.telling
             state = state._replace(incident=Incident.OPEN)
         evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))
         if len(progress.items) > len(firing.items):
@@ -212,8 +212,8 @@ class Reconciler:
                 evaluation.again(item.retry_at)
             if evaluation.on != "Delete":
                 evaluation.own += item.own
-        stalls = (stall for _, stall in progress.stalls())
-        evaluation.again(await self.waits.report(evaluation.key, cause, stalls, mode is Mode.ENFORCE))
+        stalled = (stall for _, stall in progress.stalls())
+        evaluation.again(await self.waits.report(evaluation.key, cause, stalled, mode is Mode.ENFORCE))
         return DONE
 
     async def _skip(self, evaluation: Evaluation, rule: Rule, outcome: Outcome) -> None:
@@ -225,8 +225,8 @@ class Reconciler:
             evaluation.again(evaluation.now + LONGEST)
         if isinstance(outcome, Unavailable):
             stalls = filter(None, (state.stall, evaluation.state.stall))
-            enforced, cause = self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE, evaluation.cause(rule, "")
-            evaluation.again(await self.waits.report(evaluation.key, cause, stalls, enforced))
+            enforced = self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE
+            evaluation.again(await self.waits.report(evaluation.key, evaluation.cause(rule, ""), stalls, enforced))
 
     async def _drop(self, evaluation: Evaluation, rule: Rule, why: str, keep: Collection[str] = ()) -> None:
         """Drop what waits of a rule and does not hold any more, and say so."""
@@ -234,9 +234,9 @@ class Reconciler:
         dropped = {} if progress is None else progress.drop(keep)
         if progress is not None and dropped:
             cause = evaluation.cause(rule, progress.key)
+            end = "", None, ActResult.DROPPED, why, (), progress.mode
             for item in dropped:
-                dropping = ActResult.DROPPED, why, (), progress.mode
-                self._observer.acted(Act(cause.pack, cause.rule, cause.ref, cause.key, item, "", None, *dropping))
+                self._observer.acted(Act(cause.pack, cause.rule, cause.ref, cause.key, item, *end))
             await self.waits.dropped(evaluation.key, cause, dropped.values(), why)
 
     def _begun(self, evaluation: Evaluation, rule: Rule, scope: Scope, progress: FiringProgress, name: str) -> ItemProgress:
@@ -245,8 +245,8 @@ class Reconciler:
         if rule.loop is not None and rule.once_per is not None:
             record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
             if record.key == progress.key and (wait := record.waiting.get(name)):
-                since = monotonic(wait.since, scope)
-                item.stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, evaluation.now)
+                since, now = monotonic(wait.since, scope), evaluation.now
+                item.stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, now, now - since, now)
         return item
 
     def _put_on_record(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> None:

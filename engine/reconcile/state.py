@@ -26,27 +26,35 @@ class ActionProgress:
     done: Done | None = None
 
 
+_NOT_READY = frozenset({
+    Obstacle.TARGET_NOT_READY, Obstacle.TARGET_MISSING, Obstacle.CONDITION, Obstacle.DISRUPTION_BUDGET, Obstacle.CONTESTED,
+})  # fmt: skip
+
+
 @dataclass(slots=True)
 class Stall:
     """What something waits for: since when at all, since when for that, why in words, and of which causes people were told.
 
-    The wait for the pack's budget, which is nothing that the target or the cluster does, is one of its own.
+    `waited` are the seconds, up to `at`, in which what it acts on was not ready: no outage, and not the pack's budget.
     """
 
     obstacle: Obstacle
     reason: str
     since: float
     obstacle_since: float
+    waited: float
+    at: float
     told: tuple[str, ...] = ()
 
     @classmethod
     def after(cls, before: Stall | None, outcome: Waiting | Unavailable, now: float) -> Stall:
         """Return it after another attempt that came to nothing."""
-        obstacle, budget = outcome.obstacle, Obstacle.PACK_BUDGET
-        if before is None or (before.obstacle is budget) is not (obstacle is budget):
-            return cls(obstacle, outcome.reason, now, now)
+        obstacle = outcome.obstacle
+        if before is None:
+            return cls(obstacle, outcome.reason, now, now, 0.0, now)
         since = before.obstacle_since if before.obstacle is obstacle else now
-        return cls(obstacle, outcome.reason, before.since, since, before.told)
+        waited = before.waited + (now - before.at if before.obstacle in _NOT_READY else 0.0)
+        return cls(obstacle, outcome.reason, before.since, since, waited, now, before.told)
 
     @property
     def cause(self) -> str:
@@ -117,6 +125,11 @@ class Incident(Enum):
     NONE = auto()
     OPEN = auto()
     OVER = auto()
+
+    @property
+    def telling(self) -> Telling:
+        """What a firing does to an Event that is there already."""
+        return {Incident.NONE: Telling.ONCE, Incident.OPEN: Telling.REPEAT, Incident.OVER: Telling.ANEW}[self]
 
 
 class RuleState(NamedTuple):

@@ -26,8 +26,8 @@ PAUSES = Backoff(2.0, 300.0)
 RULE_WAITING = "RuleWaiting"
 RECORD = "(firing record)"
 """What stands in place of a rule where the object itself cannot be written."""
-_SELF_REPORTED = frozenset({Obstacle.PACK_BUDGET, Obstacle.CONTESTED})
-"""These have Events of their own."""
+_UNTOLD = frozenset({Obstacle.PACK_BUDGET, Obstacle.CONTESTED, Obstacle.CONDITION})
+"""These have Events of their own, or end by themselves as their rule says."""
 _NORMAL = frozenset({Obstacle.TARGET_NOT_READY, Obstacle.DISRUPTION_BUDGET})
 """Nothing is wrong."""
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Waits:
         now, retry_at = self._clock.monotonic(), None
         news: dict[str, list[Stall]] = {}
         for stall in stalls:
-            if stall.cause in stall.told or stall.obstacle in _SELF_REPORTED:
+            if stall.cause in stall.told or stall.obstacle in _UNTOLD:
                 continue
             if now < stall.since + MINUTE:
                 retry_at = min(retry_at or stall.since + MINUTE, stall.since + MINUTE)

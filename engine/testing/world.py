@@ -47,13 +47,13 @@ class Seen:
         """Keep an act."""
         self.acts.append(act)
 
-    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Keep a measurement."""
         self.measurements.append((metric, labels, value))
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
-        """Keep a suspension, as `pack/rule`."""
-        self.suspensions.append(f"{pack}/{rule}")
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
+        """Keep a suspension, as `pack of flow`."""
+        self.suspensions.append(f"{pack} of {flow}")
 
     def contested(self, pack: str, rule: str, target: Ref) -> None:
         """Keep a write that has to wait, as `pack/rule`."""

@@ -236,12 +236,29 @@ async def test_an_authors_limit_ends_in_a_rescue_that_the_outage_does_not_eat() 
     assert json.loads(record)["outcome"] == "Failed"
 
 
-async def test_an_authors_timeout_bounds_an_outage() -> None:
-    """Where one is set, and only then; the Event of the failure comes when there is an answer again."""
-    world = await world_of(LABEL.replace("actions:", "retry: {timeout: 10m}\n      actions:"), outage(503))
-    await world.settle(605, step=5)
+async def test_an_authors_timeout_is_for_the_target_and_no_outage_counts() -> None:
+    """`timeout` bounds the wait for a guard; an hour of 503 in it does not use it up, and nothing is lost."""
+    text = """\
+      oncePer: object.data.word
+      retry: {timeout: 10m}
+      actions:
+        - patch:
+            target: {apiVersion: v1, kind: Pod, name: web}
+            guard: label(target, 'lock') == ''
+            patch: {metadata: {labels: {word: '${object.data.word}'}}}
+"""
+    world = World(rule(text))
+    await world.create(pod("web", lock="theirs"), config())
     await world.settle(300, step=5)
-    assert [message.split(":")[0] for message in await told(world, "RuleFailed")] == ["Rule p/r failed"]
+    world.engine.faults.add(outage(503, verb="get", kind="Pod"))
+    await world.settle(HOUR, step=5)
+    world.engine.faults.clear()
+    await world.settle(305, step=5)
+    assert await told(world, "RuleFailed") == []
+
+    await world.settle(600, step=5)
+    (message,) = await told(world, "RuleFailed")
+    assert "timed out waiting: Pod ns/web does not meet the guard yet" in message
 
 
 async def test_a_target_that_is_missing_has_half_a_minute() -> None:
