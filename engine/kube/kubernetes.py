@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from engine.errors import ApiError
 from engine.kube import credentials
-from engine.kube.api import FIELD_MANAGER, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import FIELD_MANAGER, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.connection import Connection
 from engine.model.objects import Kind, Object, Resource, metadata
 
@@ -56,6 +56,10 @@ class KubernetesApi:
             for each in answer.get("resources") or ()
             if "/" not in each["name"]  # a subresource
         }
+
+    async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
+        """See `Api.openapi`."""
+        return await self._connection.request("GET", path)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Api.get`."""

@@ -27,8 +27,10 @@ from engine.model.plan import Patch
 from engine.operator.informer import Informer, InformerKey
 from engine.operator.rulepacks import RulePackObjects, RulePackStatuses, references
 from engine.operator.settings import Settings
+from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RESUME
+from engine.packs.parse import LARGE
 from engine.packs.sources import load_folder
 from engine.packs.store import PackStore, Report
 from engine.reconcile.prune import pruner
@@ -45,8 +47,6 @@ STATUS_RETRY = 10.0
 """Seconds before statuses that could not be written are tried again."""
 DEBOUNCE = 0.2
 """Seconds to wait for further changes: `kubectl apply` changes several ConfigMaps at once."""
-LARGE = 50_000
-"""Characters of rule packs in ConfigMaps that take about half a second to compile."""
 
 
 class PackSources:
@@ -76,6 +76,7 @@ class PackSources:
         self._used = self._store.catalog  # the last one that was given to `use`
         self._shipped = load_folder(settings.rules)
         self._actor = Actor(api, may_act)
+        self._types = TypeChecks(api, clock, cel, may_act, self.touch)
         self._logged: set[str] = set()
         self._unwritten: set[str] = set()
 
@@ -90,6 +91,7 @@ class PackSources:
         await asyncio.gather(*(informer.answered.wait() for informer in self.informers))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._statuses.run())
+            group.create_task(self._types.run())
             group.create_task(self._read_changes())
 
     async def _read_changes(self) -> None:
@@ -108,7 +110,7 @@ class PackSources:
 
     async def _read(self) -> None:
         try:
-            self.reports = await self._update()
+            self.reports = self._types.added(await self._update())
             self._log_news()
             if (catalog := self._store.catalog) is not self._used or not self.in_force.is_set():
                 await self._use(_audited(catalog) if self._dry_run else catalog)
@@ -116,6 +118,7 @@ class PackSources:
                 self.in_force.set()
             wanted = references(catalog, self._store.shipped, self._config_maps(), self._namespace)
             self._statuses.use(self._objects, self.reports, catalog, wanted)
+            self._types.use(self._store.read)
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
             log.debug("reading rule packs", exc_info=True)
@@ -153,12 +156,13 @@ class PackSources:
         """Write on each ConfigMap with packs whether they are in force; return False where that has to be tried again."""
         if self._dry_run or not self._may_act():
             return True
-        faults = {report.source: [str(fault) for fault in report.faults] for report in self.reports}
+        reports = {report.source: report for report in self.reports}
         problems: set[str] = set()
         for config_map in self._config_maps():
             ref = ref_of(config_map)
+            source = f"configmap/{ref.namespace}/{ref.name}"
             try:
-                await self._write_status(config_map, faults.get(f"configmap/{ref.namespace}/{ref.name}", ()))
+                await self._write_status(config_map, reports.get(source, Report(source)))
             except ApiError as error:
                 problems.add(f"{ref}: its rule packs are read, but their status cannot be written on it: {error}")
             except NotLeading:
@@ -168,18 +172,19 @@ class PackSources:
         self._unwritten = problems
         return not problems
 
-    async def _write_status(self, config_map: Object, faults: Sequence[str]) -> None:
-        """Bring the status annotation up to date, and emit one Warning Event for each broken version of the data."""
-        text = "\n".join(faults) or "ok"
+    async def _write_status(self, config_map: Object, report: Report) -> None:
+        """Bring the status annotation up to date, and emit one Warning Event for each version of the data that is not sound."""
+        faults, warnings = [str(fault) for fault in report.faults], [str(warning) for warning in report.warnings]
+        text = "\n".join(faults or (["in force, with warnings:", *warnings] if warnings else ["ok"]))
         if len(text) > STATUS_LIMIT:
             text = text[: STATUS_LIMIT - 1] + "…"
         if annotations_of(config_map).get(STATUS) == text:
             return
         ref = ref_of(config_map)
-        if faults:
-            cause = Cause("rulepack", "load", config_map, ref, digest(canonical(_data(config_map))))
+        if faults or warnings:
+            cause = Cause("rulepack", "load" if faults else "types", config_map, ref, digest(canonical(_data(config_map))))
             now = datetime.fromtimestamp(self._clock.time(), UTC)
-            content = Content("Warning", "RulePackInvalid", text, {})
+            content = Content("Warning", "RulePackInvalid" if faults else "RulePackWarnings", text, {})
             await self._actor.perform(event(cause, config_map, content, now), dry_run=False)
         try:
             await self._actor.write_metadata(Patch(ref, {"metadata": {"annotations": {STATUS: text}}}))

@@ -204,7 +204,7 @@ class RulePackStatuses:
         fare, mode = self._fare(pack), self._catalog.mode(pack)
         unready = ("", "") if mode is Mode.OFF else fare.unready
         counts = self._counted(obj, pack, fare.counts)
-        return Standing(pack, report.generation, mode, refused, report.faults, unready, report.note, counts)
+        return Standing(pack, report.generation, mode, refused, report.faults, unready, report.note, counts, report.warnings)
 
     def _elsewhere(self, obj: Object) -> Standing:
         """Return how an object of another namespace stands: it is not in force."""

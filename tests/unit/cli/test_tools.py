@@ -47,8 +47,9 @@ def test_new_never_writes_over_anything(tmp_path: Path) -> None:
 def rights(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[tuple[str, str], list[str]]:
     """The verbs that `rbac` grants in the ClusterRole, by API group and resource."""
     assert run_command(["rbac", *arguments]) == 0
-    cluster_role, role = yaml.safe_load_all(capsys.readouterr().out)
+    cluster_role, reviews, role = yaml.safe_load_all(capsys.readouterr().out)
     assert (cluster_role["kind"], role["kind"], role["metadata"]["namespace"]) == ("ClusterRole", "Role", "rulepack-system")
+    assert (reviews["kind"], reviews["metadata"]["name"]) == ("ClusterRole", "rulepack-reviews")
     return {(rule["apiGroups"][0], rule["resources"][0]): rule["verbs"] for rule in cluster_role["rules"]}
 
 
