@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from engine.operator.in_force import NAME as STATE  # noqa: E402
-from engine.operator.pack_sources import FLAGS, PARAMS
+from engine.operator.pack_sources import FLAGS, PARAMS  # noqa: E402
 from engine.operator.settings import LEASE_NAME  # noqa: E402
 from engine.operator.shards import layout_name  # noqa: E402
 from scripts.project import project  # noqa: E402

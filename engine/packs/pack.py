@@ -111,9 +111,12 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often failed actions are tried again; seconds. `timeout` is how long a step may wait before it counts as failed."""
+    """How often actions are tried again that something stands in the way of, and for how long they wait for what is not ready.
 
-    limit: int = 5
+    None: without end; in seconds.
+    """
+
+    limit: int | None = None
     backoff: float = 2.0
     max_backoff: float = 300.0
     timeout: float | None = None
@@ -173,6 +176,8 @@ class Rule:
     """The indexes of the clauses of `when` that depend on `now`, themselves or through vars."""
     durable_hold: bool = field(init=False)
     """Whether how long its conditions have held is put on record."""
+    tells: bool = field(init=False)
+    """Whether it tells each incident anew: that its conditions hold, after they did not."""
     durable_throttle: bool = field(init=False)
     """Whether when it fired is put on record, for its throttle: where it writes on the object, or the group's target, anyway.
 
@@ -183,6 +188,8 @@ class Rule:
     def __post_init__(self) -> None:
         living = self.on == "Change" and self.aggregate is None
         long = self.throttle is not None and self.throttle >= DURABLE
+        telling = living and self.once_per is None and any(entry.action.tells for entry in self.actions)
+        object.__setattr__(self, "tells", telling)
         object.__setattr__(self, "durable_hold", self.on == "Change" and self.hold >= DURABLE)
         recorded = self.aggregate is not None or (living and (self.once_per is not None or self.annotates()))
         object.__setattr__(self, "durable_throttle", long and recorded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 
 from engine.cel import Scope
@@ -20,6 +20,7 @@ from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
 from engine.reconcile.counted import Counted
 from engine.reconcile.evaluate import ONCE, condition, variables_of
+from engine.reconcile.item import unread
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Record, Result, on_record, recorded
@@ -28,7 +29,6 @@ from engine.reconcile.timers import restored
 from engine.reconcile.totals import Row, Totals, row_of
 
 SYNC_WAIT = 1.0
-READ_BACKOFF = 5.0
 NO_GROUP = Skipped("belongs to no group")
 log = logging.getLogger(__name__)
 
@@ -92,12 +92,12 @@ class Aggregates:
         try:
             target = await self._actor.read(counted.totals.aggregate.target.read(self.scope(catalog, evaluation)))
         except ApiError as error:
-            log.warning("%s: %s; trying again", key, error)
-            return Unavailable(str(error), now + READ_BACKOFF)
+            return _unread(key, state, error, now)
         except EvaluationError as error:
             log.warning("%s: %s", key, error)
             return Skipped(str(error), unknown=True)
         if not target:
+            state.rules.clear()
             counted.forget_if_empty(key.group)
             return Skipped("its target is not there")
         evaluation.object, evaluation.ref = target[0], ref_of(target[0])
@@ -112,6 +112,12 @@ class Aggregates:
         variables = {"params": counted.params, "flags": catalog.flags, "now": now, "groupKey": evaluation.group.group}
         return Scope({**variables, "object": evaluation.object, "target": evaluation.object}, now=evaluation.now)
 
+    def states(self, key: GroupKey) -> Sequence[PackState]:
+        """Return what is remembered of a group."""
+        counted = self._counted.get((key.pack, key.rule))
+        state = None if counted is None else counted.states.get(key.group)
+        return () if state is None else (state,)
+
     async def evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
         """Return Done with a Firing where there is something to say about a group; with the group in the scope."""
         key, now = evaluation.group, evaluation.now
@@ -124,8 +130,8 @@ class Aggregates:
         try:
             await self._ask(counted, key.group, evaluation.object, scope)
         except ApiError as error:
-            log.warning("%s: %s; trying again", key, error)
-            return Unavailable(str(error), now + READ_BACKOFF), scope
+            return _unread(key, evaluation.state, error, now), scope
+        evaluation.state.stall = None
         if rule.resync is not None and totals.has_members(key.group):
             evaluation.again(now + rule.resync)
         evaluation.counted = totals.namespaces(key.group, now)
@@ -146,7 +152,7 @@ class Aggregates:
         record = Record(fired_at=recorded(obj, names).fired_at if rule.durable_throttle else None)
         record = record.with_items(evaluation.group.group, dict.fromkeys(evaluation.counted, result))
         if rule.durable_throttle:
-            own = joined([*evaluation.own, on_record(obj, names, record.text(uid))])
+            own = joined([*(own for _, own in evaluation.own), on_record(obj, names, record.text(uid))])
             if evaluation.steps or changes(obj, own_patch(obj, own).body):
                 record = record._replace(fired_at=datetime.fromtimestamp(int(self._clock.time()), UTC))
         return record.text(uid)
@@ -280,3 +286,11 @@ class Aggregates:
         for group in counted.totals.put(key.namespace, key.name, row, self._clock.monotonic()):
             if counted.ready:
                 self._enqueue(GroupKey(counted.pack.identity, counted.rule.name, group))
+
+
+def _unread(key: GroupKey, state: PackState, error: ApiError, now: float) -> Unavailable:
+    """Return that a group's target or its consent cannot be read now, and remember it."""
+    log.log(logging.DEBUG if state.stall else logging.WARNING, "%s: %s; trying again", key, error)
+    outcome, state.stall = unread(state.stall, error, now, str(key))
+    state.retry_at = outcome.retry_at
+    return outcome

@@ -140,7 +140,7 @@ async def write_own(actor: Actor, obj: Object, own: Annotate) -> OwnWrite | None
     try:
         version = await actor.write_metadata(step)
     except ApiError as error:
-        if error.status == 404 or "uid" in error.message.lower():
+        if error.not_found or "uid" in error.message.lower():
             return None
         raise
     return OwnWrite(step.body, version)

@@ -30,7 +30,7 @@ class Recorder:
         missing, and only timers are to be written, those go on in memory. Raises ApiError and NotLeading.
         """
         obj = evaluations[-1].object
-        own = joined(own for each in evaluations for own in (*each.own, *each.timers.values()))
+        own = joined(own for each in evaluations for own in (*(own for _, own in each.own), *each.timers.values()))
         try:
             written = await write_own(self._actor, obj, self._without_old_records(obj, own, times))
         except ApiError as error:
