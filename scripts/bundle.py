@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from engine.operator.in_force import NAME as STATE  # noqa: E402
+from engine.operator.pack_sources import FLAGS, PARAMS  # noqa: E402
 from engine.operator.settings import LEASE_NAME  # noqa: E402
 from engine.operator.shards import layout_name  # noqa: E402
 from scripts.project import project  # noqa: E402
@@ -55,7 +56,7 @@ FURTHER = ("service", "pod_disruption_budget")
 NAMES = {
     ("leases", "get"): [LEASE_NAME, layout_name(LEASE_NAME), STATE],
     ("leases", "update"): [LEASE_NAME, STATE],
-    ("configmaps", "patch"): ["rulepack-packs"],
+    ("configmaps", "patch"): ["rulepack-packs", FLAGS, PARAMS],
 }
 # Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
 CLUSTER_SCOPED = {"subjectaccessreviews", "tokenreviews"}

@@ -82,6 +82,7 @@ class Operator:
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
         replica = Replica(may_act, shard.owns, 1 / shard.count) if shard else Replica(may_act)
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
+        self.metrics.waiting.read = self._reconciler.waits.counts
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
     def may_act(self) -> bool:
@@ -200,7 +201,8 @@ class Operator:
             "leading": self.may_act(), "leader": self.leader.holder, "dryRun": self._settings.dry_run,
             "shard": str(shard) if shard else None, "waitsFor": self._layout.waits_for,
         }  # fmt: skip
-        return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports)}
+        waits = self._reconciler.waits
+        return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports, waits)}
 
     def _last_events(self) -> Mapping[Labels, float]:
         last: dict[Labels, float] = {}
@@ -225,14 +227,13 @@ class Operator:
     def _fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
         counts = {rule.name: self._activity.counts(pack.identity, rule.name) for rule in pack.rules}
-        errors = sorted({informer.error for informer in self.caches.of(pack) if informer.waits})
-        if errors:
-            return Fare(("WaitingForKind", f"{pack.watch.kind} cannot be listed: {'; '.join(errors)}"), counts)
+        if problems := list(self.caches.problems(pack.identity)):
+            return Fare("WaitingForKind", problems, counts)
         if not self.caches.synced(pack):
-            return Fare(("Listing", f"{pack.watch.kind} is being listed"), counts)
+            return Fare("Listing", [f"{pack.watch.kind} is being listed"], counts)
         if suspended := self._activity.suspensions.get(pack.identity):
-            return Fare(("Suspended", f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"), counts)
-        return Fare(("", ""), counts)
+            return Fare("Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"], counts)
+        return Fare("", (), counts)
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

@@ -49,12 +49,12 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
         watched = plurals(pack.watch.kind)
         for verb in ("list", "watch"):
             grants.add(watched, verb, pack.identity)
+        for verb in ("create", "patch"):
+            grants.add(plurals(EVENT), verb, f"{pack.identity}/rules that wait or fail")
         for rule in pack.rules:
             name = f"{pack.identity}/{rule.name}"
             if rule.writes_own():
                 grants.add(watched, "patch", name)
-            if not rule.rescue:
-                grants.add(plurals(EVENT), "create", f"{pack.identity}/rules that fail")
             for need in rule.needs():
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):
@@ -95,7 +95,7 @@ def own_grants() -> Grants:
         grants.add(guessed_resource(_LEASE), verb, "of several replicas one acts")
     for verb in ("list", "watch"):
         grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
-    grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs")
+    grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs, flags or params")
     grants.add(guessed_resource(EVENT), "create", "Events about a ConfigMap with rule packs that are refused")
     for verb in ("list", "watch"):
         grants.add(guessed_resource(RULE_PACK), verb, "rule packs")
