@@ -46,7 +46,7 @@ test-unit: $(READY) ## The tests that need no kube-apiserver
 	$(BIN)/rulepack test rules --min-coverage 100
 	$(BIN)/python -m pytest -m "not cluster and not e2e and not node and not nightly"
 
-e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (needs redis-server; builds all once, 15 minutes)
+e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (needs redis-server and prometheus; builds all once, 15 minutes)
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.argocd

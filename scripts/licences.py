@@ -75,4 +75,8 @@ def _debian(root: Path, fields: Mapping[str, str], release: Mapping[str, str]) -
     path = root / "usr/share/doc" / name / "copyright"
     text = path.read_text(errors="replace") if path.is_file() else ""
     names = sorted({*_LICENCE.findall(text)} or {*_COMMON.findall(text)})
-    return {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl, **entry(names)}
+    component = {"type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl, **entry(names)}
+    if text and not names:  # it says so in words of its own, so these are what there is to tell
+        whole = {"name": f"/usr/share/doc/{name}/copyright", "text": {"contentType": "text/plain", "content": text}}
+        component["licenses"] = [{"license": whole}]
+    return component

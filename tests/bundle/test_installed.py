@@ -30,7 +30,7 @@ REFUSAL = re.compile(r'cannot (\w+) resource \\?"(\w+)\\?" in API group \\?"[\w.
 def plane(own_plane: ControlPlane) -> ControlPlane:
     """A control plane that serves the kinds of the shipped packs, with two teams and somebody else on it."""
     install_kinds(own_plane)
-    for name in ("team-a", "team-b", "elsewhere"):
+    for name in (HOME, "team-a", "team-b", "elsewhere"):
         own_plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
     return own_plane
 

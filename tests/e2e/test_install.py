@@ -241,6 +241,20 @@ def test_by_kustomize(plane: ControlPlane, shell: Shell, kubectl: Path, tmp_path
     assert HOME not in namespaces(plane)
 
 
+def test_the_targets_of_operator_sdk(plane: ControlPlane, shell: Shell) -> None:
+    """`make install`, `deploy` with an image of one's own, and both back."""
+    make = f"make -C {ROOT} --silent"
+    shell.run(f"{make} install")
+    assert plane.request("GET", RULE_PACK)["spec"]["names"]["kind"] == "RulePack"
+    shell.run(f"{make} deploy IMG=registry.example.com/mine/rulepack:dev")
+    (container,) = deployments(plane)["rulepack"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example.com/mine/rulepack:dev"
+    shell.run(f"{make} undeploy uninstall")
+    assert HOME not in namespaces(plane)
+    definitions = plane.request("GET", RULE_PACK.rpartition("/")[0])["items"]
+    assert "rulepacks.rules.mlops.dev" not in {one["metadata"]["name"] for one in definitions}
+
+
 def test_each_shard_is_scraped_once(kubectl: Path) -> None:
     """The ServiceMonitor selects one of the two Services of config/shards."""
     done = subprocess.run([kubectl, "kustomize", ROOT / "config/shards"], check=True, capture_output=True, text=True)

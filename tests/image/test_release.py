@@ -223,6 +223,20 @@ def test_the_validators_find_nothing(built: Path, tmp_path: Path) -> None:
     assert "arm64" in done.stdout
 
 
+def test_the_bundle_is_built_and_pushed_by_make(prepared: Clone, registry: Registry) -> None:
+    """As users of operator-sdk do it, from the root: the image holds the manifests that the repository has."""
+    image = f"{registry.address}/acme/by-make"
+    (prepared.folder / ".venv").symlink_to(ROOT / ".venv")
+    try:
+        prepared.must("make", "bundle-build", "bundle-push", f"IMAGE_TAG_BASE={image}", "ARGS=--tls-verify=false")
+    finally:
+        (prepared.folder / ".venv").unlink()
+    assert registry.manifest(f"{image}-bundle:v{VERSION}")
+    with prepared.images.mounted(f"{image}-bundle:v{VERSION}") as root:
+        assert (root / CSV).read_text() == (prepared.folder / "bundle" / CSV).read_text()
+        assert (root / "tests/scorecard/config.yaml").is_file()
+
+
 @pytest.mark.parametrize("architecture", ["amd64", "arm64"])
 def test_the_bill_of_materials(built: Path, architecture: str) -> None:
     """Each Python package has its licence, and the base is in it: on amd64 with each of its packages."""
