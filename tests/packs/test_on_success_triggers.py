@@ -17,6 +17,7 @@ from tests.world import (
     APPLICATION,
     DEPLOYMENT,
     DONE,
+    EVENT,
     JOB,
     POD,
     SERVICE,
@@ -101,6 +102,8 @@ async def test_an_inference_service_is_rolled_out_by_its_owner() -> None:
         "patch NotebookValidationJob ns/train",
     ]
     assert await reasons(world) == STARTED
+    (about_model,) = [each for each in await world.all(EVENT) if each["involvedObject"]["kind"] == "InferenceService"]
+    assert (about_model["related"]["kind"], about_model["related"]["name"]) == ("NotebookValidationJob", "train")
 
 
 async def test_older_predictor_pods_are_evicted() -> None:

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.cel import backend
+from engine.errors import InvalidText
 from engine.packs.inputs import Input
+from engine.packs.parse import parse_pack
 
 TRIGGERS = {
     "type": "array",
@@ -149,3 +152,17 @@ def test_a_parameter_can_name_the_annotation() -> None:
     own = Input("triggers", "example.com/triggers", param="key")
     assert own.key({"key": "example.org/mine"}) == "example.org/mine"
     assert Input("triggers", "example.com/triggers").key({"key": "example.org/mine"}) == "example.com/triggers"
+
+
+def test_a_parameter_that_names_an_annotation_must_be_there() -> None:
+    """A pack whose input has its key from a parameter that it does not declare is refused."""
+    pack = {
+        "apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": {"name": "p"},
+        "spec": {
+            "watch": {"apiVersion": "v1", "kind": "ConfigMap"},
+            "inputs": {"triggers": {"annotation": "example.com/triggers", "annotationParam": "key"}},
+            "rules": [{"name": "r", "actions": [{"annotate": {"annotations": {"a/b": "c"}}}]}],
+        },
+    }  # fmt: skip
+    with pytest.raises(InvalidText, match="declares no parameter 'key'"):
+        parse_pack(json.dumps(pack), "pack.yaml", backend())
