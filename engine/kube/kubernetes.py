@@ -67,7 +67,7 @@ class KubernetesApi:
         kind, path = selection.resource.kind, _collection(selection.resource, selection.namespace)
         query = _query(**_selectors(selection), limit=str(limit or ""), **{"continue": next})
         try:
-            answer = await self._connection.request("GET", path + query)
+            answer, undecodable = await self._connection.list(path + query)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:  # its CRD is gone, or was made anew with another plural
                 self._served.pop(kind.api_version, None)
@@ -76,7 +76,8 @@ class KubernetesApi:
         named = {"apiVersion": kind.api_version, "kind": kind.kind}
         items = [{**named, **item} for item in answer.get("items") or ()]
         meta = metadata(answer)
-        return Page(items, meta.get("resourceVersion", ""), meta.get("continue", ""))
+        broken = [each._replace(object={**named, **each.object}) for each in undecodable]
+        return Page(items, meta.get("resourceVersion", ""), meta.get("continue", ""), broken)
 
     async def watch(
         self, selection: Selection, resource_version: str, *, timeout: float = 300.0
@@ -92,7 +93,7 @@ class KubernetesApi:
                 status = event["object"]
                 code, reason = status.get("code", HTTPStatus.INTERNAL_SERVER_ERROR), status.get("reason", "InternalError")
                 raise ApiError(code, reason, status.get("message", "the watch failed"))
-            yield WatchEvent(event["type"], event["object"])
+            yield WatchEvent(event["type"], event["object"], event.get("undecodable", ""))
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """See `Api.create`."""

@@ -168,6 +168,7 @@ class Metrics:
             "1 for a namespace (or a kind that lives in none) for which a pack is suspended, since it has spent its budget.",
             ("pack", "watched_namespace"),
         )
+        self.left_out = Gauge("rulepack_objects_left_out", "Objects that cannot be decoded, and so are not evaluated.", ("kind",))
         self.last_events = Gauge(
             "rulepack_watch_last_event_timestamp_seconds", "When a list or watch of the kind last brought anything.", ("kind",)
         )

@@ -11,6 +11,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from engine.cel import Cel
+from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
 from engine.kube.leases import Leases
@@ -22,6 +23,7 @@ from engine.operator.caches import PackCaches
 from engine.operator.in_force import InForceTimes
 from engine.operator.informer import Informer
 from engine.operator.leader import Leader
+from engine.operator.left_out import LeftOut
 from engine.operator.metrics import Labels, MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
@@ -72,6 +74,8 @@ class Operator:
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
         replica = Replica(may_act, shard.owns, 1 / shard.count) if shard else Replica(may_act)
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
+        self._left_out = LeftOut(Actor(api, self._may_emit), clock, self.caches.informers.values, replica.owns)
+        self.metrics.left_out.read = self._left_out.counts
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
     def may_act(self) -> bool:
@@ -82,6 +86,9 @@ class Operator:
         """Return whether this replica writes on ConfigMaps how their packs fare, which one of several shards does."""
         return self.may_act() and (self._settings.shard is None or self._settings.shard.number == 0)
 
+    def _may_emit(self) -> bool:
+        return self.may_act() and not self._settings.dry_run
+
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then finish what is under way. Raises UsageError where the address cannot be had."""
         await self.server.start()
@@ -89,9 +96,10 @@ class Operator:
             log.info("this is %s", self._settings.shard)
         log.info("serving /healthz, /readyz, /metrics and /packs on %s:%d", self.server.address or "*", self.server.port)
         release = asyncio.Event()
-        stopping, reading, acting = (asyncio.create_task(work) for work in (stop.wait(), self.packs.run(), self._act(release)))
+        work = (stop.wait(), self.packs.run(), self._act(release), self._left_out.run())
+        stopping, reading, acting, telling = (asyncio.create_task(each) for each in work)
         try:
-            done, _ = await asyncio.wait({stopping, reading, acting}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({stopping, reading, acting, telling}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
@@ -99,7 +107,7 @@ class Operator:
             release.set()  # only now: nothing is under way any more
             if self.packs.in_force.is_set():
                 await asyncio.wait({acting})
-            await cancel(stopping, reading, acting)
+            await cancel(stopping, reading, acting, telling)
             await self.caches.stop()
             await self.packs.stop()
             await self.server.stop()
