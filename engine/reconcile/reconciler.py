@@ -39,6 +39,8 @@ from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
 from engine.reconcile.timers import monotonic, restored, timed, wall
 
 RECORD_BACKOFF = Backoff(2.0, 300.0)
+CONFIRM_PAUSE = 5.0
+"""Seconds until an API server is asked again whether an object is deleted."""
 log = logging.getLogger(__name__)
 
 
@@ -106,10 +108,30 @@ class Reconciler:
             if pack.counts and self._caches.get(pack, key.namespace, key.name) is None:
                 self._aggregates.forget(pack, key)
         evaluations = list(self._matcher.match(key, packs, self._catalog, now))
-        if not owned:
-            for evaluation in evaluations:
+        for evaluation in evaluations:
+            if not owned:
                 evaluation.rules = [rule for rule in evaluation.rules if rule.aggregate is not None]
+            if evaluation.on == "Delete" and evaluation.rules:
+                await self._confirm_deletion(evaluation)
         return Done(evaluations)
+
+    async def _confirm_deletion(self, evaluation: Evaluation) -> None:
+        """Leave out an object that is still there: an API server reports one that leaves a selector as if it were deleted."""
+        try:
+            there = await self._actor.is_there(evaluation.ref)
+        except ApiError as error:
+            if error.status == 404:  # the kind is gone too
+                return
+            log.info("%s: cannot say yet whether it is deleted: %s", evaluation.ref, error)
+            evaluation.again(evaluation.now + CONFIRM_PAUSE)
+            evaluation.rules = ()
+            return
+        if there:
+            reason = "it is not deleted: it is still there, but no longer among what the pack watches"
+            log.info("%s: %s: %s", evaluation.pack.identity, evaluation.ref, reason)
+            for rule in evaluation.rules:
+                self._observer.evaluated(evaluation.pack.identity, rule.name, evaluation.ref, Evaluated.SKIPPED, reason)
+            evaluation.rules = ()
 
     def _scopes(self, evaluation: Evaluation) -> Sequence[tuple[Rule, Scope]]:
         """The rules of an evaluation, each with its variables."""
