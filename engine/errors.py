@@ -11,14 +11,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
-    """A place in a text a user wrote: `file:line:column`, line and column counted from 1."""
+    """Where something is in what a user wrote: `file:line:column`, line and column counted from 1.
+
+    In an object of the cluster, which has no lines, `path` leads to a value such as `spec.rules[0].when`, and line and column
+    are those inside of that value.
+    """
 
     file: str
     line: int
     column: int
+    path: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}: {self.inner}" if self.path else f"{self.file}:{self.line}:{self.column}"
+
+    @property
+    def inner(self) -> str:
+        """Where it is inside of the object: the path, with line and column of a value where that says more."""
+        return self.path if (self.line, self.column) == (1, 1) else f"{self.path}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +44,12 @@ class Fault:
     code: str = "declaration"
 
     def __str__(self) -> str:
-        return f"{self.location}: {self.message}" + (f"; expected {self.expected}" if self.expected else "")
+        return f"{self.location}: {self.text}"
+
+    @property
+    def text(self) -> str:
+        """What is wrong and what was expected, without the location."""
+        return self.message + (f"; expected {self.expected}" if self.expected else "")
 
 
 class RulepackError(Exception):

@@ -12,10 +12,13 @@ from engine.actions.delete import DeleteAction
 from engine.actions.event import EventAction
 from engine.actions.metric import MetricAction
 from engine.actions.patch import PatchAction
+from engine.actions.wait import WaitAction
 
 ACTIONS: Mapping[str, type[Action]] = {
     action.name: action
-    for action in (AnnotateAction, ApplyAction, AssertAction, DeleteAction, EventAction, LabelAction, MetricAction, PatchAction)
-}
+    for action in (
+        AnnotateAction, ApplyAction, AssertAction, DeleteAction, EventAction, LabelAction, MetricAction, PatchAction, WaitAction,
+    )
+}  # fmt: skip
 
 __all__ = ["ACTIONS", "Action", "Cause", "MetadataWrite", "Need"]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need, written_parts
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Scope, Template
+from engine.cel.types import INT, Type
 from engine.errors import EvaluationError
 from engine.model.merge import changes
 from engine.model.names import bad_label
-from engine.model.objects import Object, ref_of
+from engine.model.objects import ref_of
 from engine.model.outcome import Done
-from engine.model.plan import Annotate, Patch, Plan, Read
+from engine.model.plan import Annotate, Answers, Patch, Plan, Read
 from engine.model.spec import Spec
 
 ANNOTATIONS_LIMIT = 256 * 1024
@@ -50,7 +51,7 @@ class _Metadata:
     written: ClassVar[frozenset[str]]
     part: ClassVar[str]
     conflict_is_final: ClassVar[bool] = False
-    counts: ClassVar[tuple[str, ...]] = ("changed",)
+    gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -75,11 +76,11 @@ class _Metadata:
         """Return that it acts on another object; the watched object's own metadata is written only where it differs."""
         return f"acts on another object by {self.name}" if self.target else ""
 
-    def reads(self, scope: Scope) -> Sequence[Read]:
+    def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """The target, unless it is the watched object."""
         return (self.target.read(scope),) if self.target else ()
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
+    def plan(self, cause: Cause, scope: Scope, live: Answers, state: None) -> Plan:
         """A patch of each target that differs, or metadata for the watched object's own patch."""
         if self.target is None:
             return Plan([Annotate(**{self.part: self._wanted(scope)})])

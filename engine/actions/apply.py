@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Scope, Template
-from engine.model.objects import Object
-from engine.model.plan import Patch, Plan, Read
+from engine.cel.types import Type
+from engine.model.plan import Answers, Patch, Plan, Read
 from engine.model.spec import Spec
 
 
@@ -35,7 +35,7 @@ class ApplyAction:
     Schema: ClassVar[type[Spec]] = ApplySpec
     written: ClassVar[frozenset[str]] = frozenset({"manifest"})
     conflict_is_final: ClassVar[bool] = True
-    counts: ClassVar[tuple[str, ...]] = ()
+    gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -70,11 +70,11 @@ class ApplyAction:
         """Return that it acts on another object."""
         return f"acts on another object by {self.name}"
 
-    def reads(self, scope: Scope) -> Sequence[Read]:
+    def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """The object as it is, for the diff that Audit reports."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
+    def plan(self, cause: Cause, scope: Scope, live: Answers, state: None) -> Plan:
         """One apply; the API server itself writes nothing where nothing differs."""
         read = self.target.read(scope)
         found = live[read]

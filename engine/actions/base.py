@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from engine.cel import Compiler, Path, Scope
+from engine.cel.types import Type
 from engine.model.objects import Kind, Object, Ref
-from engine.model.plan import Plan, Read
+from engine.model.plan import Answers, Plan, Read
 from engine.model.spec import Spec
 
 
@@ -15,6 +16,7 @@ class Cause(NamedTuple):
     """Why an action runs: effects are named by it, never by the wall clock.
 
     `ref` names the object; `key` is the firing key: what `oncePer` gave, or '' for a rule without it; `item` is the loop item's.
+    `waited` is for how many seconds the item has waited so far.
     """
 
     pack: str
@@ -23,6 +25,7 @@ class Cause(NamedTuple):
     ref: Ref
     key: str
     item: str = ""
+    waited: float = 0.0
 
 
 class Need(NamedTuple):
@@ -66,8 +69,8 @@ class Action(Protocol):
     """Keys of the spec whose templates become part of what is written."""
     conflict_is_final: ClassVar[bool]
     """Whether a 409 is about who owns a field, so that a repeat does not help; else the target is read again."""
-    counts: ClassVar[tuple[str, ...]]
-    """The fields of its result, each a number of objects; without any, its result is null."""
+    gives: ClassVar[Mapping[str, Type]]
+    """The fields of its result, with their types; without any, its result is null."""
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -94,11 +97,14 @@ class Action(Protocol):
         """
         ...
 
-    def reads(self, scope: Scope) -> Sequence[Read]:
-        """What must be read live before `plan`. Raises EvaluationError where an expression has no answer."""
+    def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
+        """What must be read live before `plan`, in turn; `live` has the answers to those that came before.
+
+        Raises EvaluationError where an expression has no answer.
+        """
         ...
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: Any) -> Plan:
+    def plan(self, cause: Cause, scope: Scope, live: Answers, state: Any) -> Plan:
         """Decide, and write nothing. `live` answers each read (an empty sequence: not found).
 
         `state` is what the action's own last plan for this firing gave as its state, of a type of the action's own; None at

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Program, Scope, Template
-from engine.model.objects import Object
+from engine.cel.types import Type
 from engine.model.outcome import Refused
-from engine.model.plan import Plan, Read
+from engine.model.plan import Answers, Plan, Read
 from engine.model.spec import Spec
 
 
@@ -38,7 +38,7 @@ class AssertAction:
     Schema: ClassVar[type[Spec]] = AssertSpec
     written: ClassVar[frozenset[str]] = frozenset()
     conflict_is_final: ClassVar[bool] = False
-    counts: ClassVar[tuple[str, ...]] = ()
+    gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -66,11 +66,11 @@ class AssertAction:
         """Return '': it only reads."""
         return ""
 
-    def reads(self, scope: Scope) -> Sequence[Read]:
+    def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """The target."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
+    def plan(self, cause: Cause, scope: Scope, live: Answers, state: None) -> Plan:
         """No step: either the rule goes on, or it is refused."""
         read = self.target.read(scope)
         if not live[read]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Program, Scope, Template
+from engine.cel.types import INT, Type
 from engine.errors import EvaluationError
 from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.outcome import Done, Waiting
-from engine.model.plan import Delete, Plan, Read
+from engine.model.plan import Answers, Delete, Plan, Read
 from engine.model.spec import Spec
 
 READY_WAIT = 1.0
@@ -30,6 +31,11 @@ class DeleteSpec(Spec):
     """Ask the Eviction API, which honours PodDisruptionBudgets (pods only)."""
     max_unavailable: int | str | None = None
     """At most so many of what the selector picks may be missing or not Ready at a time; all go at once where left out."""
+    desired: int | str | None = None
+    """With `maxUnavailable`, how many there should be: what is missing is counted against that, whatever is left of them.
+
+    Left out, it is the most that were there since the action began; what nobody replaces for half a minute counts no more.
+    """
 
 
 class Presence(NamedTuple):
@@ -44,17 +50,17 @@ class Presence(NamedTuple):
     calm_since: float
 
     @classmethod
-    def after(cls, before: Presence | None, objects: Sequence[Object], now: float) -> Presence:
-        """Return what holds of the objects that are there now.
+    def after(cls, before: Presence | None, objects: Sequence[Object], desired: int | None, now: float) -> Presence:
+        """Return what holds of the objects that are there now, of which so many are `desired`; None: nobody says.
 
-        Where nothing is starting or terminating for half a minute, nobody is replacing what is missing (it was scaled
+        Then, where nothing is starting or terminating for half a minute, nobody is replacing what is missing (it was scaled
         down, say), and what is there counts as all there should be.
         """
         present, ready = len(objects), sum(1 for found in objects if _ready(found))
         calm = present == ready and before is not None and (before.present, before.ready) == (present, ready)
         calm_since = before.calm_since if calm and before is not None else now
-        expected = max(before.expected if before else 0, present)
-        if present == ready and now - calm_since >= CALM:
+        expected = max(before.expected if before else 0, present) if desired is None else desired
+        if desired is None and present == ready and now - calm_since >= CALM:
             expected = ready
         return cls(present, ready, expected, calm_since)
 
@@ -81,22 +87,26 @@ class DeleteAction:
     where: Program | None
     evict: bool
     max_unavailable: Template | None
+    desired: Template | None
 
     name: ClassVar[str] = "delete"
     Schema: ClassVar[type[Spec]] = DeleteSpec
     written: ClassVar[frozenset[str]] = frozenset()
     conflict_is_final: ClassVar[bool] = False
-    counts: ClassVar[tuple[str, ...]] = ("deleted",)
+    gives: ClassVar[Mapping[str, Type]] = {"deleted": INT}
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
         """Compile the spec; faults go to the compiler."""
-        limit = spec.max_unavailable
+        limit, desired = spec.max_unavailable, spec.desired
+        if limit is None and desired is not None:
+            compiler.fault((*path, "desired"), "desired without maxUnavailable", "maxUnavailable, how many may be missing")
         return cls(
             Target.compile(spec.target, compiler, (*path, "target")),
             None if spec.where is None else compiler.program(spec.where, (*path, "where"), ("target",)),
             spec.evict,
             None if limit is None else compiler.template(limit, (*path, "maxUnavailable")),
+            None if desired is None else compiler.template(desired, (*path, "desired")),
         )
 
     @classmethod
@@ -116,20 +126,19 @@ class DeleteAction:
         """Return that it acts on another object."""
         return f"acts on another object by {self.name}"
 
-    def reads(self, scope: Scope) -> Sequence[Read]:
+    def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """The targets."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: Presence | None) -> Plan:
+    def plan(self, cause: Cause, scope: Scope, live: Answers, state: Presence | None) -> Plan:
         """Remove as many as may be missing now; wait while there are more, or while replacements are not Ready."""
         present = live[self.target.read(scope)]
         doomed = [found for found in present if not _terminating(found) and self._picked(scope, found)]
         if self.max_unavailable is None:
             return self._remove(doomed, doomed, scope)
-        limit = self.max_unavailable.render(scope)
-        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-            raise EvaluationError(f"maxUnavailable is {limit!r}; expected a whole number of at least 1")
-        presence = Presence.after(state, present, scope.now)
+        limit = _number(self.max_unavailable, "maxUnavailable", 1, scope)
+        desired = None if self.desired is None else _number(self.desired, "desired", 0, scope)
+        presence = Presence.after(state, present, desired, scope.now)
         allowed = max(0, limit - presence.missing)
         idle = [found for found in doomed if not _ready(found)]  # nobody misses them: they go first, whatever the limit
         serving = [found for found in doomed if _ready(found)]
@@ -145,6 +154,13 @@ class DeleteAction:
         left = len(doomed) - len(now)
         outcome = Waiting(f"{left} still to be removed", scope.now + READY_WAIT) if left else Done({"deleted": len(now)})
         return Plan(steps, outcome, len(doomed))
+
+
+def _number(template: Template, name: str, least: int, scope: Scope) -> int:
+    number = template.render(scope)
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:
+        raise EvaluationError(f"{name} is {number!r}; expected a whole number of at least {least}")
+    return number
 
 
 def _terminating(found: Object) -> bool:

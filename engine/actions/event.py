@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
@@ -13,10 +13,11 @@ from pydantic import Field
 from engine.actions.base import Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Scope, Template
+from engine.cel.types import Type
 from engine.errors import EvaluationError
 from engine.model.names import digest
 from engine.model.objects import Kind, Object, Ref, metadata, ref_of
-from engine.model.plan import Create, Plan, Read
+from engine.model.plan import Answers, Create, Plan, Read
 from engine.model.spec import Spec
 from engine.model.text import clean, cut
 
@@ -35,7 +36,7 @@ class EventSpec(Spec):
     message: str
     """What happened, for people; may hold `${…}`; of more than 1024 characters the beginning and the end stay."""
     regarding: TargetSpec | None = None
-    """The object that the Event is about; the watched object where it is left out."""
+    """The object that the Event is about; the watched object where it is left out, which otherwise is what it is `related` to."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels of the Event itself; one that a `${…}` gives null for is left out."""
 
@@ -54,7 +55,7 @@ class EventAction:
     Schema: ClassVar[type[Spec]] = EventSpec
     written: ClassVar[frozenset[str]] = frozenset({"reason", "message", "labels"})
     conflict_is_final: ClassVar[bool] = False
-    counts: ClassVar[tuple[str, ...]] = ()
+    gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -88,11 +89,11 @@ class EventAction:
         """Return '': an Event is named by its cause, so a repeat is the same one."""
         return ""
 
-    def reads(self, scope: Scope) -> Sequence[Read]:
+    def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """What the Event regards, for its uid: without it, user interfaces do not show the Event."""
         return (self.regarding.read(scope),) if self.regarding else ()
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
+    def plan(self, cause: Cause, scope: Scope, live: Answers, state: None) -> Plan:
         """Create an Event for each object that it regards, named by its cause."""
         about: Sequence[Object] = [cause.object]
         if self.regarding is not None:
@@ -130,9 +131,7 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
     name = digest(uid, ref.uid, cause.pack, cause.rule, cause.key, cause.item, content.reason, *repeat)
     namespace = ref.namespace or "default"
     full = f"{ref.name[:200].rstrip('-.')}.{name}"
-    involved = {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "name": ref.name, "uid": ref.uid}
-    if ref.namespace:
-        involved["namespace"] = ref.namespace
+    involved = _reference(ref)
     if version := metadata(about).get("resourceVersion"):
         involved["resourceVersion"] = version
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -141,6 +140,7 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "kind": EVENT.kind,
         "metadata": {"name": full, "namespace": namespace, **({"labels": dict(content.labels)} if content.labels else {})},
         "involvedObject": involved,
+        **({} if cause.ref == ref else {"related": _reference(cause.ref)}),
         "type": content.type,
         "reason": content.reason,
         "message": cut(clean(content.message), MESSAGE_LIMIT),
@@ -152,3 +152,9 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "count": 1,
     }
     return Create(Ref(EVENT, namespace, full), body)
+
+
+def _reference(ref: Ref) -> dict[str, str]:
+    """An ObjectReference (kubernetes: core/v1)."""
+    fields = {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "name": ref.name, "uid": ref.uid}
+    return {**fields, **({"namespace": ref.namespace} if ref.namespace else {})}

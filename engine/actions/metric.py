@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -10,9 +10,9 @@ from pydantic import Field
 
 from engine.actions.base import Cause, MetadataWrite, Need
 from engine.cel import Compiler, Path, Scope, Template
+from engine.cel.types import Type
 from engine.errors import EvaluationError
-from engine.model.objects import Object
-from engine.model.plan import Measure, Plan, Read
+from engine.model.plan import Answers, Measure, Plan, Read
 from engine.model.spec import Spec
 from engine.model.text import cut
 
@@ -43,7 +43,7 @@ class MetricAction:
     Schema: ClassVar[type[Spec]] = MeasureSpec
     written: ClassVar[frozenset[str]] = frozenset()
     conflict_is_final: ClassVar[bool] = False
-    counts: ClassVar[tuple[str, ...]] = ()
+    gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -68,11 +68,11 @@ class MetricAction:
         """Return that it adds to its metric where that adds up; setting a gauge again changes nothing."""
         return f"adds to {self.metric}" if self.metric in counters else ""
 
-    def reads(self, scope: Scope) -> Sequence[Read]:
+    def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """Nothing."""
         return ()
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
+    def plan(self, cause: Cause, scope: Scope, live: Answers, state: None) -> Plan:
         """One measurement."""
         value = self.value.render(scope)
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need, written_parts
 from engine.actions.target import Target, TargetSpec, not_found
 from engine.cel import Compiler, Path, Program, Scope, Template
+from engine.cel.types import INT, Type
 from engine.model.merge import changes
 from engine.model.objects import Object, metadata, ref_of
 from engine.model.outcome import Done, Waiting
-from engine.model.plan import Patch, Plan, Read
+from engine.model.plan import Answers, Patch, Plan, Read
 from engine.model.spec import Spec
 from engine.model.text import shown
 
@@ -51,7 +52,7 @@ class PatchAction:
     Schema: ClassVar[type[Spec]] = PatchSpec
     written: ClassVar[frozenset[str]] = frozenset({"patch"})
     conflict_is_final: ClassVar[bool] = False
-    counts: ClassVar[tuple[str, ...]] = ("changed",)
+    gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
@@ -89,11 +90,11 @@ class PatchAction:
         """Return that it acts on another object."""
         return f"acts on another object by {self.name}"
 
-    def reads(self, scope: Scope) -> Sequence[Read]:
+    def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """The target."""
         return (self.target.read(scope),)
 
-    def plan(self, cause: Cause, scope: Scope, live: Mapping[Read, Sequence[Object]], state: None) -> Plan:
+    def plan(self, cause: Cause, scope: Scope, live: Answers, state: None) -> Plan:
         """One patch of each target where the effect is not there yet and the guard lets it through."""
         read = self.target.read(scope)
         if not live[read] and read.label_selector is None:

@@ -20,8 +20,8 @@ VARIABLE_TEXTS: Mapping[str, tuple[str, str]] = {
     "now": ("everywhere but in what is written", "The time, the same in all of one look."),
     "item": ("`loopKey`, `actions`, `rescue`, and `vars` they use", "The loop's item, under the name that `loopVar` gives."),
     "target": ("`where`, `guard`, `doneWhen`, `that`, `patch`, `consent`", "The live target of an action."),
-    "group": ("`actions` of an `aggregate`", "The group's counts, lists and maxima."),
-    "groupKey": ("`target` and `actions` of an `aggregate`", "The group's key."),
+    "group": ("`actions` of an `aggregate`, its `vars` and `throttle.urgent`", "The group's counts, lists and maxima."),
+    "groupKey": ("`target`, `vars` and `actions` of an `aggregate`", "The group's key."),
     "results": ("`actions`, `rescue`", "What earlier actions registered."),
     "error": ("`rescue`", "Why the actions have failed."),
 }

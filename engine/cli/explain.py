@@ -24,6 +24,7 @@ from engine.model.plurals import guessed_resource
 from engine.operator.pack_sources import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
 from engine.operator.settings import own_namespace, parse_flags
 from engine.packs.catalog import Catalog
+from engine.packs.rbac import RULE_PACK
 from engine.packs.sources import Text, load_folder, shipped_rules, text_of
 from engine.packs.store import PackStore
 from engine.packs.yamltext import read_yaml
@@ -145,9 +146,20 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namesp
         click.echo(f"Warning: feature flags, parameters and packs of namespace {namespace} are not known: {error}", err=True)
         return
     flags, params = (dig(next(iter(named[name]), {}), ("data",), {}) for name in (FLAGS, PARAMS))
-    for report in store.update(texts, packs, flags, params):
+    objects = await _rule_packs(api, namespace)
+    for report in store.update(texts, packs, flags, params, objects=objects):
         for fault in report.faults:
             click.echo(f"Warning: {fault}", err=True)
+
+
+async def _rule_packs(api: Api, namespace: str) -> Sequence[Object]:
+    """Return the RulePacks of the operator's namespace; none where the cluster does not have the kind."""
+    try:
+        return (await api.list(Selection(await api.discover(RULE_PACK), namespace))).items
+    except ApiError as error:
+        if error.status != 404:
+            click.echo(f"Warning: the RulePacks of namespace {namespace} are not known: {error}", err=True)
+        return ()
 
 
 def _kind(catalog: Catalog, target: str) -> tuple[Kind, str]:

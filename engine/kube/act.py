@@ -83,6 +83,13 @@ class Actor:
         after = await self._api.patch_metadata(resource, target.namespace, target.name, _conditional(step))
         return str(after.get("resourceVersion", ""))
 
+    async def apply_status(self, target: Ref, status: Mapping[str, Any], manager: str) -> None:
+        """Bring an object's status to what it should be, as a field manager. Raises ApiError and NotLeading."""
+        resource = await self._allowed(target.kind)
+        meta = {"name": target.name, "namespace": target.namespace, "uid": target.uid}
+        body = {"apiVersion": target.kind.api_version, "kind": target.kind.kind, "metadata": meta, "status": status}
+        await self._api.apply_status(resource, target.namespace, target.name, body, manager)
+
     async def _allowed(self, kind: Kind) -> Resource:
         """The resource that serves a kind, where this replica may act."""
         resource = await self._api.discover(kind)

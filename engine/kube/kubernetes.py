@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from engine.errors import ApiError
 from engine.kube import credentials
-from engine.kube.api import FIELD_MANAGER, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import FIELD_MANAGER, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.connection import Connection
 from engine.model.objects import Kind, Object, Resource, metadata
 
@@ -57,6 +57,10 @@ class KubernetesApi:
             for each in answer.get("resources") or ()
             if "/" not in each["name"]  # a subresource
         }
+
+    async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
+        """See `Api.openapi`."""
+        return await self._connection.request("GET", path)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Api.get`."""
@@ -118,6 +122,11 @@ class KubernetesApi:
         """See `Api.patch_metadata`."""
         path = _path(resource, namespace, name) + _WRITE[False]
         return metadata(await self._connection.request("PATCH", path, body, PatchType.MERGE.content_type, _METADATA))
+
+    async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
+        """See `Api.apply_status`."""
+        path = f"{_path(resource, namespace, name, 'status')}?fieldManager={manager}&force=true"
+        return await self._connection.request("PATCH", path, body, PatchType.FORCED_APPLY.content_type)
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`."""

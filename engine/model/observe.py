@@ -62,8 +62,8 @@ class Observer(Protocol):
         """An action has taken a step, or has come to none."""
         ...
 
-    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
-        """A pack's own metric has a new measurement."""
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
+        """A pack's own metric has a new measurement, made for an object."""
         ...
 
     def suspended(self, pack: str, flow: str, obj: Ref) -> None:
@@ -87,10 +87,10 @@ class Observers:
         for observer in self._all:
             observer.acted(act)
 
-    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Pass it to all."""
         for observer in self._all:
-            observer.measured(metric, labels, value)
+            observer.measured(obj, metric, labels, value)
 
     def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Pass it to all."""

@@ -17,6 +17,10 @@ class Read(NamedTuple):
     label_selector: str | None = None
 
 
+Answers = Mapping[Read, Sequence[Object]]
+"""What reads have found; an empty sequence: nothing."""
+
+
 class Patch(NamedTuple):
     """Change one object, or its status alone. `resource_version`, where given, makes it conditional on what was seen."""
 

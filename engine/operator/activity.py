@@ -17,6 +17,7 @@ from engine.operator.caches import PackCaches
 from engine.operator.selection import State
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
+from engine.packs.status import RuleCounts
 from engine.packs.store import Report
 from engine.reconcile.budget import MANY
 from engine.reconcile.budgets import described
@@ -37,10 +38,14 @@ _FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 @dataclass(slots=True)
 class RuleActivity:
-    """What a rule did last, with the clock's time; None where it has not yet."""
+    """What a rule did last, with the clock's time, None where it has not yet; and how often, about."""
 
     fired: tuple[float, Act] | None = None
     failed: tuple[float, Act] | None = None
+    firings: int = 0
+    failures: int = 0
+    counted: tuple[str, ...] = ()
+    """The firing that was counted last: its steps come one after another, mostly, and count once."""
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON data, without what went wrong: that may quote the object, so only the log and its Events say it."""
@@ -76,11 +81,15 @@ class Activity:
                 log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
         rule = self._rule(act.pack, act.rule)
         if act.result in _FAULTS:
+            rule.failures += act.result is not ActResult.RETRYING
             rule.failed = (self.clock.time(), act)
         elif act.result is not ActResult.WAITING:
+            firing = (str(act.object), act.key, act.item)
+            if act.result is not ActResult.UNCHANGED and firing != rule.counted:
+                rule.firings, rule.counted = rule.firings + 1, firing
             rule.fired = (self.clock.time(), act)
 
-    def measured(self, metric: str, labels: object, value: float) -> None:
+    def measured(self, obj: Ref, metric: str, labels: object, value: float) -> None:
         """Do nothing: the metric itself says it."""
 
     def suspended(self, pack: str, flow: str, obj: Ref) -> None:
@@ -92,6 +101,15 @@ class Activity:
         """Note that whatever was suspended of a pack goes on."""
         for flow in self.suspensions.pop(pack, ()):
             log.info("pack %s goes on for %s", pack, described(flow))
+
+    def counts(self, pack: str, rule: str) -> RuleCounts:
+        """Return what a rule did since the process began, for the status of its pack."""
+        activity = self.rules.get((pack, rule), RuleActivity())
+        time, act = activity.fired or (None, None)
+        return RuleCounts(
+            fired=activity.firings, failed=activity.failures, suspended=sorted(self.suspensions.get(pack, ())),
+            last_firing="" if time is None else _timestamp(time), last_object=str(act.object) if act else "",
+        )  # fmt: skip
 
     def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report]) -> dict[str, Any]:
         """Return the packs in force, how they fare, and what is wrong with others, as JSON data; of objects kinds and names."""

@@ -10,7 +10,7 @@ from cachetools import TTLCache
 
 from engine.kube.api import Api
 from engine.kube.clock import Clock
-from engine.model.objects import Object, ObjectKey
+from engine.model.objects import Object, ObjectKey, Ref
 from engine.operator.informer import Informer
 from engine.operator.selection import InformerKey, State
 from engine.packs.pack import RulePack
@@ -68,6 +68,12 @@ class PackCaches:
             if (found := informer.cache.get((namespace, name))) is not None:
                 return found
         return None
+
+    def has(self, ref: Ref) -> bool:
+        """Return whether some pack's informer has an object of this kind, namespace and name."""
+        return any(
+            (ref.namespace, ref.name) in informer.cache for key, informer in self.informers.items() if key.kind == ref.kind
+        )
 
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """Return the last state of an object that is gone from this pack's selection; it is given out once."""

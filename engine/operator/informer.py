@@ -48,6 +48,7 @@ class Informer:
 
     `state` is WAITING while the cluster does not serve the kind, FAILING while the API server refuses or does not answer
     (`error` says why); both end by themselves. `synced` is set once the objects have been listed for the first time.
+    `answered` is set then, and where the kind is not served.
     `last_event` is the monotonic clock's time of the last sign of life of the API server: a list, an event or a bookmark.
     `left_out` are objects that cannot be decoded (what names them, and why); they are not in `cache`.
     `waiting` says who has to wait as long as the kind is not served, for the log.
@@ -61,7 +62,7 @@ class Informer:
         self.cache: dict[tuple[str, str], Cached] = {}
         self.state = State.STARTING
         self.error = ""
-        self.synced = asyncio.Event()
+        self.synced, self.answered = asyncio.Event(), asyncio.Event()
         self.last_event = 0.0
         self.left_out: dict[tuple[str, str], tuple[Object, str]] = {}
         self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
@@ -174,6 +175,7 @@ class Informer:
             self._remove(key)
         self._version, self._gone_since = page.resource_version, None
         self.synced.set()
+        self.answered.set()
         self.last_event = self._clock.monotonic()
         self._answers()
 
@@ -269,6 +271,7 @@ class Informer:
             log.log(logging.INFO if gone else logging.WARNING, "%s: %s; trying again until it does", self.key, text)
         self.state, self._failure = State.WAITING if gone else State.FAILING, failure
         if gone:
+            self.answered.set()
             self._not_served()
         await self._pause(error.retry_after or 0.0, WAIT_FOR_KIND if gone else inf)
 

@@ -19,11 +19,14 @@ from engine.kube.clock import Clock, within
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, annotations_of, dig, ref_of
 from engine.operator.informer import Informer
+from engine.operator.rulepacks import RulePackObjects, RulePackStatuses, references
 from engine.operator.selection import InformerKey
 from engine.operator.settings import Settings
 from engine.operator.statuses import Status, Statuses
+from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RESUME
+from engine.packs.parse import LARGE
 from engine.packs.sources import load_folder
 from engine.packs.store import PackStore, Report
 from engine.reconcile.prune import pruner
@@ -37,36 +40,38 @@ STATUS_INTERVAL = 10.0
 """Seconds after which statuses are brought up to date, whatever else happens: those that could not be written are tried again."""
 DEBOUNCE = 0.2
 """Seconds to wait for further changes: `kubectl apply` changes several ConfigMaps at once."""
-LARGE = 50_000
-"""Characters of rule packs in ConfigMaps that take about half a second to compile."""
 
 
 class PackSources:
     """Gives `use` a new catalog whenever one is to be in force; `in_force` is set once the first one is.
 
-    `waits_of` says of a pack what it waits for. Raises UsageError where there are no packs in the folders of the settings.
+    `waits_of`, where it is set, says of a pack what it waits for. Raises UsageError where there are no packs in the folders of
+    the settings.
     """
 
     def __init__(
         self, api: Api, settings: Settings, clock: Clock, cel: Cel, may_act: Callable[[], bool],
-        use: Callable[[Catalog], Awaitable[None]], waits_of: Callable[[str], Iterable[str]],
+        use: Callable[[Catalog], Awaitable[None]], statuses: RulePackStatuses,
     ) -> None:  # fmt: skip
         def informer(labels: str = "", fields: str = "") -> Informer:
             key = InformerKey(CONFIG_MAP, settings.operator_namespace, labels, fields)
             return Informer(api, key, clock, pruner([("data",)]), lambda *_: self.touch())
 
+        self._namespace = settings.operator_namespace
         self.reports: Sequence[Report] = ()
         self.in_force = asyncio.Event()
         self._changed = asyncio.Event()
         self._packs = informer(labels=PACK_SELECTOR)
         self._flags, self._params = (informer(fields=f"metadata.name={name}") for name in (FLAGS, PARAMS))
-        self.informers = (self._packs, self._flags, self._params)
+        self._objects, self._statuses = RulePackObjects(api, settings, clock, self.touch), statuses
+        self.informers = (self._packs, self._flags, self._params, self._objects.own)
         self._clock, self._use, self._may_act, self._dry_run = clock, use, may_act, settings.dry_run
-        self._waits_of = waits_of
+        self.waits_of: Callable[[str], Iterable[str]] = lambda pack: ()
         self._store = PackStore(cel, settings.flags)
         self._used = self._store.catalog  # the last one that was given to `use`
         self._shipped = load_folder(settings.rules)
-        self._statuses = Statuses(Actor(api, may_act), clock)
+        self._config_map_statuses = Statuses(Actor(api, may_act), clock)
+        self._types = TypeChecks(api, clock, cel, may_act, self.touch)
         self._logged: set[str] = set()
 
     def touch(self) -> None:
@@ -75,9 +80,15 @@ class PackSources:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        for informer in self.informers:
+        for informer in (*self.informers, *self._objects.elsewhere):
             informer.start()
-        await asyncio.gather(*(informer.synced.wait() for informer in self.informers))
+        await asyncio.gather(*(informer.answered.wait() for informer in self.informers))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._statuses.run())
+            group.create_task(self._types.run())
+            group.create_task(self._read_changes())
+
+    async def _read_changes(self) -> None:
         while True:
             self._changed.clear()
             await self._read()
@@ -88,16 +99,19 @@ class PackSources:
 
     async def stop(self) -> None:
         """Stop the informers."""
-        await asyncio.gather(*(informer.stop() for informer in self.informers))
+        await asyncio.gather(*(informer.stop() for informer in (*self.informers, *self._objects.elsewhere)))
 
     async def _read(self) -> None:
         try:
-            self.reports = await self._update()
+            self.reports = self._types.added(await self._update())
             self._log_news()
             if (catalog := self._store.catalog) is not self._used or not self.in_force.is_set():
                 await self._use(_audited(catalog) if self._dry_run else catalog)
                 self._used = catalog
                 self.in_force.set()
+            wanted = references(catalog, self._store.shipped, self._config_maps(), self._namespace)
+            self._statuses.use(self._objects, self.reports, catalog, wanted)
+            self._types.use(self._store.read)
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
             log.debug("reading rule packs", exc_info=True)
@@ -106,7 +120,15 @@ class PackSources:
         """Parse what has changed; where that is much, beside the event loop, which must renew the Lease meanwhile."""
         maps, params = self._config_maps(), _first(self._params)
         resume = annotations_of(params).get(RESUME, "")
-        update = partial(self._store.update, self._shipped, maps, _data(_first(self._flags)), _data(params), resume)
+        update = partial(
+            self._store.update,
+            self._shipped,
+            maps,
+            _data(_first(self._flags)),
+            _data(params),
+            resume,
+            self._objects.objects(self._objects.own),
+        )
         size = sum(len(text) for config_map in maps for text in _data(config_map).values())
         return await asyncio.to_thread(update) if size > LARGE else update()
 
@@ -131,17 +153,23 @@ class PackSources:
         statuses = []
         for config_map in self._config_maps():
             ref = ref_of(config_map)
-            report = reports.get(f"configmap/{ref.namespace}/{ref.name}") or Report("")
-            waits = [line for pack in report.packs for line in self._waits_of(pack)]
-            reason = "RulePackInvalid" if report.faults else "RulePackWaiting"
-            statuses.append(Status(config_map, [*map(str, report.faults), *waits], reason))
+            statuses.append(self._status(config_map, reports.get(f"configmap/{ref.namespace}/{ref.name}") or Report("")))
         for informer, name in ((self._flags, FLAGS), (self._params, PARAMS)):
             source = f"configmap/{name}"
             report = reports.get(source) or Report(source)
             found = [fault for fault in (*report.faults, *report.warnings) if fault.location.file.startswith(source)]
             if config_map := _first(informer):
                 statuses.append(Status(config_map, [str(fault) for fault in found], "SettingsInvalid", says_ok=False))
-        await self._statuses.write(statuses)
+        await self._config_map_statuses.write(statuses)
+
+    def _status(self, config_map: Object, report: Report) -> Status:
+        """Return what is to be said of a ConfigMap with packs: faults, what its packs wait for, warnings."""
+        faults, warnings = [str(fault) for fault in report.faults], [str(warning) for warning in report.warnings]
+        waits = [line for pack in report.packs for line in self.waits_of(pack)]
+        if warnings and not faults:
+            warnings = ["in force, with warnings:", *warnings]
+        reason = "RulePackInvalid" if faults else "RulePackWaiting" if waits else "RulePackWarnings"
+        return Status(config_map, [*faults, *waits, *(() if faults else warnings)], reason)
 
 
 def _first(informer: Informer) -> Object:

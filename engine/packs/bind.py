@@ -19,13 +19,14 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.model.text import found, shown, suggestion
 from engine.packs import declarations
-from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, bind_vars, needed_through
+from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, bind_vars, lookups_of, needed_through
 from engine.packs.diagnostics import SCHEMA, Diagnostics
 from engine.packs.document import Document
 from engine.packs.fields import IDENTIFIER
+from engine.packs.groups import GroupBinder
 from engine.packs.identity import LONGEST_RECORD, config_key
-from engine.packs.pack import Aggregate, AggregateList, Existing, Limits, Retry, Rule, RuleAction, RulePack, Watch
-from engine.packs.schema import AggregateSpec, RulePackSpec, RuleSpec
+from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack, Urgent, Watch
+from engine.packs.schema import RulePackSpec, RuleSpec
 
 #: What only a rule that acts once for each object can have.
 ONE_OBJECT_ONLY = frozenset(["on", "hold", "once_per", "existing", "loop", "lookup"])
@@ -56,6 +57,7 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str =
         description=body.description,
         feature_flag=config_key(namespace, body.feature_flag or name),
         default_mode=Mode(body.default_mode),
+        mode=Mode(body.mode) if body.mode else None,
         watch=Watch(
             Kind(body.watch.api_version, body.watch.kind),
             body.watch.label_selector,
@@ -98,14 +100,13 @@ class _RuleBinder:
 
     def __init__(self, spec: RuleSpec, pack: RulePack, names: DeclaredNames, diagnostics: Diagnostics, path: Path) -> None:
         self._spec, self._pack, self._diagnostics, self._path = spec, pack, diagnostics, path
-        self._names = names.having(vars=(*pack.vars, *spec.vars), lookup=spec.lookup)
+        looked_up = (*spec.lookup, *lookups_of((*spec.actions, *spec.rescue)))
+        self._names = names.having(vars=(*pack.vars, *spec.vars), lookup=looked_up)
         with_item = VARIABLES | ({spec.loop_var} if spec.loop else set())
         self._deciding = diagnostics.compiler(self._names, VARIABLES)
         self._looping = diagnostics.compiler(self._names, with_item)
-        if spec.aggregate:
-            self._acting, self._acting_names = GROUP_VARIABLES, self._names.having(group=_group_names(spec.aggregate))
-        else:
-            self._acting, self._acting_names = with_item, self._names
+        self._group = GroupBinder(spec.aggregate, self._names, diagnostics, path) if spec.aggregate else None
+        self._acting, self._acting_names = (GROUP_VARIABLES, self._group.names) if self._group else (with_item, self._names)
         own = {name: self._looping.program(text, (*path, "vars", name)) for name, text in spec.vars.items()}
         self._vars = {**pack.vars, **own}
         bind_vars(self._vars, own, self._looping, (*path, "vars"))
@@ -125,16 +126,17 @@ class _RuleBinder:
             vars=self._vars,
             when=when,
             reads_now=frozenset(timed),
-            on=spec.on,
+            on=spec.event or spec.on or "Change",
             hold=spec.hold,
             once_per=self._optional(spec.once_per, "oncePer"),
             existing=self._existing(),
             lookups=self._lookups(),
-            aggregate=self._aggregate(spec.aggregate) if spec.aggregate else None,
+            aggregate=self._group.bind(self._decide, self._check_needs) if self._group else None,
             loop=self._optional(spec.loop, "loop"),
             loop_var=spec.loop_var,
             loop_key=self._looping.program(spec.loop_key, (*self._path, "loopKey")) if spec.loop_key else None,
             throttle=spec.throttle.every if spec.throttle else None,
+            urgent=self._urgent(),
             resync=spec.resync,
             limits=Limits(spec.limits.max_targets, spec.limits.on_exceed),
             actions=self._actions("actions", spec.actions, registers, {"results"}),
@@ -168,28 +170,11 @@ class _RuleBinder:
     def _optional(self, text: str | None, *below: str | int) -> Program | None:
         return self._decide(text, *below) if text else None
 
-    def _aggregate(self, spec: AggregateSpec) -> Aggregate:
-        """Bind what objects contribute, and the target, for which only the group's key is known."""
-        target = LookupTarget.compile(
-            spec.target,
-            self._diagnostics.compiler(self._names, GROUP_VARIABLES - {"group", "object", "target"}),
-            (*self._path, "aggregate", "target"),
-        )
-        self._check_needs([*target.needs("patch"), *target.listing()], (*self._path, "aggregate", "target"))
-        return Aggregate(
-            self._decide(spec.by, "aggregate", "by"),
-            target,
-            {name: self._decide(text, "aggregate", "counts", name) for name, text in spec.counts.items()},
-            {
-                name: AggregateList(
-                    self._decide(each.value, "aggregate", "lists", name, "value"),
-                    self._optional(each.where, "aggregate", "lists", name, "where"),
-                    each.limit,
-                )
-                for name, each in spec.lists.items()
-            },
-            {name: self._decide(text, "aggregate", "max", name) for name, text in spec.max_.items()},
-        )
+    def _urgent(self) -> Urgent | None:
+        spec = self._spec.throttle.urgent if self._spec.throttle else None
+        if spec is not None and self._group is None:
+            self._fault(("throttle", "urgent"), "urgent without an aggregate", "it beside aggregate only", at_key=True)
+        return self._group.urgent(spec) if spec is not None and self._group is not None else None
 
     def _lookups(self) -> dict[str, LookupTarget]:
         """Bind the lookups, each of which may use those above it."""
@@ -288,11 +273,6 @@ class _RuleBinder:
 def _registers(entries: Sequence[dict[str, Any]]) -> list[str]:
     """Return the names under which a list's results are kept; '' for an entry without one."""
     return [name if isinstance(name := entry.get("register"), str) else "" for entry in entries]
-
-
-def _group_names(spec: AggregateSpec) -> tuple[str, ...]:
-    """Return what expressions may read below `group`."""
-    return (*spec.counts, *spec.lists, *(f"{name}LeftOut" for name in spec.lists), *spec.max_)
 
 
 def _alias(field: str) -> str:

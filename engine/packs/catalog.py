@@ -7,12 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from engine.model.flags import Mode
+from engine.model.flags import STRICTNESS, Mode
 from engine.model.objects import Kind
 from engine.packs.in_force import InForce, updated
 from engine.packs.pack import Rule, RulePack
-
-_STRICTNESS = (Mode.ENFORCE, Mode.AUDIT, Mode.OFF)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +49,7 @@ class Catalog:
         mode = self.modes.get(pack.identity, pack.default_mode)
         if rule is None or rule.mode is None:
             return mode
-        return max(mode, rule.mode, key=_STRICTNESS.index)
+        return max(mode, rule.mode, key=STRICTNESS.index)
 
     def since(self, pack: RulePack, rule: Rule) -> datetime | None:
         """Return when a rule first came into force, None where that is not known."""

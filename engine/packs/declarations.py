@@ -23,7 +23,7 @@ from engine.packs.schema import InputSpec, MetricDeclaration, PackTargetSpec
 VARIABLES = frozenset(["object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "lookup", "now"])
 
 #: What the actions of an aggregate see: there the object is the target of a group.
-GROUP_VARIABLES = frozenset(["object", "target", "group", "groupKey", "params", "flags", "now"])
+GROUP_VARIABLES = frozenset(["object", "target", "group", "groupKey", "params", "flags", "now", "vars"])
 
 #: The parameters that every pack with targets has beside its own.
 COMMON: Mapping[str, dict[str, Any]] = {
@@ -93,6 +93,12 @@ def bind_vars(programs: Mapping[str, Program], own: Collection[str], compiler: C
                 compiler.fault((*path, name), f"vars go round in a circle: {way}", "a var that does not need itself")
             elif not circle:
                 compiler.fault((*path, name), f"vars.{name} uses vars.{used}, which stands below it", f"{used} above {name}")
+
+
+def lookups_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the entries of a list of actions look up themselves, by its name below `lookup`."""
+    own = [spec["lookup"] for entry in entries for spec in entry.values() if isinstance(spec, dict) and "lookup" in spec]
+    return {name: target for lookups in own if isinstance(lookups, dict) for name, target in lookups.items()}
 
 
 def needed_through(program: Program, programs: Mapping[str, Program], variable: str) -> str:

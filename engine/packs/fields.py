@@ -122,7 +122,7 @@ Identifier = Annotated[str, _name(lambda name: IDENTIFIER.match(name) and len(na
 Text = Annotated[str, Field(min_length=1)]
 Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 Period = Annotated[Duration, Field(gt=0)]
-ModeName = Literal["Enforce", "Audit", "Off"]
+ModeName = Literal["Enforce", "Audit", "Disabled", "Off"]
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "patch/status", "delete", "evict"]
 Selector = Annotated[str, BeforeValidator(_selector), WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]})]  # fmt: skip

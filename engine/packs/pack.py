@@ -75,6 +75,8 @@ class AggregateList:
     value: Program
     where: Program | None = None
     limit: int = 50
+    keep_for: float = 0.0
+    """Seconds for which a value stays after its member has gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,16 @@ class Aggregate:
     counts: Mapping[str, Program] = field(default_factory=dict)
     lists: Mapping[str, AggregateList] = field(default_factory=dict)
     maxima: Mapping[str, Program] = field(default_factory=dict)
+    vars: Mapping[str, Program] = field(default_factory=dict)
+    """Named expressions over the group and its target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Urgent:
+    """The condition over a group under which its throttle does not hold it up, and the seconds that it waits all the same."""
+
+    when: Program
+    every: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,7 @@ class Rule:
     loop_var: str = "item"
     loop_key: Program | None = None
     throttle: float | None = None
+    urgent: Urgent | None = None
     resync: float | None = None
     limits: Limits = Limits()
     actions: tuple[RuleAction, ...] = ()
@@ -205,6 +218,7 @@ class RulePack:
     default_mode: Mode
     watch: Watch
     location: Location
+    mode: Mode | None = None
     params: Mapping[str, Param] = field(default_factory=dict)
     targets: tuple[Target, ...] = ()
     vars: Mapping[str, Program] = field(default_factory=dict)

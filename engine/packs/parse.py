@@ -16,13 +16,17 @@ from engine.errors import Fault, InvalidText, Location
 from engine.model.text import found, one_of
 from engine.packs.bind import bind_pack
 from engine.packs.diagnostics import SCHEMA, spec_faults
-from engine.packs.document import Document
+from engine.packs.document import Document, ObjectDocument
 from engine.packs.pack import RulePack
-from engine.packs.schema import API_VERSION, PackSpec, RulePackSpec, RuleSpec
+from engine.packs.schema import API_VERSION, PackSpec, ReferenceSpec, RulePackSpec, RuleSpec
+from engine.packs.sources import PackObject
 from engine.packs.yamltext import MAX_FAULTS, read_yaml
 
 LABEL = "rules.mlops.dev/rule-pack"
 """The label (value "true") of ConfigMaps that hold rule packs."""
+
+LARGE = 50_000
+"""Characters of rule packs that take about half a second to compile."""
 
 GROUP = API_VERSION.partition("/")[0]
 _KINDS = ("RulePack", "RulePackTest", "ConfigMap")
@@ -65,7 +69,40 @@ def parse_text(
         faults += invalid.faults
     except RecursionError:
         faults = [Fault(Location(file, 1, 1), "an expression or a value is nested too deep", "fewer levels")]
-    return packs, sorted(set(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS]
+    return packs, _sorted(faults)
+
+
+def parse_object(obj: PackObject, cel: Cel) -> RulePack:
+    """Return the pack of an object of kind RulePack. Raise InvalidText with every fault, located by path."""
+    packs, faults = parse_spec(obj, cel)
+    if faults:
+        raise InvalidText(faults)
+    return packs[0].pack
+
+
+def parse_spec(obj: PackObject, cel: Cel) -> tuple[list[ParsedPack], list[Fault]]:
+    """Return the pack of an object of kind RulePack, and its faults, located by path."""
+    written = {"apiVersion": API_VERSION, "kind": "RulePack", "metadata": {"name": obj.name}, "spec": obj.spec}
+    packs: list[ParsedPack] = []
+    faults: list[Fault] = []
+    try:
+        _bind(ObjectDocument(written, obj.file), cel, "", packs, faults)
+    except RecursionError:
+        faults = [Fault(Location(obj.file, 1, 1, "spec"), "an expression or a value is nested too deep", "fewer levels")]
+    return packs, _sorted(faults)
+
+
+def parse_reference(obj: PackObject) -> ReferenceSpec:
+    """Return what an object says of a shipped pack. Raise InvalidText with every fault, located by path."""
+    document = ObjectDocument(dict(obj.spec), obj.file, ("spec",))
+    try:
+        return ReferenceSpec.model_validate(document.value)
+    except ValidationError as error:
+        raise InvalidText(spec_faults(error, ReferenceSpec, document.value, document)) from error
+
+
+def _sorted(faults: list[Fault]) -> list[Fault]:
+    return sorted(set(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS]
 
 
 def _pack_documents(document: Document, faults: list[Fault], *, manifests: bool) -> Iterator[Document]:

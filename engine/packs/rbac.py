@@ -11,8 +11,12 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind, Resource, api_verb
 from engine.model.plurals import guessed_resource
 from engine.packs.pack import RulePack
+from engine.packs.schema import API_VERSION
 
 REVIEWS = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
+RULE_PACK = Kind(API_VERSION, "RulePack")
+_ELSEWHERE = "to say on RulePacks outside of the operator's namespace that they are not in force"
+TOKEN_REVIEWS = Kind("authentication.k8s.io/v1", "TokenReview")
 _LEASE, _CONFIG_MAP = Kind("coordination.k8s.io/v1", "Lease"), Kind("v1", "ConfigMap")
 _ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
 
@@ -32,6 +36,10 @@ class Grants:
         verb, subresource = api_verb(verb)
         name = f"{resource.plural}/{subresource}" if subresource else resource.plural
         self.by_resource.setdefault((resource.kind.group, name), {}).setdefault(verb, {})[reason] = None
+
+    def joined(self, other: Grants) -> Grants:
+        """Return the grants of both, which share no resource."""
+        return Grants(self.by_resource | other.by_resource, self.any_kind | other.any_kind)
 
 
 def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> Grants:
@@ -68,6 +76,18 @@ def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plura
             grants.add(plurals(target.kind), need.verb, name)
 
 
+def elsewhere_grants() -> Grants:
+    """Return what the engine itself can use in the namespaces that it watches, whatever the packs; it works without."""
+    grants = Grants()
+    for verb in ("list", "watch", "patch/status"):
+        grants.add(
+            guessed_resource(RULE_PACK),
+            verb,
+            "to say on RulePacks outside of the operator's namespace that they are not in force",
+        )
+    return grants
+
+
 def own_grants() -> Grants:
     """Return what the engine itself needs in its own namespace, whatever the packs."""
     grants = Grants()
@@ -77,11 +97,27 @@ def own_grants() -> Grants:
         grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
     grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs, flags or params")
     grants.add(guessed_resource(EVENT), "create", "Events about a ConfigMap with rule packs that are refused")
+    for verb in ("list", "watch"):
+        grants.add(guessed_resource(RULE_PACK), verb, "rule packs")
+    grants.add(guessed_resource(RULE_PACK), "create", "RulePacks that stand for shipped packs")
+    grants.add(guessed_resource(RULE_PACK), "patch/status", "the status of RulePacks")
     return grants
 
 
-def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str, *, off: bool = False) -> str:
-    """Return the ClusterRole for the packs and the Role of the engine itself, as a text of YAML.
+def review_grants() -> Grants:
+    """Return what the engine itself needs outside of all namespaces: to ask who reads its metrics, and whether they may."""
+    grants = Grants()
+    for kind in (TOKEN_REVIEWS, REVIEWS):
+        grants.add(guessed_resource(kind), "create", "who reads metrics")
+    return grants
+
+
+def roles(
+    packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str, *, off: bool = False, elsewhere: bool = False
+) -> str:
+    """Return the ClusterRole for the packs, and the ClusterRole and the Role of the engine itself, as a text of YAML.
+
+    With `elsewhere` the ClusterRole has what the engine itself can use in other namespaces too.
 
     Packs that are Off until somebody switches them on are left out, and named in a comment, unless `off` asks for them.
     """
@@ -89,7 +125,9 @@ def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: s
     left_out = sorted(pack.identity for pack in packs if pack not in chosen)
     return "\n".join([
         *([f"# Left out, since they are Off by default: {', '.join(left_out)}. With --off they are in."] if left_out else []),
-        *_role(granted(chosen, plurals), "ClusterRole", name),
+        *_role(granted(chosen, plurals).joined(elsewhere_grants() if elsewhere else Grants()), "ClusterRole", name),
+        "---",
+        *_role(review_grants(), "ClusterRole", f"{name}-reviews"),
         "---",
         *_role(own_grants(), "Role", name, namespace),
     ])  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from engine.actions.target import TargetSpec
 from engine.model.spec import Spec
@@ -21,6 +21,7 @@ from engine.packs.fields import (
     Selector,
     Text,
     Verb,
+    refusal,
 )
 
 API_VERSION = "rules.mlops.dev/v1alpha1"
@@ -114,6 +115,8 @@ class AggregateListSpec(Spec):
     """CEL condition: which members are on it; all where left out."""
     limit: int = Field(default=50, ge=0, le=1000)
     """How many are shown, in order; `group.<list>LeftOut` says how many more there are."""
+    keep_for: Period = 0.0
+    """How long a value stays on the list after its member has gone or has another one, so that it is not missed."""
 
 
 class AggregateSpec(Spec):
@@ -129,6 +132,17 @@ class AggregateSpec(Spec):
     """Lists of values of members, sorted: `group.<list>`."""
     max_: dict[Identifier, Text] = Field(default={}, alias="max", max_length=20)
     """For each maximum CEL that gives a number, a text or null: the largest of all members is `group.<maximum>`."""
+    vars: dict[Identifier, Text] = Field(default={}, max_length=50)
+    """Named expressions over `group`, `groupKey` and `target`, read as `vars.<name>` in `throttle.urgent` and the actions."""
+
+
+class UrgentSpec(Spec):
+    """What does not wait for the throttle of an aggregate."""
+
+    when: Text
+    """CEL condition over `group` and its `target`: while it is true, the rule fires although the interval has not passed."""
+    every: Period = 3.0
+    """The interval that it waits for all the same; the target is read at most so often."""
 
 
 class ThrottleSpec(Spec):
@@ -139,6 +153,8 @@ class ThrottleSpec(Spec):
 
     It begins anew too for groups, with `on: Delete`, and where a rule without `oncePer` writes nothing on the object.
     """
+    urgent: UrgentSpec | None = None
+    """Of an aggregate: what does not wait for it."""
 
 
 class LimitsSpec(Spec):
@@ -178,8 +194,10 @@ class RuleSpec(Spec):
         default=[], max_length=50
     )
     """CEL conditions that must all be true: a list, or a single one."""
-    on: Literal["Change", "Delete"] = "Change"
-    """`Change` evaluates objects as they are; `Delete` evaluates the last state of one that is gone."""
+    event: Literal["Change", "Delete"] | None = None
+    """`Change` (where left out) evaluates objects as they are; `Delete` evaluates the last state of one that is gone."""
+    on: Literal["Change", "Delete"] | None = Field(default=None, json_schema_extra={"deprecated": True})
+    """The earlier name of `event`. kubectl reads an unquoted `on` as true."""
     hold: Duration = Field(default=0.0, alias="for")
     """The conditions must have held this long. From 5 minutes on, a restart goes on with it; a shorter time then begins anew.
 
@@ -222,6 +240,12 @@ class RuleSpec(Spec):
     mode: ModeName | None = None
     """A mode of its own, where it is to be stricter than that of its pack."""
 
+    @model_validator(mode="after")
+    def _one_event(self) -> Self:
+        if self.event is not None and self.on is not None:
+            raise refusal("event and on say the same", "only event")
+        return self
+
 
 class PackSpec(Spec):
     """The pack itself."""
@@ -233,7 +257,9 @@ class PackSpec(Spec):
     feature_flag: Text | None = None
     """The feature flag that sets its mode; the pack's name where left out."""
     default_mode: ModeName = "Enforce"
-    """The mode where no flag says otherwise."""
+    """The mode where neither `mode` nor a flag says otherwise."""
+    mode: ModeName | None = None
+    """The mode. Where a flag gives one too, the stricter of both is in force: Disabled, Audit, Enforce."""
     params: dict[Identifier, dict[str, Any]] = Field(default={}, max_length=50)
     """Values that a cluster may override, read as `params.<name>`: each a JSON Schema with a `default`."""
     watch: WatchSpec
@@ -272,3 +298,16 @@ class RulePackSpec(Spec):
     """Its name."""
     spec: PackSpec
     """The pack itself."""
+
+
+class ReferenceSpec(Spec):
+    """A pack whose text is elsewhere: how it is to run on this cluster."""
+
+    shipped: Text | None = None
+    """The name of a pack that the operator ships."""
+    config_map: Text | None = None
+    """The ConfigMap that holds the pack of the object's name."""
+    mode: ModeName | None = None
+    """The mode. Where a flag gives one too, the stricter of both is in force: Disabled, Audit, Enforce."""
+    params: dict[Identifier, Any] = Field(default={}, max_length=50)
+    """Values of its params; they go before those in ConfigMap `rulepack-params`."""

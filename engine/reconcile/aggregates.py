@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import Any
 
 from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
+from engine.model.objects import GroupKey, Object, ObjectKey, Ref, metadata, ref_of
 from engine.model.outcome import Done, Outcome, Skipped, Unavailable
 from engine.model.plan import OwnWrite, Read
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
+from engine.reconcile.counted import Counted
 from engine.reconcile.evaluate import ONCE, condition, variables_of
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
@@ -32,23 +31,6 @@ NO_GROUP = Skipped("belongs to no group")
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Counted:
-    """One aggregate rule: its groups, once all objects are counted in them, and the state of each.
-
-    `first` holds what came of the objects as they were when all were counted, until each of them is evaluated by itself.
-    """
-
-    pack: RulePack
-    rule: Rule
-    params: Mapping[str, Any]
-    totals: Totals
-    ready: bool = False
-    recounted_at: float = 0.0
-    states: dict[str, PackState] = field(default_factory=dict)
-    first: dict[ObjectKey, tuple[Object, Skipped]] = field(default_factory=dict)
-
-
 class Aggregates:
     """Counts objects in groups, and matches and evaluates the groups. One key at a time, as for objects."""
 
@@ -58,7 +40,7 @@ class Aggregates:
     ) -> None:  # fmt: skip
         self._actor, self._reader, self._caches, self._clock = actor, reader, caches, clock
         self._add, self._owns = enqueue, owns
-        self._counted: dict[tuple[str, str], _Counted] = {}
+        self._counted: dict[tuple[str, str], Counted] = {}
         self._waiting: set[tuple[str, str]] = set()  # rules whose objects are not all listed yet
 
     async def count(self, catalog: Catalog, evaluation: Evaluation, rule: Rule, scope: Scope) -> Skipped:
@@ -100,9 +82,8 @@ class Aggregates:
         if counted is None or pack is not counted.pack or not counted.ready or catalog.mode(pack, counted.rule) is Mode.OFF:
             return Skipped("is not counted here")
         state = counted.states.setdefault(key.group, PackState(pack, ""))
-        throttled_until = self._throttled_until(counted.rule, state)
-        if now < throttled_until:
-            return Skipped(f"throttled to once in {counted.rule.throttle:g} s", throttled_until)
+        if (throttled := counted.throttled(key.group, state, now)) is not None:
+            return throttled
         if state.retry_at is not None and now < state.retry_at:
             return Skipped("is to be tried again later", state.retry_at)
         evaluation = Evaluation(pack, {}, Ref(pack.watch.kind, "", ""), state, now, (counted.rule,), "Group", group=key)
@@ -115,7 +96,7 @@ class Aggregates:
             log.warning("%s: %s", key, error)
             return Skipped(str(error), unknown=True)
         if not target:
-            self._forget_if_empty(counted, key.group)
+            counted.forget_if_empty(key.group)
             return Skipped("its target is not there")
         evaluation.object, evaluation.ref = target[0], ref_of(target[0])
         return Done([evaluation])
@@ -130,24 +111,27 @@ class Aggregates:
 
     async def evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
         """Return Done with a Firing where there is something to say about a group; with the group in the scope."""
-        key = evaluation.group
+        key, now = evaluation.group, evaluation.now
         assert key is not None
         counted = self._counted[key.pack, key.rule]
-        if rule.resync is not None and evaluation.now >= counted.recounted_at + rule.resync:
-            counted.totals.recount()
-            counted.recounted_at = evaluation.now
+        totals = counted.totals
+        if rule.resync is not None and now >= counted.recounted_at + rule.resync:
+            totals.recount()
+            counted.recounted_at = now
         try:
-            consenting = await self._consenting(counted, key.group, evaluation.object, scope)
+            await self._ask(counted, key.group, evaluation.object, scope)
         except ApiError as error:
             log.warning("%s: %s; trying again", key, error)
-            return Unavailable(str(error), evaluation.now + READ_BACKOFF), scope
-        if rule.resync is not None and counted.totals.representatives(key.group):
-            evaluation.again(evaluation.now + rule.resync)
+            return Unavailable(str(error), now + READ_BACKOFF), scope
+        if rule.resync is not None and totals.has_members(key.group):
+            evaluation.again(now + rule.resync)
+        evaluation.counted = totals.namespaces(key.group, now)
+        evaluation.again(totals.kept_until(key.group))
         on_record = recorded(evaluation.object, counted.pack.record_names[key.rule])
-        if not consenting and not (on_record.key == key.group and self._all_watched(on_record)):
-            return Skipped("no namespace with members of it consents"), scope
-        evaluation.counted = frozenset(consenting)
-        return Done(ONCE), scope.child(group=counted.totals.view(key.group, consenting))
+        if not evaluation.counted and not (on_record.key == key.group and self._all_watched(on_record)):
+            return Skipped("no member of it has the target's consent"), scope
+        scope = scope.having(totals.aggregate.vars).child(group=totals.view(key.group, now))
+        return counted.not_urgent(key.group, scope, now) or Done(ONCE), scope
 
     def record_text(self, evaluation: Evaluation, result: Result) -> str | None:
         """Return what to put on record on the target of a group; None removes the record, as no member is left."""
@@ -164,6 +148,8 @@ class Aggregates:
         ended = not evaluation.rule_state(rule).under_way("")
         if ended and (written is not None or evaluation.steps):
             state.rules[rule.name] = evaluation.rule_state(rule)._replace(fired_at=evaluation.now)
+            if rule.urgent is not None:  # what it could not say in one firing
+                evaluation.again(evaluation.now + rule.urgent.every)
 
     def finish(self, evaluation: Evaluation) -> float | None:
         """Return when to evaluate a group again (seconds of the monotonic clock), None where only a change matters."""
@@ -173,20 +159,10 @@ class Aggregates:
         under_way = evaluation.rule_state(evaluation.rules[0]).under_way("")
         state.retry_at = evaluation.retry_at if under_way or state.unrecorded else None
         if evaluation.retry_at is None and counted is not None:
-            self._forget_if_empty(counted, key.group)
+            counted.forget_if_empty(key.group)
         return evaluation.retry_at
 
-    @staticmethod
-    def _forget_if_empty(counted: _Counted, group: str) -> None:
-        if not counted.totals.representatives(group):
-            counted.states.pop(group, None)
-
-    @staticmethod
-    def _throttled_until(rule: Rule, state: PackState) -> float:
-        fired_at = state.rules[rule.name].fired_at if rule.name in state.rules else None
-        return 0.0 if rule.throttle is None or fired_at is None else fired_at + rule.throttle
-
-    async def _counting(self, catalog: Catalog, pack: RulePack, rule: Rule) -> _Counted | None:
+    async def _counting(self, catalog: Catalog, pack: RulePack, rule: Rule) -> Counted | None:
         """The groups of a rule with all objects counted in them; None until all of those are listed."""
         name = pack.identity, rule.name
         counted, params = self._counted.get(name), catalog.params.get(pack.identity, {})
@@ -199,7 +175,7 @@ class Aggregates:
             return None
         assert rule.aggregate is not None
         self._waiting.discard(name)
-        counted = self._counted[name] = _Counted(pack, rule, params, Totals(rule.aggregate))
+        counted = self._counted[name] = Counted(pack, rule, params, Totals(rule.aggregate))
         await self._count_all(catalog, counted)
         return counted
 
@@ -217,23 +193,22 @@ class Aggregates:
         """Whether all namespaces that were counted are watched here; otherwise another engine knows of their objects."""
         return all(self._caches.watches(namespace) for namespace in on_record.items)
 
-    async def _consenting(self, counted: _Counted, group: str, target: Object, scope: Scope) -> set[str]:
-        """The namespaces whose members count: those whose objects may act on the target, asked with one of each."""
-        consenting = set()
+    async def _ask(self, counted: Counted, group: str, target: Object, scope: Scope) -> None:
+        """Ask which members count: those that may act on the target. Only what has changed, or all of a target that has."""
+        about = metadata(target)
         read = counted.totals.aggregate.target.read(scope.child(object={}))
-        for namespace, name in counted.totals.representatives(group).items():
-            member = self._caches.get(counted.pack, namespace, name)
-            if member is None:
+        for member in counted.totals.unasked(group, (str(about.get("uid")), str(about.get("resourceVersion")))):
+            cached = self._caches.get(counted.pack, *member)
+            if cached is None:
                 continue
-            seen = scope.child(object=member.object)
-            refused = await self._reader.check(counted.pack, read, ("patch",), seen, [target])
-            if refused is None:
-                consenting.add(namespace)
-            else:
-                log.debug("members of %s in namespace %s do not count: %s", group, namespace, refused.reason)
-        return consenting
+            if self._reader.time_slice.over():
+                await self._reader.time_slice.next()
+            refused = await self._reader.check(counted.pack, read, ("patch",), scope.child(object=cached.object), [target])
+            counted.totals.admit(group, member, consents=refused is None)
+            if refused is not None:
+                log.debug("%s/%s does not count in %s: %s", *member, group, refused.reason)
 
-    async def _count_all(self, catalog: Catalog, counted: _Counted) -> None:
+    async def _count_all(self, catalog: Catalog, counted: Counted) -> None:
         """Count every object there is, and enqueue every group, those that only an old record knows of included."""
         pack, now = counted.pack, self._clock.time()
         for key in list(self._caches.objects(pack)):
@@ -247,7 +222,7 @@ class Aggregates:
         for group in {*counted.totals.keys(), *await self._on_record(counted)}:
             self._enqueue(GroupKey(pack.identity, counted.rule.name, group))
 
-    async def _on_record(self, counted: _Counted) -> list[str]:
+    async def _on_record(self, counted: Counted) -> list[str]:
         """The groups whose targets carry a record: the last member of one may have gone while nobody watched."""
         pack, rule, kind = counted.pack, counted.rule, counted.totals.aggregate.target.kind
         if kind is None:
@@ -265,7 +240,7 @@ class Aggregates:
         if self._owns(key):
             self._add(key)
 
-    def _count(self, counted: _Counted, key: ObjectKey, scope: Scope) -> Skipped:
+    def _count(self, counted: Counted, key: ObjectKey, scope: Scope) -> Skipped:
         """Count an object as it is, or no more; say where."""
         row: Row | None = None
         try:
@@ -277,9 +252,9 @@ class Aggregates:
         self._put(counted, key, row)
         return skipped or NO_GROUP
 
-    def _put(self, counted: _Counted, key: ObjectKey, row: Row | None) -> None:
+    def _put(self, counted: Counted, key: ObjectKey, row: Row | None) -> None:
         if row is not None and not self._owns(GroupKey(counted.pack.identity, counted.rule.name, row.group)):
             row = None
-        for group in counted.totals.put(key.namespace, key.name, row):
+        for group in counted.totals.put(key.namespace, key.name, row, self._clock.monotonic()):
             if counted.ready:
                 self._enqueue(GroupKey(counted.pack.identity, counted.rule.name, group))

@@ -10,12 +10,12 @@ from engine.model.flags import Mode
 from engine.model.merge import added, merged
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
 from engine.model.outcome import Outcome
-from engine.model.plan import Annotate, OwnWrite
+from engine.model.plan import Annotate, OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
 from engine.reconcile.prefilter import Values, Watchers, watchers
-from engine.reconcile.record import recorded
+from engine.reconcile.record import PREFIX, recorded
 from engine.reconcile.state import INITIAL, PackState, RuleState
 
 
@@ -217,6 +217,7 @@ class Matcher:
                 obj = merged(obj, written.patch)
                 before, values = values, group.values(obj)
                 pending = group.affected(before, values) - {group.indexes[each.pack.identity] for each in those}
+                pending |= _news_of_others(group, those, evaluations)
             known.seen[group] = _Seen(uid, values, pending)
             for evaluation in those:
                 evaluation.state.settle(obj)
@@ -233,6 +234,23 @@ class Matcher:
         if not known.living and not known.ending and not known.seen:
             del self._known[key]
         return known.retry_at()
+
+
+def _news_of_others(group: Watchers, those: Sequence[Evaluation], evaluations: Sequence[Evaluation]) -> frozenset[int]:
+    """Return the packs that have evaluated an object before another pack has written what they watch. Records are no news."""
+    pending: frozenset[int] = frozenset()
+    writing = [each for each in evaluations if any(set(step.annotations) - _records(step) or step.labels for step in each.own)]
+    for evaluation in those if writing else ():
+        others = joined(step for each in writing if each is not evaluation for step in each.own)
+        others = others._replace(annotations={key: others.annotations[key] for key in set(others.annotations) - _records(others)})
+        if others != Annotate():
+            after = merged(evaluation.object, own_patch(evaluation.object, others).body)
+            pending |= group.affected(evaluation.values, group.values(after)) & {group.indexes[evaluation.pack.identity]}
+    return pending
+
+
+def _records(step: Annotate) -> set[str]:
+    return {key for key in step.annotations if key.startswith(PREFIX)}
 
 
 def _rules(pack: RulePack, numbers: Sequence[int], on: str) -> Sequence[Rule]:

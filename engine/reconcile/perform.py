@@ -16,9 +16,10 @@ from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes
 from engine.model.names import digest
+from engine.model.objects import Object
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable, Waiting
-from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Step, own_patch
+from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, own_patch
 from engine.packs.pack import Retry, Rule, RuleAction, RulePack
 from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.permissions import limited, refused_step
@@ -31,6 +32,8 @@ EVICTION_WAIT = 5.0
 OUTAGE = (0, 401)
 """No answer, or none to these credentials: nothing can be done or reported until that ends, so it is no attempt."""
 OUTAGE_WAIT = 3.0
+READING = frozenset({"get", "list"})
+"""What an action is permitted for each object that it reads, by how it reads it."""
 CONFIRMATIONS = 2
 """How often a 403 has to be repeated: an API server that has just started refuses what it allows once it knows the roles."""
 
@@ -133,19 +136,22 @@ class Performer:
 
     async def _plan(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Plan:
         """What an action wants, given what it reads; with an outcome that is Refused and no steps where it may not."""
-        time_slice, live = self._reader.time_slice, {}
+        time_slice = self._reader.time_slice
+        live: dict[Read, Sequence[Object]] = {}
         if time_slice.over():
             await time_slice.next()
-        for read in action.reads(scope):
-            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)}
+        for read in action.reads(scope, live):
+            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)} - READING
             found = await self._reader.read(run.pack, read, verbs, scope)
             if isinstance(found, Refused):
                 return Plan(outcome=found)
             live[read] = found.result
         if live and time_slice.over():
             await time_slice.next()
+        since = run.progress.waiting_since
+        cause = run.cause if since is None else run.cause._replace(waited=scope.now - since)
         with scope.budget:
-            plan = action.plan(run.cause, scope, live, progress.state)
+            plan = action.plan(cause, scope, live, progress.state)
         progress.state = plan.state
         for step in plan.steps:
             if refusal := refused_step(run.pack, step):
@@ -158,7 +164,7 @@ class Performer:
         result = ActResult.AUDITED if audit else ActResult.DONE
         if isinstance(step, Measure):
             if not audit:
-                self._observer.measured(run.pack.metrics[step.metric].name, step.labels, step.value)
+                self._observer.measured(run.cause.ref, run.pack.metrics[step.metric].name, step.labels, step.value)
             return self._report(run, action, step, result)
         if isinstance(step, Annotate):
             own = own_patch(run.cause.object, step)

@@ -1,8 +1,8 @@
-"""Groups of objects with running share: constant work per change, however large a group is."""
+"""Groups of objects with running totals: constant work per change, however large a group is."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,9 @@ from engine.cel import Scope
 from engine.errors import EvaluationError
 from engine.model.merge import canonical
 from engine.packs.pack import Aggregate
+
+Member = tuple[str, str]
+"""The namespace and name of an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +60,21 @@ def _maximum(name: str, value: Any) -> Any:
 
 
 @dataclass(slots=True)
-class _Share:
-    """The running share of the members of a group that live in one namespace."""
+class _Sums:
+    """The running totals of the members of a group that count."""
 
-    members: dict[str, None]
     counts: list[int]
     lists: list[SortedList]
     maxima: list[SortedList]
 
-    def add(self, name: str, row: Row) -> None:
-        self.members[name] = None
+    def add(self, row: Row) -> None:
         for index, counted in enumerate(row.counts):
             self.counts[index] += counted
         for values, value in zip([*self.lists, *self.maxima], [*row.lists, *row.maxima], strict=True):
             if value is not None:
                 values.add(value)
 
-    def remove(self, name: str, row: Row) -> None:
-        del self.members[name]
+    def remove(self, row: Row) -> None:
         for index, counted in enumerate(row.counts):
             self.counts[index] -= counted
         for values, value in zip([*self.lists, *self.maxima], [*row.lists, *row.maxima], strict=True):
@@ -83,74 +83,165 @@ class _Share:
 
 
 @dataclass(slots=True)
+class _Group:
+    """One group: who its members are, who of them counts and has yet to be asked for consent, and what it keeps.
+
+    `asked_of` names the target as it was when all members were asked. `kept` holds values of lists that their members do not
+    have any more, with the namespaces of these and when the values end.
+    """
+
+    sums: _Sums
+    members: dict[Member, None] = field(default_factory=dict)
+    counted: set[Member] = field(default_factory=set)
+    unasked: set[Member] = field(default_factory=set)
+    asked_of: tuple[str, str] = ("", "")
+    kept: dict[tuple[int, str], tuple[str, float]] = field(default_factory=dict)
+
+    def expire(self, now: float) -> None:
+        if self.kept:
+            self.kept = {key: (namespace, end) for key, (namespace, end) in self.kept.items() if end > now}
+
+
+@dataclass(slots=True)
 class Totals:
-    """All groups of one aggregate rule. Members are kept by namespace, since each namespace is asked for its consent."""
+    """All groups of one aggregate rule. A member counts once it was admitted; times are seconds of the monotonic clock."""
 
     aggregate: Aggregate
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-    _shares: dict[str, dict[str, _Share]] = field(default_factory=dict)
+    rows: dict[Member, Row] = field(default_factory=dict)
+    _groups: dict[str, _Group] = field(default_factory=dict)
 
-    def put(self, namespace: str, name: str, row: Row | None) -> Collection[str]:
-        """Let an object contribute this row, and no other; returns the groups that are not what they were."""
-        before = self.rows.get((namespace, name))
+    def put(self, namespace: str, name: str, row: Row | None, now: float = 0.0) -> Collection[str]:
+        """Let an object contribute this row, and no other; returns the groups that are not what they were.
+
+        A member that counts goes on to do so with its new row until it is asked again, which `unasked` wants.
+        """
+        member = namespace, name
+        before = self.rows.get(member)
         if before == row:
+            if row is not None:
+                self._groups[row.group].unasked.add(member)
             return ()
+        admitted = False
         if before is not None:
-            self._leave(namespace, name, before)
+            admitted = self._remove(member, before, row, now) and row is not None and row.group == before.group
         if row is None:
-            self.rows.pop((namespace, name), None)
+            self.rows.pop(member, None)
         else:
-            self.rows[namespace, name] = row
-            self._of(row.group, namespace).add(name, row)
+            self.rows[member] = row
+            group = self._group(row.group)
+            group.members[member] = None
+            group.unasked.add(member)
+            if admitted:
+                group.counted.add(member)
+                group.sums.add(row)
+        for found in {row.group for row in (before, row) if row is not None}:
+            self._forget_if_empty(found)
         return {found.group for found in (before, row) if found is not None}
 
     def keys(self) -> Collection[str]:
         """The groups that have members."""
-        return self._shares.keys()
+        return [name for name, group in self._groups.items() if group.members]
 
-    def representatives(self, group: str) -> Mapping[str, str]:
-        """For each namespace with members of a group, the name of one of them."""
-        return {namespace: next(iter(share.members)) for namespace, share in self._shares.get(group, {}).items()}
+    def has_members(self, group: str) -> bool:
+        """Whether a group has members."""
+        return group in self._groups and bool(self._groups[group].members)
 
-    def view(self, group: str, namespaces: Collection[str]) -> dict[str, Any]:
-        """A group as expressions see it, of the members in these namespaces only.
+    def unasked(self, group: str, target: tuple[str, str]) -> list[Member]:
+        """The members to ask for consent: those that have changed, and all where the target is not what it was."""
+        found = self._groups.get(group)
+        if found is None:
+            return []
+        if found.asked_of != target:
+            found.unasked |= found.members.keys()
+            found.asked_of = target
+        return sorted(found.unasked)
+
+    def admit(self, group: str, member: Member, *, consents: bool) -> None:
+        """Have a member count, or not. One that has gone meanwhile, or is in another group now, is left alone."""
+        found, row = self._groups.get(group), self.rows.get(member)
+        if found is None or row is None or row.group != group:
+            return
+        found.unasked.discard(member)
+        if consents and member not in found.counted:
+            found.counted.add(member)
+            found.sums.add(row)
+        elif not consents and member in found.counted:
+            found.counted.discard(member)
+            found.sums.remove(row)
+
+    def namespaces(self, group: str, now: float = 0.0) -> frozenset[str]:
+        """The namespaces of what counts in a group."""
+        found = self._groups.get(group)
+        if found is None:
+            return frozenset()
+        found.expire(now)
+        self._forget_if_empty(group)
+        return frozenset([*(namespace for namespace, _ in found.counted), *(namespace for namespace, _ in found.kept.values())])
+
+    def kept_until(self, group: str) -> float | None:
+        """When the next of the values ends that a group keeps; None where it keeps none."""
+        found = self._groups.get(group)
+        return min((end for _, end in found.kept.values()), default=None) if found else None
+
+    def view(self, group: str, now: float = 0.0) -> dict[str, Any]:
+        """A group as expressions see it, of the members that count.
 
         A list holds its first values in order; where it has more than its limit, `<list>LeftOut` says how many are
         left out. A maximum without a value is null.
         """
-        parts = [share for namespace, share in self._shares.get(group, {}).items() if namespace in namespaces]
-        found: dict[str, Any] = {}
-        for index, name in enumerate(self.aggregate.counts):
-            found[name] = sum(part.counts[index] for part in parts)
+        of = self._groups.get(group) or _Group(self._sums())
+        of.expire(now)
+        found: dict[str, Any] = dict(zip(self.aggregate.counts, of.sums.counts, strict=True))
         for index, (name, each) in enumerate(self.aggregate.lists.items()):
-            first = sorted(value for part in parts for value in part.lists[index][: each.limit])[: each.limit]
-            left_out = sum(len(part.lists[index]) for part in parts) - len(first)
+            values = of.sums.lists[index]
+            kept = [value for at, value in of.kept if at == index and value not in values]
+            first = list(values[: each.limit]) if not kept else sorted([*values[: each.limit], *kept])[: each.limit]
+            left_out = len(values) + len(kept) - len(first)
             found[name] = first
             if left_out:
                 found[f"{name}LeftOut"] = left_out
         for index, name in enumerate(self.aggregate.maxima):
-            last = [part.maxima[index][-1] for part in parts if part.maxima[index]]
-            found[name] = max(last)[1] if last else None
+            values = of.sums.maxima[index]
+            found[name] = values[-1][1] if values else None
         return found
 
     def recount(self) -> None:
-        """Build all share anew from the rows."""
-        self._shares.clear()
-        for (namespace, name), row in self.rows.items():
-            self._of(row.group, namespace).add(name, row)
+        """Build all totals anew from the rows."""
+        for group in self._groups.values():
+            group.sums = self._sums()
+            for member in group.counted:
+                group.sums.add(self.rows[member])
 
-    def _of(self, group: str, namespace: str) -> _Share:
-        share = self._shares.setdefault(group, {}).get(namespace)
-        if share is None:
-            lists = [SortedList() for _ in self.aggregate.lists]
-            maxima = [SortedList() for _ in self.aggregate.maxima]
-            share = self._shares[group][namespace] = _Share({}, [0] * len(self.aggregate.counts), lists, maxima)
-        return share
+    def _remove(self, member: Member, before: Row, after: Row | None, now: float) -> bool:
+        """Take a row away; return whether it counted. Values of it that are to be kept stay for their time."""
+        group = self._groups[before.group]
+        group.members.pop(member)
+        group.unasked.discard(member)
+        if member not in group.counted:
+            return False
+        group.counted.discard(member)
+        group.sums.remove(before)
+        for index, value in self._to_keep(before, after):
+            group.kept[index, value] = member[0], now + list(self.aggregate.lists.values())[index].keep_for
+        return True
 
-    def _leave(self, namespace: str, name: str, row: Row) -> None:
-        share = self._shares[row.group][namespace]
-        share.remove(name, row)
-        if not share.members:
-            del self._shares[row.group][namespace]
-            if not self._shares[row.group]:
-                del self._shares[row.group]
+    def _to_keep(self, before: Row, after: Row | None) -> Iterator[tuple[int, str]]:
+        for index, each in enumerate(self.aggregate.lists.values()):
+            value = before.lists[index]
+            if each.keep_for and value is not None and (after is None or after.lists[index] != value):
+                yield index, value
+
+    def _group(self, name: str) -> _Group:
+        if name not in self._groups:
+            self._groups[name] = _Group(self._sums())
+        return self._groups[name]
+
+    def _sums(self) -> _Sums:
+        lists = [SortedList() for _ in self.aggregate.lists]
+        maxima = [SortedList() for _ in self.aggregate.maxima]
+        return _Sums([0] * len(self.aggregate.counts), lists, maxima)
+
+    def _forget_if_empty(self, name: str) -> None:
+        group = self._groups.get(name)
+        if group is not None and not group.members and not group.kept:
+            del self._groups[name]

@@ -46,7 +46,7 @@ class Seen:
         """Keep an act."""
         self.acts.append(act)
 
-    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Keep a measurement."""
         self.measurements.append((metric, labels, value))
 

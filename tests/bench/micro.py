@@ -102,11 +102,12 @@ def _aggregate(size: int) -> tuple[Any, ...]:
     rows = [Row("g", (True, phase, not phase), (None if phase else "j",), ((True, DONE), None)) for phase in (True, False)]
     for number in range(size):
         groups.put("ns", f"job-{number}", rows[number % 2])
+        groups.admit("g", ("ns", f"job-{number}"), consents=True)
 
     def change() -> None:
         for row in rows:
             groups.put("ns", "job-7", row)
-            groups.view("g", ["ns"])
+            groups.view("g")
 
     return (change,)
 

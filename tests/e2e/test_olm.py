@@ -121,7 +121,9 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
         assert WAVE not in annotations_of(team.get(JOB, "train", "team-c"))
         assert pod.watched("notebookvalidationjobs") == {"team-a", "team-b"}
     everywhere = [rule for role in operator.cluster_roles() for rule in role["rules"]]
-    assert rights(everywhere) == {("create", "authorization.k8s.io", "subjectaccessreviews")}
+    assert rights(everywhere) == {
+        ("create", "authentication.k8s.io", "tokenreviews"), ("create", "authorization.k8s.io", "subjectaccessreviews"),
+    }  # fmt: skip
     operator.uninstall(OLD)
 
 

@@ -12,7 +12,7 @@ import pytest
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.objects import Object
-from tests.world import APPLICATION, JOB, World, job, named, shipped
+from tests.world import APPLICATION, DONE, JOB, World, job, named, shipped
 
 PACK = "application-status"
 HERE = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "ns"}}
@@ -147,7 +147,7 @@ async def test_jobs_that_an_application_does_not_know_do_not_count() -> None:
 
 async def test_a_tracked_job_counts_where_argo_cd_lists_it() -> None:
     """An Application that deploys elsewhere takes the jobs that it has made itself."""
-    mine = {"kind": "NotebookValidationJob", "namespace": "ns", "name": "train"}
+    mine = {"group": "mlops.mlops.dev", "kind": "NotebookValidationJob", "namespace": "ns", "name": "train"}
     world = await counted(application(spec=ELSEWHERE, status={"resources": [mine]}), tracked("train", "platform"))
     assert (await told(world))[STATE] == "Succeeded"
 
@@ -319,3 +319,136 @@ async def test_an_engine_takes_back_only_what_it_watches() -> None:
     world.restart()
     await world.settle(10)
     assert SUMMARY not in await told(world)
+
+
+LAST, TOLD = "mlops.dev/last-failure", "mlops.dev/failures-told"
+
+
+async def ids(world: World, *names: str) -> list[str]:
+    """The names of these jobs by the failure id that the Application has now."""
+    found = (await told(world)).get(FAILURE, "")
+    uids = {name: (await world.get(JOB, name))["metadata"]["uid"] for name in names}
+    return [name for name, uid in uids.items() if found.endswith(uid)]
+
+
+async def test_two_failures_of_one_second_are_told_one_after_the_other() -> None:
+    """Each has an id of its own for some seconds, so that notifications that are sent once each are sent for both."""
+    world = await counted(application(), member("one", "Building"), member("two", "Building"), member("three", "Building"))
+    await world.settle(60)
+    for name in ("one", "two"):
+        await world.status(JOB, name, {"phase": "Failed", "completionTime": DONE})
+    seen = []
+    for _ in range(20):
+        await world.settle(1)
+        seen += [name for name in await ids(world, "one", "two", "three") if name not in seen]
+    assert sorted(seen) == ["one", "two"]
+    assert (await status(world))["failedJobs"] == ["one", "two"]
+
+
+async def test_a_failure_and_the_end_of_a_run_do_not_wait_for_the_throttle() -> None:
+    """State, status and summary are those of now a few seconds later, also where the creation has just been written."""
+    world = await counted(application(), member("one", "Building"))
+    for phase, summary in (("Succeeded", "1/1"), ("Failed", "0/1")):
+        await world.status(JOB, "one", {"phase": phase})
+        await world.settle(4)
+        found = await told(world)
+        assert (found[STATE], found[SUMMARY].partition(" ")[0]) == (phase, summary)
+
+
+async def test_a_failure_is_told_although_its_job_was_replaced_at_once() -> None:
+    """It stays while the next run goes on, and goes when that has succeeded."""
+    world = await counted(application(), member("one", "Building"))
+    await world.status(JOB, "one", {"phase": "Failed"})
+    await world.settle(0)
+    uid = (await world.get(JOB, "one"))["metadata"]["uid"]
+    await world.delete(JOB, "one")
+    await world.settle(0)
+    await world.create(member("one", "Building"))
+    await world.settle(300)
+    found = await told(world)
+    assert (found[STATE], found[FAILURE].endswith(uid)) == ("Running", True)
+    await world.status(JOB, "one", {"phase": "Succeeded"})
+    await world.settle(60)
+    assert not {FAILURE, LAST} & (await told(world)).keys()
+
+
+async def test_a_failure_is_told_although_its_job_went_at_once() -> None:
+    """Argo CD's HookFailed deletes it; a minute later nothing is left."""
+    world = await counted(application(), member("one", "Building"))
+    await world.status(JOB, "one", {"phase": "Failed"})
+    await world.settle(0)
+    await world.delete(JOB, "one")
+    await world.settle(5)
+    assert json.loads((await told(world))[LAST])["job"] == "one"
+    await world.settle(180)
+    assert await told(world) == {}
+
+
+async def test_neither_a_restart_nor_an_older_failure_brings_an_id_back() -> None:
+    """The one that is told stays, whatever restarts and whichever other failures go."""
+    world = await counted(application(), member("one", "Failed", completed="2026-01-24T20:00:00Z"))
+    await world.create(member("two", "Failed"))
+    await world.settle(10)
+    before = (await told(world))[FAILURE]
+    world.restart()
+    await world.settle(120)
+    await world.delete(JOB, "two")
+    await world.settle(120)
+    assert (await told(world))[FAILURE] == before
+
+
+@pytest.mark.parametrize("key", [STATUS, SUMMARY, STATE, FAILURE, TOLD, LAST])
+async def test_a_single_annotation_that_somebody_removes_repeats_no_failure(key: str) -> None:
+    """It comes back; the id is the one that was told."""
+    world = await counted(application(), member("one", "Failed", completed="2026-01-24T20:00:00Z"), member("two", "Failed"))
+    await world.settle(60)
+    before = await told(world)
+    await world.patch(APPLICATION, "platform", {"metadata": {"annotations": {key: None}}}, "argocd")
+    await world.settle(600)
+    after = await told(world)
+    assert {**after, LAST: before[LAST]} == before
+    assert key == LAST or after == before
+
+
+async def test_what_argo_cd_tries_again_is_one_failure_with_a_count() -> None:
+    """A job that an operation makes anew each time fails each time: the id stays, the count goes up."""
+    operation = {"phase": "Running", "startedAt": "2026-01-24T22:00:00Z"}
+    world = await counted(application(status={"operationState": operation}), member("one", "Failed"))
+    await world.settle(60)
+    first = await told(world)
+    for attempts in (2, 3):
+        await world.delete(JOB, "one")
+        await world.create(member("one", "Failed"))
+        await world.settle(60)
+        found = await told(world)
+        assert (found[FAILURE], json.loads(found[LAST])["attempts"]) == (first[FAILURE], attempts)
+    later = {**operation, "startedAt": "2026-01-24T22:10:00Z"}
+    await world.patch(APPLICATION, "platform", {"status": {"operationState": later}}, "argocd")
+    await world.settle(600)
+    await world.delete(JOB, "one")
+    await world.create(member("one", "Failed"))
+    await world.settle(60)
+    found = await told(world)
+    assert (found[FAILURE] == first[FAILURE], json.loads(found[LAST])["attempts"]) == (False, 1)
+
+
+async def test_the_application_says_why_a_job_has_failed_and_what_to_do() -> None:
+    """What failure-notifications puts on the job, in the same write as the id."""
+    packs = [shipped(name) for name in (PACK, "failure-notifications")]
+    world = World(*packs)
+    await world.create(application(), member("one", "Failed", message='MemoryError: "\\'))
+    await world.settle(10)
+    found = json.loads((await told(world))[LAST])
+    assert (found["job"], found["namespace"], found["reason"]) == ("one", "ns", 'MemoryError: "\\')
+    assert found["advice"].startswith("Raise the memory limit")
+
+
+async def test_a_foreign_job_neither_hides_the_others_of_its_namespace_nor_joins_them() -> None:
+    """Each job is asked by itself: one that only claims to belong there does not count, and those that do count all the same."""
+    listed = [{"group": "mlops.mlops.dev", "kind": "NotebookValidationJob", "namespace": "ns", "name": name} for name in "bc"]
+    world = await counted(
+        application(spec=ELSEWHERE, status={"resources": listed}),
+        *(tracked(name, "platform") for name in "abcd"),
+        member("label", "Failed"),
+    )
+    assert (await told(world))[SUMMARY] == "2/2 succeeded (100.00% success rate)"

@@ -109,10 +109,19 @@ async def test_what_is_told_as_the_error(status: Mapping[str, Any], error: str) 
 
 
 @pytest.mark.parametrize(
-    ("count", "line"), [(1, "1/3"), (3, "3/3 (exhausted)"), (4, "4/3 (exhausted)"), (None, "0/3"), ("3", "0/3"), ([], "0/3")]
+    ("count", "line"),
+    [
+        (1, "final at the first attempt"),
+        (2, "final at the second attempt"),
+        (3, "3/3 (exhausted)"),
+        (4, "4/3 (exhausted)"),
+        (None, "final at the first attempt"),
+        ("3", "final at the first attempt"),
+        ([], "final at the first attempt"),
+    ],
 )
 async def test_retries(count: Any, line: str) -> None:
-    """The count of three, and that there are none left."""
+    """The count of three where it is used up; a failure that is not tried again promises no more attempts."""
     assert f"Retry count: {line}" in await lines(await judged(failed(retryCount=count)))
 
 
@@ -136,9 +145,28 @@ async def test_the_duration_is_left_out_where_it_is_not_known(start: Any, end: s
     assert told == ([] if line is None else [line])
 
 
-async def test_the_pod_is_the_one_the_operator_would_make_where_none_is_known() -> None:
-    """Without validationPodName the command names NAME-validation."""
-    assert (await lines(await judged(failed())))[-1] == "Logs: kubectl logs -n ns train-validation"
+@pytest.mark.parametrize(
+    ("status", "log"),
+    [
+        ({}, "none, since no pod was started"),
+        ({"message": 'Failed to create validation pod: secret "git" not found'}, "none, since no pod was started"),
+        ({"retryCount": 1}, "kubectl logs -n ns train-validation"),
+        ({"results": [cell("Failure", "boom")]}, "kubectl logs -n ns train-validation"),
+        ({"validationPodName": "p"}, "kubectl logs -n ns p"),
+        (
+            {"validationPodName": "p", "message": "Validation pod failed: git-clone - fatal. Suggested action: x"},
+            "kubectl logs -n ns p -c git-clone",
+        ),
+        (
+            {"validationPodName": "p", "message": "Git-clone init container failed with permission denied."},
+            "kubectl logs -n ns p -c git-clone",
+        ),
+        ({"buildStatus": {"phase": "Failed", "buildName": "train-build", "message": "no"}}, "those of the build train-build"),
+    ],
+)
+async def test_the_log_command_is_that_of_the_container_that_failed(status: Mapping[str, Any], log: str) -> None:
+    """With its container where the error names it; none where no pod ever was."""
+    assert (await lines(await judged(failed(**status))))[-1] == f"Logs: {log}"
 
 
 @pytest.mark.parametrize(
@@ -147,6 +175,31 @@ async def test_the_pod_is_the_one_the_operator_would_make_where_none_is_known() 
         ("ModuleNotFoundError: No module named 'pandas'", "Add the missing module to the notebook's image or requirements"),
         ("MemoryError", "Raise the memory limit in spec.podConfig.resources, or load less data at once"),
         ("ZeroDivisionError: division by zero", "Read the log, and run the failing cell by hand"),
+        ("Build failed: no such strategy", "Check spec.podConfig.buildConfig, and read the log of the build"),
+        (
+            'Failed to create validation pod: failed to resolve Git credentials: secret "git" not found',
+            "Create the Secret that credentialsSecret names in the job's namespace, or correct its name",
+        ),
+        (
+            "Validation pod failed: validator - . Suggested action: Pod cannot be scheduled. Check resource requests.",
+            "Ask for less in spec.podConfig.resources, or add nodes that have what it asks for",
+        ),
+        (
+            "Validation pod failed: git-clone - Authentication failed. Suggested action: Git authentication failed.",
+            "Check spec.notebook.git, and that the Secret which credentialsSecret names holds credentials that are valid",
+        ),
+        (
+            "Validation pod failed: validator - . Suggested action: Container crashing repeatedly. Check logs and dependencies.",
+            "Read the end of the container's log, and run its image by hand",
+        ),
+        (
+            "Validation pod failed: validator - runc: x. Suggested action: Container configuration error. Check volume mounts.",
+            "Check that the ConfigMaps, Secrets and volumes which spec.podConfig names exist",
+        ),
+        (
+            "pods is forbidden: exceeded quota: full",
+            "Raise the ResourceQuota of the job's namespace, or ask for less in spec.podConfig.resources",
+        ),
     ],
 )
 async def test_advice_fits_the_error(error: str, advice: str) -> None:
@@ -165,6 +218,63 @@ async def test_own_advice_comes_first() -> None:
     ]
 
 
+async def test_what_the_operator_suggests_is_told() -> None:
+    """Its first paragraph, beside the advice that the error has; it is the advice where no entry knows the error."""
+    suggestion = "Consider another base image.\n\nQuick fix:\n  spec: {}"
+    both, alone = [
+        await lines(await judged(failed(message=f"{error}. Suggested action: {suggestion}"))) for error in ("MemoryError", "Odd")
+    ]
+    assert both[1] == "MemoryError."
+    assert both[-3:-1] == [
+        "Suggested action: Raise the memory limit in spec.podConfig.resources, or load less data at once",
+        "Its operator suggests: Consider another base image.",
+    ]
+    assert alone[-2] == "Suggested action: Consider another base image."
+
+
+async def test_a_build_that_fails_in_two_writes_is_told_once_with_its_reason() -> None:
+    """Failed without a time comes first, and its message afterwards says nothing."""
+    build = {"phase": "Failed", "message": "Build failed: no such strategy"}
+    world = await judged(failed(completed=None, buildStatus=build))
+    await world.status(JOB, "train", {"message": "Unknown phase: Failed", "completionTime": DONE, "retryCount": 1})
+    await world.settle(120)
+    assert (await lines(world))[1] == "Build failed: no such strategy"
+
+
+@pytest.mark.parametrize("size", [78_868, 1_000_000])
+async def test_an_error_of_any_length_is_told_with_its_last_line(size: int) -> None:
+    """Patterns run over its two ends only; the last line of a traceback says what it is about."""
+    trace = "Traceback (most recent call last):\n" + "  frame\n" * (size // 8) + "MemoryError: of the model"
+    told = await lines(await judged(failed(message=trace, validationPodName="p")))
+    assert told[1] == "Traceback (most recent call last):"
+    assert "MemoryError: of the model" in told
+    assert any(line.startswith("Suggested action: Raise the memory limit") for line in told)
+    assert len("\n".join(told)) <= 1024
+
+
+async def test_the_job_says_why_it_has_failed_and_what_to_do() -> None:
+    """Annotations of the job hold it for others."""
+    world = await judged(failed(message="MemoryError", validationPodName="p"))
+    annotations = (await world.get(JOB, "train"))["metadata"]["annotations"]
+    found = {key.removeprefix("mlops.dev/failure-"): value for key, value in annotations.items() if key.startswith("mlops.dev/")}
+    assert found == {
+        "reason": "MemoryError",
+        "advice": "Raise the memory limit in spec.podConfig.resources, or load less data at once",
+        "logs": "kubectl logs -n ns p",
+    }
+
+
+async def test_what_failed_long_before_the_pack_came_is_not_told() -> None:
+    """Installing it tells of the failures of the last hour: by the later of completion and creation."""
+    world = World(shipped(PACK), modes={PACK: Mode.OFF})
+    await world.create(failed("old"), failed("new", completed="2026-01-24T23:59:00Z"))
+    await world.settle(7200, step=600)
+    await world.create(failed("odd", completed="2026-01-24T20:00:00Z"))
+    world.use(shipped(PACK))
+    await world.settle()
+    assert sorted(name for name, _, _ in await world.events()) == ["new", "odd"]
+
+
 @pytest.mark.parametrize("size", [0, 600, 5000])
 async def test_a_long_error_is_cut_and_nothing_else(size: int) -> None:
     """The message has at most 1024 characters, and the last lines are whole."""
@@ -176,7 +286,7 @@ async def test_a_long_error_is_cut_and_nothing_else(size: int) -> None:
 
 
 async def test_each_run_is_told_once() -> None:
-    """Neither a restart nor a change of something else tells it again; a new completion does."""
+    """Neither a restart nor a change of the job tells it again: a new run is a new object."""
     world = await judged(failed())
     before = len(world.writes)
     world.restart()
@@ -187,7 +297,7 @@ async def test_each_run_is_told_once() -> None:
     await world.settle()
     await world.status(JOB, "train", {"phase": "Failed", "completionTime": "2026-01-24T23:00:00Z"})
     await world.settle()
-    assert len(await world.events()) == 2
+    assert len(await world.events()) == 1
 
 
 async def test_a_job_created_anew_under_the_same_name_is_told_anew() -> None:

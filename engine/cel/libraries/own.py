@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,10 @@ from engine.cel.budget import by_document, by_length, weigh
 from engine.cel.declarations import ENGINE, function
 from engine.cel.times import is_time
 from engine.cel.values import Mismatch
+from engine.model.mappings import is_mapping
 
+#: From how many items on a list is indexed, and of how many lists the indexes are kept.
+INDEXED, INDEXES = 64, 4
 #: How much larger a JMESPath query may make its input by multi-selects, before that counts.
 _GROWTH = 4
 
@@ -41,6 +45,52 @@ def get(value: Any, path: str, default: Any) -> Any:
     return default if found is None else found
 
 
+class _Indexes:
+    """The items of the last few long lists by the field in which they differ most, so that many questions cost one pass."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, tuple[str, ...]], tuple[list[Any], str, dict[Any, list[Any]]]] = {}
+
+    def candidates(self, items: list[Any], fields: Mapping[str, str]) -> list[Any]:
+        """The items that may have these fields."""
+        if len(items) < INDEXED or not fields:
+            return items
+        key = id(items), tuple(fields)
+        if key not in self._found:  # the list is kept with it, so that no other one can have its id
+            self._found = dict(list(self._found.items())[1 - INDEXES :])
+            self._found[key] = items, *self._indexed(items, fields)
+        _, field, by_value = self._found[key]
+        return by_value.get(fields[field], [])
+
+    @staticmethod
+    def _indexed(items: list[Any], fields: Mapping[str, str]) -> tuple[str, dict[Any, list[Any]]]:
+        sample = [item for item in items[:INDEXED] if is_mapping(item)]
+        field = max(fields, key=lambda each: len({value for item in sample if type(value := item.get(each)) is str}))
+        by_value: dict[Any, list[Any]] = {}
+        for item in items:
+            if is_mapping(item) and type(value := item.get(field)) is str:
+                by_value.setdefault(value, []).append(item)
+        return field, by_value
+
+
+_indexes = _Indexes()
+
+
+def has_item(items: list[Any], fields: Mapping[str, str]) -> bool:
+    """Whether an item of a list is a map in which all these fields have these values; one that is missing counts as ''."""
+    return any(
+        is_mapping(item) and all((item.get(name) or "") == value for name, value in fields.items())
+        for item in _indexes.candidates(items, {name: value for name, value in fields.items() if value})
+    )
+
+
+def nest(path: str, value: Any) -> Any:
+    """The smallest map that has a value at a path."""
+    for step in reversed(documents.path_steps(path)):
+        value = {step: value}
+    return value
+
+
 def _query(value: Any, expression: str) -> int:
     growth = documents.growth(expression)
     return weigh(value) // 3 * (growth if growth > _GROWTH else 1) + len(expression) // 10
@@ -49,6 +99,8 @@ def _query(value: Any, expression: str) -> int:
 FUNCTIONS = (
     function("get", "The value at a path such as `'status.phase'` or `'metadata.annotations[\"a/b\"]'`; the default where a step "
              "of it is missing or null.", "get({'a': {'b': 1}}, 'a.c', 2) == 2", ENGINE, {"get(dyn, string, dyn) -> dyn": get}),
+    function("nest", "The smallest map that has a value at a path, as `get` reads it.", "nest('a.b', 1) == {'a': {'b': 1}}",
+             ENGINE, {"nest(string, dyn) -> dyn": nest}, by_length(400)),
     function("annotation", "An annotation of an object; `''` where it is absent.",
              "annotation({'metadata': {'annotations': {'a/b': 'c'}}}, 'a/b') == 'c'", ENGINE,
              {"annotation(dyn, string) -> string": documents.annotation}),
@@ -65,6 +117,9 @@ FUNCTIONS = (
     function("humanDuration", "Seconds or a duration as people say it, such as `1 minute 5 seconds`.",
              "humanDuration(65) == '1 minute 5 seconds'", ENGINE,
              {f"humanDuration({kind}) -> string": human_duration for kind in ("int", "double", "duration")}),
+    function("hasItem", "Whether a list has an item in which all these fields have these values; a missing field is `''`. "
+             "Quick on long lists.", "[{'a': 'b', 'c': 1}].hasItem({'a': 'b'})", ENGINE,
+             {"list(dyn).hasItem(map(string, string)) -> bool": has_item}, lambda items, _: len(items) // 8),
     function("isTime", "Whether a value is a text that `timestamp()` takes, such as `2026-01-24T22:30:00Z`.",
              "!isTime('tomorrow')", ENGINE, {"isTime(dyn) -> bool": is_time}),
     function("hash", "16 hexadecimal digits that are the same for the same string (SHA-256).", "hash('a') == 'ca978112ca1bbdca'",

@@ -81,7 +81,7 @@ class Screen:
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Print nothing: what a rule does says that it fired."""
 
-    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Print nothing: the step says it."""
 
     def suspended(self, pack: str, flow: str, obj: Ref) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from engine.actions import ACTIONS
 from engine.cel import Compiled, Program
@@ -12,6 +13,8 @@ from engine.cel.parser import parse
 from engine.cel.types import DYN, INT, NULL, STRING, TIMESTAMP, ObjectType, Type, list_of, map_of
 from engine.errors import ExpressionError
 from engine.model.objects import Kind
+from engine.packs.crds import Definition
+from engine.packs.declarations import lookups_of
 from engine.packs.lint.base import Subject, raw_rules
 from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
@@ -20,18 +23,25 @@ Types = Mapping[str, Type]
 
 
 def kind_type(subject: Subject, kind: Kind | None) -> Type:
-    """Return the type of a kind's objects, by its definition or Kubernetes' own models; dyn where nothing is known of it."""
-    if kind is None:
-        return DYN
-    from engine.packs.kinds import built_in, metadata  # a second, which only lint has
+    """Return the type of a kind's objects; dyn where nothing is known of it."""
+    return DYN if kind is None else subject.kinds(kind)
 
-    definition = subject.definitions.get(kind)
-    if definition is None:
-        return built_in(kind) or DYN
-    declared = type_of_schema(definition.schema, kind.kind, pruned=True)
-    if not isinstance(declared, ObjectType):
-        return DYN
-    return object_type(kind.kind, {**declared.fields, "apiVersion": STRING, "kind": STRING, "metadata": metadata()})
+
+def types_of_kinds(definitions: Mapping[Kind, Definition], served: Mapping[Kind, Type]) -> Callable[[Kind], Type]:
+    """Return what gives the type of a kind: by its definition, by what a cluster serves, else by Kubernetes' own models."""
+
+    def find(kind: Kind) -> Type:
+        from engine.packs.kinds import built_in, metadata  # a second, which only lint has
+
+        definition = definitions.get(kind)
+        if definition is None:
+            return served.get(kind) or built_in(kind) or DYN
+        declared = type_of_schema(definition.schema, kind.kind, pruned=True)
+        if not isinstance(declared, ObjectType):
+            return DYN
+        return object_type(kind.kind, {**declared.fields, "apiVersion": STRING, "kind": STRING, "metadata": metadata()})
+
+    return find
 
 
 def object_type(name: str, fields: Types, *, more: bool = False) -> ObjectType:
@@ -77,22 +87,24 @@ class _PackScope:
             "groupKey": STRING,
         }
         self._common |= {"vars": self._vars(pack.vars, self._common)}
-        self._rules = [self._rule(rule) for rule in pack.rules]
+        self._rules = [self._rule(rule, raw) for rule, raw in zip(pack.rules, raw_rules(parsed), strict=True)]
 
     def variables(self, expression: Compiled, target: Kind | None) -> Types:
         """Return the types of the variables that an expression may name."""
         path = expression.path
         found = self._rules[int(path[2])] if path[:2] == ("spec", "rules") else self._common
         found = {**found, "target": union([kind_type(self._subject, target), NULL])}
-        if path[:2] == ("spec", "rules") and path[3] in ("actions", "rescue"):
-            found["results"] = self._results(int(path[2]))
+        if path[:2] == ("spec", "rules"):
+            if path[3] in ("actions", "rescue"):
+                found["results"] = self._results(int(path[2]))
             aggregate = self._parsed.pack.rules[int(path[2])].aggregate
-            if aggregate is not None:
+            if aggregate is not None and (path[3] in ("actions", "rescue", "throttle") or path[3:5] == ("aggregate", "vars")):
                 found["object"] = found["target"] = kind_type(self._subject, aggregate.target.kind)
+                found["vars"] = self._vars(aggregate.vars, found)
         return found
 
-    def _rule(self, rule: Rule) -> Types:
-        found = {**self._common, "lookup": self._lookups(rule), "group": _group(rule)}
+    def _rule(self, rule: Rule, raw: Mapping[str, Any]) -> Types:
+        found = {**self._common, "lookup": self._lookups(rule, raw), "group": _group(rule)}
         found["vars"] = self._vars(rule.vars, found)
         if rule.loop is not None:
             pair = elements(_type_of(rule.loop, found))
@@ -107,12 +119,14 @@ class _PackScope:
             known[name] = _type_of(program, {**variables, "vars": object_type("vars", known, more=True)})
         return object_type("vars", known, more=True)
 
-    def _lookups(self, rule: Rule) -> ObjectType:
+    def _lookups(self, rule: Rule, raw: Mapping[str, Any]) -> ObjectType:
         """Return the types of what is looked up: a list by a selector, else the object, or null where it is not there."""
         found: dict[str, Type] = {}
         for name, target in rule.lookups.items():
             kind = kind_type(self._subject, target.kind)
             found[name] = list_of(kind) if target.by_selector else union([kind, NULL])
+        for name in lookups_of((*raw.get("actions", ()), *raw.get("rescue", ()))):
+            found[name] = DYN
         return object_type("lookup", found)
 
     def _results(self, rule: int) -> ObjectType:
@@ -122,8 +136,8 @@ class _PackScope:
         for entry in (*raw.get("actions", ()), *raw.get("rescue", ())):
             register, names = entry.get("register"), entry.keys() & ACTIONS.keys()
             if isinstance(register, str):
-                counts = [count for name in names for count in ACTIONS[name].counts]
-                found[register] = object_type(f"results.{register}", dict.fromkeys(counts, INT)) if counts else NULL
+                gives = {field: kind for name in names for field, kind in ACTIONS[name].gives.items()}
+                found[register] = object_type(f"results.{register}", gives) if gives else NULL
         return object_type("results", found)
 
 
@@ -152,7 +166,7 @@ def _is_condition(expression: Compiled) -> bool:
             return True
         case ("spec", "rules", _, "when", _) | ("spec", "rules", _, "aggregate", "counts", _):
             return True
-        case ("spec", "rules", _, "aggregate", "lists", _, "where"):
+        case ("spec", "rules", _, "aggregate", "lists", _, "where") | ("spec", "rules", _, "throttle", "urgent", "when"):
             return True
         case ("spec", "rules", _, "actions" | "rescue", _, "when"):
             return True

@@ -96,7 +96,6 @@ def test_a_deployment_is_restarted_once(cluster: Cluster, engine: Engine, newer:
     require(len(pods.uids - old) == REPLICAS, f"{len(pods.uids - old)} pods were created for {REPLICAS}")
 
 
-@known_fault(reason="issue 17, 8: Failed without and Failed with a completion time are told as two failures")
 def test_a_failed_build_is_told_once(cluster: Cluster, engine: Engine, older: JobsOperator) -> None:
     """One run that fails, one Event, though its operator writes Failed in two steps."""
     older.use(Run(build_error="no such strategy"))
@@ -109,7 +108,6 @@ def test_a_failed_build_is_told_once(cluster: Cluster, engine: Engine, older: Jo
     require(len(messages) == 1, messages)
 
 
-@known_fault(reason="issue 17, 8: the message is that of the second write, 'Unknown phase: Failed'")
 def test_a_failed_build_is_told_with_its_reason(cluster: Cluster, engine: Engine, older: JobsOperator) -> None:
     """The reason of a build that fails is in buildStatus, and in the Event."""
     older.use(Run(build_error="no such strategy"))
@@ -135,7 +133,6 @@ def test_a_failed_run_is_told_once_beside_the_newer_operator(cluster: Cluster, e
     require(len(messages) == 1, messages)
 
 
-@known_fault(reason="issue 17, 8: retryCount is shown against the limit, though no attempt follows")
 def test_a_git_failure_is_not_told_as_the_first_of_three_attempts(cluster: Cluster, engine: Engine, older: JobsOperator) -> None:
     """A failure that its operator never retries is final at the first attempt."""
     older.use(Run(failures=3, container=GIT, error="Authentication failed"))
@@ -147,7 +144,6 @@ def test_a_git_failure_is_not_told_as_the_first_of_three_attempts(cluster: Clust
     require("1/3" not in message, message)
 
 
-@known_fault(reason="issue 17, 8: the log command names no container, so it shows that of the notebook")
 def test_a_git_failure_points_to_the_log_of_the_container_that_failed(
     cluster: Cluster, engine: Engine, older: JobsOperator
 ) -> None:
@@ -161,7 +157,6 @@ def test_a_git_failure_points_to_the_log_of_the_container_that_failed(
     require(f"-c {GIT}" in message, message)
 
 
-@known_fault(reason="issue 17, 8: a log command is given for a pod that never was")
 def test_a_missing_secret_points_to_no_log(cluster: Cluster, engine: Engine, older: JobsOperator) -> None:
     """Where no pod ever was there is no log to read."""
     create(cluster, spec=lambda spec: spec["notebook"]["git"].update(credentialsSecret="models"))
@@ -186,7 +181,6 @@ def test_a_target_that_comes_later_is_waited_for(cluster: Cluster, engine: Engin
     require(messages == [], messages)
 
 
-@known_fault(reason="issue 17, 7 and 9: two write the counts, and the throttle keeps the engine from putting them right")
 def test_an_applications_state_and_counts_fit(cluster: Cluster, engine: Engine, application: str, newer: JobsOperator) -> None:
     """Once a job has succeeded, both the state and the counts on its Application say so."""
     create(cluster, part_of=application)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from hypothesis import given
@@ -48,9 +49,9 @@ spec:
 AGGREGATE = cast(Aggregate, PACK.rules[0].aggregate)
 
 
-def naive(rows: dict[tuple[str, str], Row], group: str, namespaces: set[str]) -> dict[str, Any]:
-    """The same by counting everything."""
-    members = [row for (namespace, _), row in rows.items() if row.group == group and namespace in namespaces]
+def naive(rows: dict[tuple[str, str], Row], group: str, foreign: set[str]) -> dict[str, Any]:
+    """The same by counting everything but the members of these names."""
+    members = [row for (_, name), row in rows.items() if row.group == group and name not in foreign]
     listed = sorted(row.lists[0] for row in members if row.lists[0] is not None)
     last = [row.maxima[0] for row in members if row.maxima[0] is not None]
     found: dict[str, Any] = {
@@ -62,22 +63,55 @@ def naive(rows: dict[tuple[str, str], Row], group: str, namespaces: set[str]) ->
     return found | ({"failedJobsLeftOut": len(listed) - 2} if len(listed) > 2 else {})
 
 
-@given(CHANGES, st.sets(NAMESPACES))
-def test_running_totals_are_what_a_recount_gives(changes: list[tuple[str, str, Row | None]], asked: set[str]) -> None:
+def ask(groups: Totals, target: str, foreign: set[str]) -> None:
+    """Ask all members that have to be asked; those of these names do not consent."""
+    for group in ("x", "y"):
+        for member in groups.unasked(group, ("uid", target)):
+            groups.admit(group, member, consents=member[1] not in foreign)
+
+
+@given(CHANGES, st.sets(NAMES), st.sets(NAMES))
+def test_running_totals_are_what_a_recount_gives(
+    changes: list[tuple[str, str, Row | None]], foreign: set[str], later: set[str]
+) -> None:
     """Whatever objects come, change, move between groups and go: each group is as if it had been counted now."""
     groups, rows = Totals(AGGREGATE), dict[tuple[str, str], Row]()
-    for namespace, name, row in changes:
+    for number, (namespace, name, row) in enumerate(changes):
         groups.put(namespace, name, row)
         rows.pop((namespace, name), None)
         if row is not None:
             rows[namespace, name] = row
         assert set(groups.keys()) == {row.group for row in rows.values()}
+        if number % 7 == 0:
+            ask(groups, "1", foreign)
+    ask(groups, "1", foreign)
     for group in ("x", "y"):
-        assert groups.view(group, asked) == naive(rows, group, asked)
-        assert set(groups.representatives(group)) == {namespace for (namespace, _), row in rows.items() if row.group == group}
-    before = {group: groups.view(group, {"a", "b"}) for group in ("x", "y")}
+        assert groups.view(group) == naive(rows, group, foreign)
+        counted = {namespace for (namespace, name), row in rows.items() if row.group == group and name not in foreign}
+        assert groups.namespaces(group) == counted
+    ask(groups, "2", later)  # of a target that has changed everybody is asked again
+    before = {group: groups.view(group) for group in ("x", "y")}
+    assert before == {group: naive(rows, group, later) for group in ("x", "y")}
     groups.recount()
-    assert {group: groups.view(group, {"a", "b"}) for group in ("x", "y")} == before
+    assert {group: groups.view(group) for group in ("x", "y")} == before
+
+
+def test_a_value_is_kept_after_its_member_has_gone_or_changed() -> None:
+    """For as long as the list says, and only if the member counted."""
+    lists = {"failedJobs": replace(AGGREGATE.lists["failedJobs"], keep_for=60.0)}
+    groups = Totals(replace(AGGREGATE, lists=lists))
+    for name in ("gone", "changed", "foreign"):
+        groups.put("ns", name, Row("g", (True, True), (name,), (None,)), 0.0)
+        groups.admit("g", ("ns", name), consents=name != "foreign")
+    for name in ("gone", "foreign"):
+        groups.put("ns", name, None, 10.0)
+    groups.put("ns", "changed", Row("g", (True, False), (None,), (None,)), 20.0)
+
+    assert groups.view("g", 30.0)["failedJobs"] == ["changed", "gone"]
+    assert groups.kept_until("g") == 70.0
+    assert (groups.view("g", 75.0)["failedJobs"], groups.view("g", 85.0)["failedJobs"]) == (["changed"], [])
+    groups.put("ns", "changed", None, 90.0)
+    assert groups.namespaces("g", 90.0) == frozenset()
 
 
 @given(NAMESPACES, NAMES, ROWS, ROWS)

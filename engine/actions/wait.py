@@ -1,0 +1,118 @@
+"""The action `wait`: read other objects until a condition is true of them, and tell the actions after it what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from engine.actions.base import Cause, MetadataWrite, Need
+from engine.actions.target import Target, TargetSpec
+from engine.cel import Compiler, Path, Program, Scope, Template
+from engine.cel.times import to_duration
+from engine.cel.types import BOOL, DYN, Type
+from engine.cel.values import Mismatch
+from engine.errors import EvaluationError
+from engine.model.outcome import Done, Waiting
+from engine.model.plan import Answers, Plan, Read
+from engine.model.spec import Spec
+from engine.model.text import shown
+
+PAUSE = 2.0
+"""Seconds between two reads."""
+
+
+class WaitSpec(Spec):
+    """Read other objects until a condition is true of them, for so long at most; the rule's actions go on either way.
+
+    Its result has `met`, whether the condition was true in the end, and `value`.
+    """
+
+    lookup: dict[str, TargetSpec]
+    """What to read, as `lookup.<name>`: one object or null by name, a list by labelSelector. Each may use those above it."""
+    until: str = "true"
+    """CEL over `lookup`: what to wait for; left out, it reads once."""
+    at_most: str = "0s"
+    """How long to wait, a duration that may hold `${…}`, from when the item of the rule first had to wait."""
+    value: str | None = None
+    """CEL over `lookup`, evaluated once, at the end: what `results.<register>.value` is; null where it is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitAction:
+    """`wait`."""
+
+    lookups: Mapping[str, Target]
+    until: Program
+    at_most: Template
+    value: Program | None
+
+    name: ClassVar[str] = "wait"
+    Schema: ClassVar[type[Spec]] = WaitSpec
+    written: ClassVar[frozenset[str]] = frozenset()
+    conflict_is_final: ClassVar[bool] = False
+    gives: ClassVar[Mapping[str, Type]] = {"met": BOOL, "value": DYN}
+
+    @classmethod
+    def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
+        """Compile the spec; faults go to the compiler."""
+        if "${" not in spec.at_most:
+            try:
+                to_duration(spec.at_most)
+            except Mismatch as fault:
+                compiler.fault((*path, "atMost"), str(fault), "a duration such as 5m")
+        return cls(
+            {name: Target.compile(target, compiler, (*path, "lookup", name)) for name, target in spec.lookup.items()},
+            compiler.program(spec.until, (*path, "until")),
+            compiler.template(spec.at_most, (*path, "atMost")),
+            None if spec.value is None else compiler.program(spec.value, (*path, "value")),
+        )
+
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield nothing: it writes nothing."""
+        return iter(())
+
+    def needs(self) -> Sequence[Need]:
+        """get or list on what it reads."""
+        return [need for target in self.lookups.values() for need in target.needs()]
+
+    def writes_own(self) -> bool:
+        """Return False: it writes no metadata of the watched object."""
+        return False
+
+    def repeated(self, counters: Collection[str]) -> str:
+        """Return '': it only reads."""
+        return ""
+
+    def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
+        """Yield what is looked up, each with the answers to those above it."""
+        found = dict(scope.values.get("lookup", {}))
+        for name, target in self.lookups.items():
+            read = target.read(scope.child(lookup=dict(found)))
+            yield read
+            found[name] = _answer(target, read, live)
+
+    def plan(self, cause: Cause, scope: Scope, live: Answers, state: None) -> Plan:
+        """No step: it is done once the condition is true, or the time is over."""
+        found = dict(scope.values.get("lookup", {}))
+        for name, target in self.lookups.items():
+            found[name] = _answer(target, target.read(scope.child(lookup=dict(found))), live)
+        seen = scope.child(lookup=found)
+        met = self.until.condition(seen)
+        left = 0.0 if met else self._seconds(scope) - cause.waited
+        if left > 0:
+            return Plan(outcome=Waiting(f"{shown(self.until.source)} is not true yet", scope.now + min(PAUSE, left)))
+        return Plan(outcome=Done({"met": met, "value": None if self.value is None else self.value.evaluate(seen)}))
+
+    def _seconds(self, scope: Scope) -> float:
+        text = self.at_most.render(scope)
+        try:
+            return to_duration(str(text)).total_seconds()
+        except Mismatch as fault:
+            raise EvaluationError(f"atMost: {fault}") from None
+
+
+def _answer(target: Target, read: Read, live: Answers) -> Any:
+    """What `lookup.<name>` is: a list by a selector, else the object, or null where it is not there."""
+    return list(live[read]) if target.by_selector else next(iter(live[read]), None)

@@ -1,0 +1,65 @@
+"""Binding what a rule says about groups: what objects contribute, named expressions over a group, and what is urgent of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from engine.actions import Need
+from engine.actions.target import Target
+from engine.cel import Compiler, Path, Program
+from engine.packs.declarations import GROUP_VARIABLES, DeclaredNames, bind_vars
+from engine.packs.diagnostics import Diagnostics
+from engine.packs.pack import Aggregate, AggregateList, Urgent
+from engine.packs.schema import AggregateSpec, UrgentSpec
+
+
+class GroupBinder:
+    """Binds the `aggregate` of the rule at a path; `names` are those that the rule's expressions over objects may use."""
+
+    def __init__(self, spec: AggregateSpec, names: DeclaredNames, diagnostics: Diagnostics, path: Path) -> None:
+        self._spec, self._names, self._diagnostics, self._path = spec, names, diagnostics, path
+        self.names = names.having(group=_names(spec), vars=spec.vars)
+        """The names that expressions over a group may use."""
+
+    def compiler(self) -> Compiler:
+        """Return a compiler of expressions over a group."""
+        return self._diagnostics.compiler(self.names, GROUP_VARIABLES)
+
+    def bind(self, decide: Callable[..., Program], check: Callable[[Sequence[Need], Path], None]) -> Aggregate:
+        """Return the aggregate; `decide` compiles what is evaluated for an object, `check` adds a fault for missing verbs."""
+        spec, path = self._spec, (*self._path, "aggregate")
+        placing = self._diagnostics.compiler(self._names, GROUP_VARIABLES - {"group", "object", "target", "vars"})
+        target = Target.compile(spec.target, placing, (*path, "target"))
+        check([*target.needs("patch"), *target.listing()], (*path, "target"))
+        lists = {
+            name: AggregateList(
+                decide(each.value, "aggregate", "lists", name, "value"),
+                decide(each.where, "aggregate", "lists", name, "where") if each.where else None,
+                each.limit,
+                each.keep_for,
+            )
+            for name, each in spec.lists.items()
+        }
+        return Aggregate(
+            decide(spec.by, "aggregate", "by"),
+            target,
+            {name: decide(text, "aggregate", "counts", name) for name, text in spec.counts.items()},
+            lists,
+            {name: decide(text, "aggregate", "max", name) for name, text in spec.max_.items()},
+            self._vars((*path, "vars")),
+        )
+
+    def urgent(self, spec: UrgentSpec) -> Urgent:
+        """Return what does not wait for the rule's throttle."""
+        return Urgent(self.compiler().program(spec.when, (*self._path, "throttle", "urgent", "when")), spec.every)
+
+    def _vars(self, path: Path) -> dict[str, Program]:
+        compiler = self.compiler()
+        bound = {name: compiler.program(text, (*path, name)) for name, text in self._spec.vars.items()}
+        bind_vars(bound, bound, compiler, path)
+        return bound
+
+
+def _names(spec: AggregateSpec) -> tuple[str, ...]:
+    """Return what expressions may read below `group`."""
+    return (*spec.counts, *spec.lists, *(f"{name}LeftOut" for name in spec.lists), *spec.max_)
