@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -45,13 +45,12 @@ DEBOUNCE = 0.2
 class PackSources:
     """Gives `use` a new catalog whenever one is to be in force; `in_force` is set once the first one is.
 
-    `waits_of`, where it is set, says of a pack what it waits for. Raises UsageError where there are no packs in the folders of
-    the settings.
+    `waits_of` says of a pack what it waits for. Raises UsageError where there are no packs in the folders of the settings.
     """
 
     def __init__(
         self, api: Api, settings: Settings, clock: Clock, cel: Cel, may_act: Callable[[], bool],
-        use: Callable[[Catalog], Awaitable[None]], statuses: RulePackStatuses,
+        use: Callable[[Catalog], Awaitable[None]], rulepacks: RulePackStatuses,
     ) -> None:  # fmt: skip
         def informer(labels: str = "", fields: str = "") -> Informer:
             key = InformerKey(CONFIG_MAP, settings.operator_namespace, labels, fields)
@@ -63,15 +62,14 @@ class PackSources:
         self._changed = asyncio.Event()
         self._packs = informer(labels=PACK_SELECTOR)
         self._flags, self._params = (informer(fields=f"metadata.name={name}") for name in (FLAGS, PARAMS))
-        self._objects, self._statuses = RulePackObjects(api, settings, clock, self.touch), statuses
+        self._objects, self._rulepacks = RulePackObjects(api, settings, clock, self.touch), rulepacks
         self.informers = (self._packs, self._flags, self._params, self._objects.own)
         self._clock, self._use, self._may_act, self._dry_run = clock, use, may_act, settings.dry_run
-        self.waits_of: Callable[[str], Iterable[str]] = lambda pack: ()
         self._store = PackStore(cel, settings.flags)
         self._used = self._store.catalog  # the last one that was given to `use`
         self._shipped = load_folder(settings.rules)
-        self._config_map_statuses = Statuses(Actor(api, may_act), clock)
         self._types = TypeChecks(api, clock, cel, may_act, self.touch)
+        self._statuses = Statuses(Actor(api, may_act), clock)
         self._logged: set[str] = set()
 
     def touch(self) -> None:
@@ -84,7 +82,7 @@ class PackSources:
             informer.start()
         await asyncio.gather(*(informer.answered.wait() for informer in self.informers))
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._statuses.run())
+            group.create_task(self._rulepacks.run())
             group.create_task(self._types.run())
             group.create_task(self._read_changes())
 
@@ -110,7 +108,7 @@ class PackSources:
                 self._used = catalog
                 self.in_force.set()
             wanted = references(catalog, self._store.shipped, self._config_maps(), self._namespace)
-            self._statuses.use(self._objects, self.reports, catalog, wanted)
+            self._rulepacks.use(self._objects, self.reports, catalog, wanted)
             self._types.use(self._store.read)
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
@@ -153,23 +151,19 @@ class PackSources:
         statuses = []
         for config_map in self._config_maps():
             ref = ref_of(config_map)
-            statuses.append(self._status(config_map, reports.get(f"configmap/{ref.namespace}/{ref.name}") or Report("")))
+            report = reports.get(f"configmap/{ref.namespace}/{ref.name}") or Report("")
+            waits = [line for pack in report.packs for line in self._rulepacks.waits_of(pack)]
+            problems, reason = [*map(str, report.faults), *waits], "RulePackInvalid" if report.faults else "RulePackWaiting"
+            if report.warnings and not problems:
+                problems, reason = ["in force, with warnings:", *map(str, report.warnings)], "RulePackWarnings"
+            statuses.append(Status(config_map, problems, reason))
         for informer, name in ((self._flags, FLAGS), (self._params, PARAMS)):
             source = f"configmap/{name}"
             report = reports.get(source) or Report(source)
             found = [fault for fault in (*report.faults, *report.warnings) if fault.location.file.startswith(source)]
             if config_map := _first(informer):
                 statuses.append(Status(config_map, [str(fault) for fault in found], "SettingsInvalid", says_ok=False))
-        await self._config_map_statuses.write(statuses)
-
-    def _status(self, config_map: Object, report: Report) -> Status:
-        """Return what is to be said of a ConfigMap with packs: faults, what its packs wait for, warnings."""
-        faults, warnings = [str(fault) for fault in report.faults], [str(warning) for warning in report.warnings]
-        waits = [line for pack in report.packs for line in self.waits_of(pack)]
-        if warnings and not faults:
-            warnings = ["in force, with warnings:", *warnings]
-        reason = "RulePackInvalid" if faults else "RulePackWaiting" if waits else "RulePackWarnings"
-        return Status(config_map, [*faults, *waits, *(() if faults else warnings)], reason)
+        await self._statuses.write(statuses)
 
 
 def _first(informer: Informer) -> Object:

@@ -68,7 +68,6 @@ class Operator:
         self.leader = Leader(leases, clock, lease, identity, self._layout, self._started, self._stopped)
         self._statuses = RulePackStatuses(api, settings, clock, self.leader.is_leader, self._fare)
         self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use, self._statuses)
-        self.packs.waits_of = self.caches.problems
         self.metrics.pack_errors.read = lambda: {(): sum(bool(report.faults) for report in self.packs.reports)}
         self.probes = Server(settings.address, settings.probe_port, "--probe-port", {
             "/healthz": lambda: probe(self.unhealthy()),  # that the event loop goes on is shown by any answer
@@ -87,6 +86,7 @@ class Operator:
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._left_out = LeftOut(Actor(api, self._may_emit), clock, self.caches.informers.values, replica.owns)
         self.metrics.left_out.read = self._left_out.counts
+        self.metrics.waiting.read = self._reconciler.waits.counts
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
     def may_act(self) -> bool:
@@ -210,7 +210,8 @@ class Operator:
             "leading": self.may_act(), "leader": self.leader.holder, "dryRun": self._settings.dry_run,
             "shard": str(shard) if shard else None, "waitsFor": self._layout.waits_for,
         }  # fmt: skip
-        return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports)}
+        waits = self._reconciler.waits
+        return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports, waits)}
 
     def _last_events(self) -> Mapping[Labels, float]:
         last: dict[Labels, float] = {}
@@ -235,14 +236,13 @@ class Operator:
     def _fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
         counts = {rule.name: self._activity.counts(pack.identity, rule.name) for rule in pack.rules}
-        errors = sorted({informer.error for informer in self.caches.of(pack) if informer.waits})
-        if errors:
-            return Fare(("WaitingForKind", f"{pack.watch.kind} cannot be listed: {'; '.join(errors)}"), counts)
+        if problems := list(self.caches.problems(pack.identity)):
+            return Fare("WaitingForKind", problems, counts)
         if not self.caches.synced(pack):
-            return Fare(("Listing", f"{pack.watch.kind} is being listed"), counts)
+            return Fare("Listing", [f"{pack.watch.kind} is being listed"], counts)
         if suspended := self._activity.suspensions.get(pack.identity):
-            return Fare(("Suspended", f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"), counts)
-        return Fare(("", ""), counts)
+            return Fare("Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"], counts)
+        return Fare("", (), counts)
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

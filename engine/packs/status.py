@@ -128,7 +128,8 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
         yield "Ready", "False", standing.refused, f"the spec is not accepted; {kept}"
         yield "Stalled", "True", standing.refused, f"the spec is not accepted; {kept}. Correct it, then it goes on"
         return
-    yield "Accepted", "True", "Accepted", "the spec has no fault"
+    warnings = "; ".join(f"{fault.location.inner}: {fault.text}" for fault in standing.warnings[:FAULTS])
+    yield "Accepted", "True", "Warnings" if warnings else "Accepted", warnings or "the spec has no fault"
     reason, message = standing.unready
     note = f"; {standing.note}" if standing.note else ""
     if standing.warnings:

@@ -9,6 +9,7 @@ from engine.cel.declarations import ENGINE, GO_BINDINGS, GO_ENCODERS, GO_LISTS, 
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.macros import MACROS
 from engine.errors import EvaluationError, ExpressionError
+from tests.conformance.calls import CALLS, KUBERNETES
 from tests.conformance.kubernetes import OBJECT, answers
 from tests.controlplane.plane import ControlPlane
 
@@ -261,6 +262,15 @@ def test_edges_are_as_in_kubernetes(control_plane: ControlPlane) -> None:
 def test_every_example_is_true_in_kubernetes(control_plane: ControlPlane) -> None:
     """The examples of all functions that Kubernetes has."""
     assert _differing(control_plane, "example", _examples()) == {}
+
+
+def test_typical_calls_are_true_in_both(control_plane: ControlPlane) -> None:
+    """All 74 in the engine, and in a kube-apiserver of 1.34 all of the libraries that it has."""
+    cel = backend()
+
+    assert len(CALLS) == 74
+    assert [each for each in CALLS if _engine(cel, each) is not True] == []
+    assert [each for each, theirs in answers(control_plane, "call", KUBERNETES).items() if theirs is not True] == []
 
 
 def test_known_differences(control_plane: ControlPlane) -> None:

@@ -78,7 +78,7 @@ async def test_a_watch_that_fails_for_a_moment_is_no_news(fixture: Fixture) -> N
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"marks": "Disable"}, "'Disable' is no mode; expected"),
+        ({"marks": "Stopped"}, "'Stopped' is no mode; expected Enforce, Audit or Off"),
         ({"mark": "Off"}, "no pack has the feature flag 'mark'; expected 'marks' (did you mean that?)"),
     ],
 )
@@ -130,7 +130,7 @@ async def test_a_flag_that_becomes_unreadable_keeps_its_last_value(fixture: Fixt
     async with fixture.running(operator):
         await fixture.config_map(FLAGS, {"marks": before})
         await fixture.clock.advance(5)
-        await fixture.config_map(FLAGS, {"marks": "Disable"})
+        await fixture.config_map(FLAGS, {"marks": "Stopped"})
         await fixture.clock.advance(5)
         await fixture.widget("a")
         await fixture.clock.advance(5)
