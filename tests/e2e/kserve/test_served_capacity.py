@@ -149,7 +149,7 @@ def test_the_table_of_served_capacity_holds(cells: list[Cell], stopped_engine: E
             eventually(lambda cell=cell: told(cell.cluster), f"Event about {cell}", PATIENCE)  # type: ignore[misc]
 
     assert all(cell.cluster.find(JOB, "train") for cell in cells)
-    lines = [cell.line() for cell in cells]
+    lines = sorted((cell.line() for cell in cells), key=_order)
     if os.environ.get("SERVED_CAPACITY") == "write":
         _write(strategy, lines)
     page = PAGE.read_text()

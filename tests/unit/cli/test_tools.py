@@ -136,7 +136,7 @@ def test_a_rule_that_fires_is_shown_with_its_steps(tmp_path: Path, capsys: pytes
     """Each condition is true, and the steps have the differences that they make."""
     rule = explained(tmp_path, capsys)["wave-complete"]
     assert (rule["result"], rule["held"]) == ("fired", "")
-    assert [clause["holds"] for clause in rule["when"]] == [True, True]
+    assert [clause["holds"] for clause in rule["when"]] == [True, True, True]
     (step,) = rule["steps"]
     assert 'metadata.annotations["mlops.dev/wave-complete"]: ∅ → "3"' in step["diff"]
 

@@ -12,7 +12,7 @@ from engine.kube.faults import InjectedFault
 from engine.model.objects import ObjectKey, metadata
 from engine.model.observe import ActResult
 from tests.unit.reconcile import record_0_1
-from tests.unit.reconcile.test_remembered import CONFIG, config, messages, records, rules
+from tests.unit.reconcile.test_remembered import CONFIG, PACK, config, messages, records, rules
 from tests.world import World
 
 CASES = Path(__file__).parents[2] / "cases"
@@ -268,3 +268,16 @@ async def test_a_timer_that_is_refused_is_tried_again_every_five_minutes() -> No
         await world.patch(CONFIG, "c", {"metadata": {"labels": {"n": str(world.clock.time())}}})
         await world.settle(30, step=30)
     assert 4 <= len([call for call in world.engine.calls if (call.verb, call.ref.kind) == ("patch", CONFIG)]) <= 5
+
+
+def test_the_right_that_a_timer_needs_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`rulepack rbac` has patch on the watched kind for a `for` of five minutes, and not for a shorter one."""
+    text = PACK.format(name="p", rule="r", more="description: Tests.", fields=LEVEL)
+    roles = []
+    for length in ("5m", "4m"):
+        (tmp_path / "pack.yaml").write_text(text.replace("for: 1h", f"for: {length}"))
+        assert run_command(["rbac", str(tmp_path)]) == 0
+        roles.append(
+            capsys.readouterr().out.partition("kind: Role\n")[0].split("resources: [configmaps]")[1].split("apiGroups")[0]
+        )
+    assert [("- patch  # p: r" in role) for role in roles] == [True, False]
