@@ -16,7 +16,8 @@ from engine.errors import UsageError
 from engine.kube.api import Api
 from engine.kube.clock import Clock, SystemClock, cancel, within
 from engine.model.objects import Kind, Object
-from engine.operator.informer import Informer, InformerKey
+from engine.operator.informer import Informer
+from engine.operator.selection import InformerKey
 from engine.packs.fields import seconds
 from engine.packs.pack import RulePack
 from engine.packs.sources import shipped_rules

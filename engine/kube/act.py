@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import ApiError, RulepackError
 from engine.kube.api import Api, PatchType, Selection
-from engine.model.objects import Kind, Object, Ref, Resource
+from engine.model.objects import Kind, Object, Ref, Resource, metadata
 from engine.model.plan import Create, Delete, Patch, Read
 
 PAGE = 500
@@ -55,6 +55,16 @@ class Actor:
             page = await self._api.list(selection, limit=PAGE, next=page.next)
             found += page.items
         return [_named(item, read.ref.kind) for item in found]
+
+    async def is_there(self, ref: Ref) -> bool:
+        """Whether there is an object of this name with this uid, labels or no labels. Raises ApiError.
+
+        It is listed, since a pack that watches a kind has the right to that, and none to get.
+        """
+        selection = Selection(await self._api.discover(ref.kind), ref.namespace, fields=f"metadata.name={ref.name}")
+        page = await self._api.list(selection)
+        found = (*page.items, *(each.object for each in page.undecodable))
+        return any(metadata(obj).get("uid") == ref.uid for obj in found)
 
     async def perform(self, step: Patch | Delete | Create, *, dry_run: bool) -> Written:
         """Take one step. A repeat of what is already done succeeds. Raises ApiError and NotLeading."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
+from engine.kube.decode import Undecodable
 from engine.model.objects import Kind, Object, Resource
 
 FIELD_MANAGER = "rulepack"
@@ -46,21 +47,24 @@ class Selection(NamedTuple):
 
 
 class Page(NamedTuple):
-    """One page of a list; `next` is the continue token, '' on the last page."""
+    """One page of a list; `next` is the continue token, '' on the last page. `undecodable` are left out of `items`."""
 
     items: Sequence[Object]
     resource_version: str
     next: str = ""
+    undecodable: Sequence[Undecodable] = ()
 
 
 class WatchEvent(NamedTuple):
     """One event of a watch: type ADDED, MODIFIED, DELETED or BOOKMARK, and the object.
 
     An ERROR event of the server is raised as ApiError instead (410 Expired when the resourceVersion is too old).
+    `undecodable` says why an object cannot be decoded; `object` is then no more than what names it.
     """
 
     type: str
     object: Object
+    undecodable: str = ""
 
 
 class Api(Protocol):

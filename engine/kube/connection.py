@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,7 @@ from yarl import URL
 from engine import __version__
 from engine.errors import ApiError, UsageError
 from engine.kube.credentials import Credentials
+from engine.kube.decode import Undecodable, decoded_event, decoded_list
 from engine.model.text import found
 
 log = logging.getLogger(__name__)
@@ -65,17 +66,31 @@ class Connection:
 
         `accept` is the media type to ask for, where plain JSON is more than is needed.
         """
-        data, headers = (None, {}) if body is None else (orjson.dumps(body), {"Content-Type": content_type})
+        try:
+            data, headers = (None, {}) if body is None else (orjson.dumps(body), {"Content-Type": content_type})
+        except TypeError as error:  # such as a value of a rule that is nested deeper than 254 levels
+            message = f"{method} {path}: the body cannot be written as JSON: {error}"
+            raise ApiError(HTTPStatus.BAD_REQUEST, "BadRequest", message) from error
         if accept:
             headers["Accept"] = accept
+        return self._decoded(await self._read(method, path, headers, data))
+
+    async def list(self, path: str) -> tuple[dict[str, Any], Sequence[Undecodable]]:
+        """Return a list, and those of its items that cannot be decoded and are not in it. Raises ApiError."""
+        text = await self._read("GET", path, {}, None)
         try:
-            response = await self._ask(method, path, headers, data, _REQUEST_TIMEOUT)
-            return self._decoded(await response.read())
-        except _BROKEN as error:
-            raise self._unreachable(error) from error
+            return self._decoded(text), ()
+        except ApiError:
+            found = await asyncio.to_thread(decoded_list, text)  # which may be many MB
+            if found is None:
+                raise
+            return found
 
     async def lines(self, path: str, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield the JSON of each line of an answer that comes bit by bit, for about `timeout` seconds. Raises ApiError."""
+        """Yield the JSON of each line of an answer that comes bit by bit, for about `timeout` seconds. Raises ApiError.
+
+        Of an object that cannot be decoded there is what names it, and beside it `undecodable` says why.
+        """
         patience = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=timeout + SILENCE_GRACE)
         try:
             async with await self._ask("GET", path, {}, None, patience) as response:
@@ -84,7 +99,7 @@ class Connection:
                     *ends, rest = chunk.split(b"\n")
                     for end in ends:
                         parts.append(end)
-                        event = self._decoded(b"".join(parts))
+                        event = self._event(b"".join(parts))
                         if not isinstance(event.get("object"), dict):
                             raise self._undecodable("an event of a watch that has no object")
                         yield event
@@ -158,6 +173,21 @@ class Connection:
             self._refreshed += 1
             log.info("the API server refused the credentials; loaded them again from %s", self._credentials.source)
             return True
+
+    async def _read(self, method: str, path: str, headers: dict[str, str], data: bytes | None) -> bytes:
+        try:
+            return await (await self._ask(method, path, headers, data, _REQUEST_TIMEOUT)).read()
+        except _BROKEN as error:
+            raise self._unreachable(error) from error
+
+    def _event(self, text: bytes) -> dict[str, Any]:
+        try:
+            return self._decoded(text)
+        except ApiError:
+            found = decoded_event(text)
+            if found is None:
+                raise
+            return {"type": found[0], "object": found[1].object, "undecodable": found[1].reason}
 
     def _decoded(self, text: bytes) -> dict[str, Any]:
         """Return a JSON object; raise ApiError where a text is none, whatever else it is."""

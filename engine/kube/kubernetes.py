@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, Self
@@ -70,12 +71,14 @@ class KubernetesApi:
         """See `Api.list`."""
         kind, path = selection.resource.kind, _collection(selection.resource, selection.namespace)
         query = _query(**_selectors(selection), limit=str(limit or ""), **{"continue": next})
-        answer = await self._request(selection.resource, "GET", path + query)
+        with self._rediscovering(selection.resource):
+            answer, undecodable = await self._connection.list(path + query)
         # Lists of built-in kinds leave these two out of their items; watches do not.
         named = {"apiVersion": kind.api_version, "kind": kind.kind}
         items = [{**named, **item} for item in answer.get("items") or ()]
         meta = metadata(answer)
-        return Page(items, meta.get("resourceVersion", ""), meta.get("continue", ""))
+        broken = [each._replace(object={**named, **each.object}) for each in undecodable]
+        return Page(items, meta.get("resourceVersion", ""), meta.get("continue", ""), broken)
 
     async def watch(
         self, selection: Selection, resource_version: str, *, timeout: float = 300.0
@@ -91,7 +94,7 @@ class KubernetesApi:
                 status = event["object"]
                 code, reason = status.get("code", HTTPStatus.INTERNAL_SERVER_ERROR), status.get("reason", "InternalError")
                 raise ApiError(code, reason, status.get("message", "the watch failed"))
-            yield WatchEvent(event["type"], event["object"])
+            yield WatchEvent(event["type"], event["object"], event.get("undecodable", ""))
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """See `Api.create`."""
@@ -149,9 +152,15 @@ class KubernetesApi:
         await self._connection.close()
 
     async def _request(self, resource: Resource, method: str, path: str, *request: Any) -> dict[str, Any]:
-        """Send a request about a kind; where the server no longer serves that, ask anew what it serves the next time."""
-        try:
+        """Send a request about a kind."""
+        with self._rediscovering(resource):
             return await self._connection.request(method, path, *request)
+
+    @contextmanager
+    def _rediscovering(self, resource: Resource) -> Iterator[None]:
+        """Where the server no longer serves a kind, ask anew what it serves the next time."""
+        try:
+            yield
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND and not error.not_found:  # its CRD is gone, or has another plural now
                 self._served.pop(resource.kind.api_version, None)

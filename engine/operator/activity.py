@@ -11,11 +11,11 @@ from typing import Any
 
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
-from engine.model.objects import Ref
+from engine.model.objects import Ref, ref_of
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
 from engine.operator.caches import PackCaches
-from engine.operator.informer import State
+from engine.operator.selection import State
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.packs.status import RuleCounts
@@ -159,6 +159,7 @@ class Activity:
             "objects": sum(len(informer.cache) for informer in informers),
             "suspended": len(suspended) >= MANY,
             "suspendedFor": {flow: _timestamp(since) for flow, since in sorted(suspended.items())},
+            "leftOut": sorted(str(ref_of(obj)) for informer in informers for obj, _ in informer.left_out.values()),
             "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),
             "rules": [
                 {"name": rule.name, "description": rule.description, "mode": catalog.mode(pack, rule).value}

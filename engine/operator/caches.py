@@ -11,7 +11,8 @@ from cachetools import TTLCache
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.objects import Object, ObjectKey, Ref
-from engine.operator.informer import Informer, InformerKey, State
+from engine.operator.informer import Informer
+from engine.operator.selection import InformerKey, State
 from engine.packs.pack import RulePack
 from engine.reconcile.caches import Cached
 from engine.reconcile.prune import Path, pruner, read_by

@@ -6,8 +6,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from math import inf
 from typing import Any
 
@@ -15,7 +13,8 @@ from engine.errors import ApiError
 from engine.kube.api import Api, Selection, WatchEvent
 from engine.kube.clock import Clock, cancel
 from engine.model.backoff import Backoff
-from engine.model.objects import Kind, Object, metadata
+from engine.model.objects import Object, metadata
+from engine.operator.selection import InformerKey, State
 from engine.reconcile.caches import Cached
 from engine.reconcile.prune import Prune
 
@@ -44,30 +43,6 @@ OnChange = Callable[[str, str, Object | None, Object | None, bool], None]
 """(namespace, name, old, new, initial): old is None for a new object, new is None for one that is gone."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class InformerKey:
-    """Which objects an informer holds: a kind, a namespace ('' spans all), a label and a field selector."""
-
-    kind: Kind
-    namespace: str = ""
-    labels: str = ""
-    fields: str = ""
-
-    def __str__(self) -> str:
-        where = f"namespace {self.namespace}" if self.namespace else "all namespaces"
-        selectors = ", ".join(part for part in (self.labels, self.fields) if part)
-        return f"{self.kind} in {where}" + (f" ({selectors})" if selectors else "")
-
-
-class State(StrEnum):
-    """What an informer is doing."""
-
-    STARTING = "starting"
-    WAITING = "waiting"
-    WATCHING = "watching"
-    FAILING = "failing"
-
-
 class Informer:
     """Keeps `cache` equal to what the cluster has of a selection, and reports each difference once to `on_change`.
 
@@ -75,6 +50,7 @@ class Informer:
     (`error` says why); both end by themselves. `synced` is set once the objects have been listed for the first time.
     `answered` is set then, and where the kind is not served.
     `last_event` is the monotonic clock's time of the last sign of life of the API server: a list, an event or a bookmark.
+    `left_out` are objects that cannot be decoded (what names them, and why); they are not in `cache`.
     `waiting` says who has to wait as long as the kind is not served, for the log.
     """
 
@@ -88,6 +64,7 @@ class Informer:
         self.error = ""
         self.synced, self.answered = asyncio.Event(), asyncio.Event()
         self.last_event = 0.0
+        self.left_out: dict[tuple[str, str], tuple[Object, str]] = {}
         self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
         self._attempts = 0  # in a row that have brought nothing
         self._failure: tuple[int, str] | None = None
@@ -178,10 +155,13 @@ class Informer:
         refreshing, self._refreshing = self._refreshing, False
         initial = self._existing and not self.synced.is_set()
         seen: set[tuple[str, str]] = set()
+        self.left_out.clear()
         page = await self._api.list(selection, limit=PAGE)
         while True:
             for obj in page.items:
                 seen.add(self._store(obj, metadata(obj), initial, refreshing))
+            for broken in page.undecodable:
+                self._leave_out(broken.object, broken.reason)
             if not page.next:
                 break
             try:
@@ -232,14 +212,16 @@ class Informer:
     def _apply(self, event: WatchEvent) -> None:
         meta = metadata(event.object)
         if event.type == "DELETED":
-            key = (str(meta.get("namespace") or ""), str(meta.get("name") or ""))
-            self._remove(key, self._prune(event.object))
+            self._remove(_named(meta), None if event.undecodable else self._prune(event.object))
+        elif event.undecodable:
+            self._leave_out(event.object, event.undecodable)
         elif event.type != "BOOKMARK":
             self._store(event.object, meta)
         self._version = str(meta.get("resourceVersion") or self._version)
 
     def _store(self, obj: Object, meta: Mapping[str, Any], initial: bool = False, refreshing: bool = False) -> tuple[str, str]:
-        key = (str(meta.get("namespace") or ""), str(meta.get("name") or ""))
+        key = _named(meta)
+        self.left_out.pop(key, None)
         known = self.cache.get(key)
         if known is not None:
             before = metadata(known.object)
@@ -256,7 +238,16 @@ class Informer:
         self._on_change(*key, known.object if known else None, entry.object, entry.initial)
         return key
 
+    def _leave_out(self, obj: Object, reason: str) -> None:
+        """Do without an object that cannot be decoded, until it can be or is gone."""
+        key = _named(metadata(obj))
+        if key not in self.left_out:
+            log.error("%s %s/%s is left out, since it cannot be decoded: %s", self.key.kind, *key, reason)
+        self._remove(key)
+        self.left_out[key] = obj, reason
+
     def _remove(self, key: tuple[str, str], last: Object | None = None) -> None:
+        self.left_out.pop(key, None)
         known = self.cache.pop(key, None)
         if known is not None:
             self._on_change(*key, last or known.object, None, False)
@@ -299,3 +290,8 @@ class Informer:
         self._attempts += 1
         pause = BACKOFF.pause(self._attempts, jitter=random.uniform(0.0, 0.5))
         await self._clock.sleep(min(max(pause, shortest), longest))
+
+
+def _named(meta: Mapping[str, Any]) -> tuple[str, str]:
+    """The namespace and the name in the metadata of an object."""
+    return str(meta.get("namespace") or ""), str(meta.get("name") or "")

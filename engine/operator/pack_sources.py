@@ -18,8 +18,9 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock, within
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, annotations_of, dig, ref_of
-from engine.operator.informer import Informer, InformerKey
+from engine.operator.informer import Informer
 from engine.operator.rulepacks import RulePackObjects, RulePackStatuses, references
+from engine.operator.selection import InformerKey
 from engine.operator.settings import Settings
 from engine.operator.statuses import Status, Statuses
 from engine.operator.type_checks import TypeChecks

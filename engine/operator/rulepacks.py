@@ -15,7 +15,8 @@ from engine.kube.clock import Clock, within
 from engine.model.flags import Mode
 from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.plan import Create
-from engine.operator.informer import Informer, InformerKey
+from engine.operator.informer import Informer
+from engine.operator.selection import InformerKey
 from engine.operator.settings import Settings
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack

@@ -11,6 +11,7 @@ import orjson
 
 from engine.cel import Cel
 from engine.errors import UsageError
+from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
 from engine.kube.leases import Leases
@@ -24,6 +25,7 @@ from engine.operator.guard import Readers
 from engine.operator.in_force import InForceTimes
 from engine.operator.informer import Informer
 from engine.operator.leader import Leader
+from engine.operator.left_out import LeftOut
 from engine.operator.metrics import MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
@@ -82,6 +84,8 @@ class Operator:
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
         replica = Replica(may_act, shard.owns, 1 / shard.count) if shard else Replica(may_act)
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
+        self._left_out = LeftOut(Actor(api, self._may_emit), clock, self.caches.informers.values, replica.owns)
+        self.metrics.left_out.read = self._left_out.counts
         self.metrics.waiting.read = self._reconciler.waits.counts
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
@@ -93,16 +97,21 @@ class Operator:
         """Return whether this replica writes on ConfigMaps how their packs fare, which one of several shards does."""
         return self.may_act() and (self._settings.shard is None or self._settings.shard.number == 0)
 
+    def _may_emit(self) -> bool:
+        return self.may_act() and not self._settings.dry_run
+
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then finish what is under way. Raises UsageError where the address cannot be had."""
         await self._serve()
         if self._settings.shard:
             log.info("this is %s", self._settings.shard)
         release = asyncio.Event()
-        stopping, reading, acting = (asyncio.create_task(work) for work in (stop.wait(), self.packs.run(), self._act(release)))
-        renewing = [asyncio.create_task(self._certificate.watch(self._clock))] if self._certificate else []
+        work = (stop.wait(), self.packs.run(), self._act(release))
+        stopping, reading, acting = (asyncio.create_task(each) for each in work)
+        others = [asyncio.create_task(self._left_out.run())]
+        others += [asyncio.create_task(self._certificate.watch(self._clock))] if self._certificate else []
         try:
-            done, _ = await asyncio.wait({stopping, reading, acting, *renewing}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({stopping, reading, acting, *others}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
@@ -110,7 +119,7 @@ class Operator:
             release.set()  # only now: nothing is under way any more
             if self.packs.in_force.is_set():
                 await asyncio.wait({acting})
-            await cancel(stopping, reading, acting, *renewing)
+            await cancel(stopping, reading, acting, *others)
             await self.caches.stop()
             await self.packs.stop()
             await self.server.stop()

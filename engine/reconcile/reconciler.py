@@ -25,6 +25,7 @@ from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.budgets import Budgets
 from engine.reconcile.caches import Caches, Replica
+from engine.reconcile.deletions import confirm
 from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.events import Events
 from engine.reconcile.item import LONGEST, ItemRun, unread
@@ -115,9 +116,11 @@ class Reconciler:
             if pack.counts and self._caches.get(pack, key.namespace, key.name) is None:
                 self._aggregates.forget(pack, key)
         evaluations = list(self._matcher.match(key, packs, self._catalog, now))
-        if not owned:
-            for evaluation in evaluations:
+        for evaluation in evaluations:
+            if not owned:
                 evaluation.rules = [rule for rule in evaluation.rules if rule.aggregate is not None]
+            if evaluation.on == "Delete" and evaluation.rules:
+                await confirm(self._actor, self._observer, evaluation)
         return Done(evaluations)
 
     def _scopes(self, evaluation: Evaluation) -> Sequence[tuple[Rule, Scope]]:

@@ -20,7 +20,8 @@ from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, ObjectKey, Resource
-from engine.operator.informer import Informer, InformerKey
+from engine.operator.informer import Informer
+from engine.operator.selection import InformerKey
 from engine.operator.settings import Settings
 from engine.operator.wiring import Operator
 from engine.packs.pack import RulePack

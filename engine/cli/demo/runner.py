@@ -17,7 +17,8 @@ from engine.errors import EvaluationError, RulepackError
 from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
 from engine.model.objects import Object
-from engine.operator.informer import Informer, InformerKey
+from engine.operator.informer import Informer
+from engine.operator.selection import InformerKey
 from engine.operator.wiring import Operator
 
 TICK = 0.2

@@ -17,7 +17,8 @@ from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.objects import Kind, Object, Resource, dig
-from engine.operator.informer import Informer, InformerKey, State
+from engine.operator.informer import Informer
+from engine.operator.selection import InformerKey, State
 from engine.reconcile.prune import pruner
 
 WIDGET = Resource(Kind("example.com/v1", "Widget"), "widgets", True)

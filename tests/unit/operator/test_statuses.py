@@ -137,3 +137,24 @@ async def test_a_flag_that_becomes_unreadable_keeps_its_last_value(fixture: Fixt
 
         assert await fixture.mark("a") == expected
         assert (await packs(operator))["marks"]["mode"] == before
+
+
+async def test_two_config_maps_with_one_pack_act_once(fixture: Fixture) -> None:
+    """As kustomize leaves them behind when a hash changes: one is in force; the other one says so, and takes over in the end."""
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.config_map("marks-7h2k", {"pack.yaml": PACK}, pack=True)
+        await fixture.config_map("marks-m5tf", {"pack.yaml": PACK.replace("default: big", "default: huge")}, pack=True)
+        await fixture.widget("a")
+        await fixture.clock.advance(30)
+
+        assert await fixture.status("marks-7h2k") == "ok"
+        assert "pack 'marks' is also in configmap/system/marks-7h2k" in (await fixture.status("marks-m5tf") or "")
+        assert await reasons(fixture, "marks-m5tf") == ["RulePackInvalid"]
+        assert await fixture.mark("a") == "big"
+        assert fixture.writes() == ["Widget default/a"]
+
+        await fixture.cluster.delete(CONFIG_MAP, "system", "marks-7h2k")
+        await fixture.clock.advance(30)
+        assert await fixture.status("marks-m5tf") == "ok"
+        assert await fixture.mark("a") == "huge"

@@ -1,0 +1,88 @@
+"""Objects that a real API server takes and orjson does not: each is left out and named, and the others are evaluated."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from engine.model.objects import Kind, annotations_of
+from tests.cluster.test_waiting_packs import ALL, PACK, definition, grant
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.engine import Engine
+
+WIDGET = Kind("example.com/v1", "Widget")
+PATH = "/apis/example.com/v1/namespaces/deep/widgets"
+
+
+def nested(levels: int) -> bytes:
+    return b'{"a":' * levels + b"1" + b"}" * levels
+
+
+@pytest.fixture
+def engine(own_plane: ControlPlane) -> Iterator[Engine]:
+    own_plane.ensure("/api/v1/namespaces", {"metadata": {"name": "deep"}})
+    own_plane.define(definition("Widget", "widgets"))
+    with Engine(own_plane, "deep") as engine:
+        grant(own_plane, engine, "widgets", (*ALL, "patch"))
+        yield engine
+
+
+def create(plane: ControlPlane, name: str, spec: bytes) -> int:
+    """Create a widget whose spec is this text; return the status of the answer."""
+    body = b'{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "%s"}, "spec": %s}' % (name.encode(), spec)
+    headers = {"Authorization": f"Bearer {plane.admin_token}", "Content-Type": "application/json"}
+    trusted = ssl.create_default_context(cafile=plane.certificate)
+    trusted.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(plane.url + PATH, body, headers), timeout=30, context=trusted
+        ) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_others_are_evaluated(own_plane: ControlPlane, engine: Engine) -> None:
+    """1,100 and 9,000 levels, in the first list and in a watch; odd numbers and bytes, as the API server keeps them."""
+    Cluster(own_plane, engine.own).create({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "p", "labels": {"rules.mlops.dev/rule-pack": "true"}},
+        "data": {"pack.yaml": PACK.format(name="p", api_version=WIDGET.api_version, kind=WIDGET.kind)},
+    })  # fmt: skip
+    assert create(own_plane, "deep-1", nested(1100)) == create(own_plane, "deep-2", nested(9000)) == 201
+    assert create(own_plane, "levels", nested(900)) == create(own_plane, "first", b"{}") == 201
+    for name, spec in {"large": str(2**70).encode(), "huge": b"1e400", "bytes": b'"\xff\xfe"'}.items():
+        assert create(own_plane, name, b'{"x": %s}' % spec) in (201, 400)
+    engine.start()
+    engine.ready()
+
+    def marked(name: str) -> bool:
+        return annotations_of(own_plane.request("GET", f"{PATH}/{name}")).get("example.com/mark") == "seen"
+
+    eventually(lambda: marked("first"), "widget of the first list that is marked", 60)
+    eventually(lambda: marked("levels"), "widget of 900 levels that is marked", 60)
+    assert create(own_plane, "deep-3", nested(1100)) == create(own_plane, "deep-4", nested(9000)) == 201
+    assert create(own_plane, "second", b"{}") == 201
+    eventually(lambda: marked("second"), "widget of the watch that is marked", 60)
+
+    deep = [f"deep-{number}" for number in (1, 2, 3, 4)]
+    kind = str(WIDGET)
+    eventually(lambda: engine.metric("rulepack_objects_left_out", kind=kind) == 4, "metric", 30)
+    assert engine.packs()["p"]["leftOut"] == [f"Widget deep/{name}" for name in deep]
+    assert all(f"Widget.example.com/v1 deep/{name} is left out" in engine.log() for name in deep)
+
+    def told() -> list[str]:
+        events = own_plane.request("GET", "/api/v1/namespaces/deep/events")["items"]
+        return sorted(event["involvedObject"]["name"] for event in events if event["reason"] == "ObjectLeftOut")
+
+    eventually(lambda: told() == deep, "Event on each", 30)
+    for name in deep:
+        own_plane.request("DELETE", f"{PATH}/{name}", {"propagationPolicy": "Background"})
+    eventually(lambda: engine.metric("rulepack_objects_left_out", kind=kind) == 0, "metric of those that are gone", 30)
+    assert create(own_plane, "third", b"{}") == 201
+    eventually(lambda: marked("third"), "widget after that", 60)
+    assert "a bug in rulepack" not in engine.log()
