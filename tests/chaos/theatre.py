@@ -62,7 +62,8 @@ class Theatre:
         self._api = self._wait(KubernetesApi.connect(str(self.plane.kubeconfig)))
         self._cast = Cast(self._api, self.stage, self.ledger, Random(self.random.random()))
         self._wait(self._cast.set_stage())
-        self.engine.params(dict.fromkeys(PACKS, "disruptionsPerMinute: 0"))  # so many jobs at once are meant
+        every = dict.fromkeys(PACKS, "disruptionsPerMinute: 0")  # so many jobs at once are meant, and so many syncs
+        self.engine.params({**every, "on-success-triggers": "{disruptionsPerMinute: 0, syncsPerHour: 0}"})
         self.edit_pack()
         return self
 
