@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,8 @@ from engine.packs.sources import Text, packs_of_configmap
 from engine.packs.yamltext import read_yaml
 
 FLAGS, PARAMS = "configmap/rulepack-feature-flags", "configmap/rulepack-params"
+SHARED = "_all"
+"""The key of the parameters' ConfigMap with values for every pack that has a parameter of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class PackStore:
         self._versions: dict[str, _Version] = {}
         self._flags: dict[str, Mode] = {}
         self._params: dict[str, Mapping[str, Any]] = {}
+        self._last_shared: Mapping[str, Any] = {}
+        self._shared_unread: bool | None = None  # whether those of all packs could never be read; None: not tried yet
         self._unread: set[str] = set()  # packs whose params could never be read
 
     def update(
@@ -91,7 +95,8 @@ class PackStore:
             reports.packs[self._versions[pack.source].text.source].append(pack.name)
         self._take_flags(flags or {}, packs, reports)
         values = self._take_params(params or {}, packs, reports)
-        modes = {name: Mode.OFF if name in self._unread else self._mode(pack) for name, pack in packs.items()}
+        off = packs if self._shared_unread else self._unread
+        modes = {name: Mode.OFF if name in off else self._mode(pack) for name, pack in packs.items()}
         old = self.catalog
         if (dict(old.packs), dict(old.modes), dict(old.params), old.resume) != (packs, modes, values, resume):
             self.catalog = Catalog(packs, modes, values, resume)
@@ -154,18 +159,33 @@ class PackStore:
 
         A pack of which a param has a value that could never be read is Off: the default may be what somebody meant to forbid.
         """
-        for name in data.keys() - packs.keys():
+        shared = self._shared(data.get(SHARED, ""), packs, reports)
+        for name in data.keys() - packs.keys() - {SHARED}:
             warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, packs))
             reports.warnings[PARAMS].append(warning)
         values: dict[str, Mapping[str, Any]] = {}
         for name, pack in packs.items():
             last = self._params.get(name, {}) if name in data else {}
-            values[name], faults, read = overridden(pack.params, data.get(name, ""), f"{PARAMS}/{name}", last)
+            params = {key: replace(param, default=shared.get(key, param.default)) for key, param in pack.params.items()}
+            values[name], faults, read = overridden(params, data.get(name, ""), f"{PARAMS}/{name}", last)
             reports.faults[PARAMS] += faults
             never_read = name not in self._params or name in self._unread
             (self._unread.add if never_read and not read else self._unread.discard)(name)
         self._params = values
         return values
+
+    def _shared(self, text: str, packs: Mapping[str, RulePack], reports: _Reports) -> Mapping[str, Any]:
+        """Return the values for every pack that has a parameter of that name; one that does not fit all of them is for none."""
+        by_name: dict[str, list[Param]] = {}
+        for pack in packs.values():
+            for name, param in pack.params.items():
+                by_name.setdefault(name, []).append(param)
+        params = {name: Param(name, {"allOf": [each.schema for each in same]}, None) for name, same in by_name.items()}
+        values, faults, read = overridden(params, text, f"{PARAMS}/{SHARED}", self._last_shared)
+        reports.faults[PARAMS] += faults
+        self._shared_unread = not read and self._shared_unread is not False
+        self._last_shared = {name: value for name, value in values.items() if value is not None}
+        return self._last_shared
 
 
 def overridden(
