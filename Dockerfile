@@ -1,12 +1,17 @@
 # For a release, pin the base: --build-arg BASE=python:3.11-slim-bookworm@sha256:…
 ARG BASE=python:3.11-slim-bookworm
 
-FROM ${BASE} AS build
+# Built on the builder's own platform for any other: nothing that is installed runs before the image does, so none is emulated.
+FROM --platform=${BUILDPLATFORM} ${BASE} AS build
+ARG TARGETARCH
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONHASHSEED=0
 WORKDIR /src
 RUN python -m venv --without-pip /opt/venv && python -m venv /opt/build
 COPY requirements.lock requirements-build.lock ./
-RUN python -m pip --python /opt/venv/bin/python install --no-compile --require-hashes --only-binary :all: -r requirements.lock \
+RUN case "${TARGETARCH:-$(uname -m)}" in arm64|aarch64) machine=aarch64 ;; *) machine=x86_64 ;; esac \
+ && for tag in 2014 _2_17 _2_24 _2_26 _2_28 _2_34; do platforms="$platforms --platform=manylinux${tag}_$machine"; done \
+ && python -m pip install --no-compile $platforms --target /opt/packages --require-hashes --only-binary :all: -r requirements.lock \
+ && rm -rf /opt/packages/bin && mv /opt/packages/* /opt/venv/lib/python3*/site-packages/ && rmdir /opt/packages \
  && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
 # Most of the client library is generated calls and models, which it imports on demand and the engine never demands.
 RUN find /opt/venv/lib/python3*/site-packages/kubernetes -regex '.*/client/\(api\|models\)/.*\.py' -not -name __init__.py -delete
@@ -21,7 +26,8 @@ RUN python -m compileall -q -f --invalidation-mode unchecked-hash /opt/venv/lib
 
 # Owned by root and readable by everyone, so that it also runs under the random user of group 0 that OpenShift chooses.
 # Nothing is written: it works with a read-only root filesystem. A user of no entry in /etc/passwd has no home unless one is set.
-FROM ${BASE}
+# The platform is the default, and said because buildah 1.28 would go on with the one of the stage before.
+FROM --platform=${TARGETPLATFORM} ${BASE}
 ARG VERSION=0.0.0
 ARG RELEASE=1
 ARG REVISION=unknown

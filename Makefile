@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-unit e2e node image nightly chaos chaos-shards bench fuzz sbom bundle check format reference lock clean
+.PHONY: help demo test test-unit e2e node image nightly chaos chaos-shards bench fuzz sbom bundle check format reference lock clean \
+  run install uninstall deploy undeploy docker-build docker-push bundle-build bundle-push catalog-build catalog-push release
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
 PYTHON ?= python3
@@ -11,11 +12,22 @@ CLUSTER ?= embedded
 # How long `make fuzz` goes on.
 FUZZ_SECONDS ?= 60
 
+# The names of operator-sdk's Makefiles. pyproject.toml says whose registry, engine/__init__.py which version.
+VERSION ?= $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' engine/__init__.py)
+IMAGE_TAG_BASE ?= $(shell sed -n 's/^image = "\([^"]*\)".*/\1/p' pyproject.toml)
+IMG ?= $(IMAGE_TAG_BASE):v$(VERSION)
+BUNDLE_IMG ?= $(IMAGE_TAG_BASE)-bundle:v$(VERSION)
+CATALOG_IMG ?= $(IMAGE_TAG_BASE)-catalog:v$(VERSION)
+# Oldest first.
+BUNDLES ?= bundle
+CONTAINER_TOOL ?= $(firstword $(foreach tool,buildah podman docker,$(if $(shell command -v $(tool)),$(tool))))
+KUBECTL ?= kubectl
+
 BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 DEMO_embedded := $(BIN)/rulepack demo
 DEMO_kube := $(BIN)/python -m tests.cluster.demo
@@ -48,6 +60,7 @@ nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, sl
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.plane
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.controllers
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m pytest -m "(cluster or e2e) and not nightly" --durations=10
+	$(BIN)/python -m tests.controlplane.olm --sdk
 	$(BIN)/python -m pytest -m nightly --durations=10
 
 node: $(READY) ## In pods of the real image, on a real node (needs root and Debian packages, which it names; about 10 minutes)
@@ -77,7 +90,46 @@ sbom: $(READY) ## Write what the image holds as CycloneDX, from the lock, to bui
 	$(BIN)/python scripts/sbom.py build/sbom.cdx.json
 
 bundle: $(READY) ## Write the OLM bundle of a version from config/: make bundle VERSION=0.2.0
+	$(BIN)/python scripts/project.py
 	$(BIN)/python scripts/bundle.py $(VERSION)
+
+release: $(READY) ## Make a release in dist/VERSION, commit and tag it: make release VERSION=0.2.0; ARGS for the image's builder
+	$(BIN)/python scripts/release.py prepare $(VERSION)
+	$(MAKE) check test e2e node
+	$(BIN)/python scripts/release.py build $(ARGS)
+
+run: $(READY) ## Run the operator here, on the cluster of your kubeconfig; ARGS='--dry-run'
+	$(BIN)/rulepack run $(ARGS)
+
+# There is no CustomResourceDefinition of its own unless config/crd is there.
+install uninstall: ## Add or delete the operator's own CustomResourceDefinitions, where it has some
+	@$(if $(wildcard config/crd),$(KUBECTL) $(if $(filter install,$@),apply,delete --ignore-not-found) -k config/crd,\
+	  echo '$@: rulepack owns no CustomResourceDefinition, so there is nothing to do')
+
+deploy: ## Deploy config/default with the image IMG to the cluster of your kubeconfig
+	$(KUBECTL) kustomize config/default | sed 's|^\( *image: \).*|\1$(IMG)|' | $(KUBECTL) apply -f -
+
+undeploy: ## Delete what `make deploy` made
+	$(KUBECTL) delete --ignore-not-found -k config/default
+
+docker-build: $(READY) ## Build the image as IMG; ARGS for the builder
+	$(BIN)/python scripts/image.py --tag $(IMG) $(ARGS)
+
+docker-push: ## Push IMG
+	$(CONTAINER_TOOL) push $(ARGS) $(IMG)
+
+bundle-build: ## Build the image of the bundle as BUNDLE_IMG
+	$(CONTAINER_TOOL) build -f bundle.Dockerfile -t $(BUNDLE_IMG) .
+
+bundle-push: ## Push BUNDLE_IMG
+	$(CONTAINER_TOOL) push $(ARGS) $(BUNDLE_IMG)
+
+catalog-build: $(READY) ## Build the image of a catalog of BUNDLES, oldest first, as CATALOG_IMG
+	$(BIN)/python scripts/catalog.py build/catalog $(BUNDLES)
+	$(CONTAINER_TOOL) build $(ARGS) -f build/catalog/catalog.Dockerfile -t $(CATALOG_IMG) build/catalog
+
+catalog-push: ## Push CATALOG_IMG
+	$(CONTAINER_TOOL) push $(ARGS) $(CATALOG_IMG)
 
 check: $(READY) ## Lint, formatting, types, import layers, locks, subjects of commits
 	$(BIN)/ruff check .
@@ -88,6 +140,7 @@ check: $(READY) ## Lint, formatting, types, import layers, locks, subjects of co
 	$(BIN)/python scripts/commits.py
 	$(BIN)/python scripts/argocd_config.py --check
 	$(BIN)/python scripts/reference.py --check
+	$(BIN)/python scripts/project.py --check
 	$(BIN)/python scripts/bundle.py --check
 	$(BIN)/rulepack lint --strict rules
 	@! grep -rniE 'argo|notebook|kserve|inference' engine --include='*.py' \

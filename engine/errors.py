@@ -5,20 +5,31 @@ Every message names what was wrong, where, what was expected and what to do: use
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
-    """A place in a text a user wrote: `file:line:column`, line and column counted from 1."""
+    """Where something is in what a user wrote: `file:line:column`, line and column counted from 1.
+
+    In an object of the cluster, which has no lines, `path` leads to a value such as `spec.rules[0].when`, and line and column
+    are those inside of that value.
+    """
 
     file: str
     line: int
     column: int
+    path: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}: {self.inner}" if self.path else f"{self.file}:{self.line}:{self.column}"
+
+    @property
+    def inner(self) -> str:
+        """Where it is inside of the object: the path, with line and column of a value where that says more."""
+        return self.path if (self.line, self.column) == (1, 1) else f"{self.path}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,12 @@ class Fault:
     code: str = "declaration"
 
     def __str__(self) -> str:
-        return f"{self.location}: {self.message}" + (f"; expected {self.expected}" if self.expected else "")
+        return f"{self.location}: {self.text}"
+
+    @property
+    def text(self) -> str:
+        """What is wrong and what was expected, without the location."""
+        return self.message + (f"; expected {self.expected}" if self.expected else "")
 
 
 class RulepackError(Exception):
@@ -75,14 +91,31 @@ class ApiError(RulepackError):
     """The API server answered with an error, or did not answer.
 
     `status` is the HTTP status (0: no answer at all), `reason` the machine-readable reason of metav1.Status
-    (such as NotFound, AlreadyExists, Conflict, Expired), `retry_after` the seconds the server asked to wait, if any.
+    (such as NotFound, AlreadyExists, Conflict, Expired), `retry_after` the seconds the server asked to wait, if any,
+    `details` those of metav1.Status: `name` is that of the object that the answer is about, `causes` what was wrong.
     """
 
-    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, status: int, reason: str, message: str, retry_after: float | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
         self.status, self.reason, self.message, self.retry_after = status, reason, message, retry_after
+        self.details: Mapping[str, Any] = details or {}
         super().__init__(f"{status} {reason}: {message}" if status else f"{reason}: {message}")
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the object, or the namespace it would be in, is not there; the kind itself is served.
+
+        A server that does not serve the kind answers 404 too, and names no object then (tried on v1.34 and v1.37).
+        """
+        return self.status == 404 and bool(self.details.get("name"))
 
     @property
     def retryable(self) -> bool:
         """Whether the same request may succeed later without anybody changing anything else."""
         return self.status in (0, 401, 408, 409, 429) or self.status >= 500
+
+    @property
+    def refused(self) -> bool:
+        """Whether the answer says that nothing was done, which no answer, a time-out and an error of the server do not."""
+        return 400 <= self.status < 500 and self.status != 408

@@ -1,13 +1,15 @@
 """Write the OLM bundle from config/: `make bundle VERSION=0.2.0`.
 
 A new version replaces the one that the bundle held before. `--check` only says what is not as config/ would make it, and
-`--into DIR` writes the bundle somewhere else, such as an older version for a test.
+`--into DIR` writes the bundle somewhere else, such as an older version for a test. `--image` names the image by its digest, as
+a release does: the bundle then works without a connection to the registry that it names.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -18,10 +20,19 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from engine.operator.in_force import NAME as STATE  # noqa: E402
+from engine.operator.pack_sources import FLAGS, PARAMS  # noqa: E402
+from engine.operator.settings import LEASE_NAME  # noqa: E402
+from engine.operator.shards import layout_name  # noqa: E402
+from scripts.project import project  # noqa: E402
+
 CONFIG = ROOT / "config"
 PACKAGE, CHANNEL = "rulepack-operator", "stable"
 CSV = f"manifests/{PACKAGE}.clusterserviceversion.yaml"
-IMAGE = "quay.io/rulepack/rulepack"
+CRD = "manifests/rules.mlops.dev_rulepacks.yaml"
+IMAGE = project().image
 SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
 
 # OLM's annotations of a bundle (operator-registry: docs/design/operator-bundle.md).
@@ -35,40 +46,57 @@ ANNOTATIONS = {
     f"{PREFIX}bundle.channel.default.v1": CHANNEL,
     f"{PREFIX}test.mediatype.v1": "scorecard+v1",
     f"{PREFIX}test.config.v1": "tests/scorecard/",
+    "com.redhat.openshift.versions": "v4.15",  # and newer: the first on Kubernetes 1.28
 }
+#: What else of config/manager OLM installs.
+FURTHER = ("service", "pod_disruption_budget")
 
 # Where all namespaces are watched OLM widens `permissions` to all of them, so what can be bound to a name is: to patch every
 # ConfigMap would be to own the cluster. docs/install.md says how to grant it for all of the operator's namespace.
 NAMES = {
-    ("leases", "get"): ["rulepack", "rulepack-shards", "rulepack-state"],
-    ("leases", "update"): ["rulepack", "rulepack-state"],
-    ("configmaps", "patch"): ["rulepack-packs"],
+    ("leases", "get"): [LEASE_NAME, layout_name(LEASE_NAME), STATE],
+    ("leases", "update"): [LEASE_NAME, STATE],
+    ("configmaps", "patch"): ["rulepack-packs", FLAGS, PARAMS],
 }
 # Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
-CLUSTER_SCOPED = {"subjectaccessreviews"}
+CLUSTER_SCOPED = {"subjectaccessreviews", "tokenreviews"}
 
 
-def bundle(version: str, replaces: str, created: str) -> dict[str, str]:
-    """The files of the bundle, by path."""
+def bundle(folder: str, version: str, image: str, replaces: str, created: str) -> dict[str, str]:
+    """The files of the bundle in a folder, by path from there; its Dockerfile lies beside the folder."""
     annotations = yaml.safe_dump({"annotations": ANNOTATIONS}, sort_keys=False)
     labels = "".join(f"LABEL {key}={value}\n" for key, value in ANNOTATIONS.items())
-    scorecard = yaml.safe_load((CONFIG / "manifests/scorecard.yaml").read_text())
+    parts = {"manifests": "manifests", "metadata": "metadata", "tests/scorecard": "tests/scorecard"}
+    copies = "".join(f"COPY {folder}/{source} /{target}/\n" for source, target in parts.items())
     return {
-        CSV: _text(_csv(version, replaces, created)),
+        CSV: _text(_csv(version, image, replaces, created)),
+        **{f"manifests/{name}.yaml": _text(_without_namespace(f"manager/{name}.yaml")) for name in FURTHER},
+        CRD: (CONFIG / "crd/rulepacks.yaml").read_text(),
         "metadata/annotations.yaml": annotations,
-        "tests/scorecard/config.yaml": _text(scorecard),
-        "bundle.Dockerfile": f"FROM scratch\n\n{labels}\n"
-        "COPY manifests /manifests/\nCOPY metadata /metadata/\nCOPY tests/scorecard /tests/scorecard/\n",
-        "ci.yaml": "updateGraph: replaces-mode\nreviewers: []\n",
+        "tests/scorecard/config.yaml": _text(yaml.safe_load((CONFIG / "scorecard/config.yaml").read_text())),
+        "../bundle.Dockerfile": f"FROM scratch\n\n{labels}\n{copies}",
+        "ci.yaml": yaml.safe_dump({"updateGraph": "replaces-mode", "reviewers": project().reviewers}, sort_keys=False),
     }
 
 
-def _csv(version: str, replaces: str, created: str) -> dict[str, Any]:
-    csv: dict[str, Any] = yaml.safe_load((CONFIG / "manifests/csv.yaml").read_text())
+def _without_namespace(name: str) -> dict[str, Any]:
+    """An object of config/, for the namespace that OLM installs into."""
+    document: dict[str, Any] = yaml.safe_load((CONFIG / name).read_text())
+    del document["metadata"]["namespace"]
+    return document
+
+
+def _csv(version: str, image: str, replaces: str, created: str) -> dict[str, Any]:
+    csv: dict[str, Any] = yaml.safe_load((CONFIG / f"manifests/bases/{PACKAGE}.clusterserviceversion.yaml").read_text())
     deployment = yaml.safe_load((CONFIG / "manager/deployment.yaml").read_text())
-    image, account = f"{IMAGE}:v{version}", deployment["spec"]["template"]["spec"]["serviceAccountName"]
+    account = deployment["spec"]["template"]["spec"]["serviceAccountName"]
     csv["metadata"]["name"] = f"{PACKAGE}.v{version}"
-    csv["metadata"]["annotations"] |= {"containerImage": image, "createdAt": created}
+    annotations = csv["metadata"]["annotations"]
+    examples = json.dumps(annotations["alm-examples"], indent=2)
+    annotations |= {"alm-examples": examples, "containerImage": image, "createdAt": created}
+    if replaces:
+        # Whoever has any version before gets this one in one step, also where those between are in no catalog any more.
+        annotations["olm.skipRange"] = f"<{version}"
     spec = csv["spec"]
     icon = base64.b64encode((CONFIG / "manifests/icon.svg").read_bytes()).decode()
     spec["icon"] = [{"base64data": icon, "mediatype": "image/svg+xml"}]
@@ -79,7 +107,7 @@ def _csv(version: str, replaces: str, created: str) -> dict[str, Any]:
         {"name": "WATCH_NAMESPACE", "valueFrom": {"fieldRef": targets}} if entry["name"] == "WATCH_NAMESPACE" else entry
         for entry in container["env"]
     ]
-    everywhere, bound = _rights()
+    everywhere, bound = split_rights((CONFIG / "rbac/role.yaml").read_text())
     spec["install"] = {
         "strategy": "deployment",
         "spec": {
@@ -91,16 +119,20 @@ def _csv(version: str, replaces: str, created: str) -> dict[str, Any]:
         },
     }
     spec["version"] = version
+    spec["maintainers"] = project().maintainers
     if replaces:
         spec["replaces"] = replaces
+    if "@sha256:" in image:
+        spec["relatedImages"] = [{"name": "rulepack", "image": image}]
+        annotations["features.operators.openshift.io/disconnected"] = "true"
     return csv
 
 
-def _rights() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The rules of config/rbac as `clusterPermissions` and as `permissions`."""
-    packs, own = (document["rules"] for document in yaml.safe_load_all((CONFIG / "rbac/role.yaml").read_text()))
-    everywhere = [rule for rule in packs if CLUSTER_SCOPED & {*rule["resources"]}]
-    bound = [rule for rule in packs if rule not in everywhere]
+def split_rights(roles: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The rules of config/rbac/role.yaml as `clusterPermissions` and as `permissions`."""
+    packs, reviews, own = (document["rules"] for document in yaml.safe_load_all(roles))
+    bound = [rule for rule in packs if not CLUSTER_SCOPED & {*rule["resources"]}]
+    everywhere = reviews + [rule for rule in packs if rule not in (*bound, *reviews)]
     bound += [part for rule in own for part in _bound(rule) if part not in bound]
     return everywhere, bound
 
@@ -144,6 +176,10 @@ def _present(folder: Path) -> dict[str, Any]:
     return present
 
 
+def _differs(path: Path, text: str) -> bool:
+    return not path.exists() or path.read_text() != text
+
+
 def main() -> int:
     """Write or check it; 0 where all is well, 1 where the bundle is stale, 2 where a version is wrong."""
     parser = argparse.ArgumentParser(description="Write the OLM bundle from config/.")
@@ -151,6 +187,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only say whether the bundle is as config/ would make it")
     parser.add_argument("--into", type=Path, default=ROOT / "bundle", help="default: bundle/")
     parser.add_argument("--replaces", default="", help="name of the version before; default: the one that is there")
+    parser.add_argument("--image", default="", help=f"such as {IMAGE}@sha256:…; default: the tag of the version")
+    parser.add_argument("--created", default="", help="the time for createdAt; default: today")
     arguments = parser.parse_args()
     present = _present(arguments.into)
     before = present.get("spec", {}).get("version", "")
@@ -160,14 +198,14 @@ def main() -> int:
         return 2
     if version == before:
         replaces = arguments.replaces or present["spec"].get("replaces", "")
-        created = present["metadata"]["annotations"]["createdAt"]
+        created = arguments.created or present["metadata"]["annotations"]["createdAt"]
     else:
         replaces = arguments.replaces or present.get("metadata", {}).get("name", "")
-        created = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
-    files = bundle(version, replaces, created)
+        created = arguments.created or datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
+    files = bundle(arguments.into.name, version, arguments.image or f"{IMAGE}:v{version}", replaces, created)
     if arguments.check:
         found = {str(path.relative_to(arguments.into)) for path in arguments.into.rglob("*") if path.is_file()}
-        stale = [path for path, text in files.items() if path not in found or (arguments.into / path).read_text() != text]
+        stale = [path for path, text in files.items() if _differs(arguments.into / path, text)]
         stale += sorted(found - files.keys())
         for path in stale:
             print(f"bundle/{path}: not as config/ would make it; run: make bundle VERSION={version}", file=sys.stderr)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,38 +19,46 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from engine import __version__  # noqa: E402
-from scripts.bundle import IMAGE  # noqa: E402
+from scripts.project import project  # noqa: E402
 
+#: What images call the architectures of uname(2).
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 BUILDERS = ("buildah", "podman", "docker")
 
 
 def main() -> None:
     """Build, and print the image's name, its id and how large it is."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--tag", default=f"{IMAGE}:v{__version__}", help="the image's name; default: %(default)s")
+    parser.add_argument("--tag", default=f"{project().image}:v{project().version}", help="the image's name; default: %(default)s")
     parser.add_argument("--platform", default="", help="such as linux/arm64; default: this machine's")
     arguments, further = parser.parse_known_args()
     builder = next(filter(shutil.which, BUILDERS), None)
     if builder is None:
         sys.exit(f"image: none of {', '.join(BUILDERS)} is on PATH; install one of them, such as Debian's package buildah")
-    platform = [f"--platform={arguments.platform}"] if arguments.platform else []
-    build(builder, arguments.tag, [*platform, *further])
+    target = [f"--platform={arguments.platform}"] if arguments.platform else []
+    build(builder, arguments.tag, [*target, *further])
     print(f"{arguments.tag}: {identity(builder, arguments.tag)}")
 
 
 def build(builder: str, tag: str, further: Sequence[str]) -> None:
     """Build the image under a name, with further options of the builder. Ends the program where the build fails."""
-    moment, revision = _git("log", "-1", "--format=%ct"), _git("rev-parse", "HEAD")
-    options = [f"--build-arg=VERSION={__version__}", f"--build-arg=REVISION={revision}", f"--tag={tag}", *further]
+    created, revision = moment(), _git("rev-parse", "HEAD")
+    options = [f"--build-arg=VERSION={project().version}", f"--build-arg=REVISION={revision}", f"--tag={tag}", *further]
+    # Docker sets it by itself.
+    own = f"--build-arg=BUILDPLATFORM=linux/{ARCHITECTURES.get(platform.machine(), platform.machine())}"
     command = {
-        "buildah": ["buildah", "build", f"--timestamp={moment}", *options],
-        "podman": ["podman", "build", f"--timestamp={moment}", *options],
+        "buildah": ["buildah", "build", f"--timestamp={created}", own, *options],
+        "podman": ["podman", "build", f"--timestamp={created}", own, *options],
         "docker": ["docker", "buildx", "build", "--provenance=false", "--output=type=docker,rewrite-timestamp=true", *options],
     }[builder]  # fmt: skip
-    done = subprocess.run([*command, "."], cwd=ROOT, env={**os.environ, "SOURCE_DATE_EPOCH": moment}, check=False)
+    done = subprocess.run([*command, "."], cwd=ROOT, env={**os.environ, "SOURCE_DATE_EPOCH": created}, check=False)
     if done.returncode:
         sys.exit(done.returncode)
+
+
+def moment() -> str:
+    """The time of the commit, in seconds since 1970: every time in an image is this."""
+    return _git("log", "-1", "--format=%ct")
 
 
 def identity(builder: str, tag: str) -> str:

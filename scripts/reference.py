@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from engine.actions import ACTIONS
 from engine.cel import backend
 from engine.cel.reference import VARIABLE_TEXTS, functions
@@ -19,15 +21,18 @@ from engine.cli.main import COMMANDS, help_text
 from engine.model.plurals import guessed_resource
 from engine.model.spec import Spec
 from engine.operator.settings import OPERATOR_NAMESPACE
+from engine.packs.crd import custom_resource_definition
 from engine.packs.declarations import COMMON
 from engine.packs.lint import CODES
 from engine.packs.published import published_schema
 from engine.packs.rbac import roles
 from engine.packs.schema import RulePackSpec
 from engine.testing.schema import RulePackTestSpec
+from scripts.bundle import CLUSTER_SCOPED, split_rights
 from scripts.rights import rights
 
 ROOT = Path(__file__).resolve().parents[1]
+YAML_NOTE = "# Written by `make reference` from rules/: what `rulepack rbac rules` says.\n"
 NOTE = "<!-- Written by `make reference` from the code; change it there. -->\n"
 
 
@@ -108,11 +113,38 @@ def commands() -> str:
 def role() -> str:
     """The rights of the shipped packs."""
     packs = read_packs([ROOT / "rules"], backend())
-    return (
-        "# Written by `make reference` from rules/: what `rulepack rbac rules` says.\n"
-        + roles(packs, guessed_resource, "rulepack", OPERATOR_NAMESPACE)
-        + "\n"
-    )
+    return f"{YAML_NOTE}{roles(packs, guessed_resource, 'rulepack', OPERATOR_NAMESPACE, elsewhere=True)}\n"
+
+
+def own_namespace_role() -> str:
+    """The rights of the shipped packs as a Role, without those that no Role can grant."""
+    packs, *_ = yaml.safe_load_all(role())
+    rules = [rule for rule in packs["rules"] if not CLUSTER_SCOPED & {*rule["resources"]}]
+    meta = {"name": "rulepack-packs", "namespace": OPERATOR_NAMESPACE}
+    return f"{YAML_NOTE}{yaml.safe_dump({**packs, 'kind': 'Role', 'metadata': meta, 'rules': rules}, sort_keys=False)}"
+
+
+def installer_role() -> str:
+    """What OLM v1 needs of the service account of a ClusterExtension: to make what is in the bundle, and all that it grants.
+
+    Nobody may grant what they do not have (kubernetes: RBAC, privilege escalation prevention). The right on finalizers is asked
+    for by OwnerReferencesPermissionEnforcement, an admission plugin that OpenShift has on.
+    """
+    making = [
+        {"apiGroups": [group], "resources": resources, "verbs": ["get", "list", "watch", "create", "update", "patch", "delete"]}
+        for group, resources in (
+            ("", ["serviceaccounts", "services"]),
+            ("apiextensions.k8s.io", ["customresourcedefinitions"]),
+            ("apps", ["deployments"]),
+            ("policy", ["poddisruptionbudgets"]),
+            ("rbac.authorization.k8s.io", ["clusterroles", "clusterrolebindings", "roles", "rolebindings"]),
+        )
+    ]
+    extension = {"apiGroups": ["olm.operatorframework.io"], "resources": ["clusterextensions/finalizers"]}
+    everywhere, bound = split_rights(role())
+    rules = [*making, {**extension, "resourceNames": ["rulepack-operator"], "verbs": ["update"]}, *everywhere, *bound]
+    document = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "rulepack-installer"}}
+    return f"{YAML_NOTE}{yaml.safe_dump({**document, 'rules': rules}, sort_keys=False)}"
 
 
 def _described(model: type[Spec]) -> dict[str, Any]:
@@ -210,6 +242,12 @@ def _schema(model: type[Spec]) -> Callable[[], str]:
     return lambda: json.dumps(published_schema(model), indent=2, ensure_ascii=False) + "\n"
 
 
+def crd() -> str:
+    """The CustomResourceDefinition of RulePack."""
+    note = "# Written by `make reference` from the schema in engine/packs/schema.py; change it there.\n"
+    return note + yaml.safe_dump(custom_resource_definition(), sort_keys=False, width=130, allow_unicode=True)
+
+
 FILES: Mapping[str, Callable[[], str]] = {
     "docs/reference/rulepack.md": rulepack,
     "docs/reference/actions.md": actions,
@@ -220,7 +258,10 @@ FILES: Mapping[str, Callable[[], str]] = {
     "docs/reference/rights.md": lambda: rights(ROOT / "rules"),
     "docs/reference/rulepack.schema.json": _schema(RulePackSpec),
     "docs/reference/rulepacktest.schema.json": _schema(RulePackTestSpec),
+    "config/crd/rulepacks.yaml": crd,
     "config/rbac/role.yaml": role,
+    "config/own-namespace/role.yaml": own_namespace_role,
+    "config/olmv1/role.yaml": installer_role,
 }
 
 

@@ -1,6 +1,7 @@
-"""Write what the image holds as a CycloneDX 1.6 bill of materials (cyclonedx.org), from the lock alone: no network is needed.
+"""Write what the image holds as a CycloneDX 1.6 bill of materials (cyclonedx.org): no network is needed.
 
-`python scripts/sbom.py FILE`; the same lock and version give the same file, byte for byte.
+`python scripts/sbom.py FILE`, from the lock alone; the same lock and version give the same file, byte for byte. A release adds
+what only the image itself says: the packages of its base, and the licences of all (see scripts/licences.py).
 """
 
 from __future__ import annotations
@@ -9,11 +10,16 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from scripts import licences  # noqa: E402
+from scripts.project import project  # noqa: E402
+
 LOCK = ROOT / "requirements.lock"
 
 _ENTRY = re.compile(r"^(?P<name>[A-Za-z0-9_.-]+)==(?P<version>[^\s;]+)(?P<rest>(?:.*\n(?=[ \t]))*.*)", re.MULTILINE)
@@ -68,17 +74,24 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def write(path: Path, version: str, root: Path | None = None, environment: Mapping[str, str] | None = None) -> None:
+    """Write the document; with the root of the image and its environment also what is found there."""
+    document = bill(LOCK.read_text(), version)
+    if root is not None:
+        known = licences.of_python(root)
+        for component in document["components"]:
+            component.update(licences.entry(known.get(_normal(component["name"]), [])))
+        document["components"] += licences.base(root, environment or {})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2) + "\n")
+    print(f"{path}: {len(document['components'])} components")
+
+
 def main() -> None:
     """Write the file that the command line names."""
     if len(sys.argv) != 2:
         sys.exit("usage: python scripts/sbom.py FILE")
-    found = re.search(r'^__version__ = "([^"]+)"', (ROOT / "engine" / "__init__.py").read_text(), re.MULTILINE)
-    if found is None:
-        sys.exit('engine/__init__.py has no line __version__ = "…"')
-    path = Path(sys.argv[1])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(bill(LOCK.read_text(), found[1]), indent=2) + "\n")
-    print(f"{path}: {len(list(_components(LOCK.read_text())))} components")
+    write(Path(sys.argv[1]), project().version)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class World(world.World):
         params: Mapping[str, Mapping[str, Any]] | None = None,
         resume: str = "",
     ) -> None:
-        """Put packs, modes and params in force, and what people say to have suspended rules go on."""
+        """Put packs, modes and params in force, and what people say to have what is suspended go on."""
         self.catalog = replace(_catalog(packs, modes, params), resume=resume)
 
     def restart(self) -> None:
@@ -136,10 +136,10 @@ class World(world.World):
 def _catalog(
     packs: Sequence[RulePack], modes: Mapping[str, Mode] | None, params: Mapping[str, Mapping[str, Any]] | None
 ) -> Catalog:
-    defaults = {pack.name: {name: param.default for name, param in pack.params.items()} for pack in packs}
+    defaults = {pack.identity: {name: param.default for name, param in pack.params.items()} for pack in packs}
     chosen = {name: {**values, **(params or {}).get(name, {})} for name, values in defaults.items()}
-    flags = {pack.name: (modes or {}).get(pack.name, pack.default_mode) for pack in packs}
-    return Catalog({pack.name: pack for pack in packs}, flags, chosen)
+    flags = {pack.identity: (modes or {}).get(pack.identity, pack.default_mode) for pack in packs}
+    return Catalog({pack.identity: pack for pack in packs}, flags, chosen)
 
 
 def job(

@@ -17,15 +17,17 @@ import click
 
 from engine import __version__
 from engine.cel import backend
-from engine.cli.arguments import Cluster, context_option, kubeconfig_option, paths_option
+from engine.cli.arguments import PATH, Cluster, context_option, kubeconfig_option, paths_option
 from engine.cli.logs import LEVELS, set_up
 from engine.kube.clock import SystemClock
-from engine.operator.settings import Settings, own_namespace, parse_flags, watched_namespaces
+from engine.operator.settings import LEASE_NAME, Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
 from engine.operator.wiring import Operator
 from engine.packs.sources import shipped_rules
 
 log = logging.getLogger(__name__)
+
+PORT = click.IntRange(0, 65535)
 
 EXAMPLES = """\b
 Examples:
@@ -36,7 +38,8 @@ Examples:
 """
 
 
-@click.command(epilog=EXAMPLES)
+# Not RULEPACK_ alone: kubelet sets RULEPACK_PORT for a Service of the name rulepack.
+@click.command(epilog=EXAMPLES, context_settings={"auto_envvar_prefix": "RULEPACK_RUN"})
 @click.option(
     "-n",
     "--namespace",
@@ -62,9 +65,25 @@ Examples:
 @kubeconfig_option("Default: KUBECONFIG, else ~/.kube/config, else the pod's service account.")
 @context_option
 @click.option("--workers", default=4, show_default=True, help="How many objects are handled at the same time.")
-@click.option("--address", default="", help="Where /healthz, /readyz, /metrics and /packs are served; default: every address.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
-@click.option("--lease-name", default="rulepack", show_default=True, help="Lease by which one of several replicas is chosen.")
+@click.option("--address", default="", help="Where both servers listen; default: every address.")
+@click.option(
+    "--port",
+    default=8443,
+    show_default=True,
+    type=PORT,
+    help="Where /metrics and /packs are, by TLS, for whoever may get these paths by RBAC; 0 picks a free one.",
+)
+@click.option(
+    "--probe-port", default=8081, show_default=True, type=PORT, help="Where /healthz and /readyz are; 0 picks a free one."
+)
+@click.option(
+    "--tls-folder",
+    type=PATH,
+    metavar="PATH",
+    help="Folder with tls.crt and tls.key for --port, read again when they change; without them a self-signed certificate.",
+)
+@click.option("--insecure-metrics", is_flag=True, help="Serve /metrics and /packs by plain HTTP, to everybody.")
+@click.option("--lease-name", default=LEASE_NAME, show_default=True, help="Lease by which one of several replicas is chosen.")
 @click.option("--shards", type=click.IntRange(1), metavar="N", help="Share the cluster with others: how many there are.")
 @click.option(
     "--shard",
@@ -82,6 +101,8 @@ def run(
     """Run the engine against a cluster: watch what the rule packs name, and act as they say.
 
     Runs until SIGTERM or SIGINT, then finishes what it is at. Of several replicas one acts; the others stand by.
+
+    An option that is not given is taken from the environment variable of its name: --log-level from RULEPACK_RUN_LOG_LEVEL.
     """
     settings = Settings(
         operator_namespace=own_namespace(operator_namespace, os.environ),

@@ -13,6 +13,9 @@ from engine.model.objects import Kind, Object, Resource
 
 FIELD_MANAGER = "rulepack"
 
+OPENAPI = "/openapi/v3"
+"""Where the index of a cluster's OpenAPI v3 documents is (kubernetes: The Kubernetes API, OpenAPI V3)."""
+
 
 class PatchType(Enum):
     """The patch formats of the API server: content type, and whether fields are taken over from other field managers.
@@ -67,6 +70,10 @@ class Api(Protocol):
         """Return the resource that serves a kind. Raises ApiError 404 where the cluster does not have it."""
         ...
 
+    async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
+        """Return the index of the OpenAPI v3 documents of a cluster, or the document at a path of that index."""
+        ...
+
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """Return one object. Raises ApiError 404."""
         ...
@@ -106,6 +113,10 @@ class Api(Protocol):
 
     async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Patch an object by a merge patch and return the metadata that it then has: cheaper than the whole object."""
+        ...
+
+    async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
+        """Apply an object's status as a field manager and return the object; what others applied is taken over."""
         ...
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:

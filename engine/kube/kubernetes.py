@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 from engine.errors import ApiError
 from engine.kube import credentials
-from engine.kube.api import FIELD_MANAGER, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import FIELD_MANAGER, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.connection import Connection
 from engine.model.objects import Kind, Object, Resource, metadata
 
@@ -42,7 +43,7 @@ class KubernetesApi:
             self._served[kind.api_version] = await self._resources(kind)
             found = self._served[kind.api_version].get(kind.kind)
         if found is None:
-            raise _not_served(kind)
+            raise _not_served(kind, self._served[kind.api_version])
         return found
 
     async def _resources(self, kind: Kind) -> dict[str, Resource]:
@@ -57,20 +58,19 @@ class KubernetesApi:
             if "/" not in each["name"]  # a subresource
         }
 
+    async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
+        """See `Api.openapi`."""
+        return await self._connection.request("GET", path)
+
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Api.get`."""
-        return await self._connection.request("GET", _path(resource, namespace, name))
+        return await self._request(resource, "GET", _path(resource, namespace, name))
 
     async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
         """See `Api.list`."""
         kind, path = selection.resource.kind, _collection(selection.resource, selection.namespace)
         query = _query(**_selectors(selection), limit=str(limit or ""), **{"continue": next})
-        try:
-            answer = await self._connection.request("GET", path + query)
-        except ApiError as error:
-            if error.status == HTTPStatus.NOT_FOUND:  # its CRD is gone, or was made anew with another plural
-                self._served.pop(kind.api_version, None)
-            raise
+        answer = await self._request(selection.resource, "GET", path + query)
         # Lists of built-in kinds leave these two out of their items; watches do not.
         named = {"apiVersion": kind.api_version, "kind": kind.kind}
         items = [{**named, **item} for item in answer.get("items") or ()]
@@ -95,14 +95,14 @@ class KubernetesApi:
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """See `Api.create`."""
-        return await self._connection.request("POST", _collection(resource, namespace) + _WRITE[dry_run], body)
+        return await self._request(resource, "POST", _collection(resource, namespace) + _WRITE[dry_run], body)
 
     async def replace(
         self, resource: Resource, namespace: str, body: Object, *, subresource: str = "", dry_run: bool = False
     ) -> Object:
         """See `Api.replace`."""
         path = _path(resource, namespace, str(metadata(body).get("name") or ""), subresource)
-        return await self._connection.request("PUT", path + _WRITE[dry_run], body)
+        return await self._request(resource, "PUT", path + _WRITE[dry_run], body)
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
@@ -110,12 +110,17 @@ class KubernetesApi:
     ) -> Object:  # fmt: skip
         """See `Api.patch`."""
         path = _path(resource, namespace, name, subresource) + _WRITE[dry_run] + ("&force=true" if type.forced else "")
-        return await self._connection.request("PATCH", path, body, type.content_type)
+        return await self._request(resource, "PATCH", path, body, type.content_type)
 
     async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """See `Api.patch_metadata`."""
         path = _path(resource, namespace, name) + _WRITE[False]
-        return metadata(await self._connection.request("PATCH", path, body, PatchType.MERGE.content_type, _METADATA))
+        return metadata(await self._request(resource, "PATCH", path, body, PatchType.MERGE.content_type, _METADATA))
+
+    async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
+        """See `Api.apply_status`."""
+        path = f"{_path(resource, namespace, name, 'status')}?fieldManager={manager}&force=true"
+        return await self._connection.request("PATCH", path, body, PatchType.FORCED_APPLY.content_type)
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`."""
@@ -126,7 +131,7 @@ class KubernetesApi:
         if dry_run:
             body["dryRun"] = ["All"]
             path += "?dryRun=All"  # the server obeys the body, but its audit log shows only this
-        await self._connection.request("DELETE", path, body)
+        await self._request(resource, "DELETE", path, body)
 
     async def evict(self, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.evict`."""
@@ -142,6 +147,15 @@ class KubernetesApi:
     async def close(self) -> None:
         """See `Api.close`."""
         await self._connection.close()
+
+    async def _request(self, resource: Resource, method: str, path: str, *request: Any) -> dict[str, Any]:
+        """Send a request about a kind; where the server no longer serves that, ask anew what it serves the next time."""
+        try:
+            return await self._connection.request(method, path, *request)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND and not error.not_found:  # its CRD is gone, or has another plural now
+                self._served.pop(resource.kind.api_version, None)
+            raise
 
 
 def _path(resource: Resource, namespace: str, name: str, subresource: str = "") -> str:
@@ -177,8 +191,10 @@ def _query(**parameters: str) -> str:
     return f"?{query}" if query else ""
 
 
-def _not_served(kind: Kind) -> ApiError:
-    message = f"the cluster does not serve {kind.kind} of {kind.api_version}; is its CRD installed?"
+def _not_served(kind: Kind, others: Collection[str] = ()) -> ApiError:
+    close = get_close_matches(kind.kind, others, n=1)
+    hint = f"it has {close[0]}, did you mean that?" if close else "is its CRD installed?"
+    message = f"the cluster does not serve {kind.kind} of {kind.api_version}; {hint}"
     return ApiError(HTTPStatus.NOT_FOUND, "NotFound", message)
 
 

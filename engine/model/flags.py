@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+DISABLED = "Disabled"
+
 
 class Mode(StrEnum):
     """What a pack's rules do: act, only report what they would do, or nothing."""
@@ -12,9 +14,16 @@ class Mode(StrEnum):
     AUDIT = "Audit"
     OFF = "Off"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Mode | None:
+        """Take `Disabled` for Off. The kind says so, since kubectl reads an unquoted `Off` as false (YAML 1.1)."""
+        return cls.OFF if value == DISABLED else None
 
+
+STRICTNESS = (Mode.ENFORCE, Mode.AUDIT, Mode.OFF)
+"""The modes, a stricter one after those that it is stricter than."""
 _SPELLINGS = {"enforce": Mode.ENFORCE, "true": Mode.ENFORCE, "on": Mode.ENFORCE, "audit": Mode.AUDIT,
-              "off": Mode.OFF, "false": Mode.OFF}  # fmt: skip
+              "off": Mode.OFF, "false": Mode.OFF, "disabled": Mode.OFF}  # fmt: skip
 
 
 def parse_mode(text: str) -> Mode | None:

@@ -28,6 +28,7 @@ class ActResult(StrEnum):
     RETRYING = "retrying"
     FAILED = "failed"
     REFUSED = "refused"
+    DROPPED = "dropped"
     AUDITED = "audited"
 
 
@@ -62,12 +63,16 @@ class Observer(Protocol):
         """An action has taken a step, or has come to none."""
         ...
 
-    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
-        """A pack's own metric has a new measurement."""
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
+        """A pack's own metric has a new measurement, made for an object."""
         ...
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
-        """A rule is suspended, since its pack has spent its budget; `obj` is the first one for which nothing was done."""
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
+        """A pack is suspended for a flow (`flow_of`), which has spent its budget; `obj` is the first one that is held back."""
+        ...
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """A rule waits with a write that somebody else undoes again and again."""
         ...
 
 
@@ -87,12 +92,17 @@ class Observers:
         for observer in self._all:
             observer.acted(act)
 
-    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Pass it to all."""
         for observer in self._all:
-            observer.measured(metric, labels, value)
+            observer.measured(obj, metric, labels, value)
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Pass it to all."""
         for observer in self._all:
-            observer.suspended(pack, rule, obj)
+            observer.suspended(pack, flow, obj)
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Pass it to all."""
+        for observer in self._all:
+            observer.contested(pack, rule, target)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from heapq import nsmallest
 from typing import Any
 
 from engine.kube.clock import Clock
@@ -17,7 +18,11 @@ from engine.operator.caches import PackCaches
 from engine.operator.informer import State
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
+from engine.packs.status import RuleCounts
 from engine.packs.store import Report
+from engine.reconcile.budget import MANY
+from engine.reconcile.budgets import described
+from engine.reconcile.waits import RECORD, Waits
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +34,29 @@ _LEVELS = {
     ActResult.RETRYING: logging.WARNING,
     ActResult.FAILED: logging.WARNING,
     ActResult.REFUSED: logging.WARNING,
+    ActResult.DROPPED: logging.INFO,
 }
+SHOWN = 10
+"""How many objects /packs names of those that wait for the same."""
 _FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 
 @dataclass(slots=True)
 class RuleActivity:
-    """What a rule did last, with the clock's time; None where it has not yet."""
+    """What a rule did last, with the clock's time, None where it has not yet; and how often, about."""
 
     fired: tuple[float, Act] | None = None
     failed: tuple[float, Act] | None = None
-    suspended: float | None = None
+    firings: int = 0
+    failures: int = 0
+    counted: tuple[str, ...] = ()
+    """The firing that was counted last: its steps come one after another, mostly, and count once."""
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON data, without what went wrong: that may quote the object, so only the log and its Events say it."""
         return {
             "lastFiring": _act_data(*self.fired) if self.fired else None,
             "lastError": _act_data(*self.failed) if self.failed else None,
-            "suspendedSince": None if self.suspended is None else _timestamp(self.suspended),
         }
 
 
@@ -57,6 +67,8 @@ class Activity:
     clock: Clock
     rules: dict[tuple[str, str], RuleActivity] = field(default_factory=dict)
     """By pack and rule."""
+    suspensions: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By pack and flow: since when."""
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Do nothing: the reconciler logs an Unknown, once for each object and reason."""
@@ -74,51 +86,87 @@ class Activity:
                 log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
         rule = self._rule(act.pack, act.rule)
         if act.result in _FAULTS:
+            rule.failures += act.result is not ActResult.RETRYING
             rule.failed = (self.clock.time(), act)
-        elif act.result is not ActResult.WAITING:
+        elif act.result not in (ActResult.WAITING, ActResult.DROPPED):
+            firing = (str(act.object), act.key, act.item)
+            if act.result is not ActResult.UNCHANGED and firing != rule.counted:
+                rule.firings, rule.counted = rule.firings + 1, firing
             rule.fired = (self.clock.time(), act)
 
-    def measured(self, metric: str, labels: object, value: float) -> None:
+    def measured(self, obj: Ref, metric: str, labels: object, value: float) -> None:
         """Do nothing: the metric itself says it."""
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Log it, and remember since when."""
-        log.error("%s/%s is suspended from %s on, since its pack has spent its budget (%s)", pack, rule, obj, DISRUPTIONS)
-        self._rule(pack, rule).suspended = self.clock.time()
+        log.error("pack %s is suspended for %s from %s on: its budget is spent (%s)", pack, described(flow), obj, DISRUPTIONS)
+        self.suspensions.setdefault(pack, {})[flow] = self.clock.time()
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Log it."""
+        log.warning("%s/%s: what it writes on %s is undone again and again, so it waits", pack, rule, target)
 
     def resumed(self, pack: str) -> None:
         """Note that whatever was suspended of a pack goes on."""
-        for (name, rule), activity in self.rules.items():
-            if name == pack and activity.suspended is not None:
-                log.info("%s/%s goes on", pack, rule)
-                activity.suspended = None
+        for flow in self.suspensions.pop(pack, ()):
+            log.info("pack %s goes on for %s", pack, described(flow))
 
-    def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report]) -> dict[str, Any]:
+    def counts(self, pack: str, rule: str) -> RuleCounts:
+        """Return what a rule did since the process began, for the status of its pack."""
+        activity = self.rules.get((pack, rule), RuleActivity())
+        time, act = activity.fired or (None, None)
+        return RuleCounts(
+            fired=activity.firings, failed=activity.failures, suspended=sorted(self.suspensions.get(pack, ())),
+            last_firing="" if time is None else _timestamp(time), last_object=str(act.object) if act else "",
+        )  # fmt: skip
+
+    def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report], waits: Waits) -> dict[str, Any]:
         """Return the packs in force, how they fare, and what is wrong with others, as JSON data; of objects kinds and names."""
+        waiting = self._waiting(waits)
         return {
-            "packs": [self._pack(catalog, pack, caches) for _, pack in sorted(catalog.packs.items())],
+            "packs": [self._pack(catalog, pack, caches, waiting.get(name, {})) for name, pack in sorted(catalog.packs.items())],
             "faults": [str(fault) for report in reports for fault in report.faults],
             "warnings": [str(warning) for report in reports for warning in report.warnings],
         }
 
-    def _pack(self, catalog: Catalog, pack: RulePack, caches: PackCaches) -> dict[str, Any]:
+    def _waiting(self, waits: Waits) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """Return what has waited for a minute, by pack and rule: why, how many, since when, and the first few objects."""
+        found: dict[tuple[str, str, str], list[tuple[float, int, str]]] = {}
+        for key, wait in waits.told():
+            found.setdefault((wait.pack, wait.rule, wait.obstacle.value), []).append((wait.since, wait.items, str(key)))
+        started = self.clock.time() - self.clock.monotonic()
+        waiting: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for (pack, rule, reason), each in sorted(found.items()):
+            first = nsmallest(SHOWN, each)
+            data = {"reason": reason, "items": sum(items for _, items, _ in each), "since": _timestamp(started + first[0][0])}
+            waiting.setdefault(pack, {}).setdefault(rule, []).append({**data, "objects": [name for _, _, name in first]})
+        return waiting
+
+    def _pack(
+        self, catalog: Catalog, pack: RulePack, caches: PackCaches, waits: Mapping[str, list[dict[str, Any]]]
+    ) -> dict[str, Any]:
         # one that is Off has none of its own, but another pack may have one of the same selection
         informers = [] if catalog.mode(pack) is Mode.OFF else caches.of(pack)
         waiting = any(informer.waits for informer in informers)
+        suspended = self.suspensions.get(pack.identity, {})
         return {
-            "name": pack.name,
+            "name": pack.identity,
             "description": pack.description,
             "source": pack.source,
             "mode": catalog.mode(pack).value,
             "kind": str(pack.watch.kind),
             "waitingFor": str(pack.watch.kind) if waiting else None,
             "objects": sum(len(informer.cache) for informer in informers),
+            "suspended": len(suspended) >= MANY,
+            "suspendedFor": {flow: _timestamp(since) for flow, since in sorted(suspended.items())},
             "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),
             "rules": [
                 {"name": rule.name, "description": rule.description, "mode": catalog.mode(pack, rule).value}
-                | self.rules.get((pack.name, rule.name), RuleActivity()).as_data()
+                | self.rules.get((pack.identity, rule.name), RuleActivity()).as_data()
+                | {"waiting": waits.get(rule.name, [])}
                 for rule in pack.rules
             ],
+            "recordsWaiting": waits.get(RECORD, []),
         }
 
     def _rule(self, pack: str, rule: str) -> RuleActivity:

@@ -10,7 +10,7 @@ from cachetools import TTLCache
 
 from engine.kube.api import Api
 from engine.kube.clock import Clock
-from engine.model.objects import Object, ObjectKey
+from engine.model.objects import Object, ObjectKey, Ref
 from engine.operator.informer import Informer, InformerKey, State
 from engine.packs.pack import RulePack
 from engine.reconcile.caches import Cached
@@ -68,9 +68,15 @@ class PackCaches:
                 return found
         return None
 
+    def has(self, ref: Ref) -> bool:
+        """Return whether some pack's informer has an object of this kind, namespace and name."""
+        return any(
+            (ref.namespace, ref.name) in informer.cache for key, informer in self.informers.items() if key.kind == ref.kind
+        )
+
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """Return the last state of an object that is gone from this pack's selection; it is given out once."""
-        return self._deleted.pop((pack.name, namespace, name), None)
+        return self._deleted.pop((pack.identity, namespace, name), None)
 
     def objects(self, pack: RulePack) -> Iterator[ObjectKey]:
         """Yield all objects of a pack's selection."""
@@ -92,20 +98,25 @@ class PackCaches:
         return self._of.get(pack, ())
 
     def waiting(self, pack: RulePack) -> bool:
-        """Return whether the objects that a pack watches could not be listed yet."""
+        """Return whether the objects that a pack watches cannot be listed or watched."""
         return any(informer.waits for informer in self.of(pack))
+
+    def problems(self, pack: str) -> list[str]:
+        """Return why the objects that a pack watches cannot be listed or watched, by the pack's identity."""
+        informers = [informer for each in self._of if each.identity == pack for informer in self.of(each)]
+        return [f"pack {pack} waits: {informer.problem()}" for informer in informers if informer.problem()]
 
     def _keys(self, pack: RulePack) -> list[InformerKey]:
         labels = ",".join(filter(None, (pack.watch.label_selector, self._labels)))
         return [InformerKey(pack.watch.kind, namespace, labels) for namespace in self._namespaces]
 
     def _waiting(self, key: InformerKey) -> list[str]:
-        return [f"pack {pack.name} waits" for pack in self._packs.get(key, ())]
+        return [f"pack {pack.identity} waits" for pack in self._packs.get(key, ())]
 
     def _report(self, key: InformerKey, namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
         # a kind that is not served any more says nothing about its objects
         if new is None and old is not None and self.informers[key].state is not State.WAITING:
             for pack in self._packs.get(key, ()):
                 if pack.ends:
-                    self._deleted[pack.name, namespace, name] = old
+                    self._deleted[pack.identity, namespace, name] = old
         self._changed(ObjectKey(key.kind, namespace, name))

@@ -1,130 +1,28 @@
-"""The Prometheus metrics of the engine, and those that rule packs declare: one registry, and one kind of counters and gauges.
-
-Counters, gauges and histograms keep plain numbers and become metrics when they are read. Those of prometheus_client have an
-object and a lock for each series, and for each bucket of it: 3.8 kB and 55 µs for each object that a pack measures by name,
-against 0.4 kB and 2 µs here. They are used within one event loop.
-"""
+"""The Prometheus metrics of the engine, and those that rule packs declare."""
 
 from __future__ import annotations
 
 import logging
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import copy
-from itertools import accumulate
-from math import inf
-from typing import ClassVar, NamedTuple
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client import Histogram as PrometheusHistogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.errors import RulepackError
 from engine.model.objects import Ref
-from engine.model.observe import Act, Evaluated
-from engine.packs.pack import MetricSpec
+from engine.model.observe import Act, ActResult, Evaluated
+from engine.operator.series import Counter, Gauge, Histogram, Labels, Renamed
+from engine.packs.pack import MetricSpec, RulePack
 
 log = logging.getLogger(__name__)
 
 BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
 """Seconds that one reconciliation takes: a tenth of a millisecond where nothing is to be done, 30 where requests are slow."""
-Labels = tuple[str, ...]
-"""The values of a series' labels, in the order of their names."""
-
-
-class Counter(Collector):
-    """A counter. Where it has no labels there is one series, from the start."""
-
-    family: ClassVar[type[CounterMetricFamily | GaugeMetricFamily]] = CounterMetricFamily
-
-    def __init__(self, name: str, documentation: str, labels: Sequence[str] = ()) -> None:
-        self.name, self.documentation, self.labels = name, documentation, labels
-        self._values: dict[Labels, float] = {} if labels else {(): 0.0}
-
-    def record(self, labels: Labels, value: float = 1.0) -> None:
-        """Add to it."""
-        self._values[labels] = self._values.get(labels, 0.0) + value
-
-    def describe(self) -> Iterable[Metric]:
-        """Yield the metric without any series: a registry compares the names."""
-        yield self.family(self.name, self.documentation, labels=self.labels)
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield the metric as it is now."""
-        family = self.family(self.name, self.documentation, labels=self.labels)
-        for labels, value in self._values.items():
-            family.add_metric(labels, value)
-        yield family
-
-
-class Gauge(Counter):
-    """A gauge. `read`, where it is set, gives all its series whenever the metrics are read."""
-
-    family = GaugeMetricFamily
-    read: Callable[[], Mapping[Labels, float]] | None = None
-
-    def record(self, labels: Labels, value: float = 1.0) -> None:
-        """Set it."""
-        self._values[labels] = value
-
-    def keep(self, wanted: Callable[[Labels], bool]) -> None:
-        """Forget the series whose labels are not wanted."""
-        self._values = {labels: value for labels, value in self._values.items() if wanted(labels)}
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield the metric as it is now."""
-        if self.read is not None:
-            self._values = dict(self.read())
-        return super().collect()
-
-
-class Histogram(Collector):
-    """A histogram, whose buckets are given by their upper bounds."""
-
-    def __init__(self, name: str, documentation: str, labels: Sequence[str] = (), buckets: Sequence[float] = ()) -> None:
-        self.name, self.documentation, self.labels = name, documentation, labels
-        bounds = tuple(buckets) or PrometheusHistogram.DEFAULT_BUCKETS
-        self._bounds = bounds if bounds[-1] == inf else (*bounds, inf)
-        self._counts: dict[Labels, list[int]] = {} if labels else {(): [0] * len(self._bounds)}
-        self._sums: dict[Labels, float] = dict.fromkeys(self._counts, 0.0)
-
-    def record(self, labels: Labels, value: float) -> None:
-        """Count one more of this value."""
-        counts = self._counts.get(labels)
-        if counts is None:
-            counts = self._counts[labels] = [0] * len(self._bounds)
-        counts[bisect_left(self._bounds, value)] += 1
-        self._sums[labels] = self._sums.get(labels, 0.0) + value
-
-    def describe(self) -> Iterable[Metric]:
-        """See `Counter.describe`."""
-        yield HistogramMetricFamily(self.name, self.documentation, labels=self.labels)
-
-    def collect(self) -> Iterable[Metric]:
-        """See `Counter.collect`."""
-        names = [floatToGoString(bound) for bound in self._bounds]  # type: ignore[no-untyped-call]
-        family = HistogramMetricFamily(self.name, self.documentation, labels=self.labels)
-        for labels, counts in self._counts.items():
-            buckets = list(zip(names, accumulate(counts), strict=True))  # each holds what the ones before it hold
-            family.add_metric(labels, buckets, self._sums[labels])
-            if self._bounds[0] < 0:  # then it leaves out the count, not only the sum, which might go down
-                family.add_sample(f"{self.name}_count", dict(zip(self.labels, labels, strict=True)), buckets[-1][1])
-        yield family
-
-
-class Renamed(Collector):
-    """A metric under the name that it had before, for dashboards and alerts that still use that."""
-
-    def __init__(self, old: str, metric: Counter | Histogram) -> None:
-        self._old, self._metric = old, metric
-
-    def collect(self) -> Iterable[Metric]:
-        """See `Counter.collect`."""
-        renamed = copy(self._metric)
-        renamed.name, renamed.documentation = self._old, f"Deprecated: use {self._metric.name}."
-        return renamed.collect()
+MAX_SERIES = 10_000
+"""How many series a metric of a pack may have: of a histogram with 12 buckets 20 MB of text for each scrape."""
+GONE_SECONDS = 600.0
+"""How long the series that names an object stays after the object: Prometheus has read it by then."""
+PIECE = 2**15
+"""Characters of text that are rendered before others get a turn: less than a millisecond of work."""
 
 
 class MetricError(RulepackError):
@@ -139,8 +37,16 @@ class _Declared(NamedTuple):
     packs: set[str]
 
 
+@dataclass(slots=True)
+class _Naming:
+    """The series that name an object, and since when it is gone."""
+
+    series: set[tuple[str, Labels]]
+    gone_since: float | None = None
+
+
 class Metrics:
-    """An observer (engine.model.observe.Observer) with a registry of its own.
+    """An observer (engine.model.observe.Observer).
 
     No label ever holds an object's name unless a pack asks for it.
     """
@@ -163,8 +69,16 @@ class Metrics:
         self.pack_waiting = Gauge(
             "rulepack_pack_waiting", "1 while the objects of the kind that the pack watches cannot be listed.", ("pack", "kind")
         )
-        self.suspensions = Gauge(
-            "rulepack_rule_suspended", "1 for a rule that is suspended, since its pack has spent its budget.", rule
+        self.suspensions = Gauge(  # a label `namespace` is what Prometheus itself puts on what it scrapes
+            "rulepack_namespace_suspended",
+            "1 for a namespace (or a kind that lives in none) for which a pack is suspended, since it has spent its budget.",
+            ("pack", "watched_namespace"),
+        )
+        self.waiting = Gauge(
+            "rulepack_items_waiting", "Items that have waited for a minute, by what stands in the way.", (*rule, "reason")
+        )
+        self.contests = Counter(
+            "rulepack_contested_writes", "Writes that had to wait, since somebody else undoes them again and again.", rule
         )
         self.last_events = Gauge(
             "rulepack_watch_last_event_timestamp_seconds", "When a list or watch of the kind last brought anything.", ("kind",)
@@ -173,11 +87,13 @@ class Metrics:
             Renamed("rulepack_evaluation_seconds", self.reconcile_seconds),
             Renamed("rulepack_queue_depth", self.queue_depth),
         )
+        self.series_dropped = Counter(
+            "rulepack_series_dropped", "Measurements that a pack's metric had no room for.", ("metric",)
+        )
+        own = [metric for metric in vars(self).values() if isinstance(metric, Counter | Histogram)]
+        self._own: tuple[Counter | Histogram | Renamed, ...] = (*own, *self._renamed)
         self._declared: dict[str, _Declared] = {}
-        self.registry = CollectorRegistry()
-        for metric in (*vars(self).values(), *self._renamed):
-            if isinstance(metric, Counter | Histogram | Renamed):
-                self.registry.register(metric)
+        self._naming: dict[Ref, _Naming] = {}
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Count it."""
@@ -187,19 +103,48 @@ class Metrics:
         """Count it."""
         self.actions.record((act.pack, act.rule, act.action, act.result))
 
-    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
-        """Measure it, or log why that is not possible."""
+    def begin(self, packs: Iterable[RulePack]) -> None:
+        """Have the counters that alerts use at 0 for each rule: of a series that begins at 1 Prometheus sees no increase."""
+        for pack in packs:
+            for rule in pack.rules:
+                self.evaluations.begin((pack.identity, rule.name, Evaluated.UNKNOWN))
+                for action in (*rule.actions, *rule.rescue):
+                    for outcome in (ActResult.FAILED, ActResult.REFUSED):
+                        self.actions.begin((pack.identity, rule.name, action.action.name, outcome))
+
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
+        """Measure it, or log why that is not possible. A series that has the object's name among its labels goes with it."""
         try:
-            self.measure(metric, labels, value)
+            series = self.measure(metric, labels, value)
         except MetricError as error:
             log.warning("%s", error)
+            return
+        if series is not None and obj.name in labels.values():
+            self._naming.setdefault(obj._replace(uid=""), _Naming(set())).series.add((metric, series))
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+    def forget_gone(self, exists: Callable[[Ref], bool], now: float) -> None:
+        """Forget the series that name an object which has been gone for ten minutes; `now` is in seconds."""
+        for ref, naming in list(self._naming.items()):
+            if exists(ref):
+                naming.gone_since = None
+            elif naming.gone_since is None:
+                naming.gone_since = now
+            elif now - naming.gone_since >= GONE_SECONDS:
+                del self._naming[ref]
+                for metric, labels in naming.series:
+                    if known := self._declared.get(metric):
+                        known.metric.forget(labels)
+
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Show it."""
-        self.suspensions.record((pack, rule))
+        self.suspensions.record((pack, flow))
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Count it."""
+        self.contests.record((pack, rule))
 
     def resumed(self, pack: str) -> None:
-        """Show no more that rules of a pack are suspended."""
+        """Show no more that anything of a pack is suspended."""
         self.suspensions.keep(lambda labels: labels[0] != pack)
 
     def declare(self, pack: str, specs: Iterable[MetricSpec]) -> None:
@@ -222,14 +167,14 @@ class Metrics:
             if pack in known.packs and known.spec != wanted.get(name):
                 known.packs.discard(pack)
                 if not known.packs:
-                    self.registry.unregister(self._declared.pop(name).metric)
+                    del self._declared[name]
         for name, spec in wanted.items():
             if name not in self._declared:
                 self._declared[name] = _Declared(spec, self._register(pack, spec), set())
             self._declared[name].packs.add(pack)
 
-    def measure(self, metric: str, labels: Mapping[str, str], value: float) -> None:
-        """Add to a counter, set a gauge or observe a histogram that a pack declared.
+    def measure(self, metric: str, labels: Mapping[str, str], value: float) -> Labels | None:
+        """Add to a counter, set a gauge or observe a histogram that a pack declared; return the series, None where it is full.
 
         Raises MetricError where it is not declared, has other labels, or a counter would go down.
         """
@@ -243,20 +188,39 @@ class Metrics:
             )
         if spec.type == "counter" and value < 0:
             raise MetricError(f"metric {metric}: a counter cannot go down (value {value}); expected 0 or more, or type gauge")
-        known.metric.record(tuple([labels[name] for name in spec.labels]), value)
+        series = tuple([labels[name] for name in spec.labels])
+        if len(known.metric) >= MAX_SERIES and series not in known.metric:
+            if (metric,) not in self.series_dropped:
+                log.error("metric %s has %d series, and gets no more: use fewer different labels", metric, MAX_SERIES)
+            self.series_dropped.record((metric,))
+            return None
+        known.metric.record(series, value)
+        return series
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield all metrics in the Prometheus text format, in pieces, between which others may get a turn."""
+        parts: list[str] = []
+        size = 0
+        for metric in (*self._own, *(declared.metric for declared in self._declared.values())):
+            for part in metric.text():
+                parts.append(part)
+                size += len(part)
+                if size >= PIECE:
+                    yield "".join(parts).encode()
+                    parts, size = [], 0
+        yield "".join(parts).encode()
 
     def text(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
-        return generate_latest(self.registry)
+        return b"".join(self.pieces())
 
     def _register(self, pack: str, spec: MetricSpec) -> Counter | Histogram:
         metric: Counter | Histogram
-        try:
-            if spec.type == "histogram":
-                metric = Histogram(spec.name, spec.help, spec.labels, spec.buckets)
-            else:
-                metric = (Counter if spec.type == "counter" else Gauge)(spec.name, spec.help, spec.labels)
-            self.registry.register(metric)
-        except ValueError as error:  # such as a name that collides with the _total of another
-            raise MetricError(f"pack {pack}: metric {spec.name}: {error}; expected another name") from error
+        if spec.type == "histogram":
+            metric = Histogram(spec.name, spec.help, spec.labels, spec.buckets)
+        else:
+            metric = (Counter if spec.type == "counter" else Gauge)(spec.name, spec.help, spec.labels)
+        for other in (*self._own, *(declared.metric for declared in self._declared.values())):
+            if common := metric.names & other.names:
+                raise MetricError(f"pack {pack}: metric {spec.name}: {min(common)} is taken; expected another name")
         return metric

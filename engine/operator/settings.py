@@ -19,6 +19,7 @@ from engine.packs.sources import shipped_rules
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its service account's namespace (kubernetes: concepts, accessing the API from a pod)."""
 OPERATOR_NAMESPACE = "rulepack-system"
+LEASE_NAME = "rulepack"
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -44,10 +45,16 @@ class Settings:
     workers: int = 4
     """How many objects are handled at the same time."""
     address: str = ""
-    """Where the server listens; empty: on every address of both families of IP."""
-    port: int = 8080
-    """Of the HTTP server; 0 picks a free one."""
-    lease_name: str = "rulepack"
+    """Where the servers listen; empty: on every address of both families of IP."""
+    port: int = 8443
+    """Of /metrics and /packs; 0 picks a free one."""
+    probe_port: int = 8081
+    """Of /healthz and /readyz; 0 picks a free one."""
+    tls_folder: Path | None = None
+    """Where tls.crt and tls.key for `port` are, now or later; without them the certificate is self-signed."""
+    insecure_metrics: bool = False
+    """Whether `port` speaks plain HTTP, and to everybody."""
+    lease_name: str = LEASE_NAME
     shard: Shard | None = None
     """Which part of the cluster is this operator's, where several share it; None where it has all to itself."""
     watch_label_selector: str = ""

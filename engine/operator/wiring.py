@@ -7,31 +7,37 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
+import orjson
 
 from engine.cel import Cel
+from engine.errors import UsageError
 from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
 from engine.kube.leases import Leases
 from engine.model.flags import Mode
+from engine.model.objects import flow_of
 from engine.model.observe import Observer, Observers
 from engine.operator.activity import Activity
 from engine.operator.caches import PackCaches
+from engine.operator.certificate import Certificate
+from engine.operator.guard import Readers
 from engine.operator.in_force import InForceTimes
 from engine.operator.informer import Informer
 from engine.operator.leader import Leader
-from engine.operator.metrics import Labels, MetricError, Metrics
+from engine.operator.metrics import MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
-from engine.operator.server import Server, probe
+from engine.operator.rulepacks import Fare, RulePackStatuses
+from engine.operator.series import Labels
+from engine.operator.server import Reply, Server, probe
 from engine.operator.settings import Settings
 from engine.operator.shards import Layout, suffix
 from engine.operator.workers import Key, Workers
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
-from engine.reconcile.budgets import resumed
+from engine.reconcile.budget import Terms, resumed
+from engine.reconcile.budgets import described
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +45,12 @@ log = logging.getLogger(__name__)
 class Operator:
     """Watches, evaluates and acts, as the settings say. Raises UsageError where the settings name no rule packs.
 
-    `server.port` is where it says how it is; further observers get what it decides and does.
+    `probes.port` and `server.port` are where it says how it is; further observers get what it decides and does.
     """
 
     def __init__(self, api: Api, settings: Settings, clock: Clock, cel: Cel, *observers: Observer) -> None:
         self._settings, self._clock, shard = settings, clock, settings.shard
-        self.queue = WorkQueue[Key](clock)
+        self.queue = WorkQueue[Key](clock, flow_of)
         self.metrics = Metrics()
         self.metrics.queue_depth.read = lambda: {(): self.queue.depth}
         self.metrics.pack_info.read, self.metrics.pack_waiting.read = self._pack_info, self._pack_waiting
@@ -58,19 +64,25 @@ class Operator:
         if shard:
             lease, identity = f"{lease}-{shard.number}", identity + suffix(shard.count)
         self.leader = Leader(leases, clock, lease, identity, self._layout, self._started, self._stopped)
-        self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use)
+        self._statuses = RulePackStatuses(api, settings, clock, self.leader.is_leader, self._fare)
+        self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use, self._statuses)
         self.metrics.pack_errors.read = lambda: {(): sum(bool(report.faults) for report in self.packs.reports)}
-        self.server = Server(settings.address, settings.port, {
+        self.probes = Server(settings.address, settings.probe_port, "--probe-port", {
             "/healthz": lambda: probe(self.unhealthy()),  # that the event loop goes on is shown by any answer
             "/readyz": lambda: probe(self.unready()),
-            "/metrics": lambda: web.Response(body=self.metrics.text(), headers={"Content-Type": CONTENT_TYPE_LATEST}),
-            "/packs": lambda: web.json_response(self.overview()),
         })  # fmt: skip
+        self._certificate = None if settings.insecure_metrics else Certificate(settings.tls_folder)
+        self.server = Server(
+            settings.address, settings.port, "--port",
+            {"/metrics": self._metrics, "/packs": lambda: Reply((orjson.dumps(self.overview()),), "application/json")},
+            guard=None if settings.insecure_metrics else Readers(api, clock).refusal, certificate=self._certificate,
+        )  # fmt: skip
         self._activity = Activity(clock)
         observer = Observers(self.metrics, self._activity, *observers)
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
-        replica = Replica(may_act, shard.owns) if shard else Replica(may_act)
+        replica = Replica(may_act, shard.owns, 1 / shard.count) if shard else Replica(may_act)
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
+        self.metrics.waiting.read = self._reconciler.waits.counts
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
     def may_act(self) -> bool:
@@ -83,14 +95,14 @@ class Operator:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then finish what is under way. Raises UsageError where the address cannot be had."""
-        await self.server.start()
+        await self._serve()
         if self._settings.shard:
             log.info("this is %s", self._settings.shard)
-        log.info("serving /healthz, /readyz, /metrics and /packs on %s:%d", self.server.address or "*", self.server.port)
         release = asyncio.Event()
         stopping, reading, acting = (asyncio.create_task(work) for work in (stop.wait(), self.packs.run(), self._act(release)))
+        renewing = [asyncio.create_task(self._certificate.watch(self._clock))] if self._certificate else []
         try:
-            done, _ = await asyncio.wait({stopping, reading, acting}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({stopping, reading, acting, *renewing}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
@@ -98,10 +110,22 @@ class Operator:
             release.set()  # only now: nothing is under way any more
             if self.packs.in_force.is_set():
                 await asyncio.wait({acting})
-            await cancel(stopping, reading, acting)
+            await cancel(stopping, reading, acting, *renewing)
             await self.caches.stop()
             await self.packs.stop()
             await self.server.stop()
+            await self.probes.stop()
+
+    async def _serve(self) -> None:
+        await self.probes.start()
+        try:
+            await self.server.start()
+        except UsageError:
+            await self.probes.stop()
+            raise
+        where, plain = self.server.address or "*", self._settings.insecure_metrics
+        log.info("serving /healthz and /readyz on %s:%d", where, self.probes.port)
+        log.info("serving /metrics and /packs on %s:%d%s", where, self.server.port, " to everybody" if plain else " by TLS")
 
     async def _act(self, release: asyncio.Event) -> None:
         """Work whenever this replica leads, once packs and flags are known: nothing acts that a flag has switched off."""
@@ -116,6 +140,7 @@ class Operator:
         self.metrics.leader.record((), 1)
         self._workers.start()
         self.packs.touch()  # statuses are the leader's to write
+        self._statuses.took_over()
 
     def _stopped(self) -> None:
         self.metrics.leader.record((), 0)
@@ -126,14 +151,15 @@ class Operator:
         catalog = await self._in_force.dated(catalog)
         old, self._reconciler.catalog = self._reconciler.catalog, catalog
         for name in old.packs:
-            if resumed(*_budget(old, name), *_budget(catalog, name)):
+            if resumed(_terms(old, name), _terms(catalog, name)):
                 self._activity.resumed(name)
                 self.metrics.resumed(name)
         self._declare(old, catalog)
+        self.metrics.begin(catalog.packs.values())
         await self.caches.use(self._on())
         for pack in catalog.packs.values():
-            if _parts(old, pack.name) != _parts(catalog, pack.name):
-                log.info("pack %s from %s: %s", pack.name, pack.source, catalog.mode(pack).value)
+            if _parts(old, pack.identity) != _parts(catalog, pack.identity):
+                log.info("pack %s from %s: %s", pack.identity, pack.source, catalog.mode(pack).value)
                 for key in self.caches.objects(pack):
                     self.queue.add(key)
         for name in old.packs.keys() - catalog.packs.keys():
@@ -159,9 +185,14 @@ class Operator:
         A kind that cannot be listed (not served, no right, an aggregated API that is down) makes its packs wait.
         """
         listing = [informer for informer in self.caches.informers.values() if not informer.waits]
-        missing = [informer for informer in (*self.packs.informers, *listing) if not informer.synced.is_set()]
+        missing = [informer for informer in self.packs.informers if not informer.answered.is_set()]
+        missing += [informer for informer in listing if not informer.synced.is_set()]
         problems = [f"{informer.key}: not listed yet" + (f": {informer.error}" if informer.error else "") for informer in missing]
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
+
+    def _metrics(self) -> Reply:
+        self.metrics.forget_gone(self.caches.has, self._clock.monotonic())
+        return Reply(self.metrics.pieces(), "text/plain; version=0.0.4; charset=utf-8")
 
     def overview(self) -> Any:
         """Return the packs and how they fare, as JSON data without any content of objects."""
@@ -170,7 +201,8 @@ class Operator:
             "leading": self.may_act(), "leader": self.leader.holder, "dryRun": self._settings.dry_run,
             "shard": str(shard) if shard else None, "waitsFor": self._layout.waits_for,
         }  # fmt: skip
-        return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports)}
+        waits = self._reconciler.waits
+        return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports, waits)}
 
     def _last_events(self) -> Mapping[Labels, float]:
         last: dict[Labels, float] = {}
@@ -182,24 +214,35 @@ class Operator:
 
     def _pack_info(self) -> Mapping[Labels, float]:
         catalog = self._reconciler.catalog
-        return {(pack.name, catalog.mode(pack).value, pack.source): 1.0 for pack in catalog.packs.values()}
+        return {(pack.identity, catalog.mode(pack).value, pack.source): 1.0 for pack in catalog.packs.values()}
 
     def _pack_waiting(self) -> Mapping[Labels, float]:
-        return {(pack.name, str(pack.watch.kind)): float(self.caches.waiting(pack)) for pack in self._on()}
+        return {(pack.identity, str(pack.watch.kind)): float(self.caches.waiting(pack)) for pack in self._on()}
 
     def _on(self) -> Sequence[RulePack]:
         """Return the packs that are not Off."""
         catalog = self._reconciler.catalog
         return [pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF]
 
+    def _fare(self, pack: RulePack) -> Fare:
+        """Return how a pack in force fares, for its status."""
+        counts = {rule.name: self._activity.counts(pack.identity, rule.name) for rule in pack.rules}
+        if problems := list(self.caches.problems(pack.identity)):
+            return Fare("WaitingForKind", problems, counts)
+        if not self.caches.synced(pack):
+            return Fare("Listing", [f"{pack.watch.kind} is being listed"], counts)
+        if suspended := self._activity.suspensions.get(pack.identity):
+            return Fare("Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"], counts)
+        return Fare("", (), counts)
+
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers
         yield from self.caches.informers.values()
 
 
-def _budget(catalog: Catalog, pack: str) -> tuple[int, str]:
-    """Return how many disruptive steps a pack may take in a minute, and what people last said to have suspended rules go on."""
-    return catalog.params.get(pack, {}).get(DISRUPTIONS, 0), catalog.resume
+def _terms(catalog: Catalog, pack: str) -> Terms:
+    """Return how many disruptive steps a pack may take in a minute, and what people last said to have it go on."""
+    return Terms(catalog.params.get(pack, {}).get(DISRUPTIONS, 0), catalog.resume)
 
 
 def _parts(catalog: Catalog, pack: str) -> tuple[object, ...]:

@@ -24,12 +24,10 @@ from engine.packs.diagnostics import SCHEMA, Diagnostics
 from engine.packs.document import Document
 from engine.packs.fields import IDENTIFIER
 from engine.packs.groups import GroupBinder
+from engine.packs.identity import LONGEST_RECORD, config_key
 from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack, Urgent, Watch
 from engine.packs.schema import RulePackSpec, RuleSpec
 
-#: The name part of an annotation (`<pack>.<rule>` of the firing record) has at most 63 characters.
-#: Source: kubernetes, apimachinery/pkg/util/validation/validation.go.
-LONGEST_RECORD = 63
 #: What only a rule that acts once for each object can have.
 ONE_OBJECT_ONLY = frozenset(["on", "hold", "once_per", "existing", "loop", "lookup"])
 _BESIDE_ACTION = ("when", "register")
@@ -44,8 +42,8 @@ class BoundPack:
     expressions: Sequence[Compiled]
 
 
-def bind_pack(spec: RulePackSpec, document: Document, cel: Cel) -> BoundPack:
-    """Bind a pack that was read from a document."""
+def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str = "") -> BoundPack:
+    """Bind a pack that was read from a document; `namespace` is '' for the operator's own and for what is shipped."""
     name, body = spec.metadata.name, spec.spec
     diagnostics = Diagnostics(document)
     names = DeclaredNames(cel, {"params": tuple(body.params), "inputs": tuple(body.inputs), "inputErrors": tuple(body.inputs)})
@@ -55,9 +53,11 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel) -> BoundPack:
     consent = diagnostics.compiler(names, VARIABLES - {"vars", "lookup"})
     pack = RulePack(
         name=name,
+        namespace=namespace,
         description=body.description,
-        feature_flag=body.feature_flag or name,
+        feature_flag=config_key(namespace, body.feature_flag or name),
         default_mode=Mode(body.default_mode),
+        mode=Mode(body.mode) if body.mode else None,
         watch=Watch(
             Kind(body.watch.api_version, body.watch.kind),
             body.watch.label_selector,
@@ -67,8 +67,8 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel) -> BoundPack:
         | (declarations.params(declarations.COMMON) if body.targets else {}),
         targets=declarations.bind_targets(body.targets, diagnostics, consent, ("spec", "targets")),
         vars=shared,
-        inputs=declarations.bind_inputs(body.inputs, diagnostics, ("spec", "inputs")),
-        metrics=declarations.bind_metrics(body.metrics, diagnostics, ("spec", "metrics")),
+        inputs=declarations.bind_inputs(body.inputs, body.params, diagnostics, ("spec", "inputs")),
+        metrics=declarations.bind_metrics(body.metrics, namespace, diagnostics, ("spec", "metrics")),
         previous_names=tuple(body.previous_names),
         location=document.locate(()),
     )
@@ -126,7 +126,7 @@ class _RuleBinder:
             vars=self._vars,
             when=when,
             reads_now=frozenset(timed),
-            on=spec.on,
+            on=spec.event or spec.on or "Change",
             hold=spec.hold,
             once_per=self._optional(spec.once_per, "oncePer"),
             existing=self._existing(),

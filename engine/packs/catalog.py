@@ -7,19 +7,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from engine.model.flags import Mode
+from engine.model.flags import STRICTNESS, Mode
 from engine.model.objects import Kind
 from engine.packs.in_force import InForce, updated
 from engine.packs.pack import Rule, RulePack
 
-_STRICTNESS = (Mode.ENFORCE, Mode.AUDIT, Mode.OFF)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
-    """Packs, their modes, and the values of their parameters, all by the pack's name.
+    """Packs, their modes, and the values of their parameters, all by the pack's identity.
 
-    `resume` is what people last said to have suspended rules go on. `times` says of each rule since when it is in force, by
+    `resume` is what people last said to have what is suspended go on. `times` says of each rule since when it is in force, by
     the name of its record.
     """
 
@@ -48,10 +46,10 @@ class Catalog:
 
     def mode(self, pack: RulePack, rule: Rule | None = None) -> Mode:
         """Return the mode of a pack, or of one of its rules, whose own `mode` can only be stricter."""
-        mode = self.modes.get(pack.name, pack.default_mode)
+        mode = self.modes.get(pack.identity, pack.default_mode)
         if rule is None or rule.mode is None:
             return mode
-        return max(mode, rule.mode, key=_STRICTNESS.index)
+        return max(mode, rule.mode, key=STRICTNESS.index)
 
     def since(self, pack: RulePack, rule: Rule) -> datetime | None:
         """Return when a rule first came into force, None where that is not known."""

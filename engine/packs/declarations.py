@@ -13,6 +13,7 @@ from engine.errors import ExpressionError
 from engine.model.objects import Kind
 from engine.model.text import suggestion
 from engine.packs.diagnostics import Diagnostics
+from engine.packs.identity import metric_name
 from engine.packs.inputs import BOUNDS, Input
 from engine.packs.jsonschemas import Checker, schema_faults
 from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, MetricSpec, Param, Target
@@ -41,7 +42,7 @@ COMMON: Mapping[str, dict[str, Any]] = {
     },
     DISRUPTIONS: {
         "description": "How many patches and deletions of other objects the pack may do in a minute; 0: any number. "
-        "A rule that wants more is suspended until somebody resumes it.",
+        "A namespace that wants more is suspended until somebody resumes it.",
         "type": "integer",
         "minimum": 0,
         "maximum": 100_000,
@@ -142,14 +143,20 @@ def params(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Param]:
     return {name: Param(name, schema, schema.get("default")) for name, schema in schemas.items()}
 
 
-def bind_inputs(specs: Mapping[str, InputSpec], diagnostics: Diagnostics, path: Path) -> dict[str, Input]:
+def bind_inputs(
+    specs: Mapping[str, InputSpec], params: Collection[str], diagnostics: Diagnostics, path: Path
+) -> dict[str, Input]:
     """Return the inputs: each with a valid schema, a default that fits it, and its share of how much may be parsed."""
     found = {}
     bounds = replace(BOUNDS, nodes=BOUNDS.nodes // max(1, len(specs)))
     for name, spec in specs.items():
         here, defaults = (*path, name), [] if spec.default is None else [spec.default]
         valid = _bind_schema(spec.schema_, defaults, diagnostics, (*here, "schema"), (*here, "default"))
-        found[name] = Input(name, spec.annotation, spec.format, spec.schema_ if valid else {}, spec.default, bounds)
+        param = spec.annotation_param or ""
+        if param and param not in params:
+            message = f"the pack declares no parameter {param!r}"
+            diagnostics.fault((*here, "annotationParam"), message, suggestion(param, params))
+        found[name] = Input(name, spec.annotation, spec.format, spec.schema_ if valid else {}, spec.default, bounds, param)
     return found
 
 
@@ -164,8 +171,10 @@ def _bind_schema(
     return not faults
 
 
-def bind_metrics(specs: Mapping[str, MetricDeclaration], diagnostics: Diagnostics, path: Path) -> dict[str, MetricSpec]:
-    """Return the metrics; only histograms have buckets, and those ascend."""
+def bind_metrics(
+    specs: Mapping[str, MetricDeclaration], namespace: str, diagnostics: Diagnostics, path: Path
+) -> dict[str, MetricSpec]:
+    """Return the metrics of a pack, by the names it has for them; only histograms have buckets, and those ascend."""
     for name, spec in specs.items():
         here = (*path, name)
         if spec.buckets and spec.type != "histogram":
@@ -176,7 +185,10 @@ def bind_metrics(specs: Mapping[str, MetricDeclaration], diagnostics: Diagnostic
         if spec.type == "histogram" and "le" in spec.labels:
             diagnostics.fault((*here, "labels"), "the label 'le' is the histogram's own", "another label")
         diagnostics.unique(spec.labels, "label", (*here, "labels"))
-    return {name: MetricSpec(name, spec.type, spec.help, tuple(spec.labels), tuple(spec.buckets)) for name, spec in specs.items()}
+    return {
+        name: MetricSpec(metric_name(namespace, name), spec.type, spec.help, tuple(spec.labels), tuple(spec.buckets), namespace)
+        for name, spec in specs.items()
+    }
 
 
 def bind_targets(specs: list[PackTargetSpec], diagnostics: Diagnostics, compiler: Compiler, path: Path) -> tuple[Target, ...]:

@@ -34,6 +34,8 @@ _RANGES = {
     "too_long": ("is too long", "at most {max_length} of them"),
 }
 
+_READ_AS_TRUE = "'event': kubectl reads an unquoted `on` as true (YAML 1.1)"
+
 
 class Diagnostics:
     """Collects the faults of a document, and what is compiled of it."""
@@ -103,7 +105,8 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
         return Fault(location, f"{str(path[-1])!r} is missing", _description(model, path))
     if kind == "extra_forbidden":
         key = str(path[-1])
-        expected = suggestion(key, [str(field.alias) for field in _fields(_at(model, path[:-1]))])
+        known = [str(field.alias) for field in _fields(_at(model, path[:-1])) if not field.json_schema_extra]
+        expected = _READ_AS_TRUE if key == "true" and "event" in known else suggestion(key, known)
         return Fault(document.locate_key((*base, *path)), f"unknown key {shown(key, 60)}", expected)
     location = document.locate_key((*base, *path)) if at_key else document.locate((*base, *_existing(path, raw)))
     return Fault(location, *_message(detail))

@@ -1,4 +1,4 @@
-"""A YAML document as plain data, and the location of everything in it, down to the characters of each scalar."""
+"""What a user wrote as plain data, and the location of everything in it: in YAML down to the characters of each scalar."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from engine.cel import Path
 from engine.errors import Location
@@ -51,9 +52,62 @@ class Node:
             setattr(self, attribute, {**together, **getattr(self, attribute)})
 
 
+class Document(Protocol):
+    """A document that a user wrote: its plain value, and where everything in it stands."""
+
+    @property
+    def value(self) -> Any:
+        """Its plain value."""
+
+    def locate(self, path: Path, line: int = 1, column: int = 1) -> Location:
+        """Return the location of a value, or of a line and column inside the scalar at `path`.
+
+        Where nothing stands at `path`, it is that of the nearest parent.
+        """
+
+    def within(self, path: Path) -> Locate:
+        """Return how locations inside the scalar at `path` map to those of the whole, for a text inside a text."""
+
+    def locate_key(self, path: Path) -> Location:
+        """Return the location of the key that a path ends with."""
+
+
 @dataclass(frozen=True, slots=True)
-class Document:
-    """One YAML document: its plain value, and where everything in it stands."""
+class ObjectDocument:
+    """An object of the cluster, or a part of one. What stands in it is located by its path; `file` names the object.
+
+    `base` leads from the object to the part.
+    """
+
+    value: Any
+    file: str
+    base: Path = ()
+
+    def locate(self, path: Path, line: int = 1, column: int = 1) -> Location:
+        """Return the location of a value, or of a line and column inside the text at `path`."""
+        return Location(self.file, line, column, shown_path((*self.base, *path)))
+
+    def within(self, path: Path) -> Locate:
+        """Return how locations inside the text at `path` map to those of the object."""
+        return partial(self.locate, path)
+
+    def locate_key(self, path: Path) -> Location:
+        """Return the location of the key that a path ends with."""
+        return self.locate(path)
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as the API server writes one, such as `spec.rules[0].vars.name` or `metadata.labels[a/b]`."""
+    parts = []
+    for step in path:
+        plain = isinstance(step, str) and re.fullmatch(r"[A-Za-z_][\w-]*", step)
+        parts.append(f".{step}" if plain else f"[{step}]")
+    return "".join(parts).removeprefix(".")
+
+
+@dataclass(frozen=True, slots=True)
+class YamlDocument:
+    """One YAML document of a text."""
 
     value: Any
     _root: Node
@@ -78,6 +132,15 @@ class Document:
         """Return the location of the key that a path ends with."""
         key = self._nearest(path[:-1]).keys.get(str(path[-1])) if path else None
         return self._positions.at(key.line, key.column) if key else self.locate(path)
+
+    def plain_texts(self) -> Iterator[tuple[Location, str]]:
+        """Yield each text that is written without quotes, keys included, with its location."""
+        waiting = [self._root]
+        while waiting:
+            node = waiting.pop()
+            if node.text is not None and not node.style and not node.decorated and isinstance(node.value, str):
+                yield self._positions.at(node.line, node.column), node.text
+            waiting += [*reversed(node.children.values()), *reversed(node.keys.values())]
 
     def _nearest(self, path: Path) -> Node:
         node = self._root

@@ -117,12 +117,14 @@ def _check_label(key: str, value: str) -> None:
 
 
 Name = Annotated[str, _name(dns_label, "a name", "lower case letters, digits and '-', at most 63, such as restart-pods")]
+RuleName = Annotated[str, _name(lambda name: name.count("/") <= 1 and all(map(dns_label, name.split("/"))), "a rule's name",
+                                "a name such as restart-pods, or restarts/restart-pods for one in another pack")]  # fmt: skip
 Identifier = Annotated[str, _name(lambda name: IDENTIFIER.match(name) and len(name) <= 63, "named in an expression",
                                   "letters, digits and '_', no digit first, at most 63")]  # fmt: skip
 Text = Annotated[str, Field(min_length=1)]
 Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 Period = Annotated[Duration, Field(gt=0)]
-ModeName = Literal["Enforce", "Audit", "Off"]
+ModeName = Literal["Enforce", "Audit", "Disabled", "Off"]
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "patch/status", "delete", "evict"]
 Selector = Annotated[str, BeforeValidator(_selector), WithJsonSchema(
     {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]})]  # fmt: skip

@@ -12,6 +12,7 @@ from engine.cel import Program
 from engine.errors import Location
 from engine.model.flags import Mode
 from engine.model.objects import Kind
+from engine.packs import identity
 from engine.packs.inputs import Input
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
@@ -21,7 +22,7 @@ DISRUPTIONS = "disruptionsPerMinute"
 DURABLE = 300.0
 """Seconds: timers of that length and more outlive the process."""
 RESUME = "rules.mlops.dev/resume"
-"""The annotation of ConfigMap rulepack-params whose change has suspended rules go on."""
+"""The annotation of ConfigMap rulepack-params whose change has what is suspended go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,17 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """A metric that a pack's `metric` actions write; `buckets` (upper bounds) are for a histogram only."""
+    """A metric that a pack's `metric` actions write, as it is exposed; `buckets` (upper bounds) are for a histogram only.
+
+    `namespace` is that of its packs, which share it with none of another namespace.
+    """
 
     name: str
     type: Literal["counter", "gauge", "histogram"]
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +111,12 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often failed actions are tried again; seconds. `timeout` is how long a step may wait before it counts as failed."""
+    """How often actions are tried again that something stands in the way of, and for how long they wait for what is not ready.
 
-    limit: int = 5
+    None: without end; in seconds.
+    """
+
+    limit: int | None = None
     backoff: float = 2.0
     max_backoff: float = 300.0
     timeout: float | None = None
@@ -168,8 +176,10 @@ class Rule:
     """The indexes of the clauses of `when` that depend on `now`, themselves or through vars."""
     durable_hold: bool = field(init=False)
     """Whether how long its conditions have held is put on record."""
+    tells: bool = field(init=False)
+    """Whether it tells each incident anew: that its conditions hold, after they did not."""
     durable_throttle: bool = field(init=False)
-    """Whether when it fired is put on record, for its throttle: where it writes on the object anyway.
+    """Whether when it fired is put on record, for its throttle: where it writes on the object, or the group's target, anyway.
 
     Others can be level-triggered, and an annotation that nobody asked for may have effects: some controllers copy those of
     an object to its pods, and so replace them.
@@ -178,9 +188,11 @@ class Rule:
     def __post_init__(self) -> None:
         living = self.on == "Change" and self.aggregate is None
         long = self.throttle is not None and self.throttle >= DURABLE
+        telling = living and self.once_per is None and any(entry.action.tells for entry in self.actions)
+        object.__setattr__(self, "tells", telling)
         object.__setattr__(self, "durable_hold", self.on == "Change" and self.hold >= DURABLE)
-        throttled = living and long and (self.once_per is not None or self._annotates())
-        object.__setattr__(self, "durable_throttle", throttled)
+        recorded = self.aggregate is not None or (living and (self.once_per is not None or self.annotates()))
+        object.__setattr__(self, "durable_throttle", long and recorded)
 
     def needs(self) -> Iterator[Need]:
         """Yield the rights on targets that it uses: by its actions, its rescue, its lookups and its aggregate."""
@@ -196,10 +208,10 @@ class Rule:
         """Return whether it writes metadata of the watched objects: annotations, labels, or its firing record with its timers."""
         if self.aggregate is not None or self.on == "Delete":
             return False
-        return self.once_per is not None or self.durable_hold or self._annotates()
+        return self.once_per is not None or self.durable_hold or self.annotates()
 
-    def _annotates(self) -> bool:
-        """Whether an action of it writes metadata of the watched object."""
+    def annotates(self) -> bool:
+        """Return whether an action of it writes metadata of the watched object."""
         return any(entry.action.writes_own() for entry in (*self.actions, *self.rescue))
 
 
@@ -213,6 +225,7 @@ class RulePack:
     default_mode: Mode
     watch: Watch
     location: Location
+    mode: Mode | None = None
     params: Mapping[str, Param] = field(default_factory=dict)
     targets: tuple[Target, ...] = ()
     vars: Mapping[str, Program] = field(default_factory=dict)
@@ -220,12 +233,16 @@ class RulePack:
     metrics: Mapping[str, MetricSpec] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     previous_names: tuple[str, ...] = ()
+    namespace: str = ""
+    """The namespace that it is of; '' for the operator's own and for what is shipped."""
     reads_old: bool = True
     """Whether an expression may name `oldObject`, so that objects must be kept as they were last evaluated."""
+    identity: str = field(init=False)
+    """By what everything that belongs to it is kept and shown: `name`, or `namespace/name`."""
     numbers: Mapping[str, int] = field(init=False)
     """The index of each rule in `rules`, by its name."""
     record_names: Mapping[str, tuple[str, ...]] = field(init=False)
-    """For each rule the names of its firing record, `<pack>.<rule>`: that of today, and those of the names it had before."""
+    """For each rule the names of its firing record: that of today, and those of the names that it and its pack had before."""
     holds: tuple[int, ...] = field(init=False)
     """The indexes of the rules that put on record for how long their conditions have held."""
     counts: bool = field(init=False)
@@ -234,6 +251,7 @@ class RulePack:
     """Whether a rule is about objects that are gone."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "identity", identity.identity(self.namespace, self.name))
         object.__setattr__(self, "counts", any(rule.aggregate is not None for rule in self.rules))
         object.__setattr__(self, "ends", any(rule.on == "Delete" for rule in self.rules))
         object.__setattr__(self, "holds", tuple(number for number, rule in enumerate(self.rules) if rule.durable_hold))
@@ -241,8 +259,15 @@ class RulePack:
         object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
 
     def _record_names(self, rule: Rule) -> tuple[str, ...]:
-        packs, rules = (self.name, *self.previous_names), (rule.name, *rule.previous_names)
-        return tuple(dict.fromkeys(f"{pack}.{name}" for pack in packs for name in rules))
+        here = [name for name in (rule.name, *rule.previous_names) if "/" not in name]
+        names = [(pack, name) for pack in (self.name, *self.previous_names) for name in here]
+        names += [(pack, moved) for name in rule.previous_names for pack, slash, moved in [name.partition("/")] if slash]
+        return tuple(dict.fromkeys(identity.record_name(self.namespace, *each) for each in names))
+
+    @property
+    def config_key(self) -> str:
+        """Return the key that it has in ConfigMap `rulepack-params`."""
+        return identity.config_key(self.namespace, self.name)
 
     def rule(self, name: str) -> Rule:
         """Return one of its rules."""

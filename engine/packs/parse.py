@@ -16,13 +16,17 @@ from engine.errors import Fault, InvalidText, Location
 from engine.model.text import found, one_of
 from engine.packs.bind import bind_pack
 from engine.packs.diagnostics import SCHEMA, spec_faults
-from engine.packs.document import Document
+from engine.packs.document import Document, ObjectDocument
 from engine.packs.pack import RulePack
-from engine.packs.schema import API_VERSION, PackSpec, RulePackSpec, RuleSpec
+from engine.packs.schema import API_VERSION, PackSpec, ReferenceSpec, RulePackSpec, RuleSpec
+from engine.packs.sources import PackObject
 from engine.packs.yamltext import MAX_FAULTS, read_yaml
 
 LABEL = "rules.mlops.dev/rule-pack"
 """The label (value "true") of ConfigMaps that hold rule packs."""
+
+LARGE = 50_000
+"""Characters of rule packs that take about half a second to compile."""
 
 GROUP = API_VERSION.partition("/")[0]
 _KINDS = ("RulePack", "RulePackTest", "ConfigMap")
@@ -37,32 +41,68 @@ class ParsedPack:
     expressions: Sequence[Compiled]
 
 
-def parse_pack(text: str, file: str, cel: Cel) -> list[RulePack]:
+def parse_pack(text: str, file: str, cel: Cel, namespace: str = "") -> list[RulePack]:
     """Return the rule packs of a text, which may hold several documents; those of kind RulePackTest are passed over.
 
     Packs in the data of a ConfigMap manifest with the label `rules.mlops.dev/rule-pack` are found too. `file` names the
-    text in every Location. Raise InvalidText, with every fault at once, and nothing else, whatever the text.
+    text in every Location; `namespace` is the packs' own, '' where that is the operator's, or they are shipped. Raise
+    InvalidText, with every fault at once, and nothing else, whatever the text.
     """
-    packs, faults = parse_text(text, file, cel)
+    packs, faults = parse_text(text, file, cel, namespace=namespace)
     if faults:
         raise InvalidText(faults)
     return [parsed.pack for parsed in packs]
 
 
-def parse_text(text: str, file: str, cel: Cel, *, manifests: bool = False) -> tuple[list[ParsedPack], list[Fault]]:
+def parse_text(
+    text: str, file: str, cel: Cel, *, namespace: str = "", manifests: bool = False
+) -> tuple[list[ParsedPack], list[Fault]]:
     """Return the packs of a text and its faults; see `parse_pack`. With `manifests`, other objects may stand in it too."""
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
     try:
         for document in read_yaml(text, partial(Location, file)):
             for inner in _pack_documents(document, faults, manifests=manifests):
-                _bind(inner, cel, packs, faults)
+                _bind(inner, cel, namespace, packs, faults)
         faults += _same_names([parsed.pack for parsed in packs])
     except InvalidText as invalid:
         faults += invalid.faults
     except RecursionError:
         faults = [Fault(Location(file, 1, 1), "an expression or a value is nested too deep", "fewer levels")]
-    return packs, sorted(set(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS]
+    return packs, _sorted(faults)
+
+
+def parse_object(obj: PackObject, cel: Cel) -> RulePack:
+    """Return the pack of an object of kind RulePack. Raise InvalidText with every fault, located by path."""
+    packs, faults = parse_spec(obj, cel)
+    if faults:
+        raise InvalidText(faults)
+    return packs[0].pack
+
+
+def parse_spec(obj: PackObject, cel: Cel) -> tuple[list[ParsedPack], list[Fault]]:
+    """Return the pack of an object of kind RulePack, and its faults, located by path."""
+    written = {"apiVersion": API_VERSION, "kind": "RulePack", "metadata": {"name": obj.name}, "spec": obj.spec}
+    packs: list[ParsedPack] = []
+    faults: list[Fault] = []
+    try:
+        _bind(ObjectDocument(written, obj.file), cel, "", packs, faults)
+    except RecursionError:
+        faults = [Fault(Location(obj.file, 1, 1, "spec"), "an expression or a value is nested too deep", "fewer levels")]
+    return packs, _sorted(faults)
+
+
+def parse_reference(obj: PackObject) -> ReferenceSpec:
+    """Return what an object says of a shipped pack. Raise InvalidText with every fault, located by path."""
+    document = ObjectDocument(dict(obj.spec), obj.file, ("spec",))
+    try:
+        return ReferenceSpec.model_validate(document.value)
+    except ValidationError as error:
+        raise InvalidText(spec_faults(error, ReferenceSpec, document.value, document)) from error
+
+
+def _sorted(faults: list[Fault]) -> list[Fault]:
+    return sorted(set(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS]
 
 
 def _pack_documents(document: Document, faults: list[Fault], *, manifests: bool) -> Iterator[Document]:
@@ -106,24 +146,24 @@ def _in_config_map(document: Document, raw: dict[str, Any], faults: list[Fault])
                 faults += invalid.faults
 
 
-def _bind(document: Document, cel: Cel, packs: list[ParsedPack], faults: list[Fault]) -> None:
+def _bind(document: Document, cel: Cel, namespace: str, packs: list[ParsedPack], faults: list[Fault]) -> None:
     """Bind the pack of a document; of one whose keys or types have faults, bind the rest for the faults in it."""
     try:
         spec = RulePackSpec.model_validate(document.value)
     except ValidationError as error:
         faults += spec_faults(error, RulePackSpec, document.value, document)
         rest = recovered(document.value, error)
-        faults += bind_pack(rest, document, cel).faults if rest else ()
+        faults += bind_pack(rest, document, cel, namespace).faults if rest else ()
         return
-    bound = bind_pack(spec, document, cel)
+    bound = bind_pack(spec, document, cel, namespace)
     faults += bound.faults
     packs.append(ParsedPack(bound.pack, document, bound.expressions))
 
 
 def _same_names(packs: list[RulePack]) -> list[Fault]:
     names: dict[str, RulePack] = {}
-    again = [pack for pack in packs if names.setdefault(pack.name, pack) is not pack]
-    return [Fault(pack.location, f"a second pack {pack.name!r} in the same text", "each pack once") for pack in again]
+    again = [pack for pack in packs if names.setdefault(pack.identity, pack) is not pack]
+    return [Fault(pack.location, f"a second pack {pack.identity!r} in the same text", "each pack once") for pack in again]
 
 
 _NAMING = frozenset(["name", "actions", "loop", "loopVar", "vars", "lookup"])

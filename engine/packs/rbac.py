@@ -11,8 +11,12 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind, Resource, api_verb
 from engine.model.plurals import guessed_resource
 from engine.packs.pack import RulePack
+from engine.packs.schema import API_VERSION
 
 REVIEWS = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
+RULE_PACK = Kind(API_VERSION, "RulePack")
+_ELSEWHERE = "to say on RulePacks outside of the operator's namespace that they are not in force"
+TOKEN_REVIEWS = Kind("authentication.k8s.io/v1", "TokenReview")
 _LEASE, _CONFIG_MAP = Kind("coordination.k8s.io/v1", "Lease"), Kind("v1", "ConfigMap")
 _ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
 
@@ -33,24 +37,28 @@ class Grants:
         name = f"{resource.plural}/{subresource}" if subresource else resource.plural
         self.by_resource.setdefault((resource.kind.group, name), {}).setdefault(verb, {})[reason] = None
 
+    def joined(self, other: Grants) -> Grants:
+        """Return the grants of both, which share no resource."""
+        return Grants(self.by_resource | other.by_resource, self.any_kind | other.any_kind)
+
 
 def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> Grants:
     """Return what the packs need in the namespaces that they watch and act in."""
     grants = Grants()
-    for pack in sorted(packs, key=lambda pack: pack.name):
+    for pack in sorted(packs, key=lambda pack: pack.identity):
         watched = plurals(pack.watch.kind)
         for verb in ("list", "watch"):
-            grants.add(watched, verb, pack.name)
+            grants.add(watched, verb, pack.identity)
+        for verb in ("create", "patch"):
+            grants.add(plurals(EVENT), verb, f"{pack.identity}/rules that wait or fail")
         for rule in pack.rules:
-            name = f"{pack.name}/{rule.name}"
+            name = f"{pack.identity}/{rule.name}"
             if rule.writes_own():
                 grants.add(watched, "patch", name)
-            if not rule.rescue:
-                grants.add(plurals(EVENT), "create", f"{pack.name}/rules that fail")
             for need in rule.needs():
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):
-            grants.add(plurals(REVIEWS), "create", f"{pack.name}/consent of other namespaces")
+            grants.add(plurals(REVIEWS), "create", f"{pack.identity}/consent of other namespaces")
     return grants
 
 
@@ -68,6 +76,18 @@ def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plura
             grants.add(plurals(target.kind), need.verb, name)
 
 
+def elsewhere_grants() -> Grants:
+    """Return what the engine itself can use in the namespaces that it watches, whatever the packs; it works without."""
+    grants = Grants()
+    for verb in ("list", "watch", "patch/status"):
+        grants.add(
+            guessed_resource(RULE_PACK),
+            verb,
+            "to say on RulePacks outside of the operator's namespace that they are not in force",
+        )
+    return grants
+
+
 def own_grants() -> Grants:
     """Return what the engine itself needs in its own namespace, whatever the packs."""
     grants = Grants()
@@ -75,21 +95,39 @@ def own_grants() -> Grants:
         grants.add(guessed_resource(_LEASE), verb, "of several replicas one acts")
     for verb in ("list", "watch"):
         grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
-    grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs")
+    grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs, flags or params")
     grants.add(guessed_resource(EVENT), "create", "Events about a ConfigMap with rule packs that are refused")
+    for verb in ("list", "watch"):
+        grants.add(guessed_resource(RULE_PACK), verb, "rule packs")
+    grants.add(guessed_resource(RULE_PACK), "create", "RulePacks that stand for shipped packs")
+    grants.add(guessed_resource(RULE_PACK), "patch/status", "the status of RulePacks")
     return grants
 
 
-def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str, *, off: bool = False) -> str:
-    """Return the ClusterRole for the packs and the Role of the engine itself, as a text of YAML.
+def review_grants() -> Grants:
+    """Return what the engine itself needs outside of all namespaces: to ask who reads its metrics, and whether they may."""
+    grants = Grants()
+    for kind in (TOKEN_REVIEWS, REVIEWS):
+        grants.add(guessed_resource(kind), "create", "who reads metrics")
+    return grants
+
+
+def roles(
+    packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str, *, off: bool = False, elsewhere: bool = False
+) -> str:
+    """Return the ClusterRole for the packs, and the ClusterRole and the Role of the engine itself, as a text of YAML.
+
+    With `elsewhere` the ClusterRole has what the engine itself can use in other namespaces too.
 
     Packs that are Off until somebody switches them on are left out, and named in a comment, unless `off` asks for them.
     """
     chosen = [pack for pack in packs if off or pack.default_mode is not Mode.OFF]
-    left_out = sorted(pack.name for pack in packs if pack not in chosen)
+    left_out = sorted(pack.identity for pack in packs if pack not in chosen)
     return "\n".join([
         *([f"# Left out, since they are Off by default: {', '.join(left_out)}. With --off they are in."] if left_out else []),
-        *_role(granted(chosen, plurals), "ClusterRole", name),
+        *_role(granted(chosen, plurals).joined(elsewhere_grants() if elsewhere else Grants()), "ClusterRole", name),
+        "---",
+        *_role(review_grants(), "ClusterRole", f"{name}-reviews"),
         "---",
         *_role(own_grants(), "Role", name, namespace),
     ])  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from engine.actions.target import TargetSpec
 from engine.model.spec import Spec
@@ -18,9 +18,11 @@ from engine.packs.fields import (
     ModeName,
     Name,
     Period,
+    RuleName,
     Selector,
     Text,
     Verb,
+    refusal,
 )
 
 API_VERSION = "rules.mlops.dev/v1alpha1"
@@ -67,6 +69,8 @@ class InputSpec(Spec):
 
     annotation: Text
     """The annotation's key."""
+    annotation_param: Identifier | None = None
+    """The parameter of the pack, a text, that gives a cluster's own key for it."""
     format: Literal["yaml", "json"] = "yaml"
     """The language of its text."""
     schema_: dict[str, Any] = Field(default={}, alias="schema")
@@ -150,7 +154,8 @@ class ThrottleSpec(Spec):
     every: Period
     """The interval. From 5 minutes on, a restart goes on with it, in the firing record; a shorter one then begins anew.
 
-    It begins anew too for groups, with `on: Delete`, and where a rule without `oncePer` writes nothing on the object.
+    That of a group is on the group's target. It begins anew too with `on: Delete`, and where a rule without `oncePer` writes
+    nothing on the object.
     """
     urgent: UrgentSpec | None = None
     """Of an aggregate: what does not wait for it."""
@@ -166,16 +171,22 @@ class LimitsSpec(Spec):
 
 
 class RetrySpec(Spec):
-    """How often actions that failed are tried again, with growing pauses."""
+    """How often actions are tried again that the API server, a right, a quota or a webhook stands in the way of.
 
-    limit: int = Field(default=5, ge=0, le=100)
-    """At most so many further attempts."""
+    Where nothing else is said, without end: an outage of any length loses nothing. Conditions are evaluated before each attempt.
+    """
+
+    limit: int | None = Field(default=None, ge=0, le=100)
+    """At most so many further attempts of an action before it counts as failed; any number where left out."""
     backoff: Period = 2.0
     """The first pause; each further one is twice as long."""
     max_backoff: Period = 300.0
     """No pause is longer."""
     timeout: Period | None = None
-    """How long an action may wait (for a guard, for readiness) before it counts as failed; for ever where left out."""
+    """How long actions may wait for what they act on (a guard, readiness) before they count as failed; for ever where left out.
+
+    The time in which something stands in the way, such as an outage, does not count.
+    """
 
 
 class RuleSpec(Spec):
@@ -183,8 +194,8 @@ class RuleSpec(Spec):
 
     name: Name
     """The rule's name; unique in the pack."""
-    previous_names: list[Name] = Field(default=[], max_length=10)
-    """Names that it had before: what is on record under them stays done."""
+    previous_names: list[RuleName] = Field(default=[], max_length=10)
+    """Names that it had before, in another pack as `pack/rule`: what is on record under them stays done."""
     description: str = ""
     """What it is for."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
@@ -193,8 +204,10 @@ class RuleSpec(Spec):
         default=[], max_length=50
     )
     """CEL conditions that must all be true: a list, or a single one."""
-    on: Literal["Change", "Delete"] = "Change"
-    """`Change` evaluates objects as they are; `Delete` evaluates the last state of one that is gone."""
+    event: Literal["Change", "Delete"] | None = None
+    """`Change` (where left out) evaluates objects as they are; `Delete` evaluates the last state of one that is gone."""
+    on: Literal["Change", "Delete"] | None = Field(default=None, json_schema_extra={"deprecated": True})
+    """The earlier name of `event`. kubectl reads an unquoted `on` as true."""
     hold: Duration = Field(default=0.0, alias="for")
     """The conditions must have held this long. From 5 minutes on, a restart goes on with it; a shorter time then begins anew.
 
@@ -231,11 +244,17 @@ class RuleSpec(Spec):
     actions: list[dict[str, Any]] = Field(min_length=1, max_length=50)
     """What to do, in order: each entry is one action, with an optional `when` and `register`."""
     retry: RetrySpec = RetrySpec()
-    """How often actions that failed are tried again."""
+    """How often actions are tried again that something stands in the way of."""
     rescue: list[dict[str, Any]] = Field(default=[], max_length=50)
     """What to do where the actions have failed for good; expressions read why as `error`."""
     mode: ModeName | None = None
     """A mode of its own, where it is to be stricter than that of its pack."""
+
+    @model_validator(mode="after")
+    def _one_event(self) -> Self:
+        if self.event is not None and self.on is not None:
+            raise refusal("event and on say the same", "only event")
+        return self
 
 
 class PackSpec(Spec):
@@ -248,7 +267,9 @@ class PackSpec(Spec):
     feature_flag: Text | None = None
     """The feature flag that sets its mode; the pack's name where left out."""
     default_mode: ModeName = "Enforce"
-    """The mode where no flag says otherwise."""
+    """The mode where neither `mode` nor a flag says otherwise."""
+    mode: ModeName | None = None
+    """The mode. Where a flag gives one too, the stricter of both is in force: Disabled, Audit, Enforce."""
     params: dict[Identifier, dict[str, Any]] = Field(default={}, max_length=50)
     """Values that a cluster may override, read as `params.<name>`: each a JSON Schema with a `default`."""
     watch: WatchSpec
@@ -287,3 +308,16 @@ class RulePackSpec(Spec):
     """Its name."""
     spec: PackSpec
     """The pack itself."""
+
+
+class ReferenceSpec(Spec):
+    """A pack whose text is elsewhere: how it is to run on this cluster."""
+
+    shipped: Text | None = None
+    """The name of a pack that the operator ships."""
+    config_map: Text | None = None
+    """The ConfigMap that holds the pack of the object's name."""
+    mode: ModeName | None = None
+    """The mode. Where a flag gives one too, the stricter of both is in force: Disabled, Audit, Enforce."""
+    params: dict[Identifier, Any] = Field(default={}, max_length=50)
+    """Values of its params; they go before those in ConfigMap `rulepack-params`."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from engine.errors import Fault, Location, UsageError
-from engine.model.objects import Object, dig, ref_of
+from engine.model.objects import Object, dig, metadata, ref_of
 from engine.packs.yamltext import CODE, PACK_BOUNDS
 
 SUFFIXES = (".yaml", ".yml")
@@ -27,6 +27,33 @@ class Text:
     text: str
     source: str
     faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PackObject:
+    """An object of kind RulePack. `file` and `source` name it in Locations and reports: `rulepack/<namespace>/<name>`."""
+
+    file: str
+    name: str
+    generation: int
+    spec: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, obj: Object) -> PackObject:
+        """Return what there is to read of an object."""
+        ref, spec = ref_of(obj), obj.get("spec")
+        generation = int(metadata(obj).get("generation", 0))
+        return cls(f"rulepack/{ref.namespace}/{ref.name}", ref.name, generation, spec if isinstance(spec, dict) else {})
+
+    @property
+    def source(self) -> str:
+        """What it belongs to: itself."""
+        return self.file
+
+    @property
+    def reference(self) -> bool:
+        """Whether it stands for a pack whose text is elsewhere."""
+        return "shipped" in self.spec or "configMap" in self.spec
 
 
 def shipped_rules() -> Path:

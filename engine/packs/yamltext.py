@@ -15,7 +15,7 @@ import yaml
 
 from engine.errors import Fault, InvalidText
 from engine.model.text import cut, found, shown
-from engine.packs.document import Document, Locate, Node, Positions
+from engine.packs.document import Locate, Node, Positions, YamlDocument
 
 MAX_FAULTS = 100
 CODE = "yaml"
@@ -67,7 +67,7 @@ class Bounds:
 PACK_BOUNDS = Bounds()
 
 
-def read_yaml(text: str, locate: Locate, bounds: Bounds = PACK_BOUNDS) -> list[Document]:
+def read_yaml(text: str, locate: Locate, bounds: Bounds = PACK_BOUNDS) -> list[YamlDocument]:
     """Return the documents of a text, empty ones left out; `locate` gives the Location of a line and column of the text.
 
     Raise InvalidText with every fault at once (of the syntax, the first one; of a text with very many, the first hundred).
@@ -128,10 +128,10 @@ class _Composer:
         self._open: list[tuple[Node, str | None]] = []
         self._key: list[Node | None] = []
         self._anchors: dict[str, Node | None] = {}
-        self._documents: list[Document] = []
+        self._documents: list[YamlDocument] = []
         self._nodes = self._aliases = self._expanded = 0
 
-    def compose(self) -> list[Document]:
+    def compose(self) -> list[YamlDocument]:
         try:
             for event in yaml.parse(self._text, Loader=_LOADER):
                 self._take(event)
@@ -234,7 +234,7 @@ class _Composer:
             self._anchors[anchor] = node
         if not self._open:
             if node.value is not None:
-                self._documents.append(Document(node.value, node, self._positions))
+                self._documents.append(YamlDocument(node.value, node, self._positions))
             return
         parent, _ = self._open[-1]
         parent.weight += node.weight

@@ -63,7 +63,7 @@ class Counted:
         try:
             return None if rule.urgent.when.condition(scope) else self._held_up(until)
         except EvaluationError as error:
-            log.warning("%s/%s: whether %s is urgent has no answer: %s", self.pack.name, rule.name, group, error)
+            log.warning("%s/%s: whether %s is urgent has no answer: %s", self.pack.identity, rule.name, group, error)
             return self._held_up(until)
 
     def _held_up(self, until: float) -> Skipped:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from engine.actions import Cause
 from engine.model.flags import Mode
 from engine.model.merge import added, merged
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
@@ -25,8 +26,9 @@ class Evaluation:
 
     `on` is what it is about, as rules name it. `values` are those of the fields that `watchers` watch, of which the pack is
     one. Where it is about a group, `group` names it, `object` is its target, and `counted` holds the namespaces that count.
-    `own` is what is to be written on the object itself, `steps` how many were taken elsewhere, `retry_at` when to evaluate
-    again, in seconds of the monotonic clock as `now`.
+    `own` is what is to be written on the object itself, and which rule's action wants it, `timers` what of it is for timers
+    alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic
+    clock as `now`.
     """
 
     pack: RulePack
@@ -41,7 +43,8 @@ class Evaluation:
     group: GroupKey | None = None
     counted: frozenset[str] = frozenset()
     steps: int = 0
-    own: list[Annotate] = field(default_factory=list)
+    own: list[tuple[Cause | None, Annotate]] = field(default_factory=list)
+    timers: dict[str, Annotate] = field(default_factory=dict)
     retry_at: float | None = None
 
     def retry(self, outcome: Outcome) -> None:
@@ -52,6 +55,15 @@ class Evaluation:
         """Evaluate again at the earliest of the times asked for."""
         if when is not None:
             self.retry_at = when if self.retry_at is None else min(self.retry_at, when)
+
+    @property
+    def key(self) -> ObjectKey | GroupKey:
+        """What is reconciled."""
+        return self.group or ObjectKey(self.pack.watch.kind, self.ref.namespace, self.ref.name)
+
+    def cause(self, rule: Rule, key: str) -> Cause:
+        """Return why actions of a rule run, for a firing key."""
+        return Cause(self.pack.identity, rule.name, self.object, self.ref, key)
 
     def rule_state(self, rule: Rule) -> RuleState:
         """Return what is remembered of a rule."""
@@ -72,7 +84,7 @@ class _Seen(NamedTuple):
 
 @dataclass(slots=True)
 class _Known:
-    """What is remembered of one object: under which catalog (its number), by packs and their names, and our own last write."""
+    """What is remembered of one object: under which catalog (its number), by identities of packs, and our own last write."""
 
     generation: int = -1
     seen: dict[Watchers, _Seen] = field(default_factory=dict)
@@ -83,7 +95,7 @@ class _Known:
     def keep(self, packs: Collection[RulePack], generation: int) -> None:
         """Forget what other packs have evaluated, and the state of those that are no longer in force."""
         self.living = {name: state for name, state in self.living.items() if state.pack in packs}
-        names = {pack.name for pack in packs}
+        names = {pack.identity for pack in packs}
         self.ending = {name: state for name, state in self.ending.items() if name in names}
         self.seen.clear()
         self.generation = generation
@@ -151,8 +163,8 @@ class Matcher:
             pack = group.packs[index]
             gone = self._caches.take_deleted(pack, key.namespace, key.name)
             if gone is not None:
-                known.ending[pack.name] = PackState(pack, ref_of(gone).uid, evaluated=gone)
-            state = known.ending.get(pack.name)
+                known.ending[pack.identity] = PackState(pack, ref_of(gone).uid, evaluated=gone)
+            state = known.ending.get(pack.identity)
             if state is not None and state.evaluated is not None and (state.retry_at or 0.0) <= now:
                 obj = state.evaluated
                 numbers = self._candidates(group, {index}, obj, known.ending).get(index, ())
@@ -175,14 +187,14 @@ class Matcher:
             numbers.setdefault(index, [])
         if known.living:  # whatever it was about does not hold any more
             for index in changed.difference(numbers):
-                known.living.pop(group.packs[index].name, None)
+                known.living.pop(group.packs[index].identity, None)
         if not numbers:
             known.seen[group] = _Seen(ref.uid, values)  # maybe equal, but of the newer object: the older one need not stay
         for index in sorted(numbers):
             pack = group.packs[index]
-            state = known.living.get(pack.name)
+            state = known.living.get(pack.identity)
             if state is None or state.uid != ref.uid:
-                state = known.living[pack.name] = PackState(pack, ref.uid)
+                state = known.living[pack.identity] = PackState(pack, ref.uid)
             rules = _rules(pack, numbers[index], "Change")
             yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values)
 
@@ -216,11 +228,17 @@ class Matcher:
             if written is not None:
                 obj = merged(obj, written.patch)
                 before, values = values, group.values(obj)
-                pending = group.affected(before, values) - {group.indexes[each.pack.name] for each in those}
+                pending = group.affected(before, values) - {group.indexes[each.pack.identity] for each in those}
                 pending |= _news_of_others(group, those, evaluations)
             known.seen[group] = _Seen(uid, values, pending)
             for evaluation in those:
                 evaluation.state.settle(obj)
+
+    def states(self, key: ObjectKey) -> Iterator[PackState]:
+        """Yield what is remembered of an object, by pack."""
+        if (known := self._known.get(key)) is not None:
+            yield from known.living.values()
+            yield from known.ending.values()
 
     def finish(self, key: ObjectKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Return when to evaluate again (seconds of the monotonic clock), None where only a change matters; forget the rest."""
@@ -228,9 +246,9 @@ class Matcher:
         for each in evaluations:
             each.state.retry_at = each.retry_at
             if each.on == "Delete" and each.retry_at is None:
-                known.ending.pop(each.pack.name, None)
+                known.ending.pop(each.pack.identity, None)
             elif each.on == "Change" and each.state.idle:
-                known.living.pop(each.pack.name, None)
+                known.living.pop(each.pack.identity, None)
         if not known.living and not known.ending and not known.seen:
             del self._known[key]
         return known.retry_at()
@@ -239,13 +257,13 @@ class Matcher:
 def _news_of_others(group: Watchers, those: Sequence[Evaluation], evaluations: Sequence[Evaluation]) -> frozenset[int]:
     """Return the packs that have evaluated an object before another pack has written what they watch. Records are no news."""
     pending: frozenset[int] = frozenset()
-    writing = [each for each in evaluations if any(set(step.annotations) - _records(step) or step.labels for step in each.own)]
+    writing = [each for each in evaluations if any(set(step.annotations) - _records(step) or step.labels for _, step in each.own)]
     for evaluation in those if writing else ():
-        others = joined(step for each in writing if each is not evaluation for step in each.own)
+        others = joined(step for each in writing if each is not evaluation for _, step in each.own)
         others = others._replace(annotations={key: others.annotations[key] for key in set(others.annotations) - _records(others)})
         if others != Annotate():
             after = merged(evaluation.object, own_patch(evaluation.object, others).body)
-            pending |= group.affected(evaluation.values, group.values(after)) & {group.indexes[evaluation.pack.name]}
+            pending |= group.affected(evaluation.values, group.values(after)) & {group.indexes[evaluation.pack.identity]}
     return pending
 
 

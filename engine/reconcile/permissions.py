@@ -34,9 +34,9 @@ def refused_read(pack: RulePack, read: Read, scope: Scope) -> Refused | None:
         return None
     where = f"{read.ref} is not in the namespace of {ref_of(scope.value('object'))}"
     if _param(scope, OTHER_NAMESPACES) == "Deny" and read.ref.namespace not in (_param(scope, TRUSTED_NAMESPACES) or ()):
-        return Refused(f"{where}, and the parameter {OTHER_NAMESPACES} of pack {pack.name} denies that")
+        return Refused(f"{where}, and the parameter {OTHER_NAMESPACES} of pack {pack.identity} denies that")
     if target.consent == "Never":
-        return Refused(f"{where}, and pack {pack.name} never acts on a {read.ref.kind.kind} of another namespace")
+        return Refused(f"{where}, and pack {pack.identity} never acts on a {read.ref.kind.kind} of another namespace")
     return None
 
 
@@ -71,7 +71,7 @@ def refused_targets(pack: RulePack, read: Read, found: Sequence[Object], scope: 
         except EvaluationError as error:
             return Refused(f"{ref_of(obj)} is in another namespace, and whether it consents has no answer: {error}")
         if not consents:
-            how = target.description or f"the consent of pack {pack.name} is false: {shown(target.consent.source)}"
+            how = target.description or f"the consent of pack {pack.identity} is false: {shown(target.consent.source)}"
             return Refused(f"{ref_of(obj)} is in another namespace and does not consent: {how}")
     return None
 
@@ -108,7 +108,7 @@ def limited(plan: Plan, limits: Limits, before: int) -> Plan:
 def _undeclared(pack: RulePack, kind: Kind, verb: str) -> Refused | None:
     target = pack.target(kind)
     if target is None or verb not in target.verbs:
-        return Refused(f"pack {pack.name} does not declare {verb} on {kind.kind} ({kind.api_version}) under targets")
+        return Refused(f"pack {pack.identity} does not declare {verb} on {kind.kind} ({kind.api_version}) under targets")
     return None
 
 

@@ -31,7 +31,7 @@ class Watchers:
         self.everyone = frozenset(range(len(packs)))
         self.readers_of_old = frozenset(index for index, pack in enumerate(packs) if pack.reads_old)
         self.end = [index for index, pack in enumerate(packs) if pack.ends]
-        self.indexes = {pack.name: index for index, pack in enumerate(packs)}
+        self.indexes = {pack.identity: index for index, pack in enumerate(packs)}
         rules = [(index, number) for index, pack in enumerate(packs) for number in range(len(pack.rules))]
         self._rules = tuple(rules)
         self._index = RuleIndex.of([Prefilter.of(packs[index].rules[number], packs[index].inputs) for index, number in rules])
@@ -93,7 +93,7 @@ class Prefilter:
         """Return what a rule's conditions cannot do without; nothing where it has something to do for other objects as well."""
         if rule.aggregate is not None or rule.resync is not None:
             return cls()
-        annotations = {name: each.annotation for name, each in inputs.items()}
+        annotations = {name: each.annotation for name, each in inputs.items() if not each.param}
         asked = [ask for clause in rule.when for ask in _of_object(clause.asks, rule.vars, annotations)]
         there = frozenset(ask.field.path for ask in asked if ask.texts is None)
         for ask in asked:

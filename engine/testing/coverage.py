@@ -45,11 +45,11 @@ class Coverage:
 
     def watched(self, pack: RulePack) -> RulePack:
         """The pack with conditions that are counted whenever they are evaluated."""
-        self.packs.setdefault(pack.name, pack)
+        self.packs.setdefault(pack.identity, pack)
         rules = []
         for rule in pack.rules:
             clauses = [
-                replace(clause, answer=_counting(clause, self._counter(pack.name, rule.name, number)))
+                replace(clause, answer=_counting(clause, self._counter(pack.identity, rule.name, number)))
                 for number, clause in enumerate(rule.when, start=1)
             ]
             rules.append(replace(rule, when=tuple(clauses)))
@@ -68,12 +68,12 @@ class Coverage:
         """Everything there is to cover. A rule without conditions is not skipped for one, so it only has to fire."""
         for pack in self.packs.values():
             for rule in pack.rules:
-                counts = Counter(self._counter(pack.name, rule.name, 0))
+                counts = Counter(self._counter(pack.identity, rule.name, 0))
                 if not rule.when and not rule.once_per and not rule.loop:
                     counts[Evaluated.SKIPPED.value] += counts[Evaluated.FIRED.value]
-                yield Point(pack.name, rule.name, 0, rule.name, counts)
+                yield Point(pack.identity, rule.name, 0, rule.name, counts)
                 for number, clause in enumerate(rule.when, start=1):
-                    yield Point(pack.name, rule.name, number, clause.source, self._counter(pack.name, rule.name, number))
+                    yield Point(pack.identity, rule.name, number, clause.source, self._counter(pack.identity, rule.name, number))
 
     def percent(self) -> float:
         """How much of it is covered; 100 where there is nothing to cover."""

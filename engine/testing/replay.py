@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import APPLIES, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import APPLIES, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.embedded.patches import json_patched
 from engine.kube.fake_clock import FakeClock
 from engine.kube.selectors import label_selector
@@ -67,11 +67,15 @@ class RecordedCluster:
         """See `Api.discover`."""
         return guessed_resource(kind)
 
+    async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
+        """Nothing: what was recorded has no schemas."""
+        return {}
+
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Api.get`."""
         found = self.objects.get(resource.kind, {}).get((namespace, name))
         if found is None:
-            raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found in the recording')
+            raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found in the recording', details={"name": name})
         return found
 
     async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
@@ -106,13 +110,17 @@ class RecordedCluster:
         """See `Api.patch`; a server-side apply is taken for a merge."""
         there = self.objects.get(resource.kind, {}).get((namespace, name))
         if there is None and type not in APPLIES:
-            raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found in the recording')
+            raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found in the recording', details={"name": name})
         after: Object = json_patched({**(there or {})}, body) if type is PatchType.JSON else merged(there or {}, body)
         return after if dry_run else self.put(after)
 
     async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """See `Api.patch_metadata`."""
         return metadata(await self.patch(resource, namespace, name, body))
+
+    async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
+        """See `Api.apply_status`."""
+        return await self.patch(resource, namespace, name, body, type=PatchType.FORCED_APPLY, subresource="status")
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.delete`."""

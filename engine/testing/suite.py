@@ -79,7 +79,7 @@ class _Loader:
         packs: dict[str, RulePack] = {}
         for place, path in self._paths(spec.spec, document, file):
             try:
-                packs |= {pack.name: pack for text in load_folder([path]) for pack in self._parsed(text)}
+                packs |= {pack.identity: pack for text in load_folder([path]) for pack in self._parsed(text)}
             except UsageError as error:
                 self.faults.append(Fault(place, str(error)))
             except InvalidText as invalid:

@@ -37,6 +37,7 @@ class Seen:
         self.evaluations: list[tuple[str, Evaluated, str]] = []
         self.measurements: list[tuple[str, Mapping[str, str], float]] = []
         self.suspensions: list[str] = []
+        self.contests: list[str] = []
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Keep an evaluation, under `pack/rule`."""
@@ -46,13 +47,17 @@ class Seen:
         """Keep an act."""
         self.acts.append(act)
 
-    def measured(self, metric: str, labels: Mapping[str, str], value: float) -> None:
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Keep a measurement."""
         self.measurements.append((metric, labels, value))
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
-        """Keep a suspension, as `pack/rule`."""
-        self.suspensions.append(f"{pack}/{rule}")
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
+        """Keep a suspension, as `pack of flow`."""
+        self.suspensions.append(f"{pack} of {flow}")
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Keep a write that has to wait, as `pack/rule`."""
+        self.contests.append(f"{pack}/{rule}")
 
 
 class DirectCaches:
@@ -103,7 +108,7 @@ class DirectCaches:
 
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """See `Caches.take_deleted`."""
-        return self._deleted.pop((pack.name, ObjectKey(pack.watch.kind, namespace, name)), None)
+        return self._deleted.pop((pack.identity, ObjectKey(pack.watch.kind, namespace, name)), None)
 
     def put(self, key: ObjectKey, obj: Object | None) -> None:
         """Take in an object as it is now (None: it is gone), and remember its last state for rules with `on: Delete`."""
@@ -117,7 +122,7 @@ class DirectCaches:
                 picks = self._picks[selection]
                 gone = last is not None and picks(last) and not (obj is not None and picks(obj))
                 if gone and last is not None and pack.ends:
-                    self._deleted[pack.name, key] = self._prune[selection](last)
+                    self._deleted[pack.identity, key] = self._prune[selection](last)
 
     def keys(self) -> Set[ObjectKey]:
         """Return the objects that are there."""

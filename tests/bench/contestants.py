@@ -20,7 +20,8 @@ KUBECONFIG = "{kubeconfig}"
 #: Seconds between two looks whether a contestant rests; it does when it used less than a tenth of that.
 LOOK = 1.0
 
-_ENGINE = ("run", "--kubeconfig", KUBECONFIG, "--operator-namespace", "bench", "--address", "127.0.0.1", "--port", "0")
+_PORTS = ("--address", "127.0.0.1", "--port", "0", "--probe-port", "0")
+_ENGINE = ("run", "--kubeconfig", KUBECONFIG, "--operator-namespace", "bench", *_PORTS)
 
 
 @dataclass(frozen=True, slots=True)

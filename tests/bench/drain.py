@@ -45,7 +45,7 @@ def measure(jobs: int) -> Run:
         kubeconfig.write_text(_kubeconfig(server))
         (port,) = free_ports(1)
         command = [sys.executable, "-m", "engine.cli", "run", "--kubeconfig", str(kubeconfig), "--operator-namespace", "bench"]
-        command += ["--address", "127.0.0.1", "--port", str(port)]
+        command += ["--address", "127.0.0.1", "--port", str(port), "--probe-port", "0", "--insecure-metrics"]
         log_file = Path(folder) / "log"
         with log_file.open("wb") as log:
             engine = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)

@@ -6,12 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-
-from scripts.bundle import CHANNEL, PACKAGE, ROOT
+from scripts import catalog
+from scripts.bundle import PACKAGE, ROOT
 from tests.controlplane.gobuild import Programs
 
-OLD, NEW = "0.0.1", "0.0.2"
+OLD, SKIPPED, NEW = "0.0.1", "0.0.2", "0.0.3"
 
 
 def name(version: str) -> str:
@@ -29,22 +28,6 @@ def write_bundle(folder: Path, version: str, replaces: str = "") -> Path:
 
 def write_catalog(folder: Path, tools: Programs, *versions: str) -> Path:
     """A catalog that `opm` has rendered from bundles of these versions, each of which replaces the one before it."""
-    catalog = folder / "catalog"
-    catalog.mkdir()
-    readme, icon = ROOT / "README.md", ROOT / "config/manifests/icon.svg"
-    texts = [_opm(tools, "init", PACKAGE, "-c", CHANNEL, "-d", str(readme), "-i", str(icon), "-o", "yaml")]
-    entries = []
-    for version, before in zip(versions, ("", *versions), strict=False):
-        replaces = {"replaces": name(before)} if before else {}
-        texts.append(_opm(tools, "render", str(write_bundle(folder, version, replaces.get("replaces", ""))), "-o", "yaml"))
-        entries.append({"name": name(version), **replaces})
-    texts.append(yaml.safe_dump({"schema": "olm.channel", "package": PACKAGE, "name": CHANNEL, "entries": entries}))
-    (catalog / "catalog.yaml").write_text("\n---\n".join(text.removeprefix("---\n") for text in texts))
-    _opm(tools, "validate", str(catalog))
-    return catalog
-
-
-def _opm(tools: Programs, *arguments: str) -> str:
-    done = subprocess.run([tools["opm"], *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"opm {' '.join(arguments)}: {done.stderr}"
-    return done.stdout
+    before = ["", *map(name, versions)]
+    bundles = [write_bundle(folder, version, replaces) for version, replaces in zip(versions, before, strict=False)]
+    return catalog.write_catalog(folder, tools["opm"], bundles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import subprocess
 import sys
@@ -13,10 +14,15 @@ import pytest
 import yaml
 
 from engine import __version__
+from engine.cel import backend
+from engine.packs.parse import parse_object
+from engine.packs.sources import PackObject
 from scripts.bundle import ANNOTATIONS, CSV, PACKAGE, ROOT
 from tests.bundle.rights import rights
 
 BUNDLE = ROOT / "bundle"
+DOCKERFILE = ROOT / "bundle.Dockerfile"
+DIGEST = "quay.io/example/rulepack@sha256:" + "0" * 64
 SCRIPT = str(ROOT / "scripts/bundle.py")
 
 
@@ -51,6 +57,22 @@ def test_a_new_version_replaces_the_old(tmp_path: Path) -> None:
     written = yaml.safe_load((tmp_path / CSV).read_text())
     assert written["spec"]["version"] == "0.2.0"
     assert written["spec"]["replaces"] == f"{PACKAGE}.v0.1.0"
+    assert written["metadata"]["annotations"]["olm.skipRange"] == "<0.2.0"
+
+
+def test_a_bundle_by_digest_works_without_its_registry(tmp_path: Path, csv: dict[str, Any]) -> None:
+    """The image is the same everywhere in it, and named as related, which is how a mirror knows what to copy.
+
+    By a tag it would have to be asked for, so the bundle does not claim this.
+    """
+    subprocess.run([sys.executable, SCRIPT, "0.2.0", "--into", str(tmp_path), f"--image={DIGEST}"], check=True)
+    text = (tmp_path / CSV).read_text()
+    written = yaml.safe_load(text)
+    assert written["spec"]["relatedImages"] == [{"name": "rulepack", "image": DIGEST}]
+    assert set(re.findall(r"(?:image|containerImage): (\S+)", text)) == {DIGEST}
+    disconnected = "features.operators.openshift.io/disconnected"
+    assert written["metadata"]["annotations"][disconnected] == "true"
+    assert csv["metadata"]["annotations"][disconnected] == "false"
 
 
 def test_a_wrong_version_is_refused(tmp_path: Path) -> None:
@@ -66,20 +88,23 @@ def test_manifests_are_flat_and_of_allowed_kinds() -> None:
     """The folder holds files only, and of the kinds that OLM installs none that an API may be missing for."""
     assert all(path.is_file() for path in (BUNDLE / "manifests").iterdir())
     kinds = [document["kind"] for document in documents(BUNDLE / "manifests")]
-    assert kinds == ["ClusterServiceVersion"]
+    assert sorted(kinds) == ["ClusterServiceVersion", "CustomResourceDefinition", "PodDisruptionBudget", "Service"]
+    assert not [one for one in documents(BUNDLE / "manifests") if "namespace" in one["metadata"]]
 
 
 def test_annotations_and_image_labels_agree() -> None:
     """metadata/annotations.yaml and the labels of bundle.Dockerfile are the same keys and values, quoted as text."""
     annotations = yaml.safe_load((BUNDLE / "metadata/annotations.yaml").read_text())["annotations"]
-    labels = dict(re.findall(r"^LABEL (\S+?)=(\S+)$", (BUNDLE / "bundle.Dockerfile").read_text(), re.MULTILINE))
+    labels = dict(re.findall(r"^LABEL (\S+?)=(\S+)$", DOCKERFILE.read_text(), re.MULTILINE))
     assert annotations == labels == ANNOTATIONS
     assert all(isinstance(value, str) for value in annotations.values())
 
 
 def test_no_kind_is_required(csv: dict[str, Any]) -> None:
-    """It owns and requires no kind and has no dependencies: the packs wait for theirs at run time."""
-    assert csv["spec"]["customresourcedefinitions"] == {}
+    """It owns RulePack, requires no kind and has no dependencies: the packs wait for theirs at run time."""
+    (owned,) = csv["spec"]["customresourcedefinitions"]["owned"]
+    assert owned["name"] == "rulepacks.rules.mlops.dev"
+    assert "required" not in csv["spec"]["customresourcedefinitions"]
     assert "nativeAPIs" not in csv["spec"]
     assert not (BUNDLE / "metadata/dependencies.yaml").exists()
 
@@ -134,25 +159,51 @@ def test_rights_are_those_of_config(csv: dict[str, Any]) -> None:
     install = csv["spec"]["install"]["spec"]
     (everywhere,), (bound,) = ([entry["rules"] for entry in install[part]] for part in ("clusterPermissions", "permissions"))
     assert rights([*everywhere, *bound]) == rights([rule for rules in config for rule in rules])
-    assert rights(everywhere) == {("create", "authorization.k8s.io", "subjectaccessreviews")}
+    assert rights(everywhere) == {
+        ("create", "authentication.k8s.io", "tokenreviews"), ("create", "authorization.k8s.io", "subjectaccessreviews"),
+    }  # fmt: skip
 
 
-class TestScorecard:
-    """The six checks of operator-framework's scorecard (operator-sdk: internal/scorecard/tests), on what they look at."""
+def test_what_its_image_copies_is_there() -> None:
+    """bundle.Dockerfile builds from the root of the repository."""
+    copied = re.findall(r"^COPY (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
+    assert copied == ["bundle/manifests", "bundle/metadata", "bundle/tests/scorecard"]
+    assert all((ROOT / path).is_dir() for path in copied)
 
-    def test_config(self) -> None:
-        """The bundle's configuration asks for all six."""
-        config = yaml.safe_load((BUNDLE / "tests/scorecard/config.yaml").read_text())
-        asked = [test["labels"]["test"] for stage in config["stages"] for test in stage["tests"]]
-        assert asked == [
-            "basic-check-spec-test", "olm-bundle-validation-test", "olm-crds-have-validation-test",
-            "olm-crds-have-resources-test", "olm-spec-descriptors-test", "olm-status-descriptors-test",
-        ]  # fmt: skip
 
-    def test_examples(self, csv: dict[str, Any]) -> None:
-        """basic-check-spec, spec and status descriptors look at the examples, of which there are none."""
-        assert csv["metadata"]["annotations"]["alm-examples"] == "[]"
+def test_metrics_are_found(csv: dict[str, Any]) -> None:
+    """The Service selects the pods of the Deployment, and names a port that the container has."""
+    (service,) = (one for one in documents(BUNDLE / "manifests") if one["kind"] == "Service")
+    (budget,) = (one for one in documents(BUNDLE / "manifests") if one["kind"] == "PodDisruptionBudget")
+    (deployment,) = csv["spec"]["install"]["spec"]["deployments"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    assert budget["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert {port["targetPort"] for port in service["spec"]["ports"]} <= {port["name"] for port in container["ports"]}
 
-    def test_definitions(self) -> None:
-        """crds-have-validation and -resources look at the bundle's CustomResourceDefinitions, of which there are none."""
-        assert not [one for one in documents(BUNDLE / "manifests") if one["kind"] == "CustomResourceDefinition"]
+
+def test_the_scorecard_has_all_tests() -> None:
+    """The bundle's configuration asks for the six that there are; test_scorecard.py runs them."""
+    config = yaml.safe_load((BUNDLE / "tests/scorecard/config.yaml").read_text())
+    asked = [test["labels"]["test"] for stage in config["stages"] for test in stage["tests"]]
+    assert asked == [
+        "basic-check-spec-test", "olm-bundle-validation-test", "olm-crds-have-validation-test",
+        "olm-crds-have-resources-test", "olm-spec-descriptors-test", "olm-status-descriptors-test",
+    ]  # fmt: skip
+
+
+def test_examples(csv: dict[str, Any]) -> None:
+    """Each is a pack without a fault, or stands for a shipped one."""
+    own, shipped = json.loads(csv["metadata"]["annotations"]["alm-examples"])
+    assert parse_object(PackObject.of(own), backend()).rules
+    assert shipped["spec"]["shipped"] in {folder.name for folder in (ROOT / "rules").iterdir()}
+
+
+def test_each_descriptor_is_of_a_field(csv: dict[str, Any]) -> None:
+    """The definition has the fields that the ClusterServiceVersion describes."""
+    (definition,) = [one for one in documents(BUNDLE / "manifests") if one["kind"] == "CustomResourceDefinition"]
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    (owned,) = csv["spec"]["customresourcedefinitions"]["owned"]
+    assert {each["path"] for each in owned["specDescriptors"]} <= schema["spec"]["properties"].keys()
+    assert {each["path"] for each in owned["statusDescriptors"]} <= schema["status"]["properties"].keys()

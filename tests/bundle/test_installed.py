@@ -51,6 +51,14 @@ def seen(plane: ControlPlane, name: str, namespace: str) -> bool:
     return WAVE in annotations_of(Cluster(plane, namespace).get(JOB, name))
 
 
+def fares(plane: ControlPlane, name: str) -> object:
+    """The status of a RulePack in the operator's namespace; None while there is none."""
+    try:
+        return plane.request("GET", f"/apis/rules.mlops.dev/v1alpha1/namespaces/{HOME}/rulepacks/{name}").get("status")
+    except urllib.error.HTTPError:
+        return None
+
+
 def refused(pod: Pod) -> set[tuple[str, str]]:
     """The verbs and resources that the API server has refused, by the log."""
     return {(found[1], found[2]) for found in REFUSAL.finditer(pod.log())}
@@ -66,6 +74,7 @@ def test_all_namespaces(plane: ControlPlane, tools: Programs, tmp_path: Path) ->
         home.patch(CONFIG_MAP, "rulepack-feature-flags", {"data": {"on-success-triggers": "Enforce"}})
         pod.start()
         eventually(lambda: status(home, "team-packs") == "ok", "status of the user's pack")
+        eventually(lambda: fares(plane, "sync-waves"), "status of a shipped pack's RulePack")
         Story(plane, home, pod.log).play()
         assert pod.stop() == 0
         assert refused(pod) == set()
@@ -99,9 +108,9 @@ def test_its_own_namespace(plane: ControlPlane, tools: Programs, tmp_path: Path)
         succeed(plane, "other", "elsewhere")
         succeed(plane, "own", HOME, trigger(DEPLOYMENT, "web", "restart"), trigger(DEPLOYMENT, "web", "restart", "elsewhere"))
         eventually(lambda: dig(home.get(DEPLOYMENT, "web"), AT, None), "restart of the Deployment")
-        eventually(lambda: "TriggerFailed" in dict(home.events("own")), "Event about the other namespace")
+        eventually(lambda: "RuleWaiting" in dict(home.events("own")), "Event about the other namespace", 90)
         assert pod.stop() == 0
-        assert 'cannot create resource "subjectaccessreviews"' in dict(home.events("own"))["TriggerFailed"]
+        assert 'cannot create resource "subjectaccessreviews"' in dict(home.events("own"))["RuleWaiting"]
         assert dig(home.get(DEPLOYMENT, "web", "elsewhere"), AT, None) is None
         assert refused(pod) == {("create", "subjectaccessreviews"), ("list", "applications")}
         assert pod.watched("notebookvalidationjobs") == {HOME}
@@ -109,11 +118,11 @@ def test_its_own_namespace(plane: ControlPlane, tools: Programs, tmp_path: Path)
 
 
 def test_some_namespaces(plane: ControlPlane, tools: Programs, tmp_path: Path) -> None:
-    """The overlay of docs/install.md: two namespaces are watched, with RoleBindings there and no right anywhere else."""
+    """Two namespaces are watched, with RoleBindings there, and elsewhere no right but to ask who reads."""
     text = (ROOT / "docs/install.md").read_text()
     files = dict(re.findall(r"```yaml\n# ((?:kustomization|rights)\.yaml)\n(.*?)```", text, re.DOTALL))
     documents = overlay(tools, tmp_path, files)
-    assert "ClusterRoleBinding" not in {one["kind"] for one in documents}
+    assert [one["metadata"]["name"] for one in documents if one["kind"] == "ClusterRoleBinding"] == ["rulepack-reviews"]
     with applied(plane, documents) as deployment, Pod(plane, deployment, tmp_path) as pod:
         assert pod.environment["WATCH_NAMESPACE"] == "team-a,team-b"
         pod.start()

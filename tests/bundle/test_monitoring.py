@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from engine.operator.metrics import Metrics
 from scripts.bundle import ROOT
@@ -22,7 +23,7 @@ def rules() -> list[dict[str, Any]]:
 
 def known() -> set[str]:
     """The engine's metrics, as Prometheus has them."""
-    families = list(Metrics().registry.collect())
+    families = text_string_to_metric_families(Metrics().text().decode())
     suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
     return {family.name + suffix for family in families for suffix in suffixes[family.type]}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.bundle import ROOT
+from scripts.bundle import PACKAGE, ROOT
 from tests.bundle.catalog import NEW, OLD, name, write_catalog
 from tests.bundle.manifests import overlay, render, send
 from tests.controlplane.gobuild import Programs
@@ -41,10 +41,19 @@ def test_the_validators_find_what_is_wrong(tools: Programs, tmp_path: Path) -> N
 def test_a_catalog_of_two_versions_is_valid(tools: Programs, tmp_path: Path) -> None:
     """opm renders two versions into a catalog in which the second replaces the first, and finds it valid."""
     catalog = write_catalog(tmp_path, tools, OLD, NEW)
-    documents = list(yaml.safe_load_all((catalog / "catalog.yaml").read_text()))
+    documents = list(yaml.safe_load_all((catalog / PACKAGE / "catalog.yaml").read_text()))
     (channel,) = (document for document in documents if document["schema"] == "olm.channel")
-    assert channel["entries"] == [{"name": name(OLD)}, {"name": name(NEW), "replaces": name(OLD)}]
+    assert channel["entries"] == [
+        {"name": name(OLD)},
+        {"name": name(NEW), "replaces": name(OLD), "skipRange": f"<{NEW}"},
+    ]
     assert [document["name"] for document in documents if document["schema"] == "olm.bundle"] == [name(OLD), name(NEW)]
+
+
+def test_operator_sdk_has_all_that_it_reads(tools: Programs) -> None:
+    """`kustomize build config/manifests` gives what `operator-sdk generate bundle` makes a bundle of."""
+    kinds = {document["kind"] for document in render(tools, ROOT / "config/manifests")}
+    assert {"ClusterServiceVersion", "Deployment", "ClusterRole", "Role", "Service", "Configuration"} <= kinds
 
 
 @pytest.mark.parametrize("folder", ["default", "own-namespace", "samples", "shards"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import time
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
@@ -35,7 +34,7 @@ class Replicas:
 
     def __init__(self, theatre: Theatre) -> None:
         self._theatre, self._engine = theatre, theatre.engine
-        self._ports = {name: self._engine.launch(name) for name in NAMES}
+        self._served = {name: self._engine.launch(name) for name in NAMES}
         for name in NAMES:
             eventually(lambda name=name: self._ask(name, "/readyz") == "ok\n", f"replica {name} that is ready")  # type: ignore[misc]
 
@@ -52,7 +51,7 @@ class Replicas:
     def replace(self, name: str) -> None:
         """Kill a replica, and start another one in its place."""
         self._engine.processes.kill(name)
-        self._ports[name] = self._engine.launch(name)
+        self._served[name] = self._engine.launch(name)
 
     def takeover(self, old: str) -> tuple[str, float]:
         """Who leads after `old`, and after how many seconds."""
@@ -73,11 +72,7 @@ class Replicas:
         return found
 
     def _ask(self, name: str, path: str) -> str:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[name]}{path}", timeout=0.5) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return ""
+        return self._served[name].ask(path, timeout=0.5)
 
 
 def run(plane: ControlPlane, *, seed: int, kills: int, pauses: int, namespace: str = "replicas") -> str:

@@ -17,7 +17,6 @@ import signal
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,9 +31,10 @@ from engine.operator.shards import bucket
 from tests.chaos.stage import JOBS, prepare
 from tests.controlplane.binaries import programs
 from tests.controlplane.plane import ControlPlane
-from tests.controlplane.processes import Processes, free_ports
+from tests.controlplane.processes import Processes
 from tests.e2e.cluster import eventually
 from tests.e2e.engine import roles
+from tests.served import Served
 from tests.world import APPLICATION, EVENT, RULES, job, named
 
 LAYOUTS = (3, 2, 4)
@@ -76,7 +76,7 @@ class Shards:
     home: str
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="rulepack-shards-")))
     running: list[str] = field(default_factory=list)
-    ports: dict[str, int] = field(default_factory=dict)
+    served: dict[str, Served] = field(default_factory=dict)
     processes: Processes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,10 +94,10 @@ class Shards:
             reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": full}
             binding = {"metadata": {"name": full}, "roleRef": reference, "subjects": [subject]}
             self.plane.ensure(f"{prefix}/{kind.lower()}bindings", binding)
-        (self.ports[name],) = free_ports(1)
+        self.served[name] = Served.anywhere()
         command = [
             sys.executable, "-m", "engine.cli", "run", f"--kubeconfig={kubeconfig}", f"--operator-namespace={self.home}",
-            f"--rules={self.folder / 'pack.yaml'}", "--address=127.0.0.1", f"--port={self.ports[name]}", *options,
+            f"--rules={self.folder / 'pack.yaml'}", *self.served[name].options, *options,
         ]  # fmt: skip
         self.processes.start(name, command, {**os.environ, "PYTHONPATH": str(RULES.parent)})
         self.running.append(name)
@@ -145,11 +145,7 @@ class Shards:
     def ask(self, name: str, path: str) -> str:
         """What a process answers, '' where it does not yet."""
         assert not self.processes.ended(), self.processes.end_of_log(self.processes.ended()[0])
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}{path}", timeout=2) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return ""
+        return self.served[name].ask(path, timeout=2)
 
     def close(self) -> None:
         """End all."""

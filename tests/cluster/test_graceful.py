@@ -13,9 +13,9 @@ import pytest
 from engine.model.objects import annotations_of
 from tests.chaos.stage import prepare
 from tests.controlplane.plane import ControlPlane
-from tests.controlplane.processes import free_ports
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
+from tests.served import Served
 from tests.world import DONE, JOB, RULES, job
 
 WAVE = {"argocd.argoproj.io/sync-wave": "3"}
@@ -66,11 +66,10 @@ def test_what_was_handed_back_is_done_by_the_next_one(cluster: Cluster, engine: 
 @pytest.mark.parametrize("stream", ["full", "closed"])
 def test_a_log_that_cannot_be_written_ends_nothing(cluster: Cluster, engine: Engine, stream: str) -> None:
     """Where the disk is full, or whoever read the log has gone, the engine goes on, and ends well when it is to."""
-    (port,) = free_ports(1)
     reader, writer = os.pipe()
     output = os.open("/dev/full", os.O_WRONLY) if stream == "full" else writer
     process = subprocess.Popen(
-        engine.command(port), stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": str(RULES.parent)}
+        engine.command(Served.anywhere()), stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": str(RULES.parent)}
     )
     os.close(reader)
     try:
@@ -90,7 +89,7 @@ def test_a_loop_that_is_stuck_does_not_answer_the_probe(cluster: Cluster, engine
     """/healthz is answered by the loop itself: a process that is held up fails its liveness probe, and is well afterwards."""
     engine.start()
     engine.ready()
-    url = f"{engine.url}/healthz"
+    url = f"{engine.probes}/healthz"
     engine.processes.send("rulepack", signal.SIGSTOP)
     with pytest.raises(OSError, match="timed out"):
         urllib.request.urlopen(url, timeout=1)

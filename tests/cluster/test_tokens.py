@@ -9,9 +9,9 @@ import pytest
 from engine.model.objects import annotations_of
 from tests.chaos.stage import prepare
 from tests.controlplane.plane import ControlPlane
-from tests.controlplane.processes import free_ports
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
+from tests.served import Served
 from tests.world import DONE, JOB, RULES, job
 
 
@@ -25,8 +25,7 @@ def test_no_token_is_in_a_log_that_says_everything(control_plane: ControlPlane, 
         refused = engine.kubeconfig_through(control_plane.url)
         refused.write_text(refused.read_text().replace(token, bad := f"{token[:-8]}AAAAAAAA"))
         for name, kubeconfig, sign in (("bad", refused, "401"), ("rulepack", None, "leading as")):
-            (port,) = free_ports(1)
-            command = [*engine.command(port, kubeconfig), "--log-level=debug", f"--log-format={style}"]
+            command = [*engine.command(Served.anywhere(), kubeconfig), "--log-level=debug", f"--log-format={style}"]
             engine.processes.start(name, command, {**os.environ, "PYTHONPATH": str(RULES.parent)})
             log = engine.processes.log(name)
             eventually(lambda log=log, sign=sign: sign in log.read_text(errors="replace"), f"{sign} in the log")  # type: ignore[misc]

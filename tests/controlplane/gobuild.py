@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 #: Seconds between two signs of life while Go builds.
@@ -46,6 +46,8 @@ class GoModule:
     """About how long the first build takes."""
     without_go: str
     """What to do on a machine that has no Go."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of the build, such as GOFLAGS."""
 
     def programs(self, say: Say = print) -> Programs:
         """The path of each program, built where the cache has none; `say` gets one line per step.
@@ -95,7 +97,11 @@ class GoModule:
         say(f"{self.name}: built in {time.monotonic() - started:.0f} s, kept in the cache for next time")
 
     def _run(self, command: list[str], started: float, say: Say) -> None:
-        with tempfile.TemporaryFile("w+") as log, subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log) as build:
+        environment = {**os.environ, **self.settings}
+        with (
+            tempfile.TemporaryFile("w+") as log,
+            subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log) as build,
+        ):
             try:
                 while build.returncode is None:
                     try:

@@ -1,6 +1,7 @@
-"""OLM and the tools around it: the two operators of OLM, `opm`, operator-framework's validators and kustomize.
+"""OLM and the tools around it: the two operators of OLM, `opm`, operator-framework's validators, kustomize and operator-sdk.
 
-`python -m tests.controlplane.olm` gets the tools ready and says where they are; with `--all` the two operators too.
+`python -m tests.controlplane.olm` gets the tools ready and says where they are; with `--all` the two operators and the
+scorecard's tests too, with `--sdk` operator-sdk.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from tests.controlplane.gobuild import GoModule, MissingProgram, Programs, Say, 
 FOLDER = Path(__file__).parent / "olm"
 FRAMEWORK = "github.com/operator-framework"
 OLM = f"{FRAMEWORK}/operator-lifecycle-manager"
+#: Whose CustomResourceDefinitions are read.
+DEFINITIONS = Path(__file__).parent / "definitions"
 #: What checks a bundle and renders config/: part of `make test`.
 TOOLS = {
     "validate": "./cmd/validate",
@@ -23,6 +26,11 @@ TOOLS = {
 }
 #: What installs a bundle: part of `make e2e`.
 OPERATORS = {"olm": f"{OLM}/cmd/olm", "catalog": f"{OLM}/cmd/catalog"}
+#: The image of operator-framework's scorecard, and operator-sdk itself, which takes long to build: a module of their own.
+SDK_FOLDER = Path(__file__).parent / "sdk"
+SDK = f"{FRAMEWORK}/operator-sdk"
+SCORECARD_TEST = {"scorecard-test": f"{SDK}/images/scorecard-test"}
+OPERATOR_SDK = {"operator-sdk": f"{SDK}/cmd/operator-sdk"}
 # The second is what lets opm be built without the C library of GnuPG (operator-registry: Makefile).
 TAGS = "json1,containers_image_openpgp"
 WITHOUT_GO = """\
@@ -49,21 +57,41 @@ def definitions() -> Path:
     return source(FOLDER, f"{FRAMEWORK}/api", WITHOUT_GO) / "crds"
 
 
-def _built(name: str, packages: Mapping[str, str], say: Say) -> Programs:
-    before = os.environ.get("GOFLAGS")
-    os.environ["GOFLAGS"] = " ".join(filter(None, (before, f"-tags={TAGS}")))
-    try:
-        return GoModule(name, FOLDER, packages, {}, 3, WITHOUT_GO).programs(say)
-    finally:
-        if before is None:
-            del os.environ["GOFLAGS"]
-        else:
-            os.environ["GOFLAGS"] = before
+def scorecard_test(say: Say = print) -> Path:
+    """The path of `scorecard-test`, which is linked statically, so it runs where there is nothing else. Raises MissingProgram."""
+    return _built("scorecard", SCORECARD_TEST, say, SDK_FOLDER, 4)["scorecard-test"]
+
+
+def operator_sdk(say: Say = print) -> Path:
+    """The path of `operator-sdk`. Raises MissingProgram."""
+    return _built("operator-sdk", OPERATOR_SDK, say, SDK_FOLDER, 15)["operator-sdk"]
+
+
+def v1_definition() -> Path:
+    """The file with the CustomResourceDefinition of OLM v1's ClusterExtension in the Go module cache. Raises MissingProgram."""
+    controller = source(DEFINITIONS, f"{FRAMEWORK}/operator-controller", WITHOUT_GO)
+    return controller / "config/base/operator-controller/crd/bases/olm.operatorframework.io_clusterextensions.yaml"
+
+
+def monitoring_definitions() -> list[Path]:
+    """The files with those of the Prometheus Operator that config/monitoring needs. Raises MissingProgram."""
+    folder = (
+        source(DEFINITIONS, "github.com/prometheus-operator/prometheus-operator", WITHOUT_GO) / "example/prometheus-operator-crd"
+    )
+    return [folder / f"monitoring.coreos.com_{name}.yaml" for name in ("servicemonitors", "prometheusrules")]
+
+
+def _built(name: str, packages: Mapping[str, str], say: Say, folder: Path = FOLDER, minutes: int = 3) -> Programs:
+    tags = " ".join(filter(None, (os.environ.get("GOFLAGS"), f"-tags={TAGS}")))
+    static = {"CGO_ENABLED": "0"} if folder == SDK_FOLDER else {}
+    return GoModule(name, folder, packages, {}, minutes, WITHOUT_GO, {"GOFLAGS": tags, **static}).programs(say)
 
 
 if __name__ == "__main__":
     try:
-        for path in (*tools().values(), *(operators().values() if "--all" in sys.argv else ())):
-            print(path)
+        paths = [*tools().values()]
+        paths += [*operators().values(), scorecard_test()] if "--all" in sys.argv else []
+        paths += [operator_sdk()] if "--sdk" in sys.argv else []
+        print(*paths, sep="\n")
     except MissingProgram as missing:
         sys.exit(str(missing))

@@ -8,7 +8,6 @@ import re
 import shutil
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,8 +16,9 @@ import yaml
 
 from engine.model.objects import Kind, Object, metadata
 from tests.controlplane.plane import ControlPlane
-from tests.controlplane.processes import Processes, free_ports
+from tests.controlplane.processes import Processes
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
+from tests.served import Served
 from tests.world import RULES
 
 PATIENCE = 60.0
@@ -38,7 +38,7 @@ class Engine:
         self.processes = Processes(self._folder)
         self._kubeconfig = plane.kubeconfig_for(self.own, SERVICE_ACCOUNT)
         self._cluster = Cluster(plane, self.own)
-        self._port = 0
+        self._served = Served.anywhere()
         self.user = f"system:serviceaccount:{self.own}:{SERVICE_ACCOUNT}"
         self._grant()
 
@@ -53,20 +53,21 @@ class Engine:
         """Start it without waiting, and without the Lease of one that was killed: it would wait 15 s for that to expire."""
         if self._cluster.find(LEASE, "rulepack"):
             self._cluster.delete(LEASE, "rulepack")
-        self._port = self.launch("rulepack", kubeconfig, *options)
+        self._served = self.launch("rulepack", kubeconfig, *options)
 
-    def launch(self, name: str, kubeconfig: Path | None = None, *options: str) -> int:
-        """Start one process of it, under a name, with what Leases there are; gives its port."""
-        (port,) = free_ports(1)
-        self.processes.start(name, [*self.command(port, kubeconfig), *options], {**os.environ, "PYTHONPATH": str(RULES.parent)})
-        return port
+    def launch(self, name: str, kubeconfig: Path | None = None, *options: str) -> Served:
+        """Start one process of it, under a name, with what Leases there are; gives where it answers."""
+        served = Served.anywhere()
+        command = [*self.command(served, kubeconfig), *options]
+        self.processes.start(name, command, {**os.environ, "PYTHONPATH": str(RULES.parent)})
+        return served
 
-    def command(self, port: int, kubeconfig: Path | None = None) -> list[str]:
+    def command(self, served: Served, kubeconfig: Path | None = None) -> list[str]:
         """What starts one process of it."""
         return [
             sys.executable, "-m", "engine.cli", "run", f"--kubeconfig={kubeconfig or self._kubeconfig}",
             f"--namespace={self._watched}", f"--operator-namespace={self.own}", f"--rules={RULES}",
-            "--address=127.0.0.1", f"--port={port}",
+            *served.options,
         ]  # fmt: skip
 
     def kill(self) -> None:
@@ -74,9 +75,14 @@ class Engine:
         self.processes.kill("rulepack")
 
     @property
-    def url(self) -> str:
-        """Where it answers."""
-        return f"http://127.0.0.1:{self._port}"
+    def probes(self) -> str:
+        """Where its probes answer."""
+        return f"http://127.0.0.1:{self._served.probes}"
+
+    @property
+    def metrics(self) -> str:
+        """The address and port that serve its metrics."""
+        return f"{self._served.host}:{self._served.metrics}"
 
     def stop(self) -> int:
         """End it by SIGTERM; its exit status. Fails where it is still there after the grace period that a pod has by default."""
@@ -150,7 +156,7 @@ class Engine:
         """Let it watch and patch one more kind, as an administrator does for a pack of their own."""
         name = f"{self.own}-{resource}"
         rule = {"apiGroups": [group], "resources": [resource], "verbs": ["get", "list", "watch", "patch"]}
-        self._bind("ClusterRole", name, [rule])
+        self.bind("ClusterRole", name, [rule])
 
     def log(self) -> str:
         """All that it has printed."""
@@ -161,11 +167,7 @@ class Engine:
         return {"rulepack": self.processes.end_of_log("rulepack")}
 
     def _http(self, path: str) -> str:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return ""
+        return self._served.ask(path)
 
     def _config_map(self, name: str, data: Mapping[str, str]) -> None:
         body = {"apiVersion": CONFIG_MAP.api_version, "kind": CONFIG_MAP.kind, "metadata": {"name": name}, "data": dict(data)}
@@ -177,9 +179,9 @@ class Engine:
     def _grant(self) -> None:
         """Give its service account the roles of config/rbac and nothing else; the Role is for its own namespace."""
         for role in roles():
-            self._bind(role["kind"], self.own, role["rules"])
+            self.bind(role["kind"], self.own, role["rules"])
 
-    def _bind(self, kind: str, name: str, rules: Sequence[Rule]) -> None:
+    def bind(self, kind: str, name: str, rules: Sequence[Rule]) -> None:
         prefix = "/apis/rbac.authorization.k8s.io/v1" + (f"/namespaces/{self.own}" if kind == "Role" else "")
         subject = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": self.own}
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
 from engine.model.objects import Object, annotations_of, dig
 from tests.controlplane.plane import ControlPlane
-from tests.controlplane.processes import Processes, free_ports
+from tests.controlplane.processes import Processes
 from tests.controlplane.requested import Requested
 from tests.e2e.cluster import eventually
+from tests.served import Served
 from tests.world import RULES
 
 
@@ -26,7 +26,7 @@ class Pod:
         self._template = deployment["spec"]["template"]
         (self._container,) = self._template["spec"]["containers"]
         self._account = self._template["spec"]["serviceAccountName"]
-        (self._port,) = free_ports(1)
+        self._served = Served.anywhere(plane.admin_token)
         self._user = f"system:serviceaccount:{self._namespace}:{self._account}"
         self._before = len(plane.requested(user=self._user))
 
@@ -50,8 +50,7 @@ class Pod:
     def start(self) -> None:
         """Start it and wait until it is ready."""
         reach = [f"--kubeconfig={self._plane.kubeconfig_for(self._namespace, self._account)}"]
-        reach += ["--address=127.0.0.1", f"--port={self._port}"]
-        command = [sys.executable, "-m", "engine.cli", *self._container["args"], *reach]
+        command = [sys.executable, "-m", "engine.cli", *self._container["args"], *reach, *self._served.options]
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RULES.parent), **self.environment}
         self._processes.start("rulepack", command, env)
 
@@ -70,12 +69,8 @@ class Pod:
         return {one.namespace for one in self.requested() if (one.verb, one.resource) == ("watch", resource)}
 
     def ask(self, path: str) -> str:
-        """What it answers over HTTP; '' where it does not, or not with success."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return ""
+        """What it answers an administrator; '' where it does not, or not with success."""
+        return self._served.ask(path)
 
     def packs(self) -> dict[str, Any]:
         """What /packs tells of each pack, by name."""

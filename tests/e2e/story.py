@@ -9,13 +9,29 @@ from engine.model.objects import Kind, Object, annotations_of, dig, metadata
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.predictors import inference_service
-from tests.world import APPLICATION, DEPLOYMENT, JOB, POD, SERVICE, job, named, pod, trigger, triggers
+from tests.world import APPLICATION, DEPLOYMENT, EVENT, JOB, POD, SERVICE, job, named, pod, trigger, triggers
 
 STATEFUL_SET, DAEMON_SET = Kind("apps/v1", "StatefulSet"), Kind("apps/v1", "DaemonSet")
 ROLE, ROLE_BINDING = (Kind("rbac.authorization.k8s.io/v1", kind) for kind in ("Role", "RoleBinding"))
 AT = ("spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")
-PREDICTOR = "serving.kserve.io/inferenceservice"
+ROLLED_OUT = ("spec", "predictor", "annotations", "mlops.dev/restarted-at")
 FAR = "story-far"
+INCIDENTS = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: incidents}
+spec:
+  watch: {apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob}
+  rules:
+    - name: page
+      when: label(object, 'page') == 'yes'
+      actions:
+        - emitEvent: {type: Warning, reason: Paged, message: somebody is to look}
+    - name: mark
+      when: label(object, 'page') != ''
+      actions:
+        - annotate: {annotations: {paged: "${label(object, 'page')}"}}
+"""
 RELOADED = "pack on-success-triggers from"
 
 
@@ -38,22 +54,24 @@ class Story:
         self._pods("Delete")
         self._other_namespace()
         self._application()
+        self._incidents()
         self._refused_pack()
 
     def _workloads(self) -> None:
-        """Workloads restart, the predictor's Deployment too, and an InferenceService is marked; the wave is complete."""
+        """Workloads and an InferenceService are restarted by their owners; the wave is complete."""
         kinds = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)
-        self.here.create(*(workload(kind, "web") for kind in kinds), workload(DEPLOYMENT, "predictor", {PREDICTOR: "model"}))
+        predictor = {"serving.kserve.io/inferenceservice": "model", "component": "predictor"}
+        self.here.create(*(workload(kind, "web") for kind in kinds), workload(DEPLOYMENT, "predictor", predictor))
         self.here.create(inference_service("model", "story"))
         asks = [trigger(kind, "web", "restart") for kind in kinds]
-        asks += [trigger(SERVICE, "model", "restart"), trigger(SERVICE, "model", "refresh")]
+        asks += [trigger(SERVICE, "model", "restart")]
         self._succeed("workloads", *asks)
-        for kind, name in [(kind, "web") for kind in kinds] + [(DEPLOYMENT, "predictor")]:
-            eventually(lambda kind=kind, name=name: dig(self.here.get(kind, name), AT, None), f"restart of {kind} {name}")  # type: ignore[misc]
-        eventually(lambda: "mlops.dev/refreshed-at" in annotations_of(self.here.get(SERVICE, "model")), "mark on the model")
+        for kind in kinds:
+            eventually(lambda kind=kind: dig(self.here.get(kind, "web"), AT, None), f"restart of {kind} web")  # type: ignore[misc]
+        eventually(lambda: dig(self.here.get(SERVICE, "model"), ROLLED_OUT, None), "restart of the model")
         wave = "mlops.dev/wave-complete"
         eventually(lambda: annotations_of(self.here.get(JOB, "workloads")).get(wave) == "3", "wave that is complete")
-        eventually(lambda: "TriggerSuccess" in dict(self.here.events("workloads")), "Event")
+        eventually(lambda: "TriggerStarted" in dict(self.here.events("workloads")), "Event")
 
     def _pods(self, strategy: str) -> None:
         """A predictor's pod is replaced."""
@@ -65,11 +83,14 @@ class Story:
 
     def _other_namespace(self) -> None:
         """A Deployment of another namespace is restarted, since that namespace consents."""
-        rule = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}
+        rules = [
+            {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "patch"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+        ]
         subject = {"kind": "ServiceAccount", "name": "default", "namespace": "story"}
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "consent"}
         self.here.create(
-            named(ROLE, "consent", FAR, rules=[rule]),
+            named(ROLE, "consent", FAR, rules=rules),
             named(ROLE_BINDING, "consent", FAR, roleRef=reference, subjects=[subject]),
             workload(DEPLOYMENT, "web", namespace=FAR),
         )
@@ -88,6 +109,22 @@ class Story:
 
         eventually(told, "sync and status of the Application")
 
+    def _incidents(self) -> None:
+        """A user's pack tells each incident, by raising the count of an Event."""
+        pack = named(CONFIG_MAP, "incidents", self.home.namespace, data={"incidents.yaml": INCIDENTS})
+        pack["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
+        self.home.create(pack)
+        eventually(lambda: status(self.home, "incidents") == "ok", "status of the pack")
+        self.here.create(job("paged", namespace="story"))
+        for count, word in enumerate(("yes", "no", "yes"), start=1):
+            self.here.patch(JOB, "paged", {"metadata": {"labels": {"page": word}}})
+            eventually(lambda word=word: annotations_of(self.here.get(JOB, "paged")).get("paged") == word, f"word {count}")  # type: ignore[misc]
+
+        def counts() -> list[int]:
+            return [event["count"] for event in self.here.all(EVENT) if event["reason"] == "Paged"]
+
+        eventually(lambda: counts() == [2], "count of the Event")
+
     def _refused_pack(self) -> None:
         """A ConfigMap with a pack that is broken says so, in an annotation and in an Event."""
         broken = named(CONFIG_MAP, "broken", self.home.namespace, data={"broken.yaml": "kind: RulePack"})
@@ -99,7 +136,9 @@ class Story:
     def _strategy(self, strategy: str) -> None:
         """Put another way of replacing predictors in force."""
         before = self._log().count(RELOADED)
-        self.home.patch(CONFIG_MAP, "rulepack-params", {"data": {"on-success-triggers": f"restartStrategy: {strategy}\n"}})
+        self.home.patch(
+            CONFIG_MAP, "rulepack-params", {"data": {"on-success-triggers": f"restartStrategy: {strategy}\nallowOutage: true\n"}}
+        )
         eventually(lambda: self._log().count(RELOADED) > before, f"strategy {strategy} in force")
 
     def _succeed(self, name: str, *asks: str, labels: dict[str, str] | None = None) -> None:

@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +16,13 @@ import pytest
 from engine import __version__
 from engine.model.objects import annotations_of
 from tests.controlplane.plane import ControlPlane
-from tests.controlplane.processes import Processes, free_ports
+from tests.controlplane.processes import Processes
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import SERVICE_ACCOUNT, Engine
 from tests.e2e.kinds import install_kinds
 from tests.image.confined import USER, confined
 from tests.image.dockerfile import play, stages
+from tests.served import Served
 from tests.world import JOB, RULES, job
 
 
@@ -106,16 +106,16 @@ def test_the_operator_runs_so(image: Path, control_plane: ControlPlane, namespac
     """`rulepack run` from it is ready, acts on a job and ends in order, though it can write nothing."""
     install_kinds(control_plane)
     cluster = Cluster(control_plane, namespace)
-    (port,) = free_ports(1)
+    served = Served.anywhere()
     processes = Processes(image)
     with Engine(control_plane, namespace) as rights:
         write_service_account(image, control_plane, rights.own)
-        options = [f"--namespace={namespace}", "--address=127.0.0.1", f"--port={port}"]
+        options = [f"--namespace={namespace}", *served.options]
         host, _, at = control_plane.url.removeprefix("https://").partition(":")
         env = {**environment(image), "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": at}
         processes.start("operator", confined([image / "opt/venv/bin/rulepack", "run", *options], image / "account"), env)
         try:
-            eventually(lambda: ready(processes, port), "operator that is ready")
+            eventually(lambda: ready(processes, served), "operator that is ready")
             cluster.create(job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "1"}, namespace=namespace))
             eventually(lambda: "mlops.dev/wave-complete" in annotations_of(cluster.get(JOB, "train")), "wave")
             assert processes.terminate("operator", 30) == 0
@@ -134,11 +134,7 @@ def write_service_account(image: Path, plane: ControlPlane, namespace: str) -> N
         (image / "account" / name).write_text(text)
 
 
-def ready(processes: Processes, port: int) -> bool:
+def ready(processes: Processes, served: Served) -> bool:
     """Whether the operator is ready; fails where it has ended."""
     assert not processes.ended(), processes.end_of_log("operator")
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            return bool(answer.read() == b"ok\n")
-    except OSError:
-        return False
+    return served.ask("/readyz") == "ok\n"

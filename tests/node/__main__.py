@@ -16,7 +16,7 @@ from tests.node.images import Images
 from tests.node.programs import programs, require_packages
 
 #: What runs outside: an image is built with packages from the network, and the namespaces are looked at from there.
-OUTSIDE = ("tests/image/test_built.py", "tests/node/test_sandbox.py")
+OUTSIDE = ("tests/image/test_built.py", "tests/image/test_release.py", "tests/node/test_sandbox.py")
 
 
 def main() -> int:

@@ -20,6 +20,9 @@ from tests.controlplane.gobuild import Say
 from tests.node.programs import cache, environment
 
 BASE = "localhost/rulepack-base:bookworm-1"
+#: The same for another architecture, which this machine cannot run, and an index of both.
+BASE_ARM64 = f"{BASE}-arm64"
+BASES = f"{BASE}-index"
 #: The image that keeps a pod's namespaces open; it only sleeps.
 PAUSE = "localhost/rulepack-pause:1"
 #: The operator's image, built from the Dockerfile as it is here.
@@ -27,6 +30,8 @@ OPERATOR = "localhost/rulepack:test"
 #: The name under which pods may have the base, for its Python.
 PYTHON_IMAGE = "example.com/python:3.11"
 PYTHON = "python3.11-minimal,python3-pip,python3-venv"
+#: No package's own scripts can be run, so these are the ones that Python needs.
+PYTHON_ARM64 = "base-files,libc6,libexpat1,libgcc-s1,libpython3.11-stdlib,libssl3,libstdc++6,python3.11-minimal,zlib1g"
 #: What the build needs of this machine: whom it trusts, and where pip installs from.
 MACHINE = ("/etc/ssl/certs", "/etc/pip.conf")
 
@@ -52,10 +57,26 @@ class Images:
             say("images: building the operator's")
             self.build(OPERATOR)
 
+    def prepare_bases(self, say: Say = print) -> None:
+        """Make the bases of both architectures, and their index, where the store has none."""
+        with self._locked():
+            if not self.has(BASE):
+                say("images: making a base image with mmdebstrap; the first time takes about 2 minutes")
+                self._make_base()
+            if not self.has(BASE_ARM64):
+                say("images: making a base image for arm64")
+                self._make_base(BASE_ARM64, "--variant=extract", f"--include={PYTHON_ARM64}", architecture="arm64")
+            if not self.has(BASES):
+                self._buildah("manifest", "create", BASES, BASE, BASE_ARM64)
+
+    def options(self, base: str) -> list[str]:
+        """The builder's options on this machine."""
+        volumes = [f"--volume={path}:{path}:ro" for path in MACHINE if Path(path).exists()]
+        return [f"--build-arg=BASE={base}", "--pull-never", *volumes]
+
     def build(self, tag: str) -> str:
         """Build the Dockerfile on the base by scripts/image.py under a name; the image's id."""
-        volumes = [f"--volume={path}:{path}:ro" for path in MACHINE if Path(path).exists()]
-        command = [sys.executable, "scripts/image.py", f"--tag={tag}", f"--build-arg=BASE={BASE}", "--pull-never", *volumes]
+        command = [sys.executable, "scripts/image.py", f"--tag={tag}", *self.options(BASE)]
         done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
         return done.stdout.rstrip().rpartition(" ")[2]
@@ -99,18 +120,22 @@ class Images:
         finally:
             self._buildah("rm", container)
 
-    def _make_base(self) -> None:
+    def _make_base(self, name: str = BASE, *options: str, architecture: str = "") -> None:
+        chosen = options or ("--variant=minbase", f"--include={PYTHON}")
+        of = [f"--architectures={architecture}"] if architecture else []
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             archive = Path(folder) / "base.tar"
-            self._run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PYTHON}", "bookworm", str(archive))
+            self._run("mmdebstrap", "--quiet", *chosen, *of, "bookworm", str(archive))
             container = self._buildah("from", "scratch")
             self._buildah("add", "--quiet", container, str(archive), "/")
-            mounted = Path(self._buildah("mount", container))
-            for name in ("python", "python3"):
-                (mounted / "usr/local/bin" / name).symlink_to("/usr/bin/python3.11")
+            programs = Path(self._buildah("mount", container)) / "usr/local/bin"
+            programs.mkdir(parents=True, exist_ok=True)
+            for program in ("python", "python3"):
+                (programs / program).symlink_to("/usr/bin/python3.11")
             self._buildah("umount", container)
-            self._buildah("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", container)
-            self._buildah("commit", "--quiet", "--rm", container, BASE)
+            settings = [f"--arch={architecture}"] if architecture else []
+            self._buildah("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", *settings, container)
+            self._buildah("commit", "--quiet", "--rm", container, name)
 
     def _commit(self, image: str, name: str, *settings: str) -> None:
         container = self._buildah("from", "--pull-never", image)

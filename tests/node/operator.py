@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.model.objects import Kind, Object, dig, metadata
 from tests.e2e.cluster import Cluster, eventually
 from tests.node.node import Node
+from tests.served import Served
 from tests.world import DEPLOYMENT, POD, RULES
 
 CONFIG = RULES.parent / "config"
@@ -76,6 +77,11 @@ class Operator:
         deployment = self.home.find(DEPLOYMENT, self.name)
         wanted = dig(deployment or {}, ("spec", "selector", "matchLabels"), {})
         return [pod for pod in self.home.all(POD) if wanted.items() <= metadata(pod).get("labels", {}).items()]
+
+
+def served(operator: Operator, address: str) -> Served:
+    """The operator at an address of a pod or of its Service, asked as an administrator."""
+    return Served(8081, 8443, operator.node.plane.admin_token, address)
 
 
 def ask(address: str, path: str, port: int = 8080) -> str:

@@ -22,6 +22,9 @@ DEBIAN = {
     "iptables": "iptables",
     "conntrack": "conntrack",
     "unshare": "util-linux",
+    "skopeo": "skopeo",
+    "docker-registry": "docker-registry",
+    "/usr/bin/qemu-aarch64-static": "qemu-user-static",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 WITHOUT_GO = f"""\

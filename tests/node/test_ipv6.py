@@ -6,7 +6,7 @@ import pytest
 
 from tests.node.load import Load
 from tests.node.node import Node
-from tests.node.operator import CONFIG, NAMESPACE, Operator, ask
+from tests.node.operator import CONFIG, NAMESPACE, Operator, served
 from tests.node.settings import IPV6, Family
 
 
@@ -23,10 +23,10 @@ def test_it_works_on_ipv6_alone(node: Node) -> None:
     addresses = [address["ip"] for pod in operator.settled() for address in pod["status"]["podIPs"]]
     assert len(addresses) == 2
     assert all(":" in address for address in addresses)
-    assert [ask(address, "/readyz") for address in addresses] == ["ok\n"] * 2
+    assert [served(operator, address).ask("/readyz") for address in addresses] == ["ok\n"] * 2
     service = node.plane.request("GET", f"/api/v1/namespaces/{NAMESPACE}/services/rulepack-metrics")
     assert ":" in service["spec"]["clusterIP"]
-    assert "rulepack_leader" in ask(service["spec"]["clusterIP"], "/metrics")
+    assert "rulepack_leader" in served(operator, service["spec"]["clusterIP"]).ask("/metrics")
     with Load(node, "ipv6") as load:
         load.wait_for(2)
         load.all_done("IPv6 alone")

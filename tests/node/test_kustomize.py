@@ -20,10 +20,10 @@ from tests.node.operator import (
     CONFIG,
     NAMESPACE,
     Operator,
-    ask,
     control_group,
     names,
     restarts,
+    served,
     status_of,
 )
 from tests.world import POD
@@ -72,10 +72,11 @@ def test_each_answers_and_one_leads(operator: Operator) -> None:
     """Probes and metrics on each pod's own address, metrics at the Service's too; every pack of the image is in force or Off."""
     pods = operator.settled()
     addresses = [pod["status"]["podIP"] for pod in pods]
-    assert [ask(address, path) for address in addresses for path in ("/healthz", "/readyz")] == ["ok\n"] * 4
-    assert sorted("rulepack_leader 1.0" in ask(address, "/metrics") for address in addresses) == [False, True]
+    assert [served(operator, address).ask(path) for address in addresses for path in ("/healthz", "/readyz")] == ["ok\n"] * 4
+    assert sorted("rulepack_leader 1.0" in served(operator, address).ask("/metrics") for address in addresses) == [False, True]
     service = operator.home.plane.request("GET", f"{NAMESPACES}/{NAMESPACE}/services/rulepack-metrics")
-    eventually(lambda: "rulepack_leader" in ask(service["spec"]["clusterIP"], "/metrics"), "answer of the Service")
+    there = served(operator, service["spec"]["clusterIP"])
+    eventually(lambda: "rulepack_leader" in there.ask("/metrics"), "answer of the Service")
     assert "Traceback" not in operator.logs()
 
 

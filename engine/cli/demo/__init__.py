@@ -102,7 +102,7 @@ async def _run(
     screen.title(script.title)
     common: dict[str, Any] = {
         "operator_namespace": namespaces[OPERATOR], "namespaces": tuple(namespaces.values()),
-        "address": "127.0.0.1", "port": 0,
+        "address": "127.0.0.1", "port": 0, "probe_port": 0,
     }  # fmt: skip
     engine = Settings(rules=(shipped_rules(),), flags=flags, lease_name="rulepack-demo", **common)
     simulators = Settings(rules=(script.simulators,), lease_name="rulepack-demo-simulators", **common)

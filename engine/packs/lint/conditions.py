@@ -132,7 +132,7 @@ def _writes(parsed: ParsedPack) -> Iterator[_Write]:
                 for key, value in write.entries.items():
                     if "${" not in key:
                         path = ("spec", "rules", index, part, number, name, *write.path, key)
-                        what, name_of_rule = f"{write.part.removesuffix('s')} {key}", f"{parsed.pack.name}/{rule.name}"
+                        what, name_of_rule = f"{write.part.removesuffix('s')} {key}", f"{parsed.pack.identity}/{rule.name}"
                         yield _Write(target, what, value, rule, name_of_rule, parsed.document.locate_key(path))
 
 

@@ -30,7 +30,7 @@ class MissingOncePer(Check):
     def faults(self, subject: Subject) -> Iterator[Fault]:
         """Yield a fault for the first such action of each rule."""
         for parsed in subject.packs:
-            counters = [metric.name for metric in parsed.pack.metrics.values() if metric.type != "gauge"]
+            counters = [name for name, metric in parsed.pack.metrics.items() if metric.type != "gauge"]
             for rule in parsed.pack.rules:
                 if rule.once_per or rule.throttle is not None or rule.resync is not None or rule.aggregate or rule.on == "Delete":
                     continue

@@ -9,7 +9,7 @@ import pytest
 
 from engine.cel import backend
 from engine.errors import InvalidText
-from engine.model.objects import Kind, metadata
+from engine.model.objects import Kind
 from engine.packs.lint import lint
 from engine.packs.parse import parse_pack
 from engine.packs.sources import Text
@@ -58,7 +58,7 @@ async def test_it_goes_on_once_the_condition_is_true() -> None:
     assert await note(world) is None
 
     await world.patch(CONFIG, "other", {"data": {"ready": "yes", "model": "two"}})
-    await world.settle(2)
+    await world.settle(10)
 
     assert await note(world) == "true: two"
 
@@ -94,7 +94,7 @@ async def test_a_lookup_uses_those_above_it() -> None:
     (pack,) = parse_pack(text, "pack.yaml", backend())
     world = World(pack)
     first, second = pod("first"), pod("second")
-    metadata(first)["labels"], metadata(second)["labels"] = {"app": "web"}, {"app": "db"}
+    first["metadata"]["labels"], second["metadata"]["labels"] = {"app": "web"}, {"app": "db"}
     await world.create(first, second, named(CONFIG, "other", data={"key": "app", "value": "db"}), named(CONFIG, "c"))
 
     await world.settle()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from engine.cel import Cel, backend
 from engine.cli.run import collect_rarely
@@ -22,6 +23,7 @@ from engine.kube.embedded import EmbeddedCluster
 from engine.model.objects import Kind, Object, Resource, annotations_of, metadata
 from engine.operator.settings import Settings
 from engine.operator.wiring import Operator
+from tests.unit.operator.test_operator import OPEN
 
 WIDGET = Resource(Kind("example.com/v1", "Widget"), "widgets", True)
 EVENT = Resource(Kind("v1", "Event"), "events", True)
@@ -62,7 +64,7 @@ class Fixture:
             "spec": {"watch": {"apiVersion": "example.com/v1", "kind": "Widget"}, "rules": list(rules)},
         }  # fmt: skip
         (folder / "pack.yaml").write_text(yaml.safe_dump(pack))
-        own: dict[str, Any] = {"operator_namespace": "system", "rules": (folder,), "address": "127.0.0.1", "port": 0}
+        own: dict[str, Any] = {"operator_namespace": "system", "rules": (folder,), "address": "127.0.0.1", **OPEN}
         self.operator = Operator(self.cluster, Settings(**own), clock, cel)
         self.longest = 0.0
 
@@ -98,8 +100,9 @@ class Fixture:
         return {metadata(obj)["name"]: obj for obj in found.items}
 
     def evaluations(self, result: str) -> float:
-        samples = [sample for metric in self.operator.metrics.evaluations.collect() for sample in metric.samples]
-        return sum(s.value for s in samples if s.name.endswith("_total") and s.labels["result"] == result)
+        families = text_string_to_metric_families(self.operator.metrics.text().decode())
+        samples = [one for family in families for one in family.samples if one.name == "rulepack_evaluations_total"]
+        return sum(one.value for one in samples if one.labels["result"] == result)
 
     def writes(self) -> list[str]:
         return [str(call) for call in self.cluster.calls if call.ref.kind == WIDGET.kind and call.verb == "patch"]

@@ -13,6 +13,7 @@ from engine.model.objects import Kind, Ref
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.operator.metrics import MetricError, Metrics
 from engine.packs.pack import MetricSpec
+from tests.unit.operator.samples import sample
 
 WIDGET = Ref(Kind("example.com/v1", "Widget"), "default", "a")
 RESTARTS = MetricSpec("widget_restarts_total", "counter", "Restarts.", ("team",), ())
@@ -22,7 +23,7 @@ SECONDS = MetricSpec("widget_seconds", "histogram", "Seconds.", ("team",), (1.0,
 
 def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     """The value of one series."""
-    return metrics.registry.get_sample_value(name, labels)
+    return sample(metrics.text(), name, labels)
 
 
 def test_the_engines_metrics_have_the_names_of_the_reference() -> None:
@@ -142,7 +143,7 @@ def test_a_measurement_that_does_not_fit(metric: str, labels: dict[str, str], am
     metrics.declare("p", [RESTARTS])
     with pytest.raises(MetricError, match=message):
         metrics.measure(metric, labels, amount)
-    metrics.measured(metric, labels, amount)
+    metrics.measured(WIDGET, metric, labels, amount)
 
 
 @pytest.mark.parametrize("labels", [("team", "zone"), ()])

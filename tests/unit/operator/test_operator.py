@@ -47,6 +47,7 @@ spec:
 """
 
 
+OPEN: Mapping[str, Any] = {"port": 0, "probe_port": 0, "insecure_metrics": True}
 HELD = PACK.replace("when: object.spec.size > 10", "when: object.spec.size > 10\n      for: 20s")
 
 
@@ -62,7 +63,7 @@ class Fixture:
 
     def operator(self, **settings: Any) -> Operator:
         """One replica."""
-        own = {"operator_namespace": "system", "rules": (self.rules,), "address": "127.0.0.1", "port": 0, **settings}
+        own = {"operator_namespace": "system", "rules": (self.rules,), "address": "127.0.0.1", **OPEN, **settings}
         return Operator(self.cluster, Settings(**own), self.clock, backend())
 
     @asynccontextmanager
@@ -125,8 +126,9 @@ def fixture(tmp_path: Path) -> Fixture:
 
 
 async def ask(operator: Operator, path: str) -> tuple[int, str]:
-    """Ask the operator's own server."""
-    url = f"http://127.0.0.1:{operator.server.port}{path}"
+    """Ask the operator's own servers."""
+    server = operator.probes if path in ("/healthz", "/readyz") else operator.server
+    url = f"http://127.0.0.1:{server.port}{path}"
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         return response.status, await response.text()
 

@@ -25,6 +25,7 @@ from engine.model.objects import GroupKey, Kind, ObjectKey, Resource, annotation
 from engine.operator.settings import Settings
 from engine.operator.shards import Shard, bucket, own_shard
 from engine.operator.wiring import Operator
+from tests.unit.operator.test_operator import OPEN
 
 JOB = Resource(Kind("example.com/v1", "Job"), "jobs", True)
 TEAM = Resource(Kind("example.com/v1", "Team"), "teams", False)
@@ -102,7 +103,7 @@ class Shared:
         door = copy(self.cluster)
         door.faults = Faults(self.clock.time)
         self.doors.append(door)
-        settings = Settings("system", rules=(self._rules,), address="127.0.0.1", port=0, shard=shard)
+        settings = Settings("system", rules=(self._rules,), address="127.0.0.1", **OPEN, shard=shard)
         stop = asyncio.Event()
         task = asyncio.create_task(Operator(door, settings, self.clock, backend()).run(stop))
         await self.clock.settle()
@@ -188,7 +189,13 @@ async def test_a_shard_that_died_is_waited_for(shared: Shared) -> None:
 async def test_only_what_the_label_selector_picks(shared: Shared, tmp_path: Path) -> None:
     """With a label selector of its own an operator watches, and so writes, no other objects."""
     await shared.cluster.patch(JOB, "ns-7", "job-7", {"metadata": {"labels": {"part": "a"}}})
-    settings = Settings("system", rules=(tmp_path,), address="127.0.0.1", port=0, watch_label_selector="part=a")
+    settings = Settings(
+        "system",
+        rules=(tmp_path,),
+        address="127.0.0.1",
+        **OPEN,
+        watch_label_selector="part=a",
+    )
     stop = asyncio.Event()
     task = asyncio.create_task(Operator(shared.cluster, settings, shared.clock, backend()).run(stop))
     await shared.clock.advance(5)
@@ -206,7 +213,13 @@ async def test_a_group_of_another_label_is_left_alone(shared: Shared, tmp_path: 
         whole = f"{JOBS // TEAMS}/{JOBS // TEAMS}"
         assert await shared.all(TEAM, "example.com/ended") == {whole: TEAMS}
     await shared.cluster.patch(JOB, "ns-7", "job-7", {"metadata": {"labels": {"part": "a"}}})
-    settings = Settings("system", rules=(tmp_path,), address="127.0.0.1", port=0, watch_label_selector="part=a")
+    settings = Settings(
+        "system",
+        rules=(tmp_path,),
+        address="127.0.0.1",
+        **OPEN,
+        watch_label_selector="part=a",
+    )
     stop = asyncio.Event()
     task = asyncio.create_task(Operator(shared.cluster, settings, shared.clock, backend()).run(stop))
     await shared.clock.advance(40)
@@ -220,7 +233,7 @@ async def test_a_group_of_another_label_is_left_alone(shared: Shared, tmp_path: 
 async def test_an_operator_says_which_shard_it_is(tmp_path: Path) -> None:
     """/packs and /metrics name the shard, and /packs whom it waits for."""
     shared = Shared(tmp_path)
-    settings = Settings("system", rules=(tmp_path,), address="127.0.0.1", port=0, shard=Shard(1, 3))
+    settings = Settings("system", rules=(tmp_path,), address="127.0.0.1", **OPEN, shard=Shard(1, 3))
     operator = Operator(shared.cluster, settings, shared.clock, backend())
 
     assert operator.overview()["shard"] == "shard 1 of 3"

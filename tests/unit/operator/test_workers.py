@@ -8,10 +8,11 @@ import pytest
 
 from engine.kube.act import NotLeading
 from engine.kube.fake_clock import FakeClock
-from engine.model.objects import Kind, ObjectKey
+from engine.model.objects import Kind, ObjectKey, flow_of
 from engine.operator.metrics import Metrics
 from engine.operator.queue import WorkQueue
 from engine.operator.workers import Key, Workers
+from tests.unit.operator.samples import sample
 
 
 def key(name: str) -> ObjectKey:
@@ -24,7 +25,7 @@ class Fixture:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.queue = WorkQueue[Key](self.clock)
+        self.queue = WorkQueue[Key](self.clock, flow_of)
         self.metrics = Metrics()
         self.reconciled: list[str] = []
         self.ended: list[str] = []
@@ -86,7 +87,7 @@ async def test_an_unexpected_error_is_logged_counted_and_tried_again_later(caplo
     await fixture.clock.advance(100)
     assert fixture.reconciled.count("a") == 6  # after 0, 11, 23, 37, 55, 81 s
     assert fixture.reconciled.count("b") == 10
-    assert fixture.metrics.registry.get_sample_value("rulepack_reconcile_errors_total") == 6
+    assert sample(fixture.metrics.text(), "rulepack_reconcile_errors_total") == 6
     assert "unexpected ValueError: boom" in caplog.text
     assert "Traceback" not in caplog.text
     assert fixture.workers.ended() == []
@@ -101,7 +102,7 @@ async def test_not_leading_is_no_error() -> None:
     fixture.workers.start()
     await fixture.clock.advance(12)
     assert fixture.reconciled == ["a", "a"]
-    assert fixture.metrics.registry.get_sample_value("rulepack_reconcile_errors_total") == 0
+    assert sample(fixture.metrics.text(), "rulepack_reconcile_errors_total") == 0
     await fixture.finish()
 
 

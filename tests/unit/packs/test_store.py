@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+import yaml
+
 from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.packs.sources import Text
@@ -278,3 +281,130 @@ def test_a_rules_own_mode_only_holds_it_back() -> None:
     assert modes("Enforce") == [Mode.ENFORCE, Mode.AUDIT, Mode.OFF]
     assert modes("Audit") == [Mode.AUDIT, Mode.AUDIT, Mode.OFF]
     assert modes("Off") == [Mode.OFF, Mode.OFF, Mode.OFF]
+
+
+def rulepack(spec: dict[str, Any], name: str = "example", generation: int = 1) -> dict[str, Any]:
+    """An object of kind RulePack."""
+    meta = {"namespace": "ops", "name": name, "generation": generation}
+    return {"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": meta, "spec": spec}
+
+
+def written(**keys: Any) -> dict[str, Any]:
+    """The spec of a pack, as an object has it."""
+    spec: dict[str, Any] = yaml.safe_load(pack(**keys))["spec"]
+    return spec
+
+
+def test_an_object_goes_before_a_configmap_and_that_before_a_shipped_pack() -> None:
+    """The ConfigMap that loses is told which object has the name."""
+    store = PackStore(CEL)
+    texts, maps = [shipped(pack(description="shipped"))], [config_map(pack(description="of a ConfigMap"))]
+
+    reports = by_source(store.update(texts, maps, objects=[rulepack(written(description="of an object"))]))
+
+    assert description(store) == "of an object"
+    assert reports["rulepack/ops/example"] == Report("rulepack/ops/example", ("example",), generation=1)
+    assert reported(reports["configmap/ops/mine"]) == [
+        "configmap/ops/mine/pack.yaml:1:1: pack 'example' is also in rulepack/ops/example, which has it; expected another name"
+    ]
+
+
+def test_a_refused_generation_leaves_the_last_good_one_in_force() -> None:
+    """Each fault has its path, and the report says which generation is in force."""
+    store = PackStore(CEL)
+    store.update([], objects=[rulepack(written(description="good"))])
+    broken = written()
+    broken["rules"][0]["wehn"] = "true"
+
+    reports = by_source(store.update([], objects=[rulepack(broken, generation=2)]))
+
+    assert description(store) == "good"
+    assert reports["rulepack/ops/example"].generation == 1
+    assert reported(reports["rulepack/ops/example"]) == [
+        "rulepack/ops/example: spec.rules[0].wehn: unknown key 'wehn'; expected 'when' (did you mean that?)"
+    ]
+
+
+def test_a_spec_that_was_never_good_is_not_in_force() -> None:
+    store = PackStore(CEL)
+
+    reports = by_source(store.update([], objects=[rulepack({"rules": []})]))
+
+    assert store.catalog.packs == {}
+    assert reports["rulepack/ops/example"].generation is None
+
+
+def test_a_reference_says_how_a_shipped_pack_is_to_run() -> None:
+    """The text stays the shipped one; mode and params are the object's."""
+    store = PackStore(CEL)
+    reference = rulepack({"shipped": "example", "mode": "Audit", "params": {"size": 7}})
+
+    reports = by_source(
+        store.update([shipped(pack(params=SIZE))], params={"example": "{size: 5, colour: blue}"}, objects=[reference])
+    )
+
+    assert store.catalog.packs["example"].source == SOURCE
+    assert store.catalog.modes == {"example": Mode.AUDIT}
+    assert store.catalog.params == {"example": {"size": 7, "colour": "blue"}}
+    assert reports["rulepack/ops/example"].packs == ("example",)
+
+
+@pytest.mark.parametrize(
+    ("mode", "flag", "in_force"),
+    [
+        ("Enforce", "Off", Mode.OFF),
+        ("Disabled", "Enforce", Mode.OFF),
+        ("Enforce", "Audit", Mode.AUDIT),
+        ("Enforce", None, Mode.ENFORCE),
+        (None, "Audit", Mode.AUDIT),
+        (None, None, Mode.OFF),
+    ],
+)
+def test_the_stricter_of_mode_and_flag_is_in_force(mode: str | None, flag: str | None, in_force: Mode) -> None:
+    """Either of them stops a pack, whatever the other says. The pack's default counts where neither is given."""
+    store = PackStore(CEL)
+    spec = written(defaultMode="Disabled") | ({"mode": mode} if mode else {})
+
+    store.update([], flags={"example": flag} if flag else {}, objects=[rulepack(spec)])
+
+    assert store.catalog.modes == {"example": in_force}
+
+
+def test_a_reference_to_nothing_is_reported() -> None:
+    store = PackStore(CEL)
+
+    reports = by_source(store.update([shipped(pack())], objects=[rulepack({"shipped": "exmple"}, "other")]))
+
+    assert reported(reports["rulepack/ops/other"]) == [
+        "rulepack/ops/other: spec.shipped: no pack 'exmple' is shipped; expected 'example' (did you mean that?)"
+    ]
+
+
+def test_two_references_to_one_pack_are_reported() -> None:
+    store = PackStore(CEL)
+    references = [
+        rulepack({"shipped": "example", "mode": "Audit"}),
+        rulepack({"shipped": "example", "mode": "Disabled"}, "second"),
+    ]
+
+    reports = by_source(store.update([shipped(pack())], objects=references))
+
+    assert store.catalog.modes == {"example": Mode.AUDIT}
+    assert reported(reports["rulepack/ops/second"]) == [
+        "rulepack/ops/second: spec.shipped: rulepack/ops/example stands for the pack 'example' already; "
+        "expected one object for each pack"
+    ]
+
+
+def test_a_reference_with_a_bad_param_switches_its_pack_off() -> None:
+    """As one in the ConfigMap does: the default may be what somebody meant to forbid."""
+    store = PackStore(CEL)
+
+    reports = by_source(
+        store.update([shipped(pack(params=SIZE))], objects=[rulepack({"shipped": "example", "params": {"size": 0}})])
+    )
+
+    assert store.catalog.modes == {"example": Mode.OFF}
+    assert reported(reports["rulepack/ops/example"]) == [
+        "rulepack/ops/example: spec.params.size: the number 0 is too small; expected at least 1"
+    ]

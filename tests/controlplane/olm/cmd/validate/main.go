@@ -15,10 +15,12 @@ import (
 	interfaces "github.com/operator-framework/api/pkg/validation/interfaces"
 )
 
-var validators = []struct {
+type validator struct {
 	name string
 	rule interfaces.Validator
-}{
+}
+
+var validators = []validator{
 	{"ClusterServiceVersion", validation.ClusterServiceVersionValidator},
 	{"CustomResourceDefinition", validation.CustomResourceDefinitionValidator},
 	{"Bundle", validation.BundleValidator},
@@ -39,9 +41,13 @@ type finding struct {
 }
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: validate BUNDLE-FOLDER")
+	if len(os.Args) != 2 && !(len(os.Args) == 3 && os.Args[2] == "multiarch") {
+		fmt.Fprintln(os.Stderr, "usage: validate BUNDLE-FOLDER [multiarch]")
 		os.Exit(2)
+	}
+	if len(os.Args) == 3 {
+		// It runs `docker pull` and `docker manifest inspect` on each image.
+		validators = append(validators, validator{"MultipleArchitectures", validation.MultipleArchitecturesValidator})
 	}
 	bundle, err := manifests.GetBundleFromDir(os.Args[1])
 	if err != nil {

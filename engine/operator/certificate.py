@@ -1,0 +1,118 @@
+"""The certificate of the server of metrics: one from a mounted folder, read again when it changes, else one of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from engine.kube.clock import Clock
+
+log = logging.getLogger(__name__)
+
+CERTIFICATE, KEY = "tls.crt", "tls.key"
+"""The names that a Secret of type kubernetes.io/tls has, and so what service-ca and cert-manager write."""
+CHECK_SECONDS = 10.0
+VALID = timedelta(days=3650)
+
+
+class Certificate:
+    """What a server shows, as `context`, whose certificate changes while the server goes on.
+
+    `folder` is where tls.crt and tls.key are, now or later; as long as they are not there, or there is no folder, the
+    certificate is a self-signed one, which proves nothing but encrypts.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._known: tuple[bytes, bytes] | None = None
+        self._problem = ""
+        self.context = _context()
+        self.context.set_alpn_protocols(["http/1.1"])
+        _load_self_signed(self.context)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the folder; what cannot be used is logged, and the last good certificate stays."""
+        if self._folder is None:
+            return
+        paths = self._folder / CERTIFICATE, self._folder / KEY
+        try:
+            found = paths[0].read_bytes(), paths[1].read_bytes()
+            if found != self._known:
+                _load(_context(), *paths)  # a pair that does not fit would leave the other context without a key
+                _load(self.context, *paths)
+                log.info("the certificate in %s is used", self._folder)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            self._report(error)
+        else:
+            self._known, self._problem = found, ""
+
+    async def watch(self, clock: Clock) -> None:
+        """Read the folder again and again: a Secret's volume changes about a minute after the Secret."""
+        while True:
+            await clock.sleep(CHECK_SECONDS)
+            self.refresh()
+
+    def _report(self, error: Exception) -> None:
+        if str(error) != self._problem:
+            instead = "the last good one stays" if self._known else "a self-signed one is used"
+            missing = isinstance(error, FileNotFoundError)
+            log.log(
+                logging.INFO if missing and not self._known else logging.WARNING,
+                "no certificate in %s can be used: %s; %s", self._folder, error, instead,
+            )  # fmt: skip
+        self._problem = str(error)
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _load(context: ssl.SSLContext, certificate: str | Path, key: str | Path) -> None:
+    context.load_cert_chain(certificate, key, password="")  # where the key needs one, an error, not a question on the terminal
+
+
+def _load_self_signed(context: ssl.SSLContext) -> None:
+    text = _self_signed(socket.gethostname())
+    if hasattr(os, "memfd_create"):  # Python reads certificates from files only, and a pod's file system is read-only
+        with os.fdopen(os.memfd_create("rulepack"), "wb") as file:
+            file.write(text)
+            file.flush()
+            _load(context, f"/proc/self/fd/{file.fileno()}", f"/proc/self/fd/{file.fileno()}")
+    else:
+        with tempfile.TemporaryDirectory(prefix="rulepack-") as folder:
+            path = Path(folder) / "tls.pem"
+            path.write_bytes(text)
+            _load(context, path, path)
+
+
+def _self_signed(host: str) -> bytes:
+    """Return a key and a certificate for it, as PEM."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + VALID)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host), x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    )
+    made = builder.sign(key, SHA256())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + made.public_bytes(Encoding.PEM)

@@ -1,0 +1,244 @@
+"""The objects of kind RulePack: those in force are of the operator's namespace, and each gets a status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from engine.errors import ApiError, Fault, Location
+from engine.kube.act import Actor, NotLeading
+from engine.kube.api import FIELD_MANAGER, Api
+from engine.kube.clock import Clock, within
+from engine.model.flags import Mode
+from engine.model.objects import Object, dig, metadata, ref_of
+from engine.model.plan import Create
+from engine.operator.informer import Informer, InformerKey
+from engine.operator.settings import Settings
+from engine.packs.catalog import Catalog
+from engine.packs.pack import RulePack
+from engine.packs.rbac import RULE_PACK
+from engine.packs.schema import API_VERSION
+from engine.packs.sources import PackObject
+from engine.packs.status import RuleCounts, Standing, computed, part
+from engine.packs.store import Report
+from engine.reconcile.prune import pruner
+
+log = logging.getLogger(__name__)
+
+PERIOD = 5.0
+"""Seconds between two writes of a status in which only counts differ."""
+RETRY = 10.0
+"""Seconds before a status that could not be written is tried again."""
+MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
+"""The labels of objects that the operator creates."""
+
+
+class Fare(NamedTuple):
+    """How a pack fares: why it cannot work, in one word ('' where it can) and in sentences, and what its rules did."""
+
+    reason: str
+    waits: Sequence[str]
+    counts: Mapping[str, RuleCounts]
+
+
+class RulePackObjects:
+    """Holds the objects of the operator's namespace, and of others that it watches. `changed` is called when an own spec changes.
+
+    `own` must be listed before anything is in force. The others only get a status, so they may be forbidden.
+    """
+
+    def __init__(self, api: Api, settings: Settings, clock: Clock, changed: Callable[[], None]) -> None:
+        own, watched = settings.operator_namespace, settings.namespaces
+        elsewhere = [InformerKey(RULE_PACK, fields=f"metadata.namespace!={own}")]
+        if "" not in watched:
+            elsewhere = [InformerKey(RULE_PACK, namespace) for namespace in watched if namespace != own]
+        prune = pruner([("spec",), ("status",)])
+
+        def on_change(namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
+            if old is None or new is None or metadata(old).get("generation") != metadata(new).get("generation"):
+                changed()
+
+        self.own = Informer(api, InformerKey(RULE_PACK, own), clock, prune, on_change)
+        self.elsewhere = [Informer(api, key, clock, prune, lambda *_: None) for key in elsewhere]
+
+    @property
+    def informers(self) -> list[Informer]:
+        """All of them."""
+        return [self.own, *self.elsewhere]
+
+    def objects(self, *informers: Informer) -> list[Object]:
+        """Return what informers hold, by name."""
+        return [cached.object for informer in informers for _, cached in sorted(informer.cache.items())]
+
+
+def references(catalog: Catalog, shipped: Collection[str], config_maps: Sequence[Object], namespace: str) -> list[Object]:
+    """Return the objects that are to stand for packs whose text is elsewhere: those shipped, and those that ConfigMaps hold.
+
+    The latter go with their ConfigMap.
+    """
+    wanted = [_reference(name, namespace, {"shipped": name}) for name in sorted(shipped)]
+    for config_map in config_maps:
+        ref = ref_of(config_map)
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": ref.name, "uid": ref.uid}
+        for name, pack in sorted(catalog.packs.items()):
+            if pack.source.startswith(f"configmap/{ref.namespace}/{ref.name}/") and name not in shipped:
+                wanted.append(_reference(name, namespace, {"configMap": ref.name}, owner))
+    return wanted
+
+
+def _reference(name: str, namespace: str, spec: Object, *owners: Object) -> Object:
+    meta = {"name": name, "namespace": namespace, "labels": MANAGED, **({"ownerReferences": [*owners]} if owners else {})}
+    return {"apiVersion": API_VERSION, "kind": RULE_PACK.kind, "metadata": meta, "spec": spec}
+
+
+class RulePackStatuses:
+    """Creates the objects that stand for packs whose text is elsewhere, and keeps the status of every object, differences only.
+
+    `fare` says how a pack in force fares. `leads` says whether this replica may write, `first` whether it writes more than
+    its own part of a status, which one of several shards does.
+    """
+
+    def __init__(
+        self, api: Api, settings: Settings, clock: Clock, leads: Callable[[], bool], fare: Callable[[RulePack], Fare]
+    ) -> None:
+        self._clock, self._leads, self._fare = clock, leads, fare
+        self._namespace, self._dry_run = settings.operator_namespace, settings.dry_run
+        self._shard = settings.shard.number if settings.shard else 0
+        self._actor = Actor(api, leads)
+        self._news = asyncio.Event()
+        self._objects: RulePackObjects | None = None
+        self._reports: Mapping[str, Report] = {}
+        self._catalog = Catalog()
+        self._references: Sequence[Object] = ()
+        self._seeds: dict[tuple[str, str], tuple[int, int]] = {}
+        self._seeded: set[str] = set()
+        self._unwritten: set[str] = set()
+
+    def use(self, objects: RulePackObjects, reports: Sequence[Report], catalog: Catalog, references: Sequence[Object]) -> None:
+        """Take in what became of each source; write the statuses soon.
+
+        `references` are the objects that are to stand for packs whose text is elsewhere.
+        """
+        self._objects = objects
+        self._reports = {report.source: report for report in reports}
+        self._catalog, self._references = catalog, references
+        self._news.set()
+
+    def took_over(self) -> None:
+        """Go on from the counts that are in the statuses now, since another replica may have counted on."""
+        self._seeded.clear()
+        self._news.set()
+
+    def waits_of(self, identity: str) -> Sequence[str]:
+        """Return what a pack in force waits for, a sentence each."""
+        pack = self._catalog.packs.get(identity)
+        fare = None if pack is None or self._catalog.mode(pack) is Mode.OFF else self._fare(pack)
+        return fare.waits if fare and fare.reason == "WaitingForKind" else ()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            written = await self._write(create=True)
+            while not self._news.is_set():
+                await within(self._clock, PERIOD if written else RETRY, self._news.wait())
+                if not self._news.is_set():
+                    written = await self._write(create=not written)
+
+    async def _write(self, *, create: bool) -> bool:
+        """Bring all statuses up to date; return False where that has to be tried again.
+
+        Objects are created only after something changed: what they refer to may be gone meanwhile.
+        """
+        objects = self._objects
+        if objects is None or self._dry_run or not self._leads() or not objects.own.synced.is_set():
+            return True
+        problems: set[str] = set()
+        try:
+            if create and self._shard == 0:
+                await self._create_references(objects, problems)
+            for obj in objects.objects(objects.own):
+                await self._apply(obj, self._standing(obj), problems)
+            for obj in objects.objects(*objects.elsewhere) if self._shard == 0 else ():
+                if not dig(obj, ("status", "observedGeneration"), 0):  # an operator of that namespace may have written one
+                    await self._apply(obj, self._elsewhere(obj), problems)
+        except NotLeading:
+            return True
+        for problem in sorted(problems - self._unwritten):  # a line when it begins, not one for each attempt
+            log.warning("%s", problem)
+        self._unwritten = problems
+        return not problems
+
+    async def _create_references(self, objects: RulePackObjects, problems: set[str]) -> None:
+        """Create the objects that stand for packs and are not there; one that somebody deletes comes back."""
+        there = {metadata(obj)["name"] for obj in objects.objects(objects.own)}
+        for body in self._references:
+            if metadata(body)["name"] not in there:
+                try:
+                    await self._actor.perform(Create(ref_of(body), body), dry_run=False)
+                except ApiError as error:
+                    problems.add(f"{ref_of(body)}, which is to stand for a pack, cannot be created: {error}")
+
+    async def _apply(self, obj: Object, standing: Standing, problems: set[str]) -> None:
+        """Write the status of one object where it differs."""
+        ref, now = ref_of(obj), datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if self._shard == 0:
+            status = computed(obj, standing, self._shard, now)
+            manager = FIELD_MANAGER
+        else:
+            status = {"parts": [part(standing, self._shard)]} if standing.pack else {}
+            manager = f"{FIELD_MANAGER}-{self._shard}"
+        if not status or _holds(obj, status, self._shard):
+            return
+        try:
+            await self._actor.apply_status(ref, status, manager)
+        except ApiError as error:
+            if error.status != 404 and "uid" not in error.message.lower():  # it is gone, or another one has its name by now
+                problems.add(f"{ref}: its status cannot be written: {error}")
+
+    def _standing(self, obj: Object) -> Standing:
+        """Return how an object of the operator's namespace stands."""
+        given = PackObject.of(obj)
+        report = self._reports.get(given.file, Report(given.file))
+        pack = self._catalog.packs.get(report.packs[0]) if report.packs else None
+        refused = "" if not report.faults else "Invalid"
+        if pack is None:
+            return Standing(refused="Invalid", faults=report.faults)
+        fare, mode = self._fare(pack), self._catalog.mode(pack)
+        unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
+        counts = self._counted(obj, pack, fare.counts)
+        return Standing(pack, report.generation, mode, refused, report.faults, unready, report.note, counts, report.warnings)
+
+    def _elsewhere(self, obj: Object) -> Standing:
+        """Return how an object of another namespace stands: it is not in force."""
+        message = f"only RulePacks in the operator's namespace, {self._namespace}, are in force"
+        location = Location(PackObject.of(obj).file, 1, 1, "metadata.namespace")
+        return Standing(refused="NotAnOperatorNamespace", faults=[Fault(location, message, code="namespace")])
+
+    def _counted(self, obj: Object, pack: RulePack, counts: Mapping[str, RuleCounts]) -> Mapping[str, RuleCounts]:
+        """Return the counts, those of the replicas before this one included: they are in the status that it found."""
+        name = pack.identity
+        if name not in self._seeded:
+            self._seeded.add(name)
+            parts = {each.get("shard"): each for each in dig(obj, ("status", "parts"), ())}
+            for rule in parts.get(self._shard, {}).get("rules", ()):
+                own = counts.get(rule["name"], RuleCounts())
+                self._seeds[name, rule["name"]] = rule.get("fired", 0) - own.fired, rule.get("failed", 0) - own.failed
+        added = {}
+        for rule in pack.rules:
+            own, (fired, failed) = counts.get(rule.name, RuleCounts()), self._seeds.get((name, rule.name), (0, 0))
+            added[rule.name] = own._replace(fired=own.fired + fired, failed=own.failed + failed)
+        return added
+
+
+def _holds(obj: Object, status: Mapping[str, object], shard: int) -> bool:
+    """Return whether an object's status says all of this already, and nothing else of what this replica writes."""
+    there = dict(dig(obj, ("status",), {}))
+    own = [each for each in there.pop("parts", ()) if each.get("shard") == shard]
+    wanted = dict(status)
+    parts = wanted.pop("parts", [])
+    return own == parts and (not wanted or there == wanted)

@@ -1,0 +1,144 @@
+"""The status of an object of kind RulePack, computed: conditions by the API conventions, faults, and what its rules did.
+
+Source of the conventions: kubernetes, contributors/devel/sig-architecture/api-conventions.md; of how kstatus reads Ready,
+Stalled and observedGeneration: sigs.k8s.io/cli-utils, pkg/kstatus/README.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from engine.errors import Fault
+from engine.model.flags import DISABLED, Mode
+from engine.model.objects import Object, dig, metadata
+from engine.model.text import cut
+from engine.packs.pack import RulePack
+
+FAULTS = 10
+"""How many faults a status shows."""
+MESSAGE = 1024
+"""Characters of a message of a condition or a fault."""
+
+
+class RuleCounts(NamedTuple):
+    """What one rule did: counts, and when (RFC 3339) it last acted and on which object ('' where it has not)."""
+
+    fired: int = 0
+    failed: int = 0
+    waiting: int = 0
+    waiting_since: str = ""
+    waiting_for: str = ""
+    suspended: Sequence[str] = ()
+    last_firing: str = ""
+    last_object: str = ""
+
+    def data(self, name: str) -> dict[str, Any]:
+        """Return it as an item of `status.parts[].rules`."""
+        texts = {
+            "waitingSince": self.waiting_since, "waitingFor": self.waiting_for,
+            "lastFiring": self.last_firing, "lastObject": self.last_object,
+        }  # fmt: skip
+        return {
+            "name": name, "fired": self.fired, "failed": self.failed, "waiting": self.waiting,
+            **({"suspended": list(self.suspended)} if self.suspended else {}),
+            **{key: cut(text, MESSAGE) for key, text in texts.items() if text},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a pack stands: what is in force of it, and why it cannot work, if so.
+
+    `pack` is None where nothing is in force; `generation` is the one that is. `refused` says in one word why the newest is not
+    (`Invalid`, `NameTaken`, `NotAnOperatorNamespace`), `faults` in detail. `unready` gives for what stands in the way of a
+    pack in force a word and a sentence, '' where nothing does. `note` is added to what Ready says. `warnings` do not fit the
+    schemas of the cluster, which keeps nothing out of force.
+    """
+
+    pack: RulePack | None = None
+    generation: int | None = None
+    mode: Mode = Mode.ENFORCE
+    refused: str = ""
+    faults: Sequence[Fault] = ()
+    unready: tuple[str, str] = ("", "")
+    note: str = ""
+    counts: Mapping[str, RuleCounts] = field(default_factory=dict)
+    warnings: Sequence[Fault] = ()
+
+
+def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str, Any]:
+    """Return the whole status, given the object with the status that it has. `now` is an RFC 3339 time."""
+    status: dict[str, Any] = {"observedGeneration": int(metadata(obj).get("generation", 0))}
+    if standing.pack is not None:
+        own = part(standing, shard)
+        others = [each for each in dig(obj, ("status", "parts"), ()) if each.get("shard") != shard]
+        rules = [rule for each in (own, *others) for rule in each.get("rules", ())]
+        status |= {
+            "mode": mode_word(standing.mode),
+            "ruleCount": len(standing.pack.rules),
+            "fired": sum(rule.get("fired", 0) for rule in rules),
+            "waiting": sum(rule.get("waiting", 0) for rule in rules),
+            "parts": [own],
+        }
+        if standing.generation is not None:
+            status["generationInForce"] = standing.generation
+    if standing.faults:
+        status |= {"faultCount": len(standing.faults), "faults": _shown(standing.faults)}
+    if standing.warnings:
+        status |= {"warningCount": len(standing.warnings), "warnings": _shown(standing.warnings)}
+    before = {each.get("type"): each for each in dig(obj, ("status", "conditions"), ())}
+    status["conditions"] = [
+        {
+            "type": name, "status": value, "reason": reason, "message": cut(message, MESSAGE),
+            "observedGeneration": status["observedGeneration"],
+            "lastTransitionTime": (before[name] if before.get(name, {}).get("status") == value else {"lastTransitionTime": now})[
+                "lastTransitionTime"
+            ],
+        }
+        for name, value, reason, message in _conditions(standing)
+    ]  # fmt: skip
+    return status
+
+
+def _shown(faults: Sequence[Fault]) -> list[dict[str, str]]:
+    return [{"path": fault.location.inner, "code": fault.code, "message": cut(fault.text, MESSAGE)} for fault in faults[:FAULTS]]
+
+
+def part(standing: Standing, shard: int) -> dict[str, Any]:
+    """Return what one shard counts, as an item of `status.parts`."""
+    rules = standing.pack.rules if standing.pack else ()
+    return {"shard": shard, "rules": [standing.counts.get(rule.name, RuleCounts()).data(rule.name) for rule in rules]}
+
+
+def mode_word(mode: Mode) -> str:
+    """Return a mode as the kind says it."""
+    return DISABLED if mode is Mode.OFF else mode.value
+
+
+def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
+    """Yield type, status, reason and message of each condition."""
+    if standing.refused:
+        why = "; ".join(fault.text for fault in standing.faults[:FAULTS])
+        left = len(standing.faults) - FAULTS
+        why += f"; and {left} more" if left > 0 else ""
+        yield "Accepted", "False", standing.refused, why
+        kept = f"generation {standing.generation} stays in force" if standing.generation is not None else "nothing is in force"
+        yield "Ready", "False", standing.refused, f"the spec is not accepted; {kept}"
+        yield "Stalled", "True", standing.refused, f"the spec is not accepted; {kept}. Correct it, then it goes on"
+        return
+    warnings = "; ".join(f"{fault.location.inner}: {fault.text}" for fault in standing.warnings[:FAULTS])
+    yield "Accepted", "True", "Warnings" if warnings else "Accepted", warnings or "the spec has no fault"
+    reason, message = standing.unready
+    note = f"; {standing.note}" if standing.note else ""
+    if standing.warnings:
+        note += f"; {len(standing.warnings)} of its expressions or fields cannot be meant, see status.warnings"
+    if reason:
+        yield "Ready", "False", reason, message
+    elif standing.mode is Mode.OFF:
+        yield "Ready", "True", DISABLED, f"the pack is disabled, and does nothing{note}"
+    else:
+        does = "acts" if standing.mode is Mode.ENFORCE else "says what it would do"
+        yield "Ready", "True", "InForce", f"the pack is in force, and {does}{note}"
+    yield "Stalled", "False", "Progressing", "nothing stands in the way that only somebody else can remove"

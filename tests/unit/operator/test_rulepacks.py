@@ -1,0 +1,229 @@
+"""Objects of kind RulePack on an embedded cluster: they come into force, break, and get a status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.errors import ApiError
+from engine.model.objects import Kind, Object, Resource, dig
+from engine.packs.crd import custom_resource_definition
+from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture
+
+RULE_PACK = Resource(Kind("rules.mlops.dev/v1alpha1", "RulePack"), "rulepacks", True)
+DEFINITION = Resource(Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "customresourcedefinitions", False)
+
+
+class Packs(Fixture):
+    """The fixture, with the kind RulePack served."""
+
+    async def serve(self) -> None:
+        await self.cluster.create(DEFINITION, "", custom_resource_definition())
+
+    async def put(self, name: str, spec: dict[str, Any], namespace: str = "system") -> None:
+        """Create or replace a RulePack."""
+        body = {"apiVersion": RULE_PACK.kind.api_version, "kind": "RulePack", "metadata": {"name": name}, "spec": spec}
+        try:
+            await self.cluster.create(RULE_PACK, namespace, body)
+        except ApiError:
+            await self.cluster.replace(RULE_PACK, namespace, {**await self.got(name, namespace), "spec": spec})
+
+    async def got(self, name: str, namespace: str = "system") -> Object:
+        return await self.cluster.get(RULE_PACK, namespace, name)
+
+    async def condition(self, kind: str, name: str, namespace: str = "system") -> tuple[str, str, str]:
+        """Status, reason and message of a condition."""
+        conditions = dig(await self.got(name, namespace), ("status", "conditions"), ())
+        (found,) = [each for each in conditions if each["type"] == kind]
+        return found["status"], found["reason"], found["message"]
+
+    def written(self, verb: str = "patch") -> list[str]:
+        """Which RulePacks have been written, and how."""
+        return [str(call.ref) for call in self.cluster.writes if call.ref.kind == RULE_PACK.kind and call.verb == verb]
+
+
+def spec(text: str = PACK, **keys: Any) -> dict[str, Any]:
+    """The spec of a pack of these tests."""
+    written: dict[str, Any] = yaml.safe_load(text)["spec"]
+    return written | keys
+
+
+@pytest.fixture
+async def packs(tmp_path: Path) -> Packs:
+    packs = Packs(tmp_path)
+    await packs.serve()
+    return packs
+
+
+async def test_a_shipped_pack_is_visible_as_a_reference(packs: Packs) -> None:
+    """It says how the pack fares; its text stays in the image. One that is deleted comes back."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        first = await packs.got("marks")
+        await packs.cluster.delete(RULE_PACK, "system", "marks")
+        await packs.clock.advance(10)
+
+        assert first["spec"] == {"shipped": "marks"}
+        assert first["status"]["mode"] == "Enforce"
+        assert first["status"]["ruleCount"] == 1
+        assert await packs.condition("Ready", "marks") == ("True", "InForce", "the pack is in force, and acts")
+
+
+async def test_an_object_is_in_force_until_it_is_deleted(packs: Packs) -> None:
+    await packs.widget("one")
+    async with packs.running(packs.operator()):
+        await packs.put(
+            "own", spec() | {"rules": [{"name": "own", "actions": [{"annotate": {"annotations": {"example.com/own": "yes"}}}]}]}
+        )
+        await packs.clock.advance(5)
+        marked = await packs.cluster.get(WIDGET, "default", "one")
+        await packs.cluster.delete(RULE_PACK, "system", "own")
+        await packs.clock.advance(5)
+        await packs.widget("two")
+        await packs.clock.advance(5)
+        later = await packs.cluster.get(WIDGET, "default", "two")
+
+    assert marked["metadata"]["annotations"]["example.com/own"] == "yes"
+    assert "example.com/own" not in later["metadata"]["annotations"]
+
+
+async def test_a_refused_spec_leaves_the_last_good_one_in_force(packs: Packs) -> None:
+    """The status has each fault with its path, and says which generation acts."""
+    async with packs.running(packs.operator()):
+        await packs.put("marks", spec(description="own"))
+        await packs.clock.advance(5)
+        broken = spec()
+        broken["rules"][0]["wehn"] = broken["rules"][0].pop("when")
+        await packs.put("marks", broken)
+        await packs.clock.advance(5)
+        await packs.widget("one")
+        await packs.clock.advance(5)
+
+        status = (await packs.got("marks"))["status"]
+        accepted = await packs.condition("Accepted", "marks")
+        ready = await packs.condition("Ready", "marks")
+        stalled = await packs.condition("Stalled", "marks")
+
+    assert status["generationInForce"] < status["observedGeneration"]
+    assert status["faults"] == [
+        {"path": "spec.rules[0].wehn", "code": "schema", "message": "unknown key 'wehn'; expected 'when' (did you mean that?)"}
+    ]
+    assert accepted[:2] == ("False", "Invalid")
+    assert ready[2] == f"the spec is not accepted; generation {status['generationInForce']} stays in force"
+    assert stalled[0] == "True"
+    assert await packs.mark("one") == "big"
+
+
+async def test_a_spec_that_was_never_accepted_is_not_in_force(packs: Packs) -> None:
+    async with packs.running(packs.operator()):
+        await packs.put("own", {"watch": {"apiVersion": "v1", "kind": "ConfigMap"}, "rules": []})
+        await packs.clock.advance(5)
+        ready = await packs.condition("Ready", "own")
+
+    assert ready == ("False", "Invalid", "the spec is not accepted; nothing is in force")
+
+
+async def test_an_object_elsewhere_is_not_in_force(packs: Packs) -> None:
+    """It says so once, and leaves what an operator of that namespace wrote."""
+    await packs.cluster.create(Resource(Kind("v1", "Namespace"), "namespaces", False), "", {"metadata": {"name": "team"}})
+    await packs.put("own", spec(), "team")
+
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(60)
+        accepted = await packs.condition("Accepted", "own", "team")
+
+    assert accepted == (
+        "False", "NotAnOperatorNamespace", "only RulePacks in the operator's namespace, system, are in force",
+    )  # fmt: skip
+    assert packs.written().count("RulePack team/own") == 1
+
+
+async def test_a_mode_in_the_object_disables_a_shipped_pack(packs: Packs) -> None:
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Disabled"}})
+        await packs.clock.advance(5)
+        await packs.widget("one")
+        await packs.clock.advance(5)
+        ready = await packs.condition("Ready", "marks")
+
+    assert await packs.mark("one") is None
+    assert ready[:2] == ("True", "Disabled")
+
+
+async def test_what_rules_did_is_counted_over_a_takeover(packs: Packs) -> None:
+    """The next leader goes on from the counts in the status; a status is written only where something differs."""
+    first, second = packs.operator(), packs.operator()
+    async with packs.running(first, second) as (stop, _):
+        await packs.widget("one")
+        await packs.widget("two")
+        await packs.clock.advance(10)
+        before = (await packs.got("marks"))["status"]
+        writes = len(packs.written())
+        await packs.clock.advance(60)
+        idle = len(packs.written()) - writes
+        stop.set()
+        await packs.clock.advance(30)
+        await packs.widget("three")
+        await packs.clock.advance(10)
+        after = (await packs.got("marks"))["status"]
+
+    assert (before["fired"], after["fired"]) == (2, 3)
+    assert after["parts"][0]["rules"][0]["lastObject"] == "Widget default/three"
+    assert idle == 0
+
+
+async def test_a_kind_that_cannot_be_listed_makes_a_pack_wait(packs: Packs) -> None:
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec(watch={"apiVersion": "example.com/v1", "kind": "Gadget"}))
+        await packs.clock.advance(10)
+        status, reason, message = await packs.condition("Ready", "own")
+
+    assert (status, reason) == ("False", "WaitingForKind")
+    assert "Gadget.example.com/v1 in all namespaces cannot be listed: 404" in message
+
+
+async def test_a_pack_in_a_config_map_is_visible_too(packs: Packs) -> None:
+    """Its object goes with the ConfigMap, and takes a mode as that of a shipped pack does."""
+    async with packs.running(packs.operator()):
+        text = PACK.replace("name: marks}", "name: team}")
+        await packs.config_map("team-packs", {"pack.yaml": text}, pack=True)
+        await packs.clock.advance(10)
+        first = await packs.got("team")
+        await packs.cluster.patch(RULE_PACK, "system", "team", {"spec": {"mode": "Audit"}})
+        await packs.clock.advance(5)
+        mode = (await packs.got("team"))["status"]["mode"]
+        await packs.cluster.delete(CONFIG_MAP, "system", "team-packs")
+        await packs.clock.advance(10)
+        with pytest.raises(ApiError, match="404"):
+            await packs.got("team")
+
+    assert first["spec"] == {"configMap": "team-packs"}
+    assert first["status"]["ruleCount"] == 1
+    assert mode == "Audit"
+
+
+async def test_an_empty_config_map_is_not_ok(packs: Packs) -> None:
+    async with packs.running(packs.operator()):
+        await packs.config_map("empty", {"pack.yaml": "# nothing yet"}, pack=True)
+        await packs.clock.advance(5)
+        status = await packs.status("empty")
+
+    assert status == "configmap/system/empty:1:1: there is no rule pack in its data; expected one, in pack.yaml"
+
+
+async def test_a_flag_that_is_stricter_is_named(packs: Packs) -> None:
+    """Of `mode` and the flag the stricter is in force; the status says which flag that is."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Enforce"}})
+        await packs.config_map("rulepack-feature-flags", {"marks": "Audit"})
+        await packs.clock.advance(5)
+        ready = await packs.condition("Ready", "marks")
+
+    assert ready == (
+        "True", "InForce", "the pack is in force, and says what it would do; the feature flag marks says Audit",
+    )  # fmt: skip
