@@ -144,6 +144,8 @@ class Faults:
                 yield
             except ApiError as error:
                 status = error.status
+                if fault is not None:  # the answer that is lost says that it was refused
+                    raise fault.failure(verb, ref) from error
                 raise
             status = 200
             if fault is not None:

@@ -22,9 +22,9 @@ class Values(NamedTuple):
     read: bool = True
 
 
-def defaults(params: Mapping[str, Param]) -> Values:
-    """Return the values where nothing is overridden."""
-    return Values({name: param.default for name, param in params.items()})
+def defaults(params: Mapping[str, Param], shared: Mapping[str, Any] | None = None) -> Values:
+    """Return the values where nothing is overridden: those for all packs, else the params' own defaults."""
+    return Values({name: (shared or {}).get(name, param.default) for name, param in params.items()})
 
 
 def of_text(params: Mapping[str, Param], below: Values, last: Mapping[str, Any], text: str, file: str) -> Values:

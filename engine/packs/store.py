@@ -14,13 +14,15 @@ from engine.model.objects import Object
 from engine.model.text import found, suggestion
 from engine.packs.catalog import Catalog
 from engine.packs.document import ObjectDocument
-from engine.packs.pack import RulePack
+from engine.packs.pack import Param, RulePack
 from engine.packs.params import defaults, of_text, overridden
 from engine.packs.parse import parse_object, parse_pack, parse_reference
 from engine.packs.schema import ReferenceSpec
 from engine.packs.sources import PackObject, Text, packs_of_configmap
 
 FLAGS, PARAMS = "configmap/rulepack-feature-flags", "configmap/rulepack-params"
+SHARED = "_all"
+"""The key of the parameters' ConfigMap with values for every pack that has a parameter of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class PackStore:
         self._versions: dict[str, _Version] = {}
         self._flags: dict[str, Mode] = {}
         self._params: dict[str, Mapping[str, Any]] = {}
+        self._last_shared: Mapping[str, Any] = {}
+        self._shared_unread = False
         self._unread: set[str] = set()  # packs whose params could never be read
 
     def update(
@@ -234,7 +238,8 @@ class PackStore:
         A pack of which a param has a value that could never be read is Off: the default may be what somebody meant to forbid.
         """
         keys = {pack.config_key for pack in packs.values()}
-        for name in data.keys() - keys:
+        shared = self._shared(data.get(SHARED, ""), packs, reports)
+        for name in data.keys() - keys - {SHARED}:
             warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, keys))
             reports.warnings[PARAMS].append(warning)
         values: dict[str, Mapping[str, Any]] = {}
@@ -242,7 +247,7 @@ class PackStore:
             key, reference = pack.config_key, references.get(name)
             said = self._said(reference)
             last = self._params.get(name, {}) if key in data or (said and said.params) else {}
-            found_values = of_text(pack.params, defaults(pack.params), last, data.get(key, ""), f"{PARAMS}/{key}")
+            found_values = of_text(pack.params, defaults(pack.params, shared), last, data.get(key, ""), f"{PARAMS}/{key}")
             reports.faults[PARAMS] += found_values.faults
             if reference and said and said.params:
                 document = ObjectDocument(said.params, reference.file, ("spec", "params"))
@@ -250,9 +255,25 @@ class PackStore:
                 reports.faults[reference.source] += found_values.faults
             values[name] = dict(found_values.values)
             never_read = name not in self._params or name in self._unread
-            (self._unread.add if never_read and not found_values.read else self._unread.discard)(name)
+            read = found_values.read and not self._shared_unread
+            (self._unread.add if never_read and not read else self._unread.discard)(name)
         self._params = values
         return values
+
+    def _shared(self, text: str, packs: Mapping[str, RulePack], reports: _Reports) -> Mapping[str, Any]:
+        """Return the values for every pack that has a parameter of that name; one that does not fit all of them is for none."""
+        by_name: dict[str, list[Mapping[str, Any]]] = {}
+        for pack in packs.values():
+            for name, param in pack.params.items():
+                schemas = by_name.setdefault(name, [])
+                if param.schema not in schemas:
+                    schemas.append(param.schema)
+        params = {name: Param(name, {"allOf": schemas}, None) for name, schemas in by_name.items()}
+        given = of_text(params, defaults(params), self._last_shared, text, f"{PARAMS}/{SHARED}")
+        reports.faults[PARAMS] += given.faults
+        self._shared_unread = not given.read
+        self._last_shared = {name: value for name, value in given.values.items() if value is not None}
+        return self._last_shared
 
     def _said(self, reference: PackObject | None) -> ReferenceSpec | None:
         return self._versions[reference.file].reference if reference else None

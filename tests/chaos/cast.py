@@ -96,7 +96,7 @@ class Cast:
     def _triggers(self, run: Run) -> dict[str, str]:
         wanted = [
             trigger(SERVICE, run.service, "restart"),
-            trigger(APPLICATION, run.application, "sync", self._stage.argocd),
+            trigger(APPLICATION, run.consumer, "sync", self._stage.argocd),
         ]
         if run.workload:
             wanted.append(trigger(DEPLOYMENT, run.deployment, "restart"))

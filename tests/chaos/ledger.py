@@ -41,8 +41,13 @@ class Run:
 
     @property
     def application(self) -> str:
-        """The Application that it belongs to, and syncs."""
+        """The Application that it belongs to."""
         return f"app-{self.group}"
+
+    @property
+    def consumer(self) -> str:
+        """The Application that it syncs."""
+        return f"consumer-{self.group}"
 
 
 @dataclass(slots=True)
@@ -123,8 +128,8 @@ class Ledger:
         problems += self.untold(runs, found)
         for run in runs:
             problems += [f"{run.name} ({run.phase}): {problem}" for problem in self._annotations(run, jobs[run.name], note)]
-            if run.phase == "Succeeded" and self.syncs[f"{run.application} {run.uid}/{run.completion}"] != 1:
-                problems.append(f"{run.name}: {run.application} was not synced for it")
+            if run.phase == "Succeeded" and self.syncs[f"{run.consumer} {run.uid}/{run.completion}"] != 1:
+                problems.append(f"{run.name}: {run.consumer} was not synced for it")
         return problems + list(self._pods(found["Pod"])) + list(self._restarted(found)) + list(self._statuses(applications))
 
     def untold(self, runs: Sequence[Run], found: Mapping[str, Sequence[Object]]) -> list[str]:
@@ -146,7 +151,7 @@ class Ledger:
         wanted = [
             (run.uid, "Noted", f"noted {run.name}"),
             (run.uid, "TriggerStarted", f"Restarting InferenceService/{run.service}"),
-            (run.uid, "TriggerSuccess", f"Started a sync of Application/{run.application}"),
+            (run.uid, "TriggerSuccess", f"Started a sync of Application/{run.consumer}"),
         ]
         return [*wanted, (run.uid, "TriggerStarted", f"Restarting Deployment/{run.deployment}")] if run.workload else wanted
 

@@ -27,7 +27,7 @@ class Stage:
     groups: int
 
     def objects(self, number: int) -> list[Object]:
-        """One service, one Deployment and one Application."""
+        """One service, one Deployment, and two Applications: that of the jobs, and the one that they sync."""
         labels = {"app": f"web-{number}"}
         template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "example.com/web"}]}}
         spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
@@ -37,11 +37,14 @@ class Stage:
             named(SERVICE, f"model-{number}", self.namespace, spec={"predictor": {}}),
             named(DEPLOYMENT, f"web-{number}", self.namespace, spec=spec),
             self._predictor(f"model-{number}"),
-            named(
-                APPLICATION,
-                f"app-{number}",
-                self.argocd,
-                spec={"project": "default", "destination": destination, "source": source},
+            *(
+                named(
+                    APPLICATION,
+                    f"{name}-{number}",
+                    self.argocd,
+                    spec={"project": "default", "destination": destination, "source": source},
+                )
+                for name in ("app", "consumer")
             ),
         ]
 

@@ -16,7 +16,7 @@ def ended(ledger: Ledger, uid: str = "uid-1", completion: str = DONE, group: int
     run = Run("train", group, "3", workload=False, uid=uid)
     ledger.runs[run.name] = run
     ledger.ends(run, "Succeeded", completion)
-    ledger.synced(run.application, {"info": [{"value": f"{uid}/{completion}"}]})
+    ledger.synced(run.consumer, {"info": [{"value": f"{uid}/{completion}"}]})
     return run
 
 
@@ -32,7 +32,7 @@ def told(*messages: str, uid: str = "uid-1", reason: str = "TriggerSuccess") -> 
     return [named(EVENT, "e", involvedObject={"uid": uid}, reason=reasons[message], message=message) for message in messages]
 
 
-RESTARTED, SYNCED = "Restarting InferenceService/model-0", "Started a sync of Application/app-0"
+RESTARTED, SYNCED = "Restarting InferenceService/model-0", "Started a sync of Application/consumer-0"
 
 
 def found(pods: list[Object], events: list[Object], **annotations: Any) -> dict[str, list[Object]]:
@@ -76,7 +76,7 @@ def test_what_was_doubled_is_told() -> None:
     """A second Event, a second sync of one cause, and a pod that went though it was newer than every completion."""
     ledger = Ledger()
     run = ended(ledger)
-    ledger.synced(run.application, {"info": [{"value": f"uid-1/{DONE}"}]})
+    ledger.synced(run.consumer, {"info": [{"value": f"uid-1/{DONE}"}]})
     ledger.pod_gone("model-0", model("new-2", LATE))
     assert f"TriggerStarted '{RESTARTED}': 2 Events" in ledger.missing(found(NEW, told(RESTARTED, RESTARTED, SYNCED)), "note")
     assert len(ledger.wrong) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Protocol, runtime_checkable
 import pytest
 import yaml
 
+from engine.model.objects import metadata
 from tests.controlplane import argocd as build
 from tests.controlplane.gobuild import MissingProgram, Say
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.argocd import ArgoCD
 from tests.e2e.cluster import Cluster
 from tests.e2e.engine import Engine
+from tests.simulators.jobs_operator import JobsOperator
+from tests.world import JOB, POD
 
 
 @runtime_checkable
@@ -95,3 +99,31 @@ def engine(stopped_engine: Engine) -> Engine:
     stopped_engine.start()
     stopped_engine.ready()
     return stopped_engine
+
+
+@pytest.fixture
+def operator(control_plane: ControlPlane, cluster: Cluster, argocd: ArgoCD) -> Iterator[JobsOperator]:
+    """The jobs' operator."""
+    with JobsOperator(control_plane, cluster.namespace) as operator:
+        yield operator
+
+
+@pytest.fixture
+def garbage_collector(cluster: Cluster, argocd: ArgoCD) -> Iterator[None]:
+    """What ends deletions in the foreground, and deletes the pods of jobs that are gone; no controller manager runs here."""
+    stop = threading.Event()
+
+    def collect() -> None:
+        while not stop.wait(0.2):
+            jobs = cluster.all(JOB)
+            for job in jobs:
+                if "deletionTimestamp" in metadata(job):
+                    for pod in cluster.all(POD):
+                        cluster.delete(POD, str(metadata(pod)["name"]))
+                    cluster.patch(JOB, str(metadata(job)["name"]), {"metadata": {"finalizers": None}})
+
+    thread = threading.Thread(target=collect)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()

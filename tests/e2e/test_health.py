@@ -10,7 +10,7 @@ import yaml
 
 from engine.model.objects import Object
 from tests.e2e.argocd import ArgoCD
-from tests.world import DONE, job
+from tests.world import DONE, SERVICE, job, named
 
 STARTING = ("Progressing", "Initializing notebook validation")
 CASES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
@@ -25,7 +25,23 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "phase unknown": ({"status": {"phase": "Dreaming"}}, ("Progressing", "Phase: Dreaming")),
     "Initializing": ({"status": {"phase": "Initializing"}}, ("Progressing", "Initializing...")),
     "Pending": ({"status": {"phase": "Pending"}}, ("Progressing", "Initializing...")),
-    "Running": ({"status": {"phase": "Running"}}, ("Progressing", "Phase: Running")),
+    "Running": ({"status": {"phase": "Running"}}, ("Progressing", "Validating notebook...")),
+    "phase empty": ({"status": {"phase": ""}}, STARTING),
+    "Failed with a long message": (
+        {"status": {"phase": "Failed", "message": "x" * 1001}},
+        ("Degraded", "Notebook validation failed; status.message says why, in 1001 characters"),
+    ),
+    "Failed with a long message and a short reason": (
+        {
+            "metadata": {"name": "train", "annotations": {"mlops.dev/failure-reason": "MemoryError"}},
+            "status": {"phase": "Failed", "message": "x" * 1001},
+        },
+        ("Degraded", "MemoryError"),
+    ),
+    "Failed to build": (
+        {"status": {"phase": "Failed", "message": "Unknown phase", "buildStatus": {"phase": "Failed", "message": "no base"}}},
+        ("Degraded", "no base"),
+    ),
     "Building": ({"status": {"phase": "Building"}}, ("Progressing", "Building validation environment")),
     "BuildComplete": ({"status": {"phase": "BuildComplete"}}, ("Progressing", "Building validation environment")),
     "ValidationRunning": ({"status": {"phase": "ValidationRunning"}}, ("Progressing", "Validating notebook...")),
@@ -74,3 +90,28 @@ def test_health_of_a_job(argocd: ArgoCD, settings: Path, tmp_path: Path, case: s
 
     status, message = expected
     assert printed == f"STATUS: {status}\nMESSAGE: {message}\n"
+
+
+READY = [{"type": kind, "status": "True"} for kind in ("PredictorReady", "Ready")]
+RUNNING = {"type": "Stopped", "status": "False"}
+MODELS: dict[str, tuple[dict[str, Any], str]] = {
+    "no status": ({}, "Progressing"),
+    "ready, of KServe 0.16": ({"conditions": [*READY, RUNNING], "modelStatus": {"transitionStatus": "UpToDate"}}, "Healthy"),
+    "stopped": ({"conditions": [*READY, {"type": "Stopped", "status": "True"}]}, "Suspended"),
+    "rolling out": ({"conditions": [{"type": "Ready", "status": "Unknown"}, RUNNING]}, "Progressing"),
+    "loading": ({"conditions": READY, "modelStatus": {"transitionStatus": "InProgress"}}, "Progressing"),
+    "not to be loaded": ({"conditions": READY, "modelStatus": {"transitionStatus": "BlockedByFailedLoad"}}, "Degraded"),
+    "odd": ({"conditions": "none", "modelStatus": []}, "Progressing"),
+}
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_health_of_an_inference_service(argocd: ArgoCD, settings: Path, tmp_path: Path, case: str) -> None:
+    """A service of KServe 0.16 is Healthy, also beside Argo CD 3.2, whose own script never says so."""
+    status, expected = MODELS[case]
+    manifest = tmp_path / "service.yaml"
+    manifest.write_text(yaml.safe_dump(named(SERVICE, "model", status=status)))
+
+    printed = argocd.argocd("admin", "settings", "resource-overrides", "health", manifest, "--argocd-cm-path", settings)
+
+    assert printed.startswith(f"STATUS: {expected}\n")

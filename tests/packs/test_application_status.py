@@ -133,10 +133,12 @@ async def test_whose_job_it_is(
 
 
 async def test_a_missing_application_is_no_failure() -> None:
-    """Nothing is written, and nobody is told."""
-    world = await counted(member("one"))
+    """It is said once on each job that names it, when that has ended."""
+    world = await counted(member("one"), member("two", "Building"), job("three", "Succeeded"))
     await world.settle(600, step=60)
-    assert (world.writes, await world.events()) == ([], [])
+    ((name, reason, message),) = await world.events()
+    assert (name, reason) == ("one", "ApplicationNotFound")
+    assert "argocd/platform" in message
 
 
 async def test_jobs_that_an_application_does_not_know_do_not_count() -> None:

@@ -27,6 +27,18 @@ jqPathExpressions:
   - '.metadata.annotations."argocd.argoproj.io/hydrate"'
   - '.operation'
 """
+AS_INSTALLED_3_6 = AS_INSTALLED.replace(
+    """  - '.operation'
+""",
+    """  - '.metadata.annotations."argocd.argoproj.io/refresh-timestamp"'
+  - '.metadata.annotations."argocd.argoproj.io/hydrate-timestamp"'
+  - '.operation'
+""",
+)
+FILES = ("argocd.yaml", "notifications.yaml")
+OWNER = {
+    "apiVersion": "argoproj.io/v1beta1", "kind": "ArgoCD", "name": "openshift-gitops", "uid": "a", "controller": True,
+}  # fmt: skip
 
 
 def argocd_cm(data: Mapping[str, str] | None = None, name: str = "argocd-cm", namespace: str = "argocd") -> Object:
@@ -61,6 +73,33 @@ def test_the_pack_keeps_what_the_component_holds() -> None:
     assert sorted(KEYS) == sorted(file.name for file in (CONFIG / "keys").iterdir())
 
 
+def test_openshift_gitops_gets_the_same_by_its_own_resources() -> None:
+    """All keys in the ArgoCD's extraConfig; trigger and templates in the NotificationsConfiguration."""
+    argocd, notifications = (yaml.safe_load((CONFIG.parent / "openshift-gitops" / name).read_text()) for name in FILES)
+    assert argocd["spec"]["extraConfig"] == KEYS
+    data = yaml.safe_load((CONFIG / "argocd-notifications-cm.yaml").read_text())["data"]
+    assert {**notifications["spec"]["triggers"], **notifications["spec"]["templates"]} == data
+    assert all(key.startswith("trigger.") for key in notifications["spec"]["triggers"])
+
+
+@pytest.mark.parametrize(
+    ("about", "advice"),
+    [
+        ({"ownerReferences": [OWNER]}, "config/openshift-gitops"),
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "argocd:/ConfigMap:argocd/argocd-cm"}}, "config/argocd"),
+    ],
+)
+async def test_a_config_map_that_somebody_manages_is_left_to_them_and_told(about: Object, advice: str) -> None:
+    """What is written there would be taken back; one Event says where to put it instead."""
+    world = enforcing()
+    obj = argocd_cm()
+    await world.create({**obj, "metadata": {**obj["metadata"], **about}})
+    await world.settle(600, step=60)
+    ((_, reason, message),) = await world.events()
+    assert (reason, await data_of(world)) == ("KeyNotOurs", {})
+    assert advice in message
+
+
 def test_every_value_is_what_argo_cd_reads() -> None:
     """Health is Lua, customLabels a list without a line end, the rest YAML; no action lacks its script."""
     for key, value in KEYS.items():
@@ -91,12 +130,13 @@ async def test_missing_keys_are_written(data: Mapping[str, str] | None) -> None:
     assert await world.events() == []
 
 
-async def test_what_argo_cd_comes_with_is_taken_over() -> None:
-    """The key for Applications as Argo CD installs it is nobody's; the new value holds its entries."""
-    world = await kept({APPLICATIONS: AS_INSTALLED})
+@pytest.mark.parametrize("stock", [AS_INSTALLED, AS_INSTALLED_3_6])
+async def test_what_argo_cd_comes_with_is_taken_over(stock: str) -> None:
+    """The key for Applications as Argo CD 3.2 to 3.6 installs it is nobody's; the new value holds its entries."""
+    world = await kept({APPLICATIONS: stock})
     assert (await data_of(world))[APPLICATIONS] == KEYS[APPLICATIONS]
-    installed = yaml.safe_load(AS_INSTALLED)["jqPathExpressions"]
-    assert [entry for entry in yaml.safe_load(KEYS[APPLICATIONS])["jqPathExpressions"] if entry in installed] == installed
+    installed = yaml.safe_load(stock)["jqPathExpressions"]
+    assert set(installed) < set(yaml.safe_load(KEYS[APPLICATIONS])["jqPathExpressions"])
 
 
 async def test_a_key_that_was_there_before_stays_and_is_told() -> None:

@@ -395,11 +395,15 @@ async def test_a_sync_waits_for_a_running_operation() -> None:
     world = await world_of(named(APPLICATION, "consumers", "argocd", spec=HERE, status=running), annotations=triggers(SYNC))
     await world.settle(7200, step=60)
     assert "operation" not in await world.get(APPLICATION, "consumers", "argocd")
-    assert await reasons(world) == ["RuleWaiting"]
+    assert await reasons(world) == [
+        "RuleWaiting",
+        "TriggerFailed",
+        "TriggerWaiting",
+    ]  # that it does not end, and before that what for it waits
     await world.status(APPLICATION, "consumers", {"operationState": {"phase": "Succeeded"}}, "argocd")
     await world.settle(10)
     assert "operation" in await world.get(APPLICATION, "consumers", "argocd")
-    assert await reasons(world) == ["RuleWaiting", "TriggerSuccess"]
+    assert await reasons(world) == ["RuleWaiting", "TriggerFailed", "TriggerSuccess", "TriggerWaiting"]
 
 
 async def test_refreshing_an_application_is_argo_cds_own_refresh() -> None:
@@ -441,11 +445,34 @@ OTHERS = {"destination": {"server": "https://kubernetes.default.svc", "namespace
 )  # fmt: skip
 async def test_an_application_elsewhere_must_consent(spec: Any, status: Any, tracking: str, allowed: bool) -> None:
     """It does by deploying into the job's namespace, or by listing the job that names it in its tracking id."""
-    annotations = {**triggers(SYNC), **({"argocd.argoproj.io/tracking-id": tracking} if tracking else {})}
+    refresh = trigger(APPLICATION, "consumers", "refresh")
+    annotations = {**triggers(refresh), **({"argocd.argoproj.io/tracking-id": tracking} if tracking else {})}
     world = await world_of(named(APPLICATION, "consumers", "argocd", spec=spec, status=status), annotations=annotations)
     await world.settle()
-    assert ("operation" in await world.get(APPLICATION, "consumers", "argocd")) == allowed
+    assert ("mlops.dev/refreshed-at" in await world.annotations(APPLICATION, "consumers", "argocd")) == allowed
     assert await reasons(world) == ["TriggerSuccess" if allowed else "TriggerFailed"]
+
+
+TRACKED = {"argocd.argoproj.io/tracking-id": "consumers:mlops.mlops.dev/NotebookValidationJob:ns/train"}
+
+
+@pytest.mark.parametrize(
+    ("status", "annotations"),
+    [
+        (LISTED, {}),
+        ({"operationState": {"phase": "Succeeded", "syncResult": LISTED}}, {}),
+        ({}, TRACKED),
+        ({}, {"argocd.argoproj.io/tracking-id": "argocd_consumers:mlops.mlops.dev/NotebookValidationJob:ns/train"}),
+    ],
+)
+async def test_an_application_is_not_synced_by_a_job_of_its_own(status: Any, annotations: dict[str, str]) -> None:
+    """By its resources, by the operation that made the job, or by the tracking id: told, and no operation."""
+    world = await world_of(
+        named(APPLICATION, "consumers", "argocd", spec=HERE, status=status), annotations={**triggers(SYNC), **annotations}
+    )
+    await world.settle(7200, step=60)
+    assert "operation" not in await world.get(APPLICATION, "consumers", "argocd")
+    assert await reasons(world) == ["TriggerFailed"]
 
 
 THEIRS = trigger(SERVICE, "model", "restart", "theirs")
@@ -666,7 +693,7 @@ async def test_a_restart_of_the_engine_writes_nothing() -> None:
     """What is on record is done, whoever looks."""
     world = await world_of(named(SERVICE, "model", spec={"predictor": {}}), predictor(1), pod("old-0"),
                            named(APPLICATION, "consumers", "argocd", spec=HERE), annotations=triggers(RESTART, SYNC))  # fmt: skip
-    await world.settle(60)
+    await world.settle(7200, step=60)
     before = len(world.writes)
     world.restart()
     await world.settle(60)

@@ -228,6 +228,32 @@ def test_parameters_are_overridden_one_by_one() -> None:
     ]
 
 
+def test_a_value_for_all_packs_is_that_of_each_pack_that_has_the_parameter() -> None:
+    """What a pack's own parameters say goes before it; one that does not fit every such pack is for none."""
+    store = PackStore(CEL)
+    texts = [shipped(pack("one", params=SIZE), "1"), shipped(pack("two", params=SIZE), "2"), shipped(pack("three"), "3")]
+    reports = by_source(store.update(texts, params={"_all": "size: 5\n", "two": "size: 6\n"}))
+    sizes = {name: params.get("size") for name, params in store.catalog.params.items()}
+    assert (sizes, reported(reports[PARAMS]), reports[PARAMS].warnings) == ({"one": 5, "two": 6, "three": None}, [], ())
+
+    reports = by_source(store.update(texts, params={"_all": "size: 0\nsise: 1\n"}))
+    assert {name: params.get("size") for name, params in store.catalog.params.items()} == {"one": 5, "two": 5, "three": None}
+    assert reported(reports[PARAMS]) == [
+        f"{PARAMS}/_all:1:7: the number 0 is too small; expected at least 1",
+        f"{PARAMS}/_all:2:1: unknown parameter 'sise'; expected 'size' (did you mean that?)",
+    ]
+
+
+def test_values_for_all_packs_that_could_never_be_read_switch_all_off() -> None:
+    """The defaults may be what somebody meant to forbid; once they can be read the packs have their modes."""
+    store, texts = PackStore(CEL), [shipped(pack(params=SIZE))]
+    store.update(texts, params={"_all": "size: ["})
+    assert store.catalog.modes == {"example": Mode.OFF}
+    store.update(texts, params={"_all": "size: 5"})
+    store.update(texts, params={"_all": "size: ["})
+    assert (store.catalog.modes, store.catalog.params["example"]["size"]) == ({"example": Mode.ENFORCE}, 5)
+
+
 def test_parameters_that_are_not_yaml_change_nothing() -> None:
     """A text that does not parse, or is no mapping, leaves the last values; one that is gone brings the defaults back."""
     store = PackStore(CEL)
