@@ -169,6 +169,8 @@ class Connection:
         if time.monotonic() - self._answered_at >= self._silent_seconds:
             self._answered_at = time.monotonic()  # so that it is done once in that time
             await self._refresh(refreshed, f"no answer for {self._silent_seconds:.0f} s", anew=True)
+        elif not self._access.by_plugin:  # a client certificate that is not taken any more may look like any broken connection
+            await self._refresh(refreshed, "the connection broke, and there are other ones")
         return False
 
     async def _refresh(self, known: int, reason: str, *, anew: bool = False) -> bool:

@@ -35,6 +35,8 @@ class Access:
     proxy: str = ""
     token_file: Path | None = None
     credential: Credential = NOBODY
+    by_plugin: bool = False
+    """Whether it takes a program to have the credential again."""
 
 
 class Kubeconfig:
@@ -87,16 +89,14 @@ class Kubeconfig:
             proxy=str(cluster.get("proxy-url") or ""),
             token_file=_path(user, "tokenFile", user_folder),
             credential=await _credential(user, user_name, user_folder, cluster, interactive),
+            by_plugin="exec" in user,
         )
 
     def _entry(self, part: str, name: str, where: str) -> tuple[Mapping[str, Any], Path]:
         if name not in self._entries[part]:
-            there = ", ".join(sorted(self._entries[part])) or "none"
-            asking = f"{where} names" if where else "there is no"
-            kind = part.removesuffix("s")
-            raise UsageError(
-                f"{asking} {kind} {name or '(no name)'}{', which is not there' if where else ''}; found {part}: {there}"
-            )
+            there, kind = ", ".join(sorted(self._entries[part])) or "none", part.removesuffix("s")
+            missing = f"{where} names the {kind} {name!r}, which is not there" if where else f"there is no {kind} {name!r}"
+            raise UsageError(f"{missing}; found: {there}")
         return self._entries[part][name]
 
 

@@ -1,7 +1,7 @@
 """Which proxy requests to a URL go through, by the variables that Go's programs, and so kubectl, obey.
 
 The rules are those of golang.org/x/net/http/httpproxy: HTTPS_PROXY or HTTP_PROXY by the scheme, upper case first, and
-NO_PROXY with IP addresses, CIDRs, names with the names below them, names that begin with '.' or '*.' for only those, ports, and '*'.
+NO_PROXY with IP addresses, CIDRs, names and what is below them, names that begin with '.' or '*.' for only those, ports, and '*'.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from engine.operator.caches import PackCaches
 from engine.operator.certificate import Certificate
 from engine.operator.guard import Readers
 from engine.operator.in_force import InForceTimes
-from engine.operator.informer import Informer
+from engine.operator.informer import Informer, State
 from engine.operator.leader import Leader
 from engine.operator.metrics import MetricError, Metrics
 from engine.operator.pack_sources import PackSources
@@ -38,6 +38,9 @@ from engine.reconcile import Reconciler, Replica
 from engine.reconcile.budgets import resumed
 
 log = logging.getLogger(__name__)
+
+SILENT_SECONDS = 300.0
+"""How long the API server may be silent before the replica is not ready; a restart would mend nothing, so it stays alive."""
 
 
 class Operator:
@@ -177,13 +180,17 @@ class Operator:
         return [*(f"{name} has ended" for name in ended), *stuck]
 
     def unready(self) -> Sequence[str]:
-        """Return what is missing before the engine knows the cluster.
+        """Return what is missing before the engine knows the cluster, and whether it hears nothing from it any more.
 
         A kind that cannot be listed (not served, no right, an aggregated API that is down) makes its packs wait.
         """
         listing = [informer for informer in self.caches.informers.values() if not informer.waits]
         missing = [informer for informer in self.packs.informers if not informer.answered.is_set()]
         missing += [informer for informer in listing if not informer.synced.is_set()]
+        failing = [informer for informer in self._informers() if informer.state is State.FAILING]
+        silent = self._clock.monotonic() - max((informer.last_event for informer in self._informers()), default=0.0)
+        if failing and silent > SILENT_SECONDS:
+            return [f"the API server has not answered for {silent:.0f} s: {failing[0].error}"]
         problems = [f"{informer.key}: not listed yet" + (f": {informer.error}" if informer.error else "") for informer in missing]
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 
