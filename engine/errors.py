@@ -101,3 +101,8 @@ class ApiError(RulepackError):
     def retryable(self) -> bool:
         """Whether the same request may succeed later without anybody changing anything else."""
         return self.status in (0, 401, 408, 409, 429) or self.status >= 500
+
+    @property
+    def refused(self) -> bool:
+        """Whether the answer says that nothing was done, which no answer, a time-out and an error of the server do not."""
+        return 400 <= self.status < 500 and self.status != 408

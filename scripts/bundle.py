@@ -52,7 +52,7 @@ FURTHER = ("service", "pod_disruption_budget")
 NAMES = {
     ("leases", "get"): ["rulepack", "rulepack-shards", "rulepack-state"],
     ("leases", "update"): ["rulepack", "rulepack-state"],
-    ("configmaps", "patch"): ["rulepack-packs"],
+    ("configmaps", "patch"): ["rulepack-packs", "rulepack-feature-flags", "rulepack-params"],
 }
 # Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
 CLUSTER_SCOPED = {"subjectaccessreviews", "tokenreviews"}

@@ -113,7 +113,7 @@ def commands() -> str:
 def role() -> str:
     """The rights of the shipped packs."""
     packs = read_packs([ROOT / "rules"], backend())
-    return f"{YAML_NOTE}{roles(packs, guessed_resource, 'rulepack', OPERATOR_NAMESPACE)}\n"
+    return f"{YAML_NOTE}{roles(packs, guessed_resource, 'rulepack', OPERATOR_NAMESPACE, elsewhere=True)}\n"
 
 
 def own_namespace_role() -> str:

@@ -9,7 +9,7 @@ from engine.cel import backend
 from engine.cli.arguments import read_packs
 from engine.model.flags import Mode
 from engine.model.plurals import guessed_resource
-from engine.packs.rbac import Grants, granted, in_order, own_grants, reasons, review_grants
+from engine.packs.rbac import Grants, elsewhere_grants, granted, in_order, own_grants, reasons, review_grants
 
 NOTE = "<!-- Written by `make reference` from the code; change it there. -->\n"
 
@@ -27,6 +27,7 @@ def rights(rules: Path) -> str:
         "\nOn kinds that only the object at hand names, and that are for you to grant:\n", "| verb | needed by |", "|---|---|",
         *(f"| {verb} | {reasons(needing)} |" for verb, needing in sorted(on.any_kind.items())),
         "\n## Of the engine itself\n", "In the operator's own namespace.\n", *_rights(own_grants()),
+        "\nIn all namespaces that are watched:\n", *_rights(elsewhere_grants()),
         "\nIn no namespace.\n", *_rights(review_grants()),
         "\n## Of packs that are Off\n", "Not granted: `rulepack rbac --off` writes a role with them.\n",
         *_rights(granted(off, guessed_resource)),

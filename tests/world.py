@@ -70,7 +70,7 @@ class World(world.World):
         params: Mapping[str, Mapping[str, Any]] | None = None,
         resume: str = "",
     ) -> None:
-        """Put packs, modes and params in force, and what people say to have suspended rules go on."""
+        """Put packs, modes and params in force, and what people say to have what is suspended go on."""
         self.catalog = replace(_catalog(packs, modes, params), resume=resume)
 
     def restart(self) -> None:

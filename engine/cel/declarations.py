@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from engine.cel.types import Signature, short, signature
+from engine.cel.times import to_timestamp
+from engine.cel.types import TIMESTAMP, Signature, short, signature
 from engine.cel.values import Mismatch, python_types, type_name
 from engine.model.mappings import is_mapping
 
@@ -50,6 +52,22 @@ class Overload:
         return len(kinds) == len(wanted) and all(
             (classes := python_types(term)) is None or kind in classes for term, kind in zip(wanted, kinds, strict=True)
         )
+
+    def with_times(self, kinds: Sequence[type]) -> Overload | None:
+        """Return the overload that takes a text where this one takes a time; None where that does not take these classes.
+
+        A `format: date-time` field is a timestamp in Kubernetes' CEL, and a text in the JSON of an object.
+        """
+        if len(kinds) != len(self.signature.parameters):
+            return None
+        texts = [kind is str and term == TIMESTAMP for kind, term in zip(kinds, self.signature.parameters, strict=True)]
+        if not any(texts) or not self.takes([datetime if text else kind for kind, text in zip(kinds, texts, strict=True)]):
+            return None
+
+        def compute(*arguments: Any) -> Any:
+            return self.compute(*(to_timestamp(each) if text else each for each, text in zip(arguments, texts, strict=True)))
+
+        return Overload(self.signature, compute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +117,16 @@ class Caller:
         for one in self._functions:
             for each in one.overloads:
                 if each.signature.member is self.member and each.takes(plain):
-                    self._chosen[kinds] = chosen = each.compute, one.cost
-                    return chosen
+                    return self._choose(kinds, each, one.cost)
+        for one in self._functions:
+            for each in one.overloads:
+                if each.signature.member is self.member and (timed := each.with_times(plain)):
+                    return self._choose(kinds, timed, None)
         raise Mismatch(self._unfit(*map(type_name, arguments)))
+
+    def _choose(self, kinds: tuple[type, ...], overload: Overload, cost: Cost | None) -> Chosen:
+        self._chosen[kinds] = chosen = overload.compute, cost
+        return chosen
 
     def _unfit(self, first: str = "", *others: str) -> str:
         if not self.name[0].isalpha():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from engine.cel.times import to_timestamp
 from engine.cel.values import Mismatch, Optional, UInt, fits_int, fits_uint, nanoseconds, span_of, time_of, to_key, type_name
 from engine.model.mappings import is_mapping
 
@@ -121,6 +122,10 @@ def equal(left: Any, right: Any) -> bool:
             return equal_numbers(left, right)
         if isinstance(left, Mapping) and isinstance(right, Mapping):
             return _equal_maps(left, right)
+        if kind is str and isinstance(right, datetime):
+            return _says(left, right)
+        if isinstance(left, datetime) and type(right) is str:
+            return _says(right, left)
         return False  # a time or duration of whole microseconds differs from one that has nanoseconds
     if kind is list:
         return len(left) == len(right) and all(map(equal, left, right))
@@ -131,6 +136,14 @@ def equal(left: Any, right: Any) -> bool:
     if kind is Optional:
         return bool(left.present == right.present) and equal(left.value, right.value)
     return bool(left == right)
+
+
+def _says(text: str, time: datetime) -> bool:
+    """Whether a text, such as that of a `format: date-time` field, says a time."""
+    try:
+        return nanoseconds(to_timestamp(text)) == nanoseconds(time)
+    except Mismatch:
+        return False
 
 
 def equal_numbers(left: Any, right: Any) -> bool:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from engine.cel import backend
+from engine.cel.types import Type
 from engine.cli.arguments import Cluster, format_option, kubeconfig_option, no_packs, packs_argument, paths_option
 from engine.cli.findings import FORMATS, severity
-from engine.kube.api import Selection
+from engine.kube.openapi import published, types_of
 from engine.model.objects import Kind
-from engine.packs.crds import Definition, definitions, read_definitions
-from engine.packs.lint import CODES, Severity
+from engine.packs.crds import read_definitions
+from engine.packs.lint import CODES, Severity, kinds_of
 from engine.packs.lint import lint as lint_texts
+from engine.packs.parse import parse_text
 from engine.packs.sources import Text, load_folder, text_of
 
 STDIN = Path("-")
-CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 
 EXAMPLES = """\b
 Examples:
@@ -42,8 +43,8 @@ def _explain(context: click.Context, parameter: click.Parameter, name: str | Non
 
 @click.command(epilog=EXAMPLES)
 @packs_argument
-@paths_option("--crds", "Where CustomResourceDefinitions are, to check fields against; may be repeated.", "DIR")
-@kubeconfig_option("Check fields against the CustomResourceDefinitions of this cluster.")
+@paths_option("--crds", "Where CustomResourceDefinitions are, to check types against; may be repeated.", "DIR")
+@kubeconfig_option("Check types against the schemas of this cluster.")
 @format_option(*FORMATS)
 @click.option("--strict", is_flag=True, help="Exit with 1 also where there are only warnings.")
 @click.option("--explain", is_eager=True, expose_value=False, callback=_explain, metavar="CODE", type=click.Choice(list(CODES)),
@@ -55,10 +56,8 @@ def lint(paths: tuple[Path, ...], crds: tuple[Path, ...], kubeconfig: Path | Non
     the command itself is wrong. Packs that are given together are also compared with one another.
     """
     texts = _texts(paths)
-    known: Mapping[Kind, Definition] = read_definitions(crds)
-    if kubeconfig is not None:
-        known = {**asyncio.run(_served(kubeconfig)), **known}
-    number, faults = lint_texts(texts, backend(), known)
+    served = asyncio.run(_served(kubeconfig, texts)) if kubeconfig is not None else {}
+    number, faults = lint_texts(texts, backend(), read_definitions(crds), served)
     if not number and not faults:
         raise no_packs(paths)
     sources = {text.file: re.split("\r\n|[\n\r\x85\u2028\u2029]", text.text) for text in texts}
@@ -79,11 +78,14 @@ def _texts(paths: Sequence[Path]) -> list[Text]:
     return texts
 
 
-async def _served(kubeconfig: Path) -> dict[Kind, Definition]:
-    """Return the definitions that a cluster serves. Raise ApiError, and UsageError where the kubeconfig is of no use."""
+async def _served(kubeconfig: Path, texts: Sequence[Text]) -> dict[Kind, Type]:
+    """Return the types of the packs' kinds on a cluster. Raise ApiError, and UsageError where the kubeconfig is of no use."""
+    packs = [pack for text in texts for pack in parse_text(text.text, text.file, backend(), manifests=True)[0]]
     async with Cluster(kubeconfig).connected() as api:
-        page = await api.list(Selection(await api.discover(CRD)))
-        return {found.resource.kind: found for crd in page.items for found in definitions(crd)}
+        types, errors = await types_of(api, await published(api), kinds_of(packs))
+    for error in errors:
+        raise error
+    return types
 
 
 def _summary(packs: int, errors: int, warnings: int) -> str:

@@ -13,6 +13,9 @@ from engine.model.objects import Kind, Object, Resource
 
 FIELD_MANAGER = "rulepack"
 
+OPENAPI = "/openapi/v3"
+"""Where the index of a cluster's OpenAPI v3 documents is (kubernetes: The Kubernetes API, OpenAPI V3)."""
+
 
 class PatchType(Enum):
     """The patch formats of the API server: content type, and whether fields are taken over from other field managers.
@@ -65,6 +68,10 @@ class Api(Protocol):
 
     async def discover(self, kind: Kind) -> Resource:
         """Return the resource that serves a kind. Raises ApiError 404 where the cluster does not have it."""
+        ...
+
+    async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
+        """Return the index of the OpenAPI v3 documents of a cluster, or the document at a path of that index."""
         ...
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:

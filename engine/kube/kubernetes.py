@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 from engine.errors import ApiError
 from engine.kube import credentials
-from engine.kube.api import FIELD_MANAGER, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import FIELD_MANAGER, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.connection import Connection
 from engine.model.objects import Kind, Object, Resource, metadata
 
@@ -42,7 +43,7 @@ class KubernetesApi:
             self._served[kind.api_version] = await self._resources(kind)
             found = self._served[kind.api_version].get(kind.kind)
         if found is None:
-            raise _not_served(kind)
+            raise _not_served(kind, self._served[kind.api_version])
         return found
 
     async def _resources(self, kind: Kind) -> dict[str, Resource]:
@@ -56,6 +57,10 @@ class KubernetesApi:
             for each in answer.get("resources") or ()
             if "/" not in each["name"]  # a subresource
         }
+
+    async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
+        """See `Api.openapi`."""
+        return await self._connection.request("GET", path)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Api.get`."""
@@ -182,8 +187,10 @@ def _query(**parameters: str) -> str:
     return f"?{query}" if query else ""
 
 
-def _not_served(kind: Kind) -> ApiError:
-    message = f"the cluster does not serve {kind.kind} of {kind.api_version}; is its CRD installed?"
+def _not_served(kind: Kind, others: Collection[str] = ()) -> ApiError:
+    close = get_close_matches(kind.kind, others, n=1)
+    hint = f"it has {close[0]}, did you mean that?" if close else "is its CRD installed?"
+    message = f"the cluster does not serve {kind.kind} of {kind.api_version}; {hint}"
     return ApiError(HTTPStatus.NOT_FOUND, "NotFound", message)
 
 

@@ -88,6 +88,21 @@ class GroupKey(NamedTuple):
         return f"group {self.group!r} of {self.pack}/{self.rule}"
 
 
+def flow_of(key: ObjectKey | GroupKey | Ref) -> str:
+    """Return what a key shares work and budgets by: its namespace; a Namespace counts as itself, what lives in none by its kind.
+
+    Each group counts with the others of its pack. No two of these can be equal: a namespace's name has neither dots nor spaces.
+    """
+    if isinstance(key, GroupKey):
+        return f"groups of {key.pack}"
+    if key.kind == _NAMESPACE:
+        return key.name
+    return key.namespace or str(key.kind)
+
+
+_NAMESPACE = Kind("v1", "Namespace")
+
+
 def kind_of(obj: Object) -> Kind:
     """The kind that an object says it is of; empty strings where it does not say."""
     return _kind(str(obj.get("apiVersion", "")), str(obj.get("kind", "")))

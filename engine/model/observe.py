@@ -66,8 +66,8 @@ class Observer(Protocol):
         """A pack's own metric has a new measurement, made for an object."""
         ...
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
-        """A rule is suspended, since its pack has spent its budget; `obj` is the first one for which nothing was done."""
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
+        """A pack is suspended for a flow (`flow_of`), which has spent its budget; `obj` is the first one that is held back."""
         ...
 
 
@@ -92,7 +92,7 @@ class Observers:
         for observer in self._all:
             observer.measured(obj, metric, labels, value)
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Pass it to all."""
         for observer in self._all:
-            observer.suspended(pack, rule, obj)
+            observer.suspended(pack, flow, obj)

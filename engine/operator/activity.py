@@ -19,6 +19,8 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.packs.status import RuleCounts
 from engine.packs.store import Report
+from engine.reconcile.budget import MANY
+from engine.reconcile.budgets import described
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,6 @@ class RuleActivity:
 
     fired: tuple[float, Act] | None = None
     failed: tuple[float, Act] | None = None
-    suspended: float | None = None
     firings: int = 0
     failures: int = 0
     counted: tuple[str, ...] = ()
@@ -51,7 +52,6 @@ class RuleActivity:
         return {
             "lastFiring": _act_data(*self.fired) if self.fired else None,
             "lastError": _act_data(*self.failed) if self.failed else None,
-            "suspendedSince": None if self.suspended is None else _timestamp(self.suspended),
         }
 
 
@@ -62,6 +62,8 @@ class Activity:
     clock: Clock
     rules: dict[tuple[str, str], RuleActivity] = field(default_factory=dict)
     """By pack and rule."""
+    suspensions: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By pack and flow: since when."""
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Do nothing: the reconciler logs an Unknown, once for each object and reason."""
@@ -90,24 +92,22 @@ class Activity:
     def measured(self, obj: Ref, metric: str, labels: object, value: float) -> None:
         """Do nothing: the metric itself says it."""
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Log it, and remember since when."""
-        log.error("%s/%s is suspended from %s on, since its pack has spent its budget (%s)", pack, rule, obj, DISRUPTIONS)
-        self._rule(pack, rule).suspended = self.clock.time()
+        log.error("pack %s is suspended for %s from %s on: its budget is spent (%s)", pack, described(flow), obj, DISRUPTIONS)
+        self.suspensions.setdefault(pack, {})[flow] = self.clock.time()
 
     def resumed(self, pack: str) -> None:
         """Note that whatever was suspended of a pack goes on."""
-        for (name, rule), activity in self.rules.items():
-            if name == pack and activity.suspended is not None:
-                log.info("%s/%s goes on", pack, rule)
-                activity.suspended = None
+        for flow in self.suspensions.pop(pack, ()):
+            log.info("pack %s goes on for %s", pack, described(flow))
 
     def counts(self, pack: str, rule: str) -> RuleCounts:
         """Return what a rule did since the process began, for the status of its pack."""
         activity = self.rules.get((pack, rule), RuleActivity())
         time, act = activity.fired or (None, None)
         return RuleCounts(
-            fired=activity.firings, failed=activity.failures,
+            fired=activity.firings, failed=activity.failures, suspended=sorted(self.suspensions.get(pack, ())),
             last_firing="" if time is None else _timestamp(time), last_object=str(act.object) if act else "",
         )  # fmt: skip
 
@@ -123,6 +123,7 @@ class Activity:
         # one that is Off has none of its own, but another pack may have one of the same selection
         informers = [] if catalog.mode(pack) is Mode.OFF else caches.of(pack)
         waiting = any(informer.waits for informer in informers)
+        suspended = self.suspensions.get(pack.identity, {})
         return {
             "name": pack.identity,
             "description": pack.description,
@@ -131,6 +132,8 @@ class Activity:
             "kind": str(pack.watch.kind),
             "waitingFor": str(pack.watch.kind) if waiting else None,
             "objects": sum(len(informer.cache) for informer in informers),
+            "suspended": len(suspended) >= MANY,
+            "suspendedFor": {flow: _timestamp(since) for flow, since in sorted(suspended.items())},
             "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),
             "rules": [
                 {"name": rule.name, "description": rule.description, "mode": catalog.mode(pack, rule).value}

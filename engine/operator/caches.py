@@ -98,8 +98,13 @@ class PackCaches:
         return self._of.get(pack, ())
 
     def waiting(self, pack: RulePack) -> bool:
-        """Return whether the objects that a pack watches could not be listed yet."""
+        """Return whether the objects that a pack watches cannot be listed or watched."""
         return any(informer.waits for informer in self.of(pack))
+
+    def problems(self, pack: str) -> list[str]:
+        """Return why the objects that a pack watches cannot be listed or watched, by the pack's identity."""
+        informers = [informer for each in self._of if each.identity == pack for informer in self.of(each)]
+        return [f"pack {pack} waits: {informer.problem()}" for informer in informers if informer.problem()]
 
     def _keys(self, pack: RulePack) -> list[InformerKey]:
         labels = ",".join(filter(None, (pack.watch.label_selector, self._labels)))

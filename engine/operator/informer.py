@@ -21,7 +21,7 @@ from engine.reconcile.prune import Prune
 
 log = logging.getLogger(__name__)
 
-NOT_FOUND, GONE = 404, 410
+FORBIDDEN, NOT_FOUND, GONE = 403, 404, 410
 PAGE = 500
 """Objects per page of a list, as client-go's pager asks for."""
 WATCH_SECONDS = 60.0
@@ -34,6 +34,9 @@ BACKOFF = Backoff(0.5, 30.0)
 """Between two attempts that the API server refuses or does not answer."""
 FLICKER = 60.0
 """Seconds for which a kind may be answered with 404 before its objects are forgotten."""
+UNLISTED, UNWATCHED = 5.0, 120.0
+"""Seconds after which people are told that a kind cannot be listed, or not be watched any more: after an API server has come back
+it may take BACKOFF.longest until a watch is tried again."""
 WAIT_FOR_KIND = 5.0
 """The longest pause while a kind is not served, so that a new CRD is picked up within 10 s."""
 
@@ -92,6 +95,7 @@ class Informer:
         self._heard = False  # whether the present watch has brought anything
         self._following: asyncio.Task[None] | None = None
         self._refreshing = False
+        self._failing_since = 0.0  # where it is WAITING or FAILING
         self._gone_since: float | None = None  # when the kind was first not served, while it is not
         self._existing = True  # whether what a list shows was there before the engine
         self._task: asyncio.Task[None] | None = None
@@ -123,8 +127,21 @@ class Informer:
 
     @property
     def waits(self) -> bool:
-        """Whether the objects could not be listed yet, since the kind is not served or the API server refuses or fails."""
-        return self.state is State.WAITING or (self.state is State.FAILING and not self.synced.is_set())
+        """Whether the objects cannot be listed, or not watched for two minutes: not served, no right, an API that is down."""
+        return self.state is State.WAITING or (
+            self.state is State.FAILING and (not self.synced.is_set() or self._lasts(UNWATCHED))
+        )
+
+    def problem(self) -> str:
+        """Return why it waits, once that has lasted, with what to do; '' also where no API server answers at all."""
+        if self._failure is None or not self._failure[0] or not self._lasts(UNWATCHED if self.synced.is_set() else UNLISTED):
+            return ""
+        verb = "watched" if self.synced.is_set() else "listed"
+        hint = "; `rulepack rbac` writes the role that packs need" if self._failure[0] == FORBIDDEN else ""
+        return f"{self.key} cannot be {verb}: {self.error}{hint}"
+
+    def _lasts(self, seconds: float) -> bool:
+        return self._clock.monotonic() - self._failing_since >= seconds
 
     def stuck(self) -> bool:
         """Return whether it believes to be watching, but has had no sign of life for longer than its watchdog allows."""
@@ -255,10 +272,13 @@ class Informer:
         """Note why there is no answer, say so where that is news, and wait before the next attempt."""
         gone = error.status == NOT_FOUND
         failure = (error.status, error.reason)
+        if self._failure is None:
+            self._failing_since = self._clock.monotonic()
         if failure != self._failure:  # one line when it begins, not one for each attempt
+            self.error = str(error)
             text = "; ".join(("the cluster does not serve this kind (yet)", *self._waiting())) if gone else str(error)
             log.log(logging.INFO if gone else logging.WARNING, "%s: %s; trying again until it does", self.key, text)
-        self.state, self.error, self._failure = State.WAITING if gone else State.FAILING, str(error), failure
+        self.state, self._failure = State.WAITING if gone else State.FAILING, failure
         if gone:
             self.answered.set()
             self._not_served()

@@ -69,8 +69,10 @@ class Metrics:
         self.pack_waiting = Gauge(
             "rulepack_pack_waiting", "1 while the objects of the kind that the pack watches cannot be listed.", ("pack", "kind")
         )
-        self.suspensions = Gauge(
-            "rulepack_rule_suspended", "1 for a rule that is suspended, since its pack has spent its budget.", rule
+        self.suspensions = Gauge(  # a label `namespace` is what Prometheus itself puts on what it scrapes
+            "rulepack_namespace_suspended",
+            "1 for a namespace (or a kind that lives in none) for which a pack is suspended, since it has spent its budget.",
+            ("pack", "watched_namespace"),
         )
         self.last_events = Gauge(
             "rulepack_watch_last_event_timestamp_seconds", "When a list or watch of the kind last brought anything.", ("kind",)
@@ -127,12 +129,12 @@ class Metrics:
                     if known := self._declared.get(metric):
                         known.metric.forget(labels)
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Show it."""
-        self.suspensions.record((pack, rule))
+        self.suspensions.record((pack, flow))
 
     def resumed(self, pack: str) -> None:
-        """Show no more that rules of a pack are suspended."""
+        """Show no more that anything of a pack is suspended."""
         self.suspensions.keep(lambda labels: labels[0] != pack)
 
     def declare(self, pack: str, specs: Iterable[MetricSpec]) -> None:

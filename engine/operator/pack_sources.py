@@ -1,6 +1,7 @@
 """Where packs, feature flags and parameters come from: the folders of the settings, and ConfigMaps of the operator's namespace.
 
-They are read again after each change, and in force within two seconds. Each ConfigMap with packs gets a status annotation.
+They are read again after each change, and in force within two seconds. Each ConfigMap with packs gets a status annotation, and
+those of flags and parameters do where something is wrong.
 """
 
 from __future__ import annotations
@@ -9,26 +10,22 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 
-from engine.actions import Cause
-from engine.actions.event import Content, event
 from engine.cel import Cel
-from engine.errors import ApiError
-from engine.kube.act import Actor, NotLeading
+from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock, within
 from engine.model.flags import Mode
-from engine.model.merge import canonical
-from engine.model.names import digest
 from engine.model.objects import Kind, Object, annotations_of, dig, ref_of
-from engine.model.plan import Patch
 from engine.operator.informer import Informer, InformerKey
 from engine.operator.rulepacks import RulePackObjects, RulePackStatuses, references
 from engine.operator.settings import Settings
+from engine.operator.statuses import Status, Statuses
+from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RESUME
+from engine.packs.parse import LARGE
 from engine.packs.sources import load_folder
 from engine.packs.store import PackStore, Report
 from engine.reconcile.prune import pruner
@@ -38,26 +35,21 @@ log = logging.getLogger(__name__)
 CONFIG_MAP = Kind("v1", "ConfigMap")
 PACK_SELECTOR = "rules.mlops.dev/rule-pack=true"
 FLAGS, PARAMS = "rulepack-feature-flags", "rulepack-params"
-STATUS = "rules.mlops.dev/status"
-STATUS_LIMIT = 16_384
-"""Characters of the status annotation: all annotations of an object together may have 256 KiB."""
-STATUS_RETRY = 10.0
-"""Seconds before statuses that could not be written are tried again."""
+STATUS_INTERVAL = 10.0
+"""Seconds after which statuses are brought up to date, whatever else happens: those that could not be written are tried again."""
 DEBOUNCE = 0.2
 """Seconds to wait for further changes: `kubectl apply` changes several ConfigMaps at once."""
-LARGE = 50_000
-"""Characters of rule packs in ConfigMaps that take about half a second to compile."""
 
 
 class PackSources:
     """Gives `use` a new catalog whenever one is to be in force; `in_force` is set once the first one is.
 
-    Raises UsageError where there are no packs in the folders of the settings.
+    `waits_of` says of a pack what it waits for. Raises UsageError where there are no packs in the folders of the settings.
     """
 
     def __init__(
         self, api: Api, settings: Settings, clock: Clock, cel: Cel, may_act: Callable[[], bool],
-        use: Callable[[Catalog], Awaitable[None]], statuses: RulePackStatuses,
+        use: Callable[[Catalog], Awaitable[None]], rulepacks: RulePackStatuses,
     ) -> None:  # fmt: skip
         def informer(labels: str = "", fields: str = "") -> Informer:
             key = InformerKey(CONFIG_MAP, settings.operator_namespace, labels, fields)
@@ -69,15 +61,15 @@ class PackSources:
         self._changed = asyncio.Event()
         self._packs = informer(labels=PACK_SELECTOR)
         self._flags, self._params = (informer(fields=f"metadata.name={name}") for name in (FLAGS, PARAMS))
-        self._objects, self._statuses = RulePackObjects(api, settings, clock, self.touch), statuses
+        self._objects, self._rulepacks = RulePackObjects(api, settings, clock, self.touch), rulepacks
         self.informers = (self._packs, self._flags, self._params, self._objects.own)
         self._clock, self._use, self._may_act, self._dry_run = clock, use, may_act, settings.dry_run
         self._store = PackStore(cel, settings.flags)
         self._used = self._store.catalog  # the last one that was given to `use`
         self._shipped = load_folder(settings.rules)
-        self._actor = Actor(api, may_act)
+        self._types = TypeChecks(api, clock, cel, may_act, self.touch)
+        self._statuses = Statuses(Actor(api, may_act), clock)
         self._logged: set[str] = set()
-        self._unwritten: set[str] = set()
 
     def touch(self) -> None:
         """Read everything again soon."""
@@ -89,17 +81,17 @@ class PackSources:
             informer.start()
         await asyncio.gather(*(informer.answered.wait() for informer in self.informers))
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._statuses.run())
+            group.create_task(self._rulepacks.run())
+            group.create_task(self._types.run())
             group.create_task(self._read_changes())
 
     async def _read_changes(self) -> None:
         while True:
             self._changed.clear()
             await self._read()
-            if await self._write_statuses():
-                await self._changed.wait()
-            else:
-                await within(self._clock, STATUS_RETRY, self._changed.wait())
+            await self._write_statuses()
+            while not await within(self._clock, STATUS_INTERVAL, self._changed.wait()):
+                await self._write_statuses()
             await self._clock.sleep(DEBOUNCE)
 
     async def stop(self) -> None:
@@ -108,14 +100,15 @@ class PackSources:
 
     async def _read(self) -> None:
         try:
-            self.reports = await self._update()
+            self.reports = self._types.added(await self._update())
             self._log_news()
             if (catalog := self._store.catalog) is not self._used or not self.in_force.is_set():
                 await self._use(_audited(catalog) if self._dry_run else catalog)
                 self._used = catalog
                 self.in_force.set()
             wanted = references(catalog, self._store.shipped, self._config_maps(), self._namespace)
-            self._statuses.use(self._objects, self.reports, catalog, wanted)
+            self._rulepacks.use(self._objects, self.reports, catalog, wanted)
+            self._types.use(self._store.read)
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
             log.debug("reading rule packs", exc_info=True)
@@ -149,43 +142,27 @@ class PackSources:
                 log.log(level, "%s", text)
         self._logged = set(now)
 
-    async def _write_statuses(self) -> bool:
-        """Write on each ConfigMap with packs whether they are in force; return False where that has to be tried again."""
+    async def _write_statuses(self) -> None:
+        """Write on each ConfigMap that is read what is wrong with it, or with the packs that it holds."""
         if self._dry_run or not self._may_act():
-            return True
-        faults = {report.source: [str(fault) for fault in report.faults] for report in self.reports}
-        problems: set[str] = set()
+            return
+        reports = {report.source: report for report in self.reports}
+        statuses = []
         for config_map in self._config_maps():
             ref = ref_of(config_map)
-            try:
-                await self._write_status(config_map, faults.get(f"configmap/{ref.namespace}/{ref.name}", ()))
-            except ApiError as error:
-                problems.add(f"{ref}: its rule packs are read, but their status cannot be written on it: {error}")
-            except NotLeading:
-                return True
-        for problem in sorted(problems - self._unwritten):  # a line when it begins, not one for each attempt
-            log.warning("%s", problem)
-        self._unwritten = problems
-        return not problems
-
-    async def _write_status(self, config_map: Object, faults: Sequence[str]) -> None:
-        """Bring the status annotation up to date, and emit one Warning Event for each broken version of the data."""
-        text = "\n".join(faults) or "ok"
-        if len(text) > STATUS_LIMIT:
-            text = text[: STATUS_LIMIT - 1] + "…"
-        if annotations_of(config_map).get(STATUS) == text:
-            return
-        ref = ref_of(config_map)
-        if faults:
-            cause = Cause("rulepack", "load", config_map, ref, digest(canonical(_data(config_map))))
-            now = datetime.fromtimestamp(self._clock.time(), UTC)
-            content = Content("Warning", "RulePackInvalid", text, {})
-            await self._actor.perform(event(cause, config_map, content, now), dry_run=False)
-        try:
-            await self._actor.write_metadata(Patch(ref, {"metadata": {"annotations": {STATUS: text}}}))
-        except ApiError as error:
-            if error.status != 404 and "uid" not in error.message.lower():  # it is gone, or another one has its name by now
-                raise
+            report = reports.get(f"configmap/{ref.namespace}/{ref.name}") or Report("")
+            waits = [line for pack in report.packs for line in self._rulepacks.waits_of(pack)]
+            problems, reason = [*map(str, report.faults), *waits], "RulePackInvalid" if report.faults else "RulePackWaiting"
+            if report.warnings and not problems:
+                problems, reason = ["in force, with warnings:", *map(str, report.warnings)], "RulePackWarnings"
+            statuses.append(Status(config_map, problems, reason))
+        for informer, name in ((self._flags, FLAGS), (self._params, PARAMS)):
+            source = f"configmap/{name}"
+            report = reports.get(source) or Report(source)
+            found = [fault for fault in (*report.faults, *report.warnings) if fault.location.file.startswith(source)]
+            if config_map := _first(informer):
+                statuses.append(Status(config_map, [str(fault) for fault in found], "SettingsInvalid", says_ok=False))
+        await self._statuses.write(statuses)
 
 
 def _first(informer: Informer) -> Object:

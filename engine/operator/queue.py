@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 from engine.kube.clock import Clock
@@ -15,8 +15,10 @@ K = TypeVar("K", bound=Hashable)
 
 
 class WorkQueue(Generic[K]):
-    """Keys that wait for a worker, in the order in which they became due; to be used within one event loop.
+    """Keys that wait for a worker; to be used within one event loop.
 
+    - Keys belong to flows, which get their turns one after the other; within a flow they go in the order in which they became
+      due. So however many keys one flow has, another one waits for no more than one key of each.
     - A key that is added while it waits is given out once.
     - A key that is added while it is processed is given out again after `done`, never before.
     - Of several delays of one key the earliest wins; an immediate `add` overrides them all.
@@ -24,9 +26,11 @@ class WorkQueue(Generic[K]):
     Every operation takes O(log n) time (amortised), and one timer serves all delays.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._ready: OrderedDict[K, None] = OrderedDict()  # a plain dict would search ever longer for its first key
+    def __init__(self, clock: Clock, flow: Callable[[K], Hashable]) -> None:
+        self._clock, self._flow = clock, flow
+        # by flow, the one whose turn is next first; a plain dict would search ever longer for its first key
+        self._ready: OrderedDict[Hashable, OrderedDict[K, None]] = OrderedDict()
+        self._depth = 0  # keys in _ready
         self._workers: deque[asyncio.Future[None]] = deque()  # those that wait in `get`
         self._processing: set[K] = set()
         self._again: set[K] = set()  # added while processed
@@ -41,7 +45,7 @@ class WorkQueue(Generic[K]):
     @property
     def depth(self) -> int:
         """How many keys could be given out now or after a `done`; delayed ones do not count."""
-        return len(self._ready) + len(self._again)
+        return self._depth + len(self._again)
 
     def add(self, key: K) -> None:
         """Give the key out as soon as a worker is free. Ignored after `shutdown`."""
@@ -50,8 +54,9 @@ class WorkQueue(Generic[K]):
         self._due.pop(key, None)
         if key in self._processing:
             self._again.add(key)
-        elif key not in self._ready:
-            self._ready[key] = None
+        elif not self._waits(key):
+            self._ready.setdefault(self._flow(key), OrderedDict())[key] = None
+            self._depth += 1
             self._wake()
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -60,7 +65,7 @@ class WorkQueue(Generic[K]):
             self.add(key)
             return
         at = self._clock.monotonic() + seconds
-        if self._closed or key in self._ready or key in self._again or self._due.get(key, at + 1) <= at:
+        if self._closed or self._waits(key) or key in self._again or self._due.get(key, at + 1) <= at:
             return
         self._due[key] = at
         heapq.heappush(self._heap, (at, next(self._order), key))
@@ -82,7 +87,13 @@ class WorkQueue(Generic[K]):
                 if self._ready:
                     self._wake()  # somebody else, for the key that this one was woken for
                 raise
-        key, _ = self._ready.popitem(last=False)
+        flow, keys = next(iter(self._ready.items()))
+        key, _ = keys.popitem(last=False)
+        if keys:
+            self._ready.move_to_end(flow)
+        else:
+            del self._ready[flow]
+        self._depth -= 1
         self._processing.add(key)
         return key
 
@@ -101,6 +112,7 @@ class WorkQueue(Generic[K]):
         if self._timer is not None:
             self._timer.cancel()
         self._ready.clear()
+        self._depth = 0
         self._again.clear()
         self._due.clear()
         while self._workers:
@@ -111,6 +123,10 @@ class WorkQueue(Generic[K]):
     async def idle(self) -> None:
         """Return when, after `shutdown`, no key is with a worker any more."""
         await self._idle.wait()
+
+    def _waits(self, key: K) -> bool:
+        """Return whether a key can be given out now."""
+        return key in self._ready.get(self._flow(key), ())
 
     def _wake(self) -> None:
         """Let one of the workers that wait go on."""

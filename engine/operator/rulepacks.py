@@ -37,9 +37,10 @@ MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
 
 
 class Fare(NamedTuple):
-    """How a pack fares: why it cannot work (a word and a sentence, '' where it can), and what its rules did."""
+    """How a pack fares: why it cannot work, in one word ('' where it can) and in sentences, and what its rules did."""
 
-    unready: tuple[str, str]
+    reason: str
+    waits: Sequence[str]
     counts: Mapping[str, RuleCounts]
 
 
@@ -131,6 +132,12 @@ class RulePackStatuses:
         self._seeded.clear()
         self._news.set()
 
+    def waits_of(self, identity: str) -> Sequence[str]:
+        """Return what a pack in force waits for, a sentence each."""
+        pack = self._catalog.packs.get(identity)
+        fare = None if pack is None or self._catalog.mode(pack) is Mode.OFF else self._fare(pack)
+        return fare.waits if fare and fare.reason == "WaitingForKind" else ()
+
     async def run(self) -> None:
         """Run until cancelled."""
         while True:
@@ -202,9 +209,9 @@ class RulePackStatuses:
         if pack is None:
             return Standing(refused="Invalid", faults=report.faults)
         fare, mode = self._fare(pack), self._catalog.mode(pack)
-        unready = ("", "") if mode is Mode.OFF else fare.unready
+        unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
         counts = self._counted(obj, pack, fare.counts)
-        return Standing(pack, report.generation, mode, refused, report.faults, unready, report.note, counts)
+        return Standing(pack, report.generation, mode, refused, report.faults, unready, report.note, counts, report.warnings)
 
     def _elsewhere(self, obj: Object) -> Standing:
         """Return how an object of another namespace stands: it is not in force."""

@@ -15,6 +15,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
 from engine.kube.leases import Leases
 from engine.model.flags import Mode
+from engine.model.objects import flow_of
 from engine.model.observe import Observer, Observers
 from engine.operator.activity import Activity
 from engine.operator.caches import PackCaches
@@ -35,7 +36,8 @@ from engine.operator.workers import Key, Workers
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
-from engine.reconcile.budgets import resumed
+from engine.reconcile.budget import Terms, resumed
+from engine.reconcile.budgets import described
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class Operator:
 
     def __init__(self, api: Api, settings: Settings, clock: Clock, cel: Cel, *observers: Observer) -> None:
         self._settings, self._clock, shard = settings, clock, settings.shard
-        self.queue = WorkQueue[Key](clock)
+        self.queue = WorkQueue[Key](clock, flow_of)
         self.metrics = Metrics()
         self.metrics.queue_depth.read = lambda: {(): self.queue.depth}
         self.metrics.pack_info.read, self.metrics.pack_waiting.read = self._pack_info, self._pack_waiting
@@ -81,7 +83,7 @@ class Operator:
         self._activity = Activity(clock)
         observer = Observers(self.metrics, self._activity, *observers)
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
-        replica = Replica(may_act, shard.owns) if shard else Replica(may_act)
+        replica = Replica(may_act, shard.owns, 1 / shard.count) if shard else Replica(may_act)
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
@@ -151,7 +153,7 @@ class Operator:
         catalog = await self._in_force.dated(catalog)
         old, self._reconciler.catalog = self._reconciler.catalog, catalog
         for name in old.packs:
-            if resumed(*_budget(old, name), *_budget(catalog, name)):
+            if resumed(_terms(old, name), _terms(catalog, name)):
                 self._activity.resumed(name)
                 self.metrics.resumed(name)
         self._declare(old, catalog)
@@ -230,24 +232,22 @@ class Operator:
     def _fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
         counts = {rule.name: self._activity.counts(pack.identity, rule.name) for rule in pack.rules}
-        errors = sorted({informer.error for informer in self.caches.of(pack) if informer.waits})
-        if errors:
-            return Fare(("WaitingForKind", f"{pack.watch.kind} cannot be listed: {'; '.join(errors)}"), counts)
+        if problems := list(self.caches.problems(pack.identity)):
+            return Fare("WaitingForKind", problems, counts)
         if not self.caches.synced(pack):
-            return Fare(("Listing", f"{pack.watch.kind} is being listed"), counts)
-        suspended = sorted(name for name, each in counts.items() if each.suspended)
-        if suspended:
-            return Fare(("Suspended", f"rules {', '.join(suspended)} have spent the pack's budget"), counts)
-        return Fare(("", ""), counts)
+            return Fare("Listing", [f"{pack.watch.kind} is being listed"], counts)
+        if suspended := self._activity.suspensions.get(pack.identity):
+            return Fare("Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"], counts)
+        return Fare("", (), counts)
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers
         yield from self.caches.informers.values()
 
 
-def _budget(catalog: Catalog, pack: str) -> tuple[int, str]:
-    """Return how many disruptive steps a pack may take in a minute, and what people last said to have suspended rules go on."""
-    return catalog.params.get(pack, {}).get(DISRUPTIONS, 0), catalog.resume
+def _terms(catalog: Catalog, pack: str) -> Terms:
+    """Return how many disruptive steps a pack may take in a minute, and what people last said to have it go on."""
+    return Terms(catalog.params.get(pack, {}).get(DISRUPTIONS, 0), catalog.resume)
 
 
 def _parts(catalog: Catalog, pack: str) -> tuple[object, ...]:

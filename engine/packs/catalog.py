@@ -17,7 +17,7 @@ from engine.packs.pack import Rule, RulePack
 class Catalog:
     """Packs, their modes, and the values of their parameters, all by the pack's identity.
 
-    `resume` is what people last said to have suspended rules go on. `times` says of each rule since when it is in force, by
+    `resume` is what people last said to have what is suspended go on. `times` says of each rule since when it is in force, by
     the name of its record.
     """
 

@@ -151,16 +151,21 @@ _CONDITIONS = _list(
     },
     ["type", "status", "lastTransitionTime", "reason", "message"],
 )
-_FAULTS = _list(
-    "What is wrong in the spec: the first ten.",
-    [],
-    {
-        "path": _text("Where, such as spec.rules[0].when[1]; in an expression with line and column."),
-        "code": _text("The kind of fault; `rulepack lint --explain CODE` says more."),
-        "message": _text("What is wrong, and what was expected."),
-    },
-    ["path", "code", "message"],
-)
+
+
+def _faults(description: str) -> dict[str, Any]:
+    return _list(
+        description,
+        [],
+        {
+            "path": _text("Where, such as spec.rules[0].when[1]; in an expression with line and column."),
+            "code": _text("The kind of fault; `rulepack lint --explain CODE` says more."),
+            "message": _text("What is wrong, and what was expected."),
+        },
+        ["path", "code", "message"],
+    )
+
+
 _RULES = _list(
     "The rules, with approximate counts since the pack came into force.",
     ["name"],
@@ -192,7 +197,9 @@ STATUS_SCHEMA: dict[str, Any] = {
         "waiting": _count("How many items wait."),
         "conditions": _CONDITIONS,
         "faultCount": _count("How many faults the spec has."),
-        "faults": _FAULTS,
+        "faults": _faults("What is wrong in the spec: the first ten."),
+        "warningCount": _count("How many expressions and fields do not fit the schemas of the cluster."),
+        "warnings": _faults("What does not fit the schemas of the cluster, and so never holds: the first ten."),
         "parts": _list(
             "What each shard counts; one part where there are no shards.",
             ["shard"],

@@ -42,7 +42,7 @@ COMMON: Mapping[str, dict[str, Any]] = {
     },
     DISRUPTIONS: {
         "description": "How many patches and deletions of other objects the pack may do in a minute; 0: any number. "
-        "A rule that wants more is suspended until somebody resumes it.",
+        "A namespace that wants more is suspended until somebody resumes it.",
         "type": "integer",
         "minimum": 0,
         "maximum": 100_000,

@@ -22,7 +22,7 @@ DISRUPTIONS = "disruptionsPerMinute"
 DURABLE = 300.0
 """Seconds: timers of that length and more outlive the process."""
 RESUME = "rules.mlops.dev/resume"
-"""The annotation of ConfigMap rulepack-params whose change has suspended rules go on."""
+"""The annotation of ConfigMap rulepack-params whose change has what is suspended go on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,9 @@ from engine.packs.yamltext import MAX_FAULTS, read_yaml
 LABEL = "rules.mlops.dev/rule-pack"
 """The label (value "true") of ConfigMaps that hold rule packs."""
 
+LARGE = 50_000
+"""Characters of rule packs that take about half a second to compile."""
+
 GROUP = API_VERSION.partition("/")[0]
 _KINDS = ("RulePack", "RulePackTest", "ConfigMap")
 
@@ -71,6 +74,14 @@ def parse_text(
 
 def parse_object(obj: PackObject, cel: Cel) -> RulePack:
     """Return the pack of an object of kind RulePack. Raise InvalidText with every fault, located by path."""
+    packs, faults = parse_spec(obj, cel)
+    if faults:
+        raise InvalidText(faults)
+    return packs[0].pack
+
+
+def parse_spec(obj: PackObject, cel: Cel) -> tuple[list[ParsedPack], list[Fault]]:
+    """Return the pack of an object of kind RulePack, and its faults, located by path."""
     written = {"apiVersion": API_VERSION, "kind": "RulePack", "metadata": {"name": obj.name}, "spec": obj.spec}
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
@@ -78,9 +89,7 @@ def parse_object(obj: PackObject, cel: Cel) -> RulePack:
         _bind(ObjectDocument(written, obj.file), cel, "", packs, faults)
     except RecursionError:
         faults = [Fault(Location(obj.file, 1, 1, "spec"), "an expression or a value is nested too deep", "fewer levels")]
-    if faults:
-        raise InvalidText(_sorted(faults))
-    return packs[0].pack
+    return packs, _sorted(faults)
 
 
 def parse_reference(obj: PackObject) -> ReferenceSpec:

@@ -37,13 +37,14 @@ class Grants:
         name = f"{resource.plural}/{subresource}" if subresource else resource.plural
         self.by_resource.setdefault((resource.kind.group, name), {}).setdefault(verb, {})[reason] = None
 
+    def joined(self, other: Grants) -> Grants:
+        """Return the grants of both, which share no resource."""
+        return Grants(self.by_resource | other.by_resource, self.any_kind | other.any_kind)
+
 
 def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> Grants:
-    """Return what the packs, and the engine itself, need in the namespaces that they watch and act in."""
+    """Return what the packs need in the namespaces that they watch and act in."""
     grants = Grants()
-    for verb in ("list", "watch"):
-        grants.add(plurals(RULE_PACK), verb, _ELSEWHERE)
-    grants.add(plurals(RULE_PACK), "patch/status", _ELSEWHERE)
     for pack in sorted(packs, key=lambda pack: pack.identity):
         watched = plurals(pack.watch.kind)
         for verb in ("list", "watch"):
@@ -75,6 +76,18 @@ def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plura
             grants.add(plurals(target.kind), need.verb, name)
 
 
+def elsewhere_grants() -> Grants:
+    """Return what the engine itself can use in the namespaces that it watches, whatever the packs; it works without."""
+    grants = Grants()
+    for verb in ("list", "watch", "patch/status"):
+        grants.add(
+            guessed_resource(RULE_PACK),
+            verb,
+            "to say on RulePacks outside of the operator's namespace that they are not in force",
+        )
+    return grants
+
+
 def own_grants() -> Grants:
     """Return what the engine itself needs in its own namespace, whatever the packs."""
     grants = Grants()
@@ -82,7 +95,7 @@ def own_grants() -> Grants:
         grants.add(guessed_resource(_LEASE), verb, "of several replicas one acts")
     for verb in ("list", "watch"):
         grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
-    grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs")
+    grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs, flags or params")
     grants.add(guessed_resource(EVENT), "create", "Events about a ConfigMap with rule packs that are refused")
     for verb in ("list", "watch"):
         grants.add(guessed_resource(RULE_PACK), verb, "rule packs")
@@ -99,8 +112,12 @@ def review_grants() -> Grants:
     return grants
 
 
-def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str, *, off: bool = False) -> str:
+def roles(
+    packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str, *, off: bool = False, elsewhere: bool = False
+) -> str:
     """Return the ClusterRole for the packs, and the ClusterRole and the Role of the engine itself, as a text of YAML.
+
+    With `elsewhere` the ClusterRole has what the engine itself can use in other namespaces too.
 
     Packs that are Off until somebody switches them on are left out, and named in a comment, unless `off` asks for them.
     """
@@ -108,7 +125,7 @@ def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: s
     left_out = sorted(pack.identity for pack in packs if pack not in chosen)
     return "\n".join([
         *([f"# Left out, since they are Off by default: {', '.join(left_out)}. With --off they are in."] if left_out else []),
-        *_role(granted(chosen, plurals), "ClusterRole", name),
+        *_role(granted(chosen, plurals).joined(elsewhere_grants() if elsewhere else Grants()), "ClusterRole", name),
         "---",
         *_role(review_grants(), "ClusterRole", f"{name}-reviews"),
         "---",

@@ -53,7 +53,8 @@ class Standing:
 
     `pack` is None where nothing is in force; `generation` is the one that is. `refused` says in one word why the newest is not
     (`Invalid`, `NameTaken`, `NotAnOperatorNamespace`), `faults` in detail. `unready` gives for what stands in the way of a
-    pack in force a word and a sentence, '' where nothing does. `note` is added to what Ready says.
+    pack in force a word and a sentence, '' where nothing does. `note` is added to what Ready says. `warnings` do not fit the
+    schemas of the cluster, which keeps nothing out of force.
     """
 
     pack: RulePack | None = None
@@ -64,6 +65,7 @@ class Standing:
     unready: tuple[str, str] = ("", "")
     note: str = ""
     counts: Mapping[str, RuleCounts] = field(default_factory=dict)
+    warnings: Sequence[Fault] = ()
 
 
 def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str, Any]:
@@ -83,11 +85,9 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
         if standing.generation is not None:
             status["generationInForce"] = standing.generation
     if standing.faults:
-        status["faultCount"] = len(standing.faults)
-        status["faults"] = [
-            {"path": fault.location.inner, "code": fault.code, "message": cut(fault.text, MESSAGE)}
-            for fault in standing.faults[:FAULTS]
-        ]
+        status |= {"faultCount": len(standing.faults), "faults": _shown(standing.faults)}
+    if standing.warnings:
+        status |= {"warningCount": len(standing.warnings), "warnings": _shown(standing.warnings)}
     before = {each.get("type"): each for each in dig(obj, ("status", "conditions"), ())}
     status["conditions"] = [
         {
@@ -100,6 +100,10 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
         for name, value, reason, message in _conditions(standing)
     ]  # fmt: skip
     return status
+
+
+def _shown(faults: Sequence[Fault]) -> list[dict[str, str]]:
+    return [{"path": fault.location.inner, "code": fault.code, "message": cut(fault.text, MESSAGE)} for fault in faults[:FAULTS]]
 
 
 def part(standing: Standing, shard: int) -> dict[str, Any]:
@@ -124,9 +128,12 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
         yield "Ready", "False", standing.refused, f"the spec is not accepted; {kept}"
         yield "Stalled", "True", standing.refused, f"the spec is not accepted; {kept}. Correct it, then it goes on"
         return
-    yield "Accepted", "True", "Accepted", "the spec has no fault"
+    warnings = "; ".join(f"{fault.location.inner}: {fault.text}" for fault in standing.warnings[:FAULTS])
+    yield "Accepted", "True", "Warnings" if warnings else "Accepted", warnings or "the spec has no fault"
     reason, message = standing.unready
     note = f"; {standing.note}" if standing.note else ""
+    if standing.warnings:
+        note += f"; {len(standing.warnings)} of its expressions or fields cannot be meant, see status.warnings"
     if reason:
         yield "Ready", "False", reason, message
     elif standing.mode is Mode.OFF:

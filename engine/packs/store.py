@@ -89,11 +89,12 @@ class PackStore:
     """Keeps what was good. `flags` are those of the command line, which go before those of the ConfigMap.
 
     `catalog` is replaced, never changed, and only where something differs; a pack whose text did not change stays the
-    same object. `shipped` names the packs that come with the operator.
+    same object. `shipped` names the packs that come with the operator, `read` is all that was read last.
     """
 
     def __init__(self, cel: Cel, flags: Mapping[str, Mode] | None = None) -> None:
         self.catalog, self.shipped = Catalog(), frozenset[str]()
+        self.read: Sequence[Text | PackObject] = ()
         self._cel = cel
         self._fixed = dict(flags or {})
         self._versions: dict[str, _Version] = {}
@@ -136,7 +137,7 @@ class PackStore:
         old = self.catalog
         if (dict(old.packs), dict(old.modes), dict(old.params), old.resume) != (packs, modes, values, resume):
             self.catalog = Catalog(packs, modes, values, resume)
-        given: list[Text | PackObject] = [*shipped, *own, *written]
+        given = self.read = [*shipped, *own, *written]
         sources = dict.fromkeys(each.source for each in given)
         return [reports.of(source) for source in (*sources, FLAGS, PARAMS)]
 

@@ -46,7 +46,8 @@ def everything(key: ObjectKey | GroupKey) -> bool:
 
 
 class Replica(NamedTuple):
-    """What this replica is to do: whether it may act now, and which objects and groups are its own."""
+    """What this replica is to do: whether it may act now, which objects and groups are its own, and its share of each budget."""
 
     may_act: Callable[[], bool]
     owns: Callable[[ObjectKey | GroupKey], bool] = everything
+    budget_share: float = 1.0

@@ -10,7 +10,7 @@ from engine.actions.event import Content, event
 from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
 from engine.kube.access import AccessReviews
-from engine.kube.act import Actor
+from engine.kube.act import Actor, Written
 from engine.model.backoff import Backoff
 from engine.model.diff import diff
 from engine.model.flags import Mode
@@ -19,7 +19,7 @@ from engine.model.names import digest
 from engine.model.objects import Object
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable, Waiting
-from engine.model.plan import Annotate, Delete, Measure, Patch, Plan, Read, Step, own_patch
+from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, own_patch
 from engine.packs.pack import Retry, Rule, RuleAction, RulePack
 from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.permissions import limited, refused_step
@@ -32,6 +32,8 @@ EVICTION_WAIT = 5.0
 OUTAGE = (0, 401)
 """No answer, or none to these credentials: nothing can be done or reported until that ends, so it is no attempt."""
 OUTAGE_WAIT = 3.0
+READING = frozenset({"get", "list"})
+"""What an action is permitted for each object that it reads, by how it reads it."""
 CONFIRMATIONS = 2
 """How often a 403 has to be repeated: an API server that has just started refuses what it allows once it knows the roles."""
 
@@ -55,9 +57,9 @@ class ItemRun(NamedTuple):
 class Performer:
     """Carries out items. Whatever a cluster, a target or an expression answers becomes an outcome, never an exception."""
 
-    def __init__(self, actor: Actor, reader: Reader, access: AccessReviews, observer: Observer) -> None:
+    def __init__(self, actor: Actor, reader: Reader, access: AccessReviews, observer: Observer, budgets: Budgets) -> None:
         self._actor, self._reader, self._access, self._observer = actor, reader, access, observer
-        self.budgets = Budgets(actor, observer)
+        self.budgets = budgets
 
     async def run(self, run: ItemRun) -> Outcome:
         """Carry out an item as far as it goes now.
@@ -139,7 +141,7 @@ class Performer:
         if time_slice.over():
             await time_slice.next()
         for read in action.reads(scope, live):
-            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)}
+            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)} - READING
             found = await self._reader.read(run.pack, read, verbs, scope)
             if isinstance(found, Refused):
                 return Plan(outcome=found)
@@ -177,7 +179,7 @@ class Performer:
             if not isinstance(admitted, Done):
                 return admitted
         try:
-            written = await self._actor.perform(step, dry_run=audit)
+            written = await self._written(run, step)
         except ApiError as error:
             if error.status == 429 and isinstance(step, Delete) and step.evict:  # a PodDisruptionBudget
                 return Waiting(error.message, run.scope.now + EVICTION_WAIT)
@@ -185,6 +187,19 @@ class Performer:
         run.progress.steps += 1
         lines = diff(step.before or {}, written.after) if isinstance(step, Patch) else ()
         return self._report(run, action, step, result if audit or written.changed else ActResult.UNCHANGED, lines)
+
+    async def _written(self, run: ItemRun, step: Patch | Delete | Create) -> Written:
+        """Write; what was taken from the budget is given back where nothing was done. Raises ApiError."""
+        counted = run.budgeted and disruptive(step)
+        try:
+            written = await self._actor.perform(step, dry_run=run.mode is not Mode.ENFORCE)
+        except ApiError as error:
+            if counted and error.refused:
+                self.budgets.give_back(run.cause)
+            raise
+        if counted and not written.changed:
+            self.budgets.give_back(run.cause)
+        return written
 
     def _outcome_of(self, run: ItemRun, error: ApiError, action: Action | None = None) -> Outcome:
         """What an error of the API server means for an item."""

@@ -28,6 +28,7 @@ from engine.model.plan import Annotate, joined
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
+from engine.reconcile.budgets import Budgets
 from engine.reconcile.caches import Caches, Replica
 from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.matching import Evaluation, Matcher
@@ -56,7 +57,8 @@ class Reconciler:
         self._actor = Actor(api, replica.may_act)
         access = AccessReviews(api, clock)
         self._reader = Reader(self._actor, access, clock)
-        self._performer = Performer(self._actor, self._reader, access, observer)
+        budgets = Budgets(self._actor, observer, replica.budget_share)
+        self._performer = Performer(self._actor, self._reader, access, observer, budgets)
         self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
         self._matcher = Matcher(caches, every_rule)
         self._catalog = Catalog()

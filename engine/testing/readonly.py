@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import APPLIES, Api, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import APPLIES, OPENAPI, Api, Page, PatchType, Selection, WatchEvent
 from engine.kube.embedded.patches import json_patched
 from engine.model.merge import merged
 from engine.model.objects import Kind, Object, Resource, metadata
@@ -27,6 +27,10 @@ class ReadOnlyCluster:
     async def discover(self, kind: Kind) -> Resource:
         """See `Api.discover`."""
         return Resource(kind, "", False) if kind.kind == REVIEW else await self._api.discover(kind)
+
+    async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
+        """See `Api.openapi`."""
+        return await self._api.openapi(path)
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Api.get`."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import APPLIES, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import APPLIES, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.embedded.patches import json_patched
 from engine.kube.fake_clock import FakeClock
 from engine.kube.selectors import label_selector
@@ -66,6 +66,10 @@ class RecordedCluster:
     async def discover(self, kind: Kind) -> Resource:
         """See `Api.discover`."""
         return guessed_resource(kind)
+
+    async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
+        """Nothing: what was recorded has no schemas."""
+        return {}
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Api.get`."""

@@ -50,9 +50,9 @@ class Seen:
         """Keep a measurement."""
         self.measurements.append((metric, labels, value))
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
-        """Keep a suspension, as `pack/rule`."""
-        self.suspensions.append(f"{pack}/{rule}")
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
+        """Keep a suspension, as `pack of flow`."""
+        self.suspensions.append(f"{pack} of {flow}")
 
 
 class DirectCaches:

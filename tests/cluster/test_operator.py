@@ -12,9 +12,9 @@ import yaml
 
 from engine.model.objects import annotations_of
 from tests.controlplane.plane import ControlPlane
-from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
+from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually, now
 from tests.e2e.engine import Engine
-from tests.world import APPLICATION, DEPLOYMENT, DONE, JOB, RULES, SERVICE, job, named, trigger, triggers
+from tests.world import APPLICATION, JOB, RULES, SERVICE, job, named, trigger, triggers
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WAVE = {"argocd.argoproj.io/sync-wave": "3"}
@@ -131,10 +131,10 @@ def cluster_events(cluster: Cluster, engine: Engine) -> list[tuple[str, str]]:
 
 def test_a_restart_over_finished_jobs_writes_nothing(cluster: Cluster, engine: Engine) -> None:
     """An engine that starts over 1,000 finished jobs asks the API server for no write, by its audit log."""
-    cluster.create(named(DEPLOYMENT, "web", cluster.namespace, spec=deployment_spec()))
-    annotations = {**WAVE, **triggers(trigger(DEPLOYMENT, "web", "restart"))}
+    cluster.create(named(CONFIG_MAP, "web", cluster.namespace))
+    annotations, completed = {**WAVE, **triggers(trigger(CONFIG_MAP, "web", "restart"))}, now()
     for number in range(1000):
-        cluster.create(job(f"train-{number}", "Succeeded", annotations, cluster.namespace))
+        cluster.create(job(f"train-{number}", "Succeeded", annotations, cluster.namespace, completed))
     eventually(lambda: sum(is_done(cluster, number) for number in range(0, 1000, 37)) == 28, "jobs that are done", 120)
     eventually(engine.idle, "engine with nothing left to do", 120)
     assert all(map(is_whole, cluster.all(JOB)))
@@ -153,15 +153,7 @@ def is_done(cluster: Cluster, number: int) -> bool:
 
 def is_whole(obj: object) -> bool:
     found = annotations_of(obj)  # type: ignore[arg-type]
-    return (
-        found.get("mlops.dev/completion-time") == DONE and "fired.rules.mlops.dev/on-success-triggers.restart-workload" in found
-    )
-
-
-def deployment_spec() -> dict[str, object]:
-    labels = {"app": "web"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "example.com/web"}]}}
-    return {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    return "mlops.dev/completion-time" in found and "fired.rules.mlops.dev/on-success-triggers.mark" in found
 
 
 def test_a_kind_that_comes_later_is_watched(

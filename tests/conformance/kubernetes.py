@@ -14,6 +14,7 @@ from tests.controlplane.plane import ControlPlane
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 OBJECT: Mapping[str, Any] = {
     "text": "10.0.0.1", "number": 3, "numbers": [3, 1, 2], "labels": {"app": "web"}, "memory": "500Mi", "flag": True,
+    "time": "2026-01-24T22:30:00Z",
 }  # fmt: skip
 _SCHEMA: Mapping[str, Any] = {
     "text": {"type": "string", "maxLength": 100},
@@ -22,6 +23,7 @@ _SCHEMA: Mapping[str, Any] = {
     "labels": {"type": "object", "maxProperties": 10, "additionalProperties": {"type": "string", "maxLength": 20}},
     "memory": {"type": "string", "maxLength": 20},
     "flag": {"type": "boolean"},
+    "time": {"type": "string", "format": "date-time"},
     "absent": {"type": "string", "maxLength": 20},
 }
 
@@ -39,7 +41,8 @@ def answers(plane: ControlPlane, name: str, expressions: Sequence[str]) -> dict[
     found: dict[str, bool | None] = dict.fromkeys(refused)
     for index, expression in enumerate(rest):
         told = [cause for cause in causes if re.search(rf"\brule-{index}$", cause)]
-        found[expression] = True if not told else False if told[0] == f'Invalid value: "object": rule-{index}' else None
+        false = [cause for cause in told if re.fullmatch(rf'Invalid value: ("object": |\{{.*\}}: )?rule-{index}', cause)]
+        found[expression] = True if not told else False if false else None
     return found
 
 

@@ -16,6 +16,8 @@ MODULES = (
     "sigs.k8s.io/gateway-api",
     "sigs.k8s.io/karpenter",
 )
+#: OpenShift's folder of definitions that each hold the fields of one feature gate, while rules of others stand in them.
+PARTIAL = "zz_generated.featuregated-crd-manifests"
 #: What such expressions may name: those of CustomResourceDefinitions, and those of policies.
 VARIABLES = ("self", "oldSelf", "object", "oldObject", "request", "params", "variables", "namespaceObject", "authorizer")
 _POLICY_LISTS = ("validations", "matchConditions", "variables")
@@ -57,3 +59,23 @@ def _rules(value: dict[str, Any]) -> list[dict[str, Any]]:
         for key in _POLICY_LISTS:
             found += spec.get(key) or ()
     return [rule for rule in found if isinstance(rule, dict)]
+
+
+def definitions(text: bytes) -> Iterator[dict[str, Any]]:
+    """The CustomResourceDefinitions with rules that a text holds."""
+    if b"x-kubernetes-validations" in text and b"kind: CustomResourceDefinition" in text:
+        yield from (
+            each for each in _documents(text) if isinstance(each, dict) and each.get("kind") == "CustomResourceDefinition"
+        )
+
+
+def rules(value: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each schema below a value together with each rule of it."""
+    if isinstance(value, dict):
+        found = value.get("x-kubernetes-validations")
+        yield from ((value, rule) for rule in found if isinstance(rule, dict)) if isinstance(found, list) else ()
+        for item in value.values():
+            yield from rules(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from rules(item)

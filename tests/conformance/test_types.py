@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,22 +10,20 @@ from engine.cel.checker import Checker, type_of_schema
 from engine.cel.parser import parse
 from engine.cel.types import optional_of
 from tests.conformance.modules import module
-from tests.conformance.rules import MODULES, _documents
+from tests.conformance.rules import MODULES, PARTIAL, definitions, rules
 
 #: `__namespace__` is how the rules of definitions escape a word of CEL, which rule packs do not.
 ESCAPED = "__namespace__"
-#: OpenShift's folder of definitions that each hold the fields of one feature gate, while rules of others stand in them.
-PARTIAL = "zz_generated.featuregated-crd-manifests"
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_real_rules_have_no_fault(name: str) -> None:
     """Every rule fits the schema that it stands in."""
     paths = [path for path in module(name).rglob("*.yaml") if PARTIAL not in path.parts]
-    rules = [pair for path in paths for crd in _definitions(path.read_bytes()) for pair in _rules(crd)]
-    faulty = [rule["rule"] for schema, rule in rules if ESCAPED not in rule["rule"] and _faults(schema, rule)]
+    found = [pair for path in paths for crd in definitions(path.read_bytes()) for pair in rules(crd)]
+    faulty = [rule["rule"] for schema, rule in found if ESCAPED not in rule["rule"] and _faults(schema, rule)]
 
-    assert rules
+    assert found
     assert faulty == []
 
 
@@ -36,22 +33,3 @@ def _faults(schema: dict[str, Any], rule: dict[str, Any]) -> list[Any]:
     checker = Checker(tree, {"self": kind, "oldSelf": optional_of(kind) if rule.get("optionalOldSelf") else kind})
     checker.condition(tree.root)
     return [*checker.faults, *checker.missing]
-
-
-def _definitions(text: bytes) -> Iterator[dict[str, Any]]:
-    if b"x-kubernetes-validations" in text and b"kind: CustomResourceDefinition" in text:
-        yield from (
-            each for each in _documents(text) if isinstance(each, dict) and each.get("kind") == "CustomResourceDefinition"
-        )
-
-
-def _rules(value: Any) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield each schema below a value together with each rule of it."""
-    if isinstance(value, dict):
-        rules = value.get("x-kubernetes-validations")
-        yield from ((value, rule) for rule in rules if isinstance(rule, dict)) if isinstance(rules, list) else ()
-        for item in value.values():
-            yield from _rules(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _rules(item)

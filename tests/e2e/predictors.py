@@ -9,7 +9,7 @@ from typing import Self
 
 from engine.model.objects import Object, dig, metadata
 from tests.e2e.cluster import Cluster
-from tests.world import POD, SERVICE, named, pod
+from tests.world import DEPLOYMENT, POD, SERVICE, named, pod
 
 READY = {"conditions": [{"type": kind, "status": "True"} for kind in ("PredictorReady", "IngressReady", "Ready")]}
 #: Seconds from a pod's start until it is Ready.
@@ -36,6 +36,11 @@ class Predictors:
         """The fewest pods that were Ready at any time since all of them were."""
 
     def __enter__(self) -> Self:
+        labels = {"serving.kserve.io/inferenceservice": self._service, "component": "predictor"}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "example.com/model"}]}}
+        spec = {"replicas": self._replicas, "selector": {"matchLabels": labels}, "template": template}
+        body = named(DEPLOYMENT, f"{self._service}-predictor", self._cluster.namespace, spec=spec)
+        self._cluster.create({**body, "metadata": {**metadata(body), "labels": labels}})
         for _ in range(self._replicas):
             self._make(ready=True)
         self._thread.start()
@@ -52,6 +57,7 @@ class Predictors:
         with self._lock:
             self._replicas += 1
             self.fewest_ready += 1
+            self._cluster.patch(DEPLOYMENT, f"{self._service}-predictor", {"spec": {"replicas": self._replicas}})
             return self._make(ready=True)
 
     def names(self) -> set[str]:

@@ -14,7 +14,7 @@ from tests.world import APPLICATION, DEPLOYMENT, JOB, POD, SERVICE, job, named, 
 STATEFUL_SET, DAEMON_SET = Kind("apps/v1", "StatefulSet"), Kind("apps/v1", "DaemonSet")
 ROLE, ROLE_BINDING = (Kind("rbac.authorization.k8s.io/v1", kind) for kind in ("Role", "RoleBinding"))
 AT = ("spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")
-PREDICTOR = "serving.kserve.io/inferenceservice"
+ROLLED_OUT = ("spec", "predictor", "annotations", "mlops.dev/restarted-at")
 FAR = "story-far"
 RELOADED = "pack on-success-triggers from"
 
@@ -41,19 +41,20 @@ class Story:
         self._refused_pack()
 
     def _workloads(self) -> None:
-        """Workloads restart, the predictor's Deployment too, and an InferenceService is marked; the wave is complete."""
+        """Workloads and an InferenceService are restarted by their owners; the wave is complete."""
         kinds = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)
-        self.here.create(*(workload(kind, "web") for kind in kinds), workload(DEPLOYMENT, "predictor", {PREDICTOR: "model"}))
+        predictor = {"serving.kserve.io/inferenceservice": "model", "component": "predictor"}
+        self.here.create(*(workload(kind, "web") for kind in kinds), workload(DEPLOYMENT, "predictor", predictor))
         self.here.create(inference_service("model", "story"))
         asks = [trigger(kind, "web", "restart") for kind in kinds]
-        asks += [trigger(SERVICE, "model", "restart"), trigger(SERVICE, "model", "refresh")]
+        asks += [trigger(SERVICE, "model", "restart")]
         self._succeed("workloads", *asks)
-        for kind, name in [(kind, "web") for kind in kinds] + [(DEPLOYMENT, "predictor")]:
-            eventually(lambda kind=kind, name=name: dig(self.here.get(kind, name), AT, None), f"restart of {kind} {name}")  # type: ignore[misc]
-        eventually(lambda: "mlops.dev/refreshed-at" in annotations_of(self.here.get(SERVICE, "model")), "mark on the model")
+        for kind in kinds:
+            eventually(lambda kind=kind: dig(self.here.get(kind, "web"), AT, None), f"restart of {kind} web")  # type: ignore[misc]
+        eventually(lambda: dig(self.here.get(SERVICE, "model"), ROLLED_OUT, None), "restart of the model")
         wave = "mlops.dev/wave-complete"
         eventually(lambda: annotations_of(self.here.get(JOB, "workloads")).get(wave) == "3", "wave that is complete")
-        eventually(lambda: "TriggerSuccess" in dict(self.here.events("workloads")), "Event")
+        eventually(lambda: "TriggerStarted" in dict(self.here.events("workloads")), "Event")
 
     def _pods(self, strategy: str) -> None:
         """A predictor's pod is replaced."""
@@ -65,11 +66,14 @@ class Story:
 
     def _other_namespace(self) -> None:
         """A Deployment of another namespace is restarted, since that namespace consents."""
-        rule = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch"]}
+        rules = [
+            {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "patch"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+        ]
         subject = {"kind": "ServiceAccount", "name": "default", "namespace": "story"}
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "consent"}
         self.here.create(
-            named(ROLE, "consent", FAR, rules=[rule]),
+            named(ROLE, "consent", FAR, rules=rules),
             named(ROLE_BINDING, "consent", FAR, roleRef=reference, subjects=[subject]),
             workload(DEPLOYMENT, "web", namespace=FAR),
         )
@@ -99,7 +103,9 @@ class Story:
     def _strategy(self, strategy: str) -> None:
         """Put another way of replacing predictors in force."""
         before = self._log().count(RELOADED)
-        self.home.patch(CONFIG_MAP, "rulepack-params", {"data": {"on-success-triggers": f"restartStrategy: {strategy}\n"}})
+        self.home.patch(
+            CONFIG_MAP, "rulepack-params", {"data": {"on-success-triggers": f"restartStrategy: {strategy}\nallowOutage: true\n"}}
+        )
         eventually(lambda: self._log().count(RELOADED) > before, f"strategy {strategy} in force")
 
     def _succeed(self, name: str, *asks: str, labels: dict[str, str] | None = None) -> None:

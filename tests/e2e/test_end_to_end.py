@@ -31,6 +31,7 @@ def test_a_commit_ends_in_a_reloaded_model(argocd: ArgoCD, control_plane: Contro
     after = (EXAMPLE / "after.yaml").read_text()
     repository.commit({"platform/after.yaml": after})
     with Engine(control_plane, PLATFORM) as engine, Predictors(cluster, MODEL, 0) as predictors:
+        engine.params({"on-success-triggers": "restartStrategy: Evict\n"})  # there is no KServe to roll anything out
         engine.start()
         engine.ready()
         argocd.cluster.create(_application(repository.url))
@@ -50,12 +51,13 @@ def test_a_commit_ends_in_a_reloaded_model(argocd: ArgoCD, control_plane: Contro
         time.sleep(1.1)  # creation times are in whole seconds
         cluster.status(JOB, NOTEBOOK, {"phase": "Succeeded", "completionTime": now()})
         eventually(_reloaded(predictors, old), "reloaded pods")
+        eventually(lambda: "TriggerSuccess" in dict(cluster.events(metadata(second)["uid"])), "Event")
 
     assert before is None
     assert metadata(first)["uid"] != metadata(second)["uid"]
     assert predictors.fewest_ready == 1
     assert "mlops.dev/notebook-summary" in annotations_of(argocd.settled(PLATFORM, "Synced", "Healthy"))
-    assert [reason for reason, _ in cluster.events(metadata(second)["uid"])] == ["TriggerSuccess"]
+    assert [reason for reason, _ in cluster.events(metadata(second)["uid"])] == ["TriggerStarted", "TriggerSuccess"]
 
 
 def _application(url: str) -> Object:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.model.objects import Kind, Object, metadata
-from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.predictors import inference_service
 from tests.node.node import Node
 from tests.node.notebooks import CLAIM, Notebooks, predictor
@@ -35,6 +35,8 @@ def cluster(node: Node) -> Iterator[Cluster]:
     node.plane.ensure(f"{CORE}/namespaces", {"metadata": {"name": NAMESPACE, "labels": enforced}})
     store(node, folder)
     cluster.create(inference_service("model", NAMESPACE), predictor("model", NAMESPACE, REPLICAS))
+    evict = named(CONFIG_MAP, "rulepack-params", "rulepack-system", data={"on-success-triggers": "restartStrategy: Evict\n"})
+    cluster.create(evict)  # no KServe runs that would roll anything out
     eventually(lambda: predictions(cluster, 3) == [7.0] * REPLICAS, "pods that serve the first model")
     Operator(node).settled()
     with Notebooks(cluster):

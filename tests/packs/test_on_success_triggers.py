@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from engine.kube.faults import Effect, InjectedFault
-from engine.model.objects import Kind, Object, annotations_of, metadata
+from engine.model.merge import merged
+from engine.model.objects import Kind, Object, Resource, annotations_of, metadata
 from engine.model.observe import ActResult
 from tests.world import (
     APPLICATION,
@@ -33,15 +34,35 @@ RESTART = trigger(SERVICE, "model", "restart")
 SYNC = trigger(APPLICATION, "consumers", "sync")
 HERE = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "ns"}}
 PACK = "on-success-triggers"
+EVICT = {"restartStrategy": "Evict"}
+KINDS = {
+    "rollouts": Kind("argoproj.io/v1alpha1", "Rollout"),
+    "kustomizations": Kind("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
+    "services": Kind("serving.knative.dev/v1", "Service"),
+    "rayservices": Kind("ray.io/v1", "RayService"),
+}
+RESTARTED = "2026-01-24T22:30:05Z"
+"""What a restart is marked with: it has whatever ends within five seconds after DONE."""
+STARTED = ["TriggerStarted", "TriggerStarted"]
+"""On the job, and on what is restarted."""
 
 
 async def world_of(*objects: Object, annotations: Mapping[str, str], **params: Any) -> World:
     """A world in which a job has just succeeded, half an hour after everything else was created."""
     world = World(shipped(PACK), params={PACK: params})
+    for plural, kind in KINDS.items():
+        world.cluster.register(Resource(kind, plural, True))
     await world.create(*objects, job(phase="ValidationRunning", annotations=annotations))
     await world.clock.advance(1800)
     await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE})
     return world
+
+
+def predictor(replicas: int, namespace: str = "ns") -> Object:
+    """The Deployment that KServe makes of the InferenceService `model`."""
+    found = named(DEPLOYMENT, "model-predictor", namespace, spec={"replicas": replicas, "template": {}})
+    found["metadata"]["labels"] = {"serving.kserve.io/inferenceservice": "model", "component": "predictor"}
+    return found
 
 
 async def replace_pods(world: World) -> None:
@@ -56,189 +77,232 @@ async def replace_pods(world: World) -> None:
 
 
 def restarted_at(obj: Object) -> str | None:
-    found: dict[str, str] = obj["spec"].get("template", {}).get("metadata", {}).get("annotations", {})
-    return found.get("kubectl.kubernetes.io/restartedAt")
+    """The time of its last restart: of a workload, or of the predictor of an InferenceService."""
+    spec = obj["spec"]
+    if "predictor" in spec:
+        return annotations_of({"metadata": spec["predictor"]}).get("mlops.dev/restarted-at")
+    return annotations_of(spec.get("template", {})).get("kubectl.kubernetes.io/restartedAt")
 
 
 async def reasons(world: World) -> list[str]:
     return [reason for _, reason, _ in await world.events()]
 
 
-async def test_older_predictor_pods_are_evicted() -> None:
-    """Pods from before the completion go by eviction, the job gets TriggerSuccess, and the trigger is counted."""
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), pod("old-1"), annotations=triggers(RESTART))
-    world.stagehands.append(replace_pods)
+async def test_an_inference_service_is_rolled_out_by_its_owner() -> None:
+    """Its predictor gets the time; its pods, and the Deployment that KServe renders, are left to KServe."""
+    world = await world_of(
+        named(SERVICE, "model", spec={"predictor": {}}), predictor(1), pod("old-0"), annotations=triggers(RESTART)
+    )
     await world.settle(10)
+    assert restarted_at(await world.get(SERVICE, "model")) == RESTARTED
+    assert names(await world.all(POD)) == ["old-0"]
+    assert [write for write in world.writes if "Event" not in write] == [
+        "patch InferenceService ns/model",
+        "patch NotebookValidationJob ns/train",
+    ]
+    assert await reasons(world) == STARTED
+
+
+async def test_older_predictor_pods_are_evicted() -> None:
+    """With the strategy Evict pods from before the training go by eviction, and no time is written on the service."""
+    world = await world_of(
+        named(SERVICE, "model", spec={"predictor": {}}), predictor(2), pod("old-0"), pod("old-1"),
+        annotations=triggers(RESTART), **EVICT,
+    )  # fmt: skip
+    world.stagehands.append(replace_pods)
+    await world.settle(20)
     assert [name for name in names(await world.all(POD)) if name.startswith("old")] == []
     assert [str(call) for call in world.engine.writes if call.subresource == "eviction"] == [
         "create Pod ns/old-0/eviction 200",
         "create Pod ns/old-1/eviction 200",
     ]
-    assert await world.events() == [("train", "TriggerSuccess", "Restarted InferenceService/model")]
-    assert world.seen.measurements == [("argocd_triggers_total", {"action": "restart", "status": "success"}, 1.0)]
+    assert restarted_at(await world.get(SERVICE, "model")) is None
+    assert await reasons(world) == STARTED
 
 
 async def test_newer_pods_and_pods_of_others_stay() -> None:
-    """A pod that is newer than the completion, of another service, or a transformer is not touched."""
-    world = await world_of(named(SERVICE, "model"), pod("other", "other"), pod("transform", component="transformer"),
-                           annotations=triggers(RESTART))  # fmt: skip
-    await world.create(pod("new"))
-    await world.settle(10)
-    assert names(await world.all(POD)) == ["new", "other", "transform"]
-    assert await reasons(world) == ["TriggerSuccess"]
+    """A pod that is newer than the training, of another service, or a transformer is not touched."""
+    world = await world_of(
+        named(SERVICE, "model"), predictor(3), pod("old-0"), pod("other", "other"), pod("transform", component="transformer"),
+        annotations=triggers(RESTART), **EVICT,
+    )  # fmt: skip
+    await world.create(pod("new-0"), pod("new-1"))
+    await world.settle(20)
+    assert names(await world.all(POD)) == ["new-0", "new-1", "other", "transform"]
 
 
 async def test_one_pod_at_a_time() -> None:
     """The next pod goes only when the replacement of the one before is Ready."""
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), pod("old-1"), annotations=triggers(RESTART))
-    await world.settle(3)
+    world = await world_of(
+        named(SERVICE, "model"), predictor(2), pod("old-0"), pod("old-1"), annotations=triggers(RESTART), **EVICT
+    )
+    await world.settle(8)
     assert names(await world.all(POD)) == ["old-1"]
     await world.create(pod("new-0", ready=False))
     await world.settle(60)
     assert names(await world.all(POD)) == ["new-0", "old-1"]
-    assert await world.events() == []
     await world.status(POD, "new-0", {"conditions": [{"type": "Ready", "status": "True"}]})
     await world.settle(3)
     assert names(await world.all(POD)) == ["new-0"]
-    assert await reasons(world) == ["TriggerSuccess"]
 
 
 async def test_a_pod_that_is_out_of_date_and_not_ready_goes_first() -> None:
     """It serves nobody, so it is no reason to wait: a model that never started is replaced by the one that was just trained."""
     world = await world_of(
-        named(SERVICE, "model"), pod("old-0", ready=False), pod("old-1", ready=False), annotations=triggers(RESTART)
-    )
+        named(SERVICE, "model"), predictor(2), pod("old-0", ready=False), pod("old-1", ready=False),
+        annotations=triggers(RESTART), **EVICT,
+    )  # fmt: skip
     world.stagehands.append(replace_pods)
-    await world.settle(10)
+    await world.settle(20)
     assert names(await world.all(POD)) == ["new-0", "new-1"]
-    assert await reasons(world) == ["TriggerSuccess"]
 
 
 @pytest.mark.parametrize("times", [1, 3, 4])
 async def test_a_conflict_is_no_proof_that_a_pod_has_gone(times: int) -> None:
     """Where the last eviction is refused with 409 it is looked at again, however often that happens, until the pod has gone."""
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), pod("old-1"), annotations=triggers(RESTART))
+    world = await world_of(
+        named(SERVICE, "model"), predictor(2), pod("old-0"), pod("old-1"), annotations=triggers(RESTART), **EVICT
+    )
     world.stagehands.append(replace_pods)
     world.engine.faults.add(InjectedFault(409, verb="create", kind="Pod", after=1, times=times))
-    await world.settle(30)
-    assert names(await world.all(POD)) == ["new-0", "new-1"]
-    assert await reasons(world) == ["TriggerSuccess"]
-
-
-async def test_a_service_that_was_scaled_down_meanwhile_is_not_waited_for() -> None:
-    """Where nobody replaces an evicted pod, what is there counts as all there should be after half a minute."""
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), pod("old-1"), annotations=triggers(RESTART))
     await world.settle(40)
+    assert names(await world.all(POD)) == ["new-0", "new-1"]
+
+
+async def test_where_no_replacement_comes_no_second_pod_goes() -> None:
+    """However long that takes: what is missing is counted against what the service wants, not against what is left of it."""
+    world = await world_of(
+        named(SERVICE, "model"), predictor(3), pod("old-0"), pod("old-1"), pod("old-2"), annotations=triggers(RESTART), **EVICT
+    )
+    await world.settle(7200, step=30)
+    assert names(await world.all(POD)) == ["old-1", "old-2"]
+    assert await reasons(world) == STARTED
+
+
+@pytest.mark.parametrize(("ended", "phase"), [("gone-0", "Failed"), ("gone-1", "Succeeded")])
+async def test_pods_that_have_ended_count_for_nothing(ended: str, phase: str) -> None:
+    """Neither as one that serves, nor as one that is missing."""
+    over = pod(ended, ready=False)
+    over["status"]["phase"] = phase
+    world = await world_of(named(SERVICE, "model"), predictor(1), over, pod("old-0"), annotations=triggers(RESTART), **EVICT)
+    await world.settle(60)
+    assert names(await world.all(POD)) == [ended, "old-0"]
+    assert "would take its only pod" in (await world.events())[0][2]
+
+
+async def test_the_last_pod_goes_only_where_an_outage_is_allowed() -> None:
+    """Parameter allowOutage says so."""
+    world = await world_of(
+        named(SERVICE, "model"), predictor(1), pod("old-0"), annotations=triggers(RESTART), allowOutage=True, **EVICT
+    )
+    await world.settle(10)
     assert await world.all(POD) == []
-    assert await reasons(world) == ["TriggerSuccess"]
-
-
-async def test_a_replacement_that_never_becomes_ready_is_told() -> None:
-    """After half an hour of waiting the trigger has failed, with the pod that is to blame."""
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), pod("old-1"), annotations=triggers(RESTART))
-    await world.settle(2)
-    await world.create(pod("new-0", ready=False))
-    await world.settle(1900, step=30)
-    assert names(await world.all(POD)) == ["new-0", "old-1"]
-    assert await world.events() == [
-        (
-            "train",
-            "TriggerFailed",
-            "Failed to restart InferenceService/model: timed out waiting: 1 of 2 unavailable: new-0 not Ready",
-        )
-    ]
-
-
-async def test_a_pod_that_never_goes_is_told() -> None:
-    """A pod that somebody's finalizer keeps, say, is missing all the same: the other one stays, and the Event names the first."""
-    kept = pod("old-0")
-    kept["metadata"]["finalizers"] = ["example.com/hold"]
-    world = await world_of(named(SERVICE, "model"), kept, pod("old-1"), annotations=triggers(RESTART))
-    await world.settle(1900, step=30)
-    assert names(await world.all(POD)) == ["old-0", "old-1"]
-    assert [message for _, _, message in await world.events()] == [
-        "Failed to restart InferenceService/model: timed out waiting: 1 of 2 unavailable: old-0 is terminating"
-    ]
 
 
 async def test_a_disruption_budget_is_honoured() -> None:
     """A pod that the budget protects stays until the budget allows it, and that is no failure."""
     budget = {
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "model", "namespace": "ns"},
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"serving.kserve.io/inferenceservice": "model"}}},
+        "spec": {"minAvailable": 2, "selector": {"matchLabels": {"serving.kserve.io/inferenceservice": "model"}}},
     }  # fmt: skip
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), budget, annotations=triggers(RESTART))
+    world = await world_of(
+        named(SERVICE, "model"), predictor(2), pod("old-0"), pod("old-1"), budget, annotations=triggers(RESTART), **EVICT
+    )
     await world.settle(60)
-    assert names(await world.all(POD)) == ["old-0"]
-    assert await world.events() == []
+    assert names(await world.all(POD)) == ["old-0", "old-1"]
+    assert await reasons(world) == STARTED
     await world.create(pod("new-0"))
     await world.settle(10)
-    assert names(await world.all(POD)) == ["new-0"]
-    assert await reasons(world) == ["TriggerSuccess"]
+    assert names(await world.all(POD)) == ["new-0", "old-1"]
 
 
 async def test_the_strategy_delete_deletes() -> None:
     """With restartStrategy Delete the pods go without asking for an eviction."""
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), annotations=triggers(RESTART), restartStrategy="Delete")
-    await world.settle(5)
-    assert "delete Pod ns/old-0" in world.writes
-    assert await reasons(world) == ["TriggerSuccess"]
-
-
-async def test_the_strategy_rollout_restarts_the_deployments_of_the_service() -> None:
-    """With restartStrategy Rollout the pods stay, and the Deployment rolls out as kubectl would do it."""
-    deployment = named(DEPLOYMENT, "model-predictor", spec={"template": {}})
-    deployment["metadata"]["labels"] = {"serving.kserve.io/inferenceservice": "model"}
     world = await world_of(
-        named(SERVICE, "model"), pod("old-0"), deployment, annotations=triggers(RESTART), restartStrategy="Rollout"
+        named(SERVICE, "model"), predictor(2), pod("old-0"), pod("old-1"), annotations=triggers(RESTART), restartStrategy="Delete"
     )
-    await world.settle(5)
-    assert names(await world.all(POD)) == ["old-0"]
-    assert restarted_at(await world.get(DEPLOYMENT, "model-predictor")) == DONE
+    await world.settle(8)
+    assert "delete Pod ns/old-0" in world.writes
 
 
 async def test_a_change_of_the_strategy_restarts_nothing_again() -> None:
     """What has been done is on record, whichever way it was done."""
-    deployment = named(DEPLOYMENT, "model-predictor", spec={"template": {}})
-    deployment["metadata"]["labels"] = {"serving.kserve.io/inferenceservice": "model"}
-    world = await world_of(named(SERVICE, "model"), deployment, annotations=triggers(RESTART))
-    await world.settle(5)
-    pack = shipped(PACK)
-    world.use(pack, params={PACK: {"restartStrategy": "Rollout"}})
+    world = await world_of(
+        named(SERVICE, "model", spec={"predictor": {}}), predictor(1), pod("old-0"), annotations=triggers(RESTART)
+    )
+    await world.settle(10)
+    world.use(shipped(PACK), params={PACK: {**EVICT, "allowOutage": True}})
     world.relist()
-    await world.settle(5)
-    assert restarted_at(await world.get(DEPLOYMENT, "model-predictor")) is None
+    await world.settle(10)
+    assert names(await world.all(POD)) == ["old-0"]
 
 
-async def test_a_service_that_does_not_exist_is_a_failure() -> None:
-    """A typo in the name is told, not reported as a restart of nothing."""
+async def test_a_service_that_does_not_exist_is_told_once_it_should_be_there() -> None:
+    """It may come later, so a typo in the name is no warning; it is no restart of nothing either."""
     world = await world_of(annotations=triggers(RESTART))
+    await world.settle(299)
+    assert await world.events() == []
     await world.settle(5)
-    assert await world.events() == [
-        ("train", "TriggerFailed", "Failed to restart InferenceService/model: InferenceService ns/model not found")
-    ]
-    assert world.seen.measurements == [("argocd_triggers_total", {"action": "restart", "status": "failed"}, 1.0)]
+    ((about, reason, message),) = await world.events()
+    assert (about, reason) == ("train", "TriggerSkipped")
+    assert message.startswith("InferenceService/model is not there 5 minutes after the training.")
+    assert world.seen.measurements == [("argocd_triggers_total", {"action": "restart", "status": "skipped"}, 1.0)]
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
-async def test_a_workload_is_restarted_at_the_completion(kind: str) -> None:
-    """restartedAt in the pod template is the completion time."""
+async def test_a_workload_is_restarted_as_kubectl_does_it(kind: str) -> None:
+    """restartedAt stands in the pod template."""
     of = type(DEPLOYMENT)("apps/v1", kind)
     world = await world_of(named(of, "web", spec={"template": {}}), annotations=triggers(trigger(of, "web", "restart")))
-    await world.settle()
-    assert restarted_at(await world.get(of, "web")) == DONE
-    assert await world.events() == [("train", "TriggerSuccess", f"Restarted {kind}/web")]
+    await world.settle(10)
+    assert restarted_at(await world.get(of, "web")) == RESTARTED
+    assert await reasons(world) == STARTED
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (KINDS["rollouts"], {"spec": {"restartAt": RESTARTED}}),
+        (KINDS["kustomizations"], {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": RESTARTED}}}),
+        (
+            KINDS["services"],
+            {"spec": {"template": {"metadata": {"annotations": {"mlops.dev/restarted-at": RESTARTED}}}}},
+        ),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Kind) else "",
+)
+async def test_other_kinds_are_restarted_where_they_take_it(kind: Kind, expected: Object) -> None:
+    """Each by the field that its own controller reads."""
+    world = await world_of(named(kind, "web", spec={}), annotations=triggers(trigger(kind, "web", "restart")))
+    await world.settle(10)
+    found = await world.get(kind, "web")
+    assert merged(found, expected) == found
+    assert await reasons(world) == STARTED
+
+
+async def test_a_parameter_adds_a_kind() -> None:
+    """restartFields says where its time stands."""
+    kind, path = KINDS["rayservices"], 'spec.rayClusterConfig.headGroupSpec.template.metadata.annotations["a/b"]'
+    world = await world_of(
+        named(kind, "web", spec={}),
+        annotations=triggers(trigger(kind, "web", "restart")),
+        restartFields={"RayService.ray.io": path},
+    )
+    await world.settle(10)
+    config = (await world.get(kind, "web"))["spec"]["rayClusterConfig"]
+    assert config == {"headGroupSpec": {"template": {"metadata": {"annotations": {"a/b": DONE}}}}}
+    assert await world.events() == [("train", "TriggerSuccess", f"Set {path} of RayService/web: its controller does the rest")]
 
 
 @pytest.mark.parametrize("later", ["2026-01-24T23:00:00Z", "2026-01-25T00:00:00+01:00"])
 async def test_restarted_at_only_moves_forward(later: str) -> None:
-    """A workload that was restarted after the completion is left as it is, whatever its time zone."""
+    """A workload that was restarted after the training is left as it is, whatever its time zone."""
     template = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": later}}}
     world = await world_of(named(DEPLOYMENT, "web", spec={"template": template}),
                            annotations=triggers(trigger(DEPLOYMENT, "web", "restart")))  # fmt: skip
-    await world.settle()
+    await world.settle(10)
     assert restarted_at(await world.get(DEPLOYMENT, "web")) == later
-    assert await reasons(world) == ["TriggerSuccess"]
+    assert await reasons(world) == STARTED
 
 
 @pytest.mark.parametrize("odd", ["", "yesterday", "2026"])
@@ -247,26 +311,61 @@ async def test_an_odd_restarted_at_is_replaced(odd: str) -> None:
     template = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": odd}}}
     world = await world_of(named(DEPLOYMENT, "web", spec={"template": template}),
                            annotations=triggers(trigger(DEPLOYMENT, "web", "restart")))  # fmt: skip
-    await world.settle()
-    assert restarted_at(await world.get(DEPLOYMENT, "web")) == DONE
+    await world.settle(10)
+    assert restarted_at(await world.get(DEPLOYMENT, "web")) == RESTARTED
 
 
 @pytest.mark.parametrize(("action", "key"), [("restart", "mlops.dev/restarted-at"), ("refresh", "mlops.dev/refreshed-at")])
 async def test_anything_else_is_marked_with_the_completion(action: str, key: str) -> None:
-    """Any other kind gets an annotation."""
+    """Any other kind gets an annotation, and is told to have got no more than that."""
     of = type(DEPLOYMENT)("v1", "ConfigMap")
     world = await world_of(named(of, "settings"), annotations=triggers(trigger(of, "settings", action)))
     await world.settle()
     assert await world.annotations(of, "settings") == {key: DONE}
+    ((_, reason, message),) = await world.events()
+    assert reason == "TriggerSuccess"
+    assert message.endswith("it is marked, and nothing is known here that restarts it") == (action == "restart")
 
 
-async def test_refreshing_a_service_marks_it() -> None:
-    """refresh of an InferenceService sets mlops.dev/refreshed-at."""
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), annotations=triggers(trigger(SERVICE, "model", "refresh")))
-    await world.settle()
-    assert await world.annotations(SERVICE, "model") == {"mlops.dev/refreshed-at": DONE}
-    assert names(await world.all(POD)) == ["old-0"]
-    assert await world.events() == [("train", "TriggerSuccess", "Refreshed InferenceService/model")]
+async def test_refreshing_a_service_restarts_it() -> None:
+    """Its pods have to load what was trained, and an annotation of the service itself would roll its transformer out as well."""
+    world = await world_of(
+        named(SERVICE, "model", spec={"predictor": {}}), predictor(1), pod("old-0"),
+        annotations=triggers(trigger(SERVICE, "model", "refresh")),
+    )  # fmt: skip
+    await world.settle(10)
+    assert restarted_at(await world.get(SERVICE, "model")) == RESTARTED
+    assert await world.annotations(SERVICE, "model") == {}
+    assert await reasons(world) == STARTED
+
+
+async def test_nothing_that_ended_before_the_rule_came_into_force_is_restarted() -> None:
+    """Of 200 finished jobs none restarts anything; one that ends after that does."""
+    webs = [named(DEPLOYMENT, f"web-{n}", spec={"template": {}}) for n in range(50)]
+    restarts = [triggers(trigger(DEPLOYMENT, f"web-{n}", "restart")) for n in range(50)]
+    world = World(shipped(PACK))
+    old = {"phase": "Succeeded", "completed": "2026-01-24T21:59:00Z"}
+    await world.create(*webs, *(job(f"old-{n}", annotations=restarts[n % 50], **old) for n in range(200)))
+    await world.settle(1800, step=600)
+    assert world.writes == []
+
+    await world.create(job("new", phase="Succeeded", annotations=restarts[0]))
+    await world.settle(10)
+    assert [write for write in world.writes if "Deployment" in write] == ["patch Deployment ns/web-0"]
+
+
+async def test_what_ended_while_the_operator_was_down_is_restarted() -> None:
+    """Of five jobs that end in an hour without it, each restarts what it names, once."""
+    webs = [named(DEPLOYMENT, f"web-{n}", spec={"template": {}}) for n in range(5)]
+    world = World(shipped(PACK))
+    await world.create(*webs)
+    await world.settle(1800, step=600)
+    await world.create(*(job(f"train-{n}", phase="Succeeded", annotations=triggers(trigger(DEPLOYMENT, f"web-{n}", "restart")))
+                         for n in range(5)))  # fmt: skip
+    await world.clock.advance(3600)
+    world.restart()
+    await world.settle(60, step=10)
+    assert sorted(write for write in world.writes if "Deployment" in write) == [f"patch Deployment ns/web-{n}" for n in range(5)]
 
 
 async def test_a_sync_is_an_operation_with_the_applications_own_options() -> None:
@@ -349,6 +448,12 @@ async def test_an_application_elsewhere_must_consent(spec: Any, status: Any, tra
 THEIRS = trigger(SERVICE, "model", "restart", "theirs")
 
 
+def theirs() -> list[Object]:
+    """An InferenceService of two pods in another namespace."""
+    pods = [pod(name, namespace="theirs") for name in ("old-0", "old-1")]
+    return [named(SERVICE, "model", "theirs", spec={"predictor": {}}), predictor(2, "theirs"), *pods]
+
+
 async def test_a_target_in_another_namespace_is_refused() -> None:
     """Without consent nothing of another namespace is touched, and an Event says which right is missing and how to grant it."""
     world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"), annotations=triggers(THEIRS))
@@ -374,30 +479,30 @@ async def test_a_target_in_another_namespace_consents_by_rbac() -> None:
         asked.append((spec["user"], *(spec["resourceAttributes"].get(key, "") for key in ("verb", "resource", "subresource"))))
         return True
 
-    world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"),
-                           annotations={**triggers(THEIRS), "mlops.dev/trigger-service-account": "trainer"})  # fmt: skip
+    world = await world_of(*theirs(), annotations={**triggers(THEIRS), "mlops.dev/trigger-service-account": "trainer"}, **EVICT)
     world.engine.access = access
     await world.settle(40)
-    assert await world.all(POD) == []
-    assert await reasons(world) == ["TriggerSuccess"]
+    assert names(await world.all(POD)) == ["old-1"]
+    assert await reasons(world) == STARTED
     user = "system:serviceaccount:ns:trainer"
     assert set(asked) == {
         (user, "get", "inferenceservices", ""),
+        (user, "patch", "inferenceservices", ""),
+        (user, "list", "deployments", ""),
         (user, "list", "pods", ""),
         (user, "create", "pods", "eviction"),
     }
     assert len(asked) < 10, "answers are remembered for a while"
 
 
-@pytest.mark.parametrize("missing", ["get", "list", "create"])
+@pytest.mark.parametrize("missing", ["get", "list", "patch", "create"])
 async def test_each_verb_must_be_granted(missing: str) -> None:
     """A right that is missing among others is enough to refuse."""
-    world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"), annotations=triggers(THEIRS))
+    world = await world_of(*theirs(), annotations=triggers(THEIRS), **EVICT)
     world.engine.access = lambda spec: spec["resourceAttributes"]["verb"] != missing
     await world.settle(40)
-    assert names(await world.all(POD)) == ["old-0"]
-    ((_, reason, message),) = await world.events()
-    assert reason == "TriggerFailed"
+    assert names(await world.all(POD)) == ["old-0", "old-1"]
+    (message,) = [message for _, reason, message in await world.events() if reason == "TriggerFailed"]
     assert f"may not {missing} " in message
 
 
@@ -414,11 +519,10 @@ async def test_targets_in_other_namespaces_can_be_denied() -> None:
 
 async def test_a_trusted_namespace_needs_no_review() -> None:
     """A namespace that trustedNamespaces names is neither asked nor denied; all others are."""
-    world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"),
-                           annotations=triggers(THEIRS), otherNamespaces="Deny", trustedNamespaces=["theirs"])  # fmt: skip
+    world = await world_of(*theirs(), annotations=triggers(THEIRS), otherNamespaces="Deny", trustedNamespaces=["theirs"])
     await world.settle(40)
-    assert await world.all(POD) == []
-    assert await reasons(world) == ["TriggerSuccess"]
+    assert restarted_at(await world.get(SERVICE, "model", "theirs")) == RESTARTED
+    assert await reasons(world) == STARTED
 
 
 async def test_what_lives_in_no_namespace_must_consent() -> None:
@@ -451,9 +555,9 @@ async def test_one_bad_entry_does_not_stop_the_others() -> None:
     """Each trigger has its own Event; the bad one says why."""
     entries = [trigger(SERVICE, "missing", "restart"), trigger(DEPLOYMENT, "web", "sync"), trigger(DEPLOYMENT, "web", "restart")]
     world = await world_of(named(DEPLOYMENT, "web", spec={}), annotations=triggers(*entries))
-    await world.settle(5)
-    assert restarted_at(await world.get(DEPLOYMENT, "web")) == DONE
-    assert sorted(await reasons(world)) == ["TriggerFailed", "TriggerFailed", "TriggerSuccess"]
+    await world.settle(360, step=10)
+    assert restarted_at(await world.get(DEPLOYMENT, "web")) == RESTARTED
+    assert sorted(await reasons(world)) == ["TriggerFailed", "TriggerSkipped", *STARTED]
 
 
 @pytest.mark.parametrize(
@@ -491,22 +595,23 @@ async def test_a_trigger_that_is_added_later_is_carried_out_alone() -> None:
     """What is on record is not done again for the sake of a new entry."""
     first, second = trigger(DEPLOYMENT, "one", "restart"), trigger(DEPLOYMENT, "two", "restart")
     world = await world_of(named(DEPLOYMENT, "one", spec={}), named(DEPLOYMENT, "two", spec={}), annotations=triggers(first))
-    await world.settle()
+    await world.settle(10)
     await world.patch(JOB, "train", {"metadata": {"annotations": triggers(first, second)}})
-    await world.settle()
+    await world.settle(10)
     patched = [write for write in world.writes if "Deployment" in write and write.startswith("patch")]
     assert patched == ["patch Deployment ns/one", "patch Deployment ns/two"]
-    assert await reasons(world) == ["TriggerSuccess", "TriggerSuccess"]
+    assert await reasons(world) == [*STARTED, *STARTED]
 
 
 async def retriggered(at: str) -> World:
     """Everything has been triggered; new pods and one sync later somebody asks for it all again."""
     entries = [RESTART, SYNC, trigger(DEPLOYMENT, "web", "restart"), trigger(DEPLOYMENT, "web", "refresh")]
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), named(DEPLOYMENT, "web", spec={}),
-                           named(APPLICATION, "consumers", "argocd", spec=HERE), annotations=triggers(*entries))  # fmt: skip
+    world = await world_of(
+        named(SERVICE, "model", spec={"predictor": {}}), predictor(1), pod("old-0"), named(DEPLOYMENT, "web", spec={}),
+        named(APPLICATION, "consumers", "argocd", spec=HERE), annotations=triggers(*entries),
+    )  # fmt: skip
     world.stagehands.append(play_argo_cd)
     await world.settle(60)
-    await world.create(pod("new-0"))
     await world.clock.advance(3600)
     await world.patch(JOB, "train", {"metadata": {"annotations": {"mlops.dev/retrigger": at}}})
     await world.settle(60)
@@ -516,36 +621,36 @@ async def retriggered(at: str) -> World:
 async def test_a_retrigger_does_it_all_again() -> None:
     """The annotation mlops.dev/retrigger is a later time than the completion: what is older than it is out of date."""
     world = await retriggered("2026-01-24T23:30:00Z")
-    assert names(await world.all(POD)) == []
-    assert restarted_at(await world.get(DEPLOYMENT, "web")) == "2026-01-24T23:30:00Z"
+    assert restarted_at(await world.get(SERVICE, "model")) == "2026-01-24T23:30:30Z"  # half a minute before it was done
+    assert restarted_at(await world.get(DEPLOYMENT, "web")) == "2026-01-24T23:30:30Z"
     assert annotations_of(await world.get(DEPLOYMENT, "web"))["mlops.dev/refreshed-at"] == "2026-01-24T23:30:00Z"
     assert (await world.get(APPLICATION, "consumers", "argocd"))["status"]["syncs"] == 2
-    assert await reasons(world) == ["TriggerSuccess"] * 8
+    assert sorted(await reasons(world)) == ["TriggerStarted"] * 8 + ["TriggerSuccess"] * 4
 
 
 @pytest.mark.parametrize("at", ["", "now", "2026-13-24T23:30:00Z", "2026-01-24T22:00:00Z", "2027-01-01T00:00:00Z"])
 async def test_a_retrigger_that_is_no_time_since_the_completion_does_nothing(at: str) -> None:
     """Neither a text that is no time, nor one before the completion, nor one that is still to come."""
     world = await retriggered(at)
-    assert names(await world.all(POD)) == ["new-0"]
+    assert restarted_at(await world.get(SERVICE, "model")) == RESTARTED
     assert (await world.get(APPLICATION, "consumers", "argocd"))["status"]["syncs"] == 1
-    assert await reasons(world) == ["TriggerSuccess"] * 4
+    assert sorted(await reasons(world)) == ["TriggerStarted"] * 4 + ["TriggerSuccess"] * 2
 
 
 async def test_a_retrigger_that_is_taken_back_syncs_nothing_again() -> None:
     """Without the annotation the completion counts again, which everything is newer than."""
     world = await retriggered("2026-01-24T23:30:00Z")
-    await world.create(pod("newer-0"))
+    restarted = restarted_at(await world.get(SERVICE, "model"))
     await world.patch(JOB, "train", {"metadata": {"annotations": {"mlops.dev/retrigger": None}}})
     await world.settle(60)
-    assert names(await world.all(POD)) == ["newer-0"]
+    assert restarted_at(await world.get(SERVICE, "model")) == restarted
     assert (await world.get(APPLICATION, "consumers", "argocd"))["status"]["syncs"] == 2
 
 
 async def test_a_restart_of_the_engine_writes_nothing() -> None:
     """What is on record is done, whoever looks."""
-    world = await world_of(named(SERVICE, "model"), pod("old-0"), named(APPLICATION, "consumers", "argocd", spec=HERE),
-                           annotations=triggers(RESTART, SYNC))  # fmt: skip
+    world = await world_of(named(SERVICE, "model", spec={"predictor": {}}), predictor(1), pod("old-0"),
+                           named(APPLICATION, "consumers", "argocd", spec=HERE), annotations=triggers(RESTART, SYNC))  # fmt: skip
     await world.settle(60)
     before = len(world.writes)
     world.restart()
@@ -560,8 +665,8 @@ async def test_a_server_that_fails_for_a_while_loses_nothing() -> None:
     for effect in (500, 429, Effect.CUT_BEFORE, Effect.CUT_AFTER):
         world.engine.faults.add(InjectedFault(effect, verb="patch", kind="Deployment"))
     await world.settle(120)
-    assert restarted_at(await world.get(DEPLOYMENT, "web")) == DONE
-    assert await reasons(world) == ["TriggerSuccess"]
+    assert restarted_at(await world.get(DEPLOYMENT, "web")) == RESTARTED
+    assert await reasons(world) == STARTED
 
 
 async def test_a_server_that_keeps_failing_ends_in_an_event() -> None:
@@ -572,7 +677,7 @@ async def test_a_server_that_keeps_failing_ends_in_an_event() -> None:
     ((_, reason, message),) = await world.events()
     assert reason == "TriggerFailed"
     assert "500 InternalError" in message
-    record = annotations_of(await world.get(JOB, "train"))[f"fired.rules.mlops.dev/{PACK}.restart-workload"]
+    record = annotations_of(await world.get(JOB, "train"))[f"fired.rules.mlops.dev/{PACK}.restart"]
     assert json.loads(record)["outcome"] == "Failed"
 
 
@@ -592,8 +697,8 @@ async def test_an_api_server_that_does_not_know_the_roles_yet_loses_nothing() ->
     world = await world_of(named(DEPLOYMENT, "web", spec={}), annotations=triggers(trigger(DEPLOYMENT, "web", "restart")))
     world.engine.faults.add(InjectedFault(403, verb="get", kind="Deployment", times=2))
     await world.settle(20)
-    assert restarted_at(await world.get(DEPLOYMENT, "web")) == DONE
-    assert await reasons(world) == ["TriggerSuccess"]
+    assert restarted_at(await world.get(DEPLOYMENT, "web")) == RESTARTED
+    assert await reasons(world) == STARTED
 
 
 @pytest.mark.parametrize("name", ["../secrets", "UPPER", "x" * 300, "a b", "model,other=1"])
@@ -610,9 +715,9 @@ async def outcome(world: World) -> Any:
     """What matters to users, whatever happened on the way."""
     application = await world.get(APPLICATION, "consumers", "argocd")
     syncs = application.get("status", {}).get("syncs", 0)
-    pods = [name for name in names(await world.all(POD)) if name.startswith("old")]
+    model = restarted_at(await world.get(SERVICE, "model"))
     records = {key: value for key, value in annotations_of(await world.get(JOB, "train")).items() if key.startswith("fired.")}
-    return pods, restarted_at(await world.get(DEPLOYMENT, "web")), syncs, await world.events(), records
+    return model, restarted_at(await world.get(DEPLOYMENT, "web")), syncs, await world.events(), records
 
 
 async def play_argo_cd(world: World) -> None:
@@ -629,11 +734,11 @@ async def play_argo_cd(world: World) -> None:
 async def played(fault: InjectedFault | None) -> tuple[Any, int]:
     """What the whole scenario comes to, and how often the engine died in it."""
     objects = [
-        named(SERVICE, "model"), pod("old-0"), pod("old-1"), named(DEPLOYMENT, "web", spec={}),
-        named(APPLICATION, "consumers", "argocd", spec=HERE),
+        named(SERVICE, "model", spec={"predictor": {}}), predictor(2), pod("old-0"), pod("old-1"),
+        named(POD, "train-validation"), named(DEPLOYMENT, "web", spec={}), named(APPLICATION, "consumers", "argocd", spec=HERE),
     ]  # fmt: skip
     world = await world_of(*objects, annotations=triggers(RESTART, SYNC, trigger(DEPLOYMENT, "web", "restart")))
-    world.stagehands += [replace_pods, play_argo_cd]
+    world.stagehands.append(play_argo_cd)
     if fault is not None:
         world.engine.faults.add(fault)
     await world.settle(30)
@@ -642,7 +747,7 @@ async def played(fault: InjectedFault | None) -> tuple[Any, int]:
 
 @pytest.mark.parametrize("effect", [Effect.CRASH_BEFORE, Effect.CRASH_AFTER])
 async def test_a_crash_at_any_call_neither_loses_nor_doubles(effect: Effect) -> None:
-    """Whichever call the engine dies before or after: the same pods, one sync, one Event each, the same records."""
+    """Whichever call the engine dies before or after: the same restarts, one sync, one Event each, the same records."""
     expected, _ = await played(None)
     for call in itertools.count():
         found, crashes = await played(InjectedFault(effect, after=call))

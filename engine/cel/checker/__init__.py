@@ -3,6 +3,6 @@
 from engine.cel.checker.checker import Checker
 from engine.cel.checker.faults import Missing, TypeFault
 from engine.cel.checker.matching import elements, union
-from engine.cel.checker.openapi import type_of_schema
+from engine.cel.checker.openapi import type_of_kind, type_of_schema
 
-__all__ = ["Checker", "Missing", "TypeFault", "elements", "type_of_schema", "union"]
+__all__ = ["Checker", "Missing", "TypeFault", "elements", "type_of_kind", "type_of_schema", "union"]

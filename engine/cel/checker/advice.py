@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from engine.cel.checker.matching import comparable, named, result_of
+from engine.cel.checker.matching import TIME_TEXT, comparable, named, result_of
 from engine.cel.resolution import usage
 from engine.cel.syntax import Call, Expression, ListOf, Literal, MapOf, Node, Variable
 from engine.cel.types import (
@@ -25,6 +25,8 @@ from engine.cel.types import (
     short,
 )
 
+#: What a `format: date-time` field is compared with.
+TIME = "a time such as 2026-01-24T22:30:00Z"
 #: What a value may be converted to, and by which function, the likeliest first.
 _CONVERSIONS: dict[str, tuple[tuple[str, Named], ...]] = {
     STRING.name: (("timestamp", TIMESTAMP), ("duration", DURATION), ("int", INT), ("double", DOUBLE), ("quantity", QUANTITY),
@@ -57,6 +59,8 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
 
 def of_comparison(expression: Expression, node: Call, kinds: Sequence[Type]) -> str:
     """Return the comparison with a side converted to the type of the other."""
+    if TIME_TEXT in kinds:
+        return TIME
     for converted, texts in _converted(expression, node.arguments, kinds):
         if comparable(*converted):
             return _rewritten(expression, node, texts)

@@ -8,7 +8,7 @@ from typing import assert_never
 from engine.cel import documents
 from engine.cel.checker import advice
 from engine.cel.checker.faults import Missing, TypeFault
-from engine.cel.checker.matching import comparable, elements, members, named, result_of, union, without_null
+from engine.cel.checker.matching import TIME_TEXT, comparable, elements, members, named, result_of, union, without_null
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.syntax import (
     Bind,
@@ -24,6 +24,7 @@ from engine.cel.syntax import (
     Select,
     Variable,
 )
+from engine.cel.times import is_time
 from engine.cel.types import (
     BOOL,
     DYN,
@@ -193,11 +194,14 @@ class Checker:
 
     def _enumerated(self, kind: Type, value: Node, other: Node) -> None:
         """Add a fault where a literal is none of the values that the other side may have; '' asks whether there is one."""
-        if not (isinstance(kind, EnumType) and isinstance(other, Literal) and isinstance(other.value, str)):
+        text = other.value if isinstance(other, Literal) else ""
+        if not isinstance(text, str) or not text:
             return
-        if other.value and other.value not in kind.values:
-            message = f"{self._expression.text(value)} is never {other.value!r}"
-            self._fault(other, message, one_of(other.value, [each for each in kind.values if each]))
+        message = f"{self._expression.text(value)} is never {text!r}"
+        if isinstance(kind, EnumType) and text not in kind.values:
+            self._fault(other, message, one_of(text, [each for each in kind.values if each]))
+        elif kind == TIME_TEXT and not is_time(text):
+            self._fault(other, message, advice.TIME)
 
     def _overloaded(self, node: Call) -> Type:
         """Return the type of a call by the signatures that its function declares."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, product
 
-from engine.cel.types import DYN, MAP, NULL, STRING, EnumType, Named, ObjectType, Parameter, Signature, Type, UnionType
+from engine.cel.types import DYN, MAP, NULL, STRING, TIMESTAMP, EnumType, Named, ObjectType, Parameter, Signature, Type, UnionType
 
 _NUMBERS = frozenset(["int", "uint", "double"])
 _NEVER_NULL = _NUMBERS | {"bool", "string", "bytes", "type", "list"}
 #: How many combinations of the members of unions are tried for one call; with more, nothing is said of it.
 _COMBINATIONS = 64
+#: A `format: date-time` field: a timestamp in Kubernetes' CEL, and in JSON a text, which serves as both.
+TIME_TEXT = UnionType((TIMESTAMP, STRING))
 
 
 def members(kind: Type) -> tuple[Type, ...]:

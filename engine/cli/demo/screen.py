@@ -84,9 +84,9 @@ class Screen:
     def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Print nothing: the step says it."""
 
-    def suspended(self, pack: str, rule: str, obj: Ref) -> None:
-        """Print that a rule is suspended."""
-        self._line(Text(f"  => rule {pack}/{rule} is suspended", "red"))
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
+        """Print that a pack is suspended for a namespace."""
+        self._line(Text(f"  => pack {pack} is suspended for {flow}", "red"))
 
     def acted(self, act: Act) -> None:
         """Print what the engine has done for a rule, or waits for; what was printed of a rule and an object is not repeated."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import Page, PatchType, Selection, WatchEvent
+from engine.kube.api import OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.clock import Clock
 from engine.kube.embedded import answers
 from engine.kube.embedded.kinds import POD, REVIEW, Served
@@ -38,6 +38,7 @@ class EmbeddedCluster:
         self._store = self._registry.store
         self._pages: dict[str, tuple[str, Sequence[Stored]]] = {}
         self.faults = Faults(clock.time)
+        self.published: dict[str, Mapping[str, Any]] = {}
         self.access: Callable[[Mapping[str, Any]], bool] = lambda spec: False
 
     @property
@@ -70,6 +71,11 @@ class EmbeddedCluster:
             if kind not in self._store.tables:
                 raise answers.unserved()
             return self._store.tables[kind].served.resource
+
+    async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
+        """See `Api.openapi`. What is served here is what a test has put into `published`."""
+        async with self._call("get", Ref(Kind("", OPENAPI), "", path)):
+            return self.published.get(path, {})
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Api.get`."""

@@ -6,16 +6,18 @@ show it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from inspect import cleandoc
 
 from engine.cel import Cel
+from engine.cel.types import Type
 from engine.errors import Fault
 from engine.model.objects import Kind
 from engine.packs.crds import Definition
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
 from engine.packs.lint.fields import UnknownField, WrongType
+from engine.packs.lint.scope import types_of_kinds
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWithoutResync, NowWritten, UnusedTarget
 from engine.packs.lint.yaml11 import OtherwiseInKubectl
 from engine.packs.parse import ParsedPack, parse_text
@@ -92,13 +94,17 @@ CODES: Mapping[str, Code] = {
     )
 }
 
-__all__ = ["CODES", "Code", "Severity", "lint"]
+__all__ = ["CODES", "Code", "Severity", "kinds_of", "lint", "type_faults"]
 
 
-def lint(texts: Sequence[Text], cel: Cel, definitions: Mapping[Kind, Definition] | None = None) -> tuple[int, list[Fault]]:
+def lint(
+    texts: Sequence[Text], cel: Cel, definitions: Mapping[Kind, Definition] | None = None,
+    served: Mapping[Kind, Type] | None = None,
+) -> tuple[int, list[Fault]]:  # fmt: skip
     """Return the number of packs in these texts, and every fault of them, in the order of the texts and their lines.
 
-    Packs of all texts are checked together.
+    Packs of all texts are checked together. The types of kinds are those of `definitions`, then those that a cluster has
+    `served`, then those of Kubernetes' own kinds.
     """
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
@@ -108,7 +114,21 @@ def lint(texts: Sequence[Text], cel: Cel, definitions: Mapping[Kind, Definition]
         packs += read
         broken |= {parsed.pack.identity for parsed in read if own or text.faults}
         faults += [*text.faults, *own]
-    subject = Subject(packs, definitions or {}, frozenset(broken))
+    subject = Subject(packs, types_of_kinds(definitions or {}, served or {}), frozenset(broken))
     faults += [fault for code in CODES.values() if code.check is not None for fault in code.check.faults(subject)]
     order = {text.file: number for number, text in enumerate(texts)}
     return len(packs), sorted(dict.fromkeys(faults), key=lambda fault: (order.get(fault.location.file, 0), fault.location))
+
+
+def type_faults(packs: Sequence[ParsedPack], kinds: Callable[[Kind], Type]) -> list[Fault]:
+    """Return what does not fit the types of kinds in packs that have no other fault, in the order of their lines."""
+    subject = Subject(packs, kinds)
+    found = {fault for check in (UnknownField(), WrongType()) for fault in check.faults(subject)}
+    return sorted(found, key=lambda fault: fault.location)
+
+
+def kinds_of(packs: Sequence[ParsedPack]) -> frozenset[Kind]:
+    """Return the kinds of which packs read objects: what they watch, look up and act on."""
+    watched = {parsed.pack.watch.kind for parsed in packs}
+    needed = {need.kind for parsed in packs for rule in parsed.pack.rules for need in rule.needs() if need.kind is not None}
+    return frozenset(watched | needed)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from inspect import cleandoc
 from typing import Any, ClassVar
 
 from engine.cel import Compiled
 from engine.cel.syntax import place
+from engine.cel.types import Type
 from engine.errors import Fault, Location
 from engine.model.objects import Kind
-from engine.packs.crds import Definition
 from engine.packs.parse import ParsedPack
 
 
@@ -26,13 +26,13 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is checked together: packs that have been read, and the definitions of custom kinds that are known.
+    """What is checked together: packs that have been read, and the types of the objects of each kind, dyn where not known.
 
     `broken` names the packs that have faults, and may therefore lack what could not be read.
     """
 
     packs: Sequence[ParsedPack]
-    definitions: Mapping[Kind, Definition] = field(default_factory=dict)
+    kinds: Callable[[Kind], Type]
     broken: frozenset[str] = frozenset()
 
     def sound(self) -> list[ParsedPack]:

@@ -47,8 +47,8 @@ class WrongType(Check):
     """The types in an expression do not fit, so that it is false for ever, or never has an answer.
 
     Such as `object.spec.replicas == '3'`, where the field is an integer, or a `when` that is no condition at all. The types are
-    those of the kinds (see `unknown-field`), of the schemas of `params` and `inputs`, and of the functions. A time of an object
-    is a text: compare `now - timestamp(object.metadata.creationTimestamp)`.
+    those of the kinds (see `unknown-field`), of the schemas of `params` and `inputs`, and of the functions. A field with
+    `format: date-time` is a time as well as its text; of any other text, write `timestamp(…)`.
     """
 
     name = "wrong-type"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from engine.actions import ACTIONS
@@ -13,6 +13,7 @@ from engine.cel.parser import parse
 from engine.cel.types import DYN, INT, NULL, STRING, TIMESTAMP, ObjectType, Type, list_of, map_of
 from engine.errors import ExpressionError
 from engine.model.objects import Kind
+from engine.packs.crds import Definition
 from engine.packs.declarations import lookups_of
 from engine.packs.lint.base import Subject, raw_rules
 from engine.packs.pack import Rule
@@ -22,18 +23,25 @@ Types = Mapping[str, Type]
 
 
 def kind_type(subject: Subject, kind: Kind | None) -> Type:
-    """Return the type of a kind's objects, by its definition or Kubernetes' own models; dyn where nothing is known of it."""
-    if kind is None:
-        return DYN
-    from engine.packs.kinds import built_in, metadata  # a second, which only lint has
+    """Return the type of a kind's objects; dyn where nothing is known of it."""
+    return DYN if kind is None else subject.kinds(kind)
 
-    definition = subject.definitions.get(kind)
-    if definition is None:
-        return built_in(kind) or DYN
-    declared = type_of_schema(definition.schema, kind.kind, pruned=True)
-    if not isinstance(declared, ObjectType):
-        return DYN
-    return object_type(kind.kind, {**declared.fields, "apiVersion": STRING, "kind": STRING, "metadata": metadata()})
+
+def types_of_kinds(definitions: Mapping[Kind, Definition], served: Mapping[Kind, Type]) -> Callable[[Kind], Type]:
+    """Return what gives the type of a kind: by its definition, by what a cluster serves, else by Kubernetes' own models."""
+
+    def find(kind: Kind) -> Type:
+        from engine.packs.kinds import built_in, metadata  # a second, which only lint has
+
+        definition = definitions.get(kind)
+        if definition is None:
+            return served.get(kind) or built_in(kind) or DYN
+        declared = type_of_schema(definition.schema, kind.kind, pruned=True)
+        if not isinstance(declared, ObjectType):
+            return DYN
+        return object_type(kind.kind, {**declared.fields, "apiVersion": STRING, "kind": STRING, "metadata": metadata()})
+
+    return find
 
 
 def object_type(name: str, fields: Types, *, more: bool = False) -> ObjectType:

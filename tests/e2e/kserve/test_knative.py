@@ -13,7 +13,6 @@ from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
 from tests.e2e.kserve.job import PATIENCE, succeed, told
 from tests.e2e.kserve.service import Service
-from tests.faults import known_fault, require
 from tests.simulators.knative import Knative
 from tests.simulators.objects import condition
 
@@ -89,7 +88,6 @@ def test_a_canary_takes_a_part_of_the_traffic(service: Service) -> None:
     assert before < service.settled()
 
 
-@known_fault(reason="the Event is the same whether the training gets all of the traffic or a part")
 def test_a_restart_that_becomes_a_canary_is_told_as_one(cluster: Cluster, engine: Engine, service: Service) -> None:
     """With canaryTrafficPercent what was trained does not get all of the traffic: an Event says so."""
     created(service)
@@ -100,10 +98,9 @@ def test_a_restart_that_becomes_a_canary_is_told_as_one(cluster: Cluster, engine
 
     assert "TriggerFailed" not in told(cluster)
     messages = [message for _, message in cluster.events("train")]
-    require(any("canary" in message.lower() for message in messages), messages)
+    assert any("canary" in message.lower() for message in messages), messages
 
 
-@known_fault(reason="Evict takes the only pod of a revision: none for the load time")
 def test_a_restart_takes_nothing_from_what_is_served(cluster: Cluster, engine: Engine, service: Service) -> None:
     """All pods are replaced, and never fewer of them serve than before."""
     created(service)
@@ -116,4 +113,4 @@ def test_a_restart_takes_nothing_from_what_is_served(cluster: Cluster, engine: E
 
     assert told(cluster) == ["TriggerSuccess"]
     assert len(after) == 1
-    require(capacity.lowest == 1, capacity)
+    assert capacity.lowest == 1, capacity

@@ -12,7 +12,6 @@ from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
 from tests.e2e.kserve.job import PATIENCE, succeed, told
 from tests.e2e.kserve.service import FAULTS, Service
-from tests.faults import known_fault, require
 from tests.world import DEPLOYMENT
 
 
@@ -21,7 +20,6 @@ def ended(cluster: Cluster, capacity: Capacity, lost: int) -> None:
     eventually(lambda: told(cluster) or capacity.lowest <= capacity.served - lost, "end of the restart", PATIENCE)
 
 
-@known_fault(reason="Evict takes a pod away before its replacement is there: 1 replica: none for the load time, 3 replicas: 2")
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_a_restart_takes_nothing_from_what_is_served(cluster: Cluster, engine: Engine, service: Service, replicas: int) -> None:
     """All pods are replaced, and never fewer of them serve than before."""
@@ -34,10 +32,9 @@ def test_a_restart_takes_nothing_from_what_is_served(cluster: Cluster, engine: E
 
     assert told(cluster) == ["TriggerSuccess"]
     assert not before & after
-    require(capacity.lowest == replicas, capacity)
+    assert capacity.lowest == replicas, capacity
 
 
-@known_fault(reason="Evict counts what is missing against the pods that are left: 3 -> 2 -> 1 -> 0")
 def test_a_full_quota_costs_no_pod(cluster: Cluster, engine: Engine, service: Service) -> None:
     """Where no replacement can be created the three pods that serve stay."""
     service.create(3)
@@ -47,10 +44,9 @@ def test_a_full_quota_costs_no_pod(cluster: Cluster, engine: Engine, service: Se
         succeed(cluster)
         ended(cluster, capacity, lost=3)
 
-    require(capacity.lowest == 3, capacity)
+    assert capacity.lowest == 3, capacity
 
 
-@known_fault(reason="Evict takes the only pod, and no other one comes")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_last_pod_stays(cluster: Cluster, engine: Engine, service: Service, fault: str) -> None:
     """Whatever keeps a replacement from serving, the one pod that serves stays."""
@@ -61,10 +57,9 @@ def test_the_last_pod_stays(cluster: Cluster, engine: Engine, service: Service, 
         succeed(cluster)
         ended(cluster, capacity, lost=1)
 
-    require(capacity.lowest == 1, capacity)
+    assert capacity.lowest == 1, capacity
 
 
-@known_fault(reason="Evict takes one of three pods before it is known whether another one will serve")
 @pytest.mark.parametrize("fault", ["room", "model"])
 def test_a_fault_of_the_new_pods_costs_none_of_the_old(cluster: Cluster, engine: Engine, service: Service, fault: str) -> None:
     """Where new pods do not come to serve the three that serve stay."""
@@ -75,10 +70,9 @@ def test_a_fault_of_the_new_pods_costs_none_of_the_old(cluster: Cluster, engine:
         succeed(cluster)
         ended(cluster, capacity, lost=1)
 
-    require(capacity.lowest == 3, capacity)
+    assert capacity.lowest == 3, capacity
 
 
-@known_fault(reason="the end of the evictions passes for the end of the restart")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_success_is_not_told_before_the_new_model_serves(cluster: Cluster, engine: Engine, service: Service, fault: str) -> None:
     """Where no pod comes to serve what was trained, TriggerSuccess is not told."""
@@ -90,10 +84,9 @@ def test_success_is_not_told_before_the_new_model_serves(cluster: Cluster, engin
 
     serving = service.pods()
     assert serving <= before
-    require("TriggerSuccess" not in told(cluster), f"told {told(cluster)} with {len(serving)} Ready pods, all from before")
+    assert "TriggerSuccess" not in told(cluster), f"told {told(cluster)} with {len(serving)} Ready pods, all from before"
 
 
-@known_fault(reason="the strategy Rollout restarts a Deployment that KServe puts back at once")
 def test_the_strategy_rollout_replaces_the_pods(cluster: Cluster, stopped_engine: Engine, service: Service) -> None:
     """It is a success where all pods are new."""
     stopped_engine.params({"on-success-triggers": "restartStrategy: Rollout\n"})
@@ -106,10 +99,9 @@ def test_the_strategy_rollout_replaces_the_pods(cluster: Cluster, stopped_engine
 
     assert told(cluster) == ["TriggerSuccess"]
     after = service.settled()
-    require(not before & after, f"TriggerSuccess, and {len(before & after)} of {len(after)} pods are from before")
+    assert not before & after, f"TriggerSuccess, and {len(before & after)} of {len(after)} pods are from before"
 
 
-@known_fault(reason="a Deployment that KServe owns is restarted as if nobody else rendered its template")
 def test_a_restart_that_its_owner_takes_back_is_no_success(cluster: Cluster, engine: Engine, service: Service) -> None:
     """A trigger that names the predictor's Deployment replaces its pods, or says that it does not."""
     before = service.create(1)
@@ -118,10 +110,9 @@ def test_a_restart_that_its_owner_takes_back_is_no_success(cluster: Cluster, eng
     eventually(lambda: told(cluster), "end of the restart", PATIENCE)
 
     kept = before & service.settled()
-    require(not kept or "TriggerSuccess" not in told(cluster), f"told {told(cluster)}, and the pod is from before")
+    assert not kept or "TriggerSuccess" not in told(cluster), f"told {told(cluster)}, and the pod is from before"
 
 
-@known_fault(reason="the mark of a refresh is an annotation of the InferenceService, which KServe copies to all components")
 def test_a_refresh_leaves_the_transformer(cluster: Cluster, engine: Engine, service: Service) -> None:
     """What a training has changed is the predictor's model: the transformer's pods stay."""
     before = service.create(1, transformer=True)
@@ -131,10 +122,9 @@ def test_a_refresh_leaves_the_transformer(cluster: Cluster, engine: Engine, serv
     eventually(lambda: not before & service.settled(), "other predictor pod")
     time.sleep(3)  # longer than a transformer takes to load
 
-    require(service.settled("transformer") == transformer, "the transformer has been replaced too")
+    assert service.settled("transformer") == transformer, "the transformer has been replaced too"
 
 
-@known_fault(reason="what KServe does not copy to the pods passes for done once it is written")
 def test_a_refresh_that_kserve_does_not_carry_out_is_no_success(
     cluster: Cluster, engine: Engine, service: Service, kserve: KServe
 ) -> None:
@@ -147,4 +137,4 @@ def test_a_refresh_that_kserve_does_not_carry_out_is_no_success(
         time.sleep(3)  # longer than a pod takes to load
 
     kept = before & service.settled()
-    require(not kept or "TriggerSuccess" not in told(cluster), f"told {told(cluster)}, and the pod is from before")
+    assert not kept or "TriggerSuccess" not in told(cluster), f"told {told(cluster)}, and the pod is from before"

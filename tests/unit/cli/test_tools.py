@@ -47,8 +47,9 @@ def test_new_never_writes_over_anything(tmp_path: Path) -> None:
 def rights(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[tuple[str, str], list[str]]:
     """The verbs that `rbac` grants in the ClusterRole, by API group and resource."""
     assert run_command(["rbac", *arguments]) == 0
-    cluster_role, role = yaml.safe_load_all(capsys.readouterr().out)
+    cluster_role, reviews, role = yaml.safe_load_all(capsys.readouterr().out)
     assert (cluster_role["kind"], role["kind"], role["metadata"]["namespace"]) == ("ClusterRole", "Role", "rulepack-system")
+    assert (reviews["kind"], reviews["metadata"]["name"]) == ("ClusterRole", "rulepack-reviews")
     return {(rule["apiGroups"][0], rule["resources"][0]): rule["verbs"] for rule in cluster_role["rules"]}
 
 
@@ -56,9 +57,9 @@ def test_the_rights_are_the_least(capsys: pytest.CaptureFixture[str]) -> None:
     """Watched kinds are listed, watched and patched, targets get the verbs that rules use, and eviction is a create."""
     found = rights(capsys, str(RULES / "on-success-triggers"))
     assert found["mlops.mlops.dev", "notebookvalidationjobs"] == ["list", "watch", "patch"]
-    assert found["", "pods"] == ["list", "delete"]
+    assert found["", "pods"] == ["get", "list", "delete"]
     assert found["", "pods/eviction"] == ["create"]
-    assert found["", "events"] == ["create"]
+    assert found["", "events"] == ["list", "create"]
     assert found["apps", "statefulsets"] == ["get", "patch"]
     assert found["authorization.k8s.io", "subjectaccessreviews"] == ["create"]
 
@@ -84,7 +85,7 @@ def test_each_verb_says_which_rules_need_it(capsys: pytest.CaptureFixture[str]) 
     """A comment behind each verb names the pack, and the rules where not all of it."""
     run_command(["rbac", str(RULES / "on-success-triggers")])
     lines = capsys.readouterr().out.splitlines()
-    assert "      - delete # on-success-triggers: restart-inference-service" in lines
+    assert "      - delete # on-success-triggers: restart, restart-for-a-deleted-job" in lines
     assert all("#" in line for line in lines if line.startswith("      - "))
 
 

@@ -10,12 +10,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from engine.kube.fake_clock import FakeClock
+from engine.model.objects import GroupKey, Kind, ObjectKey, flow_of
 from engine.operator.queue import WorkQueue
+
+
+def flow(key: str) -> str:
+    """Return what comes before the slash."""
+    return key.partition("/")[0]
 
 
 async def test_a_key_added_twice_is_handed_out_once() -> None:
     """Repeats of a waiting key coalesce."""
-    queue = WorkQueue[str](FakeClock())
+    queue = WorkQueue[str](FakeClock(), flow)
     queue.add("a")
     queue.add("a")
     queue.add("b")
@@ -26,7 +32,7 @@ async def test_a_key_added_twice_is_handed_out_once() -> None:
 async def test_a_key_added_while_processed_comes_again_after_done() -> None:
     """Two workers never have the same key, and no change that comes meanwhile is lost."""
     clock = FakeClock()
-    queue = WorkQueue[str](clock)
+    queue = WorkQueue[str](clock, flow)
     queue.add("a")
     key = await queue.get()
     queue.add("a")
@@ -40,7 +46,7 @@ async def test_a_key_added_while_processed_comes_again_after_done() -> None:
 async def test_the_earliest_delay_wins() -> None:
     """A later delay does not push a key back."""
     clock = FakeClock()
-    queue = WorkQueue[str](clock)
+    queue = WorkQueue[str](clock, flow)
     queue.add_after("a", 10)
     queue.add_after("a", 5)
     queue.add_after("a", 20)
@@ -57,7 +63,7 @@ async def test_the_earliest_delay_wins() -> None:
 async def test_setting_the_wall_clock_neither_ends_nor_prolongs_a_delay(jump: float) -> None:
     """A delay is as long as it was asked for, whatever the time of day is set to meanwhile."""
     clock = FakeClock()
-    queue = WorkQueue[str](clock)
+    queue = WorkQueue[str](clock, flow)
     queue.add_after("a", 20)
     await clock.advance(10)
     clock.set_on(jump)
@@ -70,7 +76,7 @@ async def test_setting_the_wall_clock_neither_ends_nor_prolongs_a_delay(jump: fl
 async def test_an_immediate_add_overrides_a_delay() -> None:
     """What was handed out at once is not handed out again because of an older delay."""
     clock = FakeClock()
-    queue = WorkQueue[str](clock)
+    queue = WorkQueue[str](clock, flow)
     queue.add_after("a", 5)
     queue.add("a")
     queue.done(await queue.get() or "")
@@ -81,7 +87,7 @@ async def test_an_immediate_add_overrides_a_delay() -> None:
 async def test_a_delay_that_ends_while_the_key_is_processed_waits_for_done() -> None:
     """A delayed key is not handed to a second worker either."""
     clock = FakeClock()
-    queue = WorkQueue[str](clock)
+    queue = WorkQueue[str](clock, flow)
     queue.add("a")
     await queue.get()
     queue.add_after("a", 1)
@@ -95,7 +101,7 @@ async def test_a_delay_that_ends_while_the_key_is_processed_waits_for_done() -> 
 
 async def test_a_worker_that_is_aborted_leaves_its_key_to_another() -> None:
     """Also where the key had woken it already."""
-    queue = WorkQueue[str](FakeClock())
+    queue = WorkQueue[str](FakeClock(), flow)
     first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
     await asyncio.sleep(0)
     queue.add("a")
@@ -107,7 +113,7 @@ async def test_a_worker_that_is_aborted_leaves_its_key_to_another() -> None:
 async def test_shutdown_answers_every_waiting_worker() -> None:
     """After shutdown there is nothing more to get, and `idle` waits for what is still processed."""
     clock = FakeClock()
-    queue = WorkQueue[str](clock)
+    queue = WorkQueue[str](clock, flow)
     queue.add("a")
     await queue.get()
     workers = [asyncio.create_task(queue.get()) for _ in range(3)]
@@ -125,7 +131,30 @@ async def test_shutdown_answers_every_waiting_worker() -> None:
     assert await queue.get() is None
 
 
-KEYS = st.sampled_from("abcd")
+async def test_flows_get_their_turns_one_after_the_other() -> None:
+    """2,000 keys of one flow that came first hold up another one by no more than one key."""
+    queue = WorkQueue[str](FakeClock(), flow)
+    for number in range(2000):
+        queue.add(f"team-a/{number}")
+    queue.add("team-b/0")
+    queue.add("team-c/0")
+    queue.add("team-b/1")
+
+    assert queue.depth == 2003
+    first = [await queue.get() for _ in range(7)]
+    assert first == ["team-a/0", "team-b/0", "team-c/0", "team-a/1", "team-b/1", "team-a/2", "team-a/3"]
+
+
+async def test_what_a_flow_is() -> None:
+    """A namespace; a Namespace is of its own, other objects of the cluster go by their kind, groups by their pack."""
+    namespace, node = Kind("v1", "Namespace"), Kind("v1", "Node")
+    assert flow_of(ObjectKey(Kind("v1", "Pod"), "team-a", "p")) == "team-a"
+    assert flow_of(ObjectKey(namespace, "", "team-a")) == "team-a"
+    assert flow_of(ObjectKey(node, "", "n1")) == flow_of(ObjectKey(node, "", "n2")) == "Node.v1"
+    assert flow_of(GroupKey("p", "r", "g")) == flow_of(GroupKey("p", "other", "h")) != "p"
+
+
+KEYS = st.sampled_from(["a/1", "a/2", "b/1", "c"])
 
 
 class Queue(RuleBasedStateMachine):
@@ -135,7 +164,7 @@ class Queue(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = FakeClock()
-        self.queue = WorkQueue[str](self.clock)
+        self.queue = WorkQueue[str](self.clock, flow)
         self.owed: set[str] = set()
         self.due: dict[str, float] = {}
         self.processing: set[str] = set()

@@ -183,7 +183,7 @@ async def test_a_kind_that_cannot_be_listed_makes_a_pack_wait(packs: Packs) -> N
         status, reason, message = await packs.condition("Ready", "own")
 
     assert (status, reason) == ("False", "WaitingForKind")
-    assert "Gadget.example.com/v1 cannot be listed: 404" in message
+    assert "Gadget.example.com/v1 in all namespaces cannot be listed: 404" in message
 
 
 async def test_a_pack_in_a_config_map_is_visible_too(packs: Packs) -> None:

@@ -1,4 +1,4 @@
-"""A rule that is suspended, as an administrator meets it: /packs, the metric, the ConfigMap that has it go on."""
+"""A namespace that is suspended, as an administrator meets it: /packs, the metric, the ConfigMap that has it go on."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ spec:
 """
 
 
+SERIES = 'rulepack_namespace_suspended{pack="sweep",watched_namespace="default"} 1.0'
+
+
 @pytest.fixture
 async def swept(tmp_path: Path) -> AsyncIterator[tuple[Fixture, Operator]]:
     """An operator that may delete three widgets a minute, and meets eight that it should delete."""
@@ -49,10 +52,10 @@ async def left(fixture: Fixture) -> int:
 
 
 async def shown(operator: Operator) -> tuple[Any, bool]:
-    """Since when /packs says that the rule is suspended, and whether the metric does."""
+    """Since when /packs says that the pack is suspended for a namespace, and whether the metric does."""
     packs = json.loads((await ask(operator, "/packs"))[1])["packs"]
     metrics = (await ask(operator, "/metrics"))[1]
-    return packs[0]["rules"][0]["suspendedSince"], 'rulepack_rule_suspended{pack="sweep",rule="big"} 1.0' in metrics
+    return packs[0]["suspendedFor"].get("default"), SERIES in metrics
 
 
 async def say(fixture: Fixture, word: str | None) -> None:
@@ -60,7 +63,7 @@ async def say(fixture: Fixture, word: str | None) -> None:
 
 
 async def test_it_stands_still_and_is_seen(swept: tuple[Fixture, Operator]) -> None:
-    """Three are gone and no more, whatever time passes; /packs, the metric and one Event say why."""
+    """Three are gone and no more, whatever time passes; /packs, the metric and an Event on each of the others say why."""
     fixture, operator = swept
     assert await left(fixture) == 5
     since, measured = await shown(operator)
@@ -71,7 +74,9 @@ async def test_it_stands_still_and_is_seen(swept: tuple[Fixture, Operator]) -> N
 
     assert await left(fixture) == 5
     assert (await shown(operator))[0] == since
-    assert [event["reason"] for event in await fixture.events("default")] == ["RuleSuspended"]
+    events = await fixture.events("default")
+    assert [event["reason"] for event in events] == ["NamespaceSuspended"] * 5
+    assert sorted(event["involvedObject"]["name"] for event in events) == ["w3", "w4", "w5", "w6", "w7"]
     assert (await ask(operator, "/healthz"))[0] == (await ask(operator, "/readyz"))[0] == 200
 
 

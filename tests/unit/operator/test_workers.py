@@ -8,7 +8,7 @@ import pytest
 
 from engine.kube.act import NotLeading
 from engine.kube.fake_clock import FakeClock
-from engine.model.objects import Kind, ObjectKey
+from engine.model.objects import Kind, ObjectKey, flow_of
 from engine.operator.metrics import Metrics
 from engine.operator.queue import WorkQueue
 from engine.operator.workers import Key, Workers
@@ -25,7 +25,7 @@ class Fixture:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.queue = WorkQueue[Key](self.clock)
+        self.queue = WorkQueue[Key](self.clock, flow_of)
         self.metrics = Metrics()
         self.reconciled: list[str] = []
         self.ended: list[str] = []

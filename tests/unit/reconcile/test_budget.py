@@ -1,67 +1,113 @@
-"""The budget of a pack: how many disruptive steps in a minute, what stands still after that, and how it goes on."""
+"""The budget of a pack: how many disruptive steps, for whom, in which turn, what is suspended, and how it goes on."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.reconcile import budgets
-from engine.reconcile.budgets import Admission, resumed
+from engine.reconcile import budget
+from engine.reconcile.budget import Admission, Terms, resumed
 
-GO, WAIT, SUSPENDED = Admission.GRANTED, Admission.PACED, Admission.SUSPENDED
+GO, WAIT, SUSPENDED, PACK = Admission.GRANTED, Admission.PACED, Admission.SUSPENDED, Admission.PACK_SUSPENDED
 
 
 class Budget:
     """A budget that goes from one value to the next."""
 
     def __init__(self) -> None:
-        self.value = budgets.Budget()
+        self.value = budget.Budget()
 
-    def begin(self, rule: str, limit: int, resume: str, now: float) -> Admission:
-        admission, self.value = self.value.begin(rule, limit, resume, now)
+    def begin(self, flow: str, terms: Terms, now: float) -> Admission:
+        admission, self.value = self.value.begin(flow, terms, now)
         return admission
 
-    def take(self, rule: str, limit: int, resume: str, now: float) -> Admission:
-        admission, self.value = self.value.take(rule, limit, resume, now)
+    def take(self, flow: str, terms: Terms, now: float) -> Admission:
+        admission, self.value = self.value.take(flow, terms, now)
         return admission
 
+    def give_back(self, flow: str) -> None:
+        self.value = self.value.given_back(flow)
 
-def takes(budget: Budget, times: Iterable[float], limit: int = 3, resume: str = "", rule: str = "r") -> list[Admission]:
-    return [budget.take(rule, limit, resume, time) for time in times]
+
+def takes(
+    budget: Budget, times: Iterable[float], limit: int = 3, resume: str = "", flow: str = "a", share: float = 1.0
+) -> list[Admission]:
+    return [budget.take(flow, Terms(limit, resume, share), time) for time in times]
 
 
-def test_a_minute_that_is_over_does_not_count() -> None:
-    """Three steps a minute may go on for ever."""
+def drained(budget: Budget, flows: dict[str, int], terms: Terms, begin: float, end: float) -> dict[str, list[float]]:
+    """Have so many objects of each flow take one step each, asking when they are told to; return when each was done."""
+    due = [(begin, number, flow) for flow, count in flows.items() for number in range(count)]
+    done: dict[str, list[float]] = {flow: [] for flow in flows}
+    while due and min(due)[0] < end:
+        now, number, flow = min(due)
+        due.remove((now, number, flow))
+        if budget.take(flow, terms, now) is GO:
+            done[flow].append(now)
+        else:
+            due.append((max(budget.value.slots.get(flow, now + 30.0), now + 0.001), number, flow))
+    return done
+
+
+def test_a_pace_that_the_budget_allows_goes_on_for_ever() -> None:
+    """Three steps a minute, all at once."""
     assert set(takes(Budget(), [minute * 60.0 + second for minute in range(50) for second in range(3)])) == {GO}
 
 
-def test_one_too_many_suspends_the_rule_for_good() -> None:
+def test_one_too_many_suspends_the_namespace_for_good() -> None:
     """Time alone does not have it go on."""
     budget = Budget()
 
     assert takes(budget, [0, 0, 1, 2, 100, 100_000]) == [GO, GO, GO, SUSPENDED, SUSPENDED, SUSPENDED]
-    assert budget.begin("r", 3, "", 100_000) is SUSPENDED
+    assert budget.begin("a", Terms(3), 100_000) is SUSPENDED
 
 
-def test_other_rules_of_the_pack_stand_still_only_if_they_too_want_more() -> None:
-    """The budget is the pack's, the suspension the rule's."""
+def test_a_namespace_never_takes_more_than_a_budget_within_a_minute() -> None:
+    """Although the bucket fills all the time."""
+    assert takes(Budget(), [0, 15, 30, 45]) == [GO, GO, GO, SUSPENDED]
+
+
+def test_other_namespaces_go_on() -> None:
+    """One that has taken less waits for what comes free next, 20 s at three a minute, and is not suspended."""
     budget = Budget()
     takes(budget, [0, 0, 0, 0])
 
-    assert budget.begin("calm", 3, "", 1) is GO  # what it does may be harmless
-    assert takes(budget, [61], rule="calm") == [GO]
+    assert budget.begin("b", Terms(3), 1) is GO  # what it does may be harmless
+    assert takes(budget, [1, 19, 20], flow="b") == [WAIT, WAIT, GO]
+    assert takes(budget, [21], flow="a") == [SUSPENDED]
+
+
+def test_a_second_namespace_that_wants_too_much_is_suspended_too() -> None:
+    """Once nobody has taken more within a minute than it has."""
+    budget = Budget()
+    takes(budget, [0, 0, 0, 0])
+
+    assert takes(budget, [20, 40, 61, 61], flow="b") == [GO, GO, GO, SUSPENDED]
+
+
+def test_three_suspended_namespaces_suspend_the_pack() -> None:
+    """Whatever makes three of them want too much is no matter of a namespace."""
+    budget = Budget()
+    for flow in "abc":
+        takes(budget, [0], flow=flow)
+
+    assert [takes(budget, [0], flow=flow) for flow in "abc"] == [[SUSPENDED], [SUSPENDED], [PACK]]
+    assert takes(budget, [1000], flow="calm") == [PACK]
+    assert budget.begin("calm", Terms(3), 1000) is PACK
+    assert takes(budget, [1000], flow="calm", resume="go on") == [GO]
+    assert takes(budget, [1000] * 3, flow="a", resume="go on") == [GO, GO, WAIT]
 
 
 def test_what_is_resumed_goes_on_at_the_pace_of_the_budget() -> None:
-    """After somebody has resumed it, what is too much waits its turn, and is not suspended again."""
+    """After somebody has resumed it, what is too much waits for its turn, and is not suspended again."""
     budget = Budget()
     takes(budget, [0, 0, 0, 0])
 
-    assert takes(budget, [10, 59], resume="go on") == [WAIT, WAIT]
-    assert takes(budget, [60, 60, 60, 60, 90, 119], resume="go on") == [GO, GO, GO, WAIT, WAIT, WAIT]
-    assert takes(budget, [120], resume="go on") == [GO]
+    assert takes(budget, [10, 19], resume="go on") == [WAIT, WAIT]
+    assert takes(budget, [20, 21, 40, 60, 79, 80], resume="go on") == [GO, WAIT, GO, GO, WAIT, GO]
 
 
 def test_a_minute_in_which_nothing_waited_ends_the_pace() -> None:
@@ -75,6 +121,66 @@ def test_a_minute_in_which_nothing_waited_ends_the_pace() -> None:
     assert takes(budget, [300], resume="once more") == [GO]
 
 
+def test_two_thousand_steps_of_one_namespace_delay_one_of_another_by_less_than_5_s() -> None:
+    """A hundred a minute, after the first namespace was resumed; one a second for 100 others changes that by their turns only."""
+    budget, terms = Budget(), Terms(100, "go on")
+    takes(budget, [0.0] * 101, limit=100)
+    first = drained(budget, {"team-a": 2000}, terms, 1.0, 300.0)
+    assert 450 < len(first["team-a"]) < 550
+
+    done = drained(budget, {"team-a": 1500, "team-b": 1}, terms, 300.0, 400.0)
+
+    assert done["team-b"][0] - 300.0 < 5.0
+    assert len(done["team-a"]) > 150
+
+
+def test_namespaces_that_wait_share_the_budget_in_turn() -> None:
+    """Each of three gets a third, whoever has more to do, and whoever came first."""
+    budget, terms = Budget(), Terms(60, "go on")
+    takes(budget, [0.0] * 61, limit=60)
+
+    done = drained(budget, {"a": 300, "b": 100, "c": 60}, terms, 1.0, 121.0)
+
+    assert sum(map(len, done.values())) in range(115, 125)
+    assert all(len(times) in range(36, 44) for times in done.values())
+
+
+def test_one_step_a_minute_is_shared_in_turn_too() -> None:
+    """A bucket that holds one step keeps the turn of whoever waits."""
+    budget, terms = Budget(), Terms(1, "go on")
+    takes(budget, [0.0, 0.0], limit=1)
+
+    done = drained(budget, {"a": 50, "b": 3}, terms, 1.0, 400.0)
+
+    assert len(done["b"]) == 3
+    assert len(done["a"]) in (3, 4)
+
+
+def test_a_turn_of_one_that_does_not_come_is_lost() -> None:
+    """Its object is gone: others go on soon after."""
+    budget = Budget()
+    takes(budget, [0, 0, 0, 0])
+    assert takes(budget, [1], flow="b", resume="go on") == [WAIT]
+
+    assert takes(budget, [20, 30], flow="a", resume="go on") == [WAIT, GO]
+
+
+def test_what_was_not_done_is_given_back() -> None:
+    """A step that the API server has refused leaves the budget whole, however often."""
+    budget = Budget()
+    for _ in range(100):
+        assert takes(budget, [0.0]) == [GO]
+        budget.give_back("a")
+
+    assert takes(budget, [0, 0, 0, 0]) == [GO, GO, GO, SUSPENDED]
+
+
+def test_shards_divide_the_budget() -> None:
+    """Three of three steps a minute may take one each."""
+    assert takes(Budget(), [0, 0], share=1 / 3) == [GO, SUSPENDED]
+    assert takes(Budget(), [0] * 6, limit=10, share=1 / 2) == [GO] * 5 + [SUSPENDED]
+
+
 def test_without_a_limit_nothing_is_held_back() -> None:
     """0 means any number, also for what is suspended."""
     budget = Budget()
@@ -85,24 +191,62 @@ def test_without_a_limit_nothing_is_held_back() -> None:
 
 def test_who_says_that_it_goes_on() -> None:
     """A higher limit, none at all, or a new word; neither a lower limit nor a word that is taken away."""
-    assert resumed(3, "", 4, "")
-    assert resumed(3, "", 0, "")
-    assert resumed(3, "a", 3, "b")
-    assert not resumed(3, "a", 3, "a")
-    assert not resumed(3, "a", 2, "a")
-    assert not resumed(3, "a", 3, "")
+    assert resumed(Terms(3, ""), Terms(4, ""))
+    assert resumed(Terms(3, ""), Terms(0, ""))
+    assert resumed(Terms(3, "a"), Terms(3, "b"))
+    assert not resumed(Terms(3, "a"), Terms(3, "a"))
+    assert not resumed(Terms(3, "a"), Terms(2, "a"))
+    assert not resumed(Terms(3, "a"), Terms(3, ""))
 
 
 @given(
     limit=st.integers(1, 5),
-    calls=st.lists(st.tuples(st.floats(0, 40), st.sampled_from(["a", "b"]), st.sampled_from(["", "x", "y", "z"])), max_size=80),
+    calls=st.lists(
+        st.tuples(st.floats(0, 40), st.sampled_from("abcd"), st.sampled_from(["", "x", "y", "z"]), st.booleans()), max_size=80
+    ),
 )
-def test_no_minute_ever_has_more_steps_than_the_budget(limit: int, calls: list[tuple[float, str, str]]) -> None:
-    """Whoever asks when, and whatever people say meanwhile."""
+def test_the_bucket_bounds_what_is_done(limit: int, calls: list[tuple[float, str, str, bool]]) -> None:
+    """In any time: a whole budget (or a turn of each namespace, where that is more), and what comes free meanwhile."""
     budget, now, taken = Budget(), 0.0, []
-    for pause, rule, resume in calls:
+    for pause, flow, resume, refused in calls:
         now += pause
-        if budget.take(rule, limit, resume, now) is GO:
+        if budget.take(flow, Terms(limit, resume), now) is GO:
+            if refused:
+                budget.give_back(flow)
+            else:
+                taken.append(now)
+
+    for number, begin in enumerate(taken):
+        for count, end in enumerate(taken[number:], start=1):
+            assert count <= max(limit, 5) + (end - begin) * limit / 60 + 1e-3
+
+
+@given(limit=st.integers(1, 5), pauses=st.lists(st.floats(0, 40), max_size=80))
+def test_no_minute_of_one_namespace_has_more_steps_than_the_budget(limit: int, pauses: list[float]) -> None:
+    """As long as nobody resumes it."""
+    budget, now, taken = Budget(), 0.0, []
+    for pause in pauses:
+        now += pause
+        if budget.take("a", Terms(limit), now) is GO:
             taken.append(now)
 
     assert all(sum(1 for other in taken if time - 60 < other <= time) <= limit for time in taken)
+
+
+@given(calls=st.lists(st.tuples(st.floats(0, 3), st.sampled_from("abcde")), max_size=120))
+def test_nobody_is_passed_over_twice_in_a_row(calls: list[tuple[float, str]]) -> None:
+    """Of flows that wait, none gets two steps while another one that asks gets none."""
+    budget, terms, now = Budget(), Terms(30, "go on"), 10.0
+    takes(budget, [0.0] * 31, limit=30)
+    since: dict[str, Counter[str]] = {}
+    for pause, flow in calls:
+        now += pause
+        for refused in [name for name in since if name not in budget.value.slots]:
+            del since[refused]
+        if budget.take(flow, terms, now) is WAIT:
+            since.setdefault(flow, Counter())
+        else:
+            since.pop(flow, None)
+            for others in since.values():
+                others[flow] += 1
+                assert others[flow] <= 2

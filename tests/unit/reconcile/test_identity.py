@@ -119,7 +119,7 @@ async def test_each_has_a_budget_of_its_own() -> None:
     await world.settle()
     left = sorted(str(metadata(each)["name"]) for each in await world.all(POD))
     assert left == ["stale-1", "stale-2"]
-    assert world.seen.suspensions == ["team/p/stale"]
+    assert world.seen.suspensions == ["team/p of ns"]
 
 
 async def test_each_counts_groups_of_its_own() -> None:

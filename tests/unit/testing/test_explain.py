@@ -9,7 +9,7 @@ from engine.model.flags import Mode
 from engine.model.observe import ActResult, Evaluated
 from engine.packs.parse import parse_pack
 from engine.testing.explain import RuleExplanation, explain
-from tests.world import APPLICATION, DEPLOYMENT, JOB, POD, SERVICE, World, job, named, pod, shipped, trigger, triggers
+from tests.world import APPLICATION, DEPLOYMENT, DONE, JOB, SERVICE, World, job, named, shipped, trigger, triggers
 
 HERE = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "ns"}}
 
@@ -28,22 +28,25 @@ async def test_steps_come_with_their_differences_and_nothing_is_written() -> Non
     pack = shipped("on-success-triggers")
     world = World(pack)
     entries = (trigger(SERVICE, "model", "restart"), trigger(DEPLOYMENT, "web", "restart"))
-    await world.create(named(SERVICE, "model"), pod("old"), named(DEPLOYMENT, "web", spec={"template": {}}))
-    await world.create(job(phase="Succeeded", annotations=triggers(*entries)))
-    rules = await told(world)
-    workload = rules["restart-workload"]
-    assert workload.result is Evaluated.FIRED
-    assert [act.result for act in workload.acts] == [ActResult.AUDITED] * 3
-    assert any("restartedAt" in line for line in workload.acts[0].diff)
-    assert [act.action for act in rules["restart-inference-service"].acts] == ["assert", "delete", "emitEvent", "metric"]
-    assert len(await world.all(POD)) == 1
+    await world.create(named(SERVICE, "model", spec={"predictor": {}}), named(DEPLOYMENT, "web", spec={"template": {}}))
+    await world.create(job(annotations=triggers(*entries)))
+    await world.clock.advance(1860)
+    await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE})
+    restart = (await told(world))["restart"]
+    assert restart.result is Evaluated.FIRED
+    assert [act.action for act in restart.acts] == ["wait", "patch", "emitEvent", "emitEvent"] * 2
+    assert {act.result for act in restart.acts if act.action != "wait"} == {ActResult.AUDITED}
+    assert any("restarted-at" in line for act in restart.acts for line in act.diff)
+    assert any("restartedAt" in line for act in restart.acts for line in act.diff)
 
 
 async def test_consent_by_review_is_taken_for_granted_and_said() -> None:
     """Asking would be a create, which explaining does not need the right to; what would be asked is told."""
     world = World(shipped("on-success-triggers"))
     await world.create(named(DEPLOYMENT, "web", "theirs", spec={"template": {}}))
-    await world.create(job(phase="Succeeded", annotations=triggers(trigger(DEPLOYMENT, "web", "restart", "theirs"))))
+    await world.create(job(annotations=triggers(trigger(DEPLOYMENT, "web", "restart", "theirs"))))
+    await world.clock.advance(1860)
+    await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE})
     explanation = await explain(world.cluster, world.clock, world.catalog, await world.get(JOB, "train"))
     assert "system:serviceaccount:ns:default may patch deployments theirs/web" in explanation.assumed
 

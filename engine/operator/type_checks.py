@@ -1,0 +1,121 @@
+"""Checks the expressions of packs in force against the schemas that the cluster publishes.
+
+What does not fit is a warning, never a reason to keep a pack out of force: a schema changes without the pack, and an expression
+that can never hold does nothing (docs/decisions, 17).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from engine.cel import Cel
+from engine.cel.types import DYN
+from engine.errors import ApiError, Fault
+from engine.kube.api import Api
+from engine.kube.clock import Clock, within
+from engine.kube.openapi import published, types_of
+from engine.model.objects import Kind
+from engine.packs.lint import kinds_of, type_faults
+from engine.packs.parse import LARGE, parse_spec, parse_text
+from engine.packs.sources import PackObject, Text
+from engine.packs.store import Report
+
+log = logging.getLogger(__name__)
+
+RECHECK = 300.0
+"""Seconds after which is asked again whether a schema has changed, or can be had by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A text or object that was checked, the kinds in it, where their schemas were, and what does not fit."""
+
+    given: Text | PackObject
+    kinds: frozenset[Kind] = frozenset()
+    paths: frozenset[str] = frozenset()
+    faults: tuple[Fault, ...] = ()
+
+
+class TypeChecks:
+    """`warnings` holds what does not fit by the source of the pack; `changed` is called when it differs from before.
+
+    Nothing is asked while `may_check` says no. A schema that cannot be had says nothing of its kind.
+    """
+
+    def __init__(self, api: Api, clock: Clock, cel: Cel, may_check: Callable[[], bool], changed: Callable[[], None]) -> None:
+        self.warnings: Mapping[str, Sequence[Fault]] = {}
+        self._api, self._clock, self._cel, self._may_check, self._changed = api, clock, cel, may_check, changed
+        self._packs: Sequence[Text | PackObject] = ()
+        self._checked: dict[str, _Checked] = {}
+        self._given = asyncio.Event()
+        self._failure = ""
+
+    def use(self, given: Sequence[Text | PackObject]) -> None:
+        """Check the packs of these from now on; those with faults of another kind are passed over."""
+        self._packs = given
+        self._given.set()
+
+    def added(self, reports: Sequence[Report]) -> list[Report]:
+        """Return the reports with what does not fit among their warnings."""
+        return [replace(each, warnings=(*each.warnings, *self.warnings.get(each.source, ()))) for each in reports]
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            self._given.clear()
+            if self._may_check():
+                await self._check()
+            await within(self._clock, RECHECK, self._given.wait())
+
+    async def _check(self) -> None:
+        try:
+            paths = await published(self._api)
+            checked = {each.file: await self._check_pack(each, paths) for each in self._packs}
+        except ApiError as error:
+            self._failed(str(error))
+            return
+        except Exception as error:  # whatever a cluster publishes: packs go on without these warnings
+            log.error("unexpected %s: %s; a bug in rulepack, types are not checked", type(error).__name__, error)
+            log.debug("checking types", exc_info=True)
+            return
+        self._checked = checked
+        warnings: dict[str, list[Fault]] = {}
+        for each in checked.values():
+            if each.faults:
+                warnings.setdefault(each.given.source, []).extend(each.faults)
+        if warnings != self.warnings:
+            self.warnings = warnings
+            self._changed()
+
+    async def _check_pack(self, given: Text | PackObject, paths: Mapping[str, str]) -> _Checked:
+        """Return what does not fit in it; what was found before, where neither that nor a schema has changed."""
+        before = self._checked.get(given.file)
+        if before is not None and before.given == given and before.paths == _paths(before.kinds, paths):
+            return before
+        if isinstance(given, Text):
+            parse = partial(parse_text, given.text, given.file, self._cel)
+            packs, other_faults = await asyncio.to_thread(parse) if len(given.text) > LARGE else parse()
+        else:
+            packs, other_faults = ([], []) if given.reference else parse_spec(given, self._cel)
+        if other_faults:
+            return _Checked(given)
+        kinds = kinds_of(packs)
+        types, errors = await types_of(self._api, paths, kinds)
+        self._failed(str(errors[0]) if errors else "")
+        faults = type_faults(packs, lambda kind: types.get(kind, DYN))
+        return _Checked(given, kinds, frozenset() if errors else _paths(kinds, paths), tuple(faults))
+
+    def _failed(self, failure: str) -> None:
+        """Log once that schemas cannot be had."""
+        if failure and failure != self._failure:
+            log.info("the types of some expressions are not checked: %s; trying again every %d s", failure, RECHECK)
+        self._failure = failure
+
+
+def _paths(kinds: Iterable[Kind], paths: Mapping[str, str]) -> frozenset[str]:
+    """Return where the schemas of kinds are."""
+    return frozenset(paths[kind.api_version] for kind in kinds if kind.api_version in paths)
