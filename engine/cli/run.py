@@ -17,8 +17,9 @@ import click
 
 from engine import __version__
 from engine.cel import backend
-from engine.cli.arguments import PATH, Cluster, context_option, kubeconfig_option, paths_option
+from engine.cli.arguments import PATH, Cluster, context_option, kubeconfig_option, paths_option, set_by_environment
 from engine.cli.logs import LEVELS, set_up
+from engine.cli.process import have_standard_streams, raise_limit_of_files
 from engine.kube.clock import SystemClock
 from engine.operator.settings import Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
@@ -38,6 +39,7 @@ Examples:
 """
 
 
+@set_by_environment
 @click.command(epilog=EXAMPLES)
 @click.option(
     "-n",
@@ -99,8 +101,9 @@ def run(
 ) -> None:  # fmt: skip
     """Run the engine against a cluster: watch what the rule packs name, and act as they say.
 
-    Runs until SIGTERM or SIGINT, then finishes what it is at. Of several replicas one acts; the others stand by.
+    Runs until SIGTERM, SIGINT or SIGHUP, then finishes what it is at. Of several replicas one acts; the others stand by.
     """
+    have_standard_streams()
     settings = Settings(
         operator_namespace=own_namespace(operator_namespace, os.environ),
         namespaces=watched_namespaces(namespaces, os.environ),
@@ -110,6 +113,7 @@ def run(
         **options,
     )
     set_up(settings.log_level, settings.log_format)
+    raise_limit_of_files()
     collect_rarely()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
@@ -139,8 +143,9 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
         stop.set()
         loop.remove_signal_handler(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, received, number)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks
+            loop.add_signal_handler(number, received, number)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

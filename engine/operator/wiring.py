@@ -55,9 +55,10 @@ class Operator:
         self._settings, self._clock, shard = settings, clock, settings.shard
         self.queue = WorkQueue[Key](clock, flow_of)
         self.metrics = Metrics()
-        self.metrics.queue_depth.read = lambda: {(): self.queue.depth}
+        self.metrics.queue_depth.read = lambda: {(): self.queue.depth if self.may_act() else 0}
         self.metrics.pack_info.read, self.metrics.pack_waiting.read = self._pack_info, self._pack_waiting
         self.metrics.last_events.read = self._last_events
+        self.metrics.shards.record((), shard.count if shard else 1)
         if shard:
             self.metrics.shard_info.record((str(shard.number), str(shard.count)))
         self.caches = PackCaches(api, clock, settings.namespaces, self.queue.add, settings.watch_label_selector)
