@@ -93,7 +93,8 @@ def test_streams_that_are_closed_end_nothing(cluster: Cluster, engine: Engine) -
 def test_a_low_limit_of_open_files_is_told(cluster: Cluster, engine: Engine) -> None:
     """It says what it has and what it wants, and ends in order."""
     start_by_shell(engine, "ulimit -n 20; exec")
-    eventually(lambda: "only 20 files may be open at a time" in engine.log(), "word of the limit")
+    eventually(lambda: "serving /metrics" in engine.log(), "servers")
+    assert "only 20 files may be open at a time" in engine.log()
     assert engine.stop() == 0
 
 
