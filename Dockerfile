@@ -26,7 +26,8 @@ RUN python -m compileall -q -f --invalidation-mode unchecked-hash /opt/venv/lib
 
 # Owned by root and readable by everyone, so that it also runs under the random user of group 0 that OpenShift chooses.
 # Nothing is written: it works with a read-only root filesystem. A user of no entry in /etc/passwd has no home unless one is set.
-FROM ${BASE}
+# The platform is the default, and said because buildah 1.28 would go on with the one of the stage before.
+FROM --platform=${TARGETPLATFORM} ${BASE}
 ARG VERSION=0.0.0
 ARG RELEASE=1
 ARG REVISION=unknown

@@ -5,8 +5,9 @@ Every message names what was wrong, where, what was expected and what to do: use
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,12 +91,24 @@ class ApiError(RulepackError):
     """The API server answered with an error, or did not answer.
 
     `status` is the HTTP status (0: no answer at all), `reason` the machine-readable reason of metav1.Status
-    (such as NotFound, AlreadyExists, Conflict, Expired), `retry_after` the seconds the server asked to wait, if any.
+    (such as NotFound, AlreadyExists, Conflict, Expired), `retry_after` the seconds the server asked to wait, if any,
+    `details` those of metav1.Status: `name` is that of the object that the answer is about, `causes` what was wrong.
     """
 
-    def __init__(self, status: int, reason: str, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, status: int, reason: str, message: str, retry_after: float | None = None, details: Mapping[str, Any] | None = None
+    ) -> None:
         self.status, self.reason, self.message, self.retry_after = status, reason, message, retry_after
+        self.details: Mapping[str, Any] = details or {}
         super().__init__(f"{status} {reason}: {message}" if status else f"{reason}: {message}")
+
+    @property
+    def not_found(self) -> bool:
+        """Whether the object, or the namespace it would be in, is not there; the kind itself is served.
+
+        A server that does not serve the kind answers 404 too, and names no object then (tried on v1.34 and v1.37).
+        """
+        return self.status == 404 and bool(self.details.get("name"))
 
     @property
     def retryable(self) -> bool:

@@ -22,6 +22,10 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from engine.operator.in_force import NAME as STATE  # noqa: E402
+from engine.operator.pack_sources import FLAGS, PARAMS  # noqa: E402
+from engine.operator.settings import LEASE_NAME  # noqa: E402
+from engine.operator.shards import layout_name  # noqa: E402
 from scripts.project import project  # noqa: E402
 
 CONFIG = ROOT / "config"
@@ -50,9 +54,9 @@ FURTHER = ("service", "pod_disruption_budget")
 # Where all namespaces are watched OLM widens `permissions` to all of them, so what can be bound to a name is: to patch every
 # ConfigMap would be to own the cluster. docs/install.md says how to grant it for all of the operator's namespace.
 NAMES = {
-    ("leases", "get"): ["rulepack", "rulepack-shards", "rulepack-state"],
-    ("leases", "update"): ["rulepack", "rulepack-state"],
-    ("configmaps", "patch"): ["rulepack-packs", "rulepack-feature-flags", "rulepack-params"],
+    ("leases", "get"): [LEASE_NAME, layout_name(LEASE_NAME), STATE],
+    ("leases", "update"): [LEASE_NAME, STATE],
+    ("configmaps", "patch"): ["rulepack-packs", FLAGS, PARAMS],
 }
 # Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
 CLUSTER_SCOPED = {"subjectaccessreviews", "tokenreviews"}

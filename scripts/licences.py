@@ -12,6 +12,7 @@ _OSI = re.compile(r"License :: (?:OSI Approved :: )?(?:.* :: )?(.+)")
 #: Of a copyright file that machines can read (Debian policy: copyright-format 1.0), and of any other.
 _LICENCE = re.compile(r"^License: *(\S.*?)\s*$", re.MULTILINE)
 _COMMON = re.compile(r"/usr/share/common-licenses/([\w.+-]*\w)")
+_VERSION = re.compile(r"\s*Version (\d[\d.]*)")
 #: Above this length it is the text of a licence and not its name.
 _LONGEST = 80
 
@@ -33,7 +34,22 @@ def _of(distribution: Distribution) -> list[str]:
         name = str(metadata[key] or "").strip()  # None where there is no such line
         if name and name != "UNKNOWN" and len(name) <= _LONGEST and "\n" not in name:
             return [name]
-    return sorted({found[1] for text in metadata.get_all("Classifier") or [] if (found := _OSI.fullmatch(text))})
+    names = {found[1] for text in metadata.get_all("Classifier") or [] if (found := _OSI.fullmatch(text))}
+    return sorted(
+        names or {_title(text) for file in metadata.get_all("License-File") or [] if (text := _text(distribution, file))}
+    )
+
+
+def _text(distribution: Distribution, file: str) -> str:
+    """The text of a file of licences (PEP 639: in the folder licenses; before it, beside the metadata)."""
+    return distribution.read_text(f"licenses/{file}") or distribution.read_text(file) or ""
+
+
+def _title(text: str) -> str:
+    """The first line of a licence, with the version that follows it."""
+    title = text.strip().partition("\n")[0].strip()
+    found = _VERSION.match(text.strip(), len(title))
+    return f"{title} {found[1]}" if found else title
 
 
 def base(root: Path, environment: Mapping[str, str]) -> list[dict[str, Any]]:

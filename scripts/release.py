@@ -30,7 +30,8 @@ from scripts.project import VERSION, project  # noqa: E402
 from tests.controlplane import olm  # noqa: E402
 from tests.controlplane.gobuild import MissingProgram  # noqa: E402
 
-ARCHITECTURES = ("amd64", "arm64")
+#: The architectures of the image, with their numbers in programs (elf(5): EM_X86_64, EM_AARCH64).
+ELF_MACHINES = {"amd64": 62, "arm64": 183}
 #: What stands for whoever publishes until somebody does: no release may name it.
 PLACEHOLDERS = ("quay.io/" + "rulepack/", "github.com/" + "rulepack/", "@" + "rulepack.dev")
 
@@ -95,11 +96,12 @@ def _images(into: Path, version: str, options: Sequence[str]) -> str:
     index = f"localhost/rulepack-release:v{version}"
     subprocess.run(["buildah", "manifest", "rm", index], capture_output=True, check=False)
     _run("buildah", "manifest", "create", index)
-    for architecture in ARCHITECTURES:
+    for architecture in ELF_MACHINES:
         tag = f"{project().image}:v{version}-{architecture}"
         image.build("buildah", tag, [f"--platform=linux/{architecture}", *options])
         _run("buildah", "manifest", "add", index, f"containers-storage:{tag}")
         with _mounted(tag) as root:
+            _require_a_base_of(architecture, root)
             settings = image.inspect("buildah", tag)["OCIv1"]["config"]["Env"]
             sbom.write(into / f"sbom-{architecture}.cdx.json", version, root, dict(one.split("=", 1) for one in settings))
     _run("buildah", "manifest", "push", "--all", "--format=oci", "--quiet", index, f"oci:{into / 'image'}:v{version}")
@@ -116,6 +118,16 @@ def _bundle(into: Path, version: str, reference: str) -> None:
     tag, file = f"{project().image}-bundle:v{version}", str(into / "bundle.Dockerfile")
     _run("buildah", "build", "--quiet", f"--timestamp={image.moment()}", f"--file={file}", f"--tag={tag}", str(into))
     _run("buildah", "push", "--quiet", "--format=oci", tag, f"oci:{into / 'bundle-image'}:v{version}")
+
+
+def _require_a_base_of(architecture: str, root: Path) -> None:
+    """Raise Refused where the Python of an image cannot run on the architecture that the image is for."""
+    python = root / "usr/local/bin/python3"
+    while python.is_symlink():
+        python = root / os.path.join(python.parent.relative_to(root), python.readlink()).lstrip("/")
+    machine = int.from_bytes(python.read_bytes()[18:20], "little")
+    if machine != ELF_MACHINES[architecture]:
+        raise Refused(f"the base of the image for {architecture} is of another one: is BASE an index of both?")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need, written_parts
-from engine.actions.target import Target, TargetSpec, not_found
+from engine.actions.target import Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Scope, Template
 from engine.cel.types import INT, Type
 from engine.errors import EvaluationError
@@ -51,6 +51,7 @@ class _Metadata:
     written: ClassVar[frozenset[str]]
     part: ClassVar[str]
     conflict_is_final: ClassVar[bool] = False
+    tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 
     @classmethod
@@ -86,7 +87,7 @@ class _Metadata:
             return Plan([Annotate(**{self.part: self._wanted(scope)})])
         read = self.target.read(scope)
         if not live[read] and read.label_selector is None:
-            return Plan(outcome=not_found(read))
+            return Plan(outcome=missing(read, scope))
         steps = []
         for found in live[read]:
             body = {"metadata": {self.part: self._wanted(scope.child(target=found))}}

@@ -35,6 +35,7 @@ class ApplyAction:
     Schema: ClassVar[type[Spec]] = ApplySpec
     written: ClassVar[frozenset[str]] = frozenset({"manifest"})
     conflict_is_final: ClassVar[bool] = True
+    tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 from engine.cel import Compiler, Path, Scope
 from engine.cel.types import Type
 from engine.model.objects import Kind, Object, Ref
-from engine.model.plan import Answers, Plan, Read
+from engine.model.plan import Answers, Plan, Read, Telling
 from engine.model.spec import Spec
 
 
@@ -16,6 +16,7 @@ class Cause(NamedTuple):
     """Why an action runs: effects are named by it, never by the wall clock.
 
     `ref` names the object; `key` is the firing key: what `oncePer` gave, or '' for a rule without it; `item` is the loop item's.
+    `telling` says what becomes of Events that the same cause has had before.
     `waited` is for how many seconds the item has waited so far.
     """
 
@@ -25,6 +26,7 @@ class Cause(NamedTuple):
     ref: Ref
     key: str
     item: str = ""
+    telling: Telling = Telling.ONCE
     waited: float = 0.0
 
 
@@ -69,6 +71,8 @@ class Action(Protocol):
     """Keys of the spec whose templates become part of what is written."""
     conflict_is_final: ClassVar[bool]
     """Whether a 409 is about who owns a field, so that a repeat does not help; else the target is read again."""
+    tells: ClassVar[bool]
+    """Whether it only tells people something: it is in nobody's way, and what it fails at does not fail the rule."""
     gives: ClassVar[Mapping[str, Type]]
     """The fields of its result, with their types; without any, its result is null."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need
-from engine.actions.target import Target, TargetSpec, not_found
+from engine.actions.target import Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.cel.types import Type
 from engine.model.outcome import Refused
@@ -38,6 +38,7 @@ class AssertAction:
     Schema: ClassVar[type[Spec]] = AssertSpec
     written: ClassVar[frozenset[str]] = frozenset()
     conflict_is_final: ClassVar[bool] = False
+    tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod
@@ -74,7 +75,7 @@ class AssertAction:
         """No step: either the rule goes on, or it is refused."""
         read = self.target.read(scope)
         if not live[read]:
-            return Plan(outcome=not_found(read))
+            return Plan(outcome=missing(read, scope))
         for found in live[read]:
             seen = scope.child(target=found)
             if self.that is not None and not self.that.condition(seen):

@@ -93,6 +93,7 @@ class DeleteAction:
     Schema: ClassVar[type[Spec]] = DeleteSpec
     written: ClassVar[frozenset[str]] = frozenset()
     conflict_is_final: ClassVar[bool] = False
+    tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"deleted": INT}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The action `emitEvent`: tell people what happened, once, on the object it is about."""
+"""The action `emitEvent`: tell people what happened, on the object it is about."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field
 
 from engine.actions.base import Cause, MetadataWrite, Need
-from engine.actions.target import Target, TargetSpec, not_found
+from engine.actions.target import Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Scope, Template
 from engine.cel.types import Type
 from engine.errors import EvaluationError
-from engine.model.names import digest
+from engine.model.names import bad_label, digest
 from engine.model.objects import Kind, Object, Ref, metadata, ref_of
 from engine.model.plan import Answers, Create, Plan, Read
 from engine.model.spec import Spec
@@ -27,7 +27,12 @@ _REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,127}\Z")
 
 
 class EventSpec(Spec):
-    """Emit an Event. A repeat of the same firing is the same Event, so it is there once."""
+    """Emit an Event. A repeat of the same firing is the same Event, so it is there once.
+
+    A rule without `oncePer` raises the Event's count: when its conditions hold again after they did not, and at most once a
+    minute while they hold. Events are best effort: one that the API server refuses is tried again aside, and the next action
+    does not wait for it. More than 50 for one object within a minute are left out, and one Event says how many.
+    """
 
     type: Literal["Normal", "Warning"]
     """`Normal` or `Warning`."""
@@ -55,6 +60,7 @@ class EventAction:
     Schema: ClassVar[type[Spec]] = EventSpec
     written: ClassVar[frozenset[str]] = frozenset({"reason", "message", "labels"})
     conflict_is_final: ClassVar[bool] = False
+    tells: ClassVar[bool] = True
     gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod
@@ -77,7 +83,7 @@ class EventAction:
         return iter(())
 
     def needs(self) -> Sequence[Need]:
-        """create on Events, and get on what it regards."""
+        """create on Events, and get on what it regards; every pack may patch Events, to raise the count of one."""
         own = [Need(EVENT, "create")]
         return [*own, *self.regarding.needs()] if self.regarding else own
 
@@ -100,11 +106,14 @@ class EventAction:
             read = self.regarding.read(scope)
             about = live[read]
             if not about and read.label_selector is None:
-                return Plan(outcome=not_found(read))
+                return Plan(outcome=missing(read, scope))
         reason = self.reason.render(scope)
         if not _REASON.match(reason):
             raise EvaluationError(f"reason {reason!r} is not one word in CamelCase, such as TriggerFailed")
         labels = {key: value for key, value in self.labels.render(scope).items() if value is not None}
+        for key, value in labels.items():
+            if problem := bad_label(key, value if isinstance(value, str) else str(value)):
+                raise EvaluationError(problem)
         content = Content(self.severity, reason, self.message.render(scope), labels)
         return Plan([event(cause, found, content, scope.value("now")) for found in about])
 
@@ -151,7 +160,7 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "lastTimestamp": stamp,
         "count": 1,
     }
-    return Create(Ref(EVENT, namespace, full), body)
+    return Create(Ref(EVENT, namespace, full), body, cause.telling)
 
 
 def _reference(ref: Ref) -> dict[str, str]:

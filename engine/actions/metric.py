@@ -43,6 +43,7 @@ class MetricAction:
     Schema: ClassVar[type[Spec]] = MeasureSpec
     written: ClassVar[frozenset[str]] = frozenset()
     conflict_is_final: ClassVar[bool] = False
+    tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need, written_parts
-from engine.actions.target import Target, TargetSpec, not_found
+from engine.actions.target import Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.cel.types import INT, Type
 from engine.model.merge import changes
@@ -52,6 +52,7 @@ class PatchAction:
     Schema: ClassVar[type[Spec]] = PatchSpec
     written: ClassVar[frozenset[str]] = frozenset({"patch"})
     conflict_is_final: ClassVar[bool] = False
+    tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 
     @classmethod
@@ -98,7 +99,7 @@ class PatchAction:
         """One patch of each target where the effect is not there yet and the guard lets it through."""
         read = self.target.read(scope)
         if not live[read] and read.label_selector is None:
-            return Plan(outcome=not_found(read))
+            return Plan(outcome=missing(read, scope))
         steps: list[Patch] = []
         unmet = ""
         for found in live[read]:

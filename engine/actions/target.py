@@ -13,9 +13,12 @@ from engine.cel import Compiler, Path, Scope, Template
 from engine.errors import EvaluationError
 from engine.model.names import bad_label, misnamed
 from engine.model.objects import Kind, Ref, metadata
-from engine.model.outcome import Refused
+from engine.model.outcome import Obstacle, Waiting
 from engine.model.plan import Read
 from engine.model.spec import Spec
+
+MISSING_WAIT = 5.0
+"""Seconds until a target that is not there is read again."""
 
 
 class TargetSpec(Spec):
@@ -80,7 +83,7 @@ class Target:
         return Read(ref, ",".join(f"{key}={value}" for key, value in sorted(selector.items())))
 
 
-def not_found(read: Read) -> Refused:
-    """Return the refusal for a target that is not there."""
+def missing(read: Read, scope: Scope) -> Waiting:
+    """Return what becomes of a target that is not there: it may be on its way, or be replaced, so it has some time."""
     what = str(read.ref) if read.label_selector is None else f"{read.ref}(labels {read.label_selector})"
-    return Refused(f"{what} not found")
+    return Waiting(f"{what} not found", scope.now + MISSING_WAIT, Obstacle.TARGET_MISSING)

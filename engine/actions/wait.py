@@ -13,7 +13,7 @@ from engine.cel.times import to_duration
 from engine.cel.types import BOOL, DYN, Type
 from engine.cel.values import Mismatch
 from engine.errors import EvaluationError
-from engine.model.outcome import Done, Waiting
+from engine.model.outcome import Done, Obstacle, Waiting
 from engine.model.plan import Answers, Plan, Read
 from engine.model.spec import Spec
 from engine.model.text import shown
@@ -51,6 +51,7 @@ class WaitAction:
     Schema: ClassVar[type[Spec]] = WaitSpec
     written: ClassVar[frozenset[str]] = frozenset()
     conflict_is_final: ClassVar[bool] = False
+    tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"met": BOOL, "value": DYN}
 
     @classmethod
@@ -102,7 +103,8 @@ class WaitAction:
         met = self.until.condition(seen)
         left = 0.0 if met else self._seconds(scope) - cause.waited
         if left > 0:
-            return Plan(outcome=Waiting(f"{shown(self.until.source)} is not true yet", scope.now + min(PAUSE, left)))
+            reason = f"{shown(self.until.source)} is not true yet"
+            return Plan(outcome=Waiting(reason, scope.now + min(PAUSE, left), Obstacle.CONDITION, scope.now + left))
         return Plan(outcome=Done({"met": met, "value": None if self.value is None else self.value.evaluate(seen)}))
 
     def _seconds(self, scope: Scope) -> float:

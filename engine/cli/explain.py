@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from engine.cli.explained import as_json, as_text
 from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
 from engine.kube.api import Api, Selection
 from engine.kube.clock import SystemClock
+from engine.kube.leases import Leases
 from engine.model.names import misnamed
-from engine.model.objects import Kind, Object, dig, kind_of, metadata, ref_of
+from engine.model.objects import Kind, Object, annotations_of, dig, kind_of, metadata, ref_of
 from engine.model.plurals import guessed_resource
+from engine.operator.in_force import NAME as IN_FORCE
+from engine.operator.in_force import times_of
 from engine.operator.pack_sources import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
 from engine.operator.settings import own_namespace, parse_flags
 from engine.packs.catalog import Catalog
@@ -127,10 +131,23 @@ async def _live(
 ) -> list[Explanation]:
     async with cluster.connected() as api:
         await _take_config(api, store, texts, own)
-        kind, name = _kind(store.catalog, target)
+        catalog = await _dated(api, store.catalog, own)
+        kind, name = _kind(catalog, target)
         resource = await api.discover(kind)
         obj = await api.get(resource, namespace if resource.namespaced else "", name)
-        return [await explain_object(api, SystemClock(), store.catalog, obj)]
+        return [await explain_object(api, SystemClock(), catalog, obj)]
+
+
+async def _dated(api: Api, catalog: Catalog, namespace: str) -> Catalog:
+    """Return the catalog with the times at which its rules came into force, where the Lease that has them may be read."""
+    try:
+        lease = await Leases(api, namespace).get(IN_FORCE)
+    except ApiError as error:
+        message = f"since when rules are in force, which existing goes by, is not known: Lease {namespace}/{IN_FORCE}: {error}"
+        click.echo(f"Warning: {message}", err=True)
+        return catalog
+    known = {} if lease is None else times_of(annotations_of(lease))
+    return catalog.dated(known, datetime.now(UTC).replace(microsecond=0))
 
 
 async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namespace: str) -> None:

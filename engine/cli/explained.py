@@ -56,6 +56,7 @@ def _rule(rule: RuleExplanation) -> Iterator[str]:
     if rule.loop is not None:
         yield f"    loop = {_shown(rule.loop)}"
     yield from (f"    {line}" for line in rule.timing)
+    yield from (f"    waits, as a running engine has said at {cut(clean(line), 600)}" for line in rule.waiting)
     for act in rule.acts:
         yield from _act(act)
 
@@ -109,7 +110,8 @@ def _rule_json(rule: RuleExplanation) -> dict[str, Any]:
         ],
         "oncePer": _value_json(rule.once_per) if rule.once_per else None,
         "loop": _value_json(rule.loop) if rule.loop else None,
-        "record": rule.record, "timing": list(rule.timing), "steps": [_act_json(act) for act in rule.acts],
+        "record": rule.record, "timing": list(rule.timing), "waiting": list(rule.waiting),
+        "steps": [_act_json(act) for act in rule.acts],
     }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from engine.cli.arguments import PATH, Cluster, context_option, kubeconfig_optio
 from engine.cli.logs import LEVELS, set_up
 from engine.cli.process import have_standard_streams, raise_limit_of_files
 from engine.kube.clock import SystemClock
-from engine.operator.settings import Settings, own_namespace, parse_flags, watched_namespaces
+from engine.operator.settings import LEASE_NAME, Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
 from engine.operator.wiring import Operator
 from engine.packs.sources import shipped_rules
@@ -84,7 +84,7 @@ Examples:
     help="Folder with tls.crt and tls.key for --port, read again when they change; without them a self-signed certificate.",
 )
 @click.option("--insecure-metrics", is_flag=True, help="Serve /metrics and /packs by plain HTTP, to everybody.")
-@click.option("--lease-name", default="rulepack", show_default=True, help="Lease by which one of several replicas is chosen.")
+@click.option("--lease-name", default=LEASE_NAME, show_default=True, help="Lease by which one of several replicas is chosen.")
 @click.option("--shards", type=click.IntRange(1), metavar="N", help="Share the cluster with others: how many there are.")
 @click.option(
     "--shard",
@@ -102,6 +102,8 @@ def run(
     """Run the engine against a cluster: watch what the rule packs name, and act as they say.
 
     Runs until SIGTERM, SIGINT or SIGHUP, then finishes what it is at. Of several replicas one acts; the others stand by.
+
+    An option that is not given is taken from the environment variable of its name: --log-level from RULEPACK_RUN_LOG_LEVEL.
     """
     have_standard_streams()
     settings = Settings(

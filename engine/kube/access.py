@@ -12,6 +12,8 @@ from engine.model.objects import Kind, Ref, api_verb
 
 TTL, LIMIT = 30.0, 10_000
 """Seconds for which an answer is kept, and how many are."""
+ACCOUNT = "system:serviceaccount:"
+"""What the user names of service accounts begin with."""
 _REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
 
 
@@ -61,8 +63,9 @@ class AccessReviews:
             "name": target.name,
         }
         namespace, account = question.namespace, question.service_account
+        user = f"{ACCOUNT}{namespace}:{account}"
         spec = {
-            "user": f"system:serviceaccount:{namespace}:{account}",
+            "user": user,
             "groups": ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"],
             "resourceAttributes": {key: value for key, value in attributes.items() if value},
         }
@@ -73,12 +76,24 @@ class AccessReviews:
         what = (
             resource.plural + (f".{target.kind.group}" if target.kind.group else "") + (f"/{subresource}" if subresource else "")
         )
-        where = f"-n {target.namespace} " if target.namespace else ""
-        role, binding = ("role", "rolebinding") if target.namespace else ("clusterrole", "clusterrolebinding")
-        named = f" --resource-name={target.name}" if target.name and verb != "create" else ""
+        command = grant(verb, what, user, target.namespace, target.name if verb != "create" else "")
         return (
             f"service account {namespace}/{account} may not {verb} {what} {target.name or '(any)'} in namespace "
-            f"{target.namespace or '(cluster)'}, so {target} does not consent; to grant it: "
-            f"kubectl create {role} NAME {where}--verb={verb} --resource={what}{named} && "
-            f"kubectl create {binding} NAME {where}--{role}=NAME --serviceaccount={namespace}:{account}"
+            f"{target.namespace or '(cluster)'}, so {target} does not consent; to grant it: {command}"
         )
+
+
+def grant(verb: str, what: str, user: str, namespace: str, name: str = "") -> str:
+    """Return the kubectl command that grants a user a verb: in a namespace, or in the whole cluster where that is ''.
+
+    `what` is the resource as kubectl takes it, such as deployments.apps or pods/eviction.
+    """
+    where = f"-n {namespace} " if namespace else ""
+    role, binding = ("role", "rolebinding") if namespace else ("clusterrole", "clusterrolebinding")
+    named = f" --resource-name={name}" if name else ""
+    account = user.removeprefix(ACCOUNT)
+    subject = f"--user={user}" if account == user else f"--serviceaccount={account}"
+    return (
+        f"kubectl create {role} NAME {where}--verb={verb} --resource={what}{named} && "
+        f"kubectl create {binding} NAME {where}--{role}=NAME {subject}"
+    )

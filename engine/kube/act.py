@@ -45,7 +45,7 @@ class Actor:
             try:
                 return (_named(await self._api.get(resource, read.ref.namespace, read.ref.name), read.ref.kind),)
             except ApiError as error:
-                if error.status == 404:
+                if error.not_found:
                     return ()
                 raise
         selection = Selection(resource, read.ref.namespace, read.label_selector)
@@ -67,11 +67,26 @@ class Actor:
             case Create():
                 return await self._create(resource, step, dry_run)
 
+    async def metadata_of(self, target: Ref) -> Object:
+        """Return an object's metadata, read by a patch of nothing: with the right to write it. Raises ApiError and NotLeading."""
+        resource = await self._allowed(target.kind)
+        return await self._api.patch_metadata(resource, target.namespace, target.name, {})
+
     async def write_metadata(self, step: Patch) -> str:
         """Take a step that changes metadata; gives the resourceVersion that it then has. Raises ApiError and NotLeading."""
         resource, target = await self._allowed(step.target.kind), step.target
         after = await self._api.patch_metadata(resource, target.namespace, target.name, _conditional(step))
         return str(after.get("resourceVersion", ""))
+
+    async def raise_count(self, step: Create, count: int | None) -> int:
+        """Raise the count of an Event that is there (None: it is not known) and return it. Raises ApiError and NotLeading."""
+        resource, target = await self._allowed(step.target.kind), step.target
+        if count is None:  # a patch of nothing reads, with the right that there is
+            there = await self._api.patch(resource, target.namespace, target.name, {})
+            count = int(there.get("count") or 1)
+        body = {"count": count + 1, **{name: step.body[name] for name in ("message", "lastTimestamp")}}
+        await self._api.patch(resource, target.namespace, target.name, body)
+        return count + 1
 
     async def apply_status(self, target: Ref, status: Mapping[str, Any], manager: str) -> None:
         """Bring an object's status to what it should be, as a field manager. Raises ApiError and NotLeading."""
@@ -104,7 +119,7 @@ class Actor:
                 await self._api.delete(resource, target.namespace, target.name, uid=target.uid, dry_run=dry_run)
         except ApiError as error:
             # A 409 says that the name is another object's now, or no more than that somebody was faster: read again to know.
-            if error.status == 404:
+            if error.not_found:
                 return Written(changed=False)
             raise
         return Written()

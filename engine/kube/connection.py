@@ -288,10 +288,12 @@ def _error(response: aiohttp.ClientResponse, text: bytes) -> ApiError:
     if not isinstance(status, dict):
         status = {"message": text[:200].decode(errors="replace").strip()}
     phrase = response.reason or "an error"
-    wait = response.headers.get("Retry-After") or str((status.get("details") or {}).get("retryAfterSeconds") or "")
+    details = status.get("details") or {}
+    wait = response.headers.get("Retry-After") or str(details.get("retryAfterSeconds") or "")
     return ApiError(
         response.status,
         status.get("reason") or phrase.replace(" ", ""),
         status.get("message") or f"{response.method} {response.url.path}: the server answered {response.status} {phrase}",
         float(wait) if wait.isdecimal() else None,  # the API server sends seconds, never a date
+        details if isinstance(details, dict) else None,
     )

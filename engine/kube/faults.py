@@ -41,6 +41,7 @@ _REFUSALS = {
     409: ("Conflict", "Operation cannot be fulfilled on {name}: the object has been modified; please apply your changes to "
                       "the latest version and try again"),
     410: ("Expired", "too old resource version"),
+    408: ("Timeout", "Timeout: request did not complete within the requested time"),
     429: ("TooManyRequests", "the server has received too many requests and has asked us to try again later"),
     500: ("InternalError", "Internal error occurred: injected"),
     503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
@@ -76,13 +77,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """An `Effect` or an HTTP status for the calls that match; None matches anything.
+    """An `Effect`, an HTTP status or a whole answer for the calls that match; None matches anything.
 
     The first `after` matching calls pass, then `times` calls meet the fault (None: all of them). `kind` is the bare kind,
     such as Pod. `retry_after` is in seconds.
     """
 
-    effect: Effect | int
+    effect: Effect | int | ApiError
     verb: str | None = None
     kind: str | None = None
     namespace: str | None = None
@@ -100,9 +101,12 @@ class InjectedFault:
 
     def failure(self, verb: str, ref: Ref) -> ApiError | Crash:
         """Return what a call that meets this fault raises, worded as the API server does."""
+        if isinstance(self.effect, ApiError):
+            return self.effect
         if isinstance(self.effect, int):
             reason, message = _REFUSALS.get(self.effect, ("Unknown", f"the server answered {self.effect}"))
-            return ApiError(self.effect, reason, message.format(name=ref, verb=verb), self.retry_after)
+            details = {"name": ref.name} if self.effect == 404 else None
+            return ApiError(self.effect, reason, message.format(name=ref, verb=verb), self.retry_after, details)
         if self.effect in (Effect.CRASH_BEFORE, Effect.CRASH_AFTER):
             return Crash(f"{self.effect}: {verb} {ref}")
         return ApiError(0, "ConnectionLost", f"the connection was cut during {verb} of {ref}")
@@ -133,8 +137,9 @@ class Faults:
         status = 0
         try:
             if fault is not None and fault.effect not in AFTER:
-                status = fault.effect if isinstance(fault.effect, int) else 0
-                raise fault.failure(verb, ref)
+                failure = fault.failure(verb, ref)
+                status = failure.status if isinstance(failure, ApiError) else 0
+                raise failure
             try:
                 yield
             except ApiError as error:

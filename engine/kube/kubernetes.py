@@ -64,18 +64,13 @@ class KubernetesApi:
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Api.get`."""
-        return await self._connection.request("GET", _path(resource, namespace, name))
+        return await self._request(resource, "GET", _path(resource, namespace, name))
 
     async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
         """See `Api.list`."""
         kind, path = selection.resource.kind, _collection(selection.resource, selection.namespace)
         query = _query(**_selectors(selection), limit=str(limit or ""), **{"continue": next})
-        try:
-            answer = await self._connection.request("GET", path + query)
-        except ApiError as error:
-            if error.status == HTTPStatus.NOT_FOUND:  # its CRD is gone, or was made anew with another plural
-                self._served.pop(kind.api_version, None)
-            raise
+        answer = await self._request(selection.resource, "GET", path + query)
         # Lists of built-in kinds leave these two out of their items; watches do not.
         named = {"apiVersion": kind.api_version, "kind": kind.kind}
         items = [{**named, **item} for item in answer.get("items") or ()]
@@ -100,14 +95,14 @@ class KubernetesApi:
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """See `Api.create`."""
-        return await self._connection.request("POST", _collection(resource, namespace) + _WRITE[dry_run], body)
+        return await self._request(resource, "POST", _collection(resource, namespace) + _WRITE[dry_run], body)
 
     async def replace(
         self, resource: Resource, namespace: str, body: Object, *, subresource: str = "", dry_run: bool = False
     ) -> Object:
         """See `Api.replace`."""
         path = _path(resource, namespace, str(metadata(body).get("name") or ""), subresource)
-        return await self._connection.request("PUT", path + _WRITE[dry_run], body)
+        return await self._request(resource, "PUT", path + _WRITE[dry_run], body)
 
     async def patch(
         self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]], *,
@@ -115,12 +110,12 @@ class KubernetesApi:
     ) -> Object:  # fmt: skip
         """See `Api.patch`."""
         path = _path(resource, namespace, name, subresource) + _WRITE[dry_run] + ("&force=true" if type.forced else "")
-        return await self._connection.request("PATCH", path, body, type.content_type)
+        return await self._request(resource, "PATCH", path, body, type.content_type)
 
     async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """See `Api.patch_metadata`."""
         path = _path(resource, namespace, name) + _WRITE[False]
-        return metadata(await self._connection.request("PATCH", path, body, PatchType.MERGE.content_type, _METADATA))
+        return metadata(await self._request(resource, "PATCH", path, body, PatchType.MERGE.content_type, _METADATA))
 
     async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
         """See `Api.apply_status`."""
@@ -136,7 +131,7 @@ class KubernetesApi:
         if dry_run:
             body["dryRun"] = ["All"]
             path += "?dryRun=All"  # the server obeys the body, but its audit log shows only this
-        await self._connection.request("DELETE", path, body)
+        await self._request(resource, "DELETE", path, body)
 
     async def evict(self, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.evict`."""
@@ -152,6 +147,15 @@ class KubernetesApi:
     async def close(self) -> None:
         """See `Api.close`."""
         await self._connection.close()
+
+    async def _request(self, resource: Resource, method: str, path: str, *request: Any) -> dict[str, Any]:
+        """Send a request about a kind; where the server no longer serves that, ask anew what it serves the next time."""
+        try:
+            return await self._connection.request(method, path, *request)
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND and not error.not_found:  # its CRD is gone, or has another plural now
+                self._served.pop(resource.kind.api_version, None)
+            raise
 
 
 def _path(resource: Resource, namespace: str, name: str, subresource: str = "") -> str:

@@ -28,6 +28,7 @@ class ActResult(StrEnum):
     RETRYING = "retrying"
     FAILED = "failed"
     REFUSED = "refused"
+    DROPPED = "dropped"
     AUDITED = "audited"
 
 
@@ -70,6 +71,10 @@ class Observer(Protocol):
         """A pack is suspended for a flow (`flow_of`), which has spent its budget; `obj` is the first one that is held back."""
         ...
 
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """A rule waits with a write that somebody else undoes again and again."""
+        ...
+
 
 class Observers:
     """Several observers as one."""
@@ -96,3 +101,8 @@ class Observers:
         """Pass it to all."""
         for observer in self._all:
             observer.suspended(pack, flow, obj)
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Pass it to all."""
+        for observer in self._all:
+            observer.contested(pack, rule, target)

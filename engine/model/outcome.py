@@ -6,7 +6,42 @@ timer. Nothing in the pipeline raises to say one of these, and there is no secon
 
 from __future__ import annotations
 
+from enum import StrEnum
+from math import inf
 from typing import Any, NamedTuple
+
+
+class Obstacle(StrEnum):
+    """What something waits for, in a word: the label `reason` of `rulepack_items_waiting`."""
+
+    NO_ANSWER = "NoAnswer"
+    """The API server does not answer."""
+    UNAUTHORIZED = "Unauthorized"
+    """It does not take the credentials."""
+    MISSING_RIGHT = "MissingRight"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    ADMISSION_DENIED = "AdmissionDenied"
+    """A webhook or a policy of the cluster says no."""
+    WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
+    """A webhook that has to be asked does not answer."""
+    TOO_MANY_REQUESTS = "TooManyRequests"
+    TIMEOUT = "Timeout"
+    SERVER_ERROR = "ServerError"
+    KIND_NOT_SERVED = "KindNotServed"
+    CONFLICT = "Conflict"
+    """Somebody else changes the object all the time."""
+    CONTESTED = "Contested"
+    """Somebody else undoes what is written, again and again."""
+    TARGET_MISSING = "TargetMissing"
+    """The target is not there; it may be on its way."""
+    TARGET_NOT_READY = "TargetNotReady"
+    """A guard, or a replacement that is not Ready."""
+    CONDITION = "Condition"
+    """The action `wait`: for as long as its rule says."""
+    DISRUPTION_BUDGET = "DisruptionBudget"
+    """A PodDisruptionBudget."""
+    PACK_BUDGET = "PackBudget"
+    """The pack's own budget of disruptive steps."""
 
 
 class Done(NamedTuple):
@@ -31,25 +66,20 @@ class Skipped(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """What it acts on is not ready, and nothing is wrong: try again at that time.
-
-    `counts` is false where the wait does not count against `retry.timeout`, since it is not for the target.
-    """
+    """What it acts on is not ready, and nothing is wrong: try again, at that time at the earliest and not after `latest`."""
 
     reason: str
     retry_at: float
-    counts: bool = True
+    obstacle: Obstacle = Obstacle.TARGET_NOT_READY
+    latest: float = inf
 
 
 class Unavailable(NamedTuple):
-    """The API server, a right or the network stands in the way: try again at that time.
-
-    `counts` is true where the attempt counts against `retry.limit`.
-    """
+    """The API server, a right or the network stands in the way: try again, at that time at the earliest."""
 
     reason: str
     retry_at: float
-    counts: bool = False
+    obstacle: Obstacle
 
 
 class Failed(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from engine.model.merge import merged
@@ -40,11 +41,23 @@ class Delete(NamedTuple):
     evict: bool = False
 
 
+class Telling(StrEnum):
+    """What becomes of an Event that is there already, since its cause was told before."""
+
+    ONCE = "Once"
+    """Nothing: it was told."""
+    REPEAT = "Repeat"
+    """Its count is raised, at most once a minute."""
+    ANEW = "Anew"
+    """Its count is raised at once: it has happened again."""
+
+
 class Create(NamedTuple):
-    """Create an object under a name derived from its cause, so that AlreadyExists means that it is done."""
+    """Create an Event under a name derived from its cause, so that AlreadyExists means that it was told before."""
 
     target: Ref
     body: Object
+    telling: Telling = Telling.ONCE
 
 
 class Measure(NamedTuple):

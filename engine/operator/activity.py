@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from heapq import nsmallest
 from typing import Any
 
 from engine.kube.clock import Clock
@@ -21,6 +22,7 @@ from engine.packs.status import RuleCounts
 from engine.packs.store import Report
 from engine.reconcile.budget import MANY
 from engine.reconcile.budgets import described
+from engine.reconcile.waits import RECORD, Waits
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,10 @@ _LEVELS = {
     ActResult.RETRYING: logging.WARNING,
     ActResult.FAILED: logging.WARNING,
     ActResult.REFUSED: logging.WARNING,
+    ActResult.DROPPED: logging.INFO,
 }
+SHOWN = 10
+"""How many objects /packs names of those that wait for the same."""
 _FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 
@@ -83,7 +88,7 @@ class Activity:
         if act.result in _FAULTS:
             rule.failures += act.result is not ActResult.RETRYING
             rule.failed = (self.clock.time(), act)
-        elif act.result is not ActResult.WAITING:
+        elif act.result not in (ActResult.WAITING, ActResult.DROPPED):
             firing = (str(act.object), act.key, act.item)
             if act.result is not ActResult.UNCHANGED and firing != rule.counted:
                 rule.firings, rule.counted = rule.firings + 1, firing
@@ -96,6 +101,10 @@ class Activity:
         """Log it, and remember since when."""
         log.error("pack %s is suspended for %s from %s on: its budget is spent (%s)", pack, described(flow), obj, DISRUPTIONS)
         self.suspensions.setdefault(pack, {})[flow] = self.clock.time()
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Log it."""
+        log.warning("%s/%s: what it writes on %s is undone again and again, so it waits", pack, rule, target)
 
     def resumed(self, pack: str) -> None:
         """Note that whatever was suspended of a pack goes on."""
@@ -111,15 +120,31 @@ class Activity:
             last_firing="" if time is None else _timestamp(time), last_object=str(act.object) if act else "",
         )  # fmt: skip
 
-    def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report]) -> dict[str, Any]:
+    def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report], waits: Waits) -> dict[str, Any]:
         """Return the packs in force, how they fare, and what is wrong with others, as JSON data; of objects kinds and names."""
+        waiting = self._waiting(waits)
         return {
-            "packs": [self._pack(catalog, pack, caches) for _, pack in sorted(catalog.packs.items())],
+            "packs": [self._pack(catalog, pack, caches, waiting.get(name, {})) for name, pack in sorted(catalog.packs.items())],
             "faults": [str(fault) for report in reports for fault in report.faults],
             "warnings": [str(warning) for report in reports for warning in report.warnings],
         }
 
-    def _pack(self, catalog: Catalog, pack: RulePack, caches: PackCaches) -> dict[str, Any]:
+    def _waiting(self, waits: Waits) -> dict[str, dict[str, list[dict[str, Any]]]]:
+        """Return what has waited for a minute, by pack and rule: why, how many, since when, and the first few objects."""
+        found: dict[tuple[str, str, str], list[tuple[float, int, str]]] = {}
+        for key, wait in waits.told():
+            found.setdefault((wait.pack, wait.rule, wait.obstacle.value), []).append((wait.since, wait.items, str(key)))
+        started = self.clock.time() - self.clock.monotonic()
+        waiting: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for (pack, rule, reason), each in sorted(found.items()):
+            first = nsmallest(SHOWN, each)
+            data = {"reason": reason, "items": sum(items for _, items, _ in each), "since": _timestamp(started + first[0][0])}
+            waiting.setdefault(pack, {}).setdefault(rule, []).append({**data, "objects": [name for _, _, name in first]})
+        return waiting
+
+    def _pack(
+        self, catalog: Catalog, pack: RulePack, caches: PackCaches, waits: Mapping[str, list[dict[str, Any]]]
+    ) -> dict[str, Any]:
         # one that is Off has none of its own, but another pack may have one of the same selection
         informers = [] if catalog.mode(pack) is Mode.OFF else caches.of(pack)
         waiting = any(informer.waits for informer in informers)
@@ -138,8 +163,10 @@ class Activity:
             "rules": [
                 {"name": rule.name, "description": rule.description, "mode": catalog.mode(pack, rule).value}
                 | self.rules.get((pack.identity, rule.name), RuleActivity()).as_data()
+                | {"waiting": waits.get(rule.name, [])}
                 for rule in pack.rules
             ],
+            "recordsWaiting": waits.get(RECORD, []),
         }
 
     def _rule(self, pack: str, rule: str) -> RuleActivity:

@@ -20,6 +20,12 @@ RETRY = 5.0
 log = logging.getLogger(__name__)
 
 
+def times_of(annotations: Mapping[str, str]) -> dict[str, InForce]:
+    """Return the times that the annotations of the Lease hold, by the names of the rules' records."""
+    texts = ((key.removeprefix(PREFIX), text) for key, text in annotations.items() if key.startswith(PREFIX))
+    return {name: time for name, text in texts if (time := InForce.parse(text)) is not None}
+
+
 class InForceTimes:
     """Reads the times before a catalog is in force, and writes those of its new rules. With `dry_run` it writes nothing.
 
@@ -45,11 +51,7 @@ class InForceTimes:
     async def _dated(self, catalog: Catalog) -> Catalog:
         lease = await self._leases.get(NAME)
         texts = {} if lease is None else annotations_of(lease)
-        self._times = {
-            key.removeprefix(PREFIX): time
-            for key, text in texts.items()
-            if key.startswith(PREFIX) and (time := InForce.parse(text)) is not None
-        }
+        self._times = times_of(texts)
         before, after = self._times, self._in_memory(catalog)
         if self._times != before and not self._dry_run:
             written = {PREFIX + name: time.text for name, time in self._times.items()}

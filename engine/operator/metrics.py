@@ -75,6 +75,12 @@ class Metrics:
             "1 for a namespace (or a kind that lives in none) for which a pack is suspended, since it has spent its budget.",
             ("pack", "watched_namespace"),
         )
+        self.waiting = Gauge(
+            "rulepack_items_waiting", "Items that have waited for a minute, by what stands in the way.", (*rule, "reason")
+        )
+        self.contests = Counter(
+            "rulepack_contested_writes", "Writes that had to wait, since somebody else undoes them again and again.", rule
+        )
         self.last_events = Gauge(
             "rulepack_watch_last_event_timestamp_seconds", "When a list or watch of the kind last brought anything.", ("kind",)
         )
@@ -133,6 +139,10 @@ class Metrics:
     def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Show it."""
         self.suspensions.record((pack, flow))
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Count it."""
+        self.contests.record((pack, rule))
 
     def resumed(self, pack: str) -> None:
         """Show no more that anything of a pack is suspended."""

@@ -19,6 +19,7 @@ from engine.packs.sources import shipped_rules
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its service account's namespace (kubernetes: concepts, accessing the API from a pod)."""
 OPERATOR_NAMESPACE = "rulepack-system"
+LEASE_NAME = "rulepack"
 
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -53,7 +54,7 @@ class Settings:
     """Where tls.crt and tls.key for `port` are, now or later; without them the certificate is self-signed."""
     insecure_metrics: bool = False
     """Whether `port` speaks plain HTTP, and to everybody."""
-    lease_name: str = "rulepack"
+    lease_name: str = LEASE_NAME
     shard: Shard | None = None
     """Which part of the cluster is this operator's, where several share it; None where it has all to itself."""
     watch_label_selector: str = ""

@@ -87,6 +87,11 @@ def own_shard(count: int | None, number: int | None, hostname: str) -> Shard | N
     return Shard(number, count)
 
 
+def layout_name(lease_name: str) -> str:
+    """Return the name of the Lease that says among how many shards a cluster is shared."""
+    return f"{lease_name}-shards"
+
+
 class Layout:
     """The Lease that says among how many shards a cluster is shared, and who has to be waited for.
 
@@ -95,7 +100,7 @@ class Layout:
 
     def __init__(self, leases: Leases, clock: Clock, lease_name: str, shard: Shard | None) -> None:
         self._leases, self._clock, self._lease, self._shard = leases, clock, lease_name, shard
-        self._name = f"{lease_name}-shards"
+        self._name = layout_name(lease_name)
         self._seen: dict[str, tuple[Object, float]] = {}
         self.waits_for = ""
 

@@ -86,6 +86,7 @@ class Operator:
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
         replica = Replica(may_act, shard.owns, 1 / shard.count) if shard else Replica(may_act)
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
+        self.metrics.waiting.read = self._reconciler.waits.counts
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
     def may_act(self) -> bool:
@@ -208,7 +209,8 @@ class Operator:
             "leading": self.may_act(), "leader": self.leader.holder, "dryRun": self._settings.dry_run,
             "shard": str(shard) if shard else None, "waitsFor": self._layout.waits_for,
         }  # fmt: skip
-        return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports)}
+        waits = self._reconciler.waits
+        return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports, waits)}
 
     def _last_events(self) -> Mapping[Labels, float]:
         last: dict[Labels, float] = {}

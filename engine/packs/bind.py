@@ -67,7 +67,7 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str =
         | (declarations.params(declarations.COMMON) if body.targets else {}),
         targets=declarations.bind_targets(body.targets, diagnostics, consent, ("spec", "targets")),
         vars=shared,
-        inputs=declarations.bind_inputs(body.inputs, diagnostics, ("spec", "inputs")),
+        inputs=declarations.bind_inputs(body.inputs, body.params, diagnostics, ("spec", "inputs")),
         metrics=declarations.bind_metrics(body.metrics, namespace, diagnostics, ("spec", "metrics")),
         previous_names=tuple(body.previous_names),
         location=document.locate(()),

@@ -143,14 +143,20 @@ def params(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Param]:
     return {name: Param(name, schema, schema.get("default")) for name, schema in schemas.items()}
 
 
-def bind_inputs(specs: Mapping[str, InputSpec], diagnostics: Diagnostics, path: Path) -> dict[str, Input]:
+def bind_inputs(
+    specs: Mapping[str, InputSpec], params: Collection[str], diagnostics: Diagnostics, path: Path
+) -> dict[str, Input]:
     """Return the inputs: each with a valid schema, a default that fits it, and its share of how much may be parsed."""
     found = {}
     bounds = replace(BOUNDS, nodes=BOUNDS.nodes // max(1, len(specs)))
     for name, spec in specs.items():
         here, defaults = (*path, name), [] if spec.default is None else [spec.default]
         valid = _bind_schema(spec.schema_, defaults, diagnostics, (*here, "schema"), (*here, "default"))
-        found[name] = Input(name, spec.annotation, spec.format, spec.schema_ if valid else {}, spec.default, bounds)
+        param = spec.annotation_param or ""
+        if param and param not in params:
+            message = f"the pack declares no parameter {param!r}"
+            diagnostics.fault((*here, "annotationParam"), message, suggestion(param, params))
+        found[name] = Input(name, spec.annotation, spec.format, spec.schema_ if valid else {}, spec.default, bounds, param)
     return found
 
 

@@ -117,6 +117,8 @@ def _check_label(key: str, value: str) -> None:
 
 
 Name = Annotated[str, _name(dns_label, "a name", "lower case letters, digits and '-', at most 63, such as restart-pods")]
+RuleName = Annotated[str, _name(lambda name: name.count("/") <= 1 and all(map(dns_label, name.split("/"))), "a rule's name",
+                                "a name such as restart-pods, or restarts/restart-pods for one in another pack")]  # fmt: skip
 Identifier = Annotated[str, _name(lambda name: IDENTIFIER.match(name) and len(name) <= 63, "named in an expression",
                                   "letters, digits and '_', no digit first, at most 63")]  # fmt: skip
 Text = Annotated[str, Field(min_length=1)]

@@ -26,7 +26,10 @@ _locate = partial(Location, "")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """An annotation that a pack reads: its format, the JSON Schema of its value, and the value where it is absent."""
+    """An annotation that a pack reads: its format, the JSON Schema of its value, and the value where it is absent.
+
+    `param` names the parameter that gives another key for it, '' where none does.
+    """
 
     name: str
     annotation: str
@@ -34,10 +37,15 @@ class Input:
     schema: Mapping[str, Any] = field(default_factory=dict)
     default: Any = None
     bounds: Bounds = BOUNDS
+    param: str = ""
     _checker: Checker = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_checker", Checker(self.schema))
+
+    def key(self, params: Mapping[str, Any]) -> str:
+        """Return the annotation's key under these parameters."""
+        return str(params.get(self.param, self.annotation)) if self.param else self.annotation
 
     def parse(self, text: str) -> tuple[Any, str]:
         """Return the value and '', or None and every fault of the text as one string. Raise nothing."""

@@ -111,9 +111,12 @@ class Existing:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often failed actions are tried again; seconds. `timeout` is how long a step may wait before it counts as failed."""
+    """How often actions are tried again that something stands in the way of, and for how long they wait for what is not ready.
 
-    limit: int = 5
+    None: without end; in seconds.
+    """
+
+    limit: int | None = None
     backoff: float = 2.0
     max_backoff: float = 300.0
     timeout: float | None = None
@@ -173,8 +176,10 @@ class Rule:
     """The indexes of the clauses of `when` that depend on `now`, themselves or through vars."""
     durable_hold: bool = field(init=False)
     """Whether how long its conditions have held is put on record."""
+    tells: bool = field(init=False)
+    """Whether it tells each incident anew: that its conditions hold, after they did not."""
     durable_throttle: bool = field(init=False)
-    """Whether when it fired is put on record, for its throttle: where it writes on the object anyway.
+    """Whether when it fired is put on record, for its throttle: where it writes on the object, or the group's target, anyway.
 
     Others can be level-triggered, and an annotation that nobody asked for may have effects: some controllers copy those of
     an object to its pods, and so replace them.
@@ -183,9 +188,11 @@ class Rule:
     def __post_init__(self) -> None:
         living = self.on == "Change" and self.aggregate is None
         long = self.throttle is not None and self.throttle >= DURABLE
+        telling = living and self.once_per is None and any(entry.action.tells for entry in self.actions)
+        object.__setattr__(self, "tells", telling)
         object.__setattr__(self, "durable_hold", self.on == "Change" and self.hold >= DURABLE)
-        throttled = living and long and (self.once_per is not None or self._annotates())
-        object.__setattr__(self, "durable_throttle", throttled)
+        recorded = self.aggregate is not None or (living and (self.once_per is not None or self.annotates()))
+        object.__setattr__(self, "durable_throttle", long and recorded)
 
     def needs(self) -> Iterator[Need]:
         """Yield the rights on targets that it uses: by its actions, its rescue, its lookups and its aggregate."""
@@ -201,10 +208,10 @@ class Rule:
         """Return whether it writes metadata of the watched objects: annotations, labels, or its firing record with its timers."""
         if self.aggregate is not None or self.on == "Delete":
             return False
-        return self.once_per is not None or self.durable_hold or self._annotates()
+        return self.once_per is not None or self.durable_hold or self.annotates()
 
-    def _annotates(self) -> bool:
-        """Whether an action of it writes metadata of the watched object."""
+    def annotates(self) -> bool:
+        """Return whether an action of it writes metadata of the watched object."""
         return any(entry.action.writes_own() for entry in (*self.actions, *self.rescue))
 
 
@@ -252,8 +259,10 @@ class RulePack:
         object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
 
     def _record_names(self, rule: Rule) -> tuple[str, ...]:
-        packs, rules = (self.name, *self.previous_names), (rule.name, *rule.previous_names)
-        return tuple(dict.fromkeys(identity.record_name(self.namespace, pack, name) for pack in packs for name in rules))
+        here = [name for name in (rule.name, *rule.previous_names) if "/" not in name]
+        names = [(pack, name) for pack in (self.name, *self.previous_names) for name in here]
+        names += [(pack, moved) for name in rule.previous_names for pack, slash, moved in [name.partition("/")] if slash]
+        return tuple(dict.fromkeys(identity.record_name(self.namespace, *each) for each in names))
 
     @property
     def config_key(self) -> str:

@@ -49,12 +49,12 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
         watched = plurals(pack.watch.kind)
         for verb in ("list", "watch"):
             grants.add(watched, verb, pack.identity)
+        for verb in ("create", "patch"):
+            grants.add(plurals(EVENT), verb, f"{pack.identity}/rules that wait or fail")
         for rule in pack.rules:
             name = f"{pack.identity}/{rule.name}"
             if rule.writes_own():
                 grants.add(watched, "patch", name)
-            if not rule.rescue:
-                grants.add(plurals(EVENT), "create", f"{pack.identity}/rules that fail")
             for need in rule.needs():
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):

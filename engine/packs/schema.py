@@ -18,6 +18,7 @@ from engine.packs.fields import (
     ModeName,
     Name,
     Period,
+    RuleName,
     Selector,
     Text,
     Verb,
@@ -68,6 +69,8 @@ class InputSpec(Spec):
 
     annotation: Text
     """The annotation's key."""
+    annotation_param: Identifier | None = None
+    """The parameter of the pack, a text, that gives a cluster's own key for it."""
     format: Literal["yaml", "json"] = "yaml"
     """The language of its text."""
     schema_: dict[str, Any] = Field(default={}, alias="schema")
@@ -151,7 +154,8 @@ class ThrottleSpec(Spec):
     every: Period
     """The interval. From 5 minutes on, a restart goes on with it, in the firing record; a shorter one then begins anew.
 
-    It begins anew too for groups, with `on: Delete`, and where a rule without `oncePer` writes nothing on the object.
+    That of a group is on the group's target. It begins anew too with `on: Delete`, and where a rule without `oncePer` writes
+    nothing on the object.
     """
     urgent: UrgentSpec | None = None
     """Of an aggregate: what does not wait for it."""
@@ -167,16 +171,22 @@ class LimitsSpec(Spec):
 
 
 class RetrySpec(Spec):
-    """How often actions that failed are tried again, with growing pauses."""
+    """How often actions are tried again that the API server, a right, a quota or a webhook stands in the way of.
 
-    limit: int = Field(default=5, ge=0, le=100)
-    """At most so many further attempts."""
+    Where nothing else is said, without end: an outage of any length loses nothing. Conditions are evaluated before each attempt.
+    """
+
+    limit: int | None = Field(default=None, ge=0, le=100)
+    """At most so many further attempts of an action before it counts as failed; any number where left out."""
     backoff: Period = 2.0
     """The first pause; each further one is twice as long."""
     max_backoff: Period = 300.0
     """No pause is longer."""
     timeout: Period | None = None
-    """How long an action may wait (for a guard, for readiness) before it counts as failed; for ever where left out."""
+    """How long actions may wait for what they act on (a guard, readiness) before they count as failed; for ever where left out.
+
+    The time in which something stands in the way, such as an outage, does not count.
+    """
 
 
 class RuleSpec(Spec):
@@ -184,8 +194,8 @@ class RuleSpec(Spec):
 
     name: Name
     """The rule's name; unique in the pack."""
-    previous_names: list[Name] = Field(default=[], max_length=10)
-    """Names that it had before: what is on record under them stays done."""
+    previous_names: list[RuleName] = Field(default=[], max_length=10)
+    """Names that it had before, in another pack as `pack/rule`: what is on record under them stays done."""
     description: str = ""
     """What it is for."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
@@ -234,7 +244,7 @@ class RuleSpec(Spec):
     actions: list[dict[str, Any]] = Field(min_length=1, max_length=50)
     """What to do, in order: each entry is one action, with an optional `when` and `register`."""
     retry: RetrySpec = RetrySpec()
-    """How often actions that failed are tried again."""
+    """How often actions are tried again that something stands in the way of."""
     rescue: list[dict[str, Any]] = Field(default=[], max_length=50)
     """What to do where the actions have failed for good; expressions read why as `error`."""
     mode: ModeName | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 
 from engine.cel import Scope
@@ -11,22 +11,24 @@ from engine.errors import ApiError, EvaluationError
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
+from engine.model.merge import changes
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref, metadata, ref_of
 from engine.model.outcome import Done, Outcome, Skipped, Unavailable
-from engine.model.plan import OwnWrite, Read
+from engine.model.plan import OwnWrite, Read, joined, own_patch
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
 from engine.reconcile.counted import Counted
 from engine.reconcile.evaluate import ONCE, condition, variables_of
+from engine.reconcile.item import unread
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Record, Result, recorded
+from engine.reconcile.record import Record, Result, on_record, recorded
 from engine.reconcile.state import PackState
+from engine.reconcile.timers import restored
 from engine.reconcile.totals import Row, Totals, row_of
 
 SYNC_WAIT = 1.0
-READ_BACKOFF = 5.0
 NO_GROUP = Skipped("belongs to no group")
 log = logging.getLogger(__name__)
 
@@ -90,16 +92,17 @@ class Aggregates:
         try:
             target = await self._actor.read(counted.totals.aggregate.target.read(self.scope(catalog, evaluation)))
         except ApiError as error:
-            log.warning("%s: %s; trying again", key, error)
-            return Unavailable(str(error), now + READ_BACKOFF)
+            return _unread(key, state, error, now)
         except EvaluationError as error:
             log.warning("%s: %s", key, error)
             return Skipped(str(error), unknown=True)
         if not target:
+            state.rules.clear()
             counted.forget_if_empty(key.group)
             return Skipped("its target is not there")
         evaluation.object, evaluation.ref = target[0], ref_of(target[0])
-        return Done([evaluation])
+        skipped = counted.throttled(key.group, state, now) if self._restored(catalog, key, evaluation) else None
+        return skipped or Done([evaluation])
 
     def scope(self, catalog: Catalog, evaluation: Evaluation) -> Scope:
         """Return the variables of the actions for a group, without the group itself."""
@@ -108,6 +111,12 @@ class Aggregates:
         now = datetime.fromtimestamp(self._clock.time(), UTC)
         variables = {"params": counted.params, "flags": catalog.flags, "now": now, "groupKey": evaluation.group.group}
         return Scope({**variables, "object": evaluation.object, "target": evaluation.object}, now=evaluation.now)
+
+    def states(self, key: GroupKey) -> Sequence[PackState]:
+        """Return what is remembered of a group."""
+        counted = self._counted.get((key.pack, key.rule))
+        state = None if counted is None else counted.states.get(key.group)
+        return () if state is None else (state,)
 
     async def evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
         """Return Done with a Firing where there is something to say about a group; with the group in the scope."""
@@ -121,25 +130,32 @@ class Aggregates:
         try:
             await self._ask(counted, key.group, evaluation.object, scope)
         except ApiError as error:
-            log.warning("%s: %s; trying again", key, error)
-            return Unavailable(str(error), now + READ_BACKOFF), scope
+            return _unread(key, evaluation.state, error, now), scope
+        evaluation.state.stall = None
         if rule.resync is not None and totals.has_members(key.group):
             evaluation.again(now + rule.resync)
         evaluation.counted = totals.namespaces(key.group, now)
         evaluation.again(totals.kept_until(key.group))
-        on_record = recorded(evaluation.object, counted.pack.record_names[key.rule])
-        if not evaluation.counted and not (on_record.key == key.group and self._all_watched(on_record)):
+        known = recorded(evaluation.object, counted.pack.record_names[key.rule])
+        if not evaluation.counted and not (known.key == key.group and self._all_watched(known)):
             return Skipped("no member of it has the target's consent"), scope
         scope = scope.having(totals.aggregate.vars).child(group=totals.view(key.group, now))
         return counted.not_urgent(key.group, scope, now) or Done(ONCE), scope
 
     def record_text(self, evaluation: Evaluation, result: Result) -> str | None:
-        """Return what to put on record on the target of a group; None removes the record, as no member is left."""
+        """Return what to put on record on a group's target, a durable throttle included; None as no member is left."""
         assert evaluation.group is not None
         if not evaluation.counted:
             return None
-        record = Record().with_items(evaluation.group.group, dict.fromkeys(evaluation.counted, result))
-        return record.text(evaluation.ref.uid)
+        obj, rule = evaluation.object, evaluation.rules[0]
+        names, uid = evaluation.pack.record_names[rule.name], evaluation.ref.uid
+        record = Record(fired_at=recorded(obj, names).fired_at if rule.durable_throttle else None)
+        record = record.with_items(evaluation.group.group, dict.fromkeys(evaluation.counted, result))
+        if rule.durable_throttle:
+            own = joined([*(own for _, own in evaluation.own), on_record(obj, names, record.text(uid))])
+            if evaluation.steps or changes(obj, own_patch(obj, own).body):
+                record = record._replace(fired_at=datetime.fromtimestamp(int(self._clock.time()), UTC))
+        return record.text(uid)
 
     def settle(self, evaluation: Evaluation, written: OwnWrite | None) -> None:
         """Remember that a group was written, which its throttle counts from."""
@@ -161,6 +177,18 @@ class Aggregates:
         if evaluation.retry_at is None and counted is not None:
             counted.forget_if_empty(key.group)
         return evaluation.retry_at
+
+    def _restored(self, catalog: Catalog, key: GroupKey, evaluation: Evaluation) -> bool:
+        """Take over the throttle that an earlier process has put on record; return whether there is one."""
+        rule = evaluation.rules[0]
+        state = evaluation.rule_state(rule)
+        if not rule.durable_throttle or state.fired_at is not None:
+            return False
+        record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
+        if record.key != key.group or record.fired_at is None:
+            return False
+        evaluation.remember(rule, restored(rule, state, record, self.scope(catalog, evaluation)))
+        return True
 
     async def _counting(self, catalog: Catalog, pack: RulePack, rule: Rule) -> Counted | None:
         """The groups of a rule with all objects counted in them; None until all of those are listed."""
@@ -189,9 +217,9 @@ class Aggregates:
         waiting = await self._counting(catalog, pack, rule) is None
         return Skipped("waits until all objects are listed", now + SYNC_WAIT if waiting else None)
 
-    def _all_watched(self, on_record: Record) -> bool:
+    def _all_watched(self, record: Record) -> bool:
         """Whether all namespaces that were counted are watched here; otherwise another engine knows of their objects."""
-        return all(self._caches.watches(namespace) for namespace in on_record.items)
+        return all(self._caches.watches(namespace) for namespace in record.items)
 
     async def _ask(self, counted: Counted, group: str, target: Object, scope: Scope) -> None:
         """Ask which members count: those that may act on the target. Only what has changed, or all of a target that has."""
@@ -258,3 +286,11 @@ class Aggregates:
         for group in counted.totals.put(key.namespace, key.name, row, self._clock.monotonic()):
             if counted.ready:
                 self._enqueue(GroupKey(counted.pack.identity, counted.rule.name, group))
+
+
+def _unread(key: GroupKey, state: PackState, error: ApiError, now: float) -> Unavailable:
+    """Return that a group's target or its consent cannot be read now, and remember it."""
+    log.log(logging.DEBUG if state.stall else logging.WARNING, "%s: %s; trying again", key, error)
+    outcome, state.stall = unread(state.stall, error, now, str(key))
+    state.retry_at = outcome.retry_at
+    return outcome

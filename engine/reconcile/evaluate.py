@@ -47,17 +47,18 @@ ONCE = Firing("", (Item(""),))
 
 def variables_of(catalog: Catalog, pack: RulePack, obj: Object, old: Object | None, now: float) -> Mapping[str, Any]:
     """Return what a pack's expressions see of an object at a time (seconds since the epoch); `oldObject` is null at first."""
+    params = catalog.params.get(pack.identity, {})
     inputs: dict[str, Any] = {}
     errors: dict[str, str] = {}
     for name, spec in pack.inputs.items():
-        text = annotations_of(obj).get(spec.annotation)
+        text = annotations_of(obj).get(spec.key(params))
         value, errors[name] = (spec.default, "") if text is None else spec.parse(text)
         if not errors[name]:
             inputs[name] = value
     return {
         "object": obj,
         "oldObject": old,
-        "params": catalog.params.get(pack.identity, {}),
+        "params": params,
         "flags": catalog.flags,
         "inputs": inputs,
         "inputErrors": errors,

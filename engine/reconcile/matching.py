@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from engine.actions import Cause
 from engine.model.flags import Mode
 from engine.model.merge import added, merged
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
@@ -25,8 +26,9 @@ class Evaluation:
 
     `on` is what it is about, as rules name it. `values` are those of the fields that `watchers` watch, of which the pack is
     one. Where it is about a group, `group` names it, `object` is its target, and `counted` holds the namespaces that count.
-    `own` is what is to be written on the object itself, `steps` how many were taken elsewhere, `retry_at` when to evaluate
-    again, in seconds of the monotonic clock as `now`.
+    `own` is what is to be written on the object itself, and which rule's action wants it, `timers` what of it is for timers
+    alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic
+    clock as `now`.
     """
 
     pack: RulePack
@@ -41,7 +43,8 @@ class Evaluation:
     group: GroupKey | None = None
     counted: frozenset[str] = frozenset()
     steps: int = 0
-    own: list[Annotate] = field(default_factory=list)
+    own: list[tuple[Cause | None, Annotate]] = field(default_factory=list)
+    timers: dict[str, Annotate] = field(default_factory=dict)
     retry_at: float | None = None
 
     def retry(self, outcome: Outcome) -> None:
@@ -52,6 +55,15 @@ class Evaluation:
         """Evaluate again at the earliest of the times asked for."""
         if when is not None:
             self.retry_at = when if self.retry_at is None else min(self.retry_at, when)
+
+    @property
+    def key(self) -> ObjectKey | GroupKey:
+        """What is reconciled."""
+        return self.group or ObjectKey(self.pack.watch.kind, self.ref.namespace, self.ref.name)
+
+    def cause(self, rule: Rule, key: str) -> Cause:
+        """Return why actions of a rule run, for a firing key."""
+        return Cause(self.pack.identity, rule.name, self.object, self.ref, key)
 
     def rule_state(self, rule: Rule) -> RuleState:
         """Return what is remembered of a rule."""
@@ -222,6 +234,12 @@ class Matcher:
             for evaluation in those:
                 evaluation.state.settle(obj)
 
+    def states(self, key: ObjectKey) -> Iterator[PackState]:
+        """Yield what is remembered of an object, by pack."""
+        if (known := self._known.get(key)) is not None:
+            yield from known.living.values()
+            yield from known.ending.values()
+
     def finish(self, key: ObjectKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Return when to evaluate again (seconds of the monotonic clock), None where only a change matters; forget the rest."""
         known = self._known[key]
@@ -239,9 +257,9 @@ class Matcher:
 def _news_of_others(group: Watchers, those: Sequence[Evaluation], evaluations: Sequence[Evaluation]) -> frozenset[int]:
     """Return the packs that have evaluated an object before another pack has written what they watch. Records are no news."""
     pending: frozenset[int] = frozenset()
-    writing = [each for each in evaluations if any(set(step.annotations) - _records(step) or step.labels for step in each.own)]
+    writing = [each for each in evaluations if any(set(step.annotations) - _records(step) or step.labels for _, step in each.own)]
     for evaluation in those if writing else ():
-        others = joined(step for each in writing if each is not evaluation for step in each.own)
+        others = joined(step for each in writing if each is not evaluation for _, step in each.own)
         others = others._replace(annotations={key: others.annotations[key] for key in set(others.annotations) - _records(others)})
         if others != Annotate():
             after = merged(evaluation.object, own_patch(evaluation.object, others).body)

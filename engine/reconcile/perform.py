@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, assert_never
+from typing import Any, assert_never
 
 from engine.actions import Action, Cause
 from engine.actions.event import Content, event
@@ -11,55 +11,40 @@ from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
 from engine.kube.access import AccessReviews
 from engine.kube.act import Actor, Written
-from engine.model.backoff import Backoff
+from engine.kube.clock import Clock
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes
-from engine.model.names import digest
-from engine.model.objects import Object
+from engine.model.objects import Object, metadata
 from engine.model.observe import Act, ActResult, Observer
-from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable, Waiting
-from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, own_patch
-from engine.packs.pack import Retry, Rule, RuleAction, RulePack
+from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
+from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, Telling, own_patch
+from engine.packs.pack import RuleAction
+from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
+from engine.reconcile.events import Events
+from engine.reconcile.fights import Fights, managers
+from engine.reconcile.item import LONGEST, ItemRun, bounded, passed_over
 from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import Reader
-from engine.reconcile.state import ActionProgress, ItemProgress
+from engine.reconcile.state import ActionProgress
 
 CONFLICT_TRIES = 3
 EVICTION_WAIT = 5.0
 """Seconds until an eviction is tried again that a PodDisruptionBudget does not allow now."""
-OUTAGE = (0, 401)
-"""No answer, or none to these credentials: nothing can be done or reported until that ends, so it is no attempt."""
-OUTAGE_WAIT = 3.0
 READING = frozenset({"get", "list"})
 """What an action is permitted for each object that it reads, by how it reads it."""
-CONFIRMATIONS = 2
-"""How often a 403 has to be repeated: an API server that has just started refuses what it allows once it knows the roles."""
-
-
-class ItemRun(NamedTuple):
-    """One run of one loop item: where it belongs, what its expressions see, and how far it has come."""
-
-    pack: RulePack
-    rule: Rule
-    cause: Cause
-    scope: Scope
-    progress: ItemProgress
-    mode: Mode
-
-    @property
-    def budgeted(self) -> bool:
-        """Whether its steps count towards the pack's budget: those of a group do not, one for all of the group's objects."""
-        return self.mode is Mode.ENFORCE and self.rule.aggregate is None
 
 
 class Performer:
     """Carries out items. Whatever a cluster, a target or an expression answers becomes an outcome, never an exception."""
 
-    def __init__(self, actor: Actor, reader: Reader, access: AccessReviews, observer: Observer, budgets: Budgets) -> None:
-        self._actor, self._reader, self._access, self._observer = actor, reader, access, observer
-        self.budgets = budgets
+    def __init__(
+        self, actor: Actor, reader: Reader, access: AccessReviews, events: Events, observer: Observer, budgets: Budgets,
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        self._actor, self._reader, self._access, self._events, self._observer = actor, reader, access, events, observer
+        self.budgets, self.fights = budgets, Fights(clock)
 
     async def run(self, run: ItemRun) -> Outcome:
         """Carry out an item as far as it goes now.
@@ -86,10 +71,7 @@ class Performer:
             return await self._all(run, run.rule.rescue, len(run.rule.actions))
         message = f"Rule {run.pack.identity}/{run.rule.name} failed: {run.progress.error}"
         step = event(run.cause, run.cause.object, Content("Warning", "RuleFailed", message, {}), run.scope.value("now"))
-        try:
-            return await self._step(run, "emitEvent", step)
-        except ApiError as error:
-            return self._report_outcome(run, "emitEvent", self._outcome_of(run, error))
+        return await self._step(run, "emitEvent", step)
 
     async def _all(self, run: ItemRun, entries: Sequence[RuleAction], offset: int) -> Outcome:
         """All actions in turn; one that is done in an earlier run is not done again."""
@@ -107,8 +89,10 @@ class Performer:
                     return Failed(f"when of {entry.action.name} has no answer: {error}")
                 outcome = await self._action(run, entry.action, scope, progress)
                 if not isinstance(outcome, Done):
-                    return outcome
-                progress.done = outcome
+                    if not (entry.action.tells and passed_over(run, outcome)):
+                        return outcome
+                    outcome = DONE
+                progress.done, run.progress.attempts = outcome, 0
             if entry.register:
                 results[entry.register] = progress.done.result
         return DONE
@@ -130,7 +114,7 @@ class Performer:
             except EvaluationError as error:
                 return self._report_outcome(run, action.name, Failed(str(error)))
             except ApiError as error:
-                if error.status != 409 or action.conflict_is_final or not tries_left:
+                if not stale(error) or action.conflict_is_final or not tries_left:
                     return self._report_outcome(run, action.name, self._outcome_of(run, error, action))
         raise AssertionError("the last try returns")
 
@@ -148,10 +132,8 @@ class Performer:
             live[read] = found.result
         if live and time_slice.over():
             await time_slice.next()
-        since = run.progress.waiting_since
-        cause = run.cause if since is None else run.cause._replace(waited=scope.now - since)
         with scope.budget:
-            plan = action.plan(cause, scope, live, progress.state)
+            plan = action.plan(run.cause._replace(waited=run.waited), scope, live, progress.state)
         progress.state = plan.state
         for step in plan.steps:
             if refusal := refused_step(run.pack, step):
@@ -161,19 +143,29 @@ class Performer:
     async def _step(self, run: ItemRun, action: str, step: Step) -> Outcome:
         """Take one step, or ask what it would do in Audit. Raises ApiError."""
         audit = run.mode is not Mode.ENFORCE
-        result = ActResult.AUDITED if audit else ActResult.DONE
         if isinstance(step, Measure):
             if not audit:
                 self._observer.measured(run.cause.ref, run.pack.metrics[step.metric].name, step.labels, step.value)
-            return self._report(run, action, step, result)
+            return self._report(run, action, step, ActResult.AUDITED if audit else ActResult.DONE)
+        if isinstance(step, Create):
+            return await self._tell(run, action, step)
         if isinstance(step, Annotate):
             own = own_patch(run.cause.object, step)
             changing = changes(run.cause.object, own.body)
+            if changing and (contested := await self._contested(run, own)):
+                return contested
             if not audit:
-                run.progress.own.append(step)
+                run.progress.own.append((run.cause, step))
             if not (audit and changing):
                 return self._report(run, action, step, ActResult.DONE if changing else ActResult.UNCHANGED)
             step = own
+        elif isinstance(step, Patch) and (contested := await self._contested(run, step)):
+            return contested
+        return await self._perform(run, action, step)
+
+    async def _perform(self, run: ItemRun, action: str, step: Patch | Delete) -> Outcome:
+        """Take one step on an object, or ask what it would do in Audit, within the budget. Raises ApiError."""
+        audit = run.mode is not Mode.ENFORCE
         if run.budgeted and disruptive(step):
             admitted = await self.budgets.take(run.cause, run.scope)
             if not isinstance(admitted, Done):
@@ -182,13 +174,16 @@ class Performer:
             written = await self._written(run, step)
         except ApiError as error:
             if error.status == 429 and isinstance(step, Delete) and step.evict:  # a PodDisruptionBudget
-                return Waiting(error.message, run.scope.now + EVICTION_WAIT)
+                return Waiting(error.message, run.scope.now + EVICTION_WAIT, Obstacle.DISRUPTION_BUDGET)
             raise
         run.progress.steps += 1
+        if isinstance(step, Patch) and not audit and _version(written.after) != _version(step.before):
+            self.fights.wrote(run.cause, step)
         lines = diff(step.before or {}, written.after) if isinstance(step, Patch) else ()
-        return self._report(run, action, step, result if audit or written.changed else ActResult.UNCHANGED, lines)
+        result = ActResult.AUDITED if audit else ActResult.DONE if written.changed else ActResult.UNCHANGED
+        return self._report(run, action, step, result, lines)
 
-    async def _written(self, run: ItemRun, step: Patch | Delete | Create) -> Written:
+    async def _written(self, run: ItemRun, step: Patch | Delete) -> Written:
         """Write; what was taken from the budget is given back where nothing was done. Raises ApiError."""
         counted = run.budgeted and disruptive(step)
         try:
@@ -201,29 +196,72 @@ class Performer:
             self.budgets.give_back(run.cause)
         return written
 
-    def _outcome_of(self, run: ItemRun, error: ApiError, action: Action | None = None) -> Outcome:
+    def wrote_own(self, written: bool, steps: Sequence[tuple[Cause | None, Annotate]]) -> None:
+        """Note what rules have written on the watched object itself; records, which have no cause, are nobody else's."""
+        for cause, step in steps if written else ():
+            if cause is not None and changes(cause.object, (own := own_patch(cause.object, step)).body):
+                self.fights.wrote(cause, own)
+
+    async def _tell(self, run: ItemRun, action: str, step: Create) -> Done:
+        """Emit an Event, or ask what that would do in Audit. One that is refused is in nobody's way."""
+        if run.mode is Mode.ENFORCE:
+            result, why = await self._events.emit(run.key, step)
+            return self._report(run, action, step, result, detail=why)
+        try:
+            await self._actor.perform(step, dry_run=True)
+        except ApiError as error:
+            return self._report(run, action, step, ActResult.RETRYING, detail=explained(error))
+        return self._report(run, action, step, ActResult.AUDITED)
+
+    async def _contested(self, run: ItemRun, step: Patch) -> Waiting | None:
+        """Wait with a write that somebody else undoes, and tell who that is; None where it may be written."""
+        fight = self.fights.held(run.cause, step, run.scope.now) if run.mode is Mode.ENFORCE else None
+        if fight is None:
+            return None
+        if fight.begins:
+            self._observer.contested(run.cause.pack, run.cause.rule, step.target)
+            who = [f"field manager {name}" for name in await self._managers(step)]
+            who += [f"rule {name}" for name in self.fights.others(run.cause, step)]
+            message = (
+                f"Rule {run.cause.pack}/{run.cause.rule} writes the same on {step.target} again and again, as it is undone by "
+                f"{', '.join(who) or 'somebody whom managedFields does not name'}. It now waits ever longer between two writes."
+            )
+            cause = run.cause._replace(key=f"contested {step.target}", telling=Telling.REPEAT)
+            content = Content("Warning", "WriteContested", message, {})
+            await self._events.emit(run.key, event(cause, run.cause.object, content, run.scope.value("now")))
+        return Waiting(f"what it writes on {step.target} was undone {fight.undone} times", fight.free_at, Obstacle.CONTESTED)
+
+    async def _managers(self, step: Patch) -> list[str]:
+        """The other field managers of what a step writes, those of the last write first. What is cached has left them out."""
+        seen: Object = step.before or {}
+        if "managedFields" not in metadata(seen):
+            try:
+                seen = {"metadata": await self._actor.metadata_of(step.target)}
+            except ApiError:
+                return []
+        return managers(seen, step.body)
+
+    def _outcome_of(self, run: ItemRun, error: ApiError, action: Action) -> Outcome:
         """What an error of the API server means for an item."""
         if error.status == 403:
             self._access.forget(run.cause.ref.namespace)
-            run.progress.denials += 1
-        denied = error.status == 403 and run.progress.denials <= CONFIRMATIONS
-        if denied or error.status in OUTAGE:
-            return Unavailable(str(error), run.scope.now + OUTAGE_WAIT)
-        if not error.retryable or (error.status == 409 and action is not None and action.conflict_is_final):
+        obstacle = obstacle_of(error)
+        if obstacle is None or (error.status == 409 and action.conflict_is_final):
             return Failed(str(error))
-        pause = max(backoff(run.rule.retry, run.cause, run.progress.attempts), error.retry_after or 0.0)
-        return Unavailable(str(error), run.scope.now + pause, counts=True)
+        if obstacle is Obstacle.TARGET_MISSING:
+            return Waiting(str(error), run.scope.now, obstacle)
+        return Unavailable(explained(error), run.scope.now + min(error.retry_after or 0.0, LONGEST), obstacle)
 
     def _report_outcome(self, run: ItemRun, action: str, outcome: Outcome) -> Outcome:
         """Tell the observer about an action that comes to no step; return its outcome."""
         match outcome:
             case Done():
                 self._report(run, action, None, ActResult.UNCHANGED)
-            case Unavailable(reason, _, counts=True):
+            case Unavailable(reason):
                 self._report(run, action, None, ActResult.RETRYING, detail=reason)
-            case Waiting(counts=False):
-                pass  # the budget reports itself
-            case Waiting(reason) | Unavailable(reason):
+            case Waiting(obstacle=Obstacle.PACK_BUDGET | Obstacle.CONTESTED):
+                pass  # these report themselves
+            case Waiting(reason):
                 self._report(run, action, None, ActResult.WAITING, detail=reason)
             case Refused(reason):
                 self._report(run, action, None, ActResult.REFUSED, detail=reason)
@@ -242,35 +280,5 @@ class Performer:
         return DONE
 
 
-def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcome:
-    """Return what an outcome means under the rule's `retry`: Failed where there were enough attempts or it waited too long.
-
-    Keep count of both in the item's progress. A `rescue` may wait for ever, and is not tried again in Audit.
-    """
-    if isinstance(outcome, Done):
-        return outcome
-    retry, progress, now = run.rule.retry, run.progress, run.scope.now
-    match outcome:
-        case Waiting(counts=False):
-            progress.waiting_since = None
-        case Unavailable(counts=True):
-            if progress.attempts >= retry.limit or (run.mode is not Mode.ENFORCE and not rescuing):
-                return Failed(outcome.reason)
-            progress.attempts += 1
-        case Waiting() | Unavailable():
-            since = progress.waiting_since = now if progress.waiting_since is None else progress.waiting_since
-            progress.waiting_for = outcome.reason
-            if retry.timeout is not None and now - since >= retry.timeout and not rescuing:
-                return Failed(f"timed out waiting: {outcome.reason}")
-        case Skipped() | Refused() | Failed():
-            return Failed(outcome.reason)
-        case _:
-            assert_never(outcome)
-    progress.retry_at = outcome.retry_at
-    return outcome
-
-
-def backoff(retry: Retry, cause: Cause, attempts: int) -> float:
-    """Return seconds: doubling, with a jitter of up to a quarter that comes from the cause, so that a replay waits the same."""
-    spread = int(digest(cause.ref.uid, cause.rule, cause.item, str(attempts))[:4], 16) / 0xFFFF
-    return Backoff(retry.backoff, retry.max_backoff).pause(attempts + 1, spread / 4)
+def _version(obj: Object | None) -> str:
+    return str(metadata(obj or {}).get("resourceVersion") or "")

@@ -93,7 +93,7 @@ class Prefilter:
         """Return what a rule's conditions cannot do without; nothing where it has something to do for other objects as well."""
         if rule.aggregate is not None or rule.resync is not None:
             return cls()
-        annotations = {name: each.annotation for name, each in inputs.items()}
+        annotations = {name: each.annotation for name, each in inputs.items() if not each.param}
         asked = [ask for clause in rule.when for ask in _of_object(clause.asks, rule.vars, annotations)]
         there = frozenset(ask.field.path for ask in asked if ask.texts is None)
         for ask in asked:

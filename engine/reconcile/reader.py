@@ -8,7 +8,7 @@ from typing import Any
 from cachetools import TTLCache
 
 from engine.cel import Scope
-from engine.errors import ApiError, EvaluationError
+from engine.errors import EvaluationError
 from engine.kube.access import AccessReviews, Question
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
@@ -21,7 +21,6 @@ from engine.reconcile.timeslice import TimeSlice
 
 TTL, LIMIT = 5.0, 1000
 """Seconds for which the answer to a lookup is kept, and how many are."""
-LOOKUP_BACKOFF = 5.0
 
 
 class Reader:
@@ -53,7 +52,7 @@ class Reader:
         return permitted if isinstance(permitted, Refused) else refused_targets(pack, permitted, found, scope)
 
     async def look_up(self, pack: RulePack, rule: Rule, scope: Scope) -> Done | Skipped:
-        """Return Done with the value of the variable `lookup`, or Skipped. Each lookup may use those above it."""
+        """Return Done with the value of `lookup`, or Skipped; each lookup may use those above it. Raises ApiError."""
         found: dict[str, Any] = {}
         try:
             for name, target in rule.lookups.items():
@@ -64,8 +63,6 @@ class Reader:
                 found[name] = list(outcome.result) if target.by_selector else next(iter(outcome.result), None)
         except EvaluationError as error:
             return Skipped(f"lookup has no answer: {error}", unknown=True)
-        except ApiError as error:
-            return Skipped(f"lookup failed: {error}", scope.now + LOOKUP_BACKOFF, unknown=True)
         return Done(found)
 
     async def _permitted(self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope) -> Read | Refused:

@@ -7,38 +7,36 @@ it from there. Every part returns an Outcome.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
-from engine.actions import Cause
-from engine.actions.event import Content, event
 from engine.cel import Scope
 from engine.errors import ApiError
 from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock
-from engine.model.backoff import Backoff
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, Object, ObjectKey
-from engine.model.observe import Evaluated, Observer
-from engine.model.outcome import DONE, Done, Failed, Outcome, Skipped
-from engine.model.plan import Annotate, joined
+from engine.model.objects import GroupKey, ObjectKey
+from engine.model.observe import Act, ActResult, Evaluated, Observer
+from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Skipped, Unavailable
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.budgets import Budgets
 from engine.reconcile.caches import Caches, Replica
 from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
+from engine.reconcile.events import Events
+from engine.reconcile.item import LONGEST, ItemRun, unread
 from engine.reconcile.matching import Evaluation, Matcher
-from engine.reconcile.perform import ItemRun, Performer
+from engine.reconcile.perform import Performer
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Result, Wait, on_record, recorded, removed, write_own
-from engine.reconcile.state import FiringProgress, ItemProgress, RuleState
+from engine.reconcile.record import Result, Wait, on_record, recorded
+from engine.reconcile.recorder import Recorder
+from engine.reconcile.state import FiringProgress, Incident, ItemProgress, RuleState, Stall
 from engine.reconcile.timers import monotonic, restored, timed, wall
+from engine.reconcile.waits import Waits
 
-RECORD_BACKOFF = Backoff(2.0, 300.0)
 log = logging.getLogger(__name__)
 
 
@@ -57,10 +55,13 @@ class Reconciler:
         self._actor = Actor(api, replica.may_act)
         access = AccessReviews(api, clock)
         self._reader = Reader(self._actor, access, clock)
+        self._events = Events(self._actor, clock)
+        self.waits = Waits(self._events, clock)
         budgets = Budgets(self._actor, observer, replica.budget_share)
-        self._performer = Performer(self._actor, self._reader, access, observer, budgets)
+        self._performer = Performer(self._actor, self._reader, access, self._events, observer, budgets, clock)
         self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
         self._matcher = Matcher(caches, every_rule)
+        self._recorder = Recorder(self._actor, clock, observer)
         self._catalog = Catalog()
 
     @property
@@ -72,28 +73,36 @@ class Reconciler:
     def catalog(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._performer.budgets.resume = catalog.resume
-        self._aggregates.keep({pack.identity for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF})
+        in_force = {pack.identity for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF}
+        self._aggregates.keep(in_force)
+        self.waits.keep(in_force)
 
     async def reconcile(self, key: ObjectKey | GroupKey) -> float | None:
         """Evaluate one object or group, and act. Return the seconds after which to do so again, None: only after a change.
 
         Nothing that an object or a cluster holds raises here; NotLeading does, where the Lease is lost meanwhile.
         """
-        now = self._clock.monotonic()
-        matched = await self._match(key, now)
-        if not isinstance(matched, Done):
-            return self._seconds_until(getattr(matched, "retry_at", None))
-        evaluations: Sequence[Evaluation] = matched.result
-        for evaluation in evaluations:
-            for rule, variables in self._scopes(evaluation):
-                if self._reader.time_slice.over():
-                    await self._reader.time_slice.next()
-                outcome, scope = await self._evaluate(evaluation, rule, variables)
-                if isinstance(outcome, Done):
-                    outcome = await self._plan_and_act(evaluation, rule, scope, outcome.result)
-                evaluation.retry(outcome)
-                self._put_on_record(evaluation, rule, scope)
-        return await self._record(key, evaluations)
+        await self._events.retry(key)
+        matched = await self._match(key, self._clock.monotonic())
+        if isinstance(matched, Done):
+            evaluations: Sequence[Evaluation] = matched.result
+            for evaluation in evaluations:
+                for rule, variables in self._scopes(evaluation):
+                    if self._reader.time_slice.over():
+                        await self._reader.time_slice.next()
+                    outcome, scope = await self._evaluate(evaluation, rule, variables)
+                    if isinstance(outcome, Done):
+                        outcome = await self._plan_and_act(evaluation, rule, scope, outcome.result)
+                    else:
+                        await self._skip(evaluation, rule, outcome)
+                    evaluation.retry(outcome)
+                    self._put_on_record(evaluation, rule, scope)
+            retry_at = await self._record(key, evaluations)
+        else:
+            retry_at = getattr(matched, "retry_at", None)
+        self.waits.update(key, self._aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))
+        times = [time for time in (retry_at, self._events.retry_at(key)) if time is not None]
+        return max(0.0, min(times) - self._clock.monotonic()) if times else None
 
     async def _match(self, key: ObjectKey | GroupKey, now: float) -> Outcome:
         """Done with the evaluations that there are to make."""
@@ -147,7 +156,12 @@ class Reconciler:
             skipped = condition(rule, scope)
             if skipped is not None and not skipped.unknown:  # so that no lookup has to be made
                 return skipped, scope, state.not_true()
-            found = await self._reader.look_up(pack, rule, scope)
+            try:
+                found = await self._reader.look_up(pack, rule, scope)
+            except ApiError as error:
+                unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}")
+                return unavailable, scope, state._replace(stall=stall)
+            state = state if state.stall is None else state._replace(stall=None)
             if not isinstance(found, Done):
                 return found, scope, state
             scope = scope.child(lookup=found.result)
@@ -159,15 +173,14 @@ class Reconciler:
 
     def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
         """Tell the observer what came of an evaluation; log why a condition has no answer, once for each reason."""
-        pack, ref = evaluation.pack.identity, evaluation.ref
-        unknown = ""
+        pack, ref, unknown = evaluation.pack.identity, evaluation.ref, ""
         if isinstance(outcome, Done):
             if evaluation.group is None:
                 self._observer.evaluated(pack, rule.name, ref, Evaluated.FIRED, "")
-        elif isinstance(outcome, Skipped):
-            unknown = outcome.reason if outcome.unknown else ""
+        elif isinstance(outcome, Skipped | Unavailable):
+            unknown = outcome.reason if isinstance(outcome, Unavailable) or outcome.unknown else ""
             if evaluation.group is None:
-                result = Evaluated.UNKNOWN if outcome.unknown else Evaluated.SKIPPED
+                result = Evaluated.UNKNOWN if unknown else Evaluated.SKIPPED
                 self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
         if unknown and state.unknown != unknown:
             log.warning("%s/%s has no answer for %s: %s", pack, rule.name, ref, unknown)
@@ -176,24 +189,55 @@ class Reconciler:
     async def _plan_and_act(self, evaluation: Evaluation, rule: Rule, scope: Scope, firing: Firing) -> Outcome:
         """Carry out the items of a firing that are due, and note for the record those that have ended."""
         mode, state = self._catalog.mode(evaluation.pack, rule), evaluation.rule_state(rule)
-        progress = state.firing
+        progress, began = state.firing, evaluation.group is None and not state.under_way(firing.key)
         if progress is None or progress.key != firing.key or progress.mode is not mode:
+            await self._drop(evaluation, rule, f"it is {firing.key or 'in another mode'} now")
             progress = FiringProgress(firing.key, mode)
-        began = evaluation.group is None and not state.under_way(firing.key)
+        if began and rule.tells:
+            progress.telling = state.incident.telling
+            state = state._replace(incident=Incident.OPEN)
         evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))
+        if len(progress.items) > len(firing.items):
+            await self._drop(evaluation, rule, "its item is no longer in the loop", {item.key for item in firing.items})
+        cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling)
         for wanted in firing.items:
             item = progress.items.get(wanted.key) or self._begun(evaluation, rule, scope, progress, wanted.key)
             if item.ended is None and item.retry_at <= evaluation.now:
                 inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
-                cause = Cause(evaluation.pack.identity, rule.name, evaluation.object, evaluation.ref, firing.key, wanted.key)
-                outcome = await self._performer.run(ItemRun(evaluation.pack, rule, cause, inner, item, mode))
+                run = ItemRun(evaluation.key, evaluation.pack, rule, cause._replace(item=wanted.key), inner, item, mode)
+                outcome = await self._performer.run(run)
                 item.ended = {Done: Result.DONE, Failed: Result.FAILED}.get(type(outcome))
                 evaluation.steps += item.steps
             if item.ended is None:
                 evaluation.again(item.retry_at)
             if evaluation.on != "Delete":
                 evaluation.own += item.own
+        stalled = (stall for _, stall in progress.stalls())
+        evaluation.again(await self.waits.report(evaluation.key, cause, stalled, mode is Mode.ENFORCE))
         return DONE
+
+    async def _skip(self, evaluation: Evaluation, rule: Rule, outcome: Outcome) -> None:
+        """Drop what is under way of a rule that does not fire any more; where nobody knows whether it does, keep it."""
+        state = evaluation.rule_state(rule)
+        if isinstance(outcome, Skipped) and not outcome.unknown:
+            await self._drop(evaluation, rule, outcome.reason)
+        elif state.firing is not None and state.under_way(state.firing.key):
+            evaluation.again(evaluation.now + LONGEST)
+        if isinstance(outcome, Unavailable):
+            stalls = filter(None, (state.stall, evaluation.state.stall))
+            enforced = self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE
+            evaluation.again(await self.waits.report(evaluation.key, evaluation.cause(rule, ""), stalls, enforced))
+
+    async def _drop(self, evaluation: Evaluation, rule: Rule, why: str, keep: Collection[str] = ()) -> None:
+        """Drop what waits of a rule and does not hold any more, and say so."""
+        progress = evaluation.rule_state(rule).firing
+        dropped = {} if progress is None else progress.drop(keep)
+        if progress is not None and dropped:
+            cause = evaluation.cause(rule, progress.key)
+            end = "", None, ActResult.DROPPED, why, (), progress.mode
+            for item in dropped:
+                self._observer.acted(Act(cause.pack, cause.rule, cause.ref, cause.key, item, *end))
+            await self.waits.dropped(evaluation.key, cause, dropped.values(), why)
 
     def _begun(self, evaluation: Evaluation, rule: Rule, scope: Scope, progress: FiringProgress, name: str) -> ItemProgress:
         """The progress of an item that an earlier process may have begun."""
@@ -201,7 +245,8 @@ class Reconciler:
         if rule.loop is not None and rule.once_per is not None:
             record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
             if record.key == progress.key and (wait := record.waiting.get(name)):
-                item.waiting_since, item.waiting_for = monotonic(wait.since, scope), wait.reason
+                since, now = monotonic(wait.since, scope), evaluation.now
+                item.stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, now, now - since, now)
         return item
 
     def _put_on_record(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> None:
@@ -212,7 +257,8 @@ class Reconciler:
         wanted = ended or rule.durable_hold or rule.durable_throttle
         if wanted and self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE and evaluation.on != "Delete":
             if evaluation.group is not None and ended:
-                evaluation.own.append(on_record(evaluation.object, names, self._aggregates.record_text(evaluation, ended[""])))
+                text = self._aggregates.record_text(evaluation, ended[""])
+                evaluation.own.append((None, on_record(evaluation.object, names, text)))
             elif evaluation.group is None:
                 before = after = recorded(evaluation.object, names)
                 if progress and ended and rule.once_per is not None:
@@ -223,7 +269,11 @@ class Reconciler:
                     evaluation.remember(rule, state)
                     evaluation.again(retry_at)
                 if after != before:
-                    evaluation.own.append(on_record(evaluation.object, names, after.text(evaluation.ref.uid)))
+                    record = on_record(evaluation.object, names, after.text(evaluation.ref.uid))
+                    if after.without_timers() == before.without_timers():
+                        evaluation.timers[rule.name] = record
+                    else:
+                        evaluation.own.append((None, record))
         if progress and rule.once_per is None:
             progress.keep_open()
 
@@ -232,41 +282,14 @@ class Reconciler:
         living = [evaluation for evaluation in evaluations if evaluation.on != "Delete"]
         if living:
             try:
-                own = joined(own for each in living for own in each.own)
-                written = await write_own(self._actor, living[-1].object, self._without_old_records(living[-1].object, own))
+                written = await self._recorder.write(living, self._catalog.times)
+                self._performer.wrote_own(written is not None, [own for each in living for own in each.own])
                 if isinstance(key, GroupKey):
                     self._aggregates.settle(living[0], written)
                 else:
                     self._matcher.settle(key, living, written)
             except ApiError as error:
-                await self._unrecorded(living, error)
+                await self.waits.unrecorded(living, error)
         if isinstance(key, GroupKey):
-            return self._seconds_until(self._aggregates.finish(living[0]))
-        return self._seconds_until(self._matcher.finish(key, evaluations))
-
-    def _without_old_records(self, obj: Object, own: Annotate) -> Annotate:
-        """What is to be written, and with it the end of records whose rules are gone for good: no write is made for them."""
-        if own == Annotate():
-            return own
-        now = datetime.fromtimestamp(self._clock.time(), UTC)
-        ended = {name for name, time in self._catalog.times.items() if time.ended(now)}
-        return own._replace(annotations={**own.annotations, **removed(obj, ended)}) if ended else own
-
-    async def _unrecorded(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
-        """Try again, ever more rarely; where only somebody else can mend it, such as too many annotations, say so once."""
-        last = evaluations[-1]
-        log.warning("cannot write the firing record of %s: %s; trying again", last.ref, error)
-        for each in evaluations:
-            each.state.unrecorded += 1
-            each.again(each.now + max(RECORD_BACKOFF.pause(each.state.unrecorded), error.retry_after or 0.0))
-        if not error.retryable:
-            message = f"What rulepack has done for this object cannot be written on it, so it may be done again: {error}"
-            content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(self._clock.time(), UTC)
-            step = event(Cause("rulepack", "record", last.object, last.ref, error.reason), last.object, content, now)
-            try:
-                await self._actor.perform(step, dry_run=False)
-            except ApiError as also:
-                log.warning("cannot emit an Event about %s either: %s", last.ref, also)
-
-    def _seconds_until(self, time: float | None) -> float | None:
-        return None if time is None else max(0.0, time - self._clock.monotonic())
+            return self._aggregates.finish(living[0])
+        return self._matcher.finish(key, evaluations)

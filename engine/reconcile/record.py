@@ -58,6 +58,10 @@ class Record(NamedTuple):
         ended = {**(self.items if key == self.key else {}), **items}
         return self._replace(key=key, items=ended, waiting=waiting or {})
 
+    def without_timers(self) -> Record:
+        """Return the record without what is only there so that timers outlive the process."""
+        return self._replace(true_since=None, fired_at=None)
+
     def text(self, uid: str) -> str:
         """Return the annotation's value for the object with this uid.
 
@@ -136,7 +140,7 @@ async def write_own(actor: Actor, obj: Object, own: Annotate) -> OwnWrite | None
     try:
         version = await actor.write_metadata(step)
     except ApiError as error:
-        if error.status == 404 or "uid" in error.message.lower():
+        if error.not_found or "uid" in error.message.lower():
             return None
         raise
     return OwnWrite(step.body, version)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, NamedTuple
 
+from engine.actions import Cause
 from engine.model.flags import Mode
 from engine.model.objects import Object
-from engine.model.outcome import Done
-from engine.model.plan import Annotate
+from engine.model.outcome import Done, Obstacle, Unavailable, Waiting
+from engine.model.plan import Annotate, Telling
 from engine.model.text import cut
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.record import Result
@@ -24,24 +26,57 @@ class ActionProgress:
     done: Done | None = None
 
 
+_NOT_READY = frozenset({
+    Obstacle.TARGET_NOT_READY, Obstacle.TARGET_MISSING, Obstacle.CONDITION, Obstacle.DISRUPTION_BUDGET, Obstacle.CONTESTED,
+})  # fmt: skip
+
+
+@dataclass(slots=True)
+class Stall:
+    """What something waits for: since when at all, since when for that, why in words, and of which causes people were told.
+
+    `waited` are the seconds, up to `at`, in which what it acts on was not ready: no outage, and not the pack's budget.
+    """
+
+    obstacle: Obstacle
+    reason: str
+    since: float
+    obstacle_since: float
+    waited: float
+    at: float
+    told: tuple[str, ...] = ()
+
+    @classmethod
+    def after(cls, before: Stall | None, outcome: Waiting | Unavailable, now: float) -> Stall:
+        """Return it after another attempt that came to nothing."""
+        obstacle = outcome.obstacle
+        if before is None:
+            return cls(obstacle, outcome.reason, now, now, 0.0, now)
+        since = before.obstacle_since if before.obstacle is obstacle else now
+        waited = before.waited + (now - before.at if before.obstacle in _NOT_READY else 0.0)
+        return cls(obstacle, outcome.reason, before.since, since, waited, now, before.told)
+
+    @property
+    def cause(self) -> str:
+        """What is told of once: each right that is missing for itself, anything else by its kind."""
+        return self.reason if self.obstacle is Obstacle.MISSING_RIGHT else self.obstacle.value
+
+
 @dataclass(slots=True)
 class ItemProgress:
-    """One loop item of a firing that is under way: attempts, waits, and how it ended if that is not on record yet.
+    """One loop item of a firing that is under way: attempts, what it waits for, and how it ended if not on record yet.
 
-    `denials` counts answers that a right is missing. `error` is set once the actions have failed for good and only `rescue`
-    is left to do. `actions` holds each action's progress by its number, `own` what they want written on the watched object
-    itself; `steps` counts what was done elsewhere.
+    `error` is set once the actions have failed for good and only `rescue` is left to do. `actions` holds each action's
+    progress by its number, `own` what they want written on the watched object itself; `steps` counts what was done elsewhere.
     """
 
     attempts: int = 0
-    denials: int = 0
     retry_at: float = 0.0
-    waiting_since: float | None = None
-    waiting_for: str = ""
+    stall: Stall | None = None
     error: str = ""
     ended: Result | None = None
     actions: dict[int, ActionProgress] = field(default_factory=dict)
-    own: list[Annotate] = field(default_factory=list)
+    own: list[tuple[Cause, Annotate]] = field(default_factory=list)
     steps: int = 0
 
 
@@ -52,6 +87,7 @@ class FiringProgress:
     key: str
     mode: Mode
     items: dict[str, ItemProgress] = field(default_factory=dict)
+    telling: Telling = Telling.ONCE
 
     def under_way(self, key: str) -> bool:
         """Return whether this is the firing with that key, and items of it have not ended."""
@@ -63,20 +99,45 @@ class FiringProgress:
 
     def waiting(self) -> Iterator[tuple[str, float, str]]:
         """Yield the items that wait: the name, since when, and what for."""
+        for name, stall in self.stalls():
+            yield name, stall.since, cut(stall.reason, 200)
+
+    def stalls(self) -> Iterator[tuple[str, Stall]]:
+        """Yield the items that wait, and what for."""
         for name, item in self.items.items():
-            if item.ended is None and item.waiting_since is not None:
-                yield name, item.waiting_since, cut(item.waiting_for, 200)
+            if item.ended is None and item.stall is not None:
+                yield name, item.stall
+
+    def drop(self, keep: Collection[str] = ()) -> dict[str, Stall]:
+        """Forget the items that have not ended, but for these; return those that waited."""
+        dropped = {name: stall for name, stall in self.stalls() if name not in keep}
+        self.items = {name: item for name, item in self.items.items() if item.ended is not None or name in keep}
+        return dropped
 
     def keep_open(self) -> None:
         """Forget the items that have ended."""
         self.items = {name: item for name, item in self.items.items() if item.ended is None}
 
 
+class Incident(Enum):
+    """Whether the conditions of a rule hold that tells each incident: that time after they did not, it is another one."""
+
+    NONE = auto()
+    OPEN = auto()
+    OVER = auto()
+
+    @property
+    def telling(self) -> Telling:
+        """What a firing does to an Event that is there already."""
+        return {Incident.NONE: Telling.ONCE, Incident.OPEN: Telling.REPEAT, Incident.OVER: Telling.ANEW}[self]
+
+
 class RuleState(NamedTuple):
     """One rule and one object; times are in seconds of the monotonic clock.
 
     `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `unknown`: why it had no answer.
-    `noted_at`: when `true_since` was last put on record. `firing`: what is under way.
+    `noted_at`: when `true_since` was last put on record. `firing`: what is under way. `incident`: whether the conditions
+    hold, or have held before, for a rule that tells each incident. `stall`: what its lookups wait for.
     """
 
     true_since: float | None = None
@@ -84,6 +145,8 @@ class RuleState(NamedTuple):
     unknown: str = ""
     noted_at: float | None = None
     firing: FiringProgress | None = None
+    incident: Incident = Incident.NONE
+    stall: Stall | None = None
 
     def under_way(self, key: str) -> bool:
         """Return whether a firing with this key has items that have not ended."""
@@ -91,12 +154,15 @@ class RuleState(NamedTuple):
 
     def not_true(self) -> RuleState:
         """Return the state once the conditions are false: when they are true again, that is something new."""
-        return self if self.true_since is None else self._replace(true_since=None)
+        over = Incident.OVER if self.incident is Incident.OPEN else self.incident
+        unchanged = self.true_since is None and over is self.incident and self.stall is None
+        return self if unchanged else self._replace(true_since=None, incident=over, stall=None)
 
     def idle(self, rule: Rule) -> bool:
         """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
-        return not (timed or (self.firing and self.firing.items) or self.unknown or self.noted_at is not None)
+        busy = timed or (self.firing and self.firing.items) or self.unknown or self.noted_at is not None
+        return not busy and self.incident is Incident.NONE and self.stall is None
 
 
 INITIAL = RuleState()
@@ -106,7 +172,8 @@ INITIAL = RuleState()
 class PackState:
     """One pack and one object: the object as last evaluated (where the pack reads that), and when to evaluate it again.
 
-    `unrecorded` counts how often in a row the firing record could not be written.
+    `unrecorded` counts how often in a row the firing record could not be written, and `stall` is what that waits for, or
+    what a group waits for whose target cannot be read.
     """
 
     pack: RulePack
@@ -114,6 +181,7 @@ class PackState:
     evaluated: Object | None = None
     retry_at: float | None = None
     unrecorded: int = 0
+    stall: Stall | None = None
     rules: dict[str, RuleState] = field(default_factory=dict)
 
     @property
@@ -128,7 +196,7 @@ class PackState:
     def settle(self, obj: Object) -> None:
         """Remember that an object was evaluated and that its records are written. Forget what that has ended."""
         self.evaluated = obj if self.pack.reads_old else None
-        self.unrecorded = 0
+        self.unrecorded, self.stall = 0, None
         kept: dict[str, RuleState] = {}
         for name, state in self.rules.items():
             if state.firing is not None and state.firing.mode is Mode.ENFORCE:

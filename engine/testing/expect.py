@@ -28,13 +28,13 @@ class Marks:
 
     def __init__(self) -> None:
         self.acts = self.evaluations = self.measurements = self.writes = 0
-        self.events: set[str] = set()
+        self.events: dict[str, int] = {}
 
     async def move(self, world: World) -> None:
         """Everything up to now has been checked."""
         self.acts, self.evaluations = len(world.seen.acts), len(world.seen.evaluations)
         self.measurements, self.writes = len(world.seen.measurements), len(world.engine.writes)
-        self.events = {_uid(event) for event in await world.all(EVENT)}
+        self.events = {_uid(event): event.get("count", 1) for event in await world.all(EVENT)}
 
 
 async def check(expected: ExpectSpec, world: World, marks: Marks, metrics: Mapping[str, MetricSpec]) -> list[Failed]:
@@ -46,7 +46,7 @@ async def check(expected: ExpectSpec, world: World, marks: Marks, metrics: Mappi
         if await _find(world, Kind(ref.api_version, ref.kind), ref.namespace, ref.name) is not None:
             failed.append((("absent", index), f"{ref.kind} {ref.namespace}/{ref.name} is there", ("expected it to be absent",)))
     if expected.events is not None:
-        found = [_event(event) for event in await world.all(EVENT) if _uid(event) not in marks.events]
+        found = [_event(event) for event in await world.all(EVENT) if event.get("count", 1) > marks.events.get(_uid(event), 0)]
         failed += _all("events", "Event", _patterns(expected.events), found)
     if expected.acts is not None:
         failed += _all("acts", "act", _patterns(expected.acts), [_act(act) for act in world.seen.acts[marks.acts :]])

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from engine.actions.event import EVENT
 from engine.cel import Scope
 from engine.cel.conversions import to_string
+from engine.errors import ApiError
 from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.kube.api import Api, Selection
@@ -17,7 +19,7 @@ from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, dig, kind_of, metadata
 from engine.model.observe import Act, Evaluated
-from engine.model.outcome import Skipped
+from engine.model.outcome import Done
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile import Reconciler, Replica
@@ -25,13 +27,17 @@ from engine.reconcile.evaluate import variables_of
 from engine.reconcile.explain import Clause, Value, clauses, value_of
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import PREFIX
+from engine.reconcile.waits import RULE_WAITING
 from engine.testing.readonly import ReadOnlyCluster
 from engine.testing.world import DirectCaches, Seen
 
 
 @dataclass(frozen=True, slots=True)
 class RuleExplanation:
-    """What one rule makes of the object: `skipped` is the first thing that keeps it from firing, '' where it fires."""
+    """What one rule makes of the object: `skipped` is the first thing that keeps it from firing, '' where it fires.
+
+    `waiting` is what a running engine has said, in Events on the object, that the rule waits for.
+    """
 
     name: str
     description: str
@@ -44,6 +50,7 @@ class RuleExplanation:
     record: str | None
     timing: tuple[str, ...]
     acts: tuple[Act, ...]
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +90,21 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
         if _counts_in(catalog, group, obj, clock.time()):
             await reconciler.reconcile(group)
     actor = Actor(cluster, lambda: True)
-    explainer = _Explainer(catalog, obj, clock.time(), seen, Reader(actor, AccessReviews(cluster, clock), clock))
+    reader = Reader(actor, AccessReviews(cluster, clock), clock)
+    explainer = _Explainer(catalog, obj, clock.time(), seen, reader, await _waiting(cluster, obj))
     explained = [await explainer.pack(pack) for pack in packs]
     return Explanation(obj, tuple(explained), tuple(dict.fromkeys(cluster.assumed)))
+
+
+async def _waiting(api: Api, obj: Object) -> Sequence[Object]:
+    """The Events in which a running engine has said what rules wait for; none where they may not be listed."""
+    name, namespace = str(metadata(obj).get("name") or ""), str(metadata(obj).get("namespace") or "default")
+    try:
+        fields = f"involvedObject.name={name},reason={RULE_WAITING}"
+        page = await api.list(Selection(await api.discover(EVENT), namespace, fields=fields))
+    except ApiError:
+        return ()
+    return [event for event in page.items if event["involvedObject"].get("uid") == metadata(obj).get("uid")]
 
 
 def _audited(catalog: Catalog) -> Catalog:
@@ -93,7 +112,7 @@ def _audited(catalog: Catalog) -> Catalog:
     packs = {
         name: replace(pack, rules=tuple(replace(rule, mode=None) for rule in pack.rules)) for name, pack in catalog.packs.items()
     }
-    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params)
+    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params, times=catalog.times)
 
 
 async def _others(api: Api, packs: Sequence[RulePack]) -> list[Object]:
@@ -125,6 +144,7 @@ class _Explainer:
     now: float
     seen: Seen
     reader: Reader
+    events: Sequence[Object]
 
     async def pack(self, pack: RulePack) -> PackExplanation:
         """What one pack makes of it."""
@@ -137,13 +157,16 @@ class _Explainer:
     async def rule(self, pack: RulePack, rule: Rule) -> RuleExplanation:
         """What one rule makes of it."""
         scope = Scope(variables_of(self.catalog, pack, self.obj, None, self.now), rule.vars)
-        timing = list(_timing(rule))
+        timing = list(_timing(rule, self.catalog.since(pack, rule)))
         if rule.lookups:
-            found = await self.reader.look_up(pack, rule, scope)
-            if isinstance(found, Skipped):
-                timing.append(found.reason)
-            else:
-                scope = scope.child(lookup=found.result)
+            try:
+                found = await self.reader.look_up(pack, rule, scope)
+                if isinstance(found, Done):
+                    scope = scope.child(lookup=found.result)
+                else:
+                    timing.append(found.reason)
+            except ApiError as error:
+                timing.append(f"lookup failed: {error}")
         name, mode = f"{pack.identity}/{rule.name}", self.catalog.mode(pack, rule)
         evaluated = [(result, reason) for each, result, reason in self.seen.evaluations if each == name]
         result, skipped = evaluated[-1] if evaluated else (Evaluated.SKIPPED, "is about objects that are gone (on: Delete)")
@@ -154,10 +177,16 @@ class _Explainer:
             result, skipped = Evaluated.FIRED, ""
         names = (PREFIX + name for name in pack.record_names[rule.name])
         record = next((text for name in names if (text := annotations_of(self.obj).get(name)) is not None), None)
+        waiting = () if result is Evaluated.SKIPPED else self._waiting(pack, rule)
         return RuleExplanation(
             rule.name, rule.description, mode, result, skipped, tuple(clauses(rule, scope)), value_of(rule.once_per, scope),
-            value_of(rule.loop, scope), record, tuple(timing), acts,
+            value_of(rule.loop, scope), record, tuple(timing), acts, waiting,
         )  # fmt: skip
+
+    def _waiting(self, pack: RulePack, rule: Rule) -> tuple[str, ...]:
+        """What a running engine has said that a rule waits for, and when it last did."""
+        said = [event for event in self.events if event.get("reportingInstance") == f"{pack.identity}.{rule.name}"]
+        return tuple(f"{event.get('lastTimestamp')}: {event.get('message')}" for event in said)
 
 
 def _field(obj: Object, path: tuple[str, ...]) -> Value:
@@ -166,18 +195,20 @@ def _field(obj: Object, path: tuple[str, ...]) -> Value:
     return Value(name, value, there=value is not None)
 
 
-def _timing(rule: Rule) -> Iterator[str]:
-    """What besides conditions may keep a rule from firing, or have it evaluated again."""
+def _timing(rule: Rule, in_force: datetime | None) -> Iterator[str]:
+    """What besides conditions may keep a rule from firing, or have it evaluated again; `in_force`: since when it is in force."""
     if rule.hold:
         where = "is on record once it is a minute" if rule.durable_hold else "is known to a running engine only"
         yield f"for: the conditions must have held for {rule.hold:g} s, and how long they have {where}"
     if rule.throttle is not None:
         yield f"throttle: at most once in {rule.throttle:g} s"
     since = "its creation" if rule.existing.age_from is None else rule.existing.age_from.source
+    at = "" if in_force is None else f", at {in_force:%Y-%m-%dT%H:%M:%SZ},"
     if rule.existing.policy == "Ignore":
-        yield f"existing: what was so ({since}) before the rule first came into force is left alone"
+        yield f"existing: what was so ({since}) before the rule first came into force{at} is left alone"
     elif rule.existing.max_age is not None:
-        yield f"existing: what was so ({since}) {rule.existing.max_age:g} s before the rule first came into force is left alone"
+        age = f"{rule.existing.max_age:g} s"
+        yield f"existing: what was so ({since}) {age} before the rule first came into force{at} is left alone"
     if rule.resync is not None:
         yield f"resync: evaluated again every {rule.resync:g} s"
 

@@ -75,7 +75,7 @@ class RecordedCluster:
         """See `Api.get`."""
         found = self.objects.get(resource.kind, {}).get((namespace, name))
         if found is None:
-            raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found in the recording')
+            raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found in the recording', details={"name": name})
         return found
 
     async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
@@ -110,7 +110,7 @@ class RecordedCluster:
         """See `Api.patch`; a server-side apply is taken for a merge."""
         there = self.objects.get(resource.kind, {}).get((namespace, name))
         if there is None and type not in APPLIES:
-            raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found in the recording')
+            raise ApiError(404, "NotFound", f'{resource.plural} "{name}" not found in the recording', details={"name": name})
         after: Object = json_patched({**(there or {})}, body) if type is PatchType.JSON else merged(there or {}, body)
         return after if dry_run else self.put(after)
 

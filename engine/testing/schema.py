@@ -98,7 +98,7 @@ class ActPattern(Spec):
     """The rule."""
     action: Text | None = None
     """The action, such as `patch`."""
-    outcome: Literal["done", "unchanged", "waiting", "retrying", "failed", "refused", "audited"] | None = None
+    outcome: Literal["done", "unchanged", "waiting", "retrying", "failed", "refused", "dropped", "audited"] | None = None
     """How it ended."""
     object: Text | None = None
     """The watched object, as `Kind namespace/name`."""
@@ -149,7 +149,7 @@ class ExpectSpec(Spec):
     absent: list[RefSpec] = Field(default=[])
     """Objects that must not be there."""
     events: list[EventPattern] | None = None
-    """All Events since then, in any order: no others may be there."""
+    """All Events since then, in any order: no others may be there. One that was there counts where its count was raised."""
     acts: list[ActPattern] | None = None
     """All that actions did or came to since then, in any order: no others may be there."""
     metrics: list[MetricPattern] | None = None

@@ -37,6 +37,7 @@ class Seen:
         self.evaluations: list[tuple[str, Evaluated, str]] = []
         self.measurements: list[tuple[str, Mapping[str, str], float]] = []
         self.suspensions: list[str] = []
+        self.contests: list[str] = []
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Keep an evaluation, under `pack/rule`."""
@@ -53,6 +54,10 @@ class Seen:
     def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Keep a suspension, as `pack of flow`."""
         self.suspensions.append(f"{pack} of {flow}")
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Keep a write that has to wait, as `pack/rule`."""
+        self.contests.append(f"{pack}/{rule}")
 
 
 class DirectCaches:

@@ -10,7 +10,7 @@ from scripts import catalog
 from scripts.bundle import PACKAGE, ROOT
 from tests.controlplane.gobuild import Programs
 
-OLD, NEW = "0.0.1", "0.0.2"
+OLD, SKIPPED, NEW = "0.0.1", "0.0.2", "0.0.3"
 
 
 def name(version: str) -> str:

@@ -180,6 +180,7 @@ def changed(change: Callable[[Metrics], object]) -> tuple[bytes, bytes]:
         ("RulepackErrors", lambda metrics: metrics.errors.record(())),
         ("RulepackQueueStuck", lambda metrics: metrics.queue_depth.record((), 500)),
         ("RulepackUnknown", lambda metrics: metrics.evaluated("marks", "mark", WIDGET, Evaluated.UNKNOWN, "")),
+        ("RulepackItemsWaiting", lambda metrics: metrics.waiting.record(("marks", "mark", "Outage"), 1)),
         ("RulepackNamespaceSuspended", lambda metrics: metrics.suspensions.record(("marks", "default"))),
         ("RulepackPackWaits", lambda metrics: metrics.pack_waiting.record(("marks", "Widget.example.com/v1"), 1)),
     ],
@@ -189,5 +190,5 @@ def test_what_goes_wrong_fires(recorder: Recorder, alert: str, change: Callable[
     before, after = changed(change)
     recorder.scrape(5, one=before)
     assert recorder.firing() == set()
-    recorder.scrape({"RulepackQueueStuck": 20, "RulepackPackWaits": 70}.get(alert, 8), one=after)
+    recorder.scrape({"RulepackQueueStuck": 20, "RulepackItemsWaiting": 20, "RulepackPackWaits": 70}.get(alert, 8), one=after)
     assert recorder.firing() == {alert}

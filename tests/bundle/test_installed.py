@@ -108,9 +108,9 @@ def test_its_own_namespace(plane: ControlPlane, tools: Programs, tmp_path: Path)
         succeed(plane, "other", "elsewhere")
         succeed(plane, "own", HOME, trigger(DEPLOYMENT, "web", "restart"), trigger(DEPLOYMENT, "web", "restart", "elsewhere"))
         eventually(lambda: dig(home.get(DEPLOYMENT, "web"), AT, None), "restart of the Deployment")
-        eventually(lambda: "TriggerFailed" in dict(home.events("own")), "Event about the other namespace")
+        eventually(lambda: "RuleWaiting" in dict(home.events("own")), "Event about the other namespace", 90)
         assert pod.stop() == 0
-        assert 'cannot create resource "subjectaccessreviews"' in dict(home.events("own"))["TriggerFailed"]
+        assert 'cannot create resource "subjectaccessreviews"' in dict(home.events("own"))["RuleWaiting"]
         assert dig(home.get(DEPLOYMENT, "web", "elsewhere"), AT, None) is None
         assert refused(pod) == {("create", "subjectaccessreviews"), ("list", "applications")}
         assert pod.watched("notebookvalidationjobs") == {HOME}

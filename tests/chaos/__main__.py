@@ -1,4 +1,4 @@
-"""`make chaos`: faults, takeovers and kills, each with the same check at the end; at most 15 minutes."""
+"""`make chaos`: faults, takeovers, outages and kills, each with the same check at the end; at most 15 minutes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import SystemRandom
 
 import click
 
-from tests.chaos import faults, kills, replicas
+from tests.chaos import faults, kills, outages, replicas
 from tests.controlplane.binaries import programs
 from tests.controlplane.gobuild import MissingProgram
 from tests.controlplane.plane import ControlPlane
@@ -23,7 +23,9 @@ CATCHING_UP = 120.0
 @click.option("--kills", "number", default=300, show_default=True, help="How many kills are wanted.")
 @click.option("--jobs", default=2000, show_default=True, help="How many jobs go through their phases while the engine is killed.")
 @click.option("--seed", type=int, help="What everything random comes from; a new one each time where it is left out.")
-@click.option("--only", type=click.Choice(["kills", "faults", "replicas"]), help="One part; all of them where it is left out.")
+@click.option(
+    "--only", type=click.Choice(["kills", "faults", "replicas", "outages"]), help="One part; all of them where it is left out."
+)
 def main(seconds: float, number: int, jobs: int, seed: int | None, only: str | None) -> None:
     """Trouble the engine in every way, and check that no effect is lost or doubled."""
     seed = SystemRandom().randrange(10**9) if seed is None else seed
@@ -32,6 +34,7 @@ def main(seconds: float, number: int, jobs: int, seed: int | None, only: str | N
     parts: dict[str, Callable[[ControlPlane], str]] = {
         "faults": lambda plane: faults.run(plane, seed=seed, seconds=3.0),
         "replicas": lambda plane: replicas.run(plane, seed=seed, kills=2, pauses=2),
+        "outages": lambda plane: outages.run(plane, seconds=min(600.0, max(120.0, seconds / 6))),
         "kills": lambda plane: kills.run(plane, seed=seed, seconds=end - time.monotonic(), kills=number, jobs=jobs),
     }
     try:

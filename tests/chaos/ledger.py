@@ -145,10 +145,10 @@ class Ledger:
             return [(uid, "ValidationFailed", failure_of(run)) for uid in (run.uid, application)]
         wanted = [
             (run.uid, "Noted", f"noted {run.name}"),
-            (run.uid, "TriggerSuccess", f"Restarted InferenceService/{run.service}"),
+            (run.uid, "TriggerStarted", f"Restarting InferenceService/{run.service}"),
             (run.uid, "TriggerSuccess", f"Started a sync of Application/{run.application}"),
         ]
-        return [*wanted, (run.uid, "TriggerSuccess", f"Restarted Deployment/{run.deployment}")] if run.workload else wanted
+        return [*wanted, (run.uid, "TriggerStarted", f"Restarting Deployment/{run.deployment}")] if run.workload else wanted
 
     @staticmethod
     def _annotations(run: Run, obj: Object, note: str) -> Iterator[str]:
@@ -204,13 +204,24 @@ class Ledger:
                 yield f"{name} says {seen} of its jobs, not {counts.total()} with {dict(counts)}"
 
 
+NEWER = " is already newer than the training"
+
+
 def _about(found: Mapping[str, Sequence[Object]]) -> Counter[tuple[str, str, str]]:
     return Counter(map(_told, found["Event"]))
 
 
 def _told(event: Object) -> tuple[str, str, str]:
-    """uid of what an Event is about, reason, and the first line of the message."""
-    return str(event["involvedObject"].get("uid")), event["reason"], event["message"].partition("\n")[0]
+    """uid of what an Event is about, reason, and the first line of the message: of a restart, only what is restarted.
+
+    That it is newer already is as good an answer to a run as that it is restarted for it.
+    """
+    reason, message = event["reason"], event["message"].partition("\n")[0]
+    if reason == "TriggerStarted":
+        message = message.partition(",")[0]
+    elif reason == "TriggerSuccess" and NEWER in message:
+        reason, message = "TriggerStarted", f"Restarting {message.partition(NEWER)[0]}"
+    return str(event["involvedObject"].get("uid")), reason, message
 
 
 def failure_of(run: Run) -> str:

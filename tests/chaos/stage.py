@@ -36,6 +36,7 @@ class Stage:
         return [
             named(SERVICE, f"model-{number}", self.namespace, spec={"predictor": {}}),
             named(DEPLOYMENT, f"web-{number}", self.namespace, spec=spec),
+            self._predictor(f"model-{number}"),
             named(
                 APPLICATION,
                 f"app-{number}",
@@ -43,6 +44,14 @@ class Stage:
                 spec={"project": "default", "destination": destination, "source": source},
             ),
         ]
+
+    def _predictor(self, service: str) -> Object:
+        """The Deployment that KServe makes of a service; the pods are played."""
+        labels = {"serving.kserve.io/inferenceservice": service, "component": "predictor"}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "example.com/model"}]}}
+        spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}
+        body = named(DEPLOYMENT, f"{service}-predictor", self.namespace, spec=spec)
+        return {**body, "metadata": {**body["metadata"], "labels": labels}}
 
     def tracking_id(self, run: Run) -> str:
         """By what Argo CD knows a job of an Application that is not in its own namespace."""

@@ -28,10 +28,11 @@ def model(name: str, created: str, service: str = "model-0") -> Object:
 
 def told(*messages: str, uid: str = "uid-1", reason: str = "TriggerSuccess") -> list[Object]:
     """Events about a run."""
-    return [named(EVENT, "e", involvedObject={"uid": uid}, reason=reason, message=message) for message in messages]
+    reasons = {message: "TriggerStarted" if message == RESTARTED else reason for message in messages}
+    return [named(EVENT, "e", involvedObject={"uid": uid}, reason=reasons[message], message=message) for message in messages]
 
 
-RESTARTED, SYNCED = "Restarted InferenceService/model-0", "Started a sync of Application/app-0"
+RESTARTED, SYNCED = "Restarting InferenceService/model-0", "Started a sync of Application/app-0"
 
 
 def found(pods: list[Object], events: list[Object], **annotations: Any) -> dict[str, list[Object]]:
@@ -65,7 +66,7 @@ def test_what_was_lost_is_told() -> None:
     ended(ledger)
     problems = ledger.missing(found([model("old-0", EARLY), NEW[0]], told(SYNCED), **{NOTE: "earlier"}), "note")
     assert problems == [
-        f"train (Succeeded): 0 Events TriggerSuccess '{RESTARTED}'",
+        f"train (Succeeded): 0 Events TriggerStarted '{RESTARTED}'",
         f"train (Succeeded): {NOTE} is 'earlier', not 'note'",
         f"pod old-0 of {EARLY} is older than the completion {DONE}",
     ]
@@ -77,7 +78,7 @@ def test_what_was_doubled_is_told() -> None:
     run = ended(ledger)
     ledger.synced(run.application, {"info": [{"value": f"uid-1/{DONE}"}]})
     ledger.pod_gone("model-0", model("new-2", LATE))
-    assert f"TriggerSuccess '{RESTARTED}': 2 Events" in ledger.missing(found(NEW, told(RESTARTED, RESTARTED, SYNCED)), "note")
+    assert f"TriggerStarted '{RESTARTED}': 2 Events" in ledger.missing(found(NEW, told(RESTARTED, RESTARTED, SYNCED)), "note")
     assert len(ledger.wrong) == 2
 
 

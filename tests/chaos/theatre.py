@@ -62,7 +62,10 @@ class Theatre:
         self._api = self._wait(KubernetesApi.connect(str(self.plane.kubeconfig)))
         self._cast = Cast(self._api, self.stage, self.ledger, Random(self.random.random()))
         self._wait(self._cast.set_stage())
-        self.engine.params(dict.fromkeys(PACKS, "disruptionsPerMinute: 0"))  # so many jobs at once are meant
+        params = dict.fromkeys(PACKS, "disruptionsPerMinute: 0\n")  # so many jobs at once are meant
+        params["on-success-triggers"] += "restartStrategy: Evict\n"  # the pods are played, and no KServe is there
+        self.engine.params(params)
+        self.engine.flags({"rollouts": "Disabled"})  # no controller says how far a rollout is
         self.edit_pack()
         return self
 

@@ -12,10 +12,24 @@ import yaml
 from engine.cli.main import run_command
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import Cluster, eventually
-from tests.world import JOB, RULES, job
+from tests.e2e.engine import LEASE
+from tests.world import JOB, RULES, job, named
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 READERS = "read-what-packs-watch"
+IGNORING = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: p}
+spec:
+  watch: {apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob}
+  rules:
+    - name: r
+      oncePer: object.metadata.uid
+      existing: Ignore
+      actions:
+        - annotate: {annotations: {example.com/new: 'yes'}}
+"""
 
 
 @pytest.fixture
@@ -62,6 +76,28 @@ def test_explain_needs_the_right_to_read_and_no_more(cluster: Cluster, reader: s
     rules: dict[str, Any] = {rule["rule"]: rule for pack in explanation["packs"] for rule in pack["rules"]}
     assert rules["wave-complete"]["result"] == "fired"
     assert any("mlops.dev/wave-complete" in line for line in rules["wave-complete"]["steps"][0]["diff"])
+    assert written(cluster) == []
+
+
+def test_explain_goes_by_the_times_that_the_engine_goes_by(
+    cluster: Cluster, reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Since when a rule is in force stands in the Lease of the operator's namespace; what was so before is left alone."""
+    (tmp_path / "pack.yaml").write_text(IGNORING)
+    target = ["nvj/train", "-n", cluster.namespace, "--kubeconfig", reader, "--rules", str(tmp_path)]
+    explained = [*target, "--operator-namespace", cluster.namespace, "--format", "json"]
+    results = []
+    for since in ("2026-01-01T00:00:00Z", "2126-01-01T00:00:00Z"):
+        lease = named(LEASE, "rulepack-state", cluster.namespace, spec={})
+        lease["metadata"]["annotations"] = {"since.rules.mlops.dev/p.r": since}
+        if cluster.find(LEASE, "rulepack-state"):
+            cluster.delete(LEASE, "rulepack-state")
+        cluster.create(lease)
+        assert run_command(["explain", *explained]) == 0
+        ((explanation,),) = [pack["rules"] for pack in json.loads(capsys.readouterr().out)[0]["packs"]]
+        results.append((explanation["result"], explanation["skipped"]))
+    ignored = "was so before the rule first came into force, at 2126-01-01T00:00:00Z (existing)"
+    assert results == [("fired", ""), ("skipped", ignored)]
     assert written(cluster) == []
 
 

@@ -16,6 +16,8 @@ from tests.controlplane.gobuild import GoModule, MissingProgram, Programs, Say, 
 FOLDER = Path(__file__).parent / "olm"
 FRAMEWORK = "github.com/operator-framework"
 OLM = f"{FRAMEWORK}/operator-lifecycle-manager"
+#: Whose CustomResourceDefinitions are read.
+DEFINITIONS = Path(__file__).parent / "definitions"
 #: What checks a bundle and renders config/: part of `make test`.
 TOOLS = {
     "validate": "./cmd/validate",
@@ -63,6 +65,20 @@ def scorecard_test(say: Say = print) -> Path:
 def operator_sdk(say: Say = print) -> Path:
     """The path of `operator-sdk`. Raises MissingProgram."""
     return _built("operator-sdk", OPERATOR_SDK, say, SDK_FOLDER, 15)["operator-sdk"]
+
+
+def v1_definition() -> Path:
+    """The file with the CustomResourceDefinition of OLM v1's ClusterExtension in the Go module cache. Raises MissingProgram."""
+    controller = source(DEFINITIONS, f"{FRAMEWORK}/operator-controller", WITHOUT_GO)
+    return controller / "config/base/operator-controller/crd/bases/olm.operatorframework.io_clusterextensions.yaml"
+
+
+def monitoring_definitions() -> list[Path]:
+    """The files with those of the Prometheus Operator that config/monitoring needs. Raises MissingProgram."""
+    folder = (
+        source(DEFINITIONS, "github.com/prometheus-operator/prometheus-operator", WITHOUT_GO) / "example/prometheus-operator-crd"
+    )
+    return [folder / f"monitoring.coreos.com_{name}.yaml" for name in ("servicemonitors", "prometheusrules")]
 
 
 def _built(name: str, packages: Mapping[str, str], say: Say, folder: Path = FOLDER, minutes: int = 3) -> Programs:

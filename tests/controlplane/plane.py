@@ -196,6 +196,17 @@ class ControlPlane:
         events = (event for event in self._audited() if event["user"].get("username") == user and "objectRef" in event)
         return [Requested.of(event["verb"], event["objectRef"]) for event in events]
 
+    def effects(self, *, user: str) -> list[str]:
+        """Every mutating request of a user that has had its effect so far, as 'verb path', in order, dry runs left out.
+
+        The server writes this line once it has answered, so the last ones may be missing for a moment.
+        """
+        return [
+            f"{event['verb']} {event['requestURI'].partition('?')[0]}"
+            for event in self._audited("ResponseComplete")
+            if _changes_something(event) and event["user"].get("username") == user and event["responseStatus"]["code"] < 300
+        ]
+
     def lists(self, *, user: str) -> list[str]:
         """The paths of every list that a user has asked for so far, one for each page, in order."""
         return [
@@ -204,8 +215,9 @@ class ControlPlane:
             if event["verb"] == "list" and event["user"].get("username") == user
         ]
 
-    def _audited(self) -> Iterator[dict[str, Any]]:
-        return (json.loads(line) for line in self._audit_log.read_text().splitlines())
+    def _audited(self, stage: str = "RequestReceived") -> Iterator[dict[str, Any]]:
+        lines = self._audit_log.read_text().splitlines()
+        return (event for event in map(json.loads, lines) if event["stage"] == stage)
 
     def _serves(self, version: str, plural: str) -> bool:
         """Whether a kind can be discovered, and its objects listed: the one comes some time after the other."""
@@ -223,7 +235,10 @@ class ControlPlane:
         (self._folder / "service-account.key").write_text(_signing_key())
         policy = {
             "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
-            "omitStages": ["ResponseStarted", "ResponseComplete", "Panic"], "rules": [{"level": "Metadata"}],
+            "omitStages": ["ResponseStarted", "Panic"], "rules": [
+                {"level": "Metadata", "verbs": ["get", "list", "watch"], "omitStages": ["ResponseComplete"]},
+                {"level": "Metadata"},
+            ],
         }  # fmt: skip
         (self._folder / "audit-policy.yaml").write_text(yaml.safe_dump(policy))
 

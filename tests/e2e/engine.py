@@ -79,6 +79,11 @@ class Engine:
         """Where its probes answer."""
         return f"http://127.0.0.1:{self._served.probes}"
 
+    @property
+    def metrics(self) -> str:
+        """The address and port that serve its metrics."""
+        return f"{self._served.host}:{self._served.metrics}"
+
     def stop(self) -> int:
         """End it by SIGTERM; its exit status. Fails where it is still there after the grace period that a pod has by default."""
         return self.processes.terminate("rulepack", 30.0)
@@ -151,7 +156,7 @@ class Engine:
         """Let it watch and patch one more kind, as an administrator does for a pack of their own."""
         name = f"{self.own}-{resource}"
         rule = {"apiGroups": [group], "resources": [resource], "verbs": ["get", "list", "watch", "patch"]}
-        self._bind("ClusterRole", name, [rule])
+        self.bind("ClusterRole", name, [rule])
 
     def log(self) -> str:
         """All that it has printed."""
@@ -174,9 +179,9 @@ class Engine:
     def _grant(self) -> None:
         """Give its service account the roles of config/rbac and nothing else; the Role is for its own namespace."""
         for role in roles():
-            self._bind(role["kind"], self.own, role["rules"])
+            self.bind(role["kind"], self.own, role["rules"])
 
-    def _bind(self, kind: str, name: str, rules: Sequence[Rule]) -> None:
+    def bind(self, kind: str, name: str, rules: Sequence[Rule]) -> None:
         prefix = "/apis/rbac.authorization.k8s.io/v1" + (f"/namespaces/{self.own}" if kind == "Role" else "")
         subject = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": self.own}
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}

@@ -8,13 +8,13 @@ from engine.model.objects import Object, dig
 from tests.bundle.catalog import name
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import Cluster
+from tests.e2e.document import commands
 from tests.e2e.olm import OPERATORS, Olm
-from tests.world import DEPLOYMENT, RULES
+from tests.world import DEPLOYMENT
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 OPERATOR = "rulepack-operator"
-INSTALL = (RULES.parent / "docs/install.md").read_text()
-MANIFESTS = INSTALL.partition("```yaml\n")[2].partition("```")[0]
+MANIFESTS = commands("By OLM")[0].partition("<<'YAML'\n")[2].partition("\nYAML\n")[0]
 
 
 class Installation:
@@ -30,7 +30,7 @@ class Installation:
         self.plane.ensure("/api/v1/namespaces", {"metadata": {"name": self.namespace}})
         group, subscription = yaml.safe_load_all(MANIFESTS)
         group["spec"] |= {"targetNamespaces": [*self._targets]} if self._targets else {}
-        subscription["spec"] |= {"source": "test", "startingCSV": name(version), "installPlanApproval": "Manual"}
+        subscription["spec"] |= {"startingCSV": name(version), "installPlanApproval": "Manual"}
         group["metadata"]["namespace"] = subscription["metadata"]["namespace"] = self.namespace
         self.plane.ensure(f"/apis/operators.coreos.com/v1/namespaces/{self.namespace}/operatorgroups", group)
         self.plane.ensure(self._path("subscriptions"), subscription)
@@ -57,6 +57,11 @@ class Installation:
             return self.versions().get(name(version)) == "Succeeded" and {*phases.values()} == {"Complete"}
 
         self._olm.eventually(succeeded, f"ClusterServiceVersion {version} that has succeeded")
+
+    def planned(self) -> set[str]:
+        """The names of all ClusterServiceVersions that OLM has planned to install."""
+        plans = self.plane.request("GET", self._path("installplans"))["items"]
+        return {planned for plan in plans for planned in plan["spec"]["clusterServiceVersionNames"]}
 
     def uninstall(self, version: str) -> None:
         """Delete Subscription and ClusterServiceVersion, and wait until OLM has taken back what it made."""

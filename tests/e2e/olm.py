@@ -18,6 +18,8 @@ from tests.controlplane.processes import Processes, free_ports
 from tests.e2e.cluster import eventually
 
 T = TypeVar("T")
+#: The name of the catalog of OperatorHub, of which the test's takes the part.
+CATALOG = "operatorhubio-catalog"
 OPERATORS = "/apis/operators.coreos.com/v1alpha1"
 
 
@@ -55,7 +57,7 @@ class Olm:
             self._run(name)
         spec = {"sourceType": "grpc", "address": f"127.0.0.1:{port}", "displayName": "test", "publisher": "test"}
         self._plane.ensure(f"{OPERATORS}/namespaces/olm/catalogsources", {
-            "apiVersion": "operators.coreos.com/v1alpha1", "kind": "CatalogSource", "metadata": {"name": "test"}, "spec": spec,
+            "apiVersion": "operators.coreos.com/v1alpha1", "kind": "CatalogSource", "metadata": {"name": CATALOG}, "spec": spec,
         })  # fmt: skip
 
     def eventually(self, look: Callable[[], T | None], what: str) -> T:

@@ -9,13 +9,29 @@ from engine.model.objects import Kind, Object, annotations_of, dig, metadata
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.predictors import inference_service
-from tests.world import APPLICATION, DEPLOYMENT, JOB, POD, SERVICE, job, named, pod, trigger, triggers
+from tests.world import APPLICATION, DEPLOYMENT, EVENT, JOB, POD, SERVICE, job, named, pod, trigger, triggers
 
 STATEFUL_SET, DAEMON_SET = Kind("apps/v1", "StatefulSet"), Kind("apps/v1", "DaemonSet")
 ROLE, ROLE_BINDING = (Kind("rbac.authorization.k8s.io/v1", kind) for kind in ("Role", "RoleBinding"))
 AT = ("spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")
 ROLLED_OUT = ("spec", "predictor", "annotations", "mlops.dev/restarted-at")
 FAR = "story-far"
+INCIDENTS = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: incidents}
+spec:
+  watch: {apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob}
+  rules:
+    - name: page
+      when: label(object, 'page') == 'yes'
+      actions:
+        - emitEvent: {type: Warning, reason: Paged, message: somebody is to look}
+    - name: mark
+      when: label(object, 'page') != ''
+      actions:
+        - annotate: {annotations: {paged: "${label(object, 'page')}"}}
+"""
 RELOADED = "pack on-success-triggers from"
 
 
@@ -38,6 +54,7 @@ class Story:
         self._pods("Delete")
         self._other_namespace()
         self._application()
+        self._incidents()
         self._refused_pack()
 
     def _workloads(self) -> None:
@@ -91,6 +108,22 @@ class Story:
             return "operation" in application and "mlops.dev/notebook-status" in annotations_of(application)
 
         eventually(told, "sync and status of the Application")
+
+    def _incidents(self) -> None:
+        """A user's pack tells each incident, by raising the count of an Event."""
+        pack = named(CONFIG_MAP, "incidents", self.home.namespace, data={"incidents.yaml": INCIDENTS})
+        pack["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
+        self.home.create(pack)
+        eventually(lambda: status(self.home, "incidents") == "ok", "status of the pack")
+        self.here.create(job("paged", namespace="story"))
+        for count, word in enumerate(("yes", "no", "yes"), start=1):
+            self.here.patch(JOB, "paged", {"metadata": {"labels": {"page": word}}})
+            eventually(lambda word=word: annotations_of(self.here.get(JOB, "paged")).get("paged") == word, f"word {count}")  # type: ignore[misc]
+
+        def counts() -> list[int]:
+            return [event["count"] for event in self.here.all(EVENT) if event["reason"] == "Paged"]
+
+        eventually(lambda: counts() == [2], "count of the Event")
 
     def _refused_pack(self) -> None:
         """A ConfigMap with a pack that is broken says so, in an annotation and in an Event."""

@@ -23,6 +23,7 @@ import yaml
 
 from engine import __version__
 from scripts.bundle import CSV, PACKAGE, ROOT
+from scripts.release import ELF_MACHINES
 from tests.controlplane import olm
 from tests.image.registry import Registry
 from tests.node.images import BASES, Images
@@ -31,8 +32,6 @@ pytestmark = pytest.mark.node
 
 VERSION = str(semver.Version.parse(__version__).bump_minor())
 REPOSITORY, MAILBOX = "https://git.example.com/acme/rulepack", "operators@example.com"
-ELF_MACHINES = {"amd64": 62, "arm64": 183}
-"""Of elf(5): EM_X86_64 and EM_AARCH64."""
 
 
 @dataclass(frozen=True, slots=True)

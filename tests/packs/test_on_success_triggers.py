@@ -142,7 +142,7 @@ async def test_one_pod_at_a_time() -> None:
     await world.settle(60)
     assert names(await world.all(POD)) == ["new-0", "old-1"]
     await world.status(POD, "new-0", {"conditions": [{"type": "Ready", "status": "True"}]})
-    await world.settle(3)
+    await world.settle(15)
     assert names(await world.all(POD)) == ["new-0"]
 
 
@@ -176,7 +176,7 @@ async def test_where_no_replacement_comes_no_second_pod_goes() -> None:
     )
     await world.settle(7200, step=30)
     assert names(await world.all(POD)) == ["old-1", "old-2"]
-    assert await reasons(world) == STARTED
+    assert await reasons(world) == ["TriggerStarted", "RuleWaiting", "TriggerStarted"]
 
 
 @pytest.mark.parametrize(("ended", "phase"), [("gone-0", "Failed"), ("gone-1", "Succeeded")])
@@ -210,7 +210,7 @@ async def test_a_disruption_budget_is_honoured() -> None:
     )
     await world.settle(60)
     assert names(await world.all(POD)) == ["old-0", "old-1"]
-    assert await reasons(world) == STARTED
+    assert await reasons(world) == ["TriggerStarted", "RuleWaiting", "TriggerStarted"]
     await world.create(pod("new-0"))
     await world.settle(10)
     assert names(await world.all(POD)) == ["new-0", "old-1"]
@@ -392,11 +392,11 @@ async def test_a_sync_waits_for_a_running_operation() -> None:
     world = await world_of(named(APPLICATION, "consumers", "argocd", spec=HERE, status=running), annotations=triggers(SYNC))
     await world.settle(7200, step=60)
     assert "operation" not in await world.get(APPLICATION, "consumers", "argocd")
-    assert await world.events() == []
+    assert await reasons(world) == ["RuleWaiting"]
     await world.status(APPLICATION, "consumers", {"operationState": {"phase": "Succeeded"}}, "argocd")
-    await world.settle(5)
+    await world.settle(10)
     assert "operation" in await world.get(APPLICATION, "consumers", "argocd")
-    assert await reasons(world) == ["TriggerSuccess"]
+    assert await reasons(world) == ["RuleWaiting", "TriggerSuccess"]
 
 
 async def test_refreshing_an_application_is_argo_cds_own_refresh() -> None:
@@ -582,6 +582,18 @@ async def test_a_list_that_is_not_as_it_should_be_is_told_once(text: str, place:
     assert "expected" in message
 
 
+async def test_a_cluster_can_have_its_own_annotation() -> None:
+    """The jobs' own operator, which reads the other one, then leaves the triggers alone; so does the engine with that one."""
+    own = {"example.com/triggers": RESTART, "mlops.dev/on-success-trigger": SYNC}
+    world = await world_of(
+        named(SERVICE, "model", spec={"predictor": {}}), predictor(1), named(APPLICATION, "consumers", "argocd", spec=HERE),
+        annotations=own, triggerAnnotation="example.com/triggers",
+    )  # fmt: skip
+    await world.settle(10)
+    assert restarted_at(await world.get(SERVICE, "model")) == RESTARTED
+    assert "operation" not in await world.get(APPLICATION, "consumers", "argocd")
+
+
 async def test_only_success_triggers() -> None:
     """A failed job triggers nothing."""
     world = World(shipped(PACK))
@@ -669,27 +681,36 @@ async def test_a_server_that_fails_for_a_while_loses_nothing() -> None:
     assert await reasons(world) == STARTED
 
 
-async def test_a_server_that_keeps_failing_ends_in_an_event() -> None:
-    """When the retries are used up the trigger has failed, and that is told, counted and on record."""
+async def test_a_server_that_fails_for_hours_is_told_once_and_loses_nothing() -> None:
+    """An Event says after a minute what the trigger waits for; when the server answers again, it is done, once."""
     world = await world_of(named(DEPLOYMENT, "web", spec={}), annotations=triggers(trigger(DEPLOYMENT, "web", "restart")))
     world.engine.faults.add(InjectedFault(500, verb="patch", kind="Deployment", times=None))
-    await world.settle(600, step=5)
+    await world.settle(7200, step=30)
     ((_, reason, message),) = await world.events()
-    assert reason == "TriggerFailed"
+    assert reason == "RuleWaiting"
     assert "500 InternalError" in message
-    record = annotations_of(await world.get(JOB, "train"))[f"fired.rules.mlops.dev/{PACK}.restart"]
-    assert json.loads(record)["outcome"] == "Failed"
+
+    world.engine.faults.clear()
+    await world.settle(305, step=5)
+
+    assert restarted_at(await world.get(DEPLOYMENT, "web")) == RESTARTED
+    assert sorted(await reasons(world)) == ["RuleWaiting", *STARTED]
 
 
-async def test_a_missing_right_is_final_and_told() -> None:
-    """403 is tried again only to confirm it."""
+async def test_a_missing_right_is_told_and_waited_for() -> None:
+    """Once it is granted the trigger goes on by itself."""
     world = await world_of(named(DEPLOYMENT, "web", spec={}), annotations=triggers(trigger(DEPLOYMENT, "web", "restart")))
     world.engine.faults.add(InjectedFault(403, verb="patch", kind="Deployment", times=None))
-    await world.settle(20)
+    await world.settle(90)
     ((_, reason, message),) = await world.events()
-    assert reason == "TriggerFailed"
+    assert reason == "RuleWaiting"
     assert "forbidden" in message
-    assert len([call for call in world.engine.calls if call.verb == "patch" and call.ref.kind == DEPLOYMENT]) == 3
+
+    world.engine.faults.clear()
+    await world.settle(305, step=5)
+
+    assert restarted_at(await world.get(DEPLOYMENT, "web")) == RESTARTED
+    assert sorted(await reasons(world)) == ["RuleWaiting", *STARTED]
 
 
 async def test_an_api_server_that_does_not_know_the_roles_yet_loses_nothing() -> None:

@@ -88,6 +88,10 @@ class Screen:
         """Print that a pack is suspended for a namespace."""
         self._line(Text(f"  => pack {pack} is suspended for {flow}", "red"))
 
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Print that a rule waits with a write."""
+        self._line(Text(f"  => rule {pack}/{rule} waits: somebody else undoes what it writes on {target}", "red"))
+
     def acted(self, act: Act) -> None:
         """Print what the engine has done for a rule, or waits for; what was printed of a rule and an object is not repeated."""
         text = _described(act)

@@ -15,7 +15,8 @@ def unserved() -> ApiError:
 
 def not_found(resource: Resource, name: str) -> ApiError:
     """404: no such object."""
-    return ApiError(404, "NotFound", f'{_plural(resource)} "{name}" not found')
+    details = {"name": name, "group": resource.kind.group, "kind": resource.plural}
+    return ApiError(404, "NotFound", f'{_plural(resource)} "{name}" not found', details=details)
 
 
 def already_exists(resource: Resource, name: str, *, terminating: bool = False) -> ApiError:

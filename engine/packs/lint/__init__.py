@@ -17,6 +17,7 @@ from engine.packs.crds import Definition
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
 from engine.packs.lint.fields import UnknownField, WrongType
+from engine.packs.lint.records import PreviousNameInUse, TimerRight
 from engine.packs.lint.scope import types_of_kinds
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWithoutResync, NowWritten, UnusedTarget
 from engine.packs.lint.yaml11 import OtherwiseInKubectl
@@ -77,7 +78,9 @@ _CHECKS: tuple[type[Check], ...] = (
     NowWithoutResync,
     NowWritten,
     OtherwiseInKubectl,
+    PreviousNameInUse,
     SameAnnotation,
+    TimerRight,
     UnknownField,
     UnusedTarget,
     WrongType,

@@ -31,6 +31,13 @@ class Service:
 
     def create(self, replicas: int, *, mode: str = "Standard", transformer: bool = False, **predictor: Any) -> set[str]:
         """Create it, and return the uids of its predictor pods once they serve."""
+        for name in self.make(replicas, mode=mode, transformer=transformer, **predictor):
+            eventually(lambda name=name: len(self.pods(name)) == replicas, f"{replicas} pods of the {name}")  # type: ignore[misc]
+            self.settled(name)
+        return self.pods()
+
+    def make(self, replicas: int, *, mode: str = "Standard", transformer: bool = False, **predictor: Any) -> list[str]:
+        """Create it, and return the names of its components."""
         component = {"minReplicas": replicas, "maxReplicas": replicas, "containers": [CONTAINER]}
         components = {"predictor": {**component, **predictor}, **({"transformer": component} if transformer else {})}
         body = named(SERVICE, self._name, self._cluster.namespace, spec=components)
@@ -38,10 +45,7 @@ class Service:
             "serving.kserve.io/deploymentMode": mode, "serving.kserve.io/autoscalerClass": "none",
         }  # fmt: skip
         self._cluster.create(body)
-        for name in components:
-            eventually(lambda name=name: len(self.pods(name)) == replicas, f"{replicas} pods of the {name}")  # type: ignore[misc]
-            self.settled(name)
-        return self.pods()
+        return list(components)
 
     def pods(self, component: str = "predictor") -> set[str]:
         """The uids of the pods of a component that serve."""

@@ -6,18 +6,27 @@ import time
 
 import pytest
 
-from tests.capacity import Capacity
+from engine.model.objects import Kind, dig
 from tests.controlplane.kserve import KServe
-from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.cluster import Cluster, eventually, now
 from tests.e2e.engine import Engine
 from tests.e2e.kserve.job import PATIENCE, succeed, told
 from tests.e2e.kserve.service import FAULTS, Service
-from tests.world import DEPLOYMENT
+from tests.world import DEPLOYMENT, JOB, SERVICE, job, trigger, triggers
+
+REPLICA_SET = Kind("apps/v1", "ReplicaSet")
 
 
-def ended(cluster: Cluster, capacity: Capacity, lost: int) -> None:
-    """Wait until something is told about the job, or until this many pods that served are lost."""
-    eventually(lambda: told(cluster) or capacity.lowest <= capacity.served - lost, "end of the restart", PATIENCE)
+#: What is told of each of FAULTS.
+WHY = {"quota": "exceeded quota: full", "room": "Insufficient nvidia.com/gpu", "model": "model.joblib: no such file"}
+
+
+def under_way(cluster: Cluster, service: Service) -> None:
+    """Wait until new pods should have come, and for longer than it takes to take some of the old ones away."""
+    eventually(lambda: "TriggerStarted" in dict(cluster.events("train")), "restart", PATIENCE)
+    at = ("spec", "template", "metadata", "annotations", "mlops.dev/restarted-at")
+    eventually(lambda: dig(service.deployment(), at, None), "rollout")
+    time.sleep(10)
 
 
 @pytest.mark.parametrize("replicas", [1, 3])
@@ -42,7 +51,7 @@ def test_a_full_quota_costs_no_pod(cluster: Cluster, engine: Engine, service: Se
 
     with service.capacity() as capacity:
         succeed(cluster)
-        ended(cluster, capacity, lost=3)
+        under_way(cluster, service)
 
     assert capacity.lowest == 3, capacity
 
@@ -55,7 +64,7 @@ def test_the_last_pod_stays(cluster: Cluster, engine: Engine, service: Service, 
 
     with service.capacity() as capacity:
         succeed(cluster)
-        ended(cluster, capacity, lost=1)
+        under_way(cluster, service)
 
     assert capacity.lowest == 1, capacity
 
@@ -68,7 +77,7 @@ def test_a_fault_of_the_new_pods_costs_none_of_the_old(cluster: Cluster, engine:
 
     with service.capacity() as capacity:
         succeed(cluster)
-        ended(cluster, capacity, lost=1)
+        under_way(cluster, service)
 
     assert capacity.lowest == 3, capacity
 
@@ -84,6 +93,7 @@ def test_success_is_not_told_before_the_new_model_serves(cluster: Cluster, engin
 
     serving = service.pods()
     assert serving <= before
+    assert WHY[fault] in dict(cluster.events("train"))["TriggerWaiting"]
     assert "TriggerSuccess" not in told(cluster), f"told {told(cluster)} with {len(serving)} Ready pods, all from before"
 
 
@@ -138,3 +148,34 @@ def test_a_refresh_that_kserve_does_not_carry_out_is_no_success(
 
     kept = before & service.settled()
     assert not kept or "TriggerSuccess" not in told(cluster), f"told {told(cluster)}, and the pod is from before"
+
+
+def test_a_job_that_is_deleted_leaves_no_restart_half_done(cluster: Cluster, engine: Engine, service: Service) -> None:
+    """It goes as soon as it has succeeded, and the engine is killed meanwhile: the service is told of all the same."""
+    before = service.create(2)
+
+    succeed(cluster)
+    cluster.delete(JOB, "train")
+    eventually(lambda: "TriggerStarted" in dict(cluster.events("model")), "restart")
+    engine.kill()
+    engine.start()
+
+    eventually(lambda: "TriggerSuccess" in dict(cluster.events("model")), "end of the restart", PATIENCE)
+    assert not before & service.settled()
+    assert told(cluster) == []
+
+
+def test_trainings_within_seconds_are_one_restart(cluster: Cluster, engine: Engine, service: Service) -> None:
+    """Two jobs succeed one after the other: one new ReplicaSet, and each job has its success."""
+    service.create(1)
+    asked = triggers(trigger(SERVICE, "model", "restart"))
+    time.sleep(1.1)  # creation times are in whole seconds
+
+    for name in ("first", "second"):
+        cluster.create(job(name, phase="Succeeded", completed=now(), annotations=asked, namespace=cluster.namespace))
+        time.sleep(2)
+
+    for name in ("first", "second"):
+        eventually(lambda name=name: "TriggerSuccess" in dict(cluster.events(name)), "end of the restart", PATIENCE)  # type: ignore[misc]
+    assert len(cluster.all(REPLICA_SET)) == 2
+    assert engine.metric("argocd_triggers_total", action="restart", status="success") == 2

@@ -58,7 +58,7 @@ async def test_it_goes_on_once_the_condition_is_true() -> None:
     assert await note(world) is None
 
     await world.patch(CONFIG, "other", {"data": {"ready": "yes", "model": "two"}})
-    await world.settle(2)
+    await world.settle(10)
 
     assert await note(world) == "true: two"
 

@@ -59,7 +59,7 @@ def test_the_rights_are_the_least(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["mlops.mlops.dev", "notebookvalidationjobs"] == ["list", "watch", "patch"]
     assert found["", "pods"] == ["get", "list", "delete"]
     assert found["", "pods/eviction"] == ["create"]
-    assert found["", "events"] == ["list", "create"]
+    assert found["", "events"] == ["list", "create", "patch"]
     assert found["apps", "statefulsets"] == ["get", "patch"]
     assert found["authorization.k8s.io", "subjectaccessreviews"] == ["create"]
 
@@ -76,7 +76,7 @@ def test_a_pack_that_writes_nothing_of_its_objects_may_not_patch_them(tmp_path: 
         "spec: {group: example.com, scope: Namespaced, names: {kind: Sheep, plural: sheep}, versions: [{name: v1}]}\n"
     )
     assert rights(capsys, str(tmp_path), "--crds", str(tmp_path)) == {
-        ("", "events"): ["create"],
+        ("", "events"): ["create", "patch"],
         ("example.com", "sheep"): ["list", "watch"],
     }
 

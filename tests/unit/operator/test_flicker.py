@@ -60,3 +60,51 @@ async def test_a_count_stays_until_a_list_has_succeeded(seconds: float, tmp_path
         await fixture.clock.advance(30)
 
     assert (before, meanwhile, await total(fixture)) == ("4", "4", "3")
+
+
+HOUR = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: hour}
+spec:
+  watch: {apiVersion: example.com/v1, kind: Widget}
+  rules:
+    - name: r
+      for: 1h
+      oncePer: object.metadata.uid
+      existing: Ignore
+      actions:
+        - annotate: {annotations: {example.com/mark: big}}
+"""
+
+
+@pytest.mark.parametrize("seconds", [20, 1200])
+async def test_an_hour_goes_on_and_nothing_is_done_twice(seconds: float, tmp_path: Path) -> None:
+    """A kind that is away in the middle of an hour, and again after it: the rule fires once, at the end of the first hour."""
+    fixture = Fixture(tmp_path)
+    (fixture.rules / "pack.yaml").write_text(HOUR)
+    await fixture.widget("before")
+    await fixture.clock.advance(60)
+
+    async def away() -> None:
+        for verb in ("discover", "list", "watch"):
+            fixture.cluster.faults.add(InjectedFault(404, verb=verb, kind="Widget", times=None))
+        fixture.cluster.cut_watches()
+        await fixture.clock.advance(seconds)
+        fixture.cluster.faults.clear()
+
+    async with fixture.running(fixture.operator()):
+        await fixture.clock.advance(60)
+        await fixture.widget("after")
+        await fixture.clock.advance(1800)
+        await away()
+        await fixture.clock.advance(1740 - seconds)
+        early = await fixture.mark("after")
+        await fixture.clock.advance(120)
+        marks = [await fixture.mark(name) for name in ("before", "after")]
+        await away()
+        await fixture.clock.advance(7200)
+
+    assert (early, marks) == (None, [None, "big"])
+    writes = [write for write in fixture.writes() if write == "Widget default/after"]
+    assert len(writes) == 2  # the timer, and the firing

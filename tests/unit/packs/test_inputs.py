@@ -142,3 +142,10 @@ def test_json_gives_the_value_that_json_has(value: Any) -> None:
     for ascii in (True, False):
         found, error = read(json.dumps(value, ensure_ascii=ascii), {}, "json")
         assert (json.dumps(found), error) == (json.dumps(value), "")
+
+
+def test_a_parameter_can_name_the_annotation() -> None:
+    """A cluster's own key comes in the place of the pack's; without the parameter there is only that one."""
+    own = Input("triggers", "example.com/triggers", param="key")
+    assert own.key({"key": "example.org/mine"}) == "example.org/mine"
+    assert Input("triggers", "example.com/triggers").key({"key": "example.org/mine"}) == "example.com/triggers"

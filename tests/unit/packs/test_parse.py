@@ -37,7 +37,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert (found.watch.label_selector, found.watch.fields) == ("", ())
     assert (first.when, first.on, first.hold, first.once_per) == ((), "Change", 0.0, None)
     assert (first.loop, first.loop_var, first.loop_key) == (None, "item", None)
-    assert (first.existing, first.retry, first.limits) == (Existing(), Retry(5, 2.0, 300.0, None), Limits(None, "Fail"))
+    assert (first.existing, first.retry, first.limits) == (Existing(), Retry(None, 2.0, 300.0, None), Limits(None, "Fail"))
     assert (first.throttle, first.resync, first.mode, first.rescue) == (None, None, None, ())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from engine.cel import backend
@@ -177,3 +179,84 @@ async def test_what_one_pack_writes_is_news_for_another_that_has_just_evaluated(
     await world.create(pod("one", group="x"))
     await world.settle()
     assert annotations_of(await world.get(POD, "one"))["a/read"] == "x"
+
+
+HOURLY = f"""\
+{PACK.partition("        - annotate:")[0].replace("60s", "1h")}\
+        - annotate: {{annotations: {{a/pods: '${{group.pods}}'}}}}
+"""
+
+
+async def counted(world: World) -> str:
+    """What is written about the group."""
+    return annotations_of(await world.get(CONFIG, "total"))["a/pods"]
+
+
+async def hourly(text: str = HOURLY) -> World:
+    """A group that was written once and may be written again in an hour."""
+    (pack,) = parse_pack(text, "pack.yaml", backend())
+    world = World(pack)
+    await world.create(named(CONFIG, "total"), pod("one", group="total"))
+    await world.settle()
+    return world
+
+
+async def test_a_long_throttle_goes_on_after_a_restart() -> None:
+    """The last write is on record on the target: what changed meanwhile is written when the hour is over."""
+    world = await hourly()
+    await world.settle(1200, step=60)
+    world.restart()
+    await world.create(pod("two", group="total"))
+    await world.settle(2340, step=60)
+    early = await counted(world)
+    await world.settle(120, step=60)
+    assert (early, await counted(world), len(world.writes)) == ("1", "2", 2)
+
+
+async def test_a_short_throttle_begins_anew() -> None:
+    """Under five minutes nothing is put on record for it."""
+    world = await hourly(HOURLY.replace("1h", "299s"))
+    (record,) = (text for name, text in annotations_of(await world.get(CONFIG, "total")).items() if name.startswith("fired."))
+    assert "firedAt" not in json.loads(record)
+    world.restart()
+    await world.create(pod("two", group="total"))
+    await world.settle()
+    assert await counted(world) == "2"
+
+
+@pytest.mark.parametrize("seconds", [60, 7200])
+async def test_a_restart_writes_nothing_for_a_throttle(seconds: float) -> None:
+    """Where nothing has changed, whether the throttle has run out or not."""
+    world = await hourly()
+    for _ in range(3):
+        await world.settle(seconds, step=60)
+        world.restart()
+        await world.settle()
+    assert len(world.writes) == 1
+
+
+async def test_a_throttle_on_a_copy_of_the_target_does_not_count() -> None:
+    """A target that is made anew with the annotations of the old one is written at once."""
+    world = await hourly()
+    annotations = dict(annotations_of(await world.get(CONFIG, "total")))
+    await world.delete(CONFIG, "total")
+    copied = named(CONFIG, "total")
+    await world.create({**copied, "metadata": {**copied["metadata"], "annotations": annotations}})
+    world.restart()
+    await world.create(pod("two", group="total"))
+    await world.settle()
+    assert await counted(world) == "2"
+
+
+@pytest.mark.parametrize("jump", [86400.0, -86400.0])
+async def test_a_time_that_is_set_prolongs_no_throttle(jump: float) -> None:
+    """A time on record that is in the future counts as now; within a process the hour is an hour."""
+    world = await hourly()
+    world.clock.set_on(jump)
+    if jump < 0:
+        world.restart()
+    await world.create(pod("two", group="total"))
+    await world.settle(3540, step=60)
+    early = await counted(world)
+    await world.settle(120, step=60)
+    assert (early, await counted(world)) == ("1", "2")

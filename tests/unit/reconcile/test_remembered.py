@@ -120,6 +120,7 @@ async def test_a_copy_of_an_object_fires_although_it_carries_a_copy_of_the_recor
     [
         (rules(name="new", more="previousNames: [p]"), "new.r"),
         (rules(f"      previousNames: [r]\n{TELL}", rule="new"), "p.new"),
+        (rules(f"      previousNames: [p/r]\n{TELL}", name="new", rule="other"), "new.other"),
         (rules(f"      previousNames: [older, r]\n{TELL}", name="new", rule="new", more="previousNames: [p]"), "new.new"),
     ],
 )

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.cli.main import run_command
+from engine.kube.faults import InjectedFault
 from engine.model.objects import ObjectKey, metadata
+from engine.model.observe import ActResult
 from tests.unit.reconcile import record_0_1
 from tests.unit.reconcile.test_remembered import CONFIG, config, messages, records, rules
 from tests.world import World
@@ -217,3 +219,52 @@ async def test_a_kind_that_is_away_for_a_moment_does_not_begin_an_hour_anew() ->
         world.relist()
     await world.settle()
     assert (await messages(world), patches(world)) == (TIMED, 2)
+
+
+LEVEL = FOR.replace("      oncePer: object.metadata.uid\n", "")
+FORBIDDEN = InjectedFault(403, verb="patch", kind="ConfigMap", times=None)
+
+
+def refused(world: World) -> list[str]:
+    """What is said of timers that cannot be put on record."""
+    return [act.detail for act in world.seen.acts if (act.action, act.result) == ("timer", ActResult.REFUSED)]
+
+
+async def test_without_the_right_to_patch_a_timer_is_not_durable() -> None:
+    """It runs in memory, and fires; that it is not durable is said once for the rule, and a restart begins it anew."""
+    world = World(rules(LEVEL))
+    world.engine.faults.add(FORBIDDEN)
+    await world.create(config("stale"), config("stale", "d"))
+    await world.settle(1800, step=60)
+    (reason,) = refused(world)
+    assert "the timer is not durable, since the right to patch the object is missing" in reason
+    assert await world.events() == []
+    world.restart()
+    await world.settle(3540, step=60)
+    assert await messages(world) == []
+    await world.settle(120, step=60)
+    assert await messages(world) == ["c: stale for an hour", "d: stale for an hour"]
+
+
+async def test_a_right_that_is_granted_later_makes_the_timer_durable() -> None:
+    """The next write, within five minutes, puts it on record; if the right goes again, that is said again."""
+    world = World(rules(LEVEL))
+    world.engine.faults.add(FORBIDDEN)
+    await world.create(config("stale"))
+    await world.settle(600, step=60)
+    world.engine.faults.clear()
+    await world.settle(360, step=60)
+    world.restart()
+    await world.settle(2700, step=60)
+    assert await messages(world) == TIMED
+
+
+async def test_a_timer_that_is_refused_is_tried_again_every_five_minutes() -> None:
+    """Not more often, however often the object changes."""
+    world = World(rules(LEVEL))
+    world.engine.faults.add(FORBIDDEN)
+    await world.create(config("stale"))
+    for _ in range(50):
+        await world.patch(CONFIG, "c", {"metadata": {"labels": {"n": str(world.clock.time())}}})
+        await world.settle(30, step=30)
+    assert 4 <= len([call for call in world.engine.calls if (call.verb, call.ref.kind) == ("patch", CONFIG)]) <= 5

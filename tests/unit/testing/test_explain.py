@@ -97,3 +97,25 @@ async def test_a_mode_that_is_off_still_shows_what_would_be_done() -> None:
     rule = (await told(world))["wave-complete"]
     assert (rule.skipped, rule.mode) == ("its mode is Off", Mode.OFF)
     assert rule.acts != ()
+
+
+async def test_what_was_so_before_a_rule_came_into_force_is_explained_as_the_engine_has_it() -> None:
+    """The same reason, with the time; of a later object the rule fires."""
+    text = (
+        "apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePack\nmetadata: {name: p}\nspec:\n"
+        "  watch: {apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob}\n"
+        "  rules: [{name: r, oncePer: object.metadata.uid, existing: Ignore, actions: [{annotate: {annotations: {a: b}}}]}]\n"
+    )
+    world = World()
+    await world.create(job())
+    await world.clock.advance(3600)
+    world.use(*parse_pack(text, "pack.yaml", backend()))
+    rule = (await told(world))["r"]
+    engine = "was so before the rule first came into force, at 2026-01-24T23:00:00Z (existing)"
+    assert (rule.result, rule.skipped) == (Evaluated.SKIPPED, engine)
+    assert (
+        "existing: what was so (its creation) before the rule first came into force, at 2026-01-24T23:00:00Z, is left alone"
+        in (rule.timing)
+    )
+    await world.settle()
+    assert [reason for _, result, reason in world.seen.evaluations] == [engine]

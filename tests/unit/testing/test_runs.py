@@ -132,7 +132,7 @@ GOOD = {
     "a server that refuses": "- fault: {answer: 500, kind: ConfigMap, times: 3}\n" + READY
     + "- expect: {events: []}\n- advance: 1m\n- expect: {events: [{reason: Ready}]}\n",
     "a right that is missing": "- fault: {answer: 403, verb: patch, kind: ConfigMap, times: null}\n" + READY
-    + "- advance: 10s\n- expect: {events: [{type: Warning, reason: RuleFailed, message: {$matches: forbidden}}]}\n",
+    + "- advance: 90s\n- expect: {events: [{type: Warning, reason: RuleWaiting, message: {$matches: forbidden}}]}\n",
     "unknown": f"- apply: {{{WIDGET}}}\n- expect: {{rules: {{mark: unknown}}, nothing: true}}\n",
 }  # fmt: skip
 

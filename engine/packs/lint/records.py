@@ -1,0 +1,61 @@
+"""Checks of what is remembered on objects: under whose names, and with which right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.errors import Fault
+from engine.packs.lint.base import Check, Severity, Subject
+
+
+class PreviousNameInUse(Check):
+    """`previousNames` names a rule that is still there, or that another rule also has for a previous name.
+
+    What is on record under a previous name counts as the rule's own, and moves to its new name: two rules that both go by it
+    would take each other's records, and act again or not at all. A rule that moves to another pack names the old one as
+    `pack/rule`; it must be gone from there, and so must a pack be whose name stands in the `previousNames` of another.
+    All packs that are given together are compared.
+    """
+
+    name = "previous-name-in-use"
+    severity = Severity.ERROR
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for each rule with a previous name that a rule of another pack has or had."""
+        used: dict[str, list[str]] = {}
+        for parsed in subject.sound():
+            for rule in parsed.pack.rules:
+                for name in parsed.pack.record_names[rule.name]:
+                    used.setdefault(name, []).append(f"{parsed.pack.identity}/{rule.name}")
+        for parsed in subject.sound():
+            for index, rule in enumerate(parsed.pack.rules):
+                owner = f"{parsed.pack.identity}/{rule.name}"
+                for name in parsed.pack.record_names[rule.name][1:]:
+                    other = next((each for each in used[name] if each != owner), None)
+                    if other is not None:
+                        location = parsed.document.locate(("spec", "rules", index, "name"))
+                        message = f"rule {owner} goes by the record {name}, and so does rule {other}"
+                        yield self.fault(location, message, "previousNames that were of no other rule")
+
+
+class TimerRight(Check):
+    """A `for` of 5 minutes or more needs a right that its rule needs for nothing else.
+
+    For how long its conditions have held is put on record on the object, with the right to patch its kind. A rule that has no
+    `oncePer` and writes nothing on the object needs that right for the timer alone: `rulepack rbac` lists it, and without it
+    a restart begins the time anew, which the log and `/packs` say then.
+    """
+
+    name = "timer-right"
+    severity = Severity.WARNING
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for each such timer."""
+        for parsed in subject.packs:
+            for index, rule in enumerate(parsed.pack.rules):
+                if rule.durable_hold and rule.once_per is None and not rule.annotates():
+                    kind = parsed.pack.watch.kind.kind
+                    message = (
+                        f"rule {rule.name} needs the right to patch {kind} for its timer alone, else a restart begins it anew"
+                    )
+                    yield self.fault(parsed.document.locate(("spec", "rules", index, "for")), message, "oncePer, or under 5m")

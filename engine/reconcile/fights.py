@@ -1,0 +1,129 @@
+"""Fights: somebody else undoes what a rule writes, and the rule writes it again, and so on.
+
+A rule that writes the value which it has written last, on the same object, is one that somebody has undone. After some of
+these the next one is made to wait, ever longer. A new value is never made to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from cachetools import TTLCache
+
+from engine.actions import Cause
+from engine.kube.clock import Clock
+from engine.model.backoff import Backoff
+from engine.model.merge import canonical
+from engine.model.names import digest
+from engine.model.objects import Object, Ref, metadata
+from engine.model.plan import Patch
+
+FREE = 3
+"""How often the same value may be written again without a pause."""
+PAUSES = Backoff(2.0, 300.0)
+QUIET, LIMIT = 900.0, 20_000
+"""Seconds after which a fight is over where nothing was written again, and how many objects are watched for one."""
+FIELD_MANAGER = "rulepack"
+
+
+class Field(NamedTuple):
+    """What one rule writes on one object: the same parts of it, whatever their values."""
+
+    pack: str
+    rule: str
+    item: str
+    target: Ref
+    shape: str
+
+
+@dataclass(slots=True)
+class _Written:
+    """The last value of a field, how often it was undone and written again, and until when the next time has to wait."""
+
+    value: str
+    undone: int = 0
+    free_at: float | None = None
+
+
+class Fight(NamedTuple):
+    """A write that is to wait: until when, how often it was undone, and whether the wait has just begun."""
+
+    free_at: float
+    undone: int
+    begins: bool
+
+
+class Fights:
+    """What was written lately, by rules and objects."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._written: TTLCache[Field, _Written] = TTLCache(LIMIT, QUIET, timer=clock.monotonic)
+
+    def held(self, cause: Cause, step: Patch, now: float) -> Fight | None:
+        """Return how long a write has to wait that would change an object, None where it need not."""
+        last = self._written.get(_field(cause, step))
+        if last is None or last.undone < FREE or last.value != _value(step):
+            return None
+        begins, undone = last.free_at is None, last.undone + 1
+        if last.free_at is None:
+            last.free_at = now + PAUSES.pause(undone - FREE)
+        return Fight(last.free_at, undone, begins) if now < last.free_at else None
+
+    def wrote(self, cause: Cause, step: Patch) -> None:
+        """Note that a write has changed an object."""
+        field, value = _field(cause, step), _value(step)
+        last = self._written.get(field)
+        self._written[field] = _Written(value, last.undone + 1 if last is not None and last.value == value else 0)
+
+    def others(self, cause: Cause, step: Patch) -> list[str]:
+        """Return the other rules that have written on the same object lately, as pack/rule."""
+        field = _field(cause, step)
+        rules = {f"{each.pack}/{each.rule}" for each in list(self._written) if each.target == field.target}
+        return sorted(rules - {f"{cause.pack}/{cause.rule}"})
+
+
+def managers(obj: Object, body: Any) -> list[str]:
+    """Return the field managers, other than this engine, that own a part of an object which a merge patch changes."""
+    paths = [*_paths(body)] if isinstance(body, Mapping) else []
+    found = {}
+    for entry in metadata(obj).get("managedFields") or ():
+        name, fields = str(entry.get("manager", "")), entry.get("fieldsV1") or {}
+        if name != FIELD_MANAGER and any(_owns(fields, path) for path in paths):
+            found[name] = str(entry.get("time", ""))
+    return sorted(found, key=lambda name: found[name], reverse=True)
+
+
+def _value(step: Patch) -> str:
+    return digest(canonical(step.body))
+
+
+def _field(cause: Cause, step: Patch) -> Field:
+    return Field(cause.pack, cause.rule, cause.item, step.target, digest(step.subresource, canonical(_shape(step.body))))
+
+
+def _shape(body: Any) -> Any:
+    """A body without its values."""
+    if isinstance(body, Mapping):
+        return {key: _shape(value) for key, value in body.items()}
+    if isinstance(body, list):
+        return [[item.get("op"), item.get("path")] if isinstance(item, Mapping) else None for item in body]
+    return None
+
+
+def _paths(body: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in body.items():
+        if isinstance(value, Mapping) and value:
+            yield from _paths(value, (*above, key))
+        else:
+            yield (*above, key)
+
+
+def _owns(fields: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    """Whether a set of fields in the format FieldsV1 holds a path (kubernetes: structured-merge-diff, fieldpath/serialize.go)."""
+    for step in path:
+        fields = fields.get(f"f:{step}")  # type: ignore[assignment]
+        if fields is None:
+            return False
+    return True

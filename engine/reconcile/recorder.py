@@ -1,0 +1,66 @@
+"""Writes what all packs want on one object: its metadata and the firing records, in one patch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from engine.errors import ApiError
+from engine.kube.act import Actor
+from engine.kube.clock import Clock
+from engine.model.objects import Object
+from engine.model.observe import Act, ActResult, Observer
+from engine.model.plan import Annotate, OwnWrite, joined
+from engine.packs.in_force import InForce
+from engine.reconcile.matching import Evaluation
+from engine.reconcile.record import removed, write_own
+
+
+class Recorder:
+    """Writes on watched objects and targets of groups. It says of which rules the timers cannot be put on record."""
+
+    def __init__(self, actor: Actor, clock: Clock, observer: Observer) -> None:
+        self._actor, self._clock, self._observer = actor, clock, observer
+        self._refused: set[tuple[str, str]] = set()
+
+    async def write(self, evaluations: Sequence[Evaluation], times: Mapping[str, InForce]) -> OwnWrite | None:
+        """Write what the evaluations of one object want; return what was written, None where that is nothing.
+
+        `times` say of rules, by the names of their records, whether they are gone. Where the right to patch the object is
+        missing, and only timers are to be written, those go on in memory. Raises ApiError and NotLeading.
+        """
+        obj = evaluations[-1].object
+        own = joined(own for each in evaluations for own in (*(own for _, own in each.own), *each.timers.values()))
+        try:
+            written = await write_own(self._actor, obj, self._without_old_records(obj, own, times))
+        except ApiError as error:
+            if error.status != 403 or any(each.own for each in evaluations):
+                raise
+            self._not_durable(evaluations, error)
+            return None
+        if self._refused:
+            self._refused.difference_update(_timers(evaluations))
+        return written
+
+    def _not_durable(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
+        """Say, once for each rule until that is mended, that its timer begins anew with the next process."""
+        reason = f"the timer is not durable, since the right to patch the object is missing (see rulepack rbac): {error}"
+        for pack, rule in dict.fromkeys(_timers(evaluations)):
+            if (pack, rule) not in self._refused:
+                self._refused.add((pack, rule))
+                self._observer.acted(Act(pack, rule, evaluations[-1].ref, "", "", "timer", None, ActResult.REFUSED, reason))
+
+    def _without_old_records(self, obj: Object, own: Annotate, times: Mapping[str, InForce]) -> Annotate:
+        """What is to be written, and with it the end of records whose rules are gone for good: no write is made for them."""
+        if own == Annotate():
+            return own
+        now = datetime.fromtimestamp(self._clock.time(), UTC)
+        ended = {name for name, time in times.items() if time.ended(now)}
+        return own._replace(annotations={**own.annotations, **removed(obj, ended)}) if ended else own
+
+
+def _timers(evaluations: Sequence[Evaluation]) -> Iterator[tuple[str, str]]:
+    """Yield the packs and rules whose timers are to be put on record."""
+    for evaluation in evaluations:
+        for rule in evaluation.timers:
+            yield evaluation.pack.identity, rule

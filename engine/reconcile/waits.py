@@ -1,0 +1,154 @@
+"""What rules wait for, told to people after a minute: by an Event on the object, a metric and /packs. Once for each cause."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from engine.actions import Cause
+from engine.actions.event import Content, event
+from engine.errors import ApiError
+from engine.kube.clock import Clock
+from engine.model.backoff import Backoff
+from engine.model.objects import GroupKey, ObjectKey
+from engine.model.outcome import Obstacle, Unavailable
+from engine.model.plan import Create, Telling
+from engine.reconcile.answers import explained, obstacle_of
+from engine.reconcile.events import Events
+from engine.reconcile.matching import Evaluation
+from engine.reconcile.state import PackState, Stall
+
+MINUTE = 60.0
+"""Seconds that something waits before people are told."""
+PAUSES = Backoff(2.0, 300.0)
+RULE_WAITING = "RuleWaiting"
+RECORD = "(firing record)"
+"""What stands in place of a rule where the object itself cannot be written."""
+_UNTOLD = frozenset({Obstacle.PACK_BUDGET, Obstacle.CONTESTED, Obstacle.CONDITION})
+"""These have Events of their own, or end by themselves as their rule says."""
+_NORMAL = frozenset({Obstacle.TARGET_NOT_READY, Obstacle.DISRUPTION_BUDGET})
+"""Nothing is wrong."""
+log = logging.getLogger(__name__)
+
+
+class Wait(NamedTuple):
+    """Items of one rule and one object that wait for the same: since when (of the monotonic clock) the first of them does."""
+
+    pack: str
+    rule: str
+    obstacle: Obstacle
+    since: float
+    items: int
+
+
+class Waits:
+    """What waits, by what is reconciled."""
+
+    def __init__(self, events: Events, clock: Clock) -> None:
+        self._events, self._clock = events, clock
+        self._waits: dict[ObjectKey | GroupKey, tuple[Wait, ...]] = {}
+
+    def update(self, key: ObjectKey | GroupKey, states: Iterable[PackState]) -> None:
+        """Take in what waits of a key now; nothing of it waits where there are no states."""
+        waits = tuple(wait for state in states for wait in _waits_of(state, getattr(key, "rule", RECORD)))
+        if waits:
+            self._waits[key] = waits
+        else:
+            self._waits.pop(key, None)
+
+    def keep(self, packs: Collection[str]) -> None:
+        """Forget what packs wait for that are no longer in force."""
+        kept = {key: tuple(wait for wait in waits if wait.pack in packs) for key, waits in self._waits.items()}
+        self._waits = {key: waits for key, waits in kept.items() if waits}
+
+    def told(self) -> Iterator[tuple[ObjectKey | GroupKey, Wait]]:
+        """Yield what has waited for a minute."""
+        before = self._clock.monotonic() - MINUTE
+        for key, waits in self._waits.items():
+            for wait in waits:
+                if wait.since <= before:
+                    yield key, wait
+
+    def counts(self) -> Mapping[tuple[str, ...], float]:
+        """Return how many items have waited for a minute, by pack, rule and obstacle."""
+        counts: dict[tuple[str, ...], float] = {}
+        for _, wait in self.told():
+            labels = wait.pack, wait.rule, wait.obstacle.value
+            counts[labels] = counts.get(labels, 0.0) + wait.items
+        return counts
+
+    async def report(self, key: ObjectKey | GroupKey, cause: Cause, stalls: Iterable[Stall], emits: bool) -> float | None:
+        """Tell on the object what has waited for a minute and was not told; return when to do so again.
+
+        `cause` names the rule and the object; where `emits` is false, nothing is written.
+        """
+        now, retry_at = self._clock.monotonic(), None
+        news: dict[str, list[Stall]] = {}
+        for stall in stalls:
+            if stall.cause in stall.told or stall.obstacle in _UNTOLD:
+                continue
+            if now < stall.since + MINUTE:
+                retry_at = min(retry_at or stall.since + MINUTE, stall.since + MINUTE)
+                continue
+            stall.told = (*stall.told, stall.cause)
+            news.setdefault(stall.cause, []).append(stall)
+        for told, waiting in news.items() if emits else ():
+            await self._events.emit(key, self._event(cause._replace(key=f"{cause.key} waits {told}"), waiting))
+        return retry_at
+
+    async def dropped(self, key: ObjectKey | GroupKey, cause: Cause, stalls: Collection[Stall], why: str) -> None:
+        """Tell that what was told to wait is not done any more."""
+        if any(stall.told for stall in stalls):
+            message = f"Rule {cause.pack}/{cause.rule} no longer waits, and does not do it: {why}"
+            step = self._create(cause._replace(key=f"{cause.key} dropped"), Content("Normal", "RuleDropped", message, {}))
+            await self._events.emit(key, step)
+
+    async def unrecorded(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
+        """Have a firing record written again, ever more rarely; tell after a minute what for, and at once what does not pass."""
+        last, obstacle, why = evaluations[-1], obstacle_of(error), explained(error)
+        log.warning("cannot write the firing record of %s: %s; trying again", last.ref, error)
+        for each in evaluations:
+            each.state.unrecorded += 1
+            pause = max(PAUSES.pause(each.state.unrecorded), min(error.retry_after or 0.0, PAUSES.longest))
+            outcome = Unavailable(why, each.now + pause, obstacle or Obstacle.SERVER_ERROR)
+            each.state.stall = Stall.after(each.state.stall, outcome, each.now)
+            each.again(outcome.retry_at)
+        cause = Cause("rulepack", "record", last.object, last.ref, error.reason)
+        if obstacle is None:  # such as too many annotations: somebody has to make room
+            message = f"What rulepack has done for this object cannot be written on it, so it may be done again: {error}"
+            content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(self._clock.time(), UTC)
+            await self._events.emit(last.key, event(cause, last.object, content, now))
+        elif last.state.stall is not None:
+            last.again(await self.report(last.key, cause, [last.state.stall], True))
+
+    def _event(self, cause: Cause, waiting: list[Stall]) -> Create:
+        since = datetime.fromtimestamp(self._clock.time(), UTC) - timedelta(
+            seconds=self._clock.monotonic() - min(stall.since for stall in waiting)
+        )
+        many = f" with {len(waiting)} items" if len(waiting) > 1 else ""
+        message = (
+            f"Rule {cause.pack}/{cause.rule} waits{many} since {since:%Y-%m-%dT%H:%M:%SZ} and is tried again until it can go on: "
+            f"{waiting[0].reason}"
+        )
+        kind = "Normal" if waiting[0].obstacle in _NORMAL else "Warning"
+        return self._create(cause, Content(kind, RULE_WAITING, message, {}))
+
+    def _create(self, cause: Cause, content: Content) -> Create:
+        now = datetime.fromtimestamp(self._clock.time(), UTC)
+        return event(cause._replace(telling=Telling.REPEAT), cause.object, content, now)
+
+
+def _waits_of(state: PackState, all_rules: str) -> Iterator[Wait]:
+    """What waits of one pack and one object; `all_rules` names what waits as a whole: the record, or the rule of a group."""
+    for name, rule in state.rules.items():
+        by_obstacle: dict[Obstacle, list[float]] = {}
+        for _, stall in rule.firing.stalls() if rule.firing is not None else ():
+            by_obstacle.setdefault(stall.obstacle, []).append(stall.since)
+        if rule.stall is not None:
+            by_obstacle.setdefault(rule.stall.obstacle, []).append(rule.stall.since)
+        for obstacle, since in by_obstacle.items():
+            yield Wait(state.pack.identity, name, obstacle, min(since), len(since))
+    if state.stall is not None:
+        yield Wait(state.pack.identity, all_rules, state.stall.obstacle, state.stall.since, 1)

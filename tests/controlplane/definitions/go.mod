@@ -1,0 +1,9 @@
+// Where the tests read CustomResourceDefinitions of others from, pinned by go.sum; nothing of it is built: ../olm.py.
+module rulepack.dev/controlplane/definitions
+
+go 1.24.0
+
+require (
+	github.com/operator-framework/operator-controller v1.2.0
+	github.com/prometheus-operator/prometheus-operator v0.85.0
+)
