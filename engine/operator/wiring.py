@@ -192,9 +192,9 @@ class Operator:
         missing = [informer for informer in self.packs.informers if not informer.answered.is_set()]
         missing += [informer for informer in listing if not informer.synced.is_set()]
         failing = [informer for informer in self._informers() if informer.state is State.FAILING]
-        silent = self._clock.monotonic() - max((informer.last_event for informer in self._informers()), default=0.0)
-        if failing and silent > SILENT_SECONDS:
-            return [f"the API server has not answered for {silent:.0f} s: {failing[0].error}"]
+        heard = max((informer.last_event for informer in self._informers()), default=0.0)  # 0: never, so it has yet to list
+        if failing and heard and (silent := self._clock.monotonic() - heard) > SILENT_SECONDS:
+            return [f"nothing has come from the API server for {silent:.0f} s: {failing[0].error}"]
         problems = [f"{informer.key}: not listed yet" + (f": {informer.error}" if informer.error else "") for informer in missing]
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 

@@ -87,8 +87,9 @@ async def texts(fixture: Fixture, minutes: int, *operators: Operator) -> Sequenc
     return [operator.metrics.text() for operator in operators]
 
 
-async def test_two_healthy_replicas_are_silent(recorder: Recorder, tmp_path: Path) -> None:
-    """A leader and a standby that are well, with much for the standby to look at: no alert at all."""
+async def test_two_healthy_replicas_are_silent(recorder: Recorder, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A leader and a standby that are well, with much for the standby to look at: no alert at all; it logs once who leads."""
+    caplog.set_level("INFO")
     fixture = Fixture(tmp_path)
     leader, standby = fixture.operator(identity="one"), fixture.operator(identity="two")
     for number in range(150):
@@ -98,6 +99,7 @@ async def test_two_healthy_replicas_are_silent(recorder: Recorder, tmp_path: Pat
             one, two = await texts(fixture, 1, leader, standby)
             recorder.scrape(5, one=one, two=two)
         assert standby.queue.depth > 100
+        assert len([record for record in caplog.records if "held by one" in record.message]) == 1
     assert recorder.firing() == set()
 
 
