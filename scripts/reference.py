@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import yaml
 
 from engine.actions import ACTIONS
 from engine.cel import backend
 from engine.cel.reference import VARIABLE_TEXTS, functions
-from engine.cli.arguments import read_packs
+from engine.cli.arguments import read_packs, variable
 from engine.cli.main import COMMANDS, help_text
+from engine.cli.run import run
 from engine.model.plurals import guessed_resource
 from engine.model.spec import Spec
 from engine.operator.settings import OPERATOR_NAMESPACE
@@ -108,6 +110,24 @@ def commands() -> str:
     for name, what in COMMANDS.items():
         lines += [f"## {name}\n", f"{what}\n", "```", help_text(name).strip(), "```\n"]
     return _text(lines).rstrip("\n") + "\n"
+
+
+def settings() -> str:
+    """The settings of `rulepack run`, by option and by variable."""
+    lines = [
+        NOTE,
+        "# Settings of `rulepack run`\n",
+        "Each by an option or by a variable; the option goes before. OLM's Subscription sets variables (`spec.config.env`).",
+        "Values of an option that may be repeated are separated by blanks, paths by ':'. A flag is `true` or `false`.\n",
+        "| option | variable | default | what |",
+        "|---|---|---|---|",
+    ]
+    options = [option for option in run.params if isinstance(option, click.Option) and option.name != "help"]
+    for option in options:
+        default = option.default if isinstance(option.default, str | int) and option.default not in ("", False) else ""
+        shown = f"`{default}`" if default != "" else ""
+        lines.append(f"| `{max(option.opts, key=len)}` | `{variable(option)}` | {shown} | {option.help or ''} |")
+    return _text(lines)
 
 
 def role() -> str:
@@ -255,6 +275,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "docs/reference/tests.md": tests,
     "docs/reference/lint.md": lint,
     "docs/reference/commands.md": commands,
+    "docs/reference/settings.md": settings,
     "docs/reference/rights.md": lambda: rights(ROOT / "rules"),
     "docs/reference/rulepack.schema.json": _schema(RulePackSpec),
     "docs/reference/rulepacktest.schema.json": _schema(RulePackTestSpec),

@@ -61,6 +61,22 @@ class Cluster(NamedTuple):
             await api.close()
 
 
+def set_by_environment(command: click.Command) -> click.Command:
+    """Let each option of a command be set by a variable as well, such as RULEPACK_RUN_LOG_LEVEL for `--log-level`.
+
+    OLM's Subscription can set variables, never arguments. What stands on the command line goes before; '' counts as not set.
+    """
+    for option in command.params:
+        if isinstance(option, click.Option):
+            option.envvar, option.show_envvar = variable(option), True
+    return command
+
+
+def variable(option: click.Option) -> str:
+    """Return the variable that sets an option. Not RULEPACK_ alone: kubelet sets RULEPACK_PORT for a Service `rulepack`."""
+    return "RULEPACK_RUN_" + max(option.opts, key=len).removeprefix("--").replace("-", "_").upper()
+
+
 def cluster_options(command: Callable[..., Any]) -> Any:
     """Give a command `--kubeconfig` and `--context`, as its parameter `cluster`."""
 

@@ -17,8 +17,9 @@ import click
 
 from engine import __version__
 from engine.cel import backend
-from engine.cli.arguments import PATH, Cluster, context_option, kubeconfig_option, paths_option
+from engine.cli.arguments import PATH, Cluster, context_option, kubeconfig_option, paths_option, set_by_environment
 from engine.cli.logs import LEVELS, set_up
+from engine.cli.process import have_standard_streams, raise_limit_of_files
 from engine.kube.clock import SystemClock
 from engine.operator.settings import LEASE_NAME, Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
@@ -38,8 +39,8 @@ Examples:
 """
 
 
-# Not RULEPACK_ alone: kubelet sets RULEPACK_PORT for a Service of the name rulepack.
-@click.command(epilog=EXAMPLES, context_settings={"auto_envvar_prefix": "RULEPACK_RUN"})
+@set_by_environment
+@click.command(epilog=EXAMPLES)
 @click.option(
     "-n",
     "--namespace",
@@ -100,10 +101,11 @@ def run(
 ) -> None:  # fmt: skip
     """Run the engine against a cluster: watch what the rule packs name, and act as they say.
 
-    Runs until SIGTERM or SIGINT, then finishes what it is at. Of several replicas one acts; the others stand by.
+    Runs until SIGTERM, SIGINT or SIGHUP, then finishes what it is at. Of several replicas one acts; the others stand by.
 
     An option that is not given is taken from the environment variable of its name: --log-level from RULEPACK_RUN_LOG_LEVEL.
     """
+    have_standard_streams()
     settings = Settings(
         operator_namespace=own_namespace(operator_namespace, os.environ),
         namespaces=watched_namespaces(namespaces, os.environ),
@@ -113,6 +115,7 @@ def run(
         **options,
     )
     set_up(settings.log_level, settings.log_format)
+    raise_limit_of_files()
     collect_rarely()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
@@ -142,8 +145,9 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
         stop.set()
         loop.remove_signal_handler(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, received, number)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks
+            loop.add_signal_handler(number, received, number)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

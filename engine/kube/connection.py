@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import ssl
+import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
-from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import ConfigException
 from yarl import URL
 
 from engine import __version__
 from engine.errors import ApiError, UsageError
-from engine.kube.credentials import Credentials
+from engine.kube import pem
+from engine.kube.credentials import Credentials, token_in
 from engine.kube.decode import Undecodable, decoded_event, decoded_list
+from engine.kube.kubeconfig import Access
+from engine.kube.proxies import proxy_of
 from engine.model.text import found
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,12 @@ READ_BUFFER = 2**21
 SILENCE_GRACE = 30.0
 #: Seconds of silence before the kernel probes a connection, and between two probes; three unanswered ones end it.
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
+#: Seconds for which a token that was read from a file is used before it is read again; as long as in client-go.
+TOKEN_SECONDS = 60.0
+#: Seconds without any answer after which everything is set up anew: addresses, certificates, proxy, token.
+SILENT_SECONDS = 300.0
+#: Seconds between two times that credentials are loaded although the last time brought nothing new.
+RELOAD_SECONDS = 5.0
 
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
 
@@ -47,17 +54,20 @@ _BROKEN = (aiohttp.ClientError, OSError)  # a TimeoutError is an OSError
 class Connection:
     """Connections to one API server, in the name of one user. Paths start with '/' and are quoted already, with any query."""
 
-    def __init__(self, credentials: Credentials, configuration: Configuration) -> None:
-        """Raises UsageError where the certificates of the configuration cannot be used."""
-        self._credentials = credentials
+    def __init__(self, credentials: Credentials, access: Access, silent_seconds: float = SILENT_SECONDS) -> None:
+        """Raises UsageError where the certificates or the proxy cannot be used."""
+        self._credentials, self._silent_seconds = credentials, silent_seconds
         self._refreshing = asyncio.Lock()
         self._refreshed = 0
-        self._use(configuration)
+        self._fruitless_at = float("-inf")
+        self._answered_at = time.monotonic()
+        self._token, self._token_read_at = "", float("-inf")
+        self._use(access)
 
     @classmethod
-    async def open(cls, credentials: Credentials) -> Self:
+    async def open(cls, credentials: Credentials, silent_seconds: float = SILENT_SECONDS) -> Self:
         """Load credentials; nothing is sent yet, so a server that is away is no error here. Raises UsageError."""
-        return cls(credentials, await credentials.load())
+        return cls(credentials, await credentials.load(), silent_seconds)
 
     async def request(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json", accept: str = ""
@@ -112,26 +122,37 @@ class Connection:
         """Give connections back."""
         await self._session.close()
 
-    def _use(self, configuration: Configuration) -> None:
+    def _use(self, access: Access) -> None:
         try:
-            self._session = _session(configuration)
+            session = _session(access)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise UsageError(f"the certificates of {self._credentials.source} cannot be used: {error}") from error
-        self._configuration, self._certificate = configuration, _certificate(configuration)
-        self._host = str(configuration.host).rstrip("/")
+        self._session, self._access, self._host = session, access, access.server
         self._options: dict[str, Any] = {"allow_redirects": False}
-        if proxy := configuration.proxy or _environment_proxy(self._host):
-            self._options |= {"proxy": proxy, "proxy_headers": configuration.proxy_headers}
-        if configuration.tls_server_name:
-            self._options["server_hostname"] = configuration.tls_server_name
+        if proxy := access.proxy or proxy_of(self._host, os.environ):
+            if not proxy.startswith(("http://", "https://")):
+                raise UsageError(
+                    f"the proxy {URL(proxy).with_user(None)} cannot be used; expected one for HTTP: http://HOST:PORT"
+                )
+            self._options["proxy"] = proxy
+        if access.server_name:
+            self._options["server_hostname"] = access.server_name
 
     async def _ask(
         self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         """Return a successful answer, not read yet."""
+        if 0 < self._access.credential.expires < time.time():
+            await self._refresh(self._refreshed, "they have expired")
         refreshed = self._refreshed
-        response = await self._send(method, path, headers, data, timeout)
-        if response.status == HTTPStatus.UNAUTHORIZED and await self._refresh(refreshed):
+        try:
+            response = await self._send(method, path, headers, data, timeout)
+        except _BROKEN as error:
+            if not await self._mended(error, refreshed):
+                raise
+            response = await self._send(method, path, headers, data, timeout)  # no request has got through before
+        self._answered_at = time.monotonic()
+        if response.status == HTTPStatus.UNAUTHORIZED and await self._refresh(refreshed, "the API server refused them"):
             response.release()
             response = await self._send(method, path, headers, data, timeout)
         if response.status >= HTTPStatus.BAD_REQUEST:
@@ -141,37 +162,60 @@ class Connection:
     async def _send(
         self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
-        try:  # a pod's token file is read again every minute (kubernetes.aio's hook does that)
-            authorization = await self._configuration.get_api_key_with_prefix("BearerToken")
-        except (OSError, ConfigException) as error:
-            raise ApiError(HTTPStatus.UNAUTHORIZED, "Unauthorized", f"{self._credentials.source}: {error}") from error
-        if authorization:
-            headers["Authorization"] = authorization
+        if token := self._current_token():
+            headers["Authorization"] = f"Bearer {token}"
         url = URL(self._host + path, encoded=True)
         return await self._session.request(method, url, headers=headers, data=data, timeout=timeout, **self._options)
 
-    async def _refresh(self, known: int) -> bool:
-        """Load credentials again, unless another request did since `known`; return whether there are other ones now."""
+    def _current_token(self) -> str:
+        """Return the token; one of a file is read again every minute, since kubelet and others renew it."""
+        if self._access.token_file and time.monotonic() - self._token_read_at >= TOKEN_SECONDS:
+            try:
+                self._token = token_in(self._access)
+            except (OSError, ValueError) as error:
+                log.warning("the token of %s cannot be read again: %s", self._credentials.source, error)
+            self._token_read_at = time.monotonic()
+        return self._token or self._access.credential.token
+
+    async def _mended(self, error: Exception, refreshed: int) -> bool:
+        """Return whether what a request broke on is another now, and the request has not got through."""
+        if _is_of_certificates(error):
+            return await self._refresh(refreshed, "a certificate is not trusted")
+        if time.monotonic() - self._answered_at >= self._silent_seconds:
+            self._answered_at = time.monotonic()  # so that it is done once in that time
+            await self._refresh(refreshed, f"no answer for {self._silent_seconds:.0f} s", anew=True)
+        elif not self._access.by_plugin:  # a client certificate that is not taken any more may look like any broken connection
+            await self._refresh(refreshed, "the connection broke, and there are other ones")
+        return False
+
+    async def _refresh(self, known: int, reason: str, *, anew: bool = False) -> bool:
+        """Load credentials again, unless another request did since `known`; return whether there are other ones now.
+
+        With `anew` the connections are given up even where nothing has changed.
+        """
         async with self._refreshing:
             if self._refreshed != known:
                 return True
+            if not anew and time.monotonic() - self._fruitless_at < RELOAD_SECONDS:
+                return False
+            used, self._token_read_at = self._current_token(), float("-inf")
             try:
                 fresh = await self._credentials.load()
-                if _certificate(fresh) != self._certificate:
-                    # An open connection keeps the certificate it began with, so the connections are given up too.
+                if anew or _connecting(fresh) != _connecting(self._access):
+                    # An open connection keeps the certificates it began with, so the connections are given up too.
                     old = self._session
                     self._use(fresh)
                     await old.close()
-                elif fresh.api_key == self._configuration.api_key:
+                elif fresh == self._access and self._current_token() == used:
+                    self._fruitless_at = time.monotonic()
                     return False
-                else:
-                    self._configuration.api_key = fresh.api_key
-                    self._configuration.refresh_api_key_hook = fresh.refresh_api_key_hook  # the old one would undo it
-            except (UsageError, OSError) as error:
-                log.warning("the API server refused the credentials, and there are no fresh ones: %s", error)
+                self._access = fresh
+            except UsageError as error:
+                self._fruitless_at = time.monotonic()
+                log.warning("credentials: %s, and there are no fresh ones: %s", reason, error)
                 return False
             self._refreshed += 1
-            log.info("the API server refused the credentials; loaded them again from %s", self._credentials.source)
+            log.info("credentials: %s; loaded them again from %s", reason, self._credentials.source)
             return True
 
     async def _read(self, method: str, path: str, headers: dict[str, str], data: bytes | None) -> bytes:
@@ -215,12 +259,12 @@ class Connection:
         return ApiError(0, "Unreachable", message)
 
 
-def _session(configuration: Configuration) -> aiohttp.ClientSession:
-    """Return a session with the TLS settings of a configuration. Raises OSError and ValueError for unusable certificates."""
+def _session(access: Access) -> aiohttp.ClientSession:
+    """Return a session with the TLS settings of an access. Raises OSError and ValueError for unusable certificates."""
     # With trust_env aiohttp would search a proxy and for a .netrc in two threads at every request, and a .netrc entry would
     # replace the token; the proxy of the environment is read once instead.
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_tls(configuration), socket_factory=_socket),
+        connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_tls(access), socket_factory=_socket),
         headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
@@ -228,16 +272,30 @@ def _session(configuration: Configuration) -> aiohttp.ClientSession:
     )
 
 
-def _tls(configuration: Configuration) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
+def _tls(access: Access) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=access.authority.decode() or None)
     # Since Python 3.13 OpenSSL is to refuse certificates that do not keep to all of RFC 5280, among them those that
     # kube-apiserver and many installers make for themselves; Go, and so kubectl, accepts them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    if not configuration.verify_ssl:  # insecure-skip-tls-verify
+    if access.credential.certificate:
+        pem.load(context, access.credential.certificate, access.credential.key)
+    if not access.verify:  # insecure-skip-tls-verify
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
+
+
+def _connecting(access: Access) -> Access:
+    """Return what connections are made with; a token goes along with each request instead."""
+    return replace(access, credential=replace(access.credential, token="", expires=0.0))
+
+
+def _is_of_certificates(error: BaseException | None) -> bool:
+    """Return whether one side does not accept the other's certificate, or the like; then nothing has been answered."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or getattr(error, "os_error", None) or error.__context__
+    return False
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
@@ -250,16 +308,6 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
         if hasattr(socket, name):  # not every system has all three
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return made
-
-
-def _certificate(configuration: Configuration) -> bytes:
-    """Return the client certificate; its file may have another content under the same name by now."""
-    return Path(configuration.cert_file).read_bytes() if configuration.cert_file else b""
-
-
-def _environment_proxy(host: str) -> str | None:
-    parts = urlsplit(host)
-    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
 
 
 def _error(response: aiohttp.ClientResponse, text: bytes) -> ApiError:

@@ -6,12 +6,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubernetes.aio import config
-from kubernetes.aio.client import Configuration
+import yaml
 
 from engine.errors import UsageError
+from engine.kube.kubeconfig import Access, Kubeconfig
+from engine.kube.plugin import at_a_terminal
 
-HOME_KUBECONFIG = "~/.kube/config"
+HOME_KUBECONFIG = ".kube/config"
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod finds its token and its cluster's authority (kubernetes: concepts, accessing the API from a pod)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +28,40 @@ class Credentials:
     kubeconfig: str
     context: str
     source: str
+    service_account: Path = SERVICE_ACCOUNT
 
-    async def load(self) -> Configuration:
+    async def load(self) -> Access:
         """Read the files again, and run the credential plugin if the kubeconfig names one. Raises UsageError."""
-        configuration = Configuration()
         try:
-            if self.kubeconfig:
-                await config.load_kube_config(self.kubeconfig, self.context or None, configuration, False)  # type: ignore[no-untyped-call]
-            else:
-                config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-        except Exception as error:  # the loader lets every kind of error out where a file is not as it expects
-            message = str(error) if isinstance(error, config.ConfigException) else f"{type(error).__name__}: {error}"
+            access = await self._from_kubeconfig() if self.kubeconfig else self._from_pod()
+            token = access.credential.token or token_in(access)  # of a file that is written later, with a token for now
+        except (UsageError, OSError, ValueError, yaml.YAMLError) as error:
             raise UsageError(
-                f"{self.source} cannot be used: {message}; expected what kubectl accepts (`kubectl get namespaces` tells)"
+                f"{self.source} cannot be used: {error}; expected what kubectl accepts (`kubectl get namespaces` tells)"
             ) from error
-        if not configuration.api_key and not configuration.cert_file:
+        if not token and not access.credential.certificate:
             raise UsageError(
-                f"{self.source} holds no credentials: expected a token, a client certificate, or a credential command that "
-                "succeeds (the log above has what it said); log in to the cluster again"
+                f"{self.source} holds no credentials: expected a token, a client certificate, or a credential plugin (`exec`); "
+                "log in to the cluster again"
             )
-        return configuration
+        return access
+
+    async def _from_kubeconfig(self) -> Access:
+        paths = [expanded(path) for path in self.kubeconfig.split(os.pathsep) if path]
+        return await Kubeconfig(paths).access(self.context, at_a_terminal())
+
+    def _from_pod(self) -> Access:
+        host, port = os.environ.get("KUBERNETES_SERVICE_HOST", ""), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+        return Access(
+            server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+            authority=(self.service_account / "ca.crt").read_bytes(),
+            token_file=self.service_account / "token",
+        )
+
+
+def token_in(access: Access) -> str:
+    """Return what the token file holds now, without the newline at its end; '' where there is no such file. Raises OSError."""
+    return access.token_file.read_text(encoding="utf-8").strip() if access.token_file else ""
 
 
 def find(kubeconfig: str | None = None, context: str | None = None) -> Credentials:
@@ -56,10 +73,10 @@ def find(kubeconfig: str | None = None, context: str | None = None) -> Credentia
     context = context or ""
     for paths, source in ((kubeconfig, "--kubeconfig"), (os.environ.get("KUBECONFIG"), "the variable KUBECONFIG")):
         if paths:
-            if not any(Path(path).expanduser().is_file() for path in paths.split(os.pathsep) if path):
+            if not any(expanded(path).is_file() for path in paths.split(os.pathsep) if path):
                 raise UsageError(f"{source} names {paths}, where there is no file; expected the path of a kubeconfig")
             return Credentials(paths, context, f"the kubeconfig {paths} (from {source})")
-    home = Path(HOME_KUBECONFIG).expanduser()
+    home = expanded(f"~/{HOME_KUBECONFIG}")
     if home.is_file():
         return Credentials(str(home), context, f"the kubeconfig {home}")
     if os.environ.get("KUBERNETES_SERVICE_HOST"):
@@ -71,3 +88,11 @@ def find(kubeconfig: str | None = None, context: str | None = None) -> Credentia
         f"{home} (no such file) and the service account of a pod (KUBERNETES_SERVICE_HOST is not set: this is no pod). "
         "Give --kubeconfig PATH, or log in to a cluster so that kubectl works"
     )
+
+
+def expanded(path: str) -> Path:
+    """Return a path whose ~ is the home folder, where there is one: a user without an entry in /etc/passwd may have none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import ssl
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from engine.kube import pem
 from engine.kube.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ class Certificate:
         self._problem = ""
         self.context = _context()
         self.context.set_alpn_protocols(["http/1.1"])
-        _load_self_signed(self.context)
+        pem.load(self.context, *_self_signed(socket.gethostname()))
         self.refresh()
 
     def refresh(self) -> None:
@@ -50,8 +49,8 @@ class Certificate:
         try:
             found = paths[0].read_bytes(), paths[1].read_bytes()
             if found != self._known:
-                _load(_context(), *paths)  # a pair that does not fit would leave the other context without a key
-                _load(self.context, *paths)
+                pem.load(_context(), *found)  # a pair that does not fit would leave the other context without a key
+                pem.load(self.context, *found)
                 log.info("the certificate in %s is used", self._folder)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             self._report(error)
@@ -81,26 +80,8 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _load(context: ssl.SSLContext, certificate: str | Path, key: str | Path) -> None:
-    context.load_cert_chain(certificate, key, password="")  # where the key needs one, an error, not a question on the terminal
-
-
-def _load_self_signed(context: ssl.SSLContext) -> None:
-    text = _self_signed(socket.gethostname())
-    if hasattr(os, "memfd_create"):  # Python reads certificates from files only, and a pod's file system is read-only
-        with os.fdopen(os.memfd_create("rulepack"), "wb") as file:
-            file.write(text)
-            file.flush()
-            _load(context, f"/proc/self/fd/{file.fileno()}", f"/proc/self/fd/{file.fileno()}")
-    else:
-        with tempfile.TemporaryDirectory(prefix="rulepack-") as folder:
-            path = Path(folder) / "tls.pem"
-            path.write_bytes(text)
-            _load(context, path, path)
-
-
-def _self_signed(host: str) -> bytes:
-    """Return a key and a certificate for it, as PEM."""
+def _self_signed(host: str) -> tuple[bytes, bytes]:
+    """Return a certificate and its key, as PEM."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
     builder = (
@@ -115,4 +96,5 @@ def _self_signed(host: str) -> bytes:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     )
     made = builder.sign(key, SHA256())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + made.public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return made.public_bytes(Encoding.PEM), private

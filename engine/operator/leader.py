@@ -151,9 +151,9 @@ class Leader:
             await self._leases.put(self._name, lease, {**dig(lease, ("spec",)), "holderIdentity": "", "leaseDurationSeconds": 1})
 
     def _observe(self, lease: Object, now: float, *, renewed: bool = True) -> None:
-        self._observed, self._observed_at, self._problem = lease, now, ""
+        self._observed, self._observed_at = lease, now
         if renewed:
-            self._renewed_at = now  # when it was asked for: others count from later
+            self._renewed_at, self._problem = now, ""  # when it was asked for: others count from later
 
     def _report(self, problem: str) -> None:
         if problem != self._problem:

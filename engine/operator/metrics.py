@@ -59,8 +59,9 @@ class Metrics:
             "rulepack_reconcile_duration_seconds", "Time that reconciling one object takes, actions included.", buckets=BUCKETS
         )
         self.errors = Counter("rulepack_reconcile_errors", "Reconciliations that ended in an unexpected error.")
-        self.queue_depth = Gauge("rulepack_workqueue_depth", "Objects that wait for a worker.")
+        self.queue_depth = Gauge("rulepack_workqueue_depth", "Objects that wait for a worker; 0 while this replica stands by.")
         self.leader = Gauge("rulepack_leader", "1 while this replica acts, 0 while it stands by.")
+        self.shards = Gauge("rulepack_shards", "How many share the cluster; 1 where it is not shared.")
         self.shard_info = Gauge(
             "rulepack_shard_info", "Which of how many shards this replica is for; always 1.", ("shard", "shards")
         )

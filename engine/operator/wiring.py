@@ -30,6 +30,7 @@ from engine.operator.metrics import MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
 from engine.operator.rulepacks import Fare, RulePackStatuses
+from engine.operator.selection import State
 from engine.operator.series import Labels
 from engine.operator.server import Reply, Server, probe
 from engine.operator.settings import Settings
@@ -43,6 +44,9 @@ from engine.reconcile.budgets import described
 
 log = logging.getLogger(__name__)
 
+SILENT_SECONDS = 300.0
+"""How long the API server may be silent before the replica is not ready; a restart would mend nothing, so it stays alive."""
+
 
 class Operator:
     """Watches, evaluates and acts, as the settings say. Raises UsageError where the settings name no rule packs.
@@ -54,9 +58,10 @@ class Operator:
         self._settings, self._clock, shard = settings, clock, settings.shard
         self.queue = WorkQueue[Key](clock, flow_of)
         self.metrics = Metrics()
-        self.metrics.queue_depth.read = lambda: {(): self.queue.depth}
+        self.metrics.queue_depth.read = lambda: {(): self.queue.depth if self.may_act() else 0}
         self.metrics.pack_info.read, self.metrics.pack_waiting.read = self._pack_info, self._pack_waiting
         self.metrics.last_events.read = self._last_events
+        self.metrics.shards.record((), shard.count if shard else 1)
         if shard:
             self.metrics.shard_info.record((str(shard.number), str(shard.count)))
         self.caches = PackCaches(api, clock, settings.namespaces, self.queue.add, settings.watch_label_selector)
@@ -189,13 +194,17 @@ class Operator:
         return [*(f"{name} has ended" for name in ended), *stuck]
 
     def unready(self) -> Sequence[str]:
-        """Return what is missing before the engine knows the cluster.
+        """Return what is missing before the engine knows the cluster, and whether it hears nothing from it any more.
 
         A kind that cannot be listed (not served, no right, an aggregated API that is down) makes its packs wait.
         """
         listing = [informer for informer in self.caches.informers.values() if not informer.waits]
         missing = [informer for informer in self.packs.informers if not informer.answered.is_set()]
         missing += [informer for informer in listing if not informer.synced.is_set()]
+        failing = [informer for informer in self._informers() if informer.state is State.FAILING]
+        heard = max((informer.last_event for informer in self._informers()), default=0.0)  # 0: never, so it has yet to list
+        if failing and heard and (silent := self._clock.monotonic() - heard) > SILENT_SECONDS:
+            return [f"nothing has come from the API server for {silent:.0f} s: {failing[0].error}"]
         problems = [f"{informer.key}: not listed yet" + (f": {informer.error}" if informer.error else "") for informer in missing]
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 

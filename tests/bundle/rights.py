@@ -22,6 +22,6 @@ def rights(rules: Sequence[Mapping[str, Any]]) -> set[Right]:
         (verb, group, resource)
         for rule in rules
         for verb in rule["verbs"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
+        for group in rule.get("apiGroups", ())  # a rule about paths has none
+        for resource in rule.get("resources", ())
     }

@@ -63,6 +63,41 @@ def test_what_was_handed_back_is_done_by_the_next_one(cluster: Cluster, engine: 
     assert before <= {*written}
 
 
+def test_sighup_ends_as_sigterm_does(cluster: Cluster, engine: Engine) -> None:
+    """Where a terminal is closed, the Lease is given back as well."""
+    engine.start()
+    engine.ready()
+    eventually(lambda: engine.lease().get("holderIdentity"), "leader")
+    engine.processes.send("rulepack", signal.SIGHUP)
+
+    eventually(lambda: "rulepack" in engine.processes.ended(), "end after SIGHUP")
+    assert engine.lease()["holderIdentity"] == ""
+    assert "SIGHUP: finishing what is under way" in engine.log()
+
+
+def start_by_shell(engine: Engine, shell: str) -> None:
+    """Start it with what a shell leaves it."""
+    command = ["sh", "-c", f'{shell} "$@"', "sh", *engine.command(Served.anywhere())]
+    engine.processes.start("rulepack", command, {**os.environ, "PYTHONPATH": str(RULES.parent)})
+
+
+def test_streams_that_are_closed_end_nothing(cluster: Cluster, engine: Engine) -> None:
+    """Without stdin, stdout and stderr it acts, and ends in order."""
+    start_by_shell(engine, "exec <&- >&- 2>&-; exec")
+    cluster.create(job("train", "Succeeded", WAVE, cluster.namespace))
+    eventually(lambda: done(cluster, "train"), "effect")
+    assert engine.stop() == 0
+    assert engine.lease()["holderIdentity"] == ""
+
+
+def test_a_low_limit_of_open_files_is_told(cluster: Cluster, engine: Engine) -> None:
+    """It says what it has and what it wants, and ends in order."""
+    start_by_shell(engine, "ulimit -n 20; exec")
+    eventually(lambda: "serving /metrics" in engine.log(), "servers")
+    assert "only 20 files may be open at a time" in engine.log()
+    assert engine.stop() == 0
+
+
 @pytest.mark.parametrize("stream", ["full", "closed"])
 def test_a_log_that_cannot_be_written_ends_nothing(cluster: Cluster, engine: Engine, stream: str) -> None:
     """Where the disk is full, or whoever read the log has gone, the engine goes on, and ends well when it is to."""

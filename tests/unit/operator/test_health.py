@@ -88,12 +88,18 @@ async def test_an_api_server_that_is_away_is_no_reason_to_be_restarted(tmp_path:
         for verb in ("discover", "get", "list", "watch", "create", "update", "patch"):
             fixture.cluster.faults.add(InjectedFault(503, verb=verb, times=None))
         fixture.cluster.cut_watches()
-        await fixture.clock.advance(7200)
+        await fixture.clock.advance(240)
+        assert (await ask(operator, "/readyz"))[0] == 200
+        await fixture.clock.advance(6960)
         assert (await ask(operator, "/healthz"))[0] == 200
+        status, said = await ask(operator, "/readyz")
+        assert status == 503
+        assert said.startswith("nothing has come from the API server for 7")
         fixture.cluster.faults.clear()
         await fixture.widget("a")
         await fixture.clock.advance(60)
         assert await fixture.mark("a") == "big"
+        assert (await ask(operator, "/readyz"))[0] == 200
 
 
 @pytest.mark.parametrize("status", [403, 404, 503])

@@ -1,0 +1,93 @@
+"""Which requests go through a proxy, by a real proxy process and by Go's rules."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from engine.kube.proxies import is_direct, proxy_of
+from tests.cluster.fakes import CONFIG_MAPS, config_map, connected, serving, write_kubeconfig
+from tests.cluster.test_api_tls import Secured
+from tests.controlplane.processes import free_ports
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The URL of a tinyproxy that serves loopback only, and its log."""
+    (port,) = free_ports(1)
+    log, settings = tmp_path / "proxy.log", tmp_path / "proxy.conf"
+    settings.write_text(f'Port {port}\nListen 127.0.0.1\nLogFile "{log}"\nLogLevel Connect\n')
+    process = subprocess.Popen(["tinyproxy", "-d", "-c", settings], stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}", log
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    """A ConfigMap."""
+    return web.json_response(config_map("a"))
+
+
+async def test_the_kubeconfigs_proxy_carries_tls(tmp_path: Path, proxy: tuple[str, Path]) -> None:
+    """A proxy-url holds for every server, loopback too: the proxy opens a tunnel, and TLS goes through it."""
+    url, log = proxy
+    server = Secured(tmp_path)
+    trusted = {"certificate-authority": str(server.authority), "tls-server-name": "example.test", "proxy-url": url}
+    async with server.running() as there:
+        assert await server.get(there, trusted) == config_map("a")
+    assert f"CONNECT 127.0.0.1:{there.rpartition(':')[2]}" in log.read_text()
+
+
+async def test_loopback_never_goes_to_the_proxy_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the variable names a proxy at which nobody answers."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with serving(answer) as url, connected(write_kubeconfig(tmp_path, url)) as api:
+        assert await api.get(CONFIG_MAPS, "default", "a") == config_map("a")
+
+
+# Each is what golang.org/x/net/http/httpproxy does (proxy_test.go has these forms).
+@pytest.mark.parametrize(
+    ("host", "port", "without", "direct"),
+    [
+        ("localhost", 443, "", True), ("127.8.9.1", 443, "", True), ("::1", 443, "", True), ("::ffff:127.0.0.1", 443, "", True),
+        ("10.96.0.1", 443, "10.96.0.0/12", True), ("10.112.0.1", 443, "10.96.0.0/12", False),
+        ("10.96.0.1", 443, "10.96.0.1", True),
+        ("10.96.0.1", 443, "10.96.0.1:6443", False), ("10.96.0.1", 6443, "10.96.0.1:6443", True),
+        ("fd00::1", 443, "fd00::/8", True), ("fd00::1", 443, "[fd00::1]:443", True), ("fd00::1", 443, "FD00:0::1", True),
+        ("kubernetes.default.svc", 443, ".svc", True), ("kubernetes.default.svc", 443, "svc", True),
+        ("kubernetes.default.svc", 443, "*.default.svc", True), ("default.svc", 443, "*.default.svc", False),
+        ("example.com", 443, ".example.com", False), ("example.com", 443, "example.com", True),
+        ("api.example.com", 443, "example.com", True), ("badexample.com", 443, "example.com", False),
+        ("api.example.com", 6443, "api.example.com:443", False), ("API.example.com", 443, " a.test , EXAMPLE.com ", True),
+        ("api.example.com", 443, "*", True), ("api.example.com", 443, "", False), ("api.example.com", 443, ",,", False),
+        ("api.example.com", 443, "10.0.0.0/8", False), ("10.0.0.1", 443, "nonsense/8", False),
+    ],
+)  # fmt: skip
+def test_no_proxy_is_read_as_go_reads_it(host: str, port: int, without: str, direct: bool) -> None:
+    """Addresses, CIDRs, names and those below them, ports, and loopback always."""
+    assert is_direct(host, port, without) is direct
+
+
+def test_the_variable_is_chosen_by_the_scheme() -> None:
+    """Upper case first; a proxy without a scheme is one for HTTP."""
+    environ = {"HTTPS_PROXY": "proxy.test:3128", "https_proxy": "http://other.test", "HTTP_PROXY": "http://plain.test"}
+    assert proxy_of("https://api.test:6443", environ) == "http://proxy.test:3128"
+    assert proxy_of("http://api.test", environ) == "http://plain.test"
+    assert proxy_of("https://api.test", {**environ, "no_proxy": "api.test"}) == ""
+    assert proxy_of("https://api.test", {}) == ""
