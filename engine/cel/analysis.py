@@ -53,6 +53,9 @@ def _reads(node: Node) -> Iterator[tuple[str, ...]]:
             yield from ((*path, *steps) for steps in queries.paths(expression))
         case Call(name="annotation" | "label" as name, arguments=(value, Literal(value=str(key)))) if field_path(value):
             yield (*field_path(value), "metadata", f"{name}s", key)
+        case Call(name="annotation" | "label" as name, arguments=(value, key)) if field_path(value):
+            yield (*field_path(value), "metadata", f"{name}s")  # which of them, only the evaluation knows
+            yield from _reads(key)
         case _:
             for child in node.children:
                 yield from _reads(child)

@@ -86,7 +86,7 @@ def test_fault(cel: Cel, text: str, line: int, column: int, message: str, expect
         ("get(object, 'status.message', params.d)", {("object", "status", "message"), ("params", "d")}),
         ("annotation(object, 'a/b')", {("object", "metadata", "annotations", "a/b")}),
         ("label(object, 'c')", {("object", "metadata", "labels", "c")}),
-        ("annotation(object, params.key)", {("object",), ("params", "key")}),
+        ("annotation(object, params.key)", {("object", "metadata", "annotations"), ("params", "key")}),
         ("jmespath(object.status, 'a.b')", {("object", "status", "a", "b")}),
         ("jmespath(object, 'a[?b == `1`].c | [0]')", {("object", "a", "[]", "b"), ("object", "a", "[]", "c")}),
         ("jmespath(object.a, 'length(@)')", {("object", "a")}),
