@@ -91,7 +91,7 @@ async def test_a_success(cel: Cel) -> None:
 
 
 async def test_a_failure(cel: Cel) -> None:
-    """A job that fails costs a look at its Events, an Event and a patch of itself, 1,840 bytes together, and at most 80 evaluations."""
+    """A job that fails costs a list of Events, an Event and a patch of itself, 1,840 bytes in all, and at most 80 evaluations."""
     engine = Counted(cel)
     await engine.begin()
 

@@ -30,8 +30,11 @@ def parsed() -> list[tuple[Path, ast.AST]]:
 
 
 def test_no_text_is_ever_run() -> None:
-    """There is no eval, no exec, no shell, no other process and no pickle anywhere in the engine."""
-    assert forbidden(parsed()) == []
+    """There is no eval, no exec, no shell, no other process and no pickle anywhere in the engine.
+
+    But for the credential plugin of a kubeconfig, which whoever starts the engine names, as for kubectl.
+    """
+    assert {line.partition(":")[0].rpartition("/")[2] for line in forbidden(parsed())} == {"plugin.py"}
 
 
 @pytest.mark.parametrize(
@@ -84,8 +87,9 @@ def test_tls_is_switched_off_only_where_a_kubeconfig_says_so() -> None:
     pattern = re.compile(r"verify_ssl\s*=\s*False|ssl\s*=\s*False|CERT_NONE|_create_unverified_context|insecure.skip")
     lines = [(path.name, line.strip()) for path in SOURCES for line in path.read_text().splitlines() if pattern.search(line)]
     assert lines == [
-        ("connection.py", "if not configuration.verify_ssl:  # insecure-skip-tls-verify"),
+        ("connection.py", "if not access.verify:  # insecure-skip-tls-verify"),
         ("connection.py", "context.check_hostname, context.verify_mode = False, ssl.CERT_NONE"),
+        ("kubeconfig.py", 'verify=not cluster.get("insecure-skip-tls-verify"),'),
     ]
 
 
