@@ -120,7 +120,7 @@ def mode_word(mode: Mode) -> str:
 def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
     """Yield type, status, reason and message of each condition."""
     if standing.refused:
-        why = "; ".join(fault.text for fault in standing.faults[:FAULTS])
+        why = "; ".join(map(_located, standing.faults[:FAULTS]))
         left = len(standing.faults) - FAULTS
         why += f"; and {left} more" if left > 0 else ""
         yield "Accepted", "False", standing.refused, why
@@ -128,7 +128,7 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
         yield "Ready", "False", standing.refused, f"the spec is not accepted; {kept}"
         yield "Stalled", "True", standing.refused, f"the spec is not accepted; {kept}. Correct it, then it goes on"
         return
-    warnings = "; ".join(f"{fault.location.inner}: {fault.text}" for fault in standing.warnings[:FAULTS])
+    warnings = "; ".join(map(_located, standing.warnings[:FAULTS]))
     yield "Accepted", "True", "Warnings" if warnings else "Accepted", warnings or "the spec has no fault"
     reason, message = standing.unready
     note = f"; {standing.note}" if standing.note else ""
@@ -141,4 +141,9 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
     else:
         does = "acts" if standing.mode is Mode.ENFORCE else "says what it would do"
         yield "Ready", "True", "InForce", f"the pack is in force, and {does}{note}"
-    yield "Stalled", "False", "Progressing", "nothing stands in the way that only somebody else can remove"
+    yield "Stalled", "False", "Progressing", "it is tried again by itself, see Ready" if reason else "nothing stands in the way"
+
+
+def _located(fault: Fault) -> str:
+    """Return what a fault says, after its path where it has one."""
+    return f"{fault.location.inner}: {fault.text}" if fault.location.inner else fault.text

@@ -174,12 +174,13 @@ class PackStore:
     def _references(
         self, objects: Sequence[PackObject], packs: Mapping[str, RulePack], shipped: Collection[str], reports: _Reports
     ) -> dict[str, PackObject]:
-        """Return the objects that say how a shipped pack is to run, by its name; `shipped` are the files of those packs."""
+        """Return the objects that say how a shipped pack is to run, by its name; `shipped` are the files of those packs.
+
+        The object of the pack's own name goes before others: a later one must not end a mode that an administrator set on it.
+        """
         references: dict[str, PackObject] = {}
-        for obj in objects:
-            reference = self._versions[obj.file].reference
-            if reference is None:
-                continue
+        given = [(obj, reference) for obj in objects if (reference := self._versions[obj.file].reference)]
+        for obj, reference in sorted(given, key=lambda each: each[0].name != (each[1].shipped or each[0].name)):
             name, pack = reference.shipped or obj.name, packs.get(reference.shipped or obj.name)
             held = f"configmap/{obj.file.split('/')[1]}/{reference.config_map}"
             if pack is not None and (pack.source in shipped if reference.shipped else self._source(pack) == held):

@@ -179,9 +179,20 @@ class Performer:
         run.progress.steps += 1
         if isinstance(step, Patch) and not audit and _version(written.after) != _version(step.before):
             self.fights.wrote(run.cause, step)
-        lines = diff(step.before or {}, written.after) if isinstance(step, Patch) else ()
+        lines = self._changed(run, step, written.after or {}) if isinstance(step, Patch) else ()
         result = ActResult.AUDITED if audit else ActResult.DONE if written.changed else ActResult.UNCHANGED
         return self._report(run, action, step, result, lines)
+
+    @staticmethod
+    def _changed(run: ItemRun, step: Patch, after: Object) -> tuple[str, ...]:
+        """Return what a patch changed; of the watched object its annotations and labels, as what is cached lacks other fields."""
+        before = step.before or {}
+        if before is run.cause.object:
+            before, after = (
+                {"kind": step.target.kind.kind, "metadata": {name: metadata(obj).get(name) for name in ("annotations", "labels")}}
+                for obj in (before, after)
+            )
+        return diff(before, after)
 
     async def _written(self, run: ItemRun, step: Patch | Delete) -> Written:
         """Write; what was taken from the budget is given back where nothing was done. Raises ApiError."""

@@ -134,11 +134,14 @@ def explained(tmp_path: Path, capsys: pytest.CaptureFixture[str], *arguments: st
 
 def test_a_rule_that_fires_is_shown_with_its_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each condition is true, and the steps have the differences that they make."""
-    rule = explained(tmp_path, capsys)["wave-complete"]
+    rule = explained(tmp_path, capsys, spec={"unread": "yes"})["wave-complete"]
     assert (rule["result"], rule["held"]) == ("fired", "")
     assert [clause["holds"] for clause in rule["when"]] == [True, True, True]
     (step,) = rule["steps"]
-    assert 'metadata.annotations["mlops.dev/wave-complete"]: ∅ → "3"' in step["diff"]
+    assert step["diff"] == [
+        'metadata.annotations["mlops.dev/completion-time"]: ∅ → "2026-01-24T22:30:00Z"',
+        'metadata.annotations["mlops.dev/wave-complete"]: ∅ → "3"',
+    ], "fields that no rule reads are not shown as added"
 
 
 def test_a_rule_that_does_not_fire_says_the_first_thing_that_holds_it_back(

@@ -111,7 +111,7 @@ async def test_a_refused_spec_leaves_the_last_good_one_in_force(packs: Packs) ->
     assert status["faults"] == [
         {"path": "spec.rules[0].wehn", "code": "schema", "message": "unknown key 'wehn'; expected 'when' (did you mean that?)"}
     ]
-    assert accepted[:2] == ("False", "Invalid")
+    assert accepted == ("False", "Invalid", "spec.rules[0].wehn: unknown key 'wehn'; expected 'when' (did you mean that?)")
     assert ready[2] == f"the spec is not accepted; generation {status['generationInForce']} stays in force"
     assert stalled[0] == "True"
     assert await packs.mark("one") == "big"
@@ -136,7 +136,7 @@ async def test_an_object_elsewhere_is_not_in_force(packs: Packs) -> None:
         accepted = await packs.condition("Accepted", "own", "team")
 
     assert accepted == (
-        "False", "NotAnOperatorNamespace", "only RulePacks in the operator's namespace, system, are in force",
+        "False", "NotAnOperatorNamespace", "metadata.namespace: only RulePacks in the operator's namespace, system, are in force",
     )  # fmt: skip
     assert packs.written().count("RulePack team/own") == 1
 
@@ -181,9 +181,11 @@ async def test_a_kind_that_cannot_be_listed_makes_a_pack_wait(packs: Packs) -> N
         await packs.put("own", spec(watch={"apiVersion": "example.com/v1", "kind": "Gadget"}))
         await packs.clock.advance(10)
         status, reason, message = await packs.condition("Ready", "own")
+        stalled = await packs.condition("Stalled", "own")
 
     assert (status, reason) == ("False", "WaitingForKind")
     assert "Gadget.example.com/v1 in all namespaces cannot be listed: 404" in message
+    assert stalled == ("False", "Progressing", "it is tried again by itself, see Ready")
 
 
 async def test_a_pack_in_a_config_map_is_visible_too(packs: Packs) -> None:

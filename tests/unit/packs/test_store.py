@@ -380,18 +380,21 @@ def test_a_reference_to_nothing_is_reported() -> None:
     ]
 
 
-def test_two_references_to_one_pack_are_reported() -> None:
+@pytest.mark.parametrize("other", ["a-first", "second"])
+def test_of_two_references_to_a_pack_the_one_of_its_name_counts(other: str) -> None:
+    """Whatever the order of names: the object of the pack is where its mode has been set."""
     store = PackStore(CEL)
     references = [
-        rulepack({"shipped": "example", "mode": "Audit"}),
-        rulepack({"shipped": "example", "mode": "Disabled"}, "second"),
+        rulepack({"shipped": "example", "mode": "Disabled"}),
+        rulepack({"shipped": "example"}, other),
     ]
 
     reports = by_source(store.update([shipped(pack())], objects=references))
 
-    assert store.catalog.modes == {"example": Mode.AUDIT}
-    assert reported(reports["rulepack/ops/second"]) == [
-        "rulepack/ops/second: spec.shipped: rulepack/ops/example stands for the pack 'example' already; "
+    assert store.catalog.modes == {"example": Mode.OFF}
+    assert reported(reports["rulepack/ops/example"]) == []
+    assert reported(reports[f"rulepack/ops/{other}"]) == [
+        f"rulepack/ops/{other}: spec.shipped: rulepack/ops/example stands for the pack 'example' already; "
         "expected one object for each pack"
     ]
 
