@@ -133,7 +133,7 @@ class _Connections(web.Server):
         transport = self._idle.pop(handler, None)
         try:
             return await self._answer(request)
-        except TimeoutError:
+        except (TimeoutError, ConnectionError):  # who asked reads too slowly, or has gone: nobody is there to be answered
             if transport is not None:
                 transport.abort()
             raise web.HTTPRequestTimeout() from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
@@ -118,8 +119,8 @@ async def test_idle_connections_make_room_for_one_that_asks() -> None:
             writer.close()
 
 
-async def test_an_answer_that_nobody_reads_ends() -> None:
-    """Whoever asks for a long answer and does not read it loses the connection."""
+async def test_an_answer_that_nobody_reads_ends(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks for a long answer and does not read it loses the connection, and puts nothing into the log."""
 
     def pieces() -> Iterator[bytes]:
         while True:
@@ -132,3 +133,26 @@ async def test_an_answer_that_nobody_reads_ends() -> None:
             await asyncio.sleep(1)
             held = sum(map(len, iter(lambda: lazy.recv(2**20), b"")))
     assert held > 0
+    assert caplog.records == []
+
+
+async def test_who_goes_away_puts_nothing_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A connection that is closed or reset before or in the middle of an answer is no error of the engine."""
+    given: list[int] = []
+
+    def pieces() -> Iterator[bytes]:
+        for number in range(1_000):
+            given.append(number)
+            yield b"x" * 65_536
+
+    async with serving(metrics=lambda: Reply(pieces())) as server:
+        for linger in (struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)):
+            given.clear()
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                client.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+                while not given:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.5)
+            assert len(given) < 1_000
+    assert caplog.records == []
