@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from engine.model.objects import Kind, Object, annotations_of, dig, metadata
 from tests.controlplane.plane import ControlPlane
@@ -142,8 +143,9 @@ class Story:
         eventually(lambda: self._log().count(RELOADED) > before, f"strategy {strategy} in force")
 
     def _succeed(self, name: str, *asks: str, labels: dict[str, str] | None = None) -> None:
-        """A job succeeds, later than anything else was made: times are in whole seconds."""
-        completed = (datetime.now(UTC) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        """A job succeeds, later than anything else was made: times are in whole seconds, and one to come counts as now."""
+        time.sleep(1.1)
+        completed = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         annotations = {"argocd.argoproj.io/sync-wave": "3", **triggers(*asks)}
         body = job(name, "Succeeded", annotations, "story", completed)
         body["metadata"]["labels"] = labels or {}
