@@ -78,6 +78,7 @@ def test_all_namespaces(plane: ControlPlane, tools: Programs, tmp_path: Path) ->
         eventually(lambda: status(home, "team-packs") == "ok", "status of the user's pack")
         eventually(lambda: fares(plane, "sync-waves"), "status of a shipped pack's RulePack")
         Story(plane, home, pod.log).play()
+        assert "rulepack_leader 1.0" in pod.ask("/metrics")
         assert pod.stop() == 0
         assert refused(pod) == set()
         assert pod.watched("notebookvalidationjobs") == {""}
