@@ -205,14 +205,16 @@ class RulePackStatuses:
         """Return how an object of the operator's namespace stands."""
         given = PackObject.of(obj)
         report = self._reports.get(given.file, Report(given.file))
+        held = self._reports.get(f"configmap/{self._namespace}/{given.spec.get('configMap')}", Report(""))
         pack = self._catalog.packs.get(report.packs[0]) if report.packs else None
-        refused = "" if not report.faults else "Invalid"
+        faults, warnings = (*report.faults, *held.faults), (*report.warnings, *held.warnings)
+        refused = "Invalid" if faults else ""
         if pack is None:
-            return Standing(refused="Invalid", faults=report.faults)
+            return Standing(refused="Invalid", faults=faults)
         fare, mode = self._fare(pack), self._catalog.mode(pack)
         unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
         counts = self._counted(obj, pack, fare.counts)
-        return Standing(pack, report.generation, mode, refused, report.faults, unready, report.note, counts, report.warnings)
+        return Standing(pack, report.generation, mode, refused, faults, unready, report.note, counts, warnings)
 
     def _elsewhere(self, obj: Object) -> Standing:
         """Return how an object of another namespace stands: it is not in force."""

@@ -41,7 +41,8 @@ def custom_resource_definition() -> dict[str, Any]:
     spec["x-kubernetes-validations"] = [
         {
             "rule": "[has(self.rules), has(self.shipped), has(self.configMap)].filter(given, given).size() == 1",
-            "message": "set either rules and watch, or shipped, or configMap",
+            "message": "set either rules and watch, or shipped, or configMap; an object that refers to a pack of this name "
+            "becomes your own pack by kubectl replace",
         }
     ]
     schema = {

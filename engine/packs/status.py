@@ -103,7 +103,7 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
 
 
 def _shown(faults: Sequence[Fault]) -> list[dict[str, str]]:
-    return [{"path": fault.location.inner, "code": fault.code, "message": cut(fault.text, MESSAGE)} for fault in faults[:FAULTS]]
+    return [{"path": _place(fault), "code": fault.code, "message": cut(fault.text, MESSAGE)} for fault in faults[:FAULTS]]
 
 
 def part(standing: Standing, shard: int) -> dict[str, Any]:
@@ -124,9 +124,9 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
         left = len(standing.faults) - FAULTS
         why += f"; and {left} more" if left > 0 else ""
         yield "Accepted", "False", standing.refused, why
-        kept = f"generation {standing.generation} stays in force" if standing.generation is not None else "nothing is in force"
-        yield "Ready", "False", standing.refused, f"the spec is not accepted; {kept}"
-        yield "Stalled", "True", standing.refused, f"the spec is not accepted; {kept}. Correct it, then it goes on"
+        kept = "nothing is in force" if standing.pack is None else _kept(standing)
+        yield "Ready", "False", standing.refused, f"it is not accepted; {kept}"
+        yield "Stalled", "True", standing.refused, f"it is not accepted; {kept}. Correct it, then it goes on"
         return
     warnings = "; ".join(map(_located, standing.warnings[:FAULTS]))
     yield "Accepted", "True", "Warnings" if warnings else "Accepted", warnings or "the spec has no fault"
@@ -144,6 +144,17 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
     yield "Stalled", "False", "Progressing", "it is tried again by itself, see Ready" if reason else "nothing stands in the way"
 
 
+def _kept(standing: Standing) -> str:
+    """Return what stays in force of a pack whose newest text is refused."""
+    elsewhere = any(not fault.location.path for fault in standing.faults)  # in a ConfigMap, of which there are no generations
+    return "the last good text" + (" stays in force" if elsewhere else f", generation {standing.generation}, stays in force")
+
+
 def _located(fault: Fault) -> str:
     """Return what a fault says, after its path where it has one."""
-    return f"{fault.location.inner}: {fault.text}" if fault.location.inner else fault.text
+    return f"{_place(fault)}: {fault.text}"
+
+
+def _place(fault: Fault) -> str:
+    """Return the path of a fault in the object, or where it is in the text of a ConfigMap."""
+    return fault.location.inner if fault.location.path else str(fault.location)

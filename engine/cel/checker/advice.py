@@ -49,7 +49,8 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
     """Return the call with an argument converted, so that one of the signatures takes it; else how it is called."""
     if node.name == "_in_" and named(kinds[1]) == STRING:
         return f"{expression.text(node.arguments[1])}.contains({expression.text(node.arguments[0])})"
-    for converted, texts in _converted(expression, node.arguments, kinds):
+    ordering = node.name in ("_<_", "_<=_", "_>_", "_>=_")  # texts are in another order than numbers: '5' > '41'
+    for converted, texts in _converted(expression, node.arguments, kinds, texts_first=ordering):
         if result_of(signatures, converted) is not None:
             return _rewritten(expression, node, texts)
     if node.name[0].isalpha():
@@ -57,17 +58,23 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
     return "a number" if node.name == "-_" else "two values that fit each other"
 
 
+#: The words of a condition's status. Source: kubernetes, apimachinery/pkg/apis/meta/v1, ConditionStatus.
+_STATUS = {"'true'": "'True'", "'false'": "'False'"}
+
+
 def of_comparison(expression: Expression, node: Call, kinds: Sequence[Type]) -> str:
     """Return the comparison with a side converted to the type of the other."""
     if TIME_TEXT in kinds:
         return TIME
-    for converted, texts in _converted(expression, node.arguments, kinds):
-        if comparable(*converted):
-            return _rewritten(expression, node, texts)
     null = next((side for side, kind in enumerate(kinds) if kind == Named("null_type")), None)
     if null is not None:
         value = expression.text(node.arguments[1 - null])
         return f"{'!' if node.name == '_==_' else ''}has({value})"
+    for converted, texts in _converted(expression, node.arguments, kinds):
+        if comparable(*converted):
+            status = any(expression.text(each).endswith(".status") for each in node.arguments)  # of a condition: 'True', 'False'
+            wanted = {at: _STATUS.get(text, text) if status else text for at, text in texts.items()}
+            return _rewritten(expression, node, wanted)
     return "two values of the same type"
 
 
@@ -89,12 +96,16 @@ def of_condition(expression: Expression, node: Node, kind: Type) -> str:
 
 
 def _converted(
-    expression: Expression, arguments: Sequence[Node], kinds: Sequence[Type]
+    expression: Expression, arguments: Sequence[Node], kinds: Sequence[Type], *, texts_first: bool = False
 ) -> Iterator[tuple[list[Type], dict[int, str]]]:
-    """Yield the types with one argument converted, and its new text; literals first, then texts, at last all texts at once."""
-    order = sorted(
-        range(len(kinds)), key=lambda at: (not isinstance(arguments[at], Literal), short_name(kinds[at]) != STRING.name)
-    )
+    """Yield the types with one argument converted, and its new text; then with all texts converted at once.
+
+    Literals come first and then texts, or the other way round.
+    """
+    literals = [not isinstance(argument, Literal) for argument in arguments]
+    others = [short_name(kind) != STRING.name for kind in kinds]
+    ranks = zip(others, literals, strict=True) if texts_first else zip(literals, others, strict=True)
+    order = [index for _, index in sorted(zip(ranks, range(len(kinds)), strict=True))]
     for index in order:
         for function, kind in _CONVERSIONS.get(short_name(kinds[index]), ()):
             text = _conversion(expression, arguments[index], function)

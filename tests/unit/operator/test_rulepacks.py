@@ -112,7 +112,7 @@ async def test_a_refused_spec_leaves_the_last_good_one_in_force(packs: Packs) ->
         {"path": "spec.rules[0].wehn", "code": "schema", "message": "unknown key 'wehn'; expected 'when' (did you mean that?)"}
     ]
     assert accepted == ("False", "Invalid", "spec.rules[0].wehn: unknown key 'wehn'; expected 'when' (did you mean that?)")
-    assert ready[2] == f"the spec is not accepted; generation {status['generationInForce']} stays in force"
+    assert ready[2] == f"it is not accepted; the last good text, generation {status['generationInForce']}, stays in force"
     assert stalled[0] == "True"
     assert await packs.mark("one") == "big"
 
@@ -123,7 +123,7 @@ async def test_a_spec_that_was_never_accepted_is_not_in_force(packs: Packs) -> N
         await packs.clock.advance(5)
         ready = await packs.condition("Ready", "own")
 
-    assert ready == ("False", "Invalid", "the spec is not accepted; nothing is in force")
+    assert ready == ("False", "Invalid", "it is not accepted; nothing is in force")
 
 
 async def test_an_object_elsewhere_is_not_in_force(packs: Packs) -> None:
@@ -229,3 +229,18 @@ async def test_a_flag_that_is_stricter_is_named(packs: Packs) -> None:
     assert ready == (
         "True", "InForce", "the pack is in force, and says what it would do; the feature flag marks says Audit",
     )  # fmt: skip
+
+
+async def test_a_broken_config_map_shows_on_the_object_that_stands_for_its_pack(packs: Packs) -> None:
+    """The object has the location in the ConfigMap's text, and says that the last good text stays in force."""
+    text = PACK.replace("name: marks}", "name: team}")
+    async with packs.running(packs.operator()):
+        await packs.config_map("team-packs", {"pack.yaml": text}, pack=True)
+        await packs.clock.advance(10)
+        await packs.config_map("team-packs", {"pack.yaml": text.replace("size > 10", "size >")}, pack=True)
+        await packs.clock.advance(10)
+        accepted, ready = await packs.condition("Accepted", "team"), await packs.condition("Ready", "team")
+
+    assert accepted[:2] == ("False", "Invalid")
+    assert accepted[2].startswith("configmap/system/team-packs/pack.yaml:11:")
+    assert ready[2] == "it is not accepted; the last good text stays in force"

@@ -23,6 +23,8 @@ FAULTS = {
     "object.spec.suspend == 'true'": "object.spec.suspend == true",
     "object.spec.suspend == 1": "two values of the same type",
     "object.spec.name == 3": "object.spec.name == '3'",
+    "object.spec.name > 41": "int(object.spec.name) > 41",
+    "object.spec.name == null": "!has(object.spec.name)",
     "object.spec.name == object.spec.replicas": "int(object.spec.name) == object.spec.replicas",
     "object.spec.name + 1 == 'a1'": "object.spec.name + '1'",
     "object.spec.replicas + object.spec.name == 'a'": "object.spec.replicas + int(object.spec.name)",
