@@ -84,6 +84,10 @@ class Killer:
         self.kills.stops += 1
 
 
+QUIET = 12
+"""Seconds without a write after which an engine counts as having nothing to do."""
+
+
 def run(plane: ControlPlane, *, seed: int, seconds: float, kills: int, jobs: int, namespace: str = "chaos") -> str:
     """Kill the engine `kills` times while jobs run; says what came of it. Fails where an effect is lost or doubled.
 
@@ -119,7 +123,19 @@ def run(plane: ControlPlane, *, seed: int, seconds: float, kills: int, jobs: int
 
 
 def _writes_of_a_restart(theatre: Theatre) -> list[str]:
+    """What a new process writes once the old one has had nothing to write for a while.
+
+    An Application gets one failure every 3 s, and a sync is followed to its end, so there is something to do for some time
+    after nothing is missing any more.
+    """
     engine = theatre.engine
+    quiet = 0
+    for _ in range(120):
+        written = len(engine.writes())
+        time.sleep(1.0)
+        quiet = quiet + 1 if len(engine.writes()) == written else 0
+        if quiet == QUIET:
+            break
     engine.kill()
     before = len(engine.writes())
     engine.start()
