@@ -116,5 +116,5 @@ def run(plane: ControlPlane, *, seed: int, kills: int, pauses: int, namespace: s
 
 
 def _lists(plane: ControlPlane, theatre: Theatre) -> Counter[str]:
-    """How often the engine has listed what it watches, by path."""
-    return Counter(path for path in plane.lists(user=theatre.engine.user) if "notebookvalidationjobs" in path)
+    """How often the engine has listed what it watches, by path; whether one job is gone it asks by a list of that one."""
+    return Counter(path for path in plane.lists(user=theatre.engine.user, of_one=False) if "notebookvalidationjobs" in path)

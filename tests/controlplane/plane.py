@@ -207,13 +207,17 @@ class ControlPlane:
             if _changes_something(event) and event["user"].get("username") == user and event["responseStatus"]["code"] < 300
         ]
 
-    def lists(self, *, user: str) -> list[str]:
-        """The paths of every list that a user has asked for so far, one for each page, in order."""
+    def lists(self, *, user: str, of_one: bool = True) -> list[str]:
+        """The paths of every list that a user has asked for so far, one for each page, in order.
+
+        Without `of_one` those are left out that ask for one object by a field selector, as others ask by get.
+        """
         return [
             event["requestURI"].partition("?")[0]
             for event in self._audited()
             if event["verb"] == "list" and event["user"].get("username") == user
-        ]
+            and (of_one or "metadata.name" not in event["requestURI"])
+        ]  # fmt: skip
 
     def _audited(self, stage: str = "RequestReceived") -> Iterator[dict[str, Any]]:
         lines = self._audit_log.read_text().splitlines()
