@@ -89,6 +89,7 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
         story = Story(plane, home, pod.log)
         story.play()
         assert story.here.get(JOB, "synced")["metadata"]["labels"]["example.com/phase"] == "Succeeded"
+        assert "rulepack_leader 1.0" in pod.ask("/metrics")
         assert pod.stop() == 0
         assert not FORBIDDEN.search(pod.log()), pod.log()
         assert used(pod.requested()) == granted(operator, OLD)
