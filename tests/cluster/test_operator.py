@@ -131,6 +131,7 @@ def cluster_events(cluster: Cluster, engine: Engine) -> list[tuple[str, str]]:
 
 def test_a_restart_over_finished_jobs_writes_nothing(cluster: Cluster, engine: Engine) -> None:
     """An engine that starts over 1,000 finished jobs asks the API server for no write, by its audit log."""
+    engine.grant("", "configmaps")
     cluster.create(named(CONFIG_MAP, "web", cluster.namespace))
     annotations, completed = {**WAVE, **triggers(trigger(CONFIG_MAP, "web", "restart"))}, now()
     for number in range(1000):
