@@ -48,6 +48,7 @@ class RuleExplanation:
     record: str | None
     timing: tuple[str, ...]
     acts: tuple[Act, ...]
+    on: str = "Change"
     waiting: tuple[str, ...] = ()
 
 
@@ -169,7 +170,7 @@ class _Explainer:
         waiting = () if result is Evaluated.SKIPPED else self._waiting(pack, rule)
         return RuleExplanation(
             rule.name, rule.description, mode, result, skipped, tuple(clauses(rule, scope)), value_of(rule.once_per, scope),
-            value_of(rule.loop, scope), record, tuple(timing), acts, waiting,
+            value_of(rule.loop, scope), record, tuple(timing), acts, rule.on, waiting,
         )  # fmt: skip
 
     def _waiting(self, pack: RulePack, rule: Rule) -> tuple[str, ...]:
