@@ -247,7 +247,7 @@ async def test_a_broken_config_map_shows_on_the_object_that_stands_for_its_pack(
 
 
 async def test_a_new_object_is_not_refused_before_it_was_read(packs: Packs) -> None:
-    """kstatus and Argo CD take what is Stalled for failed, if only for a moment: whenever it is made, between two writes or not."""
+    """kstatus and Argo CD take what is Stalled for failed, if only for a moment: whenever it is made."""
     async with packs.running(packs.operator()):
         await packs.clock.advance(5)
         seen = set()
