@@ -139,11 +139,11 @@ class Engine:
 
     def packs(self) -> dict[str, Any]:
         """What /packs tells of each pack, by name."""
-        return {pack["name"]: pack for pack in json.loads(self._http("/packs"))["packs"]}
+        return {pack["name"]: pack for pack in self.overview()["packs"]}
 
-    def others(self) -> list[str]:
-        """The other operators that /packs names."""
-        return list(json.loads(self._http("/packs"))["otherOperators"])
+    def overview(self) -> dict[str, Any]:
+        """All that /packs tells."""
+        return dict(json.loads(self._http("/packs")))
 
     def idle(self) -> bool:
         """Whether it has nothing in its queue."""
