@@ -66,6 +66,9 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str =
         ),
         params=declarations.bind_params(body.params, diagnostics, ("spec", "params"))
         | (declarations.params(declarations.COMMON) if body.targets else {}),
+        discover=declarations.bind_discoveries(
+            body.discover, body.params, diagnostics, diagnostics.compiler(cel, {"object"}), ("spec", "discover")
+        ),
         targets=declarations.bind_targets(body.targets, diagnostics, consent, ("spec", "targets")),
         vars=shared,
         inputs=declarations.bind_inputs(body.inputs, body.params, diagnostics, ("spec", "inputs")),
