@@ -30,7 +30,8 @@ class Report:
     """What became of one source: the packs of it that are in force, its faults, and what is odd but no fault.
 
     Where there are faults, the packs in force are those of its last good version. `generation` is that version's, of an object
-    of kind RulePack; None where none is in force. `note` says why another mode is in force than is written there.
+    of kind RulePack; None where none is in force. `note` says why another mode is in force than is written there. `text` is the
+    source of the pack that a reference stands for: its faults are those of the reference too.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Report:
     warnings: tuple[Fault, ...] = ()
     generation: int | None = None
     note: str = ""
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -79,12 +81,15 @@ class _Reports:
         self.warnings: defaultdict[str, list[Fault]] = defaultdict(list)
         self.generations: dict[str, int | None] = {}
         self.notes: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
 
     def of(self, source: str) -> Report:
-        packs, faults, warnings = self.packs[source], self.faults[source], self.warnings[source]
+        text = self.texts.get(source, "")
+        faults = [*self.faults[source], *(self.faults[text] if text else ())]
         return Report(
-            source, tuple(packs), tuple(faults), tuple(warnings), self.generations.get(source), self.notes.get(source, "")
-        )
+            source, tuple(self.packs[source]), tuple(faults), tuple(self.warnings[source]), self.generations.get(source),
+            self.notes.get(source, ""), text,
+        )  # fmt: skip
 
 
 class PackStore:
@@ -186,7 +191,9 @@ class PackStore:
         for obj, reference in sorted(given, key=lambda each: each[0].name != (each[1].shipped or each[0].name)):
             name, pack = reference.shipped or obj.name, packs.get(reference.shipped or obj.name)
             held = f"configmap/{obj.file.split('/')[1]}/{reference.config_map}"
-            if pack is not None and (pack.source in shipped if reference.shipped else self._source(pack) == held):
+            stands = pack is not None and (pack.source in shipped if reference.shipped else self._source(pack) == held)
+            reports.texts[obj.source] = self._source(pack) if pack and stands else "" if reference.shipped else held
+            if stands:
                 if references.setdefault(name, obj) is obj:
                     reports.packs[obj.source].append(name)
                     continue
