@@ -220,6 +220,9 @@ class PackStore:
         flag = self._fixed.get(pack.feature_flag) or self._flags.get(pack.feature_flag)
         given = [mode for mode in (written, flag) if mode is not None]
         mode = max(given, key=STRICTNESS.index) if given else pack.default_mode
+        if flag is not None and flag is not mode and pack.feature_flag not in self._fixed:
+            fault = Fault(Location(f"{FLAGS}/{pack.feature_flag}", 1, 1), f"{source} says {mode.value}, which is stricter")
+            reports.warnings[FLAGS].append(fault)
         if flag is not None and mode is not (written or pack.default_mode):
             reports.notes[source] = f"the feature flag {pack.feature_flag} says {flag.value}"
         return mode
@@ -258,10 +261,17 @@ class PackStore:
             key, reference = pack.config_key, references.get(name)
             said = self._said(reference)
             last = self._params.get(name, {}) if key in data or (said and said.params) else {}
-            found_values = of_text(pack.params, defaults(pack.params, shared), last, data.get(key, ""), f"{PARAMS}/{key}")
+            below = defaults(pack.params, shared)
+            found_values = of_text(pack.params, below, last, data.get(key, ""), f"{PARAMS}/{key}")
             reports.faults[PARAMS] += found_values.faults
             if reference and said and said.params:
                 document = ObjectDocument(said.params, reference.file, ("spec", "params"))
+                for param in said.params.keys() & found_values.values.keys() if data.get(key) else ():
+                    if found_values.values[param] not in (below.values[param], said.params[param]):
+                        fault = Fault(
+                            Location(f"{PARAMS}/{key}", 1, 1), f"{param} in {reference.source} goes before the one here"
+                        )
+                        reports.warnings[PARAMS].append(fault)
                 found_values = overridden(pack.params, found_values._replace(faults=()), last, document)
                 reports.faults[reference.source] += found_values.faults
             values[name] = dict(found_values.values)

@@ -42,9 +42,15 @@ class Kubectl:
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def plain(self, *arguments: str) -> str:
+        """What it prints without a namespace: kubectl looks for the name of a plugin in its first arguments. Fails likewise."""
+        done = self.run(*arguments, plain=True)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def run(self, *arguments: str, given: str = "", plain: bool = False) -> subprocess.CompletedProcess[str]:
         """Run it, whatever comes of it."""
-        command: list[str | Path] = [self.path, f"--namespace={self.namespace}", *arguments]
+        command: list[str | Path] = [self.path, *(() if plain else (f"--namespace={self.namespace}",)), *arguments]
         return subprocess.run(
             command, env=self.environment, input=given, capture_output=True, text=True, check=False, timeout=120
         )

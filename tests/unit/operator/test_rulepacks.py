@@ -325,3 +325,19 @@ async def test_an_object_elsewhere_is_told_so_of_each_generation(packs: Packs) -
 
     assert status["observedGeneration"] == 2
     assert [reason for reason, _ in await reasons(packs, "own", "team")] == ["NotAnOperatorNamespace"] * 2
+
+
+async def test_settings_that_a_rulepack_goes_before_say_so(packs: Packs) -> None:
+    """A flag that is less strict than the object's mode, and a param that the object has too."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Audit", "params": {"mark": "mine"}}})
+        await packs.config_map("rulepack-feature-flags", {"marks": "Enforce"})
+        await packs.config_map("rulepack-params", {"marks": "mark: theirs"})
+        await packs.clock.advance(5)
+        flags, params = await packs.status("rulepack-feature-flags"), await packs.status("rulepack-params")
+        mode = (await packs.got("marks"))["status"]["mode"]
+
+    assert flags == "configmap/rulepack-feature-flags/marks:1:1: rulepack/system/marks says Audit, which is stricter"
+    assert params == "configmap/rulepack-params/marks:1:1: mark in rulepack/system/marks goes before it"
+    assert mode == "Audit"
