@@ -15,6 +15,7 @@ from engine.errors import ExpressionError
 from engine.model.objects import Kind
 from engine.packs.crds import Definition
 from engine.packs.declarations import lookups_of
+from engine.packs.kinds import built_in, metadata
 from engine.packs.lint.base import Subject, raw_rules
 from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
@@ -31,8 +32,6 @@ def types_of_kinds(definitions: Mapping[Kind, Definition], served: Mapping[Kind,
     """Return what gives the type of a kind: by its definition, by what a cluster serves, else by Kubernetes' own models."""
 
     def find(kind: Kind) -> Type:
-        from engine.packs.kinds import built_in, metadata  # a second, which only lint has
-
         definition = definitions.get(kind)
         if definition is None:
             return served.get(kind) or built_in(kind) or DYN

@@ -185,7 +185,7 @@ def test_without_a_schema_nothing_is_said_of_fields() -> None:
     ],
 )
 def test_the_kinds_of_kubernetes_are_known(kind: str, condition: str, expected: str) -> None:
-    """Their types are those of the models that Kubernetes' Python client ships, their enums those of kube-apiserver."""
+    """Their types are those of the schemas that kube-apiserver publishes."""
     api_version, name = kind.split()
 
     ((_, found),) = said(condition, name, api_version)
