@@ -12,8 +12,8 @@ from engine.model.objects import ref_of
 from engine.model.observe import Act, Evaluated
 from engine.model.text import clean, cut
 from engine.reconcile.explain import Clause, Value
-from engine.testing.describe import step_text
-from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, plain
+from engine.testing.describe import plain, step_text, value_text
+from engine.testing.explain import Explanation, PackExplanation, RuleExplanation
 
 _VERDICTS = {
     Evaluated.FIRED: ("fires", "green"),
@@ -51,10 +51,10 @@ def _rule(rule: RuleExplanation) -> Iterator[str]:
     for number, clause in enumerate(rule.clauses, start=1):
         yield from _clause(number, clause)
     if rule.once_per is not None:
-        yield f"    oncePer = {_shown(rule.once_per)}"
+        yield f"    oncePer = {value_text(rule.once_per)}"
         yield f"    on record: {rule.record or 'nothing'}"
     if rule.loop is not None:
-        yield f"    loop = {_shown(rule.loop)}"
+        yield f"    loop = {value_text(rule.loop)}"
     yield from (f"    {line}" for line in rule.timing)
     yield from (f"    waits, as a running engine has said at {cut(clean(line), 600)}" for line in rule.waiting)
     for act in rule.acts:
@@ -77,14 +77,7 @@ def _act(act: Act) -> Iterator[str]:
 
 
 def _value(value: Value) -> str:
-    return f"{value.path} = {_shown(value)}"
-
-
-def _shown(value: Value) -> str:
-    if not value.there:
-        return f"no answer: {value.value}" if value.value else "absent"
-    text = json.dumps(plain(value.value), ensure_ascii=False, default=str)
-    return cut(clean(text), 200)
+    return f"{value.path} = {value_text(value)}"
 
 
 def as_json(explanation: Explanation) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.events import Events
 from engine.reconcile.fights import Fights, managers
-from engine.reconcile.item import LONGEST, ItemRun, bounded, passed_over
+from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, passed_over
 from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import Reader
 from engine.reconcile.state import ActionProgress
@@ -70,7 +70,7 @@ class Performer:
         if run.rule.rescue:
             return await self._all(run, run.rule.rescue, len(run.rule.actions))
         message = f"Rule {run.pack.identity}/{run.rule.name} failed: {run.progress.error}"
-        step = event(run.cause, run.cause.object, Content("Warning", "RuleFailed", message, {}), run.scope.value("now"))
+        step = event(run.cause, run.cause.object, Content("Warning", RULE_FAILED, message, {}), run.scope.value("now"))
         return await self._step(run, "emitEvent", step)
 
     async def _all(self, run: ItemRun, entries: Sequence[RuleAction], offset: int) -> Outcome:
