@@ -263,6 +263,7 @@ class Operator:
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers
+        yield from self.packs.discoveries.informers
         yield from self.caches.informers.values()
 
 

@@ -133,7 +133,8 @@ class Engine:
 
     def metric(self, name: str, **labels: str) -> float:
         """The value of a series of /metrics, 0 where it is not there."""
-        series = name + "{" + ",".join(f'{label}="{value}"' for label, value in sorted(labels.items())) + "}"
+        written = ",".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
+        series = f"{name}{{{written}}}" if labels else name
         found = re.search(rf"^{re.escape(series)} (\S+)$", self._http("/metrics"), re.MULTILINE)
         return float(found[1]) if found else 0.0
 
