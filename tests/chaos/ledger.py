@@ -222,8 +222,8 @@ def _about(found: Mapping[str, Sequence[Object]]) -> Counter[tuple[str, str, str
 def _told(event: Object) -> tuple[str, str, str]:
     """uid of what an Event is about, reason, and the first line of the message: of a restart, what a job hears of it.
 
-    That it is newer already is as good an answer to a run as that it is restarted for it; so is a sync together with others. What is restarted has an Event for
-    each run, which names the run.
+    That it is newer already is as good an answer to a run as that it is restarted for it; so is a sync together with others. What
+    is restarted has an Event for each run, which names the run.
     """
     reason, message = event["reason"], event["message"].partition("\n")[0]
     if event["involvedObject"].get("kind") != "NotebookValidationJob":
