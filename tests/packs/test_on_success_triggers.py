@@ -24,6 +24,7 @@ from tests.world import (
     PROJECT,
     SERVICE,
     World,
+    all_packs,
     job,
     named,
     names,
@@ -845,3 +846,15 @@ async def test_waiting_and_refusals_are_seen_by_observers() -> None:
     await world.settle(10)
     waiting = [act for act in world.seen.acts if act.result is ActResult.WAITING]
     assert any("!vars.busy" in act.detail for act in waiting)
+
+
+def test_one_parameter_names_the_annotation_for_all_packs() -> None:
+    """Each pack that reads the triggers takes the key from a param of one schema, so that `_all` says it to all of them."""
+    key = "mlops.dev/on-success-trigger"
+    reading = [pack for pack in all_packs() if any(each.annotation == key for each in pack.inputs.values())]
+    with_param = [pack for pack in all_packs() if "triggerAnnotation" in pack.params]
+    schemas = [{**pack.params["triggerAnnotation"].schema, "description": ""} for pack in with_param]
+
+    assert {pack.name for pack in with_param} == {"on-success-triggers", "rollouts", "model-training"}
+    assert all(each.param == "triggerAnnotation" for pack in reading for each in pack.inputs.values())
+    assert schemas == [{"description": "", "type": "string", "default": key}] * 3
