@@ -107,6 +107,7 @@ class PackStore:
         self._versions: dict[str, _Version] = {}
         self._flags: dict[str, Mode] = {}
         self._params: dict[str, Mapping[str, Any]] = {}
+        self._given: dict[str, frozenset[str]] = {}  # by pack, the params that somebody has set
         self._last_shared: Mapping[str, Any] = {}
         self._shared_unread = False
         self._unread: set[str] = set()  # packs whose params could never be read
@@ -142,10 +143,12 @@ class PackStore:
                 )
         self._take_flags(flags or {}, packs, reports)
         values = self._take_params(params or {}, packs, references, reports)
+        undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._given[name])}
         modes = {name: self._mode(pack, references.get(name), reports) for name, pack in packs.items()}
         old = self.catalog
-        if (dict(old.packs), dict(old.modes), dict(old.params), old.resume) != (packs, modes, values, resume):
-            self.catalog = Catalog(packs, modes, values, resume)
+        before = dict(old.packs), dict(old.modes), dict(old.params), old.resume, dict(old.undecided)
+        if before != (packs, modes, values, resume, undecided):
+            self.catalog = Catalog(packs, modes, values, resume, undecided)
         given = self.read = [*shipped, *own, *written]
         sources = dict.fromkeys(each.source for each in given)
         return [reports.of(source) for source in (*sources, FLAGS, PARAMS)]
@@ -257,6 +260,7 @@ class PackStore:
             warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, keys))
             reports.warnings[PARAMS].append(warning)
         values: dict[str, Mapping[str, Any]] = {}
+        given: dict[str, frozenset[str]] = {}
         for name, pack in packs.items():
             key, reference = pack.config_key, references.get(name)
             said = self._said(reference)
@@ -273,10 +277,11 @@ class PackStore:
                 found_values = overridden(pack.params, found_values._replace(faults=()), last, document)
                 reports.faults[reference.source] += found_values.faults
             values[name] = dict(found_values.values)
+            given[name] = found_values.given | (frozenset() if found_values.read else self._given.get(name, frozenset()))
             never_read = name not in self._params or name in self._unread
             read = found_values.read and not self._shared_unread
             (self._unread.add if never_read and not read else self._unread.discard)(name)
-        self._params = values
+        self._params, self._given = values, given
         return values
 
     def _shared(self, text: str, packs: Mapping[str, RulePack], reports: _Reports) -> Mapping[str, Any]:

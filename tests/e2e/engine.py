@@ -31,9 +31,9 @@ Rule = Mapping[str, Sequence[str]]
 class Engine:
     """`rulepack run` for one watched namespace, with a namespace of its own for its Lease and its ConfigMaps."""
 
-    def __init__(self, plane: ControlPlane, watched: str) -> None:
+    def __init__(self, plane: ControlPlane, watched: str, own: str = "") -> None:
         self._plane, self._watched = plane, watched
-        self.own = f"{watched}-rulepack"
+        self.own = own or f"{watched}-rulepack"
         self._folder = Path(tempfile.mkdtemp(prefix="rulepack-engine-"))
         self.processes = Processes(self._folder)
         self._kubeconfig = plane.kubeconfig_for(self.own, SERVICE_ACCOUNT)
@@ -140,7 +140,11 @@ class Engine:
 
     def packs(self) -> dict[str, Any]:
         """What /packs tells of each pack, by name."""
-        return {pack["name"]: pack for pack in json.loads(self._http("/packs"))["packs"]}
+        return {pack["name"]: pack for pack in self.overview()["packs"]}
+
+    def overview(self) -> dict[str, Any]:
+        """All that /packs tells."""
+        return dict(json.loads(self._http("/packs")))
 
     def idle(self) -> bool:
         """Whether it has nothing in its queue."""
