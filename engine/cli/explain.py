@@ -199,6 +199,12 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namesp
     flags, params = (dig(next(iter(named[name]), {}), ("data",), {}) for name in (FLAGS, PARAMS))
     objects = () if only else await _rule_packs(api, namespace)
     reports = store.update(texts, packs, flags, params, objects=objects)
+    explained = {pack.feature_flag for pack in store.catalog.packs.values()} | {
+        pack.config_key for pack in store.catalog.packs.values()
+    }
+    for fault in (fault for report in reports if report.source in (FLAGS, PARAMS) for fault in report.faults):
+        if fault.location.file.rpartition("/")[2] in explained:
+            click.echo(f"Warning: {fault}", err=True)
     faulty = sorted(str(report.source) for report in reports if report.faults and report.source not in (FLAGS, PARAMS))
     if faulty:
         hint = "`kubectl get rulepacks,configmaps -o yaml` has their faults"

@@ -14,6 +14,7 @@ from engine.model.flags import Mode
 from engine.model.objects import Ref, ref_of
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
+from engine.model.text import cut
 from engine.operator.caches import PackCaches
 from engine.operator.selection import State
 from engine.packs.catalog import Catalog
@@ -38,6 +39,8 @@ _LEVELS = {
 }
 SHOWN = 10
 """How many objects /packs names of those that wait for the same."""
+CHANGE = 200
+"""Characters of one change of a field in the log."""
 _FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 
@@ -75,12 +78,15 @@ class Activity:
 
     def acted(self, act: Act) -> None:
         """Log it, and remember it as the rule's last firing or last error."""
-        quiet = act.result is ActResult.DONE and isinstance(act.step, Annotate | Measure)
+        quiet = act.result is ActResult.DONE and isinstance(act.step, Measure)
         level = logging.DEBUG if quiet else _LEVELS[act.result]
         if log.isEnabledFor(level):
             doing = f"{act.action}: {_description(act.step)}" if act.step else act.action
             detail = f": {act.detail}" if act.detail else ""
-            log.log(level, "%s/%s: %s: %s: %s%s", act.pack, act.rule, act.object, doing, act.result.value, detail)
+            changed = (
+                f": {'; '.join(cut(line, CHANGE) for line in act.diff)}" if act.result is ActResult.DONE and act.diff else ""
+            )
+            log.log(level, "%s/%s: %s: %s: %s%s%s", act.pack, act.rule, act.object, doing, act.result.value, detail, changed)
         if act.result is ActResult.AUDITED:
             for line in act.diff:
                 log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
@@ -188,8 +194,8 @@ def _description(step: Step) -> str:
             return f"patch {target}"
         case Delete(target=target, evict=evict):
             return f"{'evict' if evict else 'delete'} {target}"
-        case Create(target=target):
-            return f"create {target}"
+        case Create(target=target, body=body):
+            return f"{body.get('type')} Event {body.get('reason')}" if target.kind.kind == "Event" else f"create {target}"
         case Measure(metric=metric):
             return f"measure {metric}"
         case Annotate():

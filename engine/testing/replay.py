@@ -16,6 +16,7 @@ from engine.kube.selectors import label_selector
 from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, kind_of, metadata
 from engine.model.observe import Act, ActResult
+from engine.model.plan import Annotate
 from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
 from engine.reconcile import Reconciler, Replica
@@ -250,5 +251,6 @@ def _overlaid(part: str, obj: Object, before: Object, there: Object) -> dict[str
 
 
 def _effect(act: Act, time: float) -> Effect:
-    what = step_text(act.step) + "".join(f"\n    {line}" for line in act.diff) + (f" ({act.detail})" if act.detail else "")
+    lines = () if isinstance(act.step, Annotate) else act.diff  # its text has what it sets
+    what = step_text(act.step) + "".join(f"\n    {line}" for line in lines) + (f" ({act.detail})" if act.detail else "")
     return Effect(time, str(act.object), f"{act.pack}/{act.rule}", act.item, act.action, str(act.result), what)
