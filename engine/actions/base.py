@@ -82,8 +82,6 @@ class Action(Protocol):
     Schema: ClassVar[type[Spec]]
     written: ClassVar[frozenset[str]]
     """Keys of the spec whose templates become part of what is written."""
-    conflict_is_final: ClassVar[bool]
-    """Whether a 409 is about who owns a field, so that a repeat does not help; else the target is read again."""
     tells: ClassVar[bool]
     """Whether it only tells people something: it is in nobody's way, and what it fails at does not fail the rule."""
     gives: ClassVar[Mapping[str, Type]]

@@ -51,7 +51,6 @@ class PatchAction:
     name: ClassVar[str] = "patch"
     Schema: ClassVar[type[Spec]] = PatchSpec
     written: ClassVar[frozenset[str]] = frozenset({"patch"})
-    conflict_is_final: ClassVar[bool] = False
     tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 

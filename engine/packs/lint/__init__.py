@@ -145,4 +145,5 @@ def kinds_of(packs: Sequence[ParsedPack]) -> frozenset[Kind]:
     """Return the kinds of which packs read objects: what they watch, look up and act on."""
     watched = {parsed.pack.watch.kind for parsed in packs}
     needed = {need.kind for parsed in packs for rule in parsed.pack.rules for need in rule.needs() if need.kind is not None}
-    return frozenset(watched | needed)
+    discovered = {discovery.kind for parsed in packs for discovery in parsed.pack.discover.values()}
+    return frozenset(watched | needed | discovered)
