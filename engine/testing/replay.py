@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import APPLIES, OPENAPI, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import APPLIES, BACKGROUND, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.embedded.patches import json_patched
 from engine.kube.fake_clock import FakeClock
 from engine.kube.selectors import label_selector
@@ -123,7 +123,10 @@ class RecordedCluster:
         """See `Api.apply_status`."""
         return await self.patch(resource, namespace, name, body, type=PatchType.FORCED_APPLY, subresource="status")
 
-    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *,
+        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+    ) -> None:  # fmt: skip
         """See `Api.delete`."""
         await self.get(resource, namespace, name)
         if not dry_run:
