@@ -37,6 +37,11 @@ class KubernetesApi:
         """Find credentials (see `credentials.find`); nothing is sent yet. Raises UsageError where there are none."""
         return cls(await Connection.open(credentials.find(kubeconfig, context)))
 
+    @property
+    def token(self) -> str:
+        """The bearer token that requests carry, '' where a client certificate says who asks."""
+        return self._connection.token
+
     async def discover(self, kind: Kind) -> Resource:
         """See `Api.discover`."""
         found = self._served.get(kind.api_version, {}).get(kind.kind)
