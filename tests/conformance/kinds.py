@@ -34,7 +34,7 @@ def served(plane: ControlPlane) -> dict[str, Schema]:
         path = entry["serverRelativeURL"]
         if path.startswith(("/openapi/v3/api/", "/openapi/v3/apis/")):
             found |= (plane.request("GET", path).get("components") or {}).get("schemas", {})
-    wanted = [name for name, schema in found.items() if _is_kind(schema)]
+    wanted = [name for name, schema in found.items() if _is_built_in(name) and _is_kind(schema)]
     kept: dict[str, Schema] = {}
     while wanted:
         if (name := wanted.pop()) not in kept:
@@ -47,6 +47,11 @@ def served(plane: ControlPlane) -> dict[str, Schema]:
 def _is_kind(schema: Schema) -> bool:
     of = (schema.get("properties") or {}).get("metadata", {})
     return KINDS in schema and METADATA in set(_references(of))
+
+
+def _is_built_in(name: str) -> bool:
+    """Whether a schema is of Kubernetes itself, and not of a CustomResourceDefinition."""
+    return name.startswith(("io.k8s.api.", "io.k8s.apiextensions-apiserver.", "io.k8s.kube-aggregator."))
 
 
 def _reduced(schema: Any) -> Any:
