@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _log() -> Iterator[None]:
     """Leave the log as it was: a command that a test runs sets levels and a handler, for all tests after it in this process."""
-    loggers = [logging.getLogger(name) for name in (None, "engine", "aiohttp", "asyncio")]
+    loggers = [logging.getLogger(name) for name in (None, "engine", "kubernetes", "aiohttp", "asyncio", "urllib3")]
     levels, handlers = [logger.level for logger in loggers], [*logging.root.handlers]
     yield
     for logger, level in zip(loggers, levels, strict=True):

@@ -45,7 +45,7 @@ def set_up(level: str, style: str) -> None:
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if level == "debug" else logging.WARNING, force=True)
     logging.getLogger("engine").setLevel(level.upper())
     # these write requests or headers at debug level, where a token may be
-    for name in ("aiohttp", "asyncio"):
+    for name in ("kubernetes", "aiohttp", "asyncio", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

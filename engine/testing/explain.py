@@ -48,6 +48,7 @@ class RuleExplanation:
     record: str | None
     timing: tuple[str, ...]
     acts: tuple[Act, ...]
+    on: str = "Change"
     waiting: tuple[str, ...] = ()
 
 
@@ -110,7 +111,7 @@ def _audited(catalog: Catalog) -> Catalog:
     packs = {
         name: replace(pack, rules=tuple(replace(rule, mode=None) for rule in pack.rules)) for name, pack in catalog.packs.items()
     }
-    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params, times=catalog.times)
+    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params, undecided=catalog.undecided, times=catalog.times)
 
 
 async def _others(api: Api, packs: Sequence[RulePack]) -> list[Object]:
@@ -169,7 +170,7 @@ class _Explainer:
         waiting = () if result is Evaluated.SKIPPED else self._waiting(pack, rule)
         return RuleExplanation(
             rule.name, rule.description, mode, result, skipped, tuple(clauses(rule, scope)), value_of(rule.once_per, scope),
-            value_of(rule.loop, scope), record, tuple(timing), acts, waiting,
+            value_of(rule.loop, scope), record, tuple(timing), acts, rule.on, waiting,
         )  # fmt: skip
 
     def _waiting(self, pack: RulePack, rule: Rule) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.bench.contestants import PEERS, ROOT
 
-_OURS = ("aiohttp", "cel-expr-python", "cel-python", "orjson", "uvloop")
+_OURS = ("aiohttp", "cel-expr-python", "cel-python", "kubernetes", "orjson", "uvloop")
 
 
 def machine() -> dict[str, str | int | float]:

@@ -133,7 +133,7 @@ def said(condition: str, kind: str = "Widget", api_version: str = "example.com/v
         params={"limit": {"type": "integer", "default": 3}},
         inputs={"wait": {"annotation": "example.com/wait", "format": "yaml", "schema": schema}},
         vars={"count": "size(object.spec.items)"} if kind == "Widget" else {},
-        targets=[{**target, "verbs": ["get", "list"]}],
+        targets=[{**target, "verbs": ["get", "list"], "consent": "true"}],
         rules=[
             {
                 "name": "rule",
@@ -185,7 +185,7 @@ def test_without_a_schema_nothing_is_said_of_fields() -> None:
     ],
 )
 def test_the_kinds_of_kubernetes_are_known(kind: str, condition: str, expected: str) -> None:
-    """Their types are those of the schemas that kube-apiserver publishes."""
+    """Their types are those of the models that Kubernetes' Python client ships, their enums those of kube-apiserver."""
     api_version, name = kind.split()
 
     ((_, found),) = said(condition, name, api_version)
