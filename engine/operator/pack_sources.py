@@ -29,7 +29,8 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import RESUME
 from engine.packs.parse import LARGE
 from engine.packs.sources import load_folder
-from engine.packs.store import PackStore, Report
+from engine.packs.store import PackStore
+from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
 log = logging.getLogger(__name__)

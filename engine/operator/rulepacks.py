@@ -24,7 +24,7 @@ from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
 from engine.packs.sources import PackObject, Text
 from engine.packs.status import RuleCounts, Standing, computed, part, refusal
-from engine.packs.store import Report
+from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
 PERIOD = 5.0

@@ -121,7 +121,7 @@ class Urgent:
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """What becomes of what was already so when the rule first came into force; `max_age` in seconds before that."""
+    """What becomes of what was already so when the rule came into force; `max_age` in seconds before that."""
 
     policy: Literal["CatchUp", "Ignore"] = "CatchUp"
     max_age: float | None = None

@@ -209,9 +209,9 @@ def _timing(rule: Rule, in_force: datetime | None) -> Iterator[str]:
     since = "its creation" if rule.existing.age_from is None else rule.existing.age_from.source
     at = "" if in_force is None else f", at {in_force:%Y-%m-%dT%H:%M:%SZ},"
     if rule.existing.policy == "Ignore":
-        yield f"existing: what was so ({since}) before the rule first came into force{at} is left alone"
+        yield f"existing: what was so ({since}) before the rule came into force{at} is left alone"
     elif rule.existing.max_age is not None:
         age = f"{rule.existing.max_age:g} s"
-        yield f"existing: what was so ({since}) {age} before the rule first came into force{at} is left alone"
+        yield f"existing: what was so ({since}) {age} before the rule came into force{at} is left alone"
     if rule.resync is not None:
         yield f"resync: evaluated again every {rule.resync:g} s"

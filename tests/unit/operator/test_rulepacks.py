@@ -154,6 +154,31 @@ async def test_a_mode_in_the_object_disables_a_shipped_pack(packs: Packs) -> Non
     assert ready[:2] == ("True", "Disabled")
 
 
+async def test_nothing_of_a_refused_reference_takes_effect(packs: Packs) -> None:
+    """A mode beside a param that does not fit does nothing; the status says which generation stays in force."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Audit"}})
+        await packs.clock.advance(5)
+        good = (await packs.got("marks"))["metadata"]["generation"]
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Enforce", "params": {"mark": 7}}})
+        await packs.clock.advance(5)
+        await packs.widget("one")
+        await packs.clock.advance(5)
+        status = (await packs.got("marks"))["status"]
+        ready = await packs.condition("Ready", "marks")
+        unmarked = await packs.mark("one")
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        after_restart = await packs.condition("Ready", "marks")
+        mode = (await packs.got("marks"))["status"]["mode"]
+
+    assert unmarked is None
+    assert (status["mode"], status["generationInForce"], status["observedGeneration"]) == ("Audit", good, good + 1)
+    assert ready[2] == f"it is not accepted; the last good text, generation {good}, stays in force"
+    assert (after_restart[2], mode) == ("it is not accepted; nothing is in force", "Disabled")
+
+
 async def test_what_rules_did_is_counted_over_a_takeover(packs: Packs) -> None:
     """The next leader goes on from the counts in the status; a status is written only where something differs."""
     first, second = packs.operator(), packs.operator()
