@@ -17,6 +17,7 @@ import yaml
 from engine.actions import ACTIONS
 from engine.cel import backend
 from engine.cel.reference import VARIABLE_TEXTS, functions
+from engine.cel.types import short
 from engine.cli.arguments import read_packs, variable
 from engine.cli.main import COMMANDS, help_text
 from engine.cli.run import run
@@ -66,6 +67,10 @@ def actions() -> str:
     for name, action in ACTIONS.items():
         definition = schema["$defs"][action.Schema.__name__]
         lines += [f"\n## {name}\n", f"{definition['description']}\n", *_table(definition)]
+        if gives := ", ".join(f"`{field}` ({short(kind)})" for field, kind in action.gives.items()):
+            lines.append(f"\nGives `results.<register>` with {gives}.")
+        else:
+            lines.append("\nGives nothing: `results.<register>` is null.")
     lines += ["\n## target\n", f"{schema['$defs']['TargetSpec']['description']}\n", *_table(schema["$defs"]["TargetSpec"])]
     return _text(lines)
 
@@ -162,7 +167,8 @@ def installer_role() -> str:
     ]
     extension = {"apiGroups": ["olm.operatorframework.io"], "resources": ["clusterextensions/finalizers"]}
     everywhere, bound = split_rights(role())
-    rules = [*making, {**extension, "resourceNames": ["rulepack-operator"], "verbs": ["update"]}, *everywhere, *bound]
+    reading = yaml.safe_load((ROOT / "config/rbac/metrics_reader.yaml").read_text())["rules"]
+    rules = [*making, {**extension, "resourceNames": ["rulepack-operator"], "verbs": ["update"]}, *everywhere, *bound, *reading]
     document = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "rulepack-installer"}}
     return f"{YAML_NOTE}{yaml.safe_dump({**document, 'rules': rules}, sort_keys=False)}"
 
