@@ -112,6 +112,7 @@ def run(
         rules=rules or (shipped_rules(),),
         flags=parse_flags(feature_flags),
         shard=own_shard(shards, shard, socket.gethostname()),
+        in_pod=bool(os.environ.get("KUBERNETES_SERVICE_HOST")),  # the kubelet sets it in each container
         **options,
     )
     set_up(settings.log_level, settings.log_format)

@@ -14,14 +14,17 @@ from engine.packs.versions import Reference, Reports, Version, source_of
 
 
 class References:
-    """Finds them among the RulePacks. `shipped` are the files of the packs that are shipped.
+    """Finds them among the RulePacks. `shipped` are the files of the packs that are shipped; where these are `some` only, what
+    refers to another shipped pack is none of this process's, and nothing is said of it.
 
     A spec is accepted as a whole: where it stands for nothing, or a param does not fit, the one accepted before counts.
     """
 
     def __init__(
-        self, packs: Mapping[str, RulePack], shipped: Collection[str], versions: Mapping[str, Version], reports: Reports
-    ) -> None:
+        self, packs: Mapping[str, RulePack], shipped: Collection[str], versions: Mapping[str, Version], reports: Reports,
+        *, some: bool = False,
+    ) -> None:  # fmt: skip
+        self._some = some
         self._packs, self._shipped, self._versions, self._reports = packs, shipped, versions, reports
         self._found: dict[str, Reference] = {}
 
@@ -32,6 +35,9 @@ class References:
         """
         for obj in sorted(objects, key=lambda obj: _name(obj) != obj.name):
             version = self._versions[obj.file]
+            if self._some and version.accepted is None and "shipped" in obj.spec and _name(obj) not in self._packs:
+                self._reports.faults[obj.source].clear()
+                continue
             if version.reference is not None:
                 newest = Reference(obj, version.reference)
                 faults = self._refusal(newest)

@@ -28,12 +28,13 @@ class PackStore:
 
     `catalog` is replaced, never changed, and only where something differs; a pack whose text did not change stays the
     same object. `shipped` names the packs that come with the operator, `read` is all that was read last.
+    With `some`, other operators may ship others: RulePacks that refer to those are left alone.
     """
 
-    def __init__(self, cel: Cel, flags: Mapping[str, Mode] | None = None) -> None:
+    def __init__(self, cel: Cel, flags: Mapping[str, Mode] | None = None, *, some: bool = False) -> None:
         self.catalog, self.shipped = Catalog(), frozenset[str]()
         self.read: Sequence[Text | PackObject] = ()
-        self._cel = cel
+        self._cel, self._some = cel, some
         self._fixed = dict(flags or {})
         self._versions: dict[str, Version] = {}
         self._flags: dict[str, Mode] = {}
@@ -64,7 +65,7 @@ class PackStore:
         packs = {**of_operator, **of_config_maps, **of_objects}
         for pack in packs.values():
             reports.packs[source_of(pack, self._versions)].append(pack.identity)
-        references = References(packs, {text.file for text in shipped}, self._versions, reports).find(written)
+        references = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some).find(written)
         for source in {text.source for text in own}:
             if not any(
                 self._versions[text.file].packs or self._versions[text.file].faults for text in own if text.source == source

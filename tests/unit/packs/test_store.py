@@ -381,6 +381,15 @@ def test_a_reference_to_nothing_is_reported() -> None:
     ]
 
 
+def test_a_reference_to_what_another_operator_ships_is_left_alone() -> None:
+    """Where only some packs are given, others are not missing."""
+    store = PackStore(CEL, some=True)
+
+    reports = by_source(store.update([shipped(pack())], objects=[rulepack({"shipped": "theirs"}, "theirs")]))
+
+    assert reports["rulepack/ops/theirs"] == Report("rulepack/ops/theirs")
+
+
 @pytest.mark.parametrize("other", ["a-first", "second"])
 def test_of_two_references_to_a_pack_the_one_of_its_name_counts(other: str) -> None:
     """Whatever the order of names: the object of the pack is where its mode has been set."""

@@ -113,9 +113,8 @@ async def test_what_was_so_before_a_rule_came_into_force_is_explained_as_the_eng
     rule = (await told(world))["r"]
     engine = "was so before the rule came into force, at 2026-01-24T23:00:00Z (existing)"
     assert (rule.result, rule.skipped) == (Evaluated.SKIPPED, engine)
-    assert (
-        "existing: what was so (its creation) before the rule came into force, at 2026-01-24T23:00:00Z, is left alone"
-        in (rule.timing)
+    assert "existing: what was so (its creation) before the rule came into force, at 2026-01-24T23:00:00Z, is left alone" in (
+        rule.timing
     )
     await world.settle()
     assert [reason for _, result, reason in world.seen.evaluations] == [engine]
