@@ -85,6 +85,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def die_with_parent() -> None:
-    """Between fork and exec: have the kernel kill the program when this process dies, however it dies (prctl(2))."""
+    """Between fork and exec: have the kernel kill the program when this process dies, however it dies (prctl(2)).
+
+    SIGHUP is given back to it, which whoever runs the tests by nohup has them ignore.
+    """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _LIBC.signal(signal.SIGHUP, None)  # SIG_DFL; Python's own function works in the main thread only
