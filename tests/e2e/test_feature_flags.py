@@ -78,7 +78,7 @@ def test_in_audit_nothing_is_written_and_the_differences_are_reported(
         f'sync-waves/wave-failed: {bad}: would change metadata.annotations["mlops.dev/wave-failed"]: ∅ → "3"',
         f"on-success-triggers/refresh-application: {good}: would change metadata.annotations: ∅ → ",
         f"application-status/publish: Application argocd/{busy}: would change metadata.annotations: ∅ → ",
-        f"failure-notifications/report-failure: {bad}: emitEvent: create Event {busy}/",
+        f"failure-notifications/report-failure: {bad}: emitEvent: Warning Event ValidationFailed: audited",
     ):
         eventually(partial(_logged, engine, change), f"line '{change}' in the log")
 
