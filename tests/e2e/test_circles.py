@@ -38,7 +38,7 @@ def test_a_job_that_syncs_its_own_application_trains_once(
     assert argocd.sync(name)["phase"] == "Succeeded"
     argocd.cluster.patch(APPLICATION, name, {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}})
     trained = metadata(job)["name"]
-    eventually(lambda: [reason for reason, _ in cluster.events(trained)] != [], "Event")
+    eventually(lambda: [reason for reason, _ in cluster.events(trained)] != [], "Event", 180)
     runs: set[str] = set()
     end = time.monotonic() + watched
     while time.monotonic() < end:
