@@ -95,12 +95,12 @@ def flow_of(key: ObjectKey | GroupKey | Ref) -> str:
     """
     if isinstance(key, GroupKey):
         return f"groups of {key.pack}"
-    if key.kind == _NAMESPACE:
+    if key.kind == NAMESPACE:
         return key.name
     return key.namespace or str(key.kind)
 
 
-_NAMESPACE = Kind("v1", "Namespace")
+NAMESPACE = Kind("v1", "Namespace")
 
 
 def kind_of(obj: Object) -> Kind:

@@ -15,7 +15,7 @@ from engine.kube.clock import Clock, cancel
 from engine.model.backoff import Backoff
 from engine.model.objects import Object, metadata
 from engine.operator.selection import InformerKey, State
-from engine.reconcile.caches import Cached
+from engine.reconcile.caches import Cached, NotListed
 from engine.reconcile.prune import Prune
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class Informer:
     `last_event` is the monotonic clock's time of the last sign of life of the API server: a list, an event or a bookmark.
     `left_out` are objects that cannot be decoded (what names them, and why); they are not in `cache`.
     `waiting` says who has to wait as long as the kind is not served, for the log.
+    `on_listed` is called when `synced` is set.
     """
 
     def __init__(
@@ -61,13 +62,13 @@ class Informer:
         self.key = key
         self.cache: dict[tuple[str, str], Cached] = {}
         self.state = State.STARTING
-        self.error = ""
         self.synced, self.answered = asyncio.Event(), asyncio.Event()
         self.last_event = 0.0
         self.left_out: dict[tuple[str, str], tuple[Object, str]] = {}
         self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
+        self.on_listed: Callable[[], None] = lambda: None
         self._attempts = 0  # in a row that have brought nothing
-        self._failure: tuple[int, str] | None = None
+        self._failure: ApiError | None = None  # while it is WAITING or FAILING
         self._version = ""
         self._heard = False  # whether the present watch has brought anything
         self._following: asyncio.Task[None] | None = None
@@ -103,6 +104,11 @@ class Informer:
                 await self._failed(ApiError(0, "InternalError", f"{type(error).__name__}: {error}"))
 
     @property
+    def error(self) -> str:
+        """What the API server refuses with, or why there is no answer; '' while it answers."""
+        return str(self._failure or "")
+
+    @property
     def waits(self) -> bool:
         """Whether the objects cannot be listed, or not watched for two minutes: not served, no right, an API that is down."""
         return self.state is State.WAITING or (
@@ -111,14 +117,20 @@ class Informer:
 
     def problem(self) -> str:
         """Return why it waits, once that has lasted, with what to do; '' also where no API server answers at all."""
-        if self._failure is None or not self._failure[0] or not self._lasts(UNWATCHED if self.synced.is_set() else UNLISTED):
+        if self._failure is None or not self._failure.status or not self._lasts(UNWATCHED if self.synced.is_set() else UNLISTED):
             return ""
         verb = "watched" if self.synced.is_set() else "listed"
-        hint = "; `rulepack rbac` writes the role that packs need" if self._failure[0] == FORBIDDEN else ""
+        hint = "; `rulepack rbac` writes the role that packs need" if self._failure.status == FORBIDDEN else ""
         return f"{self.key} cannot be {verb}: {self.error}{hint}"
 
     def _lasts(self, seconds: float) -> bool:
         return self._clock.monotonic() - self._failing_since >= seconds
+
+    def unlisted(self) -> ApiError | NotListed | None:
+        """Return why the objects are not listed yet, None where they are."""
+        if self.synced.is_set():
+            return None
+        return self._failure or NotListed(f"{self.key} is being listed")
 
     def stuck(self) -> bool:
         """Return whether it believes to be watching, but has had no sign of life for longer than its watchdog allows."""
@@ -174,10 +186,13 @@ class Informer:
         for key in [key for key in self.cache if key not in seen]:
             self._remove(key)
         self._version, self._gone_since = page.resource_version, None
+        first = not self.synced.is_set()
         self.synced.set()
         self.answered.set()
         self.last_event = self._clock.monotonic()
         self._answers()
+        if first:
+            self.on_listed()
 
     async def _watch(self, selection: Selection) -> None:
         """Follow changes until the server closes the watch, or has been silent for too long."""
@@ -257,19 +272,17 @@ class Informer:
         self._attempts = 0
         if self.state is not State.WATCHING:
             log.info("%s: watching, %d objects", self.key, len(self.cache))
-            self.state, self.error, self._failure = State.WATCHING, "", None
+            self.state, self._failure = State.WATCHING, None
 
     async def _failed(self, error: ApiError) -> None:
         """Note why there is no answer, say so where that is news, and wait before the next attempt."""
-        gone = error.status == NOT_FOUND
-        failure = (error.status, error.reason)
-        if self._failure is None:
+        gone, before = error.status == NOT_FOUND, self._failure
+        if before is None:
             self._failing_since = self._clock.monotonic()
-        if failure != self._failure:  # one line when it begins, not one for each attempt
-            self.error = str(error)
+        if before is None or (error.status, error.reason) != (before.status, before.reason):  # when it begins, not each time
             text = "; ".join(("the cluster does not serve this kind (yet)", *self._waiting())) if gone else str(error)
             log.log(logging.INFO if gone else logging.WARNING, "%s: %s; trying again until it does", self.key, text)
-        self.state, self._failure = State.WAITING if gone else State.FAILING, failure
+        self.state, self._failure = State.WAITING if gone else State.FAILING, error
         if gone:
             self.answered.set()
             self._not_served()

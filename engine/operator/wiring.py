@@ -44,6 +44,8 @@ from engine.reconcile.budgets import described
 
 log = logging.getLogger(__name__)
 
+WOKEN = 200
+"""How many objects that depend on a change are enqueued before other tasks have their turn."""
 SILENT_SECONDS = 300.0
 """How long the API server may be silent before the replica is not ready; a restart would mend nothing, so it stays alive."""
 
@@ -113,7 +115,7 @@ class Operator:
         release = asyncio.Event()
         work = (stop.wait(), self.packs.run(), self._act(release))
         stopping, reading, acting = (asyncio.create_task(each) for each in work)
-        others = [asyncio.create_task(self._left_out.run())]
+        others = [asyncio.create_task(self._left_out.run()), asyncio.create_task(self._wake())]
         others += [asyncio.create_task(self._certificate.watch(self._clock))] if self._certificate else []
         try:
             done, _ = await asyncio.wait({stopping, reading, acting, *others}, return_when=asyncio.FIRST_COMPLETED)
@@ -149,6 +151,13 @@ class Operator:
             await release.wait()
         else:
             await self.leader.run(release)
+
+    async def _wake(self) -> None:
+        """Enqueue what depends on what has changed; where that is much, let others have their turns in between."""
+        while True:
+            await self._reconciler.related.news.wait()
+            while self._reconciler.wake(WOKEN):
+                await asyncio.sleep(0)
 
     def _started(self) -> None:
         self.metrics.leader.record((), 1)

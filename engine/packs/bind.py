@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from engine.actions import ACTIONS, Action, Need
 from engine.actions.event import EVENT
+from engine.actions.lookup import Lookup
 from engine.actions.metric import MetricAction
-from engine.actions.target import Target as LookupTarget
 from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.cel.documents import path_steps
 from engine.errors import Fault
@@ -176,13 +176,13 @@ class _RuleBinder:
             self._fault(("throttle", "urgent"), "urgent without an aggregate", "it beside aggregate only", at_key=True)
         return self._group.urgent(spec) if spec is not None and self._group is not None else None
 
-    def _lookups(self) -> dict[str, LookupTarget]:
+    def _lookups(self) -> dict[str, Lookup]:
         """Bind the lookups, each of which may use those above it."""
-        bound: dict[str, LookupTarget] = {}
+        bound: dict[str, Lookup] = {}
         for name, target in self._spec.lookup.items():
             path = (*self._path, "lookup", name)
             compiler = self._diagnostics.compiler(self._names.having(lookup=tuple(bound)), VARIABLES)
-            bound[name] = LookupTarget.compile(target, compiler, path)
+            bound[name] = Lookup.of(name, target, compiler, path)
             self._check_needs(bound[name].needs(), path)
         return bound
 
@@ -258,7 +258,7 @@ class _RuleBinder:
     def _check_needs(self, needs: Sequence[Need], path: Path) -> None:
         """Add a fault for each verb that `targets` do not grant, which would be refused whenever the rule fires."""
         missing: dict[Kind | None, list[str]] = {}
-        for need in needs:
+        for need in self._pack.rights(needs):
             if need != Need(EVENT, "create") and not self._pack.grants(need):
                 missing.setdefault(need.kind, []).append(need.verb)
         for kind, verbs in missing.items():

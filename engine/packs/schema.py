@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from engine.actions.lookup import LookupSpec
 from engine.actions.target import TargetSpec
 from engine.model.spec import Spec
 from engine.packs.fields import (
@@ -222,10 +223,11 @@ class RuleSpec(Spec):
 
     A rule without `oncePer` does what it does again after a restart, which changes nothing where it has been done.
     """
-    lookup: dict[Identifier, TargetSpec] = Field(default={}, max_length=20)
+    lookup: dict[Identifier, LookupSpec] = Field(default={}, max_length=20)
     """Other objects to read, as `lookup.<name>`: one object or null by name, a list by labelSelector.
 
-    Nothing is read where a clause of `when` is false without it.
+    Where `targets` grant `list` and `watch` on their kind, a change of them evaluates the rule again. Nothing is read where a
+    clause of `when` is false without it.
     """
     aggregate: AggregateSpec | None = None
     """Count the objects in groups, and act for each group."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from engine.actions import Cause
@@ -15,8 +16,10 @@ from engine.model.plan import Annotate, OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
+from engine.reconcile.dependencies import Dependent
 from engine.reconcile.prefilter import Values, Watchers, watchers
 from engine.reconcile.record import PREFIX, recorded
+from engine.reconcile.related import Related
 from engine.reconcile.state import INITIAL, PackState, RuleState
 
 
@@ -25,7 +28,8 @@ class Evaluation:
     """One pack's evaluation of one object: the rules that may have something to do, and what they come to.
 
     `on` is what it is about, as rules name it. `values` are those of the fields that `watchers` watch, of which the pack is
-    one. Where it is about a group, `group` names it, `object` is its target, and `counted` holds the namespaces that count.
+    one. It is `woken` where something has changed that it looked up, and not `complete` where an item that waits is left out.
+    Where it is about a group, `group` names it, `object` is its target, and `counted` holds the namespaces that count.
     `own` is what is to be written on the object itself, and which rule's action wants it, `timers` what of it is for timers
     alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic
     clock as `now`.
@@ -42,6 +46,8 @@ class Evaluation:
     values: Values = ()
     group: GroupKey | None = None
     counted: frozenset[str] = frozenset()
+    woken: bool = False
+    complete: bool = True
     steps: int = 0
     own: list[tuple[Cause | None, Annotate]] = field(default_factory=list)
     timers: dict[str, Annotate] = field(default_factory=dict)
@@ -91,6 +97,10 @@ class _Known:
     living: dict[str, PackState] = field(default_factory=dict)
     ending: dict[str, PackState] = field(default_factory=dict)
     own: OwnWrite | None = None
+    woken: dict[str, int] = field(default_factory=dict)
+    """The packs that have to evaluate it although it has not changed, each with a number that is another one each time."""
+    taken: dict[str, int] = field(default_factory=dict)
+    """What of that the evaluation under way has to do."""
 
     def keep(self, packs: Collection[RulePack], generation: int) -> None:
         """Forget what other packs have evaluated, and the state of those that are no longer in force."""
@@ -118,6 +128,8 @@ class _Known:
         for name, state in self.living.items():
             if state.due(now) and name in group.indexes:
                 found |= {group.indexes[name]}
+        if self.taken:
+            found |= {group.indexes[name] for name in self.taken if name in group.indexes}
         return found
 
     def retry_at(self) -> float | None:
@@ -133,9 +145,10 @@ class Matcher:
     without any.
     """
 
-    def __init__(self, caches: Caches, every_rule: bool) -> None:
-        self._caches = caches
+    def __init__(self, caches: Caches, related: Related, every_rule: bool) -> None:
+        self._caches, self._related = caches, related
         self._every_rule = every_rule
+        self._wakes = count()
         self._known: dict[ObjectKey, _Known] = {}
         self._watchers: dict[tuple[RulePack, ...], Sequence[Watchers]] = {}
         self._catalog, self._generation = Catalog(), 0
@@ -152,6 +165,7 @@ class Matcher:
             known = self._known[key] = _Known()
         if known.generation != self._generation:
             known.keep(packs, self._generation)
+        known.taken = dict(known.woken)
         for group in groups:
             if group.end:
                 yield from self._ended(key, known, group, now)
@@ -177,6 +191,7 @@ class Matcher:
                 break
         else:
             known.seen.pop(group, None)
+            self._related.forget(group.followers, key)
             known.living = {name: state for name, state in known.living.items() if name not in group.indexes}
             return
         obj = known.as_written(cached.object)
@@ -185,6 +200,8 @@ class Matcher:
         numbers = self._candidates(group, changed, obj, known.living) if changed else {}
         for index in changed & group.readers_of_old:
             numbers.setdefault(index, [])
+        if group.followers:
+            self._related.forget((group.packs[index] for index in changed.difference(numbers)), key)
         if known.living:  # whatever it was about does not hold any more
             for index in changed.difference(numbers):
                 known.living.pop(group.packs[index].identity, None)
@@ -196,7 +213,9 @@ class Matcher:
             if state is None or state.uid != ref.uid:
                 state = known.living[pack.identity] = PackState(pack, ref.uid)
             rules = _rules(pack, numbers[index], "Change")
-            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values)
+            woken = pack.identity in known.taken
+            self._related.begin(pack, key)
+            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values, woken=woken)
 
     def _candidates(
         self, group: Watchers, changed: Collection[int], obj: Object, states: dict[str, PackState]
@@ -234,6 +253,14 @@ class Matcher:
             for evaluation in those:
                 evaluation.state.settle(obj)
 
+    def wake(self, dependent: Dependent) -> bool:
+        """Have a pack evaluate an object although that has not changed; return whether the object is known."""
+        known = self._known.get(dependent.key)
+        if known is None:
+            return False
+        known.woken[dependent.pack] = next(self._wakes)
+        return True
+
     def states(self, key: ObjectKey) -> Iterator[PackState]:
         """Yield what is remembered of an object, by pack."""
         if (known := self._known.get(key)) is not None:
@@ -243,8 +270,13 @@ class Matcher:
     def finish(self, key: ObjectKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Return when to evaluate again (seconds of the monotonic clock), None where only a change matters; forget the rest."""
         known = self._known[key]
+        known.woken = {name: number for name, number in known.woken.items() if known.taken.get(name) != number}
         for each in evaluations:
             each.state.retry_at = each.retry_at
+            if each.on == "Change":
+                self._related.end(each.pack, key, complete=each.complete)
+            else:
+                self._related.forget([each.pack], key)
             if each.on == "Delete" and each.retry_at is None:
                 known.ending.pop(each.pack.identity, None)
             elif each.on == "Change" and each.state.idle:

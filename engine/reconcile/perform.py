@@ -22,17 +22,18 @@ from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Re
 from engine.packs.pack import RuleAction
 from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
+from engine.reconcile.caches import NotListed
 from engine.reconcile.events import Events
 from engine.reconcile.fights import Fights, managers
 from engine.reconcile.item import LONGEST, ItemRun, bounded, passed_over
 from engine.reconcile.permissions import limited, refused_step
-from engine.reconcile.reader import Reader
+from engine.reconcile.reader import LISTING, Reader
 from engine.reconcile.state import ActionProgress
 
 CONFLICT_TRIES = 3
 EVICTION_WAIT = 5.0
 """Seconds until an eviction is tried again that a PodDisruptionBudget does not allow now."""
-READING = frozenset({"get", "list"})
+READING = frozenset({"get", "list", "watch"})
 """What an action is permitted for each object that it reads, by how it reads it."""
 
 
@@ -126,7 +127,10 @@ class Performer:
             await time_slice.next()
         for read in action.reads(scope, live):
             verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)} - READING
-            found = await self._reader.read(run.pack, read, verbs, scope)
+            try:
+                found = await self._reader.read(run.pack, read, verbs, scope, run.key)
+            except NotListed as listing:
+                return Plan(outcome=Waiting(str(listing), run.scope.now + LISTING, Obstacle.CONDITION))
             if isinstance(found, Refused):
                 return Plan(outcome=found)
             live[read] = found.result
@@ -177,6 +181,8 @@ class Performer:
                 return Waiting(error.message, run.scope.now + EVICTION_WAIT, Obstacle.DISRUPTION_BUDGET)
             raise
         run.progress.steps += 1
+        if not audit:
+            self._reader.wrote(step, written.after)
         if isinstance(step, Patch) and not audit and _version(written.after) != _version(step.before):
             self.fights.wrote(run.cause, step)
         lines = self._changed(run, step, written.after or {}) if isinstance(step, Patch) else ()

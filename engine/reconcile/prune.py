@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any
 
+from engine.actions.lookup import Lookup
 from engine.cel import ELEMENTS, Program
 from engine.model.mappings import is_mapping
-from engine.model.objects import Object
-from engine.packs.pack import RulePack
+from engine.model.objects import NAMESPACE, Kind, Object
+from engine.model.plan import Held
+from engine.packs.pack import Rule, RulePack
+from engine.packs.parts import instances
 
 Path = tuple[str, ...]
 Prune = Callable[[Object], Object]
 """What turns an object into the part of it that is kept."""
+NAMESPACES = Held(NAMESPACE)
+"""What `namespaceSelector` goes by."""
 ALIKE = 10_000
 """How many different elements of lists are remembered, so that those like them need no memory of their own."""
 _Tree = dict[str, Any]
@@ -45,23 +49,45 @@ def read_by(packs: Collection[RulePack]) -> frozenset[Path] | None:
     paths: set[Path] = set()
     for pack in packs:
         paths.update(pack.watch.fields)
-        paths.update(read[1:] for program in _programs(pack) for read in program.reads if read[0] in ("object", "oldObject"))
+        reads = (read for program in instances(pack, Program) for read in program.reads)
+        paths.update(read[1:] for read in reads if read[0] in ("object", "oldObject"))
     return None if () in paths else frozenset(paths)
 
 
-def _programs(value: Any) -> Iterator[Program]:
-    """Every compiled expression in a pack, wherever its rules and actions keep it."""
-    if isinstance(value, Program):
-        yield value
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _programs(getattr(value, field.name))
-    elif is_mapping(value):
-        for each in value.values():
-            yield from _programs(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _programs(each)
+def looked_up_by(packs: Collection[RulePack]) -> dict[Held, frozenset[Path] | None]:
+    """The paths that these packs read of what their lookups follow, consent included; None where all of an object is used."""
+    found: dict[Held, frozenset[Path] | None] = {}
+    for pack in packs:
+        for rule, lookup in pack.followed:
+            assert lookup.held is not None
+            paths = {*_read_of(rule, lookup), *_consent_reads(pack, lookup.held.kind)}
+            before = found.get(lookup.held, frozenset())
+            found[lookup.held] = None if before is None or () in paths else before | paths
+            if lookup.selects_namespaces:
+                found[NAMESPACES] = found.get(NAMESPACES, frozenset())
+    return found
+
+
+def joined(kept: frozenset[Path] | None, more: frozenset[Path] | None) -> frozenset[Path] | None:
+    """The paths of both; None where one of them is all of an object."""
+    return None if kept is None or more is None else kept | more
+
+
+def _read_of(rule: Rule, lookup: Lookup) -> Iterator[Path]:
+    """The paths that a rule reads of `lookup.<name>`; of each of a list, where it is one."""
+    for program in instances(rule, Program):
+        for root, *path in program.reads:
+            if root == "lookup" and path[:1] in ([], [lookup.name]):
+                below = path[1:]
+                if lookup.by_selector:
+                    below = below[1:] if below[:1] == [ELEMENTS] else []
+                yield tuple(below)
+
+
+def _consent_reads(pack: RulePack, kind: Kind) -> Iterator[Path]:
+    target = pack.target(kind)
+    if target is not None and isinstance(target.consent, Program):
+        yield from (path for root, *rest in target.consent.reads if root == "target" for path in [tuple(rest)])
 
 
 def _tree(paths: Collection[Path]) -> dict[str, Any]:

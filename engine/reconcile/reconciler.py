@@ -34,6 +34,7 @@ from engine.reconcile.perform import Performer
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Result, Wait, on_record, recorded
 from engine.reconcile.recorder import Recorder
+from engine.reconcile.related import Related
 from engine.reconcile.state import FiringProgress, Incident, ItemProgress, RuleState, Stall
 from engine.reconcile.timers import monotonic, restored, timed, wall
 from engine.reconcile.waits import Waits
@@ -49,19 +50,21 @@ class Reconciler:
     """
 
     def __init__(
-        self, api: Api, clock: Clock, caches: Caches, observer: Observer, replica: Replica, enqueue: Callable[[GroupKey], None],
+        self, api: Api, clock: Clock, caches: Caches, observer: Observer, replica: Replica,
+        enqueue: Callable[[ObjectKey | GroupKey], None],
         *, every_rule: bool = False,
     ) -> None:  # fmt: skip
         self._clock, self._caches, self._observer, self._replica = clock, caches, observer, replica
         self._actor = Actor(api, replica.may_act)
         access = AccessReviews(api, clock)
-        self._reader = Reader(self._actor, access, clock)
+        self.related, self._enqueue = Related(caches, clock), enqueue
+        self._reader = Reader(self._actor, access, clock, self.related)
         self._events = Events(self._actor, clock)
         self.waits = Waits(self._events, clock)
         budgets = Budgets(self._actor, observer, replica.budget_share)
         self._performer = Performer(self._actor, self._reader, access, self._events, observer, budgets, clock)
         self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
-        self._matcher = Matcher(caches, every_rule)
+        self._matcher = Matcher(caches, self.related, every_rule)
         self._recorder = Recorder(self._actor, clock, observer)
         self._catalog = Catalog()
 
@@ -74,7 +77,9 @@ class Reconciler:
     def catalog(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._performer.budgets.resume = catalog.resume
-        in_force = {pack.identity for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF}
+        packs = [pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF]
+        in_force = {pack.identity for pack in packs}
+        self.related.use(packs)
         self._aggregates.keep(in_force)
         self.waits.keep(in_force)
 
@@ -104,6 +109,14 @@ class Reconciler:
         self.waits.update(key, self._aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))
         times = [time for time in (retry_at, self._events.retry_at(key)) if time is not None]
         return max(0.0, min(times) - self._clock.monotonic()) if times else None
+
+    def wake(self, limit: int) -> bool:
+        """Enqueue objects that depend on what has changed, no more than that many; return whether there may be more."""
+        taken = self.related.take(limit)
+        for dependent in taken:
+            if self._matcher.wake(dependent):
+                self._enqueue(dependent.key)
+        return len(taken) == limit
 
     async def _match(self, key: ObjectKey | GroupKey, now: float) -> Outcome:
         """Done with the evaluations that there are to make."""
@@ -160,7 +173,7 @@ class Reconciler:
             if skipped is not None and not skipped.unknown:  # so that no lookup has to be made
                 return skipped, scope, state.not_true()
             try:
-                found = await self._reader.look_up(pack, rule, scope)
+                found = await self._reader.look_up(pack, rule, scope, _object_key(evaluation))
             except ApiError as error:
                 unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}")
                 return unavailable, scope, state._replace(stall=stall)
@@ -205,12 +218,14 @@ class Reconciler:
         cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling)
         for wanted in firing.items:
             item = progress.items.get(wanted.key) or self._begun(evaluation, rule, scope, progress, wanted.key)
-            if item.ended is None and item.retry_at <= evaluation.now:
+            if item.ended is None and item.due(evaluation.now, woken=evaluation.woken):
                 inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
                 run = ItemRun(evaluation.key, evaluation.pack, rule, cause._replace(item=wanted.key), inner, item, mode)
                 outcome = await self._performer.run(run)
                 item.ended = {Done: Result.DONE, Failed: Result.FAILED}.get(type(outcome))
                 evaluation.steps += item.steps
+            elif item.ended is None:
+                evaluation.complete = False
             if item.ended is None:
                 evaluation.again(item.retry_at)
             if evaluation.on != "Delete":
@@ -287,6 +302,8 @@ class Reconciler:
             try:
                 written = await self._recorder.write(living, self._catalog.times)
                 self._performer.wrote_own(written is not None, [own for each in living for own in each.own])
+                if written is not None:
+                    self._reader.wrote_own(living[0].ref, written)
                 if isinstance(key, GroupKey):
                     self._aggregates.settle(living[0], written)
                 else:
@@ -296,3 +313,9 @@ class Reconciler:
         if isinstance(key, GroupKey):
             return self._aggregates.finish(living[0])
         return self._matcher.finish(key, evaluations)
+
+
+def _object_key(evaluation: Evaluation) -> ObjectKey | None:
+    """Return the object that is evaluated again when what it looks up changes; one that is gone is not."""
+    key = evaluation.key
+    return key if isinstance(key, ObjectKey) and evaluation.on == "Change" else None

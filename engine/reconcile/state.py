@@ -79,6 +79,10 @@ class ItemProgress:
     own: list[tuple[Cause, Annotate]] = field(default_factory=list)
     steps: int = 0
 
+    def due(self, now: float, *, woken: bool) -> bool:
+        """Return whether to try again now: it is time, or it waits for what has changed."""
+        return self.retry_at <= now or (woken and self.stall is not None and self.stall.obstacle is Obstacle.CONDITION)
+
 
 @dataclass(slots=True)
 class FiringProgress:

@@ -27,6 +27,7 @@ from engine.reconcile.evaluate import variables_of
 from engine.reconcile.explain import Clause, Value, clauses, value_of
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import PREFIX
+from engine.reconcile.related import Related
 from engine.reconcile.waits import RULE_WAITING
 from engine.testing.readonly import ReadOnlyCluster
 from engine.testing.world import DirectCaches, Seen
@@ -79,7 +80,7 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
     """Look at one object. Only reads; raises ApiError where objects of an aggregate cannot be listed."""
     cluster = ReadOnlyCluster(api)
     packs = catalog.for_kind(kind_of(obj))
-    seen, groups = Seen(), list[GroupKey]()
+    seen, groups = Seen(), list[ObjectKey | GroupKey]()
     caches = DirectCaches(packs)
     for each in [*await _others(api, packs), obj]:
         caches.put(_key(each), each)
@@ -87,10 +88,10 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
     reconciler.catalog = _audited(catalog)
     await reconciler.reconcile(_key(obj))
     for group in groups:
-        if _counts_in(catalog, group, obj, clock.time()):
+        if isinstance(group, GroupKey) and _counts_in(catalog, group, obj, clock.time()):
             await reconciler.reconcile(group)
     actor = Actor(cluster, lambda: True)
-    reader = Reader(actor, AccessReviews(cluster, clock), clock)
+    reader = Reader(actor, AccessReviews(cluster, clock), clock, Related(caches, clock))
     explainer = _Explainer(catalog, obj, clock.time(), seen, reader, await _waiting(cluster, obj))
     explained = [await explainer.pack(pack) for pack in packs]
     return Explanation(obj, tuple(explained), tuple(dict.fromkeys(cluster.assumed)))

@@ -183,6 +183,10 @@ class Replay:
         self._recorded[key] = change.object
         if kind in self._kinds:
             self._caches.put(key, objects.get((key.namespace, key.name)))
+        if kind in self._caches.followed:
+            self._caches.relate(kind, objects.values())
+            while self._reconciler.wake(1000):
+                pass
         return key
 
     async def _look_at(self, keys: list[ObjectKey]) -> None:
@@ -212,7 +216,7 @@ class Replay:
             await self._look(key)
         await self._clock.advance(max(0.0, time - self._clock.time()))
 
-    def _enqueue(self, key: GroupKey) -> None:
+    def _enqueue(self, key: ObjectKey | GroupKey) -> None:
         self._schedule(key, self._clock.time())
 
     def _schedule(self, key: ObjectKey | GroupKey, time: float) -> None:

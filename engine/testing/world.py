@@ -5,7 +5,7 @@ The caches read the cluster itself, so that what the reconciler sees is what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from copy import copy
 from datetime import UTC, datetime
 
@@ -17,12 +17,14 @@ from engine.kube.faults import Crash, Faults
 from engine.kube.selectors import label_selector
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata
 from engine.model.observe import Act, Evaluated
+from engine.model.plan import Read
 from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
 from engine.packs.in_force import InForce
 from engine.packs.pack import RulePack
 from engine.reconcile import Cached, Reconciler, Replica
-from engine.reconcile.prune import pruner, read_by
+from engine.reconcile.caches import OnRelated
+from engine.reconcile.prune import Path, joined, looked_up_by, pruner, read_by
 
 NAMESPACE = Kind("v1", "Namespace")
 SHORTEST = 0.001
@@ -71,6 +73,8 @@ class DirectCaches:
         self._there: dict[ObjectKey, Object] = {}
         self._pruned: dict[tuple[ObjectKey, str], Object] = {}
         self._deleted: dict[tuple[str, ObjectKey], Object] = {}
+        self._related: dict[Kind, dict[tuple[str, str], Object]] = {}
+        self._on_related: OnRelated | None = None
         self.use(packs)
 
     def use(self, packs: Iterable[RulePack]) -> None:
@@ -82,6 +86,11 @@ class DirectCaches:
         self._prune = {selection: pruner(read_by(together)) for selection, together in selections.items()}
         self._picks = {selection: label_selector(selection[1]) for selection in selections}
         self._pruned.clear()
+        kept: dict[Kind, frozenset[Path] | None] = {}
+        for held, paths in looked_up_by(self._packs).items():
+            kept[held.kind] = joined(kept.get(held.kind, paths), paths)
+        self._followed = {kind: pruner(paths) for kind, paths in kept.items()}
+        self._related = {kind: there for kind, there in self._related.items() if kind in kept}
 
     def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
         """See `Caches.get`."""
@@ -109,6 +118,36 @@ class DirectCaches:
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """See `Caches.take_deleted`."""
         return self._deleted.pop((pack.identity, ObjectKey(pack.watch.kind, namespace, name)), None)
+
+    def find(self, read: Read) -> Sequence[Object] | None:
+        """See `Caches.find`. A kind is not followed before `relate` has taken in its objects."""
+        there, ref = self._related.get(read.ref.kind), read.ref
+        if there is None:
+            return None
+        if read.label_selector is None:
+            return [there[ref.namespace, ref.name]] if (ref.namespace, ref.name) in there else []
+        fits = label_selector(read.label_selector)
+        return [obj for (namespace, _), obj in sorted(there.items()) if ref.namespace in ("", namespace) and fits(obj)]
+
+    def follow(self, changed: OnRelated, listed: Callable[[Kind], None]) -> None:
+        """See `Caches.follow`."""
+        self._on_related = changed
+
+    @property
+    def followed(self) -> Collection[Kind]:
+        """The kinds that lookups follow."""
+        return self._followed.keys()
+
+    def relate(self, kind: Kind, objects: Iterable[Object]) -> None:
+        """Take in all objects of a kind that lookups follow, as they are now, and report what has changed."""
+        before = self._related.get(kind, {})
+        self._related[kind] = after = {
+            (str(metadata(obj).get("namespace") or ""), str(metadata(obj)["name"])): self._followed[kind](obj) for obj in objects
+        }
+        for name in sorted(before.keys() | after.keys()):
+            old, new = before.get(name), after.get(name)
+            if old != new and self._on_related is not None:
+                self._on_related(kind, *name, old, new)
 
     def put(self, key: ObjectKey, obj: Object | None) -> None:
         """Take in an object as it is now (None: it is gone), and remember its last state for rules with `on: Delete`."""
@@ -211,11 +250,22 @@ class World:
             return True
         return bool(keys)
 
-    def _enqueue(self, key: GroupKey) -> None:
+    async def _relate(self) -> None:
+        """Read all that lookups follow anew, and have evaluated again what depends on what has changed."""
+        for kind in self.caches.followed:
+            try:
+                self.caches.relate(kind, await self.all(kind))
+            except ApiError:  # not served: a lookup reads it, and is told so
+                continue
+        while self.reconciler.wake(1000):
+            pass
+
+    def _enqueue(self, key: ObjectKey | GroupKey) -> None:
         self._due[key] = self.clock.monotonic()
 
     async def _refresh(self) -> list[ObjectKey | GroupKey]:
         """Read all watched objects anew; gives the keys of those that have changed or are due, and of the groups that are due."""
+        await self._relate()
         keys: list[ObjectKey | GroupKey] = []
         present: set[ObjectKey | GroupKey] = set()
         for kind in dict.fromkeys(pack.watch.kind for pack in self._catalog.packs.values()):
