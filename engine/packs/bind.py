@@ -19,13 +19,14 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.model.text import found, shown, suggestion
 from engine.packs import declarations
+from engine.packs.aggregate import Urgent
 from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, bind_vars, lookups_of, needed_through
 from engine.packs.diagnostics import SCHEMA, Diagnostics
 from engine.packs.document import Document
 from engine.packs.fields import IDENTIFIER
 from engine.packs.groups import GroupBinder
 from engine.packs.identity import LONGEST_RECORD, config_key
-from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack, Urgent, Watch
+from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack, Watch
 from engine.packs.schema import RulePackSpec, RuleSpec
 
 #: What only a rule that acts once for each object can have.

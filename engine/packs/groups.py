@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from engine.actions import Need
 from engine.actions.target import Target
 from engine.cel import Compiler, Path, Program
+from engine.packs.aggregate import Aggregate, AggregateList, Urgent
 from engine.packs.declarations import GROUP_VARIABLES, DeclaredNames, bind_vars
 from engine.packs.diagnostics import Diagnostics
-from engine.packs.pack import Aggregate, AggregateList, Urgent
 from engine.packs.schema import AggregateSpec, UrgentSpec
 
 

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from engine.actions import Action, Need
 from engine.actions.lookup import Lookup
-from engine.actions.target import Target as ActionTarget
 from engine.cel import Program
 from engine.errors import Location
 from engine.model.flags import Mode
 from engine.model.objects import NAMESPACE, Kind
 from engine.model.plan import Held
 from engine.packs import identity
+from engine.packs.aggregate import Aggregate, Urgent
 from engine.packs.inputs import Input
 from engine.packs.parts import instances
 
@@ -71,38 +71,6 @@ class MetricSpec:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
     namespace: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AggregateList:
-    """A list of a group: which members are on it (None: all), what it holds of each, and how much of it is shown."""
-
-    value: Program
-    where: Program | None = None
-    limit: int = 50
-    keep_for: float = 0.0
-    """Seconds for which a value stays after its member has gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """Objects in groups: what each contributes to its group, and the one object that a group is about."""
-
-    by: Program
-    target: ActionTarget
-    counts: Mapping[str, Program] = field(default_factory=dict)
-    lists: Mapping[str, AggregateList] = field(default_factory=dict)
-    maxima: Mapping[str, Program] = field(default_factory=dict)
-    vars: Mapping[str, Program] = field(default_factory=dict)
-    """Named expressions over the group and its target."""
-
-
-@dataclass(frozen=True, slots=True)
-class Urgent:
-    """The condition over a group under which its throttle does not hold it up, and the seconds that it waits all the same."""
-
-    when: Program
-    every: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +233,9 @@ class RulePack:
         object.__setattr__(self, "record_names", {rule.name: self._record_names(rule) for rule in self.rules})
         object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
         lookups = ((rule, lookup) for rule in self.rules for lookup in instances(rule, Lookup))
-        object.__setattr__(self, "followed", tuple(pair for pair in lookups if self.follows(pair[1].held, across=pair[1].selects_namespaces)))
+        object.__setattr__(
+            self, "followed", tuple(pair for pair in lookups if self.follows(pair[1].held, across=pair[1].selects_namespaces))
+        )
 
     def _record_names(self, rule: Rule) -> tuple[str, ...]:
         here = [name for name in (rule.name, *rule.previous_names) if "/" not in name]
@@ -300,7 +270,7 @@ class RulePack:
         A target of any kind grants it for none.
         """
         kinds = {held.kind, *([NAMESPACE] if across else [])} if held is not None else {None}
-        return kinds <= {each.kind for each in self.targets if FOLLOWING <= each.verbs}
+        return kinds <= {each.kind for each in self.targets if each.verbs >= FOLLOWING}
 
     def rights(self, needs: Iterable[Need]) -> Iterator[Need]:
         """Yield the rights that needs come to in this pack: those to follow a lookup where it grants them, else to read it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NamedTuple
 
 from engine.actions import Cause
 from engine.model.flags import Mode
@@ -17,6 +16,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
 from engine.reconcile.dependencies import Dependent
+from engine.reconcile.known import Known, Seen
 from engine.reconcile.prefilter import Values, Watchers, watchers
 from engine.reconcile.record import PREFIX, recorded
 from engine.reconcile.related import Related
@@ -80,64 +80,6 @@ class Evaluation:
         self.state.rules[rule.name] = state
 
 
-class _Seen(NamedTuple):
-    """An object as watchers have evaluated it; `pending` are those of them that our own write has given something new."""
-
-    uid: str
-    values: Values
-    pending: frozenset[int] = frozenset()
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is remembered of one object: under which catalog (its number), by identities of packs, and our own last write."""
-
-    generation: int = -1
-    seen: dict[Watchers, _Seen] = field(default_factory=dict)
-    living: dict[str, PackState] = field(default_factory=dict)
-    ending: dict[str, PackState] = field(default_factory=dict)
-    own: OwnWrite | None = None
-    woken: dict[str, int] = field(default_factory=dict)
-    """The packs that have to evaluate it although it has not changed, each with a number that is another one each time."""
-    taken: dict[str, int] = field(default_factory=dict)
-    """What of that the evaluation under way has to do."""
-
-    def keep(self, packs: Collection[RulePack], generation: int) -> None:
-        """Forget what other packs have evaluated, and the state of those that are no longer in force."""
-        self.living = {name: state for name, state in self.living.items() if state.pack in packs}
-        names = {pack.identity for pack in packs}
-        self.ending = {name: state for name, state in self.ending.items() if name in names}
-        self.seen.clear()
-        self.generation = generation
-
-    def as_written(self, obj: Object) -> Object:
-        """Return the object with what we wrote on it ourselves, as long as the watch has not shown that yet."""
-        if self.own is None:
-            return obj
-        after = self.own.over(obj)
-        if after is obj:
-            self.own = None
-        return after
-
-    def changed(self, group: Watchers, uid: str, values: Values, now: float) -> frozenset[int]:
-        """Return which of the watchers have not evaluated the object as it is, or wait for this time."""
-        seen = self.seen.get(group)
-        if seen is None or seen.uid != uid:
-            return group.everyone
-        found = group.affected(seen.values, values) | seen.pending
-        for name, state in self.living.items():
-            if state.due(now) and name in group.indexes:
-                found |= {group.indexes[name]}
-        if self.taken:
-            found |= {group.indexes[name] for name in self.taken if name in group.indexes}
-        return found
-
-    def retry_at(self) -> float | None:
-        """Return the earliest time at which one of the packs wants to evaluate again."""
-        times = [state.retry_at for state in (*self.living.values(), *self.ending.values()) if state.retry_at is not None]
-        return min(times, default=None)
-
-
 class Matcher:
     """Matches changed objects with the packs that watch them. What it remembers is no lost work when it is lost.
 
@@ -149,7 +91,7 @@ class Matcher:
         self._caches, self._related = caches, related
         self._every_rule = every_rule
         self._wakes = count()
-        self._known: dict[ObjectKey, _Known] = {}
+        self._known: dict[ObjectKey, Known] = {}
         self._watchers: dict[tuple[RulePack, ...], Sequence[Watchers]] = {}
         self._catalog, self._generation = Catalog(), 0
 
@@ -162,7 +104,7 @@ class Matcher:
             groups = self._watchers[packs] = watchers(packs)
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = _Known()
+            known = self._known[key] = Known()
         if known.generation != self._generation:
             known.keep(packs, self._generation)
         known.taken = dict(known.woken)
@@ -171,7 +113,7 @@ class Matcher:
                 yield from self._ended(key, known, group, now)
             yield from self._changed(key, known, group, now)
 
-    def _ended(self, key: ObjectKey, known: _Known, group: Watchers, now: float) -> Iterator[Evaluation]:
+    def _ended(self, key: ObjectKey, known: Known, group: Watchers, now: float) -> Iterator[Evaluation]:
         """Evaluations of an object that is gone."""
         for index in group.end:
             pack = group.packs[index]
@@ -184,7 +126,7 @@ class Matcher:
                 numbers = self._candidates(group, {index}, obj, known.ending).get(index, ())
                 yield Evaluation(pack, obj, ref_of(obj), state, now, _rules(pack, numbers, "Delete"), "Delete")
 
-    def _changed(self, key: ObjectKey, known: _Known, group: Watchers, now: float) -> Iterator[Evaluation]:
+    def _changed(self, key: ObjectKey, known: Known, group: Watchers, now: float) -> Iterator[Evaluation]:
         """Evaluations of an object as it is."""
         for pack in group.packs:
             if (cached := self._caches.get(pack, key.namespace, key.name)) is not None:
@@ -206,7 +148,7 @@ class Matcher:
             for index in changed.difference(numbers):
                 known.living.pop(group.packs[index].identity, None)
         if not numbers:
-            known.seen[group] = _Seen(ref.uid, values)  # maybe equal, but of the newer object: the older one need not stay
+            known.seen[group] = Seen(ref.uid, values)  # maybe equal, but of the newer object: the older one need not stay
         for index in sorted(numbers):
             pack = group.packs[index]
             state = known.living.get(pack.identity)
@@ -249,7 +191,7 @@ class Matcher:
                 before, values = values, group.values(obj)
                 pending = group.affected(before, values) - {group.indexes[each.pack.identity] for each in those}
                 pending |= _news_of_others(group, those, evaluations)
-            known.seen[group] = _Seen(uid, values, pending)
+            known.seen[group] = Seen(uid, values, pending)
             for evaluation in those:
                 evaluation.state.settle(obj)
 

@@ -32,11 +32,11 @@ from engine.reconcile.item import LONGEST, ItemRun, unread
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.perform import Performer
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Result, Wait, on_record, recorded
+from engine.reconcile.record import Result, recorded
 from engine.reconcile.recorder import Recorder
 from engine.reconcile.related import Related
 from engine.reconcile.state import FiringProgress, Incident, ItemProgress, RuleState, Stall
-from engine.reconcile.timers import monotonic, restored, timed, wall
+from engine.reconcile.timers import monotonic, restored
 from engine.reconcile.waits import Waits
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Reconciler:
         self._performer = Performer(self._actor, self._reader, access, self._events, observer, budgets, clock)
         self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
         self._matcher = Matcher(caches, self.related, every_rule)
-        self._recorder = Recorder(self._actor, clock, observer)
+        self._recorder = Recorder(self._actor, clock, observer, self._aggregates)
         self._catalog = Catalog()
 
     @property
@@ -102,7 +102,7 @@ class Reconciler:
                     else:
                         await self._skip(evaluation, rule, outcome)
                     evaluation.retry(outcome)
-                    self._put_on_record(evaluation, rule, scope)
+                    self._recorder.put(evaluation, rule, scope, self._catalog.mode(evaluation.pack, rule))
             retry_at = await self._record(key, evaluations)
         else:
             retry_at = getattr(matched, "retry_at", None)
@@ -266,34 +266,6 @@ class Reconciler:
                 since, now = monotonic(wait.since, scope), evaluation.now
                 item.stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, now, now - since, now)
         return item
-
-    def _put_on_record(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> None:
-        """Have written on the object which items have ended, and the timers that are to outlive the process."""
-        state = evaluation.rule_state(rule)
-        progress, names = state.firing, evaluation.pack.record_names[rule.name]
-        ended = progress.ended() if progress and progress.mode is Mode.ENFORCE else {}
-        wanted = ended or rule.durable_hold or rule.durable_throttle
-        if wanted and self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE and evaluation.on != "Delete":
-            if evaluation.group is not None and ended:
-                text = self._aggregates.record_text(evaluation, ended[""])
-                evaluation.own.append((None, on_record(evaluation.object, names, text)))
-            elif evaluation.group is None:
-                before = after = recorded(evaluation.object, names)
-                if progress and ended and rule.once_per is not None:
-                    waits = {name: Wait(wall(since, scope), why) for name, since, why in progress.waiting()}
-                    after = after.with_items(progress.key, ended, waits)
-                if rule.durable_hold or rule.durable_throttle:
-                    after, state, retry_at = timed(rule, state, after, scope)
-                    evaluation.remember(rule, state)
-                    evaluation.again(retry_at)
-                if after != before:
-                    record = on_record(evaluation.object, names, after.text(evaluation.ref.uid))
-                    if after.without_timers() == before.without_timers():
-                        evaluation.timers[rule.name] = record
-                    else:
-                        evaluation.own.append((None, record))
-        if progress and rule.once_per is None:
-            progress.keep_open()
 
     async def _record(self, key: ObjectKey | GroupKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Write what all packs want on the object in one patch, and remember what was evaluated."""

@@ -60,7 +60,7 @@ class Related:
     """
 
     def __init__(self, caches: Caches, clock: Clock) -> None:
-        self._caches, self._dependencies = caches, Dependencies()
+        self._caches, self.dependents = caches, Dependencies()
         self._kinds: frozenset[Kind] = frozenset()
         self._own: TTLCache[ObjectKey, _Own] = TTLCache(OWN_LIMIT, OWN_SECONDS, timer=clock.monotonic)
         self._pending: dict[Dependent, None] = {}
@@ -71,24 +71,24 @@ class Related:
         """Follow the lookups of these packs, and forget what depends on those of others."""
         names = {pack.identity for pack in packs}
         self._kinds = frozenset(lookup.held.kind for pack in packs for _, lookup in pack.followed if lookup.held)
-        self._dependencies.forget(each for each in self._dependencies.all() if each.pack not in names)
+        self.dependents.forget(each for each in self.dependents.all() if each.pack not in names)
 
     def begin(self, pack: RulePack, key: ObjectKey) -> None:
         """Note that a pack begins to evaluate an object."""
         if pack.followed:
-            self._dependencies.begin(Dependent(pack.identity, key))
+            self.dependents.begin(Dependent(pack.identity, key))
 
     def end(self, pack: RulePack, key: ObjectKey, *, complete: bool) -> None:
         """Note that it has; what it did not look up again matters no more, unless it left out something that waits."""
         if pack.followed:
             dependent = Dependent(pack.identity, key)
             if not complete:
-                self._dependencies.keep(dependent)
-            self._dependencies.end(dependent)
+                self.dependents.keep(dependent)
+            self.dependents.end(dependent)
 
     def forget(self, packs: Iterable[RulePack], key: ObjectKey) -> None:
         """Forget what packs have looked up for an object."""
-        self._dependencies.forget(Dependent(pack.identity, key) for pack in packs if pack.followed)
+        self.dependents.forget(Dependent(pack.identity, key) for pack in packs if pack.followed)
 
     def find(self, pack: RulePack, key: ObjectKey, read: Read) -> Sequence[Object] | None:
         """Return what a lookup finds, in order, and note that the pack's evaluation of the object depends on it.
@@ -98,11 +98,11 @@ class Related:
         """
         dependent = Dependent(pack.identity, key)
         if read.namespaces is None:
-            self._dependencies.add(dependent, read)
+            self.dependents.add(dependent, read)
             return self._find(read)
         chosen = Read(Ref(NAMESPACE, "", ""), read.namespaces, held=NAMESPACES, entry=True)
-        self._dependencies.add(dependent, chosen)
-        self._dependencies.add(dependent, read)
+        self.dependents.add(dependent, chosen)
+        self.dependents.add(dependent, read)
         found: list[Object] = []
         for namespace in self._find(chosen) or ():
             name = str(metadata(namespace)["name"])
@@ -133,11 +133,11 @@ class Related:
         if (own := self._own.get(key)) is not None and own.shown(old, new):
             del self._own[key]
         if old is None or new is None or not _alike(old, new):
-            self._add(self._dependencies.affected(key, old, new, self._selects))
+            self._add(self.dependents.affected(key, old, new, self._selects))
 
     def listed(self, kind: Kind) -> None:
         """Take in that the objects of a kind are listed, so that lookups have an answer."""
-        self._add(self._dependencies.all(kind))
+        self._add(self.dependents.all(kind))
 
     def take(self, limit: int) -> list[Dependent]:
         """Return dependents to evaluate again, no more than that many; they are given out once."""

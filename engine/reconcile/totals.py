@@ -11,7 +11,7 @@ from sortedcontainers import SortedList
 from engine.cel import Scope
 from engine.errors import EvaluationError
 from engine.model.merge import canonical
-from engine.packs.pack import Aggregate
+from engine.packs.aggregate import Aggregate
 
 Member = tuple[str, str]
 """The namespace and name of an object."""

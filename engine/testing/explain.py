@@ -29,8 +29,9 @@ from engine.reconcile.reader import Reader
 from engine.reconcile.record import PREFIX
 from engine.reconcile.related import Related
 from engine.reconcile.waits import RULE_WAITING
+from engine.testing.caches import DirectCaches
 from engine.testing.readonly import ReadOnlyCluster
-from engine.testing.world import DirectCaches, Seen
+from engine.testing.world import Seen
 
 
 @dataclass(frozen=True, slots=True)

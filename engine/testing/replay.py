@@ -20,9 +20,10 @@ from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.record import PREFIX
+from engine.testing.caches import DirectCaches
 from engine.testing.describe import step_text
 from engine.testing.recording import Change
-from engine.testing.world import DirectCaches, Seen
+from engine.testing.world import Seen
 
 _ENDED = (ActResult.DONE, ActResult.FAILED, ActResult.REFUSED, ActResult.AUDITED)
 

@@ -17,6 +17,7 @@ from engine.packs.crds import Definition
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
 from engine.packs.lint.fields import UnknownField, WrongType
+from engine.packs.lint.lookups import UnfollowedLookup, WritesWhatItLooksUp
 from engine.packs.lint.records import PreviousNameInUse, TimerRight
 from engine.packs.lint.scope import types_of_kinds
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWithoutResync, NowWritten, UnusedTarget
@@ -81,8 +82,10 @@ _CHECKS: tuple[type[Check], ...] = (
     PreviousNameInUse,
     SameAnnotation,
     TimerRight,
+    UnfollowedLookup,
     UnknownField,
     UnusedTarget,
+    WritesWhatItLooksUp,
     WrongType,
 )
 

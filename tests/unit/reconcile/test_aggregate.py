@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cel import backend
-from engine.packs.pack import Aggregate
+from engine.packs.aggregate import Aggregate
 from engine.packs.parse import parse_pack
 from engine.reconcile.totals import Row, Totals
 
