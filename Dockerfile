@@ -13,8 +13,12 @@ RUN case "${TARGETARCH:-$(uname -m)}" in arm64|aarch64) machine=aarch64 ;; *) ma
  && python -m pip install --no-compile $platforms --target /opt/packages --require-hashes --only-binary :all: -r requirements.lock \
  && rm -rf /opt/packages/bin && mv /opt/packages/* /opt/venv/lib/python3*/site-packages/ && rmdir /opt/packages \
  && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
-# Most of the client library is generated calls and models, which it imports on demand and the engine never demands.
-RUN find /opt/venv/lib/python3*/site-packages/kubernetes -regex '.*/client/\(api\|models\)/.*\.py' -not -name __init__.py -delete
+# Most of the client library is generated calls and models, which it imports on demand and the engine never demands; so are the
+# lexers of Pygments, which rich brings. Some packages bring their tests.
+RUN cd /opt/venv/lib/python3*/site-packages \
+ && rm -rf kubernetes/aio */tests \
+ && find kubernetes -regex '.*/client/\(api\|models\)/.*\.py' -not -name __init__.py -delete \
+ && find pygments/lexers -name '*.py' -not -name __init__.py -not -name _mapping.py -delete
 COPY pyproject.toml LICENSE ./
 COPY engine engine
 COPY rules rules

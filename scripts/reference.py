@@ -34,7 +34,7 @@ from scripts.bundle import CLUSTER_SCOPED, split_rights
 from scripts.rights import rights
 
 ROOT = Path(__file__).resolve().parents[1]
-YAML_NOTE = "# Written by `make reference` from rules/: what `rulepack rbac rules` says.\n"
+YAML_NOTE = "# Written by `make reference` from rules/: what the shipped packs and the engine itself need.\n"
 NOTE = "<!-- Written by `make reference` from the code; change it there. -->\n"
 
 
@@ -133,7 +133,7 @@ def settings() -> str:
 def role() -> str:
     """The rights of the shipped packs."""
     packs = read_packs([ROOT / "rules"], backend())
-    return f"{YAML_NOTE}{roles(packs, guessed_resource, 'rulepack', OPERATOR_NAMESPACE, elsewhere=True)}\n"
+    return f"{YAML_NOTE}{roles(packs, guessed_resource, 'rulepack', OPERATOR_NAMESPACE)}\n"
 
 
 def own_namespace_role() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from pydantic import model_validator
 from engine.actions.base import Need
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Scope
+from engine.cel.uses import in_order, refuse_circles, uses, with_vars
 from engine.errors import EvaluationError
 from engine.model.labels import LabelSelector, selector_text
 from engine.model.objects import NAMESPACE, Kind
@@ -59,6 +61,19 @@ class Lookup(Target):
         return cls(
             *Target.parts(spec, fields, compiler, path), name, spec.live, _held(spec, fields), spec.namespace_selector is not None
         )
+
+    @classmethod
+    def compile_all(cls, specs: Mapping[str, LookupSpec], compiler: Compiler, path: Path) -> dict[str, Self]:
+        """Compile what is written under `lookup` at a path; return the lookups in the order in which they are to be read.
+
+        Each comes after those that it uses, as `lookup.<name>`; of others, one object comes before a list, which costs more.
+        """
+        lookups = {name: cls.of(name, spec, compiler, (*path, name)) for name, spec in specs.items()}
+        written = {name: lookup.fields.programs for name, lookup in lookups.items()}
+        refuse_circles("lookup", uses(written, "lookup"), lookups, compiler, path)
+        cheapest = sorted(lookups, key=lambda name: (lookups[name].by_selector, name))
+        needed = {name: with_vars(written[name], compiler.vars) for name in cheapest}
+        return {name: lookups[name] for name in in_order(uses(needed, "lookup"))}
 
     def needs(self, *verbs: str) -> list[Need]:
         """The right to read it, which is that to follow it where the pack has that."""

@@ -108,7 +108,7 @@ class PackSources:
                 self._used = catalog
                 self.in_force.set()
             wanted = references(catalog, self._store.shipped, self._config_maps(), self._namespace)
-            self._rulepacks.use(self._objects, self.reports, catalog, wanted)
+            self._rulepacks.use(self._objects, self._store.read, self.reports, catalog, wanted)
             self._types.use(self._store.read)
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)

@@ -22,7 +22,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
-from engine.packs.sources import PackObject
+from engine.packs.sources import PackObject, Text
 from engine.packs.status import RuleCounts, Standing, computed, part
 from engine.packs.store import Report
 from engine.reconcile.prune import pruner
@@ -111,6 +111,7 @@ class RulePackStatuses:
         self._actor = Actor(api, leads)
         self._news = asyncio.Event()
         self._objects: RulePackObjects | None = None
+        self._read: Mapping[str, Text | PackObject] = {}
         self._reports: Mapping[str, Report] = {}
         self._catalog = Catalog()
         self._references: Sequence[Object] = ()
@@ -118,12 +119,15 @@ class RulePackStatuses:
         self._seeded: set[str] = set()
         self._unwritten: set[str] = set()
 
-    def use(self, objects: RulePackObjects, reports: Sequence[Report], catalog: Catalog, references: Sequence[Object]) -> None:
-        """Take in what became of each source; write the statuses soon.
+    def use(
+        self, objects: RulePackObjects, read: Sequence[Text | PackObject], reports: Sequence[Report], catalog: Catalog,
+        references: Sequence[Object],
+    ) -> None:  # fmt: skip
+        """Take in what was `read`, and what became of each source; write the statuses soon.
 
         `references` are the objects that are to stand for packs whose text is elsewhere.
         """
-        self._objects = objects
+        self._objects, self._read = objects, {each.file: each for each in read}
         self._reports = {report.source: report for report in reports}
         self._catalog, self._references = catalog, references
         self._news.set()
@@ -163,7 +167,8 @@ class RulePackStatuses:
             if create and self._shard == 0:
                 await self._create_references(objects, problems)
             for obj in objects.objects(objects.own):
-                await self._apply(obj, self._standing(obj), problems)
+                if self._read.get(PackObject.of(obj).file) == PackObject.of(obj):  # else it is read soon
+                    await self._apply(obj, self._standing(obj), problems)
             for obj in objects.objects(*objects.elsewhere) if self._shard == 0 else ():
                 if not dig(obj, ("status", "observedGeneration"), 0):  # an operator of that namespace may have written one
                     await self._apply(obj, self._elsewhere(obj), problems)

@@ -14,13 +14,14 @@ from engine.actions.lookup import Lookup
 from engine.actions.metric import MetricAction
 from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.cel.documents import path_steps
+from engine.cel.uses import refuse_circles, uses_of_vars
 from engine.errors import Fault
 from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.model.text import found, shown, suggestion
 from engine.packs import declarations
 from engine.packs.aggregate import Urgent
-from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, bind_vars, lookups_of, needed_through
+from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, lookups_of, needed_through
 from engine.packs.diagnostics import SCHEMA, Diagnostics
 from engine.packs.document import Document
 from engine.packs.fields import IDENTIFIER
@@ -50,7 +51,7 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str =
     names = DeclaredNames(cel, {"params": tuple(body.params), "inputs": tuple(body.inputs), "inputErrors": tuple(body.inputs)})
     sharing = diagnostics.compiler(names.having(vars=body.vars), VARIABLES - {"lookup"})
     shared = {each: sharing.program(text, ("spec", "vars", each)) for each, text in body.vars.items()}
-    bind_vars(shared, shared, sharing, ("spec", "vars"))
+    refuse_circles("vars", uses_of_vars(shared), shared, sharing, ("spec", "vars"))
     consent = diagnostics.compiler(names, VARIABLES - {"vars", "lookup"})
     pack = RulePack(
         name=name,
@@ -110,7 +111,7 @@ class _RuleBinder:
         self._acting, self._acting_names = (GROUP_VARIABLES, self._group.names) if self._group else (with_item, self._names)
         own = {name: self._looping.program(text, (*path, "vars", name)) for name, text in spec.vars.items()}
         self._vars = {**pack.vars, **own}
-        bind_vars(self._vars, own, self._looping, (*path, "vars"))
+        refuse_circles("vars", uses_of_vars(self._vars), own, self._looping, (*path, "vars"))
         for name in sorted(own.keys() & pack.vars.keys()):
             self._fault(("vars", name), f"vars.{name} is a var of the pack already", "another name")
 
@@ -178,13 +179,12 @@ class _RuleBinder:
         return self._group.urgent(spec) if spec is not None and self._group is not None else None
 
     def _lookups(self) -> dict[str, Lookup]:
-        """Bind the lookups, each of which may use those above it."""
-        bound: dict[str, Lookup] = {}
-        for name, target in self._spec.lookup.items():
-            path = (*self._path, "lookup", name)
-            compiler = self._diagnostics.compiler(self._names.having(lookup=tuple(bound)), VARIABLES)
-            bound[name] = Lookup.of(name, target, compiler, path)
-            self._check_needs(bound[name].needs(), path)
+        """Return the lookups, each after those that it uses."""
+        path = (*self._path, "lookup")
+        compiler = self._diagnostics.compiler(self._names.having(lookup=tuple(self._spec.lookup)), VARIABLES, self._vars)
+        bound = Lookup.compile_all(self._spec.lookup, compiler, path)
+        for name, target in bound.items():
+            self._check_needs(target.needs(), (*path, name))
         return bound
 
     def _actions(
@@ -193,7 +193,8 @@ class _RuleBinder:
         """Bind `actions` or `rescue`, which may name what is registered; entries with faults are left out."""
         path = (*self._path, part)
         self._diagnostics.unique(_registers(entries), "register", path, ("register",))
-        compiler = self._diagnostics.compiler(self._acting_names.having(results=registers), self._acting | extra)
+        names = self._acting_names.having(results=registers)
+        compiler = self._diagnostics.compiler(names, self._acting | extra, {} if self._group else self._vars)
         bound = [self._entry(entry, compiler, (*path, index)) for index, entry in enumerate(entries)]
         return tuple(entry for entry in bound if entry is not None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from engine.cel import Cel, Compiled, Compiler, Path
+from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.errors import Fault
 from engine.model.spec import Spec
 from engine.model.text import found, one_of, shown, suggestion
@@ -55,9 +55,9 @@ class Diagnostics:
         """Return every expression that was compiled."""
         return [compiled for compiler in self._compilers for compiled in compiler.compiled]
 
-    def compiler(self, cel: Cel, variables: Collection[str]) -> Compiler:
-        """Return a compiler of expressions that may name these variables; its faults become the document's."""
-        compiler = Compiler(cel, variables, self.document.locate)
+    def compiler(self, cel: Cel, variables: Collection[str], vars: Mapping[str, Program] | None = None) -> Compiler:
+        """Return a compiler of expressions that may name these variables and vars; its faults become the document's."""
+        compiler = Compiler(cel, variables, self.document.locate, vars)
         self._compilers.append(compiler)
         return compiler
 

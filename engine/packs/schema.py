@@ -200,7 +200,7 @@ class RuleSpec(Spec):
     description: str = ""
     """What it is for."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
-    """Named expressions, read as `vars.<name>`, evaluated when first needed. One may use those above it."""
+    """Named expressions, read as `vars.<name>`, evaluated when first needed. One may use others, in any order."""
     when: Annotated[list[Text], BeforeValidator(_as_list, json_schema_input_type=Text | list[Text])] = Field(
         default=[], max_length=50
     )

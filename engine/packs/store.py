@@ -148,9 +148,12 @@ class PackStore:
     def _read(self, given: Sequence[Text | PackObject], reports: _Reports) -> None:
         """Read what has changed; a version with faults leaves the packs of the last good one."""
         before = self._versions
-        self._versions = {each.file: before.get(each.file) or _Version() for each in given}
+        self._versions = {}
         for each in given:
-            version = self._versions[each.file]
+            version = before.get(each.file)
+            if version is None or getattr(version.read, "uid", "") != getattr(each, "uid", ""):
+                version = _Version()
+            self._versions[each.file] = version
             version.take(each, self._cel)
             reports.faults[each.source] += version.faults
             reports.generations[each.source] = version.generation

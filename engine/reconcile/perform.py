@@ -25,7 +25,7 @@ from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.caches import NotListed
 from engine.reconcile.events import Events
 from engine.reconcile.fights import Fights, managers
-from engine.reconcile.item import LONGEST, ItemRun, bounded, passed_over
+from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, passed_over
 from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import LISTING, Reader
 from engine.reconcile.state import ActionProgress
@@ -71,7 +71,7 @@ class Performer:
         if run.rule.rescue:
             return await self._all(run, run.rule.rescue, len(run.rule.actions))
         message = f"Rule {run.pack.identity}/{run.rule.name} failed: {run.progress.error}"
-        step = event(run.cause, run.cause.object, Content("Warning", "RuleFailed", message, {}), run.scope.value("now"))
+        step = event(run.cause, run.cause.object, Content("Warning", RULE_FAILED, message, {}), run.scope.value("now"))
         return await self._step(run, "emitEvent", step)
 
     async def _all(self, run: ItemRun, entries: Sequence[RuleAction], offset: int) -> Outcome:

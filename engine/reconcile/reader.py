@@ -29,9 +29,12 @@ LISTING = 5.0
 
 
 class Reader:
-    """Answers the reads of actions, groups and lookups. `time_slice` is asked before each, and before each evaluation."""
+    """Answers the reads of actions, groups and lookups; without `related` none is followed.
 
-    def __init__(self, actor: Actor, access: AccessReviews, clock: Clock, related: Related) -> None:
+    `time_slice` is asked before each read, and before each evaluation.
+    """
+
+    def __init__(self, actor: Actor, access: AccessReviews, clock: Clock, related: Related | None = None) -> None:
         self._actor, self._access, self._related = actor, access, related
         self.time_slice = TimeSlice()
         self._answers: TTLCache[Read, Sequence[Object]] = TTLCache(LIMIT, TTL, timer=clock.monotonic)
@@ -47,7 +50,8 @@ class Reader:
         if isinstance(permitted, Refused):
             return permitted
         found = None
-        if isinstance(key, ObjectKey) and pack.follows(permitted.held, across=permitted.namespaces is not None):
+        follows = pack.follows(permitted.held, across=permitted.namespaces is not None)
+        if self._related is not None and isinstance(key, ObjectKey) and follows:
             found = self._related.find(pack, key, permitted)
         if found is None:
             found = await self._actor.read(permitted)
@@ -61,7 +65,7 @@ class Reader:
         return permitted if isinstance(permitted, Refused) else refused_targets(pack, permitted, found, scope)
 
     async def look_up(self, pack: RulePack, rule: Rule, scope: Scope, key: ObjectKey | None = None) -> Done | Skipped | Waiting:
-        """Return Done with the value of `lookup`, or why there is none; each lookup may use those above it. Raises ApiError."""
+        """Return Done with the value of `lookup`, or why there is none; each may use those before it. Raises ApiError."""
         found: dict[str, Any] = {}
         try:
             for name, lookup in rule.lookups.items():
@@ -78,12 +82,14 @@ class Reader:
     def wrote(self, step: Patch | Delete, after: Object | None) -> None:
         """Take in what the engine has written on another object: no lookup is behind it."""
         self._forget(step.target.kind)
-        self._related.wrote(step, after)
+        if self._related is not None:
+            self._related.wrote(step, after)
 
     def wrote_own(self, ref: Ref, written: OwnWrite) -> None:
         """Take in what the engine has written on a watched object or on a group's target."""
         self._forget(ref.kind)
-        self._related.wrote_own(ObjectKey(*ref[:3]), written)
+        if self._related is not None:
+            self._related.wrote_own(ObjectKey(*ref[:3]), written)
 
     def _forget(self, kind: Kind) -> None:
         for read in [read for read in self._answers if read.ref.kind == kind]:

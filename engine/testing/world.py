@@ -14,6 +14,7 @@ from engine.kube.api import Selection
 from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Crash, Faults
+from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata
 from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
@@ -178,12 +179,15 @@ class World:
         return keys + [key for key in absent if key not in keys]
 
     async def apply(self, obj: Object) -> None:
-        """Create an object, or merge it into the one that is there; its status too, and its namespace where that is missing."""
+        """Create an object, or merge it into the one that is there, where null removes a field.
+
+        Its status is written too, and its namespace where that is missing.
+        """
         resource = await self.cluster.discover(kind_of(obj))
         namespace, name = str(metadata(obj).get("namespace", "")), str(metadata(obj)["name"])
         await self._namespace(namespace)
         try:
-            await self.cluster.create(resource, namespace, obj)
+            await self.cluster.create(resource, namespace, merged({}, obj))
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise

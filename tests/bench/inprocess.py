@@ -15,11 +15,13 @@ from engine.model.flags import Mode
 from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, metadata
 from engine.model.observe import Observers
+from engine.model.plan import Read
 from engine.operator.activity import Activity
 from engine.operator.metrics import Metrics
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Cached, Reconciler, Replica
+from engine.reconcile.caches import OnRelated
 from engine.reconcile.prune import pruner, read_by
 from tests.bench import workload
 from tests.world import JOB
@@ -80,7 +82,7 @@ class Bench:
             metrics.declare(pack.name, tuple(pack.metrics.values()))
         watching = [pack for pack in packs if pack.watch.kind == JOB and modes[pack.name] is not Mode.OFF]
         self.api = InstantApi()
-        self.groups: dict[GroupKey, None] = {}
+        self.groups: dict[ObjectKey | GroupKey, None] = {}
         self._on, self._prune = {pack.name for pack in watching}, pruner(read_by(watching))
         self._cached: dict[tuple[str, str], Cached] = {}
         self.reconciler = Reconciler(
@@ -117,6 +119,13 @@ class Bench:
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """See `Caches.take_deleted`."""
         return None
+
+    def find(self, read: Read) -> Sequence[Object] | None:
+        """See `Caches.find`: no lookup is followed."""
+        return None
+
+    def follow(self, changed: OnRelated, listed: Callable[[Kind], None]) -> None:
+        """See `Caches.follow`."""
 
     async def settle(self) -> None:
         """Look at every job and every group once."""

@@ -151,7 +151,7 @@ def test_rights_are_bound_to_names_where_olm_would_widen_them(csv: dict[str, Any
 
 
 def test_rights_are_those_of_config(csv: dict[str, Any]) -> None:
-    """All rights together are those of config/rbac, which are what `rulepack rbac` says.
+    """All rights together are those of config/rbac, which `make reference` writes.
 
     Only what lies in no namespace is asked for in all of them, so an OperatorGroup for some namespaces grants no more.
     """

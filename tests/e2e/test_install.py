@@ -202,10 +202,10 @@ def test_by_one_file(plane: ControlPlane, shell: Shell, tmp_path: Path) -> None:
 
     (params,) = commands("On OpenShift")
     shell.run(params)
-    (shell.folder / "my-rules").symlink_to(ROOT / "rules/model-freshness")
+    (shell.folder / "my-rules").symlink_to(ROOT / "rules/sync-waves")
     (own,) = commands("Settings")
     shell.run(own)
-    bound = plane.request("GET", f"{path(CLUSTER_ROLE_BINDING, '')}/my-rules")
+    bound = plane.request("GET", f"{path(CLUSTER_ROLE_BINDING, '')}/rulepack:sync-waves")
     assert bound["subjects"] == [{"kind": "ServiceAccount", "name": "rulepack", "namespace": HOME}]
     _, _, keep = commands("Uninstall")
     shell.run(keep)

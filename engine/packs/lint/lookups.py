@@ -71,9 +71,7 @@ class WritesWhatItLooksUp(Check):
             for index, (rule, raw) in enumerate(zip(parsed.pack.rules, raw_rules(parsed), strict=True)):
                 if rule.once_per is not None and not _reads(rule.once_per, rule, "lookup"):
                     continue
-                names = [
-                    lookup.name for follower, lookup in parsed.pack.followed if follower is rule and lookup.name in rule.lookups
-                ]
+                followed = [lookup.name for follower, lookup in parsed.pack.followed if follower is rule]
                 for number, entry in enumerate(raw.get("actions", ())):
                     path: Path = ("spec", "rules", index, "actions", number)
                     written = [name for name in followed if name in rule.lookups and _same(raw["lookup"][name], entry)]

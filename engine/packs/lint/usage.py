@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from engine.actions import ACTIONS
 from engine.cel import Path, Program
+from engine.cel.uses import used_names
 from engine.errors import Fault
-from engine.packs.declarations import needed_through, used_vars
+from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
 from engine.packs.pack import Rule, RulePack, Target
 
@@ -128,7 +129,7 @@ class NowWithoutResync(Check):
 
 def _comparable(clause: Program, rule: Rule) -> bool:
     """Return whether a clause, with the vars that it reads itself, names `now` once, in a comparison that has an order."""
-    texts = [clause.source, *(rule.vars[name].source for name in used_vars(clause) if name in rule.vars)]
+    texts = [clause.source, *(rule.vars[name].source for name in used_names((clause,), "vars") if name in rule.vars)]
     named = [match for text in texts for match in _NOW.findall(text)]
     return named == ["now"] and any(sign in text for text in texts for sign in "<>")
 

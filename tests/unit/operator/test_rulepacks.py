@@ -244,3 +244,30 @@ async def test_a_broken_config_map_shows_on_the_object_that_stands_for_its_pack(
     assert accepted[:2] == ("False", "Invalid")
     assert accepted[2].startswith("configmap/system/team-packs/pack.yaml:11:")
     assert ready[2] == "it is not accepted; the last good text stays in force"
+
+
+async def test_a_new_object_is_not_refused_before_it_was_read(packs: Packs) -> None:
+    """kstatus and Argo CD take what is Stalled for failed, if only for a moment: whenever it is made."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        seen = set()
+        for tenths in range(45, 55):  # statuses are written every five seconds
+            await packs.put(name := f"own-{tenths}", spec(mode="Disabled"))
+            for _ in range(tenths):
+                await packs.clock.advance(0.1)
+                conditions = dig(await packs.got(name), ("status", "conditions"), ())
+                seen.add(tuple(condition["reason"] for condition in conditions))
+
+    assert seen == {(), ("Accepted", "Disabled", "Progressing")}
+
+
+async def test_an_object_inherits_nothing_from_one_of_its_name(packs: Packs) -> None:
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec(description="own"))
+        await packs.clock.advance(5)
+        await packs.cluster.delete(RULE_PACK, "system", "own")
+        await packs.put("own", {"watch": {}, "rules": []})
+        await packs.clock.advance(5)
+        ready = await packs.condition("Ready", "own")
+
+    assert ready == ("False", "Invalid", "it is not accepted; nothing is in force")
