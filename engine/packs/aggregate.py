@@ -28,6 +28,8 @@ class Aggregate:
     target: Target
     counts: Mapping[str, Program] = field(default_factory=dict)
     lists: Mapping[str, AggregateList] = field(default_factory=dict)
+    sums: Mapping[str, Program] = field(default_factory=dict)
+    minima: Mapping[str, Program] = field(default_factory=dict)
     maxima: Mapping[str, Program] = field(default_factory=dict)
     vars: Mapping[str, Program] = field(default_factory=dict)
     """Named expressions over the group and its target."""

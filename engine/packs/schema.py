@@ -134,8 +134,12 @@ class AggregateSpec(Spec):
     """For each count a CEL condition: how many members meet it is `group.<count>`."""
     lists: dict[Identifier, AggregateListSpec] = Field(default={}, max_length=20)
     """Lists of values of members, sorted: `group.<list>`."""
+    sum_: dict[Identifier, Text] = Field(default={}, alias="sum", max_length=20)
+    """For each sum CEL that gives a number or null: what all members have together is `group.<sum>`, 0 where none has any."""
+    min_: dict[Identifier, Text] = Field(default={}, alias="min", max_length=20)
+    """For each minimum CEL that gives a number, a text or null: the smallest of all members is `group.<minimum>`, else null."""
     max_: dict[Identifier, Text] = Field(default={}, alias="max", max_length=20)
-    """For each maximum CEL that gives a number, a text or null: the largest of all members is `group.<maximum>`."""
+    """For each maximum CEL that gives a number, a text or null: the largest of all members is `group.<maximum>`, else null."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
     """Named expressions over `group`, `groupKey` and `target`, read as `vars.<name>` in `throttle.urgent` and the actions."""
 

@@ -99,7 +99,9 @@ def _aggregate(size: int) -> tuple[Any, ...]:
     """One more change in a group of so many: a row goes, another comes, and the group is read."""
     aggregate = next(rule.aggregate for rule in shipped("application-status").rules if rule.aggregate)
     groups = Totals(aggregate)
-    rows = [Row("g", (True, phase, not phase), (None if phase else "j",), ((True, DONE), None)) for phase in (True, False)]
+    rows = [
+        Row("g", (True, phase, not phase), (None if phase else "j",), (), (), ((True, DONE), None)) for phase in (True, False)
+    ]
     for number in range(size):
         groups.put("ns", f"job-{number}", rows[number % 2])
         groups.admit("g", ("ns", f"job-{number}"), consents=True)

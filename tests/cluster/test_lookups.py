@@ -26,7 +26,10 @@ spec:
     - name: copy
       lookup:
         one: {apiVersion: v1, kind: Secret, name: one}
-        team: {apiVersion: v1, kind: ConfigMap, labelSelector: {matchExpressions: [{key: team, operator: NotIn, values: [web]}]}}
+        team:
+          apiVersion: v1
+          kind: ConfigMap
+          labelSelector: {matchExpressions: [{key: team, operator: Exists}, {key: team, operator: NotIn, values: [web]}]}
       when: lookup.one != null
       actions:
         - annotate: {annotations: {example.com/version: '${lookup.one.metadata.annotations["version"]} ${size(lookup.team)}'}}
