@@ -58,8 +58,9 @@ NAMES = {
     ("leases", "update"): [LEASE_NAME, STATE],
     ("configmaps", "patch"): ["rulepack-packs", FLAGS, PARAMS],
 }
-# Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
-CLUSTER_SCOPED = {"subjectaccessreviews", "tokenreviews"}
+# Of no namespace, or looked for in all of them (`discover`), so only `clusterPermissions` can grant it; all other rights are then
+# those of an OperatorGroup's namespaces.
+CLUSTER_SCOPED = {"appprojects", "namespaces", "subjectaccessreviews", "tokenreviews"}
 
 
 def bundle(folder: str, version: str, image: str, replaces: str, created: str) -> dict[str, str]:

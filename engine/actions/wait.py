@@ -50,7 +50,6 @@ class WaitAction:
     name: ClassVar[str] = "wait"
     Schema: ClassVar[type[Spec]] = WaitSpec
     written: ClassVar[frozenset[str]] = frozenset()
-    conflict_is_final: ClassVar[bool] = False
     tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"met": BOOL, "value": DYN}
 

@@ -29,6 +29,7 @@ from engine.operator.in_force import times_of
 from engine.operator.pack_sources import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
 from engine.operator.settings import own_namespace, parse_flags
 from engine.packs.catalog import Catalog
+from engine.packs.discovery import discovered, discoveries
 from engine.packs.rbac import RULE_PACK
 from engine.packs.sources import Text, load_folder, shipped_rules, text_of
 from engine.packs.store import PackStore
@@ -162,7 +163,7 @@ async def _live(
     """Explain the object of a word for its kind and a name; with `only` no packs are read from the cluster."""
     async with where.cluster.connected() as api:
         await _take_config(api, store, texts, where.operator, only=only)
-        catalog = await _dated(api, store.catalog, where.operator)
+        catalog = await _discovered(api, await _dated(api, store.catalog, where.operator))
         resource = await _resource(api, catalog, target[0])
         obj = await api.get(resource, where.namespace if resource.namespaced else "", target[1])
         return [await explain_object(api, SystemClock(), catalog, obj)]
@@ -178,6 +179,22 @@ async def _dated(api: Api, catalog: Catalog, namespace: str) -> Catalog:
         return catalog
     known = {} if lease is None else times_of(annotations_of(lease))
     return catalog.dated(known, datetime.now(UTC).replace(microsecond=0))
+
+
+async def _discovered(api: Api, catalog: Catalog) -> Catalog:
+    """Return the catalog with the values of params that the cluster says."""
+    found = {}
+    for discovery in discoveries(catalog):
+        try:
+            selection = Selection(await api.discover(discovery.kind), "", discovery.labels, discovery.fields)
+            found[discovery] = (await api.list(selection)).items
+        except ApiError as error:
+            if error.status != 404:
+                click.echo(f"Warning: {discovery.kind} cannot be listed, so parameters have their defaults: {error}", err=True)
+    catalog, faults = discovered(catalog, lambda discovery: found.get(discovery, ()))
+    for fault in faults:
+        click.echo(f"Warning: {fault}", err=True)
+    return catalog
 
 
 async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namespace: str, *, only: bool) -> None:

@@ -23,19 +23,18 @@ from engine.reconcile.prune import Path, joined, looked_up_by, pruner, read_by
 
 DELETED_SECONDS = 300.0
 """How long the last state of a deleted object is held for a worker: a standby takes over well within that time."""
+Changed = Callable[[ObjectKey, Object | None, Object | None], None]
 
 
 class PackCaches:
     """One informer for each distinct selection of the packs and each namespace; implements `engine.reconcile.caches.Caches`.
 
     What lookups follow is a selection, too; one informer serves it where packs also watch the same. `changed` is called with
-    each object that an informer reports as new, changed or gone; `labels` is a selector that all watched objects must fit,
-    beside the pack's own.
+    each object that an informer of a pack's selection reports as new, changed or gone, as it was and as it is; `labels` is a
+    selector that all watched objects must fit, beside the pack's own.
     """
 
-    def __init__(
-        self, api: Api, clock: Clock, namespaces: Collection[str], changed: Callable[[ObjectKey], None], labels: str = ""
-    ) -> None:
+    def __init__(self, api: Api, clock: Clock, namespaces: Collection[str], changed: Changed, labels: str = "") -> None:
         self.informers: dict[InformerKey, Informer] = {}
         self._api, self._clock, self._namespaces, self._changed, self._labels = api, clock, namespaces, changed, labels
         self._packs: dict[InformerKey, list[RulePack]] = {}
@@ -187,7 +186,7 @@ class PackCaches:
             for pack in self._packs.get(key, ()):
                 if pack.ends:
                     self._deleted[pack.identity, namespace, name] = old
-        self._changed(ObjectKey(key.kind, namespace, name))
+        self._changed(ObjectKey(key.kind, namespace, name), old, new)
 
 
 def _nobody(*_: object) -> None:

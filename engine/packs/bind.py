@@ -33,6 +33,10 @@ from engine.packs.schema import RulePackSpec, RuleSpec
 #: What only a rule that acts once for each object can have.
 ONE_OBJECT_ONLY = frozenset(["on", "hold", "once_per", "existing", "loop", "lookup"])
 _BESIDE_ACTION = ("when", "register")
+#: An action of kubectl, Ansible or Kyverno -> the one of a rule pack.
+_ELSEWHERE = {"update": "'patch'", "create": "'apply'", "mutate": "'patch'", "generate": "'apply'", "validate": "'assert'",
+              "event": "'emitEvent'", "debug": "'emitEvent'", "evict": "'delete' with evict: true", "restart": "'patch'",
+              "remove": "'delete'"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str =
         ),
         params=declarations.bind_params(body.params, diagnostics, ("spec", "params"))
         | (declarations.params(declarations.COMMON) if body.targets else {}),
+        discover=declarations.bind_discoveries(
+            body.discover, body.params, diagnostics, diagnostics.compiler(cel, {"object"}), ("spec", "discover")
+        ),
         targets=declarations.bind_targets(body.targets, diagnostics, consent, ("spec", "targets")),
         vars=shared,
         inputs=declarations.bind_inputs(body.inputs, body.params, diagnostics, ("spec", "inputs")),
@@ -219,7 +226,7 @@ class _RuleBinder:
         """Return the name of an entry's one action; '' where there is none, an unknown one, or more than one."""
         for name in names:
             if name not in ACTIONS:
-                expected = suggestion(name, [*ACTIONS, *_BESIDE_ACTION])
+                expected = _ELSEWHERE.get(name) or suggestion(name, [*ACTIONS, *_BESIDE_ACTION])
                 self._diagnostics.fault((*path, name), f"unknown action {shown(name, 60)}", expected, at_key=True, code=SCHEMA)
         known = [name for name in names if name in ACTIONS]
         if len(known) > 1:

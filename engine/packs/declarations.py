@@ -17,8 +17,8 @@ from engine.packs.diagnostics import Diagnostics
 from engine.packs.identity import metric_name
 from engine.packs.inputs import BOUNDS, Input
 from engine.packs.jsonschemas import Checker, schema_faults
-from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, MetricSpec, Param, Target
-from engine.packs.schema import InputSpec, MetricDeclaration, PackTargetSpec
+from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, Discovery, MetricSpec, Param, Target
+from engine.packs.schema import DiscoverySpec, InputSpec, MetricDeclaration, PackTargetSpec
 
 #: What every expression of a rule sees. `target`, the loop's variable, `results` and `error` come where they have a value.
 VARIABLES = frozenset(["object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "lookup", "now"])
@@ -108,6 +108,21 @@ def bind_params(specs: Mapping[str, dict[str, Any]], diagnostics: Diagnostics, p
 def params(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Param]:
     """Return parameters by their JSON Schemas, which hold their defaults."""
     return {name: Param(name, schema, schema.get("default")) for name, schema in schemas.items()}
+
+
+def bind_discoveries(
+    specs: Mapping[str, DiscoverySpec], params: Collection[str], diagnostics: Diagnostics, compiler: Compiler, path: Path
+) -> dict[str, Discovery]:
+    """Return what gives params their values; add a fault for each that is no param of the pack."""
+    found = {}
+    for name, spec in specs.items():
+        here = (*path, name)
+        if name not in params:
+            diagnostics.fault(here, f"the pack declares no parameter {name!r}", suggestion(name, params), at_key=True)
+        value = compiler.program(spec.value, (*here, "value"))
+        key = compiler.program(spec.key, (*here, "key")) if spec.key else None
+        found[name] = Discovery(Kind(spec.api_version, spec.kind), spec.name or "", spec.label_selector, value, key)
+    return found
 
 
 def bind_inputs(

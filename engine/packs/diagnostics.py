@@ -106,10 +106,22 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
     if kind == "extra_forbidden":
         key = str(path[-1])
         known = [str(field.alias) for field in _fields(_at(model, path[:-1])) if not field.json_schema_extra]
-        expected = _READ_AS_TRUE if key == "true" and "event" in known else suggestion(key, known)
+        meant = _ELSEWHERE.get(key.lower(), "")
+        expected = (
+            _READ_AS_TRUE if key == "true" and "event" in known else repr(meant) if meant in known else suggestion(key, known)
+        )
         return Fault(document.locate_key((*base, *path)), f"unknown key {shown(key, 60)}", expected)
     location = document.locate_key((*base, *path)) if at_key else document.locate((*base, *_existing(path, raw)))
     return Fault(location, *_message(detail))
+
+
+#: A key of Ansible, Kyverno or CI systems, in small letters -> the one of a rule pack.
+_ELSEWHERE = {
+    "foreach": "loop", "with_items": "loop", "items": "loop", "if": "when", "match": "when", "condition": "when",
+    "conditions": "when", "preconditions": "when", "then": "actions", "do": "actions", "tasks": "actions", "steps": "actions",
+    "variables": "vars", "context": "lookup", "delay": "for", "interval": "resync", "selector": "labelSelector",
+    "matchlabels": "labelSelector", "parameters": "params", "values": "params",
+}  # fmt: skip
 
 
 def _message(detail: ErrorDetails) -> tuple[str, str]:

@@ -63,6 +63,8 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
         watched = plurals(pack.watch.kind)
         for verb in ("list", "watch"):
             grants.add(watched, verb, pack.identity)
+            for name, discovery in pack.discover.items():
+                grants.add(plurals(discovery.kind), verb, f"{pack.identity}/parameter {name}")
         for verb in ("create", "patch"):
             grants.add(plurals(EVENT), verb, f"{pack.identity}/rules that wait or fail")
         for rule in pack.rules:

@@ -115,8 +115,8 @@ class Performer:
             except EvaluationError as error:
                 return self._report_outcome(run, action.name, Failed(str(error)))
             except ApiError as error:
-                if not stale(error) or action.conflict_is_final or not tries_left:
-                    return self._report_outcome(run, action.name, self._outcome_of(run, error, action))
+                if not stale(error) or not tries_left:
+                    return self._report_outcome(run, action.name, self._outcome_of(run, error))
         raise AssertionError("the last try returns")
 
     async def _plan(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Plan:
@@ -258,12 +258,12 @@ class Performer:
                 return []
         return managers(seen, step.body)
 
-    def _outcome_of(self, run: ItemRun, error: ApiError, action: Action) -> Outcome:
+    def _outcome_of(self, run: ItemRun, error: ApiError) -> Outcome:
         """What an error of the API server means for an item."""
         if error.status == 403:
             self._access.forget(run.cause.ref.namespace)
         obstacle = obstacle_of(error)
-        if obstacle is None or (error.status == 409 and action.conflict_is_final):
+        if obstacle is None:
             return Failed(str(error))
         if obstacle is Obstacle.TARGET_MISSING:
             return Waiting(str(error), run.scope.now, obstacle)

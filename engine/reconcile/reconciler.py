@@ -19,7 +19,7 @@ from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Act, ActResult, Evaluated, Observer
-from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Skipped, Unavailable
+from engine.model.outcome import DONE, Done, Failed, Outcome, Skipped, Unavailable
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
@@ -30,13 +30,14 @@ from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.events import Events
 from engine.reconcile.item import LONGEST, ItemRun, unread
 from engine.reconcile.matching import Evaluation, Matcher
+from engine.reconcile.others import Others
 from engine.reconcile.perform import Performer
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Result, recorded
 from engine.reconcile.recorder import Recorder
 from engine.reconcile.related import Related
-from engine.reconcile.state import FiringProgress, Incident, ItemProgress, RuleState, Stall
-from engine.reconcile.timers import monotonic, restored
+from engine.reconcile.state import FiringProgress, Incident, RuleState
+from engine.reconcile.timers import begun, restored
 from engine.reconcile.waits import Waits
 
 log = logging.getLogger(__name__)
@@ -61,11 +62,12 @@ class Reconciler:
         self._reader = Reader(self._actor, access, clock, self.related)
         self._events = Events(self._actor, clock)
         self.waits = Waits(self._events, clock)
+        self.others = Others(replica.operator, self._events, clock)
         budgets = Budgets(self._actor, observer, replica.budget_share)
         self._performer = Performer(self._actor, self._reader, access, self._events, observer, budgets, clock)
         self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
         self._matcher = Matcher(caches, self.related, every_rule)
-        self._recorder = Recorder(self._actor, clock, observer, self._aggregates)
+        self._recorder = Recorder(self._actor, clock, observer, self._aggregates, replica.operator)
         self._catalog = Catalog()
 
     @property
@@ -82,6 +84,7 @@ class Reconciler:
         self.related.use(packs)
         self._aggregates.keep(in_force)
         self.waits.keep(in_force)
+        self.others.use(catalog)
 
     async def reconcile(self, key: ObjectKey | GroupKey) -> float | None:
         """Evaluate one object or group, and act. Return the seconds after which to do so again, None: only after a change.
@@ -89,6 +92,7 @@ class Reconciler:
         Nothing that an object or a cluster holds raises here; NotLeading does, where the Lease is lost meanwhile.
         """
         await self._events.retry(key)
+        await self.others.report(key)
         matched = await self._match(key, self._clock.monotonic())
         if isinstance(matched, Done):
             evaluations: Sequence[Evaluation] = matched.result
@@ -156,6 +160,7 @@ class Reconciler:
             outcome = await self._aggregates.count(self._catalog, evaluation, rule, scope)
         else:
             outcome, scope, state = await self._evaluate_object(evaluation, rule, scope, state)
+            outcome, state = self.others.leave(evaluation, rule, outcome, state, self._catalog)
         reported = self._reported(evaluation, rule, outcome, state)
         if reported is not before:
             evaluation.remember(rule, reported)
@@ -217,7 +222,7 @@ class Reconciler:
             await self._drop(evaluation, rule, "its item is no longer in the loop", {item.key for item in firing.items})
         cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling)
         for wanted in firing.items:
-            item = progress.items.get(wanted.key) or self._begun(evaluation, rule, scope, progress, wanted.key)
+            item = progress.items.get(wanted.key) or begun(evaluation, rule, scope, progress, wanted.key)
             if item.ended is None and item.due(evaluation.now, woken=evaluation.woken):
                 inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
                 run = ItemRun(evaluation.key, evaluation.pack, rule, cause._replace(item=wanted.key), inner, item, mode)
@@ -256,16 +261,6 @@ class Reconciler:
             for item in dropped:
                 self._observer.acted(Act(cause.pack, cause.rule, cause.ref, cause.key, item, *end))
             await self.waits.dropped(evaluation.key, cause, dropped.values(), why)
-
-    def _begun(self, evaluation: Evaluation, rule: Rule, scope: Scope, progress: FiringProgress, name: str) -> ItemProgress:
-        """The progress of an item that an earlier process may have begun."""
-        progress.items[name] = item = ItemProgress()
-        if rule.loop is not None and rule.once_per is not None:
-            record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
-            if record.key == progress.key and (wait := record.waiting.get(name)):
-                since, now = monotonic(wait.since, scope), evaluation.now
-                item.stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, now, now - since, now)
-        return item
 
     async def _record(self, key: ObjectKey | GroupKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Write what all packs want on the object in one patch, and remember what was evaluated."""

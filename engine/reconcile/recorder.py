@@ -24,8 +24,9 @@ from engine.reconcile.timers import timed, wall
 class Recorder:
     """Writes on watched objects and targets of groups. It says of which rules the timers cannot be put on record."""
 
-    def __init__(self, actor: Actor, clock: Clock, observer: Observer, aggregates: Aggregates) -> None:
-        self._actor, self._clock, self._observer, self._aggregates = actor, clock, observer, aggregates
+    def __init__(self, actor: Actor, clock: Clock, observer: Observer, aggregates: Aggregates, operator: str) -> None:
+        self._actor, self._clock, self._observer = actor, clock, observer
+        self._aggregates, self._operator = aggregates, operator
         self._refused: set[tuple[str, str]] = set()
 
     def put(self, evaluation: Evaluation, rule: Rule, scope: Scope, mode: Mode) -> None:
@@ -48,7 +49,7 @@ class Recorder:
                     evaluation.remember(rule, state)
                     evaluation.again(retry_at)
                 if after != before:
-                    record = on_record(evaluation.object, names, after.text(evaluation.ref.uid))
+                    record = on_record(evaluation.object, names, after.text(evaluation.ref.uid, self._operator))
                     if after.without_timers() == before.without_timers():
                         evaluation.timers[rule.name] = record
                     else:

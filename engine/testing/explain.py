@@ -112,7 +112,7 @@ def _audited(catalog: Catalog) -> Catalog:
     packs = {
         name: replace(pack, rules=tuple(replace(rule, mode=None) for rule in pack.rules)) for name, pack in catalog.packs.items()
     }
-    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params, times=catalog.times)
+    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params, undecided=catalog.undecided, times=catalog.times)
 
 
 async def _others(api: Api, packs: Sequence[RulePack]) -> list[Object]:

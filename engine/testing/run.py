@@ -160,7 +160,7 @@ class _CaseRun:
         packs = self._suite.packs
         self._packs = {name: coverage.watched(pack) if coverage else pack for name, pack in packs.items()}
         self._flags: dict[str, Mode] = {}
-        self._params = {name: {param.name: param.default for param in pack.params.values()} for name, pack in packs.items()}
+        self._params: dict[str, dict[str, Any]] = {name: {} for name in packs}
         self._metrics = {spec.name: spec for pack in packs.values() for spec in pack.metrics.values()}
         seen = _Watched(coverage)
         self._world = World(self._catalog(), self._suite.spec.start, seen, every_rule=True)
@@ -278,7 +278,7 @@ class _CaseRun:
 
     def _catalog(self) -> Catalog:
         modes = {name: self._flags.get(pack.feature_flag, pack.default_mode) for name, pack in self._packs.items()}
-        return Catalog(dict(self._packs), modes, {name: dict(values) for name, values in self._params.items()})
+        return Catalog.of(self._packs, modes, self._params)
 
     async def _serve(self) -> None:
         """Make the cluster know every kind that the tests or the packs name."""
@@ -287,7 +287,8 @@ class _CaseRun:
             resource = Resource(kind, spec.plural or guessed_resource(kind).plural, spec.namespaced)
             self._world.cluster.register(resource, status_subresource=spec.status_subresource)
         for pack in self._packs.values():
-            for kind in (pack.watch.kind, *(target.kind for target in pack.targets if target.kind.kind != "*")):
+            discovered = (discovery.kind for discovery in pack.discover.values())
+            for kind in (pack.watch.kind, *discovered, *(target.kind for target in pack.targets if target.kind.kind != "*")):
                 await self._world.serve(kind)
 
 

@@ -93,6 +93,8 @@ class _PackScope:
     def variables(self, expression: Compiled, target: Kind | None) -> Types:
         """Return the types of the variables that an expression may name."""
         path = expression.path
+        if path[:2] == ("spec", "discover"):
+            return {"object": kind_type(self._subject, self._parsed.pack.discover[str(path[2])].kind)}
         found = self._rules[int(path[2])] if path[:2] == ("spec", "rules") else self._common
         found = {**found, "target": union([kind_type(self._subject, target), NULL])}
         if path[:2] == ("spec", "rules"):
