@@ -107,7 +107,8 @@ class Matcher:
             known = self._known[key] = Known()
         if known.generation != self._generation:
             known.keep(packs, self._generation)
-        known.taken = dict(known.woken)
+        if known.woken or known.taken:
+            known.taken = dict(known.woken)
         for group in groups:
             if group.end:
                 yield from self._ended(key, known, group, now)
@@ -212,7 +213,8 @@ class Matcher:
     def finish(self, key: ObjectKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Return when to evaluate again (seconds of the monotonic clock), None where only a change matters; forget the rest."""
         known = self._known[key]
-        known.woken = {name: number for name, number in known.woken.items() if known.taken.get(name) != number}
+        if known.woken:
+            known.woken = {name: number for name, number in known.woken.items() if known.taken.get(name) != number}
         for each in evaluations:
             each.state.retry_at = each.retry_at
             if each.on == "Change":

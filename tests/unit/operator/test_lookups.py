@@ -21,7 +21,7 @@ metadata: {name: colours}
 spec:
   watch: {apiVersion: example.com/v1, kind: Widget}
   targets:
-    - {apiVersion: v1, kind: ConfigMap, verbs: [get, list, watch], consent: 'true'}
+    - {apiVersion: v1, kind: ConfigMap, verbs: [list, watch], consent: 'true'}
   rules:
     - name: paint
       lookup:

@@ -237,6 +237,7 @@ async def test_what_is_deleted_is_not_found_any_more() -> None:
     ("lookup", "verbs", "reads"),
     [
         (OTHER, FOLLOWING, 0),
+        (OTHER, ["list", "watch"], 0),
         ({**OTHER, "live": True}, FOLLOWING, 2),
         ({**OTHER, "live": True}, ["get"], 2),
         (OTHER, ["get"], 1),
@@ -252,6 +253,7 @@ async def test_what_is_read_and_what_is_followed(lookup: dict[str, Any], verbs: 
         await world.settle()
 
     assert requests(world, CONFIG) == ["get"] * reads
+    assert [result for _, result, _ in world.seen.evaluations] == [Evaluated.FIRED, Evaluated.FIRED]
 
 
 @pytest.mark.parametrize(
