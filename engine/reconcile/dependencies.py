@@ -42,6 +42,10 @@ class Dependencies:
     def __len__(self) -> int:
         return len(self._reads)
 
+    def is_empty(self) -> bool:
+        """Return whether nothing is held of anybody."""
+        return not (self._reads or self._fresh or self._by_name or self._by_label)
+
     def begin(self, dependent: Dependent) -> None:
         """Collect what an evaluation reads; what it does not read again is forgotten at its end."""
         self._fresh[dependent] = {}

@@ -157,7 +157,7 @@ class _Explainer:
     async def rule(self, pack: RulePack, rule: Rule) -> RuleExplanation:
         """What one rule makes of it."""
         scope, notes = await scope_of(self.reader, self.catalog, pack, rule, self.obj, self.now)
-        timing = [*_timing(rule, self.catalog.since(pack, rule)), *notes]
+        timing = [*_timing(rule, self.catalog.since(pack, rule)), *_unfollowed(pack, rule), *notes]
         name, mode = f"{pack.identity}/{rule.name}", self.catalog.mode(pack, rule)
         evaluated = [(result, reason) for each, result, reason in self.seen.evaluations if each == name]
         result, skipped = evaluated[-1] if evaluated else (Evaluated.SKIPPED, "is about objects that are gone (on: Delete)")
@@ -198,6 +198,14 @@ def _field(obj: Object, path: tuple[str, ...]) -> Value:
     value = dig(obj, path)
     name = path[0] + "".join(f".{step}" if step.isidentifier() else f'["{step}"]' for step in path[1:])
     return Value(name, value, there=value is not None)
+
+
+def _unfollowed(pack: RulePack, rule: Rule) -> Iterator[str]:
+    """Say of which lookups a running engine does not notice a change."""
+    followed = [lookup.name for follower, lookup in pack.followed if follower is rule]
+    for name in rule.lookups:
+        if name not in followed:
+            yield f"lookup.{name}: read when the rule is evaluated; a change of it does not evaluate it"
 
 
 def _timing(rule: Rule, in_force: datetime | None) -> Iterator[str]:
