@@ -162,7 +162,8 @@ def installer_role() -> str:
     ]
     extension = {"apiGroups": ["olm.operatorframework.io"], "resources": ["clusterextensions/finalizers"]}
     everywhere, bound = split_rights(role())
-    rules = [*making, {**extension, "resourceNames": ["rulepack-operator"], "verbs": ["update"]}, *everywhere, *bound]
+    reading = yaml.safe_load((ROOT / "config/rbac/metrics_reader.yaml").read_text())["rules"]
+    rules = [*making, {**extension, "resourceNames": ["rulepack-operator"], "verbs": ["update"]}, *everywhere, *bound, *reading]
     document = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "rulepack-installer"}}
     return f"{YAML_NOTE}{yaml.safe_dump({**document, 'rules': rules}, sort_keys=False)}"
 

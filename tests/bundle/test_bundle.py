@@ -88,7 +88,7 @@ def test_manifests_are_flat_and_of_allowed_kinds() -> None:
     """The folder holds files only, and of the kinds that OLM installs none that an API may be missing for."""
     assert all(path.is_file() for path in (BUNDLE / "manifests").iterdir())
     kinds = [document["kind"] for document in documents(BUNDLE / "manifests")]
-    assert sorted(kinds) == ["ClusterServiceVersion", "CustomResourceDefinition", "PodDisruptionBudget", "Service"]
+    assert sorted(kinds) == ["ClusterRole", "ClusterServiceVersion", "CustomResourceDefinition", "PodDisruptionBudget", "Service"]
     assert not [one for one in documents(BUNDLE / "manifests") if "namespace" in one["metadata"]]
 
 

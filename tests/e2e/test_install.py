@@ -178,7 +178,7 @@ def rendered(bundle: Path) -> Iterator[Object]:
         }  # fmt: skip
     for file in sorted((bundle / "manifests").glob("*.yaml")):
         document = yaml.safe_load(file.read_text())
-        if document["kind"] == "CustomResourceDefinition":
+        if document["kind"] in ("CustomResourceDefinition", "ClusterRole"):
             yield document
         elif document["kind"] != "ClusterServiceVersion":
             yield {**document, "metadata": {**document["metadata"], "namespace": HOME}}
