@@ -22,12 +22,11 @@ from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Re
 from engine.packs.pack import RuleAction
 from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
-from engine.reconcile.caches import NotListed
 from engine.reconcile.events import Events
 from engine.reconcile.fights import Fights, managers
 from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, passed_over
 from engine.reconcile.permissions import limited, refused_step
-from engine.reconcile.reader import LISTING, Reader
+from engine.reconcile.reader import Reader
 from engine.reconcile.state import ActionProgress
 
 CONFLICT_TRIES = 3
@@ -127,11 +126,8 @@ class Performer:
             await time_slice.next()
         for read in action.reads(scope, live):
             verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)} - READING
-            try:
-                found = await self._reader.read(run.pack, read, verbs, scope, run.key)
-            except NotListed as listing:
-                return Plan(outcome=Waiting(str(listing), run.scope.now + LISTING, Obstacle.CONDITION))
-            if isinstance(found, Refused):
+            found = await self._reader.read(run.pack, read, verbs, scope, run.key)
+            if not isinstance(found, Done):
                 return Plan(outcome=found)
             live[read] = found.result
         if live and time_slice.over():

@@ -14,7 +14,7 @@ from engine.kube.access import AccessReviews, Question
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref
-from engine.model.outcome import Done, Refused, Skipped, Waiting
+from engine.model.outcome import Done, Obstacle, Refused, Skipped, Waiting
 from engine.model.plan import Delete, OwnWrite, Patch, Read
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import NotListed
@@ -41,10 +41,11 @@ class Reader:
 
     async def read(
         self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope, key: ObjectKey | GroupKey | None = None
-    ) -> Done | Refused:
+    ) -> Done | Refused | Waiting:
         """Return Done with the objects that a read finds, for a pack that then wants to do `verbs` to them, or Refused.
 
-        `key` is what is evaluated: once more, when something has changed that a lookup follows. Raises ApiError and NotListed.
+        `key` is what is evaluated: once more, when something has changed that a lookup follows. Waiting where the objects that
+        it follows are about to be listed. Raises ApiError.
         """
         permitted = await self._permitted(pack, read, verbs, scope)
         if isinstance(permitted, Refused):
@@ -52,7 +53,10 @@ class Reader:
         found = None
         follows = pack.follows(permitted.held, across=permitted.namespaces is not None)
         if self._related is not None and isinstance(key, ObjectKey) and follows:
-            found = self._related.find(pack, key, permitted)
+            try:
+                found = self._related.find(pack, key, permitted)
+            except NotListed as listing:
+                return Waiting(str(listing), scope.now + LISTING, Obstacle.CONDITION)
         if found is None:
             found = await self._actor.read(permitted)
         return refused_targets(pack, permitted, found, scope) or Done(found)
@@ -72,11 +76,11 @@ class Reader:
                 outcome = await self._looked_up(pack, lookup, scope.child(lookup=dict(found)), key)
                 if isinstance(outcome, Refused):
                     return Skipped(f"lookup is refused: {outcome.reason}", unknown=True)
+                if isinstance(outcome, Waiting):
+                    return outcome
                 found[name] = list(outcome.result) if lookup.by_selector else next(iter(outcome.result), None)
         except EvaluationError as error:
             return Skipped(f"lookup has no answer: {error}", unknown=True)
-        except NotListed as listing:
-            return Waiting(str(listing), scope.now + LISTING)
         return Done(found)
 
     def wrote(self, step: Patch | Delete, after: Object | None) -> None:
@@ -95,7 +99,7 @@ class Reader:
         for read in [read for read in self._answers if read.ref.kind == kind]:
             del self._answers[read]
 
-    async def _looked_up(self, pack: RulePack, lookup: Lookup, scope: Scope, key: ObjectKey | None) -> Done | Refused:
+    async def _looked_up(self, pack: RulePack, lookup: Lookup, scope: Scope, key: ObjectKey | None) -> Done | Refused | Waiting:
         """One lookup: followed, read live, or from an answer that was read some seconds ago."""
         read = lookup.read(scope)
         if lookup.live or (key is not None and pack.follows(lookup.held, across=lookup.selects_namespaces)):
