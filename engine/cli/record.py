@@ -21,6 +21,7 @@ from engine.operator.selection import InformerKey
 from engine.packs.fields import seconds
 from engine.packs.pack import RulePack
 from engine.packs.sources import shipped_rules
+from engine.reconcile.prune import Whole
 from engine.testing.recording import Change, redacted, redaction
 
 CLOSING = 0.25
@@ -94,7 +95,7 @@ class Recorder:
         for pack in packs:
             kinds |= {kind: None for kind in (pack.watch.kind, *(target.kind for target in pack.targets)) if kind.kind != "*"}
         keys = [InformerKey(kind, namespace) for kind in kinds for namespace in namespaces]
-        self._informers = [Informer(api, key, clock, lambda obj: obj, self._changed) for key in keys]
+        self._informers = [Informer(api, key, clock, Whole(), self._changed) for key in keys]
 
     async def run(self, stop: asyncio.Event, limit: float | None) -> int:
         """Record until `stop` is set, or for so many seconds; return the number of changes."""

@@ -22,6 +22,7 @@ PARTS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "steady": ("steady", tables.steady),
     "rush": ("steady", tables.rush),
     "drain": ("drain", tables.drain),
+    "heavy": ("heavy", tables.heavy),
     "growth": ("growth", tables.growth),
     "micro": ("micro", tables.micro),
     "profile": ("profile", tables.profile),

@@ -57,6 +57,20 @@ def drain(results: Results) -> str:
     return "\n\n".join((_taken(results), _spreads(("", "rounds"), rows, DRAIN)))
 
 
+def heavy(results: Results) -> str:
+    """The results of tests.bench.heavy."""
+    head = ["", "engine", "peak memory, MB", "pause, ms of CPU", "by the clock, ms", "CPU, s", "all annotated after, s"]
+    figures = ("peak_memory_mb", "pause_cpu_ms", "pause_ms", "cpu_s", "seconds")
+    lines = [head, ["---", "---", *["---:"] * len(figures)]]
+    for case in results["cases"]:
+        for name, run in case["runs"].items():
+            cells = [run["faults"][0].splitlines()[0], *[""] * (len(figures) - 1)] if run["faults"] else [
+                f"{run[figure]:,}" for figure in figures
+            ]  # fmt: skip
+            lines.append([case["label"].replace(case["label"].split()[0], str(case["objects"]), 1), name or "now", *cells])
+    return "\n\n".join((_taken(results), _markdown(lines)))
+
+
 def growth(results: Results) -> str:
     """The results of tests.bench.growth."""
     lines = [["CPU per change, µs", "size", "median", "lowest to highest", "to the smallest"], ["---", *["---:"] * 4]]
