@@ -6,6 +6,8 @@ What fits into one small page is listed as such. Everything else is streamed, on
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
@@ -27,6 +29,10 @@ STREAM_SECONDS = 3600.0
 """How long the server may take for a stream; it is read until all that there is has come."""
 SILENCE_GRACE = 30.0
 """How much longer than it is to last a watch may be silent before its connection counts as dead."""
+OPENING = 4
+"""Watches of one API version that are opened at a time. After an API server has come back, thousands may be due, and requests,
+those for the Lease among them, must not wait until all of them have their connection.
+"""
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 """The annotation of the bookmark after the last object that there was (kubernetes: apimachinery/pkg/apis/meta/v1/types.go)."""
 
@@ -41,6 +47,7 @@ class Collections:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._opening = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(OPENING))
         self._paged: set[str] = set()
         """The API versions whose server cannot stream."""
 
@@ -129,7 +136,8 @@ class Collections:
         named, metadata_only = _names(selection.resource.kind), selection.metadata_only
         accept = _METADATA_ONLY.format("PartialObjectMetadata") if metadata_only else ""
         path += f"{query}{'&' if query else '?'}watch=true&allowWatchBookmarks=true&timeoutSeconds={max(1, round(timeout))}"
-        async with aclosing(self._connection.lines(path, silence, accept)) as lines:
+        opening = self._opening[selection.resource.kind.api_version]
+        async with aclosing(self._connection.lines(path, silence, opening, accept)) as lines:
             async for event in lines:
                 obj = event["object"]
                 if event["type"] == "ERROR":

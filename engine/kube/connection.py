@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import time
@@ -111,15 +112,20 @@ class Connection:
                 return List(self._decoded(text), (), len(text))
         return List(*found, len(text))
 
-    async def lines(self, path: str, silence: float, accept: str = "") -> AsyncGenerator[dict[str, Any], None]:
+    async def lines(
+        self, path: str, silence: float, opening: asyncio.Semaphore, accept: str = ""
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the JSON of each line of an answer that comes bit by bit. Raises ApiError, also after `silence` seconds.
 
-        Of an object that cannot be decoded there is what names it, and beside it `undecodable` says why.
+        `opening` limits how many of them begin at a time. Of an object that cannot be decoded there is what names it, and beside
+        it `undecodable` says why.
         """
         patience = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         loop = asyncio.get_running_loop()
         try:
-            async with await self._ask("GET", path, {"Accept": accept} if accept else {}, None, patience) as response:
+            async with opening:
+                answer = await self._ask("GET", path, {"Accept": accept} if accept else {}, None, patience, watch=True)
+            async with answer as response:
                 since = loop.time()
                 parts: list[bytes] = []  # of a line that has not ended: one object may be several MB, which readline() refuses
                 while chunk := await response.content.readany():
@@ -140,14 +146,14 @@ class Connection:
 
     async def close(self) -> None:
         """Give connections back."""
-        await self._session.close()
+        await self._sessions.close()
 
     def _use(self, access: Access) -> None:
         try:
-            session = sessions.opened(access)
+            opened = sessions.opened(access)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise UsageError(f"the certificates of {self._credentials.source} cannot be used: {error}") from error
-        self._session, self._access, self._host = session, access, access.server
+        self._sessions, self._access, self._host = opened, access, access.server
         self._options: dict[str, Any] = {"allow_redirects": False}
         if proxy := access.proxy or proxy_of(self._host, os.environ):
             if not proxy.startswith(("http://", "https://")):
@@ -159,33 +165,35 @@ class Connection:
             self._options["server_hostname"] = access.server_name
 
     async def _ask(
-        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
-    ) -> aiohttp.ClientResponse:
+        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout,
+        *, watch: bool = False,
+    ) -> aiohttp.ClientResponse:  # fmt: skip
         """Return a successful answer, not read yet."""
         if 0 < self._access.credential.expires < time.time():
             await self._refresh(self._refreshed, "they have expired")
         refreshed = self._refreshed
         try:
-            response = await self._send(method, path, headers, data, timeout)
+            response = await self._send(method, path, headers, data, timeout, watch)
         except _BROKEN as error:
             if not await self._mended(error, refreshed):
                 raise
-            response = await self._send(method, path, headers, data, timeout)  # no request has got through before
+            response = await self._send(method, path, headers, data, timeout, watch)  # no request has got through before
         self._answered_at = time.monotonic()
         if response.status == HTTPStatus.UNAUTHORIZED and await self._refresh(refreshed, "the API server refused them"):
             response.release()
-            response = await self._send(method, path, headers, data, timeout)
+            response = await self._send(method, path, headers, data, timeout, watch)
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise _error(response, await response.read())
         return response
 
     async def _send(
-        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
+        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout, watch: bool
     ) -> aiohttp.ClientResponse:
         if token := self._current_token():
             headers["Authorization"] = f"Bearer {token}"
         url = URL(self._host + path, encoded=True)
-        return await self._session.request(method, url, headers=headers, data=data, timeout=timeout, **self._options)
+        session = self._sessions.watches if watch else self._sessions.requests
+        return await session.request(method, url, headers=headers, data=data, timeout=timeout, **self._options)
 
     def _current_token(self) -> str:
         """Return the token; one of a file is read again every minute, since kubelet and others renew it."""
@@ -223,7 +231,7 @@ class Connection:
                 fresh = await self._credentials.load()
                 if anew or sessions.settings(fresh) != sessions.settings(self._access):
                     # An open connection keeps the certificates it began with, so the connections are given up too.
-                    old = self._session
+                    old = self._sessions
                     self._use(fresh)
                     await old.close()
                 elif fresh == self._access and self._current_token() == used:
@@ -284,6 +292,8 @@ class Connection:
                     "check certificate-authority in the kubeconfig")  # fmt: skip
         elif isinstance(error, TimeoutError):
             message = f"{self._host} did not answer in time; check that it runs and that no firewall or proxy drops connections"
+        elif isinstance(error, OSError) and error.errno == errno.EMFILE:
+            message = f"cannot connect to {self._host}: too many files are open; watch fewer namespaces, or raise `ulimit -Hn`"
         elif isinstance(error, aiohttp.ClientConnectorError):
             message = f"cannot connect to {self._host}: {error.os_error}; check its address in the kubeconfig and that it runs"
         else:

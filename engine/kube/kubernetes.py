@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from difflib import get_close_matches
@@ -32,6 +34,7 @@ class KubernetesApi:
     def __init__(self, connection: Connection) -> None:
         self._connection, self._collections = connection, Collections(connection)
         self._served: dict[str, dict[str, Resource]] = {}
+        self._asking = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
@@ -42,10 +45,13 @@ class KubernetesApi:
         """See `Api.discover`."""
         found = self._served.get(kind.api_version, {}).get(kind.kind)
         if found is None:  # only what is there is remembered, so a CRD that appears is seen at once
-            self._served[kind.api_version] = await self._resources(kind)
-            found = self._served[kind.api_version].get(kind.kind)
+            async with self._asking[kind.api_version]:  # those who wait here for one answer need not ask for another
+                known = self._served.get(kind.api_version, {})
+                if kind.kind not in known:
+                    self._served[kind.api_version] = known = await self._resources(kind)
+            found = known.get(kind.kind)
         if found is None:
-            raise _not_served(kind, self._served[kind.api_version])
+            raise _not_served(kind, known)
         return found
 
     async def _resources(self, kind: Kind) -> dict[str, Resource]:

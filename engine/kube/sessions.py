@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import replace
+from typing import NamedTuple
 
 import aiohttp
 
@@ -13,7 +14,7 @@ from engine.kube import pem
 from engine.kube.kubeconfig import Access
 
 USER_AGENT = f"rulepack/{__version__}"
-#: Connections at a time; a watch holds one for as long as it lasts.
+#: Connections at a time of requests; those of watches have no limit, since each holds one for as long as it lasts.
 MAX_CONNECTIONS = 64
 #: Bytes that aiohttp reads ahead of whoever takes them: one event of a watch may have a MB and more.
 READ_BUFFER = 2**21
@@ -21,12 +22,29 @@ READ_BUFFER = 2**21
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
 
 
-def opened(access: Access) -> aiohttp.ClientSession:
-    """Return a session with the TLS settings of an access. Raises OSError and ValueError for unusable certificates."""
+class Sessions(NamedTuple):
+    """One for requests, and one for watches, which never take the connections of requests."""
+
+    requests: aiohttp.ClientSession
+    watches: aiohttp.ClientSession
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self.requests.close()
+        await self.watches.close()
+
+
+def opened(access: Access) -> Sessions:
+    """Return sessions with the TLS settings of an access. Raises OSError and ValueError for unusable certificates."""
+    context = _tls(access)
+    return Sessions(_session(context, MAX_CONNECTIONS), _session(context, 0))
+
+
+def _session(context: ssl.SSLContext, limit: int) -> aiohttp.ClientSession:
     # With trust_env aiohttp would search a proxy and for a .netrc in two threads at every request, and a .netrc entry would
     # replace the token; the proxy of the environment is read once instead.
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_tls(access), socket_factory=_socket),
+        connector=aiohttp.TCPConnector(limit=limit, ssl=context, socket_factory=_socket),
         headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,

@@ -71,6 +71,21 @@ def heavy(results: Results) -> str:
     return "\n\n".join((_taken(results), _markdown(lines)))
 
 
+def watches(results: Results) -> str:
+    """The results of tests.bench.watches."""
+    head = ["namespaces", "watches", "peak memory, MB", "all acted in after, s", "CPU until then, s", "CPU at rest, % of a core",
+            "latency p50, ms", "max, ms"]  # fmt: skip
+    lines = [head, ["---:"] * len(head)]
+    for run in results["runs"]:
+        if run["faults"]:
+            lines.append([str(run["namespaces"]), f"{run['watches']:,}", run["faults"][0].splitlines()[0], *[""] * 5])
+            continue
+        figures = ("peak_memory_mb", "start_s", "start_cpu_s", "rest_cpu_percent")
+        latency = (f"{run['latency_ms'][rank]:.0f}" for rank in ("p50", "max"))
+        lines.append([str(run["namespaces"]), f"{run['watches']:,}", *(f"{run[figure]:,}" for figure in figures), *latency])
+    return "\n\n".join((_taken(results), _markdown(lines)))
+
+
 def growth(results: Results) -> str:
     """The results of tests.bench.growth."""
     lines = [["CPU per change, µs", "size", "median", "lowest to highest", "to the smallest"], ["---", *["---:"] * 4]]
