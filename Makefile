@@ -37,6 +37,7 @@ demo: $(READY) ## Run the demo on a cluster in memory; CLUSTER=kube: on a real k
 
 test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
 	$(BIN)/python -m tests.controlplane.plane
+	$(BIN)/python -m tests.controlplane.kubectl
 	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.olm
 	$(BIN)/rulepack test rules --min-coverage 100
@@ -58,6 +59,7 @@ nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, sl
 	ARGOCD_VERSION=3.2 $(BIN)/python -m tests.controlplane.argocd
 	ARGOCD_VERSION=3.2 $(BIN)/python -m pytest -m "argocd and not nightly" --durations=10
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.plane
+	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.kubectl
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.controllers
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m pytest -m "(cluster or e2e) and not nightly" --durations=10
 	$(BIN)/python -m tests.controlplane.olm --sdk

@@ -5,12 +5,13 @@ Every message names what was wrong, where, what was expected and what to do: use
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Location:
     """Where something is in what a user wrote: `file:line:column`, line and column counted from 1.
 
@@ -22,6 +23,15 @@ class Location:
     line: int
     column: int
     path: str = ""
+
+    def __lt__(self, other: Location) -> bool:
+        """Return whether this one comes first: by its path, items of a list by their number, then by line and column."""
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[Any, ...]:
+        path = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"[0-9]+|[^0-9]+", self.path)]
+        return self.file, path, self.line, self.column
 
     def __str__(self) -> str:
         return f"{self.file}: {self.inner}" if self.path else f"{self.file}:{self.line}:{self.column}"

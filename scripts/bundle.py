@@ -48,8 +48,8 @@ ANNOTATIONS = {
     f"{PREFIX}test.config.v1": "tests/scorecard/",
     "com.redhat.openshift.versions": "v4.15",  # and newer: the first on Kubernetes 1.28
 }
-#: What else of config/manager OLM installs.
-FURTHER = ("service", "pod_disruption_budget")
+#: What else of config/ OLM installs.
+FURTHER = ("manager/service.yaml", "manager/pod_disruption_budget.yaml", "rbac/metrics_reader.yaml")
 
 # Where all namespaces are watched OLM widens `permissions` to all of them, so what can be bound to a name is: to patch every
 # ConfigMap would be to own the cluster. docs/install.md says how to grant it for all of the operator's namespace.
@@ -58,8 +58,9 @@ NAMES = {
     ("leases", "update"): [LEASE_NAME, STATE],
     ("configmaps", "patch"): ["rulepack-packs", FLAGS, PARAMS],
 }
-# Of no namespace, so only `clusterPermissions` can grant it; all other rights are then those of an OperatorGroup's namespaces.
-CLUSTER_SCOPED = {"subjectaccessreviews", "tokenreviews"}
+# Of no namespace, or looked for in all of them (`discover`), so only `clusterPermissions` can grant it; all other rights are then
+# those of an OperatorGroup's namespaces.
+CLUSTER_SCOPED = {"appprojects", "namespaces", "subjectaccessreviews", "tokenreviews"}
 
 
 def bundle(folder: str, version: str, image: str, replaces: str, created: str) -> dict[str, str]:
@@ -70,7 +71,7 @@ def bundle(folder: str, version: str, image: str, replaces: str, created: str) -
     copies = "".join(f"COPY {folder}/{source} /{target}/\n" for source, target in parts.items())
     return {
         CSV: _text(_csv(version, image, replaces, created)),
-        **{f"manifests/{name}.yaml": _text(_without_namespace(f"manager/{name}.yaml")) for name in FURTHER},
+        **{f"manifests/{Path(name).name}": _text(_without_namespace(name)) for name in FURTHER},
         CRD: (CONFIG / "crd/rulepacks.yaml").read_text(),
         "metadata/annotations.yaml": annotations,
         "tests/scorecard/config.yaml": _text(yaml.safe_load((CONFIG / "scorecard/config.yaml").read_text())),
@@ -82,7 +83,7 @@ def bundle(folder: str, version: str, image: str, replaces: str, created: str) -
 def _without_namespace(name: str) -> dict[str, Any]:
     """An object of config/, for the namespace that OLM installs into."""
     document: dict[str, Any] = yaml.safe_load((CONFIG / name).read_text())
-    del document["metadata"]["namespace"]
+    document["metadata"].pop("namespace", None)
     return document
 
 

@@ -34,7 +34,7 @@ from scripts.bundle import CLUSTER_SCOPED, split_rights
 from scripts.rights import rights
 
 ROOT = Path(__file__).resolve().parents[1]
-YAML_NOTE = "# Written by `make reference` from rules/: what `rulepack rbac rules` says.\n"
+YAML_NOTE = "# Written by `make reference` from rules/: what the shipped packs and the engine itself need.\n"
 NOTE = "<!-- Written by `make reference` from the code; change it there. -->\n"
 
 
@@ -133,7 +133,7 @@ def settings() -> str:
 def role() -> str:
     """The rights of the shipped packs."""
     packs = read_packs([ROOT / "rules"], backend())
-    return f"{YAML_NOTE}{roles(packs, guessed_resource, 'rulepack', OPERATOR_NAMESPACE, elsewhere=True)}\n"
+    return f"{YAML_NOTE}{roles(packs, guessed_resource, 'rulepack', OPERATOR_NAMESPACE)}\n"
 
 
 def own_namespace_role() -> str:
@@ -162,7 +162,8 @@ def installer_role() -> str:
     ]
     extension = {"apiGroups": ["olm.operatorframework.io"], "resources": ["clusterextensions/finalizers"]}
     everywhere, bound = split_rights(role())
-    rules = [*making, {**extension, "resourceNames": ["rulepack-operator"], "verbs": ["update"]}, *everywhere, *bound]
+    reading = yaml.safe_load((ROOT / "config/rbac/metrics_reader.yaml").read_text())["rules"]
+    rules = [*making, {**extension, "resourceNames": ["rulepack-operator"], "verbs": ["update"]}, *everywhere, *bound, *reading]
     document = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "rulepack-installer"}}
     return f"{YAML_NOTE}{yaml.safe_dump({**document, 'rules': rules}, sort_keys=False)}"
 

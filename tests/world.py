@@ -24,6 +24,8 @@ RULES = Path(__file__).parent.parent / "rules"
 JOB = Kind("mlops.mlops.dev/v1alpha1", "NotebookValidationJob")
 SERVICE = Kind("serving.kserve.io/v1beta1", "InferenceService")
 APPLICATION = Kind("argoproj.io/v1alpha1", "Application")
+PROJECT = Kind("argoproj.io/v1alpha1", "AppProject")
+NAMESPACE = Kind("v1", "Namespace")
 POD = Kind("v1", "Pod")
 EVENT = Kind("v1", "Event")
 DEPLOYMENT = Kind("apps/v1", "Deployment")
@@ -31,6 +33,7 @@ CUSTOM = (
     (Resource(JOB, "notebookvalidationjobs", True), True),
     (Resource(SERVICE, "inferenceservices", True), True),
     (Resource(APPLICATION, "applications", True), False),
+    (Resource(PROJECT, "appprojects", True), False),
 )
 START = 1_769_292_000.0
 """2026-01-24T22:00:00Z: what a test creates at first is older than DONE, the completion that most tests use."""
@@ -136,10 +139,8 @@ class World(world.World):
 def _catalog(
     packs: Sequence[RulePack], modes: Mapping[str, Mode] | None, params: Mapping[str, Mapping[str, Any]] | None
 ) -> Catalog:
-    defaults = {pack.identity: {name: param.default for name, param in pack.params.items()} for pack in packs}
-    chosen = {name: {**values, **(params or {}).get(name, {})} for name, values in defaults.items()}
     flags = {pack.identity: (modes or {}).get(pack.identity, pack.default_mode) for pack in packs}
-    return Catalog({pack.identity: pack for pack in packs}, flags, chosen)
+    return Catalog.of({pack.identity: pack for pack in packs}, flags, params)
 
 
 def job(

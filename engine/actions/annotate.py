@@ -50,7 +50,6 @@ class _Metadata:
     Schema: ClassVar[type[Spec]]
     written: ClassVar[frozenset[str]]
     part: ClassVar[str]
-    conflict_is_final: ClassVar[bool] = False
     tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 

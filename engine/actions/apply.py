@@ -34,7 +34,6 @@ class ApplyAction:
     name: ClassVar[str] = "apply"
     Schema: ClassVar[type[Spec]] = ApplySpec
     written: ClassVar[frozenset[str]] = frozenset({"manifest"})
-    conflict_is_final: ClassVar[bool] = True
     tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {}
 

@@ -38,16 +38,17 @@ class Need(NamedTuple):
 
 
 class MetadataWrite(NamedTuple):
-    """Annotations or labels that an action sets, as they are written in a pack.
+    """Annotations, labels or other fields that an action sets, as they are written in a pack.
 
-    `target` is the `target` of the spec, None for the watched object; `part` is `annotations` or `labels`; `path` is where
-    `entries` are below the action's spec.
+    `target` is the `target` of the spec, None for the watched object; `part` is `annotations`, `labels` or `fields`; `path` is
+    where `entries` are below the action's spec, and `below` the path of these fields in the object, ending in a dot.
     """
 
     target: Mapping[str, Any] | None
     part: str
     path: Path
     entries: Mapping[str, Any]
+    below: str = ""
 
 
 def written_parts(spec: Mapping[str, Any], body: Any, path: Path) -> Iterator[MetadataWrite]:
@@ -56,6 +57,18 @@ def written_parts(spec: Mapping[str, Any], body: Any, path: Path) -> Iterator[Me
     for part in ("annotations", "labels"):
         if isinstance(body, Mapping) and isinstance(body.get(part), Mapping):
             yield MetadataWrite(target if isinstance(target, Mapping) else None, part, (*path, part), body[part])
+
+
+def written_fields(spec: Mapping[str, Any], body: Any, path: Path, below: str = "") -> Iterator[MetadataWrite]:
+    """Yield the other fields in a mapping that lies at a path below a spec, a list being one value."""
+    target = spec.get("target")
+    if isinstance(body, Mapping):
+        values = {key: value for key, value in body.items() if isinstance(key, str) and not isinstance(value, Mapping)}
+        if values:
+            yield MetadataWrite(target if isinstance(target, Mapping) else None, "fields", path, values, below)
+        for key, value in body.items():
+            if isinstance(key, str) and (below or key != "metadata"):
+                yield from written_fields(spec, value, (*path, key), f"{below}{key}.")
 
 
 class Action(Protocol):
@@ -69,8 +82,6 @@ class Action(Protocol):
     Schema: ClassVar[type[Spec]]
     written: ClassVar[frozenset[str]]
     """Keys of the spec whose templates become part of what is written."""
-    conflict_is_final: ClassVar[bool]
-    """Whether a 409 is about who owns a field, so that a repeat does not help; else the target is read again."""
     tells: ClassVar[bool]
     """Whether it only tells people something: it is in nobody's way, and what it fails at does not fail the rule."""
     gives: ClassVar[Mapping[str, Type]]
@@ -83,7 +94,7 @@ class Action(Protocol):
 
     @classmethod
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
-        """Yield the annotations and labels that a spec, as it stands in a pack, sets."""
+        """Yield the annotations, labels and fields that a spec, as it stands in a pack, sets."""
         ...
 
     def needs(self) -> Sequence[Need]:

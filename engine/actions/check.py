@@ -37,7 +37,6 @@ class AssertAction:
     name: ClassVar[str] = "assert"
     Schema: ClassVar[type[Spec]] = AssertSpec
     written: ClassVar[frozenset[str]] = frozenset()
-    conflict_is_final: ClassVar[bool] = False
     tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {}
 

@@ -92,7 +92,6 @@ class DeleteAction:
     name: ClassVar[str] = "delete"
     Schema: ClassVar[type[Spec]] = DeleteSpec
     written: ClassVar[frozenset[str]] = frozenset()
-    conflict_is_final: ClassVar[bool] = False
     tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"deleted": INT}
 

@@ -59,7 +59,6 @@ class EventAction:
     name: ClassVar[str] = "emitEvent"
     Schema: ClassVar[type[Spec]] = EventSpec
     written: ClassVar[frozenset[str]] = frozenset({"reason", "message", "labels"})
-    conflict_is_final: ClassVar[bool] = False
     tells: ClassVar[bool] = True
     gives: ClassVar[Mapping[str, Type]] = {}
 

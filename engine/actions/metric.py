@@ -42,7 +42,6 @@ class MetricAction:
     name: ClassVar[str] = "metric"
     Schema: ClassVar[type[Spec]] = MeasureSpec
     written: ClassVar[frozenset[str]] = frozenset()
-    conflict_is_final: ClassVar[bool] = False
     tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {}
 

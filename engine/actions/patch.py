@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from engine.actions.base import Cause, MetadataWrite, Need, written_parts
+from engine.actions.base import Cause, MetadataWrite, Need, written_fields, written_parts
 from engine.actions.target import Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.cel.types import INT, Type
@@ -51,7 +51,6 @@ class PatchAction:
     name: ClassVar[str] = "patch"
     Schema: ClassVar[type[Spec]] = PatchSpec
     written: ClassVar[frozenset[str]] = frozenset({"patch"})
-    conflict_is_final: ClassVar[bool] = False
     tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 
@@ -74,10 +73,11 @@ class PatchAction:
 
     @classmethod
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
-        """Yield what a merge patch says under `metadata`."""
+        """Yield what a merge patch says."""
         patch = spec.get("patch")
-        body = patch.get("metadata") if spec.get("type", "merge") == "merge" and isinstance(patch, Mapping) else None
-        yield from written_parts(spec, body, ("patch", "metadata"))
+        if spec.get("type", "merge") == "merge" and isinstance(patch, Mapping):
+            yield from written_parts(spec, patch.get("metadata"), ("patch", "metadata"))
+            yield from written_fields(spec, patch, ("patch",))
 
     def needs(self) -> Sequence[Need]:
         """get (or list) and patch on the target, or on its status."""

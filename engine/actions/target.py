@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from engine.actions.base import Need
 from engine.cel import Compiler, Path, Scope, Template
+from engine.cel.uses import in_order, refuse_circles, uses, with_vars
 from engine.errors import EvaluationError
 from engine.model.names import bad_label, misnamed
 from engine.model.objects import Kind, Ref, metadata
@@ -56,6 +57,19 @@ class Target:
         known = "${" not in spec.api_version + spec.kind
         fields = compiler.template(spec.model_dump(by_alias=True, exclude_none=True), path)
         return cls(Kind(spec.api_version, spec.kind) if known else None, spec.label_selector is not None, fields)
+
+    @classmethod
+    def compile_all(cls, specs: Mapping[str, TargetSpec], compiler: Compiler, path: Path) -> dict[str, Self]:
+        """Compile what is written under `lookup` at a path; return the targets in the order in which they are to be read.
+
+        Each comes after those that it uses, as `lookup.<name>`; of others, one object comes before a list, which costs more.
+        """
+        targets = {name: cls.compile(spec, compiler, (*path, name)) for name, spec in specs.items()}
+        written = {name: target.fields.programs for name, target in targets.items()}
+        refuse_circles("lookup", uses(written, "lookup"), targets, compiler, path)
+        cheapest = sorted(targets, key=lambda name: (targets[name].by_selector, name))
+        needed = {name: with_vars(written[name], compiler.vars) for name in cheapest}
+        return {name: targets[name] for name in in_order(uses(needed, "lookup"))}
 
     def needs(self, *verbs: str) -> list[Need]:
         """The rights to read it and for these verbs on it."""

@@ -29,7 +29,7 @@ class WaitSpec(Spec):
     """
 
     lookup: dict[str, TargetSpec]
-    """What to read, as `lookup.<name>`: one object or null by name, a list by labelSelector. Each may use those above it."""
+    """What to read, as `lookup.<name>`: one object or null by name, a list by labelSelector. One may use others."""
     until: str = "true"
     """CEL over `lookup`: what to wait for; left out, it reads once."""
     at_most: str = "0s"
@@ -50,7 +50,6 @@ class WaitAction:
     name: ClassVar[str] = "wait"
     Schema: ClassVar[type[Spec]] = WaitSpec
     written: ClassVar[frozenset[str]] = frozenset()
-    conflict_is_final: ClassVar[bool] = False
     tells: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"met": BOOL, "value": DYN}
 
@@ -63,7 +62,7 @@ class WaitAction:
             except Mismatch as fault:
                 compiler.fault((*path, "atMost"), str(fault), "a duration such as 5m")
         return cls(
-            {name: Target.compile(target, compiler, (*path, "lookup", name)) for name, target in spec.lookup.items()},
+            Target.compile_all(spec.lookup, compiler, (*path, "lookup")),
             compiler.program(spec.until, (*path, "until")),
             compiler.template(spec.at_most, (*path, "atMost")),
             None if spec.value is None else compiler.program(spec.value, (*path, "value")),
@@ -87,7 +86,7 @@ class WaitAction:
         return ""
 
     def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
-        """Yield what is looked up, each with the answers to those above it."""
+        """Yield what is looked up, each with the answers to those before it."""
         found = dict(scope.values.get("lookup", {}))
         for name, target in self.lookups.items():
             read = target.read(scope.child(lookup=dict(found)))

@@ -29,10 +29,15 @@ class Compiled:
 class Compiler:
     """Compiles expressions that may name `variables`; what does not compile becomes one of `faults`.
 
-    `locate(path, line, column)` gives the document's Location of a place inside the scalar at `path`.
+    `locate(path, line, column)` gives the document's Location of a place inside the scalar at `path`; `vars` are the programs
+    of those that the expressions may name.
     """
 
-    def __init__(self, cel: Cel, variables: Collection[str], locate: Callable[[Path, int, int], Location]) -> None:
+    def __init__(
+        self, cel: Cel, variables: Collection[str], locate: Callable[[Path, int, int], Location],
+        vars: Mapping[str, Program] | None = None,
+    ) -> None:  # fmt: skip
+        self.vars = vars or {}
         self.faults: list[Fault] = []
         self.compiled: list[Compiled] = []
         self._cel = cel

@@ -55,8 +55,9 @@ def _grammar() -> Lark:
 
 def _syntax_error(source: str, cause: Any) -> ExpressionError:
     token = getattr(cause, "token", None)
-    if hint := of_syntax(source):
-        return ExpressionError("'{{' begins no expression", *place(source, source.index("{{")), hint)
+    foreign, at, instead = of_syntax(source)
+    if foreign:
+        return ExpressionError(foreign, *place(source, at), instead)
     if token is None:
         offset = int(getattr(cause, "pos_in_stream", 0))
         character = source[offset : offset + 1]

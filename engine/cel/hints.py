@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
@@ -22,12 +23,13 @@ _INSTEAD: dict[str, str] = {
     "default": "get(object, 'path', default)", "tojson": "toJson(value)", "fromjson": "parseJson(text)",
     "from_json": "parseJson(text)", "to_json": "toJson(value)", "from_yaml": "parseYaml(text)", "fromyaml": "parseYaml(text)",
     "upper": "text.upperAscii()", "toupper": "text.upperAscii()", "lower": "text.lowerAscii()", "tolower": "text.lowerAscii()",
+    "tolowercase": "text.lowerAscii()", "touppercase": "text.upperAscii()", "casefold": "text.lowerAscii()",
     "strip": "text.trim()", "trimspace": "text.trim()", "str": "string(value)", "float": "double(value)", "number": "int(text)",
     "hasprefix": "text.startsWith(prefix)", "hassuffix": "text.endsWith(suffix)", "hasattr": "has(object.field)",
     "haskey": "'key' in map", "includes": "text.contains(part) or item in list",
     "append": "list + [item]", "sha256": "hash(text)", "sha256sum": "hash(text)", "isnull": "!has(object.field)",
     "date": "timestamp(text)", "datetime": "timestamp(text)", "todate": "timestamp(text)", "isdefined": "has(object.field)",
-    "defined": "has(object.field)", "some": "list.exists(x, condition)", "every": "list.all(x, condition)",
+    "not": "!(condition)", "defined": "has(object.field)", "some": "list.exists(x, condition)", "every": "list.all(x, condition)",
     "find_all": "text.findAll(pattern)",
     "reduce": "list.sum(), or list.map(x, value)", "concat": "a + b", "coalesce": "object.?field.orValue(default)",
     # CEL elsewhere: cel-go's extensions of other products
@@ -54,9 +56,37 @@ def of_function(name: str, known: Collection[str]) -> str:
     return "a function of docs/reference/expressions.md"
 
 
-def of_syntax(source: str) -> str:
-    """Return what to write instead of the braces of Jinja and Helm, '' where an expression does not begin with them."""
-    return "CEL without {{ and }}, which are of Jinja and Helm" if source.lstrip().startswith("{{") else ""
+#: The name of a variable -> what to write in its place: of Kyverno, of Kubernetes' own policies, of Python and JavaScript.
+_VARIABLES = {
+    "request": "object, which Kyverno and Kubernetes' policies call request.object", "self": "object", "this": "object",
+    "resource": "object", "variables": "vars", "oldobject": "oldObject", "element": "item, in a rule with a loop",
+    "none": "null, or has(object.field)", "nil": "null, or has(object.field)",
+    "undefined": "null, or has(object.field)", "true": "true", "false": "false",
+    "not": "! in place of not",
+}  # fmt: skip
+
+
+def of_variable(name: str) -> str:
+    """Return what to write instead of an unknown variable, '' where that is not known."""
+    return _VARIABLES.get(name.lower(), "")
+
+
+_STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
+_NOT = re.compile(r"\bnot\s+(?=[\w!(])")
+_IF_ELSE = re.compile(r"^\s*(?P<yes>.+?)\s+if\s+(?P<test>.+?)\s+else\s+(?P<no>.+?)\s*$", re.DOTALL)
+
+
+def of_syntax(source: str) -> tuple[str, int, str]:
+    """Return what is of another language in a text that is no CEL: what it is, its offset, and what to write; ('', 0, '')."""
+    code = _STRING.sub(lambda text: f"'{'_' * (len(text[0]) - 2)}'", source)
+    if (at := code.find("{{")) >= 0:
+        return "'{{' begins no expression", at, "CEL without {{ and }}, which are of Jinja, Helm and Kyverno"
+    if (found := _IF_ELSE.match(code)) is not None:
+        yes, test, no = (source[found.start(name) : found.end(name)] for name in ("yes", "test", "no"))
+        return "'if' is no operator", found.end("yes") + 1, f"{test} ? {yes} : {no}"
+    if (found := _NOT.search(code)) is not None:
+        return "'not' is no operator", found.start(), "!, such as !(a == b)"
+    return "", 0, ""
 
 
 def of_duration(text: str) -> str:
@@ -64,3 +94,14 @@ def of_duration(text: str) -> str:
     number, unit = text[:-1], text[-1:]
     hours = {"d": 24, "w": 7 * 24}.get(unit)
     return f"'{int(number) * hours}h'" if hours and number.isdecimal() and len(number) < 8 else ""
+
+
+def of_literal(function: str, text: str) -> str:
+    """Return what to write instead of a literal that a function does not take, '' where that is not known."""
+    if function == "duration":
+        return of_duration(text)
+    if function == "timestamp" and re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        return f"'{text}T00:00:00Z'"
+    return (
+        "'.*' in place of '*', which is of file names" if function in ("matches", "find", "findAll") and text[:1] == "*" else ""
+    )

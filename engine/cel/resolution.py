@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
@@ -55,13 +56,25 @@ class Resolution:
             case Variable(name="vars"):
                 self._whole_vars(node)
             case Variable(name=name) if name not in self._variables:
-                raise self._fault(f"unknown variable '{name}'", node, suggest(name, self._variables, "one of "))
+                expected = self._of_slash(node) or hints.of_variable(name) or suggest(name, self._variables, "one of ")
+                raise self._fault(f"unknown variable '{name}'", node, expected)
             case MapOf(entries=entries):
                 self._keys(entries)
             case Call():
                 self._call(node)
             case Literal(value=int(value)) if value == 2**63 and type(value) is int:
                 raise self._fault(f"{value} does not fit", node, "an integer of 64 bits")
+
+    def _of_slash(self, node: Variable) -> str:
+        """Return how to write a key with a slash, of which a variable is the part behind the slash; '' where it is none."""
+        for parent in self._expression.root.walk():
+            if isinstance(parent, Call) and parent.name == "_/_" and parent.arguments[1].start == node.start:
+                text = self._expression.source
+                root, dot, key = text[parent.arguments[0].start : parent.arguments[0].end].partition("s.")
+                rest = re.match(r"[\w.-]*", text[node.start :])
+                if dot and root.endswith(("label", "annotation")) and rest:
+                    return f"{root}s['{key}/{rest[0]}']"
+        return ""
 
     def _whole_vars(self, node: Variable) -> None:
         if "vars" not in self._variables:
@@ -124,7 +137,7 @@ class Resolution:
             try:
                 check(argument.value)
             except Mismatch as fault:
-                expected = hints.of_duration(argument.value) if node.name == "duration" else ""
+                expected = hints.of_literal(node.name, str(argument.value))
                 raise self._fault(str(fault), argument, expected) from None
 
     def _operator(self, node: Call) -> None:

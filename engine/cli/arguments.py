@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from engine.cel import Cel
 from engine.errors import Fault, InvalidText, UsageError
-from engine.kube.api import Api
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_text
 from engine.packs.sources import load_folder
+
+if TYPE_CHECKING:
+    from engine.kube.kubernetes import KubernetesApi
 
 PATH = click.Path(path_type=Path)
 
@@ -50,7 +52,7 @@ class Cluster(NamedTuple):
     context: str = ""
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[Api]:
+    async def connected(self) -> AsyncIterator[KubernetesApi]:
         """Give a connection, and close it. Raise UsageError where the kubeconfig is of no use."""
         from engine.kube.kubernetes import KubernetesApi
 

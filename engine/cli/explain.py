@@ -6,10 +6,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -21,13 +22,14 @@ from engine.kube.api import Api, Selection
 from engine.kube.clock import SystemClock
 from engine.kube.leases import Leases
 from engine.model.names import misnamed
-from engine.model.objects import Kind, Object, annotations_of, dig, kind_of, metadata, ref_of
+from engine.model.objects import Kind, Object, Resource, annotations_of, dig, kind_of, metadata, ref_of
 from engine.model.plurals import guessed_resource
 from engine.operator.in_force import NAME as IN_FORCE
 from engine.operator.in_force import times_of
 from engine.operator.pack_sources import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAMS
 from engine.operator.settings import own_namespace, parse_flags
 from engine.packs.catalog import Catalog
+from engine.packs.discovery import discovered, discoveries
 from engine.packs.rbac import RULE_PACK
 from engine.packs.sources import Text, load_folder, shipped_rules, text_of
 from engine.packs.store import PackStore
@@ -37,30 +39,55 @@ from engine.testing.explain import explain as explain_object
 from engine.testing.schema import DEFAULT_NAMESPACE
 from engine.testing.world import World
 
+if TYPE_CHECKING:
+    from engine.kube.kubernetes import KubernetesApi
+
 EXAMPLES = """\b
 Examples:
   rulepack explain job.yaml                     offline; further objects in the file are there too
   kubectl get deployment web -o yaml | rulepack explain - --rules my-rules
-  rulepack explain deployment/web -n shop       live; only reads, with your kubeconfig's rights
+  rulepack explain deploy/web -n shop           live; only reads, with your kubeconfig's rights
+  rulepack explain deployment web -n shop --all every rule, those that are Off or about deletions included
 """
 
 
+class Where(NamedTuple):
+    """Where an object of a cluster is: how the cluster is reached, the object's namespace, and the operator's."""
+
+    cluster: Cluster
+    namespace: str
+    operator: str
+
+
+def where_options(command: Callable[..., Any]) -> Any:
+    """Give a command `--namespace`, `--operator-namespace` and what reaches a cluster, as its parameter `where`."""
+
+    @wraps(command)
+    def located(*args: Any, cluster: Cluster, namespace: str, operator_namespace: str | None, **others: Any) -> Any:
+        where = Where(cluster, namespace, own_namespace(operator_namespace, os.environ))
+        return command(*args, where=where, **others)
+
+    own = click.option("--operator-namespace", metavar="NAME", help="Where feature flags, parameters and ConfigMap packs are.")
+    theirs = click.option(
+        "-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of the object in the cluster."
+    )
+    return theirs(cluster_options(own(located)))
+
+
 @click.command(epilog=EXAMPLES)
-@click.argument("target", metavar="OBJECT.yaml | KIND/NAME")
-@click.option("-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of KIND/NAME.")
-@paths_option("--rules", "File or folder of rule packs; may be repeated. Default: the shipped ones.")
+@click.argument("target", nargs=-1, required=True, metavar="OBJECT.yaml | KIND/NAME | KIND NAME")
+@paths_option("--rules", "The only rule packs to explain; may be repeated. Default: the shipped ones, and the cluster's.")
 @flags_option
-@cluster_options
-@click.option("--operator-namespace", metavar="NAME", help="Where feature flags, parameters and ConfigMap packs are.")
+@where_options
+@click.option("--all", "everything", is_flag=True, help="Show also rules that are Off, or that are not about this object.")
 @format_option("text", "json")
 def explain(
-    target: str, namespace: str, rules: tuple[Path, ...], feature_flags: tuple[str, ...], cluster: Cluster,
-    operator_namespace: str | None, style: str,
-) -> None:  # fmt: skip
+    target: tuple[str, ...], rules: tuple[Path, ...], feature_flags: tuple[str, ...], where: Where, everything: bool, style: str
+) -> None:
     """Say for each rule of each pack that watches an object: its conditions with the values that they read, the firing
     record, and the first thing that keeps it from firing; of a rule that would fire, the steps with their differences.
 
-    Nothing is written, and only get and list are needed.
+    KIND is what kubectl takes, such as deploy, po or deployments.apps. Nothing is written, and only get and list are needed.
     """
     flags = parse_flags(feature_flags)
     store = PackStore(backend(), flags)
@@ -70,17 +97,21 @@ def explain(
         raise InvalidText(faults)
     if not store.catalog.packs:
         raise no_packs(rules)
-    if target == "-" or Path(target).exists() or target.endswith((".yaml", ".yml", ".json")):
-        explanations = asyncio.run(_offline(store.catalog, target, _objects(target)))
-    elif "/" not in target:
-        raise UsageError(f"there is no file {target}; expected a manifest, or KIND/NAME of an object in a cluster")
-    else:
-        own = own_namespace(operator_namespace, os.environ)
-        explanations = asyncio.run(_live(store, texts, target, namespace, own, cluster))
+    match target:
+        case [file] if file == "-" or Path(file).exists() or file.endswith((".yaml", ".yml", ".json")):
+            explanations = asyncio.run(_offline(store.catalog, file, _objects(file)))
+        case [one] if "/" in one:
+            word, _, name = one.partition("/")
+            explanations = asyncio.run(_live(store, texts, (word, name), where, only=bool(rules)))
+        case [word, name]:
+            explanations = asyncio.run(_live(store, texts, (word, name), where, only=bool(rules)))
+        case _:
+            wrong = f"there is no file {target[0]}" if len(target) == 1 else f"{len(target)} words name no object"
+            raise UsageError(f"{wrong}; expected a manifest, or KIND/NAME or KIND NAME of an object in a cluster")
     if style == "json":
         click.echo(json.dumps([as_json(each) for each in explanations], indent=2, ensure_ascii=False))
     else:
-        click.echo("\n\n".join("\n".join(as_text(each)) for each in explanations))
+        click.echo("\n\n".join("\n".join(as_text(each, everything=everything)) for each in explanations))
 
 
 def _objects(name: str) -> list[Object]:
@@ -127,14 +158,14 @@ async def _offline(catalog: Catalog, target: str, objects: Sequence[Object]) -> 
 
 
 async def _live(
-    store: PackStore, texts: Sequence[Text], target: str, namespace: str, own: str, cluster: Cluster
+    store: PackStore, texts: Sequence[Text], target: tuple[str, str], where: Where, *, only: bool
 ) -> list[Explanation]:
-    async with cluster.connected() as api:
-        await _take_config(api, store, texts, own)
-        catalog = await _dated(api, store.catalog, own)
-        kind, name = _kind(catalog, target)
-        resource = await api.discover(kind)
-        obj = await api.get(resource, namespace if resource.namespaced else "", name)
+    """Explain the object of a word for its kind and a name; with `only` no packs are read from the cluster."""
+    async with where.cluster.connected() as api:
+        await _take_config(api, store, texts, where.operator, only=only)
+        catalog = await _discovered(api, await _dated(api, store.catalog, where.operator))
+        resource = await _resource(api, catalog, target[0])
+        obj = await api.get(resource, where.namespace if resource.namespaced else "", target[1])
         return [await explain_object(api, SystemClock(), catalog, obj)]
 
 
@@ -150,11 +181,31 @@ async def _dated(api: Api, catalog: Catalog, namespace: str) -> Catalog:
     return catalog.dated(known, datetime.now(UTC).replace(microsecond=0))
 
 
-async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namespace: str) -> None:
-    """Put in force what the ConfigMaps of the operator's namespace say, where they may be read."""
+async def _discovered(api: Api, catalog: Catalog) -> Catalog:
+    """Return the catalog with the values of params that the cluster says."""
+    found = {}
+    for discovery in discoveries(catalog):
+        try:
+            selection = Selection(await api.discover(discovery.kind), "", discovery.labels, discovery.fields)
+            found[discovery] = (await api.list(selection)).items
+        except ApiError as error:
+            if error.status != 404:
+                click.echo(f"Warning: {discovery.kind} cannot be listed, so parameters have their defaults: {error}", err=True)
+    catalog, faults = discovered(catalog, lambda discovery: found.get(discovery, ()))
+    for fault in faults:
+        click.echo(f"Warning: {fault}", err=True)
+    return catalog
+
+
+async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namespace: str, *, only: bool) -> None:
+    """Put in force what the ConfigMaps and RulePacks of the operator's namespace say, where they may be read.
+
+    With `only` these are flags and params, and no packs. Of faults of packs one line is told; what the flags and the params
+    say of packs that are not explained is none of this object's business.
+    """
     try:
         resource = await api.discover(CONFIG_MAP)
-        packs = (await api.list(Selection(resource, namespace, PACK_SELECTOR))).items
+        packs = () if only else (await api.list(Selection(resource, namespace, PACK_SELECTOR))).items
         named = {
             name: (await api.list(Selection(resource, namespace, fields=f"metadata.name={name}"))).items
             for name in (FLAGS, PARAMS)
@@ -163,10 +214,12 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namesp
         click.echo(f"Warning: feature flags, parameters and packs of namespace {namespace} are not known: {error}", err=True)
         return
     flags, params = (dig(next(iter(named[name]), {}), ("data",), {}) for name in (FLAGS, PARAMS))
-    objects = await _rule_packs(api, namespace)
-    for report in store.update(texts, packs, flags, params, objects=objects):
-        for fault in report.faults:
-            click.echo(f"Warning: {fault}", err=True)
+    objects = () if only else await _rule_packs(api, namespace)
+    reports = store.update(texts, packs, flags, params, objects=objects)
+    faulty = sorted(str(report.source) for report in reports if report.faults and report.source not in (FLAGS, PARAMS))
+    if faulty:
+        hint = "`kubectl get rulepacks,configmaps -o yaml` has their faults"
+        click.echo(f"Warning: what is not in force cannot be explained: {', '.join(faulty)}; {hint}", err=True)
 
 
 async def _rule_packs(api: Api, namespace: str) -> Sequence[Object]:
@@ -179,13 +232,35 @@ async def _rule_packs(api: Api, namespace: str) -> Sequence[Object]:
         return ()
 
 
-def _kind(catalog: Catalog, target: str) -> tuple[Kind, str]:
-    """Return the kind that KIND/NAME means, of those that packs watch: by kind, plural, or the capitals of a long name."""
-    word, slash, name = target.partition("/")
+async def _resource(api: KubernetesApi, catalog: Catalog, word: str) -> Resource:
+    """Return the resource that a word means, of those that packs watch: as kubectl takes it, or the capitals of a long name.
+
+    Raise UsageError where it means none, or several.
+    """
+    name, _, group = word.lower().partition(".")
     kinds = list(dict.fromkeys(pack.watch.kind for pack in catalog.packs.values()))
+    found = []
     for kind in kinds:
+        version = kind.api_version.rpartition("/")[2]
+        if group and group not in (kind.group, f"{version}.{kind.group}".rstrip(".")):
+            continue
         capitals = "".join(char for char in kind.kind if char.isupper()).lower()
-        if slash and word.lower() in (kind.kind.lower(), guessed_resource(kind).plural, capitals):
-            return kind, name
+        if name in {kind.kind.lower(), guessed_resource(kind).plural, capitals, *await _names(api, kind)}:
+            found.append(kind)
+    if len(found) == 1:
+        return await api.discover(found[0])
+    if found:
+        meant = ", ".join(f"{guessed_resource(kind).plural}.{kind.group}" for kind in found)
+        raise UsageError(f"{word!r} means several kinds; expected one of {meant}")
     watched = ", ".join(sorted(kind.kind for kind in kinds))
-    raise UsageError(f"{target!r} is neither a file nor KIND/NAME of a watched kind; packs watch {watched}")
+    raise UsageError(f"{word!r} is neither a file nor a kind that a pack watches; packs watch {watched}")
+
+
+async def _names(api: KubernetesApi, kind: Kind) -> Collection[str]:
+    """Return what kubectl calls a kind; nothing where the cluster does not serve it."""
+    try:
+        return await api.names(kind)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return ()

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 
+from engine.model.flags import Mode
 from engine.model.objects import ref_of
 from engine.model.observe import Act, Evaluated
 from engine.model.text import clean, cut
 from engine.reconcile.explain import Clause, Value
-from engine.testing.describe import step_text
-from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, plain
+from engine.testing.describe import plain, step_text, value_text
+from engine.testing.explain import Explanation, PackExplanation, RuleExplanation
 
 _VERDICTS = {
     Evaluated.FIRED: ("fires", "green"),
@@ -23,68 +24,80 @@ _VERDICTS = {
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 
 
-def as_text(explanation: Explanation) -> Iterator[str]:
-    """Yield lines for people: pack by pack, rule by rule."""
+def as_text(explanation: Explanation, *, everything: bool = True) -> Iterator[str]:
+    """Yield lines for people: pack by pack, rule by rule.
+
+    Without `everything` what is Off, or is not about this object, is named in one line for each pack.
+    """
     yield click.style(str(ref_of(explanation.object)), bold=True)
     for pack in explanation.packs:
         yield ""
-        yield from _pack(pack)
+        yield from _pack(pack, everything)
     for question in explanation.assumed:
         yield f"  taken for granted, which a running engine asks the API server: {question}"
 
 
-def _pack(pack: PackExplanation) -> Iterator[str]:
+def _pack(pack: PackExplanation, everything: bool) -> Iterator[str]:
     yield f"{click.style(f'pack {pack.name}', bold=True)} ({pack.mode}, {pack.source})"
     if pack.selector:
         yield f"  label selector {pack.selector}: {'picks it' if pack.picked else 'does not pick it, so no rule sees it'}"
-    if pack.fields:
+    folded = [] if everything else [rule for rule in pack.rules if rule.mode is Mode.OFF or rule.on == "Delete"]
+    shown = [rule for rule in pack.rules if rule not in folded]
+    if pack.fields and shown:
         yield "  evaluated when one of these changes:"
         yield from (f"    {_value(field)}" for field in pack.fields)
-    for rule in pack.rules:
+    for rule in shown:
         yield from _rule(rule)
+    for why, rules in (("Off", [rule for rule in folded if rule.mode is Mode.OFF]),
+                       ("about deleted objects", [rule for rule in folded if rule.mode is not Mode.OFF])):  # fmt: skip
+        if rules:
+            yield f"  {why}, which --all shows: {', '.join(rule.name for rule in rules)}"
 
 
 def _rule(rule: RuleExplanation) -> Iterator[str]:
     verdict, colour = _VERDICTS[rule.result]
     why = f": {rule.skipped}" if rule.skipped else ""
-    yield f"  {click.style(rule.name, bold=True)} ({rule.mode}) {click.style(verdict, fg=colour)}{why}"
+    yield from _lines("  ", f"{click.style(rule.name, bold=True)} ({rule.mode}) {click.style(verdict, fg=colour)}{why}")
     for number, clause in enumerate(rule.clauses, start=1):
         yield from _clause(number, clause)
     if rule.once_per is not None:
-        yield f"    oncePer = {_shown(rule.once_per)}"
+        yield f"    oncePer = {value_text(rule.once_per)}"
         yield f"    on record: {rule.record or 'nothing'}"
     if rule.loop is not None:
-        yield f"    loop = {_shown(rule.loop)}"
-    yield from (f"    {line}" for line in rule.timing)
-    yield from (f"    waits, as a running engine has said at {cut(clean(line), 600)}" for line in rule.waiting)
+        yield f"    loop = {value_text(rule.loop)}"
+    for line in rule.timing:
+        yield from _lines("    ", line)
+    for line in rule.waiting:
+        yield from _lines("    ", f"waits, as a running engine has said at {cut(clean(line), 600)}")
     for act in rule.acts:
         yield from _act(act)
 
 
 def _clause(number: int, clause: Clause) -> Iterator[str]:
-    mark, colour = _MARKS[clause.holds]
+    undecided = clause.holds is None and not clause.doubt
+    mark, colour = ("·", "white") if undecided else _MARKS[clause.holds]
     yield f"    {click.style(mark, fg=colour)} when[{number}] {' '.join(clause.source.split())}"
     if clause.doubt:
-        yield f"        no answer: {clause.doubt}"
-    yield from (f"        {_value(value)}" for value in clause.values)
+        yield from _lines("        ", f"no answer: {clause.doubt}")
+    yield from (f"        {_value(value)}" for value in clause.values if value.there or not undecided)
 
 
 def _act(act: Act) -> Iterator[str]:
     item = f" [{act.item}]" if act.item else ""
     done = f"{act.action}{item}: {step_text(act.step)}" if act.step else f"{act.action}{item}: {act.result}"
-    yield f"    → {done}" + (f" ({act.detail})" if act.detail else "")
+    yield from _lines("    ", f"→ {done}" + (f" ({act.detail})" if act.detail else ""))
     yield from (f"        {line}" for line in act.diff)
 
 
+def _lines(indent: str, text: str) -> Iterator[str]:
+    """Yield the lines of a text, those after the first one below it."""
+    first, *more = text.splitlines() or [""]
+    yield indent + first
+    yield from (f"{indent}    {line}" for line in more)
+
+
 def _value(value: Value) -> str:
-    return f"{value.path} = {_shown(value)}"
-
-
-def _shown(value: Value) -> str:
-    if not value.there:
-        return f"no answer: {value.value}" if value.value else "absent"
-    text = json.dumps(plain(value.value), ensure_ascii=False, default=str)
-    return cut(clean(text), 200)
+    return f"{value.path} = {value_text(value)}"
 
 
 def as_json(explanation: Explanation) -> dict[str, Any]:

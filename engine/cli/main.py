@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -22,6 +23,7 @@ COMMANDS = {
     "lint": "Check rule packs: every fault at once, each with its location.",
     "test": "Run the tests of rule packs.",
     "explain": "Say why rules fire for an object, or what keeps them from firing.",
+    "get": "Write the packs of a cluster, and what each of their rules has done.",
     "record": "Write the changes of a cluster to a file.",
     "replay": "Play recorded changes through rule packs, or compare two versions of them.",
     "new": "Make a commented rule pack to begin with, with tests that pass.",
@@ -73,11 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(run_command(arguments))
 
 
+def _called() -> str:
+    """Return how users call it: kubectl runs `kubectl-rulepack` as its plugin (kubernetes.io: extend-kubectl)."""
+    return "kubectl rulepack" if Path(sys.argv[0]).stem == "kubectl-rulepack" else "rulepack"
+
+
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     try:
         colour = False if os.environ.get("NO_COLOR") else None  # https://no-color.org
-        status = rulepack.main(args=arguments, prog_name="rulepack", standalone_mode=False, color=colour)
+        status = rulepack.main(args=arguments, prog_name=_called(), standalone_mode=False, color=colour)
         return status if isinstance(status, int) else 0
     except click.ClickException as error:
         error.show(sys.stderr)

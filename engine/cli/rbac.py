@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -10,13 +11,14 @@ from engine.cel import backend
 from engine.cli.arguments import packs_argument, paths_option, read_packs
 from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
-from engine.operator.settings import OPERATOR_NAMESPACE
+from engine.operator.settings import own_namespace
 from engine.packs.crds import read_definitions
-from engine.packs.rbac import roles
+from engine.packs.rbac import Account, pack_roles
 
 EXAMPLES = """\b
 Examples:
   rulepack rbac my-rules | kubectl apply -f -
+  rulepack rbac my-rules --namespace team-a     Roles, for an operator that has rights in some namespaces only
   rulepack rbac rules/my-pack --off             also where the pack is Off until its flag is set
   rulepack rbac my-rules --crds crds/           the plurals that CustomResourceDefinitions say
 """
@@ -26,12 +28,22 @@ Examples:
 @packs_argument
 @paths_option("--crds", "Where CustomResourceDefinitions are; plurals of other kinds are guessed as kubectl does.", "DIR")
 @click.option("--off", is_flag=True, help="Include packs that are Off by default.")
-@click.option("--name", default="rulepack", show_default=True, help="Name of the ClusterRole and the Role.")
-@click.option("--namespace", default=OPERATOR_NAMESPACE, show_default=True, help="The operator's namespace.")
-def rbac(paths: tuple[Path, ...], crds: tuple[Path, ...], off: bool, name: str, namespace: str) -> None:
-    """Write the least ClusterRole for these rule packs, and the engine's own Role, as YAML.
+@click.option(
+    "-n",
+    "--namespace",
+    "namespaces",
+    multiple=True,
+    metavar="NAME",
+    help="Write a Role and a RoleBinding in this namespace instead; may be repeated.",
+)
+@click.option("--operator-namespace", metavar="NAME", help="Where the operator and its account are. Default: rulepack-system.")
+def rbac(
+    paths: tuple[Path, ...], crds: tuple[Path, ...], off: bool, namespaces: tuple[str, ...], operator_namespace: str | None
+) -> None:
+    """Write the least rights of these rule packs as YAML: for each a ClusterRole, and what binds it to the operator's account.
 
-    A comment behind each verb says which rules need it. Bind both to the engine's service account.
+    They are named after their pack and stand beside the operator's own, however that was installed. A comment behind each
+    verb says which rules need it.
     """
     packs = read_packs(paths, backend())
     known = read_definitions(crds)
@@ -39,4 +51,5 @@ def rbac(paths: tuple[Path, ...], crds: tuple[Path, ...], off: bool, name: str, 
     def plurals(kind: Kind) -> Resource:
         return known[kind].resource if kind in known else guessed_resource(kind)
 
-    click.echo(roles(packs, plurals, name, namespace, off=off))
+    account = Account(own_namespace(operator_namespace, os.environ))
+    click.echo(pack_roles(packs, plurals, account, namespaces, off=off))

@@ -59,8 +59,7 @@ def replay(file: Path, rules: Rules, old: Rules, new: Rules, feature_flags: tupl
 def _effects(changes: Sequence[Change], rules: Rules, flags: dict[str, Mode]) -> list[Effect]:
     packs = {pack.identity: pack for pack in read_packs(rules, backend())}
     modes = {pack.identity: flags.get(pack.feature_flag, pack.default_mode) for pack in packs.values()}
-    params = {pack.identity: {param.name: param.default for param in pack.params.values()} for pack in packs.values()}
-    run = Replay(Catalog(packs, modes, params))
+    run = Replay(Catalog.of(packs, modes))
     with quiet():
         asyncio.run(run.play(changes))
     return run.effects

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from engine.cel import backend
 from engine.cli.arguments import format_option, packs_argument
 from engine.cli.findings import say, sentence
 from engine.testing.coverage import Coverage
-from engine.testing.report import as_json, coverage_lines, failure_lines, junit, summary
+from engine.testing.report import as_json, coverage_lines, failure_lines, junit, summary, verbose_lines
 from engine.testing.run import Case, CaseResult, run
 from engine.testing.suite import load_suites
 
@@ -18,6 +19,7 @@ EXAMPLES = """\b
 Examples:
   rulepack test my-rules                        all tests in a folder
   rulepack test my-rules -k restart --fail-fast
+  rulepack test my-rules -k restart -v          what each rule came to in each step
   rulepack test my-rules --coverage --min-coverage 90
   rulepack test my-rules --format junit > report.xml
 """
@@ -27,15 +29,18 @@ Examples:
 @packs_argument
 @click.option("-k", "pattern", default="", metavar="TEXT", help="Only tests whose suite or name contains this text.")
 @click.option("--fail-fast", is_flag=True, help="Stop after the first test that fails.")
+@click.option("-v", "--verbose", is_flag=True, help="Show of every step what each rule came to, and why.")
 @format_option("text", "junit", "json")
 @click.option("--coverage", "with_coverage", is_flag=True, help="Show which rules and conditions the tests have exercised.")
 @click.option("--min-coverage", type=click.FloatRange(0, 100), metavar="PERCENT", help="Fail below this coverage.")
 def test(
-    paths: tuple[Path, ...], pattern: str, fail_fast: bool, style: str, with_coverage: bool, min_coverage: float | None
-) -> int:
+    paths: tuple[Path, ...], pattern: str, fail_fast: bool, verbose: bool, style: str, with_coverage: bool,
+    min_coverage: float | None,
+) -> int:  # fmt: skip
     """Run the tests (kind: RulePackTest) in these files and folders.
 
-    Each test has a cluster in memory and a clock of its own; nothing else is needed. Exits with 1 if a test fails.
+    Each test has a cluster in memory and a clock of its own; nothing else is needed. Under a step that fails stands of each
+    rule what kept it from firing, or what its actions came to. Exits with 1 if a test fails.
     """
     suites, faults = load_suites(paths, backend())
     for fault in faults:
@@ -47,7 +52,8 @@ def test(
         return 2
     coverage = Coverage() if with_coverage or min_coverage is not None else None
     text = style == "text"
-    outcomes = run(chosen, coverage=coverage, fail_fast=fail_fast, ended=_show if text else lambda _: None)
+    ended = partial(_show, verbose) if text else lambda _: None
+    outcomes = run(chosen, coverage=coverage, fail_fast=fail_fast, explain_all=verbose, ended=ended)
     if text:
         _sum_up(outcomes, coverage if with_coverage else None)
     else:
@@ -58,8 +64,8 @@ def test(
     return 1 if faults or low or any(outcome.failures for outcome in outcomes) else 0
 
 
-def _show(outcome: CaseResult) -> None:
-    for line in failure_lines(outcome) if outcome.failures else ():
+def _show(verbose: bool, outcome: CaseResult) -> None:
+    for line in verbose_lines(outcome) if verbose else failure_lines(outcome) if outcome.failures else ():
         say(line)
 
 

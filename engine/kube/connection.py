@@ -18,9 +18,10 @@ from yarl import URL
 from engine.errors import ApiError, UsageError
 from engine.kube import sessions
 from engine.kube.credentials import Credentials, token_in
-from engine.kube.decode import Undecodable, decoded_event, decoded_list
+from engine.kube.decode import EXPECTED, Undecodable, decoded_event, decoded_list, undecodable
 from engine.kube.kubeconfig import Access
 from engine.kube.proxies import proxy_of
+from engine.model.objects import ref_of
 from engine.model.text import found
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,15 @@ class Connection:
             raise ApiError(HTTPStatus.BAD_REQUEST, "BadRequest", message) from error
         if accept:
             headers["Accept"] = accept
-        return self._decoded(await self._read(method, path, headers, data))
+        text = await self._read(method, path, headers, data)
+        try:
+            return self._decoded(text)
+        except ApiError:
+            broken = await asyncio.to_thread(undecodable, text)
+            if broken is None:
+                raise
+            message = f"{ref_of(broken.object)} cannot be decoded: {broken.reason}; expected {EXPECTED}"
+            raise ApiError(HTTPStatus.OK, "Undecodable", message) from None
 
     async def list(self, path: str, accept: str = "", most: int = 0) -> List:
         """Return a list, and those of its items that cannot be decoded and are not in it.

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import orjson
 
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]', re.DOTALL)
+EXPECTED = "at most 1,024 levels of nesting, text in UTF-8 and numbers that a double can hold"
+"""What can be decoded."""
 _NAMING = ("name", "namespace", "uid", "resourceVersion")
 
 
@@ -58,6 +60,16 @@ def decoded_event(text: bytes) -> tuple[str, Undecodable] | None:
         reason = str(error)
     named = _named(members["object"])
     return None if named is None or not reason or not isinstance(kind, str) else (kind, Undecodable(named, reason))
+
+
+def undecodable(text: bytes) -> Undecodable | None:
+    """Return what names the one object that a text is and that cannot be decoded; None where a text is no whole object."""
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        named = _named(text)
+        return Undecodable(named, str(error)) if named and "name" in named["metadata"] else None
+    return None
 
 
 def _named(text: bytes) -> dict[str, Any] | None:

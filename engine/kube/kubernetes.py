@@ -54,17 +54,27 @@ class KubernetesApi:
             raise _not_served(kind, known)
         return found
 
+    async def names(self, kind: Kind) -> frozenset[str]:
+        """Return what kubectl calls a kind: its plural, singular and short names. Raise ApiError 404 where it is not served."""
+        found = next((each for each in await self._discovered(kind) if each["kind"] == kind.kind), None)
+        if found is None:
+            raise _not_served(kind)
+        return frozenset({found["name"], found.get("singularName") or kind.kind.lower(), *(found.get("shortNames") or ())})
+
     async def _resources(self, kind: Kind) -> dict[str, Resource]:
+        return {
+            each["kind"]: Resource(Kind(kind.api_version, each["kind"]), each["name"], each["namespaced"])
+            for each in await self._discovered(kind)
+        }
+
+    async def _discovered(self, kind: Kind) -> Sequence[Mapping[str, Any]]:
+        """What discovery says of the kinds of a version of an API group, without their subresources."""
         root = "/apis" if kind.group else "/api"
         try:
             answer = await self._connection.request("GET", f"{root}/{quote(kind.api_version)}")
         except ApiError as error:
             raise _not_served(kind) if error.status == HTTPStatus.NOT_FOUND else error from None
-        return {
-            each["kind"]: Resource(Kind(kind.api_version, each["kind"]), each["name"], each["namespaced"])
-            for each in answer.get("resources") or ()
-            if "/" not in each["name"]  # a subresource
-        }
+        return [each for each in answer.get("resources") or () if "/" not in each["name"]]
 
     async def openapi(self, path: str = OPENAPI) -> Mapping[str, Any]:
         """See `Api.openapi`."""

@@ -23,18 +23,17 @@ LISTING = 2
 """Informers of one kind that list at a time: there is one for each namespace, and each may have some MB under way."""
 DELETED_SECONDS = 300.0
 """How long the last state of a deleted object is held for a worker: a standby takes over well within that time."""
+Changed = Callable[[ObjectKey, Object | None, Object | None], None]
 
 
 class PackCaches:
     """One informer for each distinct selection of the packs and each namespace; implements `engine.reconcile.caches.Caches`.
 
-    `changed` is called with each object that an informer reports as new, changed or gone; `labels` is a selector that all
-    objects must fit, beside the pack's own.
+    `changed` is called with each object that an informer reports as new, changed or gone, as it was and as it is; `labels` is a
+    selector that all objects must fit, beside the pack's own.
     """
 
-    def __init__(
-        self, api: Api, clock: Clock, namespaces: Collection[str], changed: Callable[[ObjectKey], None], labels: str = ""
-    ) -> None:
+    def __init__(self, api: Api, clock: Clock, namespaces: Collection[str], changed: Changed, labels: str = "") -> None:
         self.informers: dict[InformerKey, Informer] = {}
         self._api, self._clock, self._namespaces, self._changed, self._labels = api, clock, namespaces, changed, labels
         self._packs: dict[InformerKey, list[RulePack]] = {}
@@ -125,4 +124,4 @@ class PackCaches:
             for pack in self._packs.get(key, ()):
                 if pack.ends:
                     self._deleted[pack.identity, namespace, name] = old
-        self._changed(ObjectKey(key.kind, namespace, name))
+        self._changed(ObjectKey(key.kind, namespace, name), old, new)

@@ -11,6 +11,7 @@ from engine.actions.event import Content, event
 from engine.errors import ApiError
 from engine.kube.act import Actor, NotLeading
 from engine.kube.clock import Clock
+from engine.kube.decode import EXPECTED
 from engine.model.objects import Object, ObjectKey, ref_of
 from engine.operator.informer import Informer
 
@@ -57,10 +58,7 @@ class LeftOut:
         ref = ref_of(obj)
         if not self._owns(ObjectKey(ref.kind, ref.namespace, ref.name)):
             return False
-        message = (
-            f"No rule is evaluated for this object, since it cannot be decoded: {reason}. "
-            "Expected at most 1,024 levels of nesting, text in UTF-8 and numbers that a double can hold."
-        )
+        message = f"No rule is evaluated for this object, since it cannot be decoded: {reason}. Expected {EXPECTED}."
         content, now = Content("Warning", "ObjectLeftOut", message, {}), datetime.fromtimestamp(self._clock.time(), UTC)
         try:
             await self._actor.perform(event(Cause("rulepack", "decode", obj, ref, version), obj, content, now), dry_run=False)

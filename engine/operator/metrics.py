@@ -79,6 +79,10 @@ class Metrics:
         self.waiting = Gauge(
             "rulepack_items_waiting", "Items that have waited for a minute, by what stands in the way.", (*rule, "reason")
         )
+        self.others = Gauge(
+            "rulepack_other_operators", "Namespaces in which another operator acts by the same pack, as its records show.",
+            ("pack", "operator"),
+        )  # fmt: skip
         self.contests = Counter(
             "rulepack_contested_writes", "Writes that had to wait, since somebody else undoes them again and again.", rule
         )

@@ -18,6 +18,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock, within
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, annotations_of, dig, ref_of
+from engine.operator.discoveries import Discoveries
 from engine.operator.informer import Informer
 from engine.operator.rulepacks import RulePackObjects, RulePackStatuses, references
 from engine.operator.selection import InformerKey
@@ -68,6 +69,7 @@ class PackSources:
         self._store = PackStore(cel, settings.flags)
         self._used = self._store.catalog  # the last one that was given to `use`
         self._shipped = load_folder(settings.rules)
+        self.discoveries = Discoveries(api, clock, self.touch)
         self._types = TypeChecks(api, clock, cel, may_act, self.touch)
         self._statuses = Statuses(Actor(api, may_act), clock)
         self._logged: set[str] = set()
@@ -97,18 +99,21 @@ class PackSources:
 
     async def stop(self) -> None:
         """Stop the informers."""
+        await self.discoveries.stop()
         await asyncio.gather(*(informer.stop() for informer in (*self.informers, *self._objects.elsewhere)))
 
     async def _read(self) -> None:
         try:
-            self.reports = self._types.added(await self._update())
+            reports = self._types.added(await self._update())
+            catalog, faults = await self.discoveries.apply(self._store.catalog)
+            self.reports = [*reports[:-1], replace(reports[-1], warnings=(*reports[-1].warnings, *faults))]
             self._log_news()
-            if (catalog := self._store.catalog) is not self._used or not self.in_force.is_set():
+            if catalog is not self._used or not self.in_force.is_set():
                 await self._use(_audited(catalog) if self._dry_run else catalog)
                 self._used = catalog
                 self.in_force.set()
             wanted = references(catalog, self._store.shipped, self._config_maps(), self._namespace)
-            self._rulepacks.use(self._objects, self.reports, catalog, wanted)
+            self._rulepacks.use(self._objects, self._store.read, self.reports, catalog, wanted)
             self._types.use(self._store.read)
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -18,21 +17,22 @@ from engine.model.plan import Create
 from engine.operator.informer import Informer
 from engine.operator.selection import InformerKey
 from engine.operator.settings import Settings
+from engine.operator.statuses import Writer
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
-from engine.packs.sources import PackObject
-from engine.packs.status import RuleCounts, Standing, computed, part
+from engine.packs.sources import PackObject, Text
+from engine.packs.status import RuleCounts, Standing, computed, part, refusal
 from engine.packs.store import Report
 from engine.reconcile.prune import pruner
-
-log = logging.getLogger(__name__)
 
 PERIOD = 5.0
 """Seconds between two writes of a status in which only counts differ."""
 RETRY = 10.0
 """Seconds before a status that could not be written is tried again."""
+NOT_HERE = "NotAnOperatorNamespace"
+"""The reason of an object in another namespace than the operator's."""
 MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
 """The labels of objects that the operator creates."""
 
@@ -109,21 +109,26 @@ class RulePackStatuses:
         self._namespace, self._dry_run = settings.operator_namespace, settings.dry_run
         self._shard = settings.shard.number if settings.shard else 0
         self._actor = Actor(api, leads)
+        self._writer = Writer(self._actor, clock)
         self._news = asyncio.Event()
         self._objects: RulePackObjects | None = None
+        self._read: Mapping[str, Text | PackObject] = {}
         self._reports: Mapping[str, Report] = {}
         self._catalog = Catalog()
         self._references: Sequence[Object] = ()
         self._seeds: dict[tuple[str, str], tuple[int, int]] = {}
         self._seeded: set[str] = set()
-        self._unwritten: set[str] = set()
+        self._counts: dict[tuple[str, str], tuple[int, int]] = {}  # own ones that are in a status
 
-    def use(self, objects: RulePackObjects, reports: Sequence[Report], catalog: Catalog, references: Sequence[Object]) -> None:
-        """Take in what became of each source; write the statuses soon.
+    def use(
+        self, objects: RulePackObjects, read: Sequence[Text | PackObject], reports: Sequence[Report], catalog: Catalog,
+        references: Sequence[Object],
+    ) -> None:  # fmt: skip
+        """Take in what was `read`, and what became of each source; write the statuses soon.
 
         `references` are the objects that are to stand for packs whose text is elsewhere.
         """
-        self._objects = objects
+        self._objects, self._read = objects, {each.file: each for each in read}
         self._reports = {report.source: report for report in reports}
         self._catalog, self._references = catalog, references
         self._news.set()
@@ -158,35 +163,33 @@ class RulePackStatuses:
         objects = self._objects
         if objects is None or self._dry_run or not self._leads() or not objects.own.synced.is_set():
             return True
-        problems: set[str] = set()
         try:
             if create and self._shard == 0:
-                await self._create_references(objects, problems)
+                await self._create_references(objects)
             for obj in objects.objects(objects.own):
-                await self._apply(obj, self._standing(obj), problems)
+                if self._read.get(PackObject.of(obj).file) == PackObject.of(obj):  # else it is read soon
+                    await self._attempt(obj, self._standing(obj))
             for obj in objects.objects(*objects.elsewhere) if self._shard == 0 else ():
-                if not dig(obj, ("status", "observedGeneration"), 0):  # an operator of that namespace may have written one
-                    await self._apply(obj, self._elsewhere(obj), problems)
+                if not _of_another_operator(obj):
+                    await self._attempt(obj, self._elsewhere(obj))
         except NotLeading:
             return True
-        for problem in sorted(problems - self._unwritten):  # a line when it begins, not one for each attempt
-            log.warning("%s", problem)
-        self._unwritten = problems
-        return not problems
+        return self._writer.done()
 
-    async def _create_references(self, objects: RulePackObjects, problems: set[str]) -> None:
+    async def _create_references(self, objects: RulePackObjects) -> None:
         """Create the objects that stand for packs and are not there; one that somebody deletes comes back."""
         there = {metadata(obj)["name"] for obj in objects.objects(objects.own)}
         for body in self._references:
             if metadata(body)["name"] not in there:
-                try:
-                    await self._actor.perform(Create(ref_of(body), body), dry_run=False)
-                except ApiError as error:
-                    problems.add(f"{ref_of(body)}, which is to stand for a pack, cannot be created: {error}")
+                failing = f"{ref_of(body)}, which is to stand for a pack, cannot be created"
+                await self._writer.attempt(failing, self._actor.perform(Create(ref_of(body), body), dry_run=False))
 
-    async def _apply(self, obj: Object, standing: Standing, problems: set[str]) -> None:
-        """Write the status of one object where it differs."""
-        ref, now = ref_of(obj), datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    async def _attempt(self, obj: Object, standing: Standing) -> None:
+        await self._writer.attempt(f"{ref_of(obj)}: its status cannot be written", self._apply(obj, standing))
+
+    async def _apply(self, obj: Object, standing: Standing) -> None:
+        """Write the status of one object where it differs, and emit an Event where that says anew why it is refused."""
+        now = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if self._shard == 0:
             status = computed(obj, standing, self._shard, now)
             manager = FIELD_MANAGER
@@ -195,47 +198,58 @@ class RulePackStatuses:
             manager = f"{FIELD_MANAGER}-{self._shard}"
         if not status or _holds(obj, status, self._shard):
             return
+        if standing.refused and self._shard == 0 and status["conditions"] != dig(obj, ("status", "conditions"), ()):
+            reason = f"RulePack{standing.refused}" if standing.refused == "Invalid" else standing.refused
+            await self._writer.warn(obj, reason, refusal(standing), str(status["observedGeneration"]))
         try:
-            await self._actor.apply_status(ref, status, manager)
+            await self._actor.apply_status(ref_of(obj), status, manager)
         except ApiError as error:
             if error.status != 404 and "uid" not in error.message.lower():  # it is gone, or another one has its name by now
-                problems.add(f"{ref}: its status cannot be written: {error}")
+                raise
 
     def _standing(self, obj: Object) -> Standing:
         """Return how an object of the operator's namespace stands."""
         given = PackObject.of(obj)
         report = self._reports.get(given.file, Report(given.file))
-        held = self._reports.get(f"configmap/{self._namespace}/{given.spec.get('configMap')}", Report(""))
         pack = self._catalog.packs.get(report.packs[0]) if report.packs else None
-        faults, warnings = (*report.faults, *held.faults), (*report.warnings, *held.warnings)
-        refused = "Invalid" if faults else ""
+        refused = "Invalid" if report.faults else ""
         if pack is None:
-            return Standing(refused="Invalid", faults=faults)
+            return Standing(refused="Invalid", faults=report.faults)
         fare, mode = self._fare(pack), self._catalog.mode(pack)
         unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
         counts = self._counted(obj, pack, fare.counts)
-        return Standing(pack, report.generation, mode, refused, faults, unready, report.note, counts, warnings)
+        return Standing(pack, report.generation, mode, refused, report.faults, unready, report.note, counts, report.warnings)
 
     def _elsewhere(self, obj: Object) -> Standing:
         """Return how an object of another namespace stands: it is not in force."""
         message = f"only RulePacks in the operator's namespace, {self._namespace}, are in force"
         location = Location(PackObject.of(obj).file, 1, 1, "metadata.namespace")
-        return Standing(refused="NotAnOperatorNamespace", faults=[Fault(location, message, code="namespace")])
+        return Standing(refused=NOT_HERE, faults=[Fault(location, message, code="namespace")])
 
     def _counted(self, obj: Object, pack: RulePack, counts: Mapping[str, RuleCounts]) -> Mapping[str, RuleCounts]:
-        """Return the counts, those of the replicas before this one included: they are in the status that it found."""
+        """Return the counts, those of other replicas included: they are in the status that this one found when it began to lead.
+
+        So may be some of its own, from when it has led before.
+        """
         name = pack.identity
         if name not in self._seeded:
             self._seeded.add(name)
             parts = {each.get("shard"): each for each in dig(obj, ("status", "parts"), ())}
             for rule in parts.get(self._shard, {}).get("rules", ()):
-                own = counts.get(rule["name"], RuleCounts())
-                self._seeds[name, rule["name"]] = rule.get("fired", 0) - own.fired, rule.get("failed", 0) - own.failed
+                fired, failed = self._counts.get((name, rule["name"]), (0, 0))
+                self._seeds[name, rule["name"]] = rule.get("fired", 0) - fired, rule.get("failed", 0) - failed
         added = {}
         for rule in pack.rules:
             own, (fired, failed) = counts.get(rule.name, RuleCounts()), self._seeds.get((name, rule.name), (0, 0))
+            self._counts[name, rule.name] = own.fired, own.failed
             added[rule.name] = own._replace(fired=own.fired + fired, failed=own.failed + failed)
         return added
+
+
+def _of_another_operator(obj: Object) -> bool:
+    """Return whether an operator of an object's own namespace has written its status."""
+    conditions = dig(obj, ("status", "conditions"), ())
+    return bool(conditions) and all(each.get("reason") != NOT_HERE for each in conditions)
 
 
 def _holds(obj: Object, status: Mapping[str, object], shard: int) -> bool:

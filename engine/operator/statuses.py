@@ -1,9 +1,13 @@
-"""What is written on ConfigMaps with rule packs, feature flags and parameters: an annotation, and an Event for what is wrong."""
+"""What is written on ConfigMaps with rule packs, feature flags and parameters: an annotation, and an Event for what is wrong.
+
+The Events about objects of kind RulePack are written here too.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -33,27 +37,49 @@ class Status(NamedTuple):
     says_ok: bool = True
 
 
-class Statuses:
-    """Brings ConfigMaps up to date, and logs once which of them refuse that."""
+class Writer:
+    """Writes on objects how their packs fare, in a Warning Event too, and logs once what cannot be written."""
 
     def __init__(self, actor: Actor, clock: Clock) -> None:
         self._actor, self._clock = actor, clock
-        self._unwritten: set[str] = set()
+        self._failed: set[str] = set()
+        self._failures: set[str] = set()
+
+    async def attempt(self, failing: str, writing: Awaitable[object]) -> None:
+        """Await what writes; where that fails, begin the line of the log with `failing`. Raises NotLeading."""
+        try:
+            await writing
+        except ApiError as error:
+            self._failures.add(f"{failing}: {error}")
+
+    def done(self) -> bool:
+        """Log what failed since the last call and did not before; return whether nothing did."""
+        for failure in sorted(self._failures - self._failed):  # a line when it begins, not one for each attempt
+            log.warning("%s", failure)
+        self._failed, self._failures = self._failures, set()
+        return not self._failed
+
+    async def warn(self, about: Object, reason: str, text: str, version: str) -> None:
+        """Emit an Event, one for each text about each version of an object. Raises ApiError."""
+        ref = ref_of(about)
+        cause = Cause("rulepack", "load", about, ref, digest(version, text))
+        now = datetime.fromtimestamp(self._clock.time(), UTC)
+        await self._actor.perform(event(cause, about, Content("Warning", reason, text, {}), now), dry_run=False)
+
+
+class Statuses:
+    """Brings the status annotations of ConfigMaps up to date."""
+
+    def __init__(self, actor: Actor, clock: Clock) -> None:
+        self._actor, self._writer = actor, Writer(actor, clock)
 
     async def write(self, statuses: Iterable[Status]) -> None:
         """Write what has changed; what fails is to be tried again."""
-        failures: set[str] = set()
-        for status in statuses:
-            ref = ref_of(status.config_map)
-            try:
-                await self._write(status)
-            except ApiError as error:
-                failures.add(f"{ref}: it is read, but its status cannot be written on it: {error}")
-            except NotLeading:
-                return
-        for failure in sorted(failures - self._unwritten):  # a line when it begins, not one for each attempt
-            log.warning("%s", failure)
-        self._unwritten = failures
+        with suppress(NotLeading):
+            for status in statuses:
+                failing = f"{ref_of(status.config_map)}: it is read, but its status cannot be written on it"
+                await self._writer.attempt(failing, self._write(status))
+        self._writer.done()
 
     async def _write(self, status: Status) -> None:
         """Bring the annotation up to date, and emit one Warning Event for each new problem of each version of the data."""
@@ -65,10 +91,7 @@ class Statuses:
             return
         ref = ref_of(config_map)
         if status.problems:
-            cause = Cause("rulepack", "load", config_map, ref, digest(canonical(dig(config_map, ("data",), {})), text))
-            now = datetime.fromtimestamp(self._clock.time(), UTC)
-            content = Content("Warning", status.reason, text, {})
-            await self._actor.perform(event(cause, config_map, content, now), dry_run=False)
+            await self._writer.warn(config_map, status.reason, text, canonical(dig(config_map, ("data",), {})))
         try:
             await self._actor.write_metadata(Patch(ref, {"metadata": {"annotations": {STATUS: text}}}))
         except ApiError as error:

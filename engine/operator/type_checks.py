@@ -61,7 +61,10 @@ class TypeChecks:
 
     def added(self, reports: Sequence[Report]) -> list[Report]:
         """Return the reports with what does not fit among their warnings."""
-        return [replace(each, warnings=(*each.warnings, *self.warnings.get(each.source, ()))) for each in reports]
+        return [
+            replace(each, warnings=(*each.warnings, *self.warnings.get(each.source, ()), *self.warnings.get(each.text, ())))
+            for each in reports
+        ]
 
     async def run(self) -> None:
         """Run until cancelled."""

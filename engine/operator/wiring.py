@@ -16,7 +16,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
 from engine.kube.leases import Leases
 from engine.model.flags import Mode
-from engine.model.objects import flow_of
+from engine.model.objects import Object, ObjectKey, flow_of
 from engine.model.observe import Observer, Observers
 from engine.operator.activity import Activity
 from engine.operator.caches import PackCaches
@@ -64,7 +64,7 @@ class Operator:
         self.metrics.shards.record((), shard.count if shard else 1)
         if shard:
             self.metrics.shard_info.record((str(shard.number), str(shard.count)))
-        self.caches = PackCaches(api, clock, settings.namespaces, self.queue.add, settings.watch_label_selector)
+        self.caches = PackCaches(api, clock, settings.namespaces, self._changed, settings.watch_label_selector)
         leases, lease, identity = Leases(api, settings.operator_namespace), settings.lease_name, settings.identity
         self._in_force = InForceTimes(leases, clock, dry_run=settings.dry_run)
         self._layout = Layout(leases, clock, lease, shard)
@@ -87,16 +87,23 @@ class Operator:
         self._activity = Activity(clock)
         observer = Observers(self.metrics, self._activity, *observers)
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
-        replica = Replica(may_act, shard.owns, 1 / shard.count) if shard else Replica(may_act)
+        replica = Replica(may_act, operator=f"{settings.operator_namespace}/{settings.lease_name}")
+        replica = replica._replace(owns=shard.owns, budget_share=1 / shard.count) if shard else replica
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._left_out = LeftOut(Actor(api, self._may_emit), clock, self.caches.informers.values, replica.owns)
         self.metrics.left_out.read = self._left_out.counts
         self.metrics.waiting.read = self._reconciler.waits.counts
+        self.metrics.others.read = self._reconciler.others.counts
         self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
 
     def may_act(self) -> bool:
         """Return whether this replica may act now; a dry run, which writes nothing, always may."""
         return self._settings.dry_run or self.leader.is_leader()
+
+    def _changed(self, key: ObjectKey, old: Object | None, new: Object | None) -> None:
+        if old is not None and new is not None:
+            self._reconciler.others.notice(old, new)
+        self.queue.add(key)
 
     def _may_write_statuses(self) -> bool:
         """Return whether this replica writes on ConfigMaps how their packs fare, which one of several shards does."""
@@ -220,6 +227,7 @@ class Operator:
             "shard": str(shard) if shard else None, "waitsFor": self._layout.waits_for,
         }  # fmt: skip
         waits = self._reconciler.waits
+        acting["otherOperators"] = sorted({operator for _, operator in self._reconciler.others.counts()})
         return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports, waits)}
 
     def _last_events(self) -> Mapping[Labels, float]:
@@ -255,6 +263,7 @@ class Operator:
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers
+        yield from self.packs.discoveries.informers
         yield from self.caches.informers.values()
 
 

@@ -14,12 +14,13 @@ from engine.actions.metric import MetricAction
 from engine.actions.target import Target as LookupTarget
 from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.cel.documents import path_steps
+from engine.cel.uses import refuse_circles, uses_of_vars
 from engine.errors import Fault
 from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.model.text import found, shown, suggestion
 from engine.packs import declarations
-from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, bind_vars, lookups_of, needed_through
+from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, lookups_of, needed_through
 from engine.packs.diagnostics import SCHEMA, Diagnostics
 from engine.packs.document import Document
 from engine.packs.fields import IDENTIFIER
@@ -31,6 +32,10 @@ from engine.packs.schema import RulePackSpec, RuleSpec
 #: What only a rule that acts once for each object can have.
 ONE_OBJECT_ONLY = frozenset(["on", "hold", "once_per", "existing", "loop", "lookup"])
 _BESIDE_ACTION = ("when", "register")
+#: An action of kubectl, Ansible or Kyverno -> the one of a rule pack.
+_ELSEWHERE = {"update": "'patch'", "create": "'apply'", "mutate": "'patch'", "generate": "'apply'", "validate": "'assert'",
+              "event": "'emitEvent'", "debug": "'emitEvent'", "evict": "'delete' with evict: true", "restart": "'patch'",
+              "remove": "'delete'"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str =
     names = DeclaredNames(cel, {"params": tuple(body.params), "inputs": tuple(body.inputs), "inputErrors": tuple(body.inputs)})
     sharing = diagnostics.compiler(names.having(vars=body.vars), VARIABLES - {"lookup"})
     shared = {each: sharing.program(text, ("spec", "vars", each)) for each, text in body.vars.items()}
-    bind_vars(shared, shared, sharing, ("spec", "vars"))
+    refuse_circles("vars", uses_of_vars(shared), shared, sharing, ("spec", "vars"))
     consent = diagnostics.compiler(names, VARIABLES - {"vars", "lookup"})
     pack = RulePack(
         name=name,
@@ -65,6 +70,9 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str =
         ),
         params=declarations.bind_params(body.params, diagnostics, ("spec", "params"))
         | (declarations.params(declarations.COMMON) if body.targets else {}),
+        discover=declarations.bind_discoveries(
+            body.discover, body.params, diagnostics, diagnostics.compiler(cel, {"object"}), ("spec", "discover")
+        ),
         targets=declarations.bind_targets(body.targets, diagnostics, consent, ("spec", "targets")),
         vars=shared,
         inputs=declarations.bind_inputs(body.inputs, body.params, diagnostics, ("spec", "inputs")),
@@ -109,7 +117,7 @@ class _RuleBinder:
         self._acting, self._acting_names = (GROUP_VARIABLES, self._group.names) if self._group else (with_item, self._names)
         own = {name: self._looping.program(text, (*path, "vars", name)) for name, text in spec.vars.items()}
         self._vars = {**pack.vars, **own}
-        bind_vars(self._vars, own, self._looping, (*path, "vars"))
+        refuse_circles("vars", uses_of_vars(self._vars), own, self._looping, (*path, "vars"))
         for name in sorted(own.keys() & pack.vars.keys()):
             self._fault(("vars", name), f"vars.{name} is a var of the pack already", "another name")
 
@@ -177,13 +185,12 @@ class _RuleBinder:
         return self._group.urgent(spec) if spec is not None and self._group is not None else None
 
     def _lookups(self) -> dict[str, LookupTarget]:
-        """Bind the lookups, each of which may use those above it."""
-        bound: dict[str, LookupTarget] = {}
-        for name, target in self._spec.lookup.items():
-            path = (*self._path, "lookup", name)
-            compiler = self._diagnostics.compiler(self._names.having(lookup=tuple(bound)), VARIABLES)
-            bound[name] = LookupTarget.compile(target, compiler, path)
-            self._check_needs(bound[name].needs(), path)
+        """Return the lookups, each after those that it uses."""
+        path = (*self._path, "lookup")
+        compiler = self._diagnostics.compiler(self._names.having(lookup=tuple(self._spec.lookup)), VARIABLES, self._vars)
+        bound = LookupTarget.compile_all(self._spec.lookup, compiler, path)
+        for name, target in bound.items():
+            self._check_needs(target.needs(), (*path, name))
         return bound
 
     def _actions(
@@ -192,7 +199,8 @@ class _RuleBinder:
         """Bind `actions` or `rescue`, which may name what is registered; entries with faults are left out."""
         path = (*self._path, part)
         self._diagnostics.unique(_registers(entries), "register", path, ("register",))
-        compiler = self._diagnostics.compiler(self._acting_names.having(results=registers), self._acting | extra)
+        names = self._acting_names.having(results=registers)
+        compiler = self._diagnostics.compiler(names, self._acting | extra, {} if self._group else self._vars)
         bound = [self._entry(entry, compiler, (*path, index)) for index, entry in enumerate(entries)]
         return tuple(entry for entry in bound if entry is not None)
 
@@ -217,7 +225,7 @@ class _RuleBinder:
         """Return the name of an entry's one action; '' where there is none, an unknown one, or more than one."""
         for name in names:
             if name not in ACTIONS:
-                expected = suggestion(name, [*ACTIONS, *_BESIDE_ACTION])
+                expected = _ELSEWHERE.get(name) or suggestion(name, [*ACTIONS, *_BESIDE_ACTION])
                 self._diagnostics.fault((*path, name), f"unknown action {shown(name, 60)}", expected, at_key=True, code=SCHEMA)
         known = [name for name in names if name in ACTIONS]
         if len(known) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -11,12 +11,14 @@ from engine.model.flags import STRICTNESS, Mode
 from engine.model.objects import Kind
 from engine.packs.in_force import InForce, updated
 from engine.packs.pack import Rule, RulePack
+from engine.packs.params import defaults
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
     """Packs, their modes, and the values of their parameters, all by the pack's identity.
 
+    `undecided` names, by the pack's identity, the params whose values are the cluster's to say (`discover`): nobody has set them.
     `resume` is what people last said to have what is suspended go on. `times` says of each rule since when it is in force, by
     the name of its record.
     """
@@ -25,6 +27,7 @@ class Catalog:
     modes: Mapping[str, Mode] = field(default_factory=dict)
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     resume: str = ""
+    undecided: Mapping[str, Set[str]] = field(default_factory=dict)
     times: Mapping[str, InForce] = field(default_factory=dict)
     flags: Mapping[str, str] = field(init=False)
     """The modes as expressions see them."""
@@ -39,6 +42,16 @@ class Catalog:
         object.__setattr__(self, "_watching", {kind: tuple(packs) for kind, packs in watching.items()})
         in_force = {kind: tuple(each for each in packs if self.mode(each) is not Mode.OFF) for kind, packs in watching.items()}
         object.__setattr__(self, "_in_force", in_force)
+
+    @classmethod
+    def of(
+        cls, packs: Mapping[str, RulePack], modes: Mapping[str, Mode], params: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Catalog:
+        """Return a catalog in which some params are set, by the pack's identity, and the others have their defaults."""
+        given = {name: (params or {}).get(name, {}) for name in packs}
+        values = {name: {**defaults(pack.params).values, **given[name]} for name, pack in packs.items()}
+        undecided = {name: pack.discover.keys() - given[name].keys() for name, pack in packs.items()}
+        return cls(dict(packs), dict(modes), values, undecided=undecided)
 
     def in_force(self, kind: Kind) -> tuple[RulePack, ...]:
         """Return the packs that watch a kind and are not Off, ordered by name."""

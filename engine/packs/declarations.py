@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.cel import Cel, Compiler, Path, Program
 from engine.cel.syntax import place
+from engine.cel.uses import used_names, uses_of_vars, way
 from engine.errors import ExpressionError
 from engine.model.objects import Kind
 from engine.model.text import suggestion
@@ -16,8 +17,8 @@ from engine.packs.diagnostics import Diagnostics
 from engine.packs.identity import metric_name
 from engine.packs.inputs import BOUNDS, Input
 from engine.packs.jsonschemas import Checker, schema_faults
-from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, MetricSpec, Param, Target
-from engine.packs.schema import InputSpec, MetricDeclaration, PackTargetSpec
+from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, Discovery, MetricSpec, Param, Target
+from engine.packs.schema import DiscoverySpec, InputSpec, MetricDeclaration, PackTargetSpec
 
 #: What every expression of a rule sees. `target`, the loop's variable, `results` and `error` come where they have a value.
 VARIABLES = frozenset(["object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "lookup", "now"])
@@ -78,23 +79,6 @@ def _offset(text: str, root: str, name: str) -> int:
     return next(start for start in map(found.start, (1, 2, 3)) if start >= 0) if found else 0
 
 
-def bind_vars(programs: Mapping[str, Program], own: Collection[str], compiler: Compiler, path: Path) -> None:
-    """Add a fault for each of the own vars that uses itself, in a circle or directly, or one that stands below it."""
-    order = {name: number for number, name in enumerate(programs)}
-    seen: set[str] = set()
-    for name in own:
-        for used in used_vars(programs[name]):
-            if used not in programs or order[used] < order[name]:
-                continue
-            circle = _way(programs, used, name)
-            if circle and name not in seen:
-                seen.update(circle)
-                way = " -> ".join(f"vars.{each}" for each in (name, *circle))
-                compiler.fault((*path, name), f"vars go round in a circle: {way}", "a var that does not need itself")
-            elif not circle:
-                compiler.fault((*path, name), f"vars.{name} uses vars.{used}, which stands below it", f"{used} above {name}")
-
-
 def lookups_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what the entries of a list of actions look up themselves, by its name below `lookup`."""
     own = [spec["lookup"] for entry in entries for spec in entry.values() if isinstance(spec, dict) and "lookup" in spec]
@@ -103,27 +87,10 @@ def lookups_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def needed_through(program: Program, programs: Mapping[str, Program], variable: str) -> str:
     """Return the var (`vars.x`) through which a program needs a variable, '' where it needs it through none."""
+    found = uses_of_vars(programs)
     needing = [each for each, var in programs.items() if variable in var.variables]
-    return next((f"vars.{used}" for used in used_vars(program) if any(_way(programs, used, each) for each in needing)), "")
-
-
-def used_vars(program: Program) -> list[str]:
-    """Return the names of the vars that a program itself reads, sorted."""
-    return sorted({path[1] for path in program.reads if path[0] == "vars" and len(path) > 1})
-
-
-def _way(programs: Mapping[str, Program], start: str, goal: str) -> list[str]:
-    """Return a way from one var to another, both ends included, through what they use; empty where there is none."""
-    ways = [[start]]
-    seen = {start}
-    while ways:
-        way = ways.pop()
-        if way[-1] == goal:
-            return way
-        further = [used for used in used_vars(programs[way[-1]]) if used in programs and used not in seen]
-        seen.update(further)
-        ways += [[*way, used] for used in further]
-    return []
+    used = (each for each in used_names((program,), "vars") if each in found)
+    return next((f"vars.{each}" for each in used if any(way(found, each, other) for other in needing)), "")
 
 
 def bind_params(specs: Mapping[str, dict[str, Any]], diagnostics: Diagnostics, path: Path) -> dict[str, Param]:
@@ -141,6 +108,21 @@ def bind_params(specs: Mapping[str, dict[str, Any]], diagnostics: Diagnostics, p
 def params(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Param]:
     """Return parameters by their JSON Schemas, which hold their defaults."""
     return {name: Param(name, schema, schema.get("default")) for name, schema in schemas.items()}
+
+
+def bind_discoveries(
+    specs: Mapping[str, DiscoverySpec], params: Collection[str], diagnostics: Diagnostics, compiler: Compiler, path: Path
+) -> dict[str, Discovery]:
+    """Return what gives params their values; add a fault for each that is no param of the pack."""
+    found = {}
+    for name, spec in specs.items():
+        here = (*path, name)
+        if name not in params:
+            diagnostics.fault(here, f"the pack declares no parameter {name!r}", suggestion(name, params), at_key=True)
+        value = compiler.program(spec.value, (*here, "value"))
+        key = compiler.program(spec.key, (*here, "key")) if spec.key else None
+        found[name] = Discovery(Kind(spec.api_version, spec.kind), spec.name or "", spec.label_selector, value, key)
+    return found
 
 
 def bind_inputs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from engine.cel import Cel, Compiled, Compiler, Path
+from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.errors import Fault
 from engine.model.spec import Spec
 from engine.model.text import found, one_of, shown, suggestion
@@ -55,9 +55,9 @@ class Diagnostics:
         """Return every expression that was compiled."""
         return [compiled for compiler in self._compilers for compiled in compiler.compiled]
 
-    def compiler(self, cel: Cel, variables: Collection[str]) -> Compiler:
-        """Return a compiler of expressions that may name these variables; its faults become the document's."""
-        compiler = Compiler(cel, variables, self.document.locate)
+    def compiler(self, cel: Cel, variables: Collection[str], vars: Mapping[str, Program] | None = None) -> Compiler:
+        """Return a compiler of expressions that may name these variables and vars; its faults become the document's."""
+        compiler = Compiler(cel, variables, self.document.locate, vars)
         self._compilers.append(compiler)
         return compiler
 
@@ -106,10 +106,22 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
     if kind == "extra_forbidden":
         key = str(path[-1])
         known = [str(field.alias) for field in _fields(_at(model, path[:-1])) if not field.json_schema_extra]
-        expected = _READ_AS_TRUE if key == "true" and "event" in known else suggestion(key, known)
+        meant = _ELSEWHERE.get(key.lower(), "")
+        expected = (
+            _READ_AS_TRUE if key == "true" and "event" in known else repr(meant) if meant in known else suggestion(key, known)
+        )
         return Fault(document.locate_key((*base, *path)), f"unknown key {shown(key, 60)}", expected)
     location = document.locate_key((*base, *path)) if at_key else document.locate((*base, *_existing(path, raw)))
     return Fault(location, *_message(detail))
+
+
+#: A key of Ansible, Kyverno or CI systems, in small letters -> the one of a rule pack.
+_ELSEWHERE = {
+    "foreach": "loop", "with_items": "loop", "items": "loop", "if": "when", "match": "when", "condition": "when",
+    "conditions": "when", "preconditions": "when", "then": "actions", "do": "actions", "tasks": "actions", "steps": "actions",
+    "variables": "vars", "context": "lookup", "delay": "for", "interval": "resync", "selector": "labelSelector",
+    "matchlabels": "labelSelector", "parameters": "params", "values": "params",
+}  # fmt: skip
 
 
 def _message(detail: ErrorDetails) -> tuple[str, str]:

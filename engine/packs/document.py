@@ -84,8 +84,16 @@ class ObjectDocument:
     base: Path = ()
 
     def locate(self, path: Path, line: int = 1, column: int = 1) -> Location:
-        """Return the location of a value, or of a line and column inside the text at `path`."""
-        return Location(self.file, line, column, shown_path((*self.base, *path)))
+        """Return the location of a value, or of a line and column inside the text at `path`.
+
+        What may be a list has no number where it is written as one value.
+        """
+        steps, value = [*self.base], self.value
+        for step in path:
+            if isinstance(step, str) or value is None or isinstance(value, list):
+                steps.append(step)
+                value = _below(value, step)
+        return Location(self.file, line, column, shown_path(tuple(steps)))
 
     def within(self, path: Path) -> Locate:
         """Return how locations inside the text at `path` map to those of the object."""
@@ -94,6 +102,14 @@ class ObjectDocument:
     def locate_key(self, path: Path) -> Location:
         """Return the location of the key that a path ends with."""
         return self.locate(path)
+
+
+def _below(value: Any, step: str | int) -> Any:
+    """Return what a step leads to, None where there is nothing."""
+    try:
+        return value[step]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def shown_path(path: Path) -> str:

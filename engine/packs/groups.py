@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from engine.actions import Need
 from engine.actions.target import Target
 from engine.cel import Compiler, Path, Program
-from engine.packs.declarations import GROUP_VARIABLES, DeclaredNames, bind_vars
+from engine.cel.uses import refuse_circles, uses_of_vars
+from engine.packs.declarations import GROUP_VARIABLES, DeclaredNames
 from engine.packs.diagnostics import Diagnostics
 from engine.packs.pack import Aggregate, AggregateList, Urgent
 from engine.packs.schema import AggregateSpec, UrgentSpec
@@ -56,7 +57,7 @@ class GroupBinder:
     def _vars(self, path: Path) -> dict[str, Program]:
         compiler = self.compiler()
         bound = {name: compiler.program(text, (*path, name)) for name, text in self._spec.vars.items()}
-        bind_vars(bound, bound, compiler, path)
+        refuse_circles("vars", uses_of_vars(bound), bound, compiler, path)
         return bound
 
 

@@ -54,6 +54,25 @@ class Param:
 
 
 @dataclass(frozen=True, slots=True)
+class Discovery:
+    """The objects that give a param its value: of a kind, by name and labels ('': any), in all namespaces.
+
+    `value` is that of the oldest; with `key` the param is a mapping of the keys of all of them to their values.
+    """
+
+    kind: Kind
+    name: str
+    labels: str
+    value: Program
+    key: Program | None = None
+
+    @property
+    def fields(self) -> str:
+        """Return the field selector of these objects."""
+        return f"metadata.name={self.name}" if self.name else ""
+
+
+@dataclass(frozen=True, slots=True)
 class MetricSpec:
     """A metric that a pack's `metric` actions write, as it is exposed; `buckets` (upper bounds) are for a histogram only.
 
@@ -227,6 +246,7 @@ class RulePack:
     location: Location
     mode: Mode | None = None
     params: Mapping[str, Param] = field(default_factory=dict)
+    discover: Mapping[str, Discovery] = field(default_factory=dict)
     targets: tuple[Target, ...] = ()
     vars: Mapping[str, Program] = field(default_factory=dict)
     inputs: Mapping[str, Input] = field(default_factory=dict)

@@ -15,16 +15,18 @@ from engine.packs.yamltext import read_yaml
 
 
 class Values(NamedTuple):
-    """The value of each param, the faults of what was given, and whether all of it could be read."""
+    """The value of each param, the faults of what was given, whether all of it could be read, and the params it was for."""
 
     values: Mapping[str, Any]
     faults: tuple[Fault, ...] = ()
     read: bool = True
+    given: frozenset[str] = frozenset()
 
 
 def defaults(params: Mapping[str, Param], shared: Mapping[str, Any] | None = None) -> Values:
     """Return the values where nothing is overridden: those for all packs, else the params' own defaults."""
-    return Values({name: (shared or {}).get(name, param.default) for name, param in params.items()})
+    shared = shared or {}
+    return Values({name: shared.get(name, param.default) for name, param in params.items()}, given=frozenset(shared))
 
 
 def of_text(params: Mapping[str, Param], below: Values, last: Mapping[str, Any], text: str, file: str) -> Values:
@@ -32,14 +34,14 @@ def of_text(params: Mapping[str, Param], below: Values, last: Mapping[str, Any],
     try:
         documents = read_yaml(text, partial(Location, file))
     except InvalidText as invalid:
-        return Values(_kept(params, below, last), (*below.faults, *invalid.faults), False)
+        return Values(_kept(params, below, last), (*below.faults, *invalid.faults), False, below.given)
     if not documents:
         return below
     document = documents[0]
     if len(documents) > 1 or not isinstance(document.value, dict):
         what = "a second document" if len(documents) > 1 else found(document.value)
         fault = Fault(documents[-1].locate(()), f"{what} stands here", "one mapping of parameters to values")
-        return Values(_kept(params, below, last), (*below.faults, fault), False)
+        return Values(_kept(params, below, last), (*below.faults, fault), False, below.given)
     return overridden(params, below, last, document)
 
 
@@ -57,7 +59,7 @@ def overridden(params: Mapping[str, Param], below: Values, last: Mapping[str, An
         wrong = Checker(params[name].schema).faults(value)
         values[name], read = kept[name] if wrong else value, read and not wrong
         faults += [Fault(document.locate((name, *fault.path)), fault.message, fault.expected) for fault in wrong]
-    return Values(values, tuple(faults), read)
+    return Values(values, tuple(faults), read, below.given | frozenset(map(str, document.value)))
 
 
 def _kept(params: Mapping[str, Param], below: Values, last: Mapping[str, Any]) -> dict[str, Any]:

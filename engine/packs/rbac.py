@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from engine.actions import Need
 from engine.actions.event import EVENT
@@ -23,6 +24,13 @@ _ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
 Plurals = Callable[[Kind], Resource]
 
 
+class Account(NamedTuple):
+    """The service account that an operator acts as; every way to install it gives it this name."""
+
+    namespace: str
+    name: str = "rulepack"
+
+
 @dataclass(slots=True)
 class Grants:
     """Verbs by API group and resource, each with what needs it."""
@@ -30,16 +38,22 @@ class Grants:
     by_resource: dict[tuple[str, str], dict[str, dict[str, None]]] = field(default_factory=dict)
     any_kind: dict[str, dict[str, None]] = field(default_factory=dict)
     """Verbs on kinds that only the running rule knows, each with what needs it."""
+    cluster_wide: set[tuple[str, str]] = field(default_factory=set)
+    """Those of `by_resource` that live in no namespace, so that no Role can grant them."""
 
     def add(self, resource: Resource, verb: str, reason: str) -> None:
         """Add that something needs a verb; the verbs of rule packs for subresources become those of the API server."""
         verb, subresource = api_verb(verb)
         name = f"{resource.plural}/{subresource}" if subresource else resource.plural
         self.by_resource.setdefault((resource.kind.group, name), {}).setdefault(verb, {})[reason] = None
+        if not resource.namespaced:
+            self.cluster_wide.add((resource.kind.group, name))
 
     def joined(self, other: Grants) -> Grants:
         """Return the grants of both, which share no resource."""
-        return Grants(self.by_resource | other.by_resource, self.any_kind | other.any_kind)
+        return Grants(
+            self.by_resource | other.by_resource, self.any_kind | other.any_kind, self.cluster_wide | other.cluster_wide
+        )
 
 
 def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> Grants:
@@ -49,6 +63,8 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
         watched = plurals(pack.watch.kind)
         for verb in ("list", "watch"):
             grants.add(watched, verb, pack.identity)
+            for name, discovery in pack.discover.items():
+                grants.add(plurals(discovery.kind), verb, f"{pack.identity}/parameter {name}")
         for verb in ("create", "patch"):
             grants.add(plurals(EVENT), verb, f"{pack.identity}/rules that wait or fail")
         for rule in pack.rules:
@@ -112,20 +128,16 @@ def review_grants() -> Grants:
     return grants
 
 
-def roles(
-    packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str, *, off: bool = False, elsewhere: bool = False
-) -> str:
-    """Return the ClusterRole for the packs, and the ClusterRole and the Role of the engine itself, as a text of YAML.
+def roles(packs: Collection[RulePack], plurals: Plurals, name: str, namespace: str) -> str:
+    """Return the operator's own roles as a text of YAML, as it is installed with these packs.
 
-    With `elsewhere` the ClusterRole has what the engine itself can use in other namespaces too.
-
-    Packs that are Off until somebody switches them on are left out, and named in a comment, unless `off` asks for them.
+    They are the ClusterRole for the packs, with what the engine itself can use in the namespaces that are watched, and the
+    ClusterRole and the Role of the engine itself. Packs that are Off until somebody switches them on are left out.
     """
-    chosen = [pack for pack in packs if off or pack.default_mode is not Mode.OFF]
-    left_out = sorted(pack.identity for pack in packs if pack not in chosen)
+    chosen, comment = _chosen(packs, off=False)
     return "\n".join([
-        *([f"# Left out, since they are Off by default: {', '.join(left_out)}. With --off they are in."] if left_out else []),
-        *_role(granted(chosen, plurals).joined(elsewhere_grants() if elsewhere else Grants()), "ClusterRole", name),
+        *comment,
+        *_role(granted(chosen, plurals).joined(elsewhere_grants()), "ClusterRole", name),
         "---",
         *_role(review_grants(), "ClusterRole", f"{name}-reviews"),
         "---",
@@ -133,16 +145,40 @@ def roles(
     ])  # fmt: skip
 
 
+def pack_roles(
+    packs: Collection[RulePack], plurals: Plurals, account: Account, namespaces: Sequence[str] = (), *, off: bool = False
+) -> str:
+    """Return a ClusterRole for each pack, bound to the operator's account, as a text of YAML.
+
+    They stand beside the operator's own roles, and are named after their pack, so that packs never take each other's rights
+    away. With `namespaces` they are a Role and a RoleBinding in each of these. Packs that are Off until somebody switches
+    them on are left out, and named in a comment, unless `off` asks for them.
+    """
+    chosen, comment = _chosen(packs, off=off)
+    documents = []
+    for pack in sorted(chosen, key=lambda pack: pack.identity):
+        grants, name = granted([pack], plurals), f"rulepack:{pack.identity.replace('/', ':')}"
+        for namespace in namespaces:
+            documents += [_role(grants, "Role", name, namespace), _binding("Role", name, account, namespace)]
+        if not namespaces:
+            documents += [_role(grants, "ClusterRole", name), _binding("ClusterRole", name, account)]
+    return "\n".join([*comment, "\n---\n".join("\n".join(lines) for lines in documents)])
+
+
+def _chosen(packs: Collection[RulePack], *, off: bool) -> tuple[Sequence[RulePack], Sequence[str]]:
+    """Return the packs that are not Off by default, all with `off`; and a comment that names those left out."""
+    chosen = [pack for pack in packs if off or pack.default_mode is not Mode.OFF]
+    left_out = ", ".join(sorted(pack.identity for pack in packs if pack not in chosen))
+    return chosen, [f"# Left out, since they are Off by default: {left_out}. With --off they are in."] if left_out else []
+
+
 def _role(grants: Grants, kind: str, name: str, namespace: str = "") -> Iterator[str]:
     """Yield a ClusterRole or Role as lines of YAML, with what needs each verb as a comment behind it."""
-    yield "apiVersion: rbac.authorization.k8s.io/v1"
-    yield f"kind: {kind}"
-    yield "metadata:"
-    yield f"  name: {name}"
-    if namespace:
-        yield f"  namespace: {namespace}"
-    yield "rules:" if grants.by_resource else "rules: []"
-    for (group, resource), verbs in sorted(grants.by_resource.items()):
+    yield from _head(kind, name, namespace)
+    cluster_wide = grants.cluster_wide if namespace else set()
+    by_resource = {key: verbs for key, verbs in sorted(grants.by_resource.items()) if key not in cluster_wide}
+    yield "rules:" if by_resource else "rules: []"
+    for (group, resource), verbs in by_resource.items():
         yield "  - apiGroups: [%s]" % (group or '""')
         yield f"    resources: [{resource}]"
         yield "    verbs:"
@@ -152,6 +188,24 @@ def _role(grants: Grants, kind: str, name: str, namespace: str = "") -> Iterator
         yield "  # These rules act on any further kind that they are asked to; grant what of that you want, in a role of its own:"
     for verb, needing in sorted(grants.any_kind.items()):
         yield f"  # {verb}: {reasons(needing)}"
+    if cluster_wide:
+        yield "  # These live in no namespace, so no Role can grant them:"
+    for key in sorted(cluster_wide):
+        for verb in in_order(grants.by_resource[key]):
+            yield f"  # {verb} {key[1]}: {reasons(grants.by_resource[key][verb])}"
+
+
+def _binding(kind: str, name: str, account: Account, namespace: str = "") -> Iterator[str]:
+    """Yield what grants a role to the operator's account, as lines of YAML."""
+    yield from _head(f"{kind}Binding", name, namespace)
+    yield from ("roleRef:", "  apiGroup: rbac.authorization.k8s.io", f"  kind: {kind}", f"  name: {name}")
+    yield from ("subjects:", "  - kind: ServiceAccount", f"    name: {account.name}", f"    namespace: {account.namespace}")
+
+
+def _head(kind: str, name: str, namespace: str) -> Iterator[str]:
+    yield from ("apiVersion: rbac.authorization.k8s.io/v1", f"kind: {kind}", "metadata:", f"  name: {name}")
+    if namespace:
+        yield f"  namespace: {namespace}"
 
 
 def in_order(verbs: Iterable[str]) -> list[str]:

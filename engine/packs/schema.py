@@ -49,6 +49,23 @@ class WatchSpec(Spec):
     """An object is evaluated only when one of these changed, such as `status.phase`; without any, at every change."""
 
 
+class DiscoverySpec(Spec):
+    """Objects of the cluster that give a param its value, wherever they are; the param's default where there are none."""
+
+    api_version: Text
+    """apiVersion of the kind to look for."""
+    kind: Text
+    """The kind to look for."""
+    name: Name | None = None
+    """Only objects of this name; in any namespace."""
+    label_selector: Selector = ""
+    """Only objects with these labels."""
+    value: Text
+    """CEL over one of them, as `object`, that gives the value: that of the oldest."""
+    key: Text | None = None
+    """CEL over one of them that gives a text. Then the param is a mapping of the keys of all of them to their values."""
+
+
 class PackTargetSpec(Spec):
     """A kind that the pack may touch. Nothing else is touched, whatever a rule or an annotation says."""
 
@@ -199,7 +216,7 @@ class RuleSpec(Spec):
     description: str = ""
     """What it is for."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
-    """Named expressions, read as `vars.<name>`, evaluated when first needed. One may use those above it."""
+    """Named expressions, read as `vars.<name>`, evaluated when first needed. One may use others, in any order."""
     when: Annotated[list[Text], BeforeValidator(_as_list, json_schema_input_type=Text | list[Text])] = Field(
         default=[], max_length=50
     )
@@ -272,6 +289,8 @@ class PackSpec(Spec):
     """The mode. Where a flag gives one too, the stricter of both is in force: Disabled, Audit, Enforce."""
     params: dict[Identifier, dict[str, Any]] = Field(default={}, max_length=50)
     """Values that a cluster may override, read as `params.<name>`: each a JSON Schema with a `default`."""
+    discover: dict[Identifier, DiscoverySpec] = Field(default={}, max_length=10)
+    """For some of `params`, what is in the cluster and says their value, where nobody has set one."""
     watch: WatchSpec
     """Which objects the pack is about."""
     targets: list[PackTargetSpec] = Field(default=[], max_length=50)

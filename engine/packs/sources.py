@@ -31,10 +31,14 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class PackObject:
-    """An object of kind RulePack. `file` and `source` name it in Locations and reports: `rulepack/<namespace>/<name>`."""
+    """An object of kind RulePack. `file` and `source` name it in Locations and reports: `rulepack/<namespace>/<name>`.
+
+    `uid` tells it from another one that had its name before.
+    """
 
     file: str
     name: str
+    uid: str
     generation: int
     spec: Mapping[str, Any]
 
@@ -43,7 +47,7 @@ class PackObject:
         """Return what there is to read of an object."""
         ref, spec = ref_of(obj), obj.get("spec")
         generation = int(metadata(obj).get("generation", 0))
-        return cls(f"rulepack/{ref.namespace}/{ref.name}", ref.name, generation, spec if isinstance(spec, dict) else {})
+        return cls(f"rulepack/{ref.namespace}/{ref.name}", ref.name, ref.uid, generation, spec if isinstance(spec, dict) else {})
 
     @property
     def source(self) -> str:

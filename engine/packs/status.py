@@ -120,11 +120,8 @@ def mode_word(mode: Mode) -> str:
 def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
     """Yield type, status, reason and message of each condition."""
     if standing.refused:
-        why = "; ".join(map(_located, standing.faults[:FAULTS]))
-        left = len(standing.faults) - FAULTS
-        why += f"; and {left} more" if left > 0 else ""
-        yield "Accepted", "False", standing.refused, why
-        kept = "nothing is in force" if standing.pack is None else _kept(standing)
+        yield "Accepted", "False", standing.refused, _why(standing)
+        kept = _kept(standing)
         yield "Ready", "False", standing.refused, f"it is not accepted; {kept}"
         yield "Stalled", "True", standing.refused, f"it is not accepted; {kept}. Correct it, then it goes on"
         return
@@ -144,8 +141,20 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
     yield "Stalled", "False", "Progressing", "it is tried again by itself, see Ready" if reason else "nothing stands in the way"
 
 
+def refusal(standing: Standing) -> str:
+    """Return why a pack is refused, and what is in force of it, for an Event."""
+    return f"{_why(standing)}; {_kept(standing)}"
+
+
+def _why(standing: Standing) -> str:
+    left = len(standing.faults) - FAULTS
+    return "; ".join(map(_located, standing.faults[:FAULTS])) + (f"; and {left} more" if left > 0 else "")
+
+
 def _kept(standing: Standing) -> str:
-    """Return what stays in force of a pack whose newest text is refused."""
+    """Return what is in force of a pack whose newest text is refused."""
+    if standing.pack is None:
+        return "nothing is in force"
     elsewhere = any(not fault.location.path for fault in standing.faults)  # in a ConfigMap, of which there are no generations
     return "the last good text" + (" stays in force" if elsewhere else f", generation {standing.generation}, stays in force")
 

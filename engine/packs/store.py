@@ -30,7 +30,8 @@ class Report:
     """What became of one source: the packs of it that are in force, its faults, and what is odd but no fault.
 
     Where there are faults, the packs in force are those of its last good version. `generation` is that version's, of an object
-    of kind RulePack; None where none is in force. `note` says why another mode is in force than is written there.
+    of kind RulePack; None where none is in force. `note` says why another mode is in force than is written there. `text` is the
+    source of the pack that a reference stands for: its faults are those of the reference too.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Report:
     warnings: tuple[Fault, ...] = ()
     generation: int | None = None
     note: str = ""
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -79,12 +81,15 @@ class _Reports:
         self.warnings: defaultdict[str, list[Fault]] = defaultdict(list)
         self.generations: dict[str, int | None] = {}
         self.notes: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
 
     def of(self, source: str) -> Report:
-        packs, faults, warnings = self.packs[source], self.faults[source], self.warnings[source]
+        text = self.texts.get(source, "")
+        faults = [*self.faults[source], *(self.faults[text] if text else ())]
         return Report(
-            source, tuple(packs), tuple(faults), tuple(warnings), self.generations.get(source), self.notes.get(source, "")
-        )
+            source, tuple(self.packs[source]), tuple(faults), tuple(self.warnings[source]), self.generations.get(source),
+            self.notes.get(source, ""), text,
+        )  # fmt: skip
 
 
 class PackStore:
@@ -102,6 +107,7 @@ class PackStore:
         self._versions: dict[str, _Version] = {}
         self._flags: dict[str, Mode] = {}
         self._params: dict[str, Mapping[str, Any]] = {}
+        self._given: dict[str, frozenset[str]] = {}  # by pack, the params that somebody has set
         self._last_shared: Mapping[str, Any] = {}
         self._shared_unread = False
         self._unread: set[str] = set()  # packs whose params could never be read
@@ -137,10 +143,12 @@ class PackStore:
                 )
         self._take_flags(flags or {}, packs, reports)
         values = self._take_params(params or {}, packs, references, reports)
+        undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._given[name])}
         modes = {name: self._mode(pack, references.get(name), reports) for name, pack in packs.items()}
         old = self.catalog
-        if (dict(old.packs), dict(old.modes), dict(old.params), old.resume) != (packs, modes, values, resume):
-            self.catalog = Catalog(packs, modes, values, resume)
+        before = dict(old.packs), dict(old.modes), dict(old.params), old.resume, dict(old.undecided)
+        if before != (packs, modes, values, resume, undecided):
+            self.catalog = Catalog(packs, modes, values, resume, undecided)
         given = self.read = [*shipped, *own, *written]
         sources = dict.fromkeys(each.source for each in given)
         return [reports.of(source) for source in (*sources, FLAGS, PARAMS)]
@@ -148,9 +156,12 @@ class PackStore:
     def _read(self, given: Sequence[Text | PackObject], reports: _Reports) -> None:
         """Read what has changed; a version with faults leaves the packs of the last good one."""
         before = self._versions
-        self._versions = {each.file: before.get(each.file) or _Version() for each in given}
+        self._versions = {}
         for each in given:
-            version = self._versions[each.file]
+            version = before.get(each.file)
+            if version is None or getattr(version.read, "uid", "") != getattr(each, "uid", ""):
+                version = _Version()
+            self._versions[each.file] = version
             version.take(each, self._cel)
             reports.faults[each.source] += version.faults
             reports.generations[each.source] = version.generation
@@ -183,7 +194,9 @@ class PackStore:
         for obj, reference in sorted(given, key=lambda each: each[0].name != (each[1].shipped or each[0].name)):
             name, pack = reference.shipped or obj.name, packs.get(reference.shipped or obj.name)
             held = f"configmap/{obj.file.split('/')[1]}/{reference.config_map}"
-            if pack is not None and (pack.source in shipped if reference.shipped else self._source(pack) == held):
+            stands = pack is not None and (pack.source in shipped if reference.shipped else self._source(pack) == held)
+            reports.texts[obj.source] = self._source(pack) if pack and stands else "" if reference.shipped else held
+            if stands:
                 if references.setdefault(name, obj) is obj:
                     reports.packs[obj.source].append(name)
                     continue
@@ -210,6 +223,9 @@ class PackStore:
         flag = self._fixed.get(pack.feature_flag) or self._flags.get(pack.feature_flag)
         given = [mode for mode in (written, flag) if mode is not None]
         mode = max(given, key=STRICTNESS.index) if given else pack.default_mode
+        if flag is not None and flag is not mode and pack.feature_flag not in self._fixed:
+            fault = Fault(Location(f"{FLAGS}/{pack.feature_flag}", 1, 1), f"{source} says {mode.value}, which is stricter")
+            reports.warnings[FLAGS].append(fault)
         if flag is not None and mode is not (written or pack.default_mode):
             reports.notes[source] = f"the feature flag {pack.feature_flag} says {flag.value}"
         return mode
@@ -244,21 +260,30 @@ class PackStore:
             warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, keys))
             reports.warnings[PARAMS].append(warning)
         values: dict[str, Mapping[str, Any]] = {}
+        given: dict[str, frozenset[str]] = {}
         for name, pack in packs.items():
             key, reference = pack.config_key, references.get(name)
             said = self._said(reference)
             last = self._params.get(name, {}) if key in data or (said and said.params) else {}
-            found_values = of_text(pack.params, defaults(pack.params, shared), last, data.get(key, ""), f"{PARAMS}/{key}")
+            below = defaults(pack.params, shared)
+            found_values = of_text(pack.params, below, last, data.get(key, ""), f"{PARAMS}/{key}")
             reports.faults[PARAMS] += found_values.faults
             if reference and said and said.params:
                 document = ObjectDocument(said.params, reference.file, ("spec", "params"))
+                for param in said.params.keys() & found_values.values.keys() if data.get(key) else ():
+                    if found_values.values[param] not in (below.values[param], said.params[param]):
+                        fault = Fault(
+                            Location(f"{PARAMS}/{key}", 1, 1), f"{param} in {reference.source} goes before the one here"
+                        )
+                        reports.warnings[PARAMS].append(fault)
                 found_values = overridden(pack.params, found_values._replace(faults=()), last, document)
                 reports.faults[reference.source] += found_values.faults
             values[name] = dict(found_values.values)
+            given[name] = found_values.given | (frozenset() if found_values.read else self._given.get(name, frozenset()))
             never_read = name not in self._params or name in self._unread
             read = found_values.read and not self._shared_unread
             (self._unread.add if never_read and not read else self._unread.discard)(name)
-        self._params = values
+        self._params, self._given = values, given
         return values
 
     def _shared(self, text: str, packs: Mapping[str, RulePack], reports: _Reports) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ The wording is that of kube-apiserver; `tests/cluster/test_refusals.py` compares
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from engine.errors import ApiError
 from engine.kube.access import grant
@@ -37,6 +38,8 @@ def obstacle_of(error: ApiError) -> Obstacle | None:
     """Return what stands in the way until somebody or time removes it, None where a repeat would end in the same way."""
     if _DENIED.match(error.message):  # a webhook says no with whatever status it likes
         return Obstacle.ADMISSION_DENIED
+    if _owned(error):
+        return None
     if error.status in _STATUSES:
         return _STATUSES[error.status]
     if error.status >= 500:
@@ -49,8 +52,7 @@ def obstacle_of(error: ApiError) -> Obstacle | None:
 
 
 def _forbidden(error: ApiError) -> Obstacle | None:
-    causes = [cause.get("reason") for cause in error.details.get("causes") or () if isinstance(cause, dict)]
-    if "NamespaceTerminating" in causes:
+    if "NamespaceTerminating" in _causes(error):
         return None
     said = error.message[found.end() :] if (found := _FORBIDDEN.match(error.message)) else error.message
     if said.startswith("exceeded quota: "):
@@ -58,12 +60,21 @@ def _forbidden(error: ApiError) -> Obstacle | None:
     return Obstacle.MISSING_RIGHT if said.startswith(("User ", "user ")) else Obstacle.ADMISSION_DENIED
 
 
+def _owned(error: ApiError) -> bool:
+    """Whether a server-side apply names a field that another manager owns (kubernetes: apimachinery, NewApplyConflict)."""
+    return error.status == 409 and "FieldManagerConflict" in _causes(error)
+
+
+def _causes(error: ApiError) -> list[Any]:
+    return [cause.get("reason") for cause in error.details.get("causes") or () if isinstance(cause, dict)]
+
+
 def stale(error: ApiError) -> bool:
     """Return whether what was read has changed since, so that a repeat begins with reading it again.
 
     A patch that names the uid or resourceVersion it is for is refused with 409 or 422, a JSON patch with 422.
     """
-    if _DENIED.match(error.message):
+    if _DENIED.match(error.message) or _owned(error):
         return False
     return error.status == 409 or error.not_found or (error.status == 422 and _says_stale(error.message))
 

@@ -50,8 +50,12 @@ def everything(key: ObjectKey | GroupKey) -> bool:
 
 
 class Replica(NamedTuple):
-    """What this replica is to do: whether it may act now, which objects and groups are its own, and its share of each budget."""
+    """What this replica is to do: whether it may act now, which objects and groups are its own, and its share of each budget.
+
+    `operator` names the installation that it is of, for other operators in the cluster.
+    """
 
     may_act: Callable[[], bool]
     owns: Callable[[ObjectKey | GroupKey], bool] = everything
     budget_share: float = 1.0
+    operator: str = ""

@@ -19,6 +19,7 @@ from engine.reconcile.state import RuleState
 from engine.reconcile.upcoming import upcoming
 
 LOOP_LIMIT = 1000
+NO_ITEMS = "nothing to loop over"
 KEY_LIMIT = 500
 """Characters of a firing key or a loop item's key: the record has to find room among an object's annotations."""
 
@@ -104,7 +105,7 @@ def _fires(
         return Skipped(f"was so before the rule first came into force, at {in_force:%Y-%m-%dT%H:%M:%SZ} (existing)"), state
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
-        return Skipped(f"already fired for {key}" if record.key == key and record.items else "nothing to loop over"), state
+        return Skipped(f"already fired for {key}" if record.key == key and record.items else NO_ITEMS), state
     if rule.throttle is not None and state.fired_at is not None and not state.under_way(key):
         due = state.fired_at + rule.throttle
         if scope.now < due:

@@ -22,7 +22,10 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One condition: its text, whether it is true (None: it has no answer, and `doubt` says why), and what it read."""
+    """One condition: its text, whether it is true (None: it has no answer, and `doubt` says why), and what it read.
+
+    After one that is false `doubt` is '': such a condition often relies on those before it, and decides nothing.
+    """
 
     source: str
     holds: bool | None
@@ -32,11 +35,14 @@ class Clause:
 
 def clauses(rule: Rule, scope: Scope) -> Iterator[Clause]:
     """Every condition of a rule; all are evaluated, also after one that is false."""
+    decided = False
     for program in rule.when:
         try:
-            yield Clause(program.source, program.condition(scope), "", values_of(program, scope))
+            holds = program.condition(scope)
+            decided |= not holds
+            yield Clause(program.source, holds, "", values_of(program, scope))
         except EvaluationError as unanswered:
-            yield Clause(program.source, None, str(unanswered), values_of(program, scope))
+            yield Clause(program.source, None, "" if decided else str(unanswered), values_of(program, scope))
 
 
 def values_of(program: Program, scope: Scope) -> tuple[Value, ...]:

@@ -24,6 +24,8 @@ READ_WAIT = 7.0
 """Seconds until something is read again that a rule has to know before it can fire; later half of how long it has waited."""
 PATIENCE = 10.0
 """Seconds between two reads of a target that has not been ready for a minute; at first they follow each other sooner."""
+RULE_FAILED = "RuleFailed"
+"""The reason of the Event that tells of a failure, where the rule has no `rescue`."""
 
 
 class ItemRun(NamedTuple):

@@ -24,7 +24,7 @@ from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.events import Events
 from engine.reconcile.fights import Fights, managers
-from engine.reconcile.item import LONGEST, ItemRun, bounded, passed_over
+from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, passed_over
 from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import Reader
 from engine.reconcile.state import ActionProgress
@@ -70,7 +70,7 @@ class Performer:
         if run.rule.rescue:
             return await self._all(run, run.rule.rescue, len(run.rule.actions))
         message = f"Rule {run.pack.identity}/{run.rule.name} failed: {run.progress.error}"
-        step = event(run.cause, run.cause.object, Content("Warning", "RuleFailed", message, {}), run.scope.value("now"))
+        step = event(run.cause, run.cause.object, Content("Warning", RULE_FAILED, message, {}), run.scope.value("now"))
         return await self._step(run, "emitEvent", step)
 
     async def _all(self, run: ItemRun, entries: Sequence[RuleAction], offset: int) -> Outcome:
@@ -114,8 +114,8 @@ class Performer:
             except EvaluationError as error:
                 return self._report_outcome(run, action.name, Failed(str(error)))
             except ApiError as error:
-                if not stale(error) or action.conflict_is_final or not tries_left:
-                    return self._report_outcome(run, action.name, self._outcome_of(run, error, action))
+                if not stale(error) or not tries_left:
+                    return self._report_outcome(run, action.name, self._outcome_of(run, error))
         raise AssertionError("the last try returns")
 
     async def _plan(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Plan:
@@ -252,12 +252,12 @@ class Performer:
                 return []
         return managers(seen, step.body)
 
-    def _outcome_of(self, run: ItemRun, error: ApiError, action: Action) -> Outcome:
+    def _outcome_of(self, run: ItemRun, error: ApiError) -> Outcome:
         """What an error of the API server means for an item."""
         if error.status == 403:
             self._access.forget(run.cause.ref.namespace)
         obstacle = obstacle_of(error)
-        if obstacle is None or (error.status == 409 and action.conflict_is_final):
+        if obstacle is None:
             return Failed(str(error))
         if obstacle is Obstacle.TARGET_MISSING:
             return Waiting(str(error), run.scope.now, obstacle)

@@ -52,7 +52,7 @@ class Reader:
         return permitted if isinstance(permitted, Refused) else refused_targets(pack, permitted, found, scope)
 
     async def look_up(self, pack: RulePack, rule: Rule, scope: Scope) -> Done | Skipped:
-        """Return Done with the value of `lookup`, or Skipped; each lookup may use those above it. Raises ApiError."""
+        """Return Done with the value of `lookup`, or Skipped; each lookup may use those before it. Raises ApiError."""
         found: dict[str, Any] = {}
         try:
             for name, target in rule.lookups.items():

@@ -19,7 +19,7 @@ from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Act, ActResult, Evaluated, Observer
-from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Skipped, Unavailable
+from engine.model.outcome import DONE, Done, Failed, Outcome, Skipped, Unavailable
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
@@ -31,12 +31,13 @@ from engine.reconcile.events import Events
 from engine.reconcile.item import LONGEST, ItemRun, unread
 from engine.reconcile.large import LargeValues
 from engine.reconcile.matching import Evaluation, Matcher
+from engine.reconcile.others import Others
 from engine.reconcile.perform import Performer
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Result, Wait, on_record, recorded
 from engine.reconcile.recorder import Recorder
-from engine.reconcile.state import FiringProgress, Incident, ItemProgress, RuleState, Stall
-from engine.reconcile.timers import monotonic, restored, timed, wall
+from engine.reconcile.state import FiringProgress, Incident, RuleState
+from engine.reconcile.timers import begun, restored, timed, wall
 from engine.reconcile.waits import Waits
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Reconciler:
         self._reader = Reader(self._actor, access, clock)
         self._events = Events(self._actor, clock)
         self.waits = Waits(self._events, clock)
+        self.others = Others(replica.operator, self._events, clock)
         budgets = Budgets(self._actor, observer, replica.budget_share)
         self._performer = Performer(self._actor, self._reader, access, self._events, observer, budgets, clock)
         self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
@@ -77,6 +79,7 @@ class Reconciler:
         in_force = {pack.identity for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF}
         self._aggregates.keep(in_force)
         self.waits.keep(in_force)
+        self.others.use(catalog)
 
     async def reconcile(self, key: ObjectKey | GroupKey) -> float | None:
         """Evaluate one object or group, and act. Return the seconds after which to do so again, None: only after a change.
@@ -84,6 +87,7 @@ class Reconciler:
         Nothing that an object or a cluster holds raises here; NotLeading does, where the Lease is lost meanwhile.
         """
         await self._events.retry(key)
+        await self.others.report(key)
         matched = await self._match(key, self._clock.monotonic())
         if isinstance(matched, Done):
             evaluations: Sequence[Evaluation] = matched.result
@@ -145,6 +149,7 @@ class Reconciler:
             outcome = await self._aggregates.count(self._catalog, evaluation, rule, scope)
         else:
             outcome, scope, state = await self._evaluate_object(evaluation, rule, scope, state)
+            outcome, state = self.others.leave(evaluation, rule, outcome, state, self._catalog)
         reported = self._reported(evaluation, rule, outcome, state)
         if reported is not before:
             evaluation.remember(rule, reported)
@@ -206,7 +211,7 @@ class Reconciler:
             await self._drop(evaluation, rule, "its item is no longer in the loop", {item.key for item in firing.items})
         cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling)
         for wanted in firing.items:
-            item = progress.items.get(wanted.key) or self._begun(evaluation, rule, scope, progress, wanted.key)
+            item = progress.items.get(wanted.key) or begun(evaluation, rule, scope, progress, wanted.key)
             if item.ended is None and item.retry_at <= evaluation.now:
                 inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
                 run = ItemRun(evaluation.key, evaluation.pack, rule, cause._replace(item=wanted.key), inner, item, mode)
@@ -244,16 +249,6 @@ class Reconciler:
                 self._observer.acted(Act(cause.pack, cause.rule, cause.ref, cause.key, item, *end))
             await self.waits.dropped(evaluation.key, cause, dropped.values(), why)
 
-    def _begun(self, evaluation: Evaluation, rule: Rule, scope: Scope, progress: FiringProgress, name: str) -> ItemProgress:
-        """The progress of an item that an earlier process may have begun."""
-        progress.items[name] = item = ItemProgress()
-        if rule.loop is not None and rule.once_per is not None:
-            record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
-            if record.key == progress.key and (wait := record.waiting.get(name)):
-                since, now = monotonic(wait.since, scope), evaluation.now
-                item.stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, now, now - since, now)
-        return item
-
     def _put_on_record(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> None:
         """Have written on the object which items have ended, and the timers that are to outlive the process."""
         state = evaluation.rule_state(rule)
@@ -274,7 +269,7 @@ class Reconciler:
                     evaluation.remember(rule, state)
                     evaluation.again(retry_at)
                 if after != before:
-                    record = on_record(evaluation.object, names, after.text(evaluation.ref.uid))
+                    record = on_record(evaluation.object, names, after.text(evaluation.ref.uid, self._replica.operator))
                     if after.without_timers() == before.without_timers():
                         evaluation.timers[rule.name] = record
                     else:

@@ -62,13 +62,15 @@ class Record(NamedTuple):
         """Return the record without what is only there so that timers outlive the process."""
         return self._replace(true_since=None, fired_at=None)
 
-    def text(self, uid: str) -> str:
-        """Return the annotation's value for the object with this uid.
+    def text(self, uid: str, by: str = "") -> str:
+        """Return the annotation's value for the object with this uid, written by the operator of this name.
 
         It is the second format. The first, of 0.1, has no uid; 0.1 reads this one, and passes over what it does not know.
         """
         outcome = Result.FAILED if Result.FAILED in self.items.values() else Result.DONE
         body: dict[str, object] = {"key": self.key, "outcome": str(outcome), "uid": uid}
+        if by:
+            body["by"] = by
         if set(self.items) != {""}:
             body["items"] = dict(sorted(self.items.items()))
         if self.waiting:
@@ -108,6 +110,18 @@ def _parsed(text: str, uid: Any) -> Record:
         return Record(str(body["key"]), ended, waiting, *times)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return NOTHING
+
+
+def written_by(text: Any, uid: str) -> str:
+    """Return the name of the operator that wrote a record, the annotation's value, of the object with this uid.
+
+    '' where the record names none, as those of 0.1, is one of another object, or is none at all.
+    """
+    try:
+        body = orjson.loads(text)
+        return str(body.get("by", "")) if body["uid"] == uid else ""
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
 
 
 def _text(time: datetime) -> str:

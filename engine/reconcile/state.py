@@ -137,7 +137,8 @@ class RuleState(NamedTuple):
 
     `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `unknown`: why it had no answer.
     `noted_at`: when `true_since` was last put on record. `firing`: what is under way. `incident`: whether the conditions
-    hold, or have held before, for a rule that tells each incident. `stall`: what its lookups wait for.
+    hold, or have held before, for a rule that tells each incident. `stall`: what its lookups wait for. `left`: the key of a
+    firing that is left to another operator, and since when.
     """
 
     true_since: float | None = None
@@ -147,6 +148,7 @@ class RuleState(NamedTuple):
     firing: FiringProgress | None = None
     incident: Incident = Incident.NONE
     stall: Stall | None = None
+    left: tuple[str, float] | None = None
 
     def under_way(self, key: str) -> bool:
         """Return whether a firing with this key has items that have not ended."""
@@ -162,7 +164,7 @@ class RuleState(NamedTuple):
         """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
         busy = timed or (self.firing and self.firing.items) or self.unknown or self.noted_at is not None
-        return not busy and self.incident is Incident.NONE and self.stall is None
+        return not busy and self.incident is Incident.NONE and self.stall is None and self.left is None
 
 
 INITIAL = RuleState()

@@ -8,9 +8,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from engine.cel import Scope
+from engine.model.outcome import Obstacle
 from engine.packs.pack import Rule
-from engine.reconcile.record import Record
-from engine.reconcile.state import RuleState
+from engine.reconcile.matching import Evaluation
+from engine.reconcile.record import Record, recorded
+from engine.reconcile.state import FiringProgress, ItemProgress, RuleState, Stall
 
 SETTLED = 60.0
 """Seconds for which conditions have to hold before that is put on record: what flickers is not written."""
@@ -63,3 +65,14 @@ def wall(seconds: float, scope: Scope) -> datetime:
     """Return a time of the monotonic clock as the time of day, in whole seconds."""
     now: datetime = scope.value("now")
     return (now - timedelta(seconds=scope.now - seconds)).replace(microsecond=0)
+
+
+def begun(evaluation: Evaluation, rule: Rule, scope: Scope, progress: FiringProgress, name: str) -> ItemProgress:
+    """Add to a firing the progress of an item, which an earlier process may have begun, and return it."""
+    progress.items[name] = item = ItemProgress()
+    if rule.loop is not None and rule.once_per is not None:
+        record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
+        if record.key == progress.key and (wait := record.waiting.get(name)):
+            since, now = monotonic(wait.since, scope), evaluation.now
+            item.stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, now, now - since, now)
+    return item

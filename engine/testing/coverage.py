@@ -65,11 +65,11 @@ class Coverage:
             self.evaluated(pack, rule, Evaluated.FIRED)
 
     def points(self) -> Iterator[Point]:
-        """Everything there is to cover. A rule without conditions is not skipped for one, so it only has to fire."""
+        """Everything there is to cover. A rule without conditions only has to fire: some have nothing that they skip."""
         for pack in self.packs.values():
             for rule in pack.rules:
                 counts = Counter(self._counter(pack.identity, rule.name, 0))
-                if not rule.when and not rule.once_per and not rule.loop:
+                if not rule.when:
                     counts[Evaluated.SKIPPED.value] += counts[Evaluated.FIRED.value]
                 yield Point(pack.identity, rule.name, 0, rule.name, counts)
                 for number, clause in enumerate(rule.when, start=1):

@@ -1,10 +1,15 @@
-"""Steps in words."""
+"""Steps and values in words."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
+from typing import Any
 
+from engine.cel.conversions import to_string
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
+from engine.model.text import clean, cut
+from engine.reconcile.explain import Value
 
 
 def step_text(step: Step | None) -> str:
@@ -24,3 +29,16 @@ def step_text(step: Step | None) -> str:
             parts = {"annotations": dict(step.annotations), "labels": dict(step.labels)}
             return json.dumps({name: values for name, values in parts.items() if values}, ensure_ascii=False, sort_keys=True)
     return "nothing"
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    return to_string(value) if isinstance(value, datetime | timedelta) else value
+
+
+def value_text(value: Value) -> str:
+    """Return what an expression read, or why there is nothing, on one line."""
+    if not value.there:
+        return f"no answer: {value.value}" if value.value else "absent"
+    text = json.dumps(plain(value.value), ensure_ascii=False, default=str)
+    return cut(clean(text), 200)

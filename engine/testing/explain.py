@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from engine.actions.event import EVENT
 from engine.cel import Scope
-from engine.cel.conversions import to_string
 from engine.errors import ApiError
 from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
@@ -50,6 +48,7 @@ class RuleExplanation:
     record: str | None
     timing: tuple[str, ...]
     acts: tuple[Act, ...]
+    on: str = "Change"
     waiting: tuple[str, ...] = ()
 
 
@@ -112,7 +111,7 @@ def _audited(catalog: Catalog) -> Catalog:
     packs = {
         name: replace(pack, rules=tuple(replace(rule, mode=None) for rule in pack.rules)) for name, pack in catalog.packs.items()
     }
-    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params, times=catalog.times)
+    return Catalog(packs, dict.fromkeys(packs, Mode.AUDIT), catalog.params, undecided=catalog.undecided, times=catalog.times)
 
 
 async def _others(api: Api, packs: Sequence[RulePack]) -> list[Object]:
@@ -156,17 +155,8 @@ class _Explainer:
 
     async def rule(self, pack: RulePack, rule: Rule) -> RuleExplanation:
         """What one rule makes of it."""
-        scope = Scope(variables_of(self.catalog, pack, self.obj, None, self.now), rule.vars)
-        timing = list(_timing(rule, self.catalog.since(pack, rule)))
-        if rule.lookups:
-            try:
-                found = await self.reader.look_up(pack, rule, scope)
-                if isinstance(found, Done):
-                    scope = scope.child(lookup=found.result)
-                else:
-                    timing.append(found.reason)
-            except ApiError as error:
-                timing.append(f"lookup failed: {error}")
+        scope, notes = await scope_of(self.reader, self.catalog, pack, rule, self.obj, self.now)
+        timing = [*_timing(rule, self.catalog.since(pack, rule)), *notes]
         name, mode = f"{pack.identity}/{rule.name}", self.catalog.mode(pack, rule)
         evaluated = [(result, reason) for each, result, reason in self.seen.evaluations if each == name]
         result, skipped = evaluated[-1] if evaluated else (Evaluated.SKIPPED, "is about objects that are gone (on: Delete)")
@@ -180,13 +170,27 @@ class _Explainer:
         waiting = () if result is Evaluated.SKIPPED else self._waiting(pack, rule)
         return RuleExplanation(
             rule.name, rule.description, mode, result, skipped, tuple(clauses(rule, scope)), value_of(rule.once_per, scope),
-            value_of(rule.loop, scope), record, tuple(timing), acts, waiting,
+            value_of(rule.loop, scope), record, tuple(timing), acts, rule.on, waiting,
         )  # fmt: skip
 
     def _waiting(self, pack: RulePack, rule: Rule) -> tuple[str, ...]:
         """What a running engine has said that a rule waits for, and when it last did."""
         said = [event for event in self.events if event.get("reportingInstance") == f"{pack.identity}.{rule.name}"]
         return tuple(f"{event.get('lastTimestamp')}: {event.get('message')}" for event in said)
+
+
+async def scope_of(
+    reader: Reader, catalog: Catalog, pack: RulePack, rule: Rule, obj: Object, now: float
+) -> tuple[Scope, list[str]]:
+    """Return what a rule's expressions see of an object, with what it looks up, and why that could not be looked up."""
+    scope = Scope(variables_of(catalog, pack, obj, None, now), rule.vars)
+    if not rule.lookups:
+        return scope, []
+    try:
+        found = await reader.look_up(pack, rule, scope)
+    except ApiError as error:
+        return scope, [f"lookup failed: {error}"]
+    return (scope.child(lookup=found.result), []) if isinstance(found, Done) else (scope, [found.reason])
 
 
 def _field(obj: Object, path: tuple[str, ...]) -> Value:
@@ -211,8 +215,3 @@ def _timing(rule: Rule, in_force: datetime | None) -> Iterator[str]:
         yield f"existing: what was so ({since}) {age} before the rule first came into force{at} is left alone"
     if rule.resync is not None:
         yield f"resync: evaluated again every {rule.resync:g} s"
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it."""
-    return to_string(value) if isinstance(value, datetime | timedelta) else value

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree
 
 from engine.testing.coverage import UNKNOWN, Coverage, Point
-from engine.testing.run import CaseResult, Failure
+from engine.testing.run import CaseResult, Failure, StepReasons
+
+MOST_REASONS = 20
+"""Reasons under a failed step; `-v` shows all."""
 
 
 def failure_lines(outcome: CaseResult) -> list[str]:
-    """A failed test, each failure with its place."""
-    lines = [f"FAIL {outcome.suite}: {outcome.name}"]
-    for failure in outcome.failures:
-        lines.append(f"  {failure.place}: {failure.message}")
-        lines += [f"    {line}" for line in failure.lines]
+    """Return a failed test: each failure with its place, and why rules have done nothing."""
+    lines = [f"FAIL {outcome.suite}: {outcome.name}", *_failures(outcome)]
+    reasons = [reason for step in outcome.explained for reason in step.reasons if reason.telling]
+    if reasons:
+        lines.append("  why rules have not done more since the last expect:")
+    lines += [f"    {line}" for reason in reasons[:MOST_REASONS] for line in reason.lines()]
+    if len(reasons) > MOST_REASONS:
+        lines.append(f"    … and {len(reasons) - MOST_REASONS} more, which -v shows")
     return lines
+
+
+def verbose_lines(outcome: CaseResult) -> list[str]:
+    """Return a test with what every rule came to in each step."""
+    lines = [f"{'FAIL' if outcome.failures else 'PASS'} {outcome.suite}: {outcome.name}"]
+    for step in outcome.explained:
+        lines.append(f"  {step.place}: {step.step}")
+        lines += [f"    {line}" for reason in step.reasons for line in reason.lines()]
+    return [*lines, *_failures(outcome)]
+
+
+def _failures(outcome: CaseResult) -> Iterator[str]:
+    for failure in outcome.failures:
+        yield f"  {failure.place}: {failure.message}"
+        yield from (f"    {line}" for line in failure.lines)
 
 
 def summary(outcomes: Sequence[CaseResult]) -> str:
@@ -74,6 +96,8 @@ def junit(outcomes: Sequence[CaseResult]) -> str:
             for failure in case.failures:
                 fault = ElementTree.SubElement(item, "failure", message=f"{failure.place}: {failure.message}")
                 fault.text = "\n".join(failure.lines)
+            if case.failures:
+                ElementTree.SubElement(item, "system-out").text = "\n".join(failure_lines(case))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
 
@@ -91,6 +115,7 @@ def _test(outcome: CaseResult) -> dict[str, Any]:
         "suite": outcome.suite, "name": outcome.name, "file": outcome.place.file, "line": outcome.place.line,
         "steps": outcome.steps, "seconds": round(outcome.seconds, 4), "passed": not outcome.failures,
         "failures": [_failure(failure) for failure in outcome.failures],
+        "explained": [_explained(step) for step in outcome.explained],
     }  # fmt: skip
 
 
@@ -99,9 +124,13 @@ def _failure(failure: Failure) -> dict[str, Any]:
     return {"file": place.file, "line": place.line, "column": place.column, "message": failure.message, "lines": failure.lines}
 
 
+def _explained(step: StepReasons) -> dict[str, Any]:
+    return {"file": step.place.file, "line": step.place.line, "step": step.step, "rules": [asdict(each) for each in step.reasons]}
+
+
 def _point(point: Point) -> dict[str, Any]:
     clause = {"clause": point.clause, "source": point.source} if point.clause else {}
     return {"pack": point.pack, "rule": point.rule, **clause, "counts": dict(point.counts), "missing": list(point.missing)}
 
 
-__all__ = ["as_json", "coverage_lines", "failure_lines", "junit", "summary"]
+__all__ = ["as_json", "coverage_lines", "failure_lines", "junit", "summary", "verbose_lines"]

@@ -15,7 +15,7 @@ from engine.errors import ApiError, InvalidText, Location
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.names import misnamed
-from engine.model.objects import Kind, Resource, kind_of, metadata, ref_of
+from engine.model.objects import Kind, Ref, Resource, kind_of, metadata, ref_of
 from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
 from engine.model.text import suggestion
@@ -25,6 +25,7 @@ from engine.packs.sources import load_folder
 from engine.packs.yamltext import read_yaml
 from engine.testing.coverage import Coverage
 from engine.testing.expect import Marks, check
+from engine.testing.reasons import LastEvaluation, Reasons, RuleReason, Window
 from engine.testing.schema import DEFAULT_NAMESPACE, FaultSpec, StepSpec
 from engine.testing.suite import Suite
 from engine.testing.world import Seen, World
@@ -40,8 +41,20 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class StepReasons:
+    """What every rule came to in a step, which is named by its key; in an `expect`: since the one before."""
+
+    place: Location
+    step: str
+    reasons: tuple[RuleReason, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CaseResult:
-    """How one test ended; it has passed where there are no failures. `seconds` are those of the machine's clock."""
+    """How one test ended; it has passed where there are no failures. `seconds` are those of the machine's clock.
+
+    `explained` has the step that failed, or every step where that was asked for.
+    """
 
     suite: str
     name: str
@@ -49,6 +62,7 @@ class CaseResult:
     failures: tuple[Failure, ...]
     steps: int
     seconds: float
+    explained: tuple[StepReasons, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +97,16 @@ class _Stop(Exception):
 
 
 class _Watched(Seen):
-    """Also counts results for the coverage."""
+    """Also keeps the last evaluation of each rule for each object, and counts results for the coverage."""
 
     def __init__(self, coverage: Coverage | None) -> None:
         super().__init__()
+        self.last: dict[tuple[str, str, Ref], LastEvaluation] = {}
         self._coverage = coverage
 
-    def evaluated(self, pack: str, rule: str, obj: Any, result: Evaluated, reason: str) -> None:
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Keep an evaluation, and count it."""
+        self.last[pack, rule, obj] = LastEvaluation(len(self.evaluations), result, reason)
         super().evaluated(pack, rule, obj, result, reason)
         if self._coverage is not None:
             self._coverage.evaluated(pack, rule, result)
@@ -119,13 +135,17 @@ def run(
     *,
     coverage: Coverage | None = None,
     fail_fast: bool = False,
+    explain_all: bool = False,
     ended: Callable[[CaseResult], None] = lambda _: None,
 ) -> list[CaseResult]:
-    """Run tests one after the other; `ended` is called with each."""
+    """Run tests one after the other; `ended` is called with each.
+
+    With `explain_all` each step says what every rule came to, otherwise only one that failed.
+    """
     outcomes = []
     for case in cases:
         with quiet():
-            outcomes.append(asyncio.run(_CaseRun(case, coverage).run()))
+            outcomes.append(asyncio.run(_CaseRun(case, coverage, explain_all).run()))
         ended(outcomes[-1])
         if fail_fast and outcomes[-1].failures:
             break
@@ -135,14 +155,16 @@ def run(
 class _CaseRun:
     """One run of one test."""
 
-    def __init__(self, case: Case, coverage: Coverage | None) -> None:
-        self._case, self._suite = case, case.suite
+    def __init__(self, case: Case, coverage: Coverage | None, explain_all: bool) -> None:
+        self._case, self._suite, self._explain_all = case, case.suite, explain_all
         packs = self._suite.packs
         self._packs = {name: coverage.watched(pack) if coverage else pack for name, pack in packs.items()}
         self._flags: dict[str, Mode] = {}
-        self._params = {name: {param.name: param.default for param in pack.params.values()} for name, pack in packs.items()}
+        self._params: dict[str, dict[str, Any]] = {name: {} for name in packs}
         self._metrics = {spec.name: spec for pack in packs.values() for spec in pack.metrics.values()}
-        self._world = World(self._catalog(), self._suite.spec.start, _Watched(coverage), every_rule=True)
+        seen = _Watched(coverage)
+        self._world = World(self._catalog(), self._suite.spec.start, seen, every_rule=True)
+        self._reasons = Reasons(self._world, packs, seen.last)
         self._marks = Marks()
         self._steps = 0
 
@@ -151,16 +173,28 @@ class _CaseRun:
         started = time.perf_counter()
         await self._serve()
         failures: list[Failure] = []
+        explained: list[StepReasons] = []
         setup = [(("spec", "setup", number), step) for number, step in enumerate(self._suite.spec.setup)]
         steps = self._suite.spec.tests[self._case.number].steps
         own = [((*self._case.path, "steps", number), step) for number, step in enumerate(steps)]
         for path, step in [*setup, *own]:
             self._steps += 1
+            window = self._window(step)
             failures = await self._step(path, step)
+            if failures or self._explain_all:
+                reasons = tuple(await self._reasons.since(window))
+                explained.append(StepReasons(self._suite.document.locate(path), next(iter(step.model_fields_set)), reasons))
             if failures:
                 break
         seconds = time.perf_counter() - started
-        return CaseResult(self._suite.name, self._case.name, self._case.place, tuple(failures), self._steps, seconds)
+        ended = tuple(failures), self._steps, seconds, tuple(explained)
+        return CaseResult(self._suite.name, self._case.name, self._case.place, *ended)
+
+    def _window(self, step: StepSpec) -> Window:
+        """Return what a step is about: what comes after now; of an `expect` what came after the one before."""
+        if step.expect is not None:
+            return Window(self._marks.evaluations, self._marks.acts)
+        return Window(len(self._world.seen.evaluations), len(self._world.seen.acts))
 
     async def _step(self, path: Path, step: StepSpec) -> list[Failure]:
         locate = self._suite.document.locate
@@ -244,7 +278,7 @@ class _CaseRun:
 
     def _catalog(self) -> Catalog:
         modes = {name: self._flags.get(pack.feature_flag, pack.default_mode) for name, pack in self._packs.items()}
-        return Catalog(dict(self._packs), modes, {name: dict(values) for name, values in self._params.items()})
+        return Catalog.of(self._packs, modes, self._params)
 
     async def _serve(self) -> None:
         """Make the cluster know every kind that the tests or the packs name."""
@@ -253,7 +287,8 @@ class _CaseRun:
             resource = Resource(kind, spec.plural or guessed_resource(kind).plural, spec.namespaced)
             self._world.cluster.register(resource, status_subresource=spec.status_subresource)
         for pack in self._packs.values():
-            for kind in (pack.watch.kind, *(target.kind for target in pack.targets if target.kind.kind != "*")):
+            discovered = (discovery.kind for discovery in pack.discover.values())
+            for kind in (pack.watch.kind, *discovered, *(target.kind for target in pack.targets if target.kind.kind != "*")):
                 await self._world.serve(kind)
 
 

@@ -166,7 +166,8 @@ class StepSpec(Spec):
     """One step: exactly one of these. After each, the engine does everything that is to be done at that time."""
 
     apply: str | dict[str, Any] | list[dict[str, Any]] | None = None
-    """Create objects, or merge them into those that are there: an object, a list, or a file of manifests beside this one."""
+    """Create objects, or merge them into those that are there, where null removes a field, such as a label: an object, a
+    list, or a file of manifests beside this one."""
     delete: RefSpec | None = None
     """Delete an object."""
     advance: Period | None = None

@@ -6,7 +6,9 @@ The caches read the cluster itself, so that what the reconciler sees is what is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from engine.errors import ApiError
@@ -15,10 +17,12 @@ from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Crash, Faults
 from engine.kube.selectors import label_selector
+from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata
 from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
+from engine.packs.discovery import discovered, discoveries
 from engine.packs.in_force import InForce
 from engine.packs.pack import RulePack
 from engine.reconcile import Cached, Reconciler, Replica
@@ -144,7 +148,8 @@ class World:
         self.leading = True
         self.crashes = 0
         self.seen = seen or Seen()
-        self._catalog, self._every_rule = self._dated(catalog, {}), every_rule
+        self._catalog = self._given = self._dated(catalog, {})
+        self._every_rule = every_rule
         self.restart()
 
     @property
@@ -154,9 +159,24 @@ class World:
 
     @catalog.setter
     def catalog(self, catalog: Catalog) -> None:
-        self._catalog = self.reconciler.catalog = self._dated(catalog, self._catalog.times)
+        self._given = self._dated(catalog, self._catalog.times)
+        self._put_in_force(self._given)
+
+    def _put_in_force(self, catalog: Catalog) -> None:
+        self._catalog = self.reconciler.catalog = catalog
         self.caches.use(catalog.packs.values())
         self.relist()
+
+    async def _discover(self) -> None:
+        """Give params the values that the cluster says, as the operator does."""
+        found = {}
+        for discovery in discoveries(self._given):
+            with suppress(ApiError):  # a kind that is not served
+                resource = await self.cluster.discover(discovery.kind)
+                found[discovery] = (await self.cluster.list(Selection(resource, "", discovery.labels, discovery.fields))).items
+        catalog, _ = discovered(self._given, lambda discovery: found.get(discovery, ()))
+        if catalog.params != self._catalog.params:
+            self._put_in_force(replace(catalog, times=self._catalog.times))
 
     def _dated(self, catalog: Catalog, known: Mapping[str, InForce]) -> Catalog:
         """The catalog with the time at which each rule first came into force, which outlives the engine."""
@@ -216,6 +236,7 @@ class World:
 
     async def _refresh(self) -> list[ObjectKey | GroupKey]:
         """Read all watched objects anew; gives the keys of those that have changed or are due, and of the groups that are due."""
+        await self._discover()
         keys: list[ObjectKey | GroupKey] = []
         present: set[ObjectKey | GroupKey] = set()
         for kind in dict.fromkeys(pack.watch.kind for pack in self._catalog.packs.values()):
@@ -238,12 +259,15 @@ class World:
         return keys + [key for key in absent if key not in keys]
 
     async def apply(self, obj: Object) -> None:
-        """Create an object, or merge it into the one that is there; its status too, and its namespace where that is missing."""
+        """Create an object, or merge it into the one that is there, where null removes a field.
+
+        Its status is written too, and its namespace where that is missing.
+        """
         resource = await self.cluster.discover(kind_of(obj))
         namespace, name = str(metadata(obj).get("namespace", "")), str(metadata(obj)["name"])
         await self._namespace(namespace)
         try:
-            await self.cluster.create(resource, namespace, obj)
+            await self.cluster.create(resource, namespace, merged({}, obj))
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,6 +23,9 @@ CONFIG = yaml.safe_load((BUNDLE / "tests/scorecard/config.yaml").read_text())
 ENTRYPOINTS = [test["entrypoint"] for group in CONFIG["stages"] for test in group["tests"]]
 #: What `operator-sdk bundle validate` checks beside what it always does, but for multiarch: tests/node/test_release.py.
 OPTIONAL = ("suite=operatorframework", "name=community", "name=good-practices", "name=alpha-deprecated-apis")
+#: Said of any rule about PodDisruptionBudgets, whose v1beta1 is gone: a rule names no version (operator-framework/api:
+#: removed_apis.go).
+UNFOUNDED = re.compile(r"warning: .* removed in v1\.25\. .*API\(s\) for poddisruptionbudgets: .*Permissions.*Rules.*")
 
 
 def scorecard(bundle: Path, entrypoint: list[str], root: Path, say: Say) -> dict[str, Any]:
@@ -66,7 +70,8 @@ def test_the_scorecard_can_fail(tmp_path: Path, say: Say) -> None:
 @pytest.mark.parametrize("selected", OPTIONAL)
 def test_operator_sdk_finds_nothing(selected: str, say: Say) -> None:
     """No error and no warning of what is always checked, and of each further suite."""
-    assert validate(say, BUNDLE, f"--select-optional={selected}") == (0, [])
+    status, found = validate(say, BUNDLE, f"--select-optional={selected}")
+    assert (status, [line for line in found if not UNFOUNDED.fullmatch(line)]) == (0, [])
 
 
 @pytest.mark.nightly

@@ -79,6 +79,76 @@ def test_explain_needs_the_right_to_read_and_no_more(cluster: Cluster, reader: s
     assert written(cluster) == []
 
 
+def telling(version: str, kind: str) -> str:
+    """A pack that tells of every object of a kind."""
+    return f"""
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {{name: several}}
+spec:
+  watch: {{apiVersion: {version}, kind: {kind}}}
+  rules: [{{name: tell, actions: [{{emitEvent: {{type: Normal, reason: Seen, message: seen}}}}]}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "words"),
+    [
+        ("apps/v1", "Deployment", ["deploy/web", "deployment/web", "deployments/web", "Deployment/web", "deployments.apps/web",
+                                   "deployment.v1.apps/web", "deploy web", "deployment web"]),
+        ("v1", "Pod", ["po/web", "pod web"]),
+        ("v1", "Namespace", ["ns/web", "namespace web"]),
+        ("mlops.mlops.dev/v1alpha1", "NotebookValidationJob", ["nvj/train", "notebookvalidationjobs.mlops.mlops.dev train"]),
+    ],
+)  # fmt: skip
+def test_explain_takes_the_words_that_kubectl_takes(
+    cluster: Cluster, version: str, kind: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kinds, plurals and short names, with their group or without, as KIND/NAME and as KIND NAME."""
+    (tmp_path / "pack.yaml").write_text(telling(version, kind))
+    for each in words:
+        target = [*each.split(), "-n", cluster.namespace, "--kubeconfig", str(cluster.plane.kubeconfig), "--rules", str(tmp_path)]
+        code = run_command(["explain", *target])
+        captured = capsys.readouterr()
+        name = each.replace(" ", "/").partition("/")[2]
+        there = kind == "NotebookValidationJob"
+        assert (code, f"{kind} {cluster.namespace}/{name}" in captured.out) == (0, True) if there else (1, False), captured
+        assert there or f'"{name}" not found' in captured.err
+
+
+def test_explain_says_which_kinds_there_are(
+    cluster: Cluster, reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A word that means no kind that a pack watches, and more words than name an object."""
+    (tmp_path / "pack.yaml").write_text(telling("apps/v1", "Deployment"))
+    options = ["-n", cluster.namespace, "--kubeconfig", reader, "--rules", str(tmp_path)]
+    assert run_command(["explain", "po/web", *options]) == 2
+    assert "'po' is neither a file nor a kind that a pack watches; packs watch Deployment" in capsys.readouterr().err
+    assert run_command(["explain", "deploy", "a", "b", *options]) == 2
+    assert "expected a manifest, or KIND/NAME or KIND NAME" in capsys.readouterr().err
+
+
+def test_explain_says_nothing_of_other_peoples_config_maps(
+    cluster: Cluster, reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Flags and params of packs that are not explained, and packs beside the ones that are named, are left alone."""
+    (tmp_path / "pack.yaml").write_text(IGNORING)
+    config = {
+        "rulepack-feature-flags": {"theirs": "Audit"}, "rulepack-params": {"theirs": "a: b"},
+        "broken": {"pack.yaml": "kind: RulePack\n"}, "same": {"pack.yaml": IGNORING},
+    }  # fmt: skip
+    for name, data in config.items():
+        labels = {"rules.mlops.dev/rule-pack": "true"}
+        cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
+                        "metadata": {"name": name, "namespace": cluster.namespace, "labels": labels}})  # fmt: skip
+    target = ["nvj/train", "-n", cluster.namespace, "--operator-namespace", cluster.namespace, "--kubeconfig", reader]
+    assert run_command(["explain", *target, "--rules", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert (captured.err, "theirs" in captured.out) == ("", False)
+    assert run_command(["explain", *target]) == 0
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_explain_goes_by_the_times_that_the_engine_goes_by(
     cluster: Cluster, reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

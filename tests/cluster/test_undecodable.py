@@ -86,3 +86,49 @@ def test_the_others_are_evaluated(own_plane: ControlPlane, engine: Engine) -> No
     assert create(own_plane, "third", b"{}") == 201
     eventually(lambda: marked("third"), "widget after that", 60)
     assert "a bug in rulepack" not in engine.log()
+
+
+ACTING = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: acts}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap, labelSelector: {acts: 'yes'}}
+  targets:
+    - {apiVersion: example.com/v1, kind: Widget, verbs: [get, patch]}
+  rules:
+    - name: mark
+      oncePer: object.metadata.uid
+      actions:
+        - patch:
+            target: {apiVersion: example.com/v1, kind: Widget, name: '${object.data.target}'}
+            patch: {metadata: {annotations: {example.com/mark: seen}}}
+"""
+
+
+def test_a_target_that_cannot_be_decoded_fails_by_itself(own_plane: ControlPlane, engine: Engine) -> None:
+    """The Event says which object it is and what would do; actions on other targets go on."""
+    engine.bind("ClusterRole", f"{engine.own}-maps", [{"apiGroups": [""], "resources": ["configmaps"], "verbs": [*ALL, "patch"]}])
+    Cluster(own_plane, engine.own).create({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "acts", "labels": {"rules.mlops.dev/rule-pack": "true"}},
+        "data": {"pack.yaml": ACTING},
+    })  # fmt: skip
+    assert create(own_plane, "too-deep", nested(9000)) == create(own_plane, "good", b"{}") == 201
+    engine.start()
+    engine.ready()
+    for target in ("too-deep", "good"):
+        Cluster(own_plane, "deep").create({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"for-{target}", "labels": {"acts": "yes"}},
+            "data": {"target": target},
+        })  # fmt: skip
+
+    def told() -> list[tuple[str, str]]:
+        events = own_plane.request("GET", "/api/v1/namespaces/deep/events")["items"]
+        return [(event["involvedObject"]["name"], event["message"]) for event in events if event["reason"] == "RuleFailed"]
+
+    eventually(lambda: annotations_of(own_plane.request("GET", f"{PATH}/good")).get("example.com/mark") == "seen", "mark", 60)
+    eventually(told, "Event about the other one", 60)
+    ((name, message),) = told()
+    assert name == "for-too-deep"
+    assert "Widget deep/too-deep cannot be decoded" in message
+    assert "expected at most 1,024 levels of nesting" in message

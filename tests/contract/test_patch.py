@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import ApiError
 from engine.kube.api import Api, PatchType, Selection
 from engine.model.objects import Object, Resource
 from tests.contract.support import CONFIG_MAP, DEPLOYMENT, configmap, events, named, refused, summary
@@ -233,8 +234,11 @@ async def test_apply_conflicts_with_what_others_set(api: Api, namespace: str, pr
 
     with refused(409, "Conflict", "Apply failed with 1 conflict: conflict with", ".spec.x"):
         await apply(api, probe, namespace, named(probe, "a", spec={"x": 2}))
-    with refused(409, "Conflict", "Apply failed with 2 conflicts: conflicts with", "\n- .spec.x\n- .spec.y"):
+    with pytest.raises(ApiError, match="Apply failed with 2 conflicts: conflicts with") as caught:
         await apply(api, probe, namespace, named(probe, "a", spec={"x": 2, "y": 2}))
+    assert "\n- .spec.x\n- .spec.y" in caught.value.message
+    named_fields = [(cause["reason"], cause["field"]) for cause in caught.value.details["causes"]]
+    assert named_fields == [("FieldManagerConflict", ".spec.x"), ("FieldManagerConflict", ".spec.y")]
     forced = await apply(api, probe, namespace, named(probe, "a", spec={"x": 2}), force=True)
     changed = await apply(api, probe, namespace, named(probe, "a", spec={"x": 3}))
 

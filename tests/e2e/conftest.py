@@ -115,11 +115,14 @@ def garbage_collector(cluster: Cluster, argocd: ArgoCD) -> Iterator[None]:
 
     def collect() -> None:
         while not stop.wait(0.2):
-            jobs = cluster.all(JOB)
+            pods = cluster.all(POD)
+            jobs = cluster.all(JOB)  # after the pods, so that one whose job has just come is not taken for left behind
+            living = {metadata(job)["uid"] for job in jobs if "deletionTimestamp" not in metadata(job)}
+            for pod in pods:
+                if not living.issuperset(owner["uid"] for owner in metadata(pod).get("ownerReferences", [])):
+                    cluster.delete(POD, str(metadata(pod)["name"]))
             for job in jobs:
-                if "deletionTimestamp" in metadata(job):
-                    for pod in cluster.all(POD):
-                        cluster.delete(POD, str(metadata(pod)["name"]))
+                if metadata(job)["uid"] not in living:
                     cluster.patch(JOB, str(metadata(job)["name"]), {"metadata": {"finalizers": None}})
 
     thread = threading.Thread(target=collect)

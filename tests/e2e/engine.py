@@ -31,9 +31,9 @@ Rule = Mapping[str, Sequence[str]]
 class Engine:
     """`rulepack run` for one watched namespace, with a namespace of its own for its Lease and its ConfigMaps."""
 
-    def __init__(self, plane: ControlPlane, watched: str) -> None:
+    def __init__(self, plane: ControlPlane, watched: str, own: str = "") -> None:
         self._plane, self._watched = plane, watched
-        self.own = f"{watched}-rulepack"
+        self.own = own or f"{watched}-rulepack"
         self._folder = Path(tempfile.mkdtemp(prefix="rulepack-engine-"))
         self.processes = Processes(self._folder)
         self._kubeconfig = plane.kubeconfig_for(self.own, SERVICE_ACCOUNT)
@@ -133,13 +133,18 @@ class Engine:
 
     def metric(self, name: str, **labels: str) -> float:
         """The value of a series of /metrics, 0 where it is not there."""
-        series = name + "{" + ",".join(f'{label}="{value}"' for label, value in sorted(labels.items())) + "}"
+        written = ",".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
+        series = f"{name}{{{written}}}" if labels else name
         found = re.search(rf"^{re.escape(series)} (\S+)$", self._http("/metrics"), re.MULTILINE)
         return float(found[1]) if found else 0.0
 
     def packs(self) -> dict[str, Any]:
         """What /packs tells of each pack, by name."""
-        return {pack["name"]: pack for pack in json.loads(self._http("/packs"))["packs"]}
+        return {pack["name"]: pack for pack in self.overview()["packs"]}
+
+    def overview(self) -> dict[str, Any]:
+        """All that /packs tells."""
+        return dict(json.loads(self._http("/packs")))
 
     def idle(self) -> bool:
         """Whether it has nothing in its queue."""

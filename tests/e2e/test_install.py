@@ -178,7 +178,7 @@ def rendered(bundle: Path) -> Iterator[Object]:
         }  # fmt: skip
     for file in sorted((bundle / "manifests").glob("*.yaml")):
         document = yaml.safe_load(file.read_text())
-        if document["kind"] == "CustomResourceDefinition":
+        if document["kind"] in ("CustomResourceDefinition", "ClusterRole"):
             yield document
         elif document["kind"] != "ClusterServiceVersion":
             yield {**document, "metadata": {**document["metadata"], "namespace": HOME}}
@@ -202,10 +202,10 @@ def test_by_one_file(plane: ControlPlane, shell: Shell, tmp_path: Path) -> None:
 
     (params,) = commands("On OpenShift")
     shell.run(params)
-    (shell.folder / "my-rules").symlink_to(ROOT / "rules/model-freshness")
+    (shell.folder / "my-rules").symlink_to(ROOT / "rules/sync-waves")
     (own,) = commands("Settings")
     shell.run(own)
-    bound = plane.request("GET", f"{path(CLUSTER_ROLE_BINDING, '')}/my-rules")
+    bound = plane.request("GET", f"{path(CLUSTER_ROLE_BINDING, '')}/rulepack:sync-waves")
     assert bound["subjects"] == [{"kind": "ServiceAccount", "name": "rulepack", "namespace": HOME}]
     _, _, keep = commands("Uninstall")
     shell.run(keep)

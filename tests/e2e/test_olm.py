@@ -113,7 +113,7 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
 
 
 def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
-    """It watches these namespaces only, and has rights there only, but for asking what others may do."""
+    """It watches these namespaces only, and has rights there only, but for asking what others may do and where Argo CD is."""
     for name in ("team-a", "team-b", "team-c"):
         plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
     operator = Installation(plane, running, "team-rulepack", "team-a", "team-b")
@@ -138,6 +138,7 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
     everywhere = [rule for role in operator.cluster_roles() for rule in role["rules"]]
     assert rights(everywhere) == {
         ("create", "authentication.k8s.io", "tokenreviews"), ("create", "authorization.k8s.io", "subjectaccessreviews"),
+        *((verb, *resource) for verb in ("list", "watch") for resource in (("", "namespaces"), ("argoproj.io", "appprojects"))),
     }  # fmt: skip
     operator.uninstall(OLD)
 

@@ -25,6 +25,20 @@ from tests.image.dockerfile import play, stages
 from tests.served import Served
 from tests.world import JOB, RULES, job
 
+PACK = """
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: scaled}
+spec:
+  description: Marks what has replicas.
+  watch: {apiVersion: apps/v1, kind: Deployment, fields: [spec.replicas]}
+  rules:
+    - name: scaled
+      when: object.spec.replica > 1
+      actions:
+        - annotate: {annotations: {example.com/scaled: "yes"}}
+"""
+
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Path]:
@@ -100,6 +114,16 @@ def test_its_command_works(image: Path) -> None:
     done = run(image, "rulepack", "--version")
     assert (done.returncode, done.stderr) == (0, "")
     assert __version__ in done.stdout
+
+
+@pytest.mark.cluster
+def test_lint_knows_the_kinds_of_kubernetes(image: Path, tmp_path: Path) -> None:
+    """Nothing that it needs for that was left out."""
+    pack = tmp_path / "pack.yaml"
+    pack.write_text(PACK)
+    tmp_path.chmod(0o755)
+    done = run(image, "rulepack", "lint", str(pack))
+    assert "Deployment has no field spec.replica; expected 'replicas'" in done.stdout
 
 
 def test_the_operator_runs_so(image: Path, control_plane: ControlPlane, namespace: str) -> None:

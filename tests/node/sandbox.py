@@ -58,9 +58,11 @@ class Impossible(Exception):
 def run(command: Sequence[str]) -> int:
     """Run a command in namespaces of its own, with folder and control group for a node; its exit status.
 
-    SIGTERM and SIGINT end it, and leave nothing; SIGKILL leaves the folder and the empty control group.
+    SIGTERM and SIGINT end it, and leave nothing; SIGKILL leaves the folder and the empty control group. SIGINT does so even where
+    it was ignored, as a shell sets it for what it starts in the background.
     """
-    signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     group = f"rulepack-node-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="rulepack-node-") as state, _control_groups(group):
         env = {**environment(), STATE: state, GROUP: group}

@@ -12,7 +12,7 @@ import yaml
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object
-from tests.world import RULES, World, names, shipped
+from tests.world import PROJECT, RULES, World, named, names, shipped
 
 PACK = "argocd-health"
 CONFIG_MAP = Kind("v1", "ConfigMap")
@@ -201,6 +201,17 @@ async def test_another_namespace_can_be_named() -> None:
     await world.settle()
     assert names(await world.all(CONFIG_MAP)) == ["argocd-cm"]
     assert (await world.get(CONFIG_MAP, "argocd-cm", "openshift-gitops"))["data"] == KEYS
+
+
+async def test_the_oldest_default_project_names_the_namespace() -> None:
+    """The ConfigMap of the Argo CD that was there first is kept, wherever that is."""
+    world = enforcing()
+    await world.create(argocd_cm(namespace="openshift-gitops"), named(PROJECT, "default", "openshift-gitops"))
+    await world.settle(10)
+    await world.create(argocd_cm(namespace="argocd"), named(PROJECT, "default", "argocd"))
+    await world.settle(60)
+    kept_in = [await world.get(CONFIG_MAP, "argocd-cm", namespace) for namespace in ("openshift-gitops", "argocd")]
+    assert [each.get("data", {}) for each in kept_in] == [KEYS, {}]
 
 
 async def test_a_restart_writes_nothing() -> None:

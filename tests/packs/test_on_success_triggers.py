@@ -19,7 +19,9 @@ from tests.world import (
     DONE,
     EVENT,
     JOB,
+    NAMESPACE,
     POD,
+    PROJECT,
     SERVICE,
     World,
     job,
@@ -387,6 +389,35 @@ async def test_a_sync_is_an_operation_with_the_applications_own_options() -> Non
         "sync": {"prune": True, "syncOptions": ["CreateNamespace=true"]},
     }
     assert await world.events() == [("train", "TriggerSuccess", "Started a sync of Application/consumers")]
+
+
+@pytest.mark.parametrize(
+    ("says", "trigger_namespace", "params", "where"),
+    [
+        ([], None, {}, "argocd"),
+        (["gitops"], None, {}, "gitops"),
+        (["gitops", "argocd"], None, {}, "gitops"),
+        (["argocd", "managed-by gitops"], None, {}, "gitops"),
+        (["gitops"], None, {"argocdNamespace": "argocd"}, "argocd"),
+        (["argocd", "managed-by gitops"], None, {"argocdOf": {}}, "argocd"),
+        (["gitops", "managed-by gitops"], "team", {}, "team"),
+    ],
+)
+async def test_where_an_application_is(
+    says: list[str], trigger_namespace: str | None, params: Mapping[str, Any], where: str
+) -> None:
+    """In the trigger's namespace; else by the label of the job's namespace; else that of the oldest Argo CD."""
+    applications = [named(APPLICATION, "consumers", namespace, spec=HERE) for namespace in ("argocd", "gitops", "team")]
+    annotations = triggers(trigger(APPLICATION, "consumers", "sync", trigger_namespace))
+    world = await world_of(*applications, annotations=annotations, **params)
+    for each in says:
+        if each.startswith("managed-by "):
+            await world.patch(NAMESPACE, "ns", {"metadata": {"labels": {"argocd.argoproj.io/managed-by": each[11:]}}}, "")
+        else:
+            await world.create(named(PROJECT, "default", each))
+            await world.clock.advance(1)
+    await world.settle(10)
+    assert [metadata(each)["namespace"] for each in await world.all(APPLICATION) if "operation" in each] == [where]
 
 
 async def test_a_sync_waits_for_a_running_operation() -> None:

@@ -82,16 +82,18 @@ class JobsOperator(Background):
                 for uid, job in jobs.items():
                     if uid not in self._tasks and not dig(job, ("status", "completionTime"), ""):
                         how = next(run for name, run in reversed(self._runs) if name in ("", metadata(job)["name"]))
-                        life = _JobRun(client, job, how, annotations, ends_pods=self._ends_pods)
+                        life = _JobRun(client, job, how, annotations, pods=group if self._ends_pods else None)
                         self._tasks[uid] = group.create_task(life.run())
                 self.ready()
 
 
 class _JobRun:
-    """One run of one job."""
+    """One run of one job. Its pods end in `pods`, whatever becomes of the job; None: a kubelet has to run them."""
 
-    def __init__(self, client: Client, job: Object, how: Run, annotations: Annotations | None, *, ends_pods: bool) -> None:
-        self._client, self._job, self._how, self._annotations, self._ends_pods = client, job, how, annotations, ends_pods
+    def __init__(
+        self, client: Client, job: Object, how: Run, annotations: Annotations | None, *, pods: asyncio.TaskGroup | None
+    ) -> None:
+        self._client, self._job, self._how, self._annotations, self._group = client, job, how, annotations, pods
         about = metadata(job)
         self._namespace, self._name, self._uid = str(about["namespace"]), str(about["name"]), str(about["uid"])
         self._path = f"{JOBS}/namespaces/{self._namespace}/notebookvalidationjobs/{self._name}"
@@ -142,12 +144,11 @@ class _JobRun:
             if missing := await self._missing_secret():
                 await self._end("Failed", f'Failed to create the validation pod: secret "{missing}" not found')
                 return True
-            await self._client.request("POST", self._pods, self._new_pod())
+            created = await self._client.request("POST", self._pods, self._new_pod())
+            if self._group:
+                self._group.create_task(self._end_pod(str(metadata(created)["uid"])))
             await self._put(validationPodName=self._pod)
             await self._put(phase="ValidationRunning")
-            if self._ends_pods:
-                await asyncio.sleep(self._how.training)
-                await self._end_pod()
         pod = await self._ended_pod()
         if dig(pod, ("status", "phase"), "") == "Succeeded":
             results = [{"cellIndex": index, "status": "Success"} for index in range(3)]
@@ -224,15 +225,16 @@ class _JobRun:
             "metadata": {"name": self._pod, "labels": {"notebookvalidationjob": self._name}, "ownerReferences": [owner]},
             "spec": {
                 "restartPolicy": "Never",
-                **({"nodeName": OWN_NODE} if self._ends_pods else {}),
+                **({"nodeName": OWN_NODE} if self._group else {}),
                 "initContainers": [{"name": GIT, "image": "registry.example.com/git"}],
                 "containers": [{"name": NOTEBOOK, "image": image}],
             },
         }
 
-    async def _end_pod(self) -> None:
-        """Write the end of its pod, as a kubelet does."""
+    async def _end_pod(self, uid: str) -> None:
+        """Write the end of its pod after the training, as a kubelet does; one that is gone by then has no end."""
         failed = int(dig(self._job, ("status", "retryCount"), 0)) < self._how.failures
+        await asyncio.sleep(self._how.training)
         ended = {"exitCode": int(failed), "finishedAt": now(), "message": self._how.error if failed else ""}
         field = "initContainerStatuses" if failed and self._how.container == GIT else "containerStatuses"
         name = GIT if field == "initContainerStatuses" else NOTEBOOK
@@ -240,7 +242,12 @@ class _JobRun:
             "name": name, "image": "", "imageID": "", "ready": False, "restartCount": 0, "state": {"terminated": ended},
         }  # fmt: skip
         status = {"phase": "Failed" if failed else "Succeeded", field: [container]}
-        await self._client.request("PATCH", f"{self._pods}/{self._pod}/status", {"status": status})
+        try:
+            body = {"metadata": {"uid": uid}, "status": status}
+            await self._client.request("PATCH", f"{self._pods}/{self._pod}/status", body)
+        except Refused as refused:
+            if refused.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):  # 409: another pod has its name
+                raise
 
     async def _ended_pod(self) -> Object:
         """Its pod, once that has ended. Raises Refused where it is gone."""

@@ -125,6 +125,23 @@ def test_a_pod_that_fails_once(cluster: Cluster, statuses: Statuses, operator: J
     assert (done["status"]["phase"], done["status"]["retryCount"]) == ("Succeeded", 1)
 
 
+def test_a_job_that_replaces_another(cluster: Cluster, statuses: Statuses, operator: JobsOperator) -> None:
+    """A job that comes while the pod of a former one still runs ends with that pod; no garbage collector runs here."""
+    operator.use(Run(training=1.0))
+    first = job(namespace=cluster.namespace)
+    cluster.create(first)
+    eventually(lambda: cluster.find(POD, POD_NAME), "pod of the first job")
+    (pod,) = cluster.all(POD)
+    cluster.delete(JOB, "train")
+    cluster.create(first)
+
+    done = ended(cluster)
+
+    assert done["status"]["phase"] == "Succeeded"
+    assert [metadata(one)["uid"] for one in cluster.all(POD)] == [metadata(pod)["uid"]]
+    assert metadata(pod)["ownerReferences"][0]["uid"] != metadata(done)["uid"]
+
+
 def test_git_authentication_fails(cluster: Cluster, statuses: Statuses, operator: JobsOperator) -> None:
     """It is not tried again, though retryCount says 1."""
     operator.use(Run(failures=3, container=GIT, error="Authentication failed"))

@@ -18,6 +18,7 @@ from engine.cel.types import (
     STRING,
     TIMESTAMP,
     UINT,
+    EnumType,
     Named,
     ObjectType,
     Signature,
@@ -83,6 +84,8 @@ def of_condition(expression: Expression, node: Node, kind: Type) -> str:
     text = expression.text(node)
     if isinstance(node, Literal | ListOf | MapOf):
         return "a condition (true or false)"
+    if isinstance(kind, EnumType) and "True" in kind.values:  # the status of a condition
+        return f"a condition, such as {text} == 'True'"
     match named(kind):
         case Named(name="int" | "uint" | "double"):
             return f"a condition, such as {text} > 0"

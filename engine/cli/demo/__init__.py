@@ -16,7 +16,7 @@ import click
 from engine.cel import backend
 from engine.cli.arguments import Cluster, context_option, kubeconfig_option
 from engine.cli.demo.runner import FastClock, Runner
-from engine.cli.demo.screen import Screen
+from engine.cli.demo.screen import Failures, Screen
 from engine.cli.demo.script import OPERATOR, Script, load
 from engine.cli.logs import set_up
 from engine.errors import UsageError
@@ -109,7 +109,8 @@ async def _run(
     runner = Runner(script, api, clock, screen, namespaces)
     try:
         await runner.prepare(install=install)
-        checks = await runner.run(Operator(api, simulators, clock, cel), Operator(api, engine, clock, cel, screen))
+        simulating = Operator(api, simulators, clock, cel, Failures(screen))
+        checks = await runner.run(simulating, Operator(api, engine, clock, cel, screen))
     finally:
         await runner.clean_up()
     screen.table(checks)

@@ -121,6 +121,32 @@ class Screen:
         self._console.print(Text.assemble((f"{self.seconds():5.1f} s  ", "dim"), text), soft_wrap=True)
 
 
+class Failures:
+    """An observer of the engine that simulates controllers: has a screen print what it cannot do, and nothing else."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
+        """Print nothing."""
+
+    def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
+        """Print nothing."""
+
+    def suspended(self, pack: str, flow: str, obj: Ref) -> None:
+        """Print that a pack is suspended for a namespace."""
+        self._screen.suspended(pack, flow, obj)
+
+    def contested(self, pack: str, rule: str, target: Ref) -> None:
+        """Print that a rule waits with a write."""
+        self._screen.contested(pack, rule, target)
+
+    def acted(self, act: Act) -> None:
+        """Print what failed, was refused or is tried again."""
+        if act.result in (ActResult.FAILED, ActResult.REFUSED, ActResult.RETRYING):
+            self._screen.acted(act)
+
+
 def _described(act: Act) -> str:
     """Return what an act comes to, in words; '' where there is nothing to say."""
     done = _step(act.step, act.diff) if act.step else ""

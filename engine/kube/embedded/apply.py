@@ -79,10 +79,12 @@ def _conflict(config: Object, contested: list[Path]) -> ApiError:
     """409, worded as structured-merge-diff does (kubernetes: apimachinery/pkg/util/managedfields/internal/conflict.go)."""
     fields = [f".{'.'.join(path)}" for path in contested]
     who = f'"{FIELD_MANAGER}" using {config["apiVersion"]}'
-    if len(fields) == 1:
-        return ApiError(409, "Conflict", f"Apply failed with 1 conflict: conflict with {who}: {fields[0]}")
-    lines = "".join(f"\n- {field}" for field in fields)
-    return ApiError(409, "Conflict", f"Apply failed with {len(fields)} conflicts: conflicts with {who}:{lines}")
+    message = f"Apply failed with 1 conflict: conflict with {who}: {fields[0]}"
+    if len(fields) > 1:
+        lines = "".join(f"\n- {field}" for field in fields)
+        message = f"Apply failed with {len(fields)} conflicts: conflicts with {who}:{lines}"
+    causes = [{"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": field} for field in fields]
+    return ApiError(409, "Conflict", message, details={"causes": causes})
 
 
 def _leaves(config: Object) -> Iterator[tuple[Path, Any]]:

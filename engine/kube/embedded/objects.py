@@ -32,7 +32,8 @@ def created(served: Served, namespace: str, body: Object, *, uid: str, number: i
         meta["generation"] = 1
     if kind == NAMESPACE:
         meta["labels"] = {**(meta.get("labels") or {}), "kubernetes.io/metadata.name": meta["name"]}
-    obj = {**body, "metadata": _kept(meta)}
+    named = {} if served.custom else {"apiVersion": kind.api_version, "kind": kind.kind}
+    obj = {**named, **body, "metadata": _kept(meta)}
     if served.status:
         obj.pop("status", None)
         if served.initial_status:

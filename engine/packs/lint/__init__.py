@@ -15,11 +15,15 @@ from engine.errors import Fault
 from engine.model.objects import Kind
 from engine.packs.crds import Definition
 from engine.packs.lint.base import Check, Code, Severity, Subject
+from engine.packs.lint.braces import ForeignBraces
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
+from engine.packs.lint.consent import MissingConsent
+from engine.packs.lint.constants import IntegerDivision, NoAnswer, OrderOfTexts
 from engine.packs.lint.fields import UnknownField, WrongType
+from engine.packs.lint.kinds import UnknownKind
 from engine.packs.lint.records import PreviousNameInUse, TimerRight
 from engine.packs.lint.scope import types_of_kinds
-from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NowWithoutResync, NowWritten, UnusedTarget
+from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NeedlessResync, NowWithoutResync, NowWritten, UnusedTarget
 from engine.packs.lint.yaml11 import OtherwiseInKubectl
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
@@ -73,15 +77,22 @@ _WHILE_READING = {
 }
 _CHECKS: tuple[type[Check], ...] = (
     DeadRule,
+    ForeignBraces,
+    IntegerDivision,
     MissingAgeFrom,
+    MissingConsent,
     MissingOncePer,
+    NeedlessResync,
+    NoAnswer,
     NowWithoutResync,
     NowWritten,
+    OrderOfTexts,
     OtherwiseInKubectl,
     PreviousNameInUse,
     SameAnnotation,
     TimerRight,
     UnknownField,
+    UnknownKind,
     UnusedTarget,
     WrongType,
 )
@@ -134,4 +145,5 @@ def kinds_of(packs: Sequence[ParsedPack]) -> frozenset[Kind]:
     """Return the kinds of which packs read objects: what they watch, look up and act on."""
     watched = {parsed.pack.watch.kind for parsed in packs}
     needed = {need.kind for parsed in packs for rule in parsed.pack.rules for need in rule.needs() if need.kind is not None}
-    return frozenset(watched | needed)
+    discovered = {discovery.kind for parsed in packs for discovery in parsed.pack.discover.values()}
+    return frozenset(watched | needed | discovered)

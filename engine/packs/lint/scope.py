@@ -11,6 +11,7 @@ from engine.cel.checker import Checker, elements, type_of_schema, union
 from engine.cel.checker.openapi import Fields
 from engine.cel.parser import parse
 from engine.cel.types import DYN, INT, NULL, STRING, TIMESTAMP, ObjectType, Type, list_of, map_of
+from engine.cel.uses import in_order, uses_of_vars
 from engine.errors import ExpressionError
 from engine.model.objects import Kind
 from engine.packs.crds import Definition
@@ -92,6 +93,8 @@ class _PackScope:
     def variables(self, expression: Compiled, target: Kind | None) -> Types:
         """Return the types of the variables that an expression may name."""
         path = expression.path
+        if path[:2] == ("spec", "discover"):
+            return {"object": kind_type(self._subject, self._parsed.pack.discover[str(path[2])].kind)}
         found = self._rules[int(path[2])] if path[:2] == ("spec", "rules") else self._common
         found = {**found, "target": union([kind_type(self._subject, target), NULL])}
         if path[:2] == ("spec", "rules"):
@@ -113,10 +116,10 @@ class _PackScope:
         return found
 
     def _vars(self, programs: Mapping[str, Program], variables: Types) -> ObjectType:
-        """Return the types of vars, each of which may use those above it."""
+        """Return the types of vars, which may use one another."""
         known: dict[str, Type] = {}
-        for name, program in programs.items():
-            known[name] = _type_of(program, {**variables, "vars": object_type("vars", known, more=True)})
+        for name in in_order(uses_of_vars(programs)):
+            known[name] = _type_of(programs[name], {**variables, "vars": object_type("vars", known, more=True)})
         return object_type("vars", known, more=True)
 
     def _lookups(self, rule: Rule, raw: Mapping[str, Any]) -> ObjectType:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from engine.actions import ACTIONS
 from engine.cel import Path, Program
+from engine.cel.uses import used_names
 from engine.errors import Fault
-from engine.packs.declarations import needed_through, used_vars
+from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
 from engine.packs.pack import Rule, RulePack, Target
 
@@ -126,9 +127,35 @@ class NowWithoutResync(Check):
                             yield self.fault(location, message, "resync, or one comparison with now in each clause")
 
 
+class NeedlessResync(Check):
+    """A rule is evaluated again and again for what it looks up, which evaluates it anyway.
+
+    A lookup whose kind `targets` lets the pack `list` and `watch` is followed: a change of it evaluates the rule again for the
+    objects that depend on it, at once. A `resync` beside it costs an evaluation of every object each time, and finds nothing
+    new. It is of use where a condition depends on `now`, where something else is to be kept as it is, and beside `live`.
+    """
+
+    name = "needless-resync"
+    severity = Severity.WARNING
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for each such rule that only tells, or writes on its own object."""
+        for parsed in subject.packs:
+            for index, (rule, raw) in enumerate(zip(parsed.pack.rules, raw_rules(parsed), strict=True)):
+                watched = {each.kind for each in parsed.pack.targets if {"list", "watch"} <= each.verbs}
+                lookups = (raw.get("lookup") or {}).items()
+                followed = all(rule.lookups[name].kind in watched and "live" not in each for name, each in lookups)
+                keeps = any(entry.action.repeated(()) for entry in (*rule.actions, *rule.rescue))
+                timed = rule.reads_now or rule.hold or rule.throttle is not None or rule.aggregate is not None
+                if rule.resync is not None and lookups and followed and not (keeps or timed):
+                    location = parsed.document.locate(("spec", "rules", index, "resync"))
+                    message = f"rule {rule.name} is evaluated again by a change of what it looks up, and polls as well"
+                    yield self.fault(location, message, "no resync")
+
+
 def _comparable(clause: Program, rule: Rule) -> bool:
     """Return whether a clause, with the vars that it reads itself, names `now` once, in a comparison that has an order."""
-    texts = [clause.source, *(rule.vars[name].source for name in used_vars(clause) if name in rule.vars)]
+    texts = [clause.source, *(rule.vars[name].source for name in used_names((clause,), "vars") if name in rule.vars)]
     named = [match for text in texts for match in _NOW.findall(text)]
     return named == ["now"] and any(sign in text for text in texts for sign in "<>")
 

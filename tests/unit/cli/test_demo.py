@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli.demo.screen import Failures, Screen
 from engine.cli.main import run_command
+from engine.kube.fake_clock import FakeClock
+from engine.model.objects import Kind, Ref
+from engine.model.observe import Act, ActResult
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -58,6 +63,18 @@ def test_a_log_without_the_characters_is_no_obstacle() -> None:
     ran = demo("--speed", "10", environment={"PYTHONIOENCODING": "ascii"})
     assert ran.stderr == ""
     assert "effects are as expected" in ran.stdout
+
+
+def test_what_a_simulator_cannot_do_is_printed() -> None:
+    """Of the rules that simulate controllers only what fails is printed, with the answer of the API server."""
+    printed = io.StringIO()
+    failures = Failures(Screen(FakeClock(), printed))
+    service = Ref(Kind("serving.kserve.io/v1beta1", "InferenceService"), "platform", "model")
+    for result, detail in ((ActResult.DONE, "all is well"), (ActResult.FAILED, "422 Invalid: status.availableReplicas")):
+        failures.acted(Act("simulated-kserve", "tell-how-far", service, "", "", "patch", None, result, detail))
+    assert "simulated-kserve/tell-how-far, for model" in printed.getvalue()
+    assert "failed: 422 Invalid: status.availableReplicas" in printed.getvalue()
+    assert "all is well" not in printed.getvalue()
 
 
 @pytest.mark.parametrize(

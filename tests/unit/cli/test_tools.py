@@ -45,12 +45,37 @@ def test_new_never_writes_over_anything(tmp_path: Path) -> None:
 
 
 def rights(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[tuple[str, str], list[str]]:
-    """The verbs that `rbac` grants in the ClusterRole, by API group and resource."""
+    """The verbs that `rbac` grants in the ClusterRole of one pack, by API group and resource."""
     assert run_command(["rbac", *arguments]) == 0
-    cluster_role, reviews, role = yaml.safe_load_all(capsys.readouterr().out)
-    assert (cluster_role["kind"], role["kind"], role["metadata"]["namespace"]) == ("ClusterRole", "Role", "rulepack-system")
-    assert (reviews["kind"], reviews["metadata"]["name"]) == ("ClusterRole", "rulepack-reviews")
-    return {(rule["apiGroups"][0], rule["resources"][0]): rule["verbs"] for rule in cluster_role["rules"]}
+    role, binding = yaml.safe_load_all(capsys.readouterr().out)
+    assert (role["kind"], binding["kind"]) == ("ClusterRole", "ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    return {(rule["apiGroups"][0], rule["resources"][0]): rule["verbs"] for rule in role["rules"]}
+
+
+def test_rights_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each pack has a role of its own name, bound to the operator's account; none of the operator's own is written over."""
+    assert run_command(["rbac", str(RULES / "sync-waves"), str(RULES / "rollouts"), "--operator-namespace", "tools"]) == 0
+    documents = list(yaml.safe_load_all(capsys.readouterr().out))
+    assert [(one["kind"], one["metadata"]["name"]) for one in documents] == [
+        (kind, f"rulepack:{pack}") for pack in ("rollouts", "sync-waves") for kind in ("ClusterRole", "ClusterRoleBinding")
+    ]
+    assert documents[1]["subjects"] == [{"kind": "ServiceAccount", "name": "rulepack", "namespace": "tools"}]
+    own = {one["metadata"]["name"] for one in yaml.safe_load_all((RULES.parent / "config/rbac/role.yaml").read_text())}
+    assert not own & {one["metadata"]["name"] for one in documents}
+
+
+def test_rights_for_some_namespaces_are_roles(capsys: pytest.CaptureFixture[str]) -> None:
+    """--namespace writes a Role and a RoleBinding in each, and names in a comment what no Role can grant."""
+    assert run_command(["rbac", str(RULES / "on-success-triggers"), "-n", "team-a", "-n", "team-b"]) == 0
+    out = capsys.readouterr().out
+    documents = list(yaml.safe_load_all(out))
+    assert [(one["kind"], one["metadata"]["namespace"]) for one in documents] == [
+        (kind, team) for team in ("team-a", "team-b") for kind in ("Role", "RoleBinding")
+    ]
+    assert documents[1]["subjects"][0]["namespace"] == "rulepack-system"
+    assert "subjectaccessreviews" not in {resource for rule in documents[0]["rules"] for resource in rule["resources"]}
+    assert "  # create subjectaccessreviews: on-success-triggers: consent of other namespaces" in out.splitlines()
 
 
 def test_the_rights_are_the_least(capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,6 +211,53 @@ def test_people_get_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "  wave-failed (Enforce) fires" in out
     assert "    ✗ when[2] get(object, 'status.phase', '') == 'Succeeded'" in out
     assert "\x1b" not in out
+
+
+FOLDED = """
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: p}
+spec:
+  watch: {apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob}
+  rules:
+    - name: off
+      mode: 'Off'
+      actions: [{annotate: {annotations: {a: b}}}]
+    - name: gone
+      on: Delete
+      actions: [{emitEvent: {type: Normal, reason: Gone, message: gone}}]
+    - name: asks
+      when: ["object.status.phase == 'Failed'", "object.status.missing == 'x'"]
+      actions: [{annotate: {annotations: {a: b}}}]
+    - name: says
+      actions: [{emitEvent: {type: Normal, reason: Said, message: "one\\ntwo"}}]
+"""
+
+
+def test_what_does_not_apply_is_folded_unless_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rules that are Off, or about deleted objects, take one line; --all shows them."""
+    (tmp_path / "pack.yaml").write_text(FOLDED)
+    (tmp_path / "job.json").write_text(json.dumps(job(phase="Running")))
+    command = ["explain", str(tmp_path / "job.json"), "--rules", str(tmp_path / "pack.yaml")]
+    assert run_command(command) == 0
+    out = capsys.readouterr().out
+    assert "  Off, which --all shows: off\n  about deleted objects, which --all shows: gone\n" in out
+    assert "off (Off)" not in out
+    assert run_command([*command, "--all"]) == 0
+    out = capsys.readouterr().out
+    assert "  off (Off) skipped: its mode is Off\n" in out
+    assert "which --all shows" not in out
+
+
+def test_a_condition_after_one_that_is_false_has_nothing_to_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It decides nothing, and often relies on the one before; lines of a message stand below each other."""
+    (tmp_path / "pack.yaml").write_text(FOLDED)
+    (tmp_path / "job.json").write_text(json.dumps(job(phase="Running")))
+    assert run_command(["explain", str(tmp_path / "job.json"), "--rules", str(tmp_path / "pack.yaml")]) == 0
+    out = capsys.readouterr().out
+    assert "    · when[2] object.status.missing == 'x'\n  says" in out
+    assert "no answer" not in out
+    assert "    → emitEvent: Event Normal Said: one\n        two\n" in out + "\n"
 
 
 def test_a_shell_can_complete_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

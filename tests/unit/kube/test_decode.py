@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kube.decode import decoded_event, decoded_list
+from engine.kube.decode import decoded_event, decoded_list, undecodable
 
 DEEP = b'{"a":' * 9000 + b"1" + b"}" * 9000
 BAD = {
@@ -56,6 +56,17 @@ def test_an_event_of_a_watch_names_its_object(bad: bytes) -> None:
     assert found[1].object == {"kind": "Widget", "metadata": {"name": "b", "resourceVersion": "7"}}
 
 
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+def test_an_object_by_itself_is_named(bad: bytes) -> None:
+    """One that can be decoded, and one that is cut short, is none of them."""
+    found = undecodable(item("b", bad))
+
+    assert found is not None
+    assert found.object["metadata"]["name"] == "b"
+    assert undecodable(item("b", b"{}")) is None
+    assert undecodable(item("b", bad)[:-1]) is None
+
+
 @pytest.mark.parametrize(
     "text", [b"", b"<html>", b"[]", b"null", b'{"items": [', b'{"items": [{]}', b'{"items": [%s' % DEEP, b"{}"]
 )
@@ -63,6 +74,7 @@ def test_what_is_no_list_is_none(text: bytes) -> None:
     """It is an error of the answer as a whole."""
     assert decoded_list(text) is None
     assert decoded_event(text) is None
+    assert undecodable(text) is None
 
 
 VALUES = st.recursive(

@@ -176,6 +176,21 @@ async def test_what_rules_did_is_counted_over_a_takeover(packs: Packs) -> None:
     assert idle == 0
 
 
+async def test_what_is_done_at_once_at_a_takeover_counts(packs: Packs) -> None:
+    """The next leader may act before it has written any status."""
+    first, second = packs.operator(), packs.operator()
+    async with packs.running(first, second) as (stop, _):
+        await packs.widget("one")
+        await packs.clock.advance(10)
+        stop.set()
+        await packs.clock.advance(0.5)
+        await packs.widget("two")
+        await packs.clock.advance(30)
+        status = (await packs.got("marks"))["status"]
+
+    assert status["fired"] == 2
+
+
 async def test_a_kind_that_cannot_be_listed_makes_a_pack_wait(packs: Packs) -> None:
     async with packs.running(packs.operator()):
         await packs.put("own", spec(watch={"apiVersion": "example.com/v1", "kind": "Gadget"}))
@@ -244,3 +259,85 @@ async def test_a_broken_config_map_shows_on_the_object_that_stands_for_its_pack(
     assert accepted[:2] == ("False", "Invalid")
     assert accepted[2].startswith("configmap/system/team-packs/pack.yaml:11:")
     assert ready[2] == "it is not accepted; the last good text stays in force"
+
+
+async def test_a_new_object_is_not_refused_before_it_was_read(packs: Packs) -> None:
+    """Whenever it is made: kstatus and Argo CD take what is Stalled for failed, if only for a moment."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        seen = set()
+        for tenths in range(45, 55):  # statuses are written every five seconds
+            await packs.put(name := f"own-{tenths}", spec(mode="Disabled"))
+            for _ in range(tenths):
+                await packs.clock.advance(0.1)
+                conditions = dig(await packs.got(name), ("status", "conditions"), ())
+                seen.add(tuple(condition["reason"] for condition in conditions))
+
+    assert seen == {(), ("Accepted", "Disabled", "Progressing")}
+
+
+async def test_an_object_inherits_nothing_from_one_of_its_name(packs: Packs) -> None:
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec(description="own"))
+        await packs.clock.advance(5)
+        await packs.cluster.delete(RULE_PACK, "system", "own")
+        await packs.put("own", {"watch": {}, "rules": []})
+        await packs.clock.advance(5)
+        ready = await packs.condition("Ready", "own")
+
+    assert ready == ("False", "Invalid", "it is not accepted; nothing is in force")
+
+
+async def reasons(packs: Packs, name: str, namespace: str = "system") -> list[tuple[str, str]]:
+    """Reason and message of the Events about a RulePack."""
+    about = [event for event in await packs.events(namespace) if event["involvedObject"]["name"] == name]
+    return [(each["reason"], each["message"]) for each in about]
+
+
+async def test_a_refused_spec_is_told_in_an_event(packs: Packs) -> None:
+    """Once for each generation, whatever is counted meanwhile."""
+    broken = spec()
+    broken["rules"][0]["wehn"] = broken["rules"][0].pop("when")
+    fault = "spec.rules[0].wehn: unknown key 'wehn'; expected 'when' (did you mean that?)"
+    async with packs.running(packs.operator()):
+        await packs.put("marks", spec(description="own"))
+        await packs.clock.advance(5)
+        await packs.put("marks", broken)
+        await packs.clock.advance(20)
+        await packs.widget("one")
+        await packs.clock.advance(20)
+        told, status = await reasons(packs, "marks"), (await packs.got("marks"))["status"]
+
+    kept = f"the last good text, generation {status['generationInForce']}, stays in force"
+    assert status["fired"] == 1
+    assert told == [("RulePackInvalid", f"{fault}; {kept}")]
+
+
+async def test_an_object_elsewhere_is_told_so_of_each_generation(packs: Packs) -> None:
+    """In an Event as well."""
+    await packs.cluster.create(Resource(Kind("v1", "Namespace"), "namespaces", False), "", {"metadata": {"name": "team"}})
+    await packs.put("own", spec(), "team")
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(10)
+        await packs.put("own", spec(description="changed"), "team")
+        await packs.clock.advance(10)
+        status = (await packs.got("own", "team"))["status"]
+
+    assert status["observedGeneration"] == 2
+    assert [reason for reason, _ in await reasons(packs, "own", "team")] == ["NotAnOperatorNamespace"] * 2
+
+
+async def test_settings_that_a_rulepack_goes_before_say_so(packs: Packs) -> None:
+    """A flag that is less strict than the object's mode, and a param that the object has too."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Audit", "params": {"mark": "mine"}}})
+        await packs.config_map("rulepack-feature-flags", {"marks": "Enforce"})
+        await packs.config_map("rulepack-params", {"marks": "mark: theirs"})
+        await packs.clock.advance(5)
+        flags, params = await packs.status("rulepack-feature-flags"), await packs.status("rulepack-params")
+        mode = (await packs.got("marks"))["status"]["mode"]
+
+    assert flags == "configmap/rulepack-feature-flags/marks:1:1: rulepack/system/marks says Audit, which is stricter"
+    assert params == "configmap/rulepack-params/marks:1:1: mark in rulepack/system/marks goes before it"
+    assert mode == "Audit"

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from engine.actions.annotate import AnnotateAction
-from engine.cel import Program, Scope
+from engine.cel import Program, Scope, backend
 from engine.errors import InvalidText
 from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.packs.pack import Existing, Limits, MetricSpec, Retry
-from engine.packs.parse import parse_pack
+from engine.packs.parse import parse_pack, parse_spec
+from engine.packs.sources import PackObject
 from tests.unit.packs.packs import CEL, faults, pack, parsed, rule
 
 POD = {"apiVersion": "v1", "kind": "Pod"}
@@ -152,3 +153,13 @@ def test_the_text_of_the_error_names_the_file_and_the_location() -> None:
         "dir/pack.yaml:1:7: the text 'RulePak' is not possible here; "
         "expected RulePack, RulePackTest or ConfigMap (did you mean 'RulePack'?)"
     )
+
+
+def test_faults_of_an_object_come_in_the_order_of_its_rules() -> None:
+    """By number, not by text; what may be a list has no number where it is written as one value."""
+    rules = [{"name": f"r{number}", "when": "x", "actions": [{"annotate": {"annotations": {"a": "b"}}}]} for number in range(12)]
+    spec = {"watch": {"apiVersion": "v1", "kind": "ConfigMap"}, "rules": rules}
+
+    _, faults = parse_spec(PackObject("rulepack/ops/a", "a", "1", 1, spec), backend())
+
+    assert [fault.location.inner for fault in faults] == [f"spec.rules[{number}].when" for number in range(12)]

@@ -14,6 +14,7 @@ DEPLOYMENTS = 'patch resource "deployments" in API group "apps" in the namespace
 POLICY = FORBIDDEN + "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: not today"
 WEBHOOK = 'admission webhook "w.example.com" denied the request: not today'
 TERMINATING = {"name": "x", "causes": [{"reason": "NamespaceTerminating", "message": "…", "field": "metadata.namespace"}]}
+OWNED = {"causes": [{"reason": "FieldManagerConflict", "message": "conflict with kubectl", "field": ".data.a"}]}
 
 
 def answer(status: int, message: str = "", reason: str = "", **details: object) -> ApiError:
@@ -45,6 +46,7 @@ WAITS = [
 FINAL = [
     ApiError(403, "Forbidden", FORBIDDEN + "unable to create new content in namespace team", details=TERMINATING),
     answer(400, 'ConfigMap in version "v1" cannot be handled as a ConfigMap'),
+    ApiError(409, "Conflict", "Apply failed with 1 conflict: conflict with kubectl", details=OWNED),
     answer(405, "the server does not allow this method on the requested resource"),
     answer(413, "Request entity too large: limit is 3145728"),
     answer(415),
@@ -74,6 +76,7 @@ def test_what_has_changed_is_read_again_at_once() -> None:
     assert stale(answer(422, "the server rejected our request due to an error in our request"))
     assert stale(answer(422, 'Pod "x" is invalid: metadata.uid: Invalid value: "1": field is immutable'))
     assert not stale(answer(409, WEBHOOK))
+    assert not stale(ApiError(409, "Conflict", "Apply failed with 1 conflict: conflict with kubectl", details=OWNED))
     assert not stale(answer(404, "404 page not found"))
     assert not stale(answer(422, 'Pod "x" is invalid: spec: Forbidden'))
 

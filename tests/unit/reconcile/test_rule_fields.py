@@ -465,7 +465,7 @@ async def test_the_event_of_a_rule_that_failed_is_tried_again() -> None:
 
 
 async def test_apply_is_tried_again_unless_another_manager_owns_the_field() -> None:
-    """A server that fails is asked again; a conflict is final."""
+    """A server that fails is asked again, and so is one that says that something has changed meanwhile; an owner is final."""
     text = """\
       when: object.metadata.name == 'c'
       oncePer: "'k'"
@@ -473,13 +473,13 @@ async def test_apply_is_tried_again_unless_another_manager_owns_the_field() -> N
         - apply: {manifest: {apiVersion: v1, kind: ConfigMap, metadata: {name: copy}, data: {word: '${object.data.word}'}}}
 """
     world = World(rule(text))
-    world.engine.faults.add(InjectedFault(500, verb="patch", kind="ConfigMap", name="copy"))
+    for status in (500, 409):
+        world.engine.faults.add(InjectedFault(status, verb="patch", kind="ConfigMap", name="copy"))
     await world.create(config())
     await world.settle(30)
     assert (await world.get(CONFIG, "copy"))["data"] == {"word": "a"}
     other = World(rule(text))
-    other.engine.faults.add(InjectedFault(409, verb="patch", kind="ConfigMap", name="copy", times=None))
-    await other.create(config())
+    await other.create(config("theirs", "copy"), config())
     await other.settle(30)
     assert [reason for _, reason, _ in await other.events()] == ["RuleFailed"]
     assert len([call for call in other.engine.calls if call.verb == "patch" and call.ref.name == "copy"]) == 1

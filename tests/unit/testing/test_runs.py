@@ -14,6 +14,7 @@ from engine.cel import backend
 from engine.cli.main import run_command
 from engine.model.observe import ActResult
 from engine.testing.coverage import Coverage
+from engine.testing.report import failure_lines
 from engine.testing.run import Case, CaseResult, run
 from engine.testing.schema import ActPattern
 from engine.testing.suite import load_suites
@@ -296,6 +297,127 @@ def test_machines_get_junit_or_json(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert [test["passed"] for test in body["tests"]] == [True, False]
     assert body["tests"][1]["failures"][0]["message"] == "rule mark was not evaluated"
     assert body["coverage"]["percent"] > 0
+
+
+REASONS = {
+    "a condition that is false, with what it read": (
+        f"- apply: {{{WIDGET}, status: {{phase: Begun}}}}\n",
+        "widgets/mark for Widget default/w: skipped: when[1] is false: object.status.phase == 'Ready'",
+        '    object.status.phase = "Begun"',
+    ),
+    "a condition without an answer": (
+        f"- apply: {{{WIDGET}}}\n",
+        "widgets/mark for Widget default/w: unknown: when[1] has no answer: object has no field 'status'",
+        "    object.status.phase = absent",
+    ),
+    "a timer": (
+        f"- apply: {{{WIDGET}, status: {{phase: Waiting}}}}\n",
+        "widgets/late for Widget default/w: skipped: has not held for 600 s yet",
+    ),
+    "what is on record": (
+        READY + "- expect: {}\n- restart: true\n", "widgets/mark for Widget default/w: skipped: already fired for",
+    ),
+    "an object that is not there": ("- advance: 1s\n", "widgets/mark: not evaluated: there is no Widget"),
+    "a label selector": (
+        f"- apply: {{{WIDGET.replace('yes', 'no')}}}\n",
+        "widgets/mark: not evaluated: the label selector watched=yes picks none of the Widget objects",
+    ),
+    "a flag": ("- flags: {widgets: 'Off'}\n" + READY, "widgets/mark: skipped: its mode is Off"),
+    "nothing deleted": (READY, "widgets/gone: not evaluated: no Widget that the pack watches was deleted"),
+    "an action that failed": (
+        f"- apply: {{{WIDGET}, status: {{phase: Ready}}}}\n- advance: 10m\n",
+        'widgets/mark for Widget default/w: failed: Rule widgets/mark failed: ConfigMap default/settings not found',
+    ),
+    "an action that is tried again": (
+        "- fault: {answer: 403, verb: patch, kind: ConfigMap, times: null}\n" + READY,
+        "widgets/mark for Widget default/w: retrying: patch:",
+    ),
+    "an action that waits": (
+        f"- apply: {{{WIDGET}, status: {{phase: Ready}}}}\n",
+        'widgets/mark for Widget default/w: waiting: patch: ConfigMap default/settings not found',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("steps", "lines"), [(steps, lines) for steps, *lines in REASONS.values()], ids=REASONS.keys())
+def test_a_failing_step_says_why_rules_have_done_nothing(steps: str, lines: list[str], tmp_path: Path) -> None:
+    """Each rule that did not fire, has no answer, waits, failed or was never evaluated is there, with the reason."""
+    (outcome,) = played(tmp_path, steps + "- expect: {events: [{reason: Other}]}\n")
+    told = failure_lines(outcome)
+    at = next((number for number, line in enumerate(told) if line.startswith(f"    {lines[0]}")), None)
+    assert at is not None, "\n".join(told)
+    assert told[at + 1 : at + len(lines)] == [f"    {line}" for line in lines[1:]]
+
+
+def test_what_is_refused_and_what_fires_without_an_effect_are_told_apart(tmp_path: Path) -> None:
+    """A rule that has fired is no reason for what is missing, unless `-v` asks for all; a refusal is."""
+    (outcome,) = played(tmp_path, READY + "- expect: {nothing: true}\n")
+    assert not [line for line in failure_lines(outcome) if "fired" in line and "already" not in line]
+    assert "    widgets/late for Widget default/w: skipped: when[1] is false" in "\n".join(failure_lines(outcome))
+
+
+def test_many_reasons_are_cut_and_verbose_shows_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Twenty stand under a failed step, and what shows the others; with -v each step has all of them."""
+    widgets = "".join(f"- apply: {{{WIDGET.replace('name: w', f'name: w{number}')}}}\n" for number in range(30))
+    folder = str(written(tmp_path, widgets + "- expect: {events: [{reason: Other}]}\n"))
+    assert run_command(["test", folder]) == 1
+    assert "    … and 41 more, which -v shows" in capsys.readouterr().out
+    assert run_command(["test", folder, "-v"]) == 1
+    out = capsys.readouterr().out
+    assert out.count(": expect\n") == 1
+    assert out.count("default/w29: ") == 4
+
+
+def test_verbose_shows_what_fired_and_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each step of a test that passes has its rules, with what actions changed."""
+    assert run_command(["test", str(written(tmp_path, READY)), "-v"]) == 0
+    out = capsys.readouterr().out
+    assert "PASS suite: test 0" in out
+    assert "    widgets/mark for Widget default/w: done: patch: merge patch of ConfigMap default/settings\n        data: ∅" in out
+    assert "    widgets/mark for Widget default/w: fired\n" in out
+
+
+def test_null_removes_labels_and_annotations(tmp_path: Path) -> None:
+    """An applied null takes a key away, as a merge patch does; of an object that is not there yet it says nothing."""
+    steps = f"""\
+- apply: {{{WIDGET.replace("'yes'}", "'yes', x: null}, annotations: {a: b}")}}}
+- expect: {{objects: [{{{WIDGET.replace("'yes'}", "'yes', x: null}, annotations: {a: b}")}}}]}}
+- apply: {{{WIDGET.replace("'yes'}", "'yes', x: 'y'}, annotations: {a: null, c: d}")}}}
+- expect: {{objects: [{{{WIDGET.replace("'yes'}", "'yes', x: 'y'}, annotations: {a: null, c: d}")}}}]}}
+- apply: {{{WIDGET.replace("{watched: 'yes'}", "null, annotations: null")}}}
+- expect: {{objects: [{{{WIDGET.replace("{watched: 'yes'}", "{watched: null, x: null}, annotations: {c: null}")}}}]}}
+"""
+    (outcome,) = played(tmp_path, steps)
+    assert outcome.failures == ()
+
+
+UNCONDITIONAL = """
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: always}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap}
+  rules:
+    - name: plain
+      actions: [{annotate: {annotations: {a: b}}}]
+    - name: once
+      oncePer: object.metadata.uid
+      actions: [{annotate: {annotations: {c: d}}}]
+    - name: loop
+      loop: "['x', 'y']"
+      actions: [{annotate: {annotations: {'example.com/${item}': d}}}]
+    - name: late
+      for: 1m
+      oncePer: object.metadata.uid
+      actions: [{annotate: {annotations: {e: f}}}]
+"""
+
+
+def test_rules_without_conditions_can_be_covered_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A rule that nothing holds back has to fire, and no more."""
+    folder = written(tmp_path, "- apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n- advance: 1m\n")
+    (folder / "pack.yaml").write_text(UNCONDITIONAL)
+    assert run_command(["test", str(folder), "--min-coverage", "100"]) == 0, capsys.readouterr().err
 
 
 def test_a_suite_can_expect_each_result_of_an_action() -> None:

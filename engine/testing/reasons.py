@@ -1,0 +1,159 @@
+"""Says of each rule why it has done nothing: what its last evaluation came to for each object, and what its conditions read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.errors import ApiError
+from engine.kube.access import AccessReviews
+from engine.kube.act import Actor
+from engine.kube.selectors import label_selector
+from engine.model.flags import Mode
+from engine.model.objects import Object, ObjectKey, Ref
+from engine.model.observe import Act, ActResult, Evaluated
+from engine.model.plan import Create
+from engine.packs.pack import Rule, RulePack
+from engine.reconcile.evaluate import NO_ITEMS, condition
+from engine.reconcile.explain import Value, clauses, values_of
+from engine.reconcile.item import RULE_FAILED
+from engine.reconcile.reader import Reader
+from engine.testing.describe import step_text, value_text
+from engine.testing.explain import scope_of
+from engine.testing.readonly import ReadOnlyCluster
+from engine.testing.world import World
+
+NOT_EVALUATED = "not evaluated"
+_TELLING = (
+    "unknown", ActResult.REFUSED, ActResult.FAILED, ActResult.RETRYING, ActResult.WAITING, ActResult.DROPPED, "skipped",
+    NOT_EVALUATED,
+)  # fmt: skip
+"""What a rule that was expected to do something can have come to instead; what most often is the cause comes first."""
+
+
+class LastEvaluation(NamedTuple):
+    """What the last evaluation of a rule for an object came to; `number` counts all evaluations of a test from 0."""
+
+    number: int
+    result: Evaluated
+    reason: str
+
+
+class Window(NamedTuple):
+    """What is new: from these numbers of evaluations and of acts on."""
+
+    evaluations: int
+    acts: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReason:
+    """What a rule came to for an object ('' where it is about none), why, and the values that decided it."""
+
+    rule: str
+    object: str
+    result: str
+    reason: str = ""
+    values: tuple[str, ...] = ()
+
+    @property
+    def telling(self) -> bool:
+        """Whether the rule has not done what it is there for."""
+        return self.result in _TELLING
+
+    def lines(self) -> Iterator[str]:
+        """Yield it as text; what is below the first line is indented."""
+        about = f" for {self.object}" if self.object else ""
+        first, *more = f"{self.rule}{about}: {self.result}{': ' if self.reason else ''}{self.reason}".splitlines()
+        yield first
+        yield from (f"    {line}" for line in more)
+        yield from (f"    {line}" for line in self.values)
+
+
+class Reasons:
+    """Reads them from a world; `packs` are those of its catalog, by identity, without anything that counts evaluations."""
+
+    def __init__(self, world: World, packs: Mapping[str, RulePack], last: Mapping[tuple[str, str, Ref], LastEvaluation]) -> None:
+        self._world, self._packs, self._last = world, packs, last
+        cluster = ReadOnlyCluster(world.cluster)
+        self._reader = Reader(Actor(cluster, lambda: True), AccessReviews(cluster, world.clock), world.clock)
+
+    async def since(self, window: Window) -> list[RuleReason]:
+        """Return what every rule came to; what most often is the cause of a surprise comes first."""
+        rules = [(pack, rule) for pack in self._packs.values() for rule in pack.rules]
+        found = [reason for pack, rule in rules for reason in await self._rule(pack, rule, window)]
+        order = {result: number for number, result in enumerate(_TELLING)}
+        return sorted(found, key=lambda reason: order.get(reason.result, len(order)))
+
+    async def _rule(self, pack: RulePack, rule: Rule, window: Window) -> list[RuleReason]:
+        name = f"{pack.identity}/{rule.name}"
+        if self._world.catalog.mode(pack, rule) is Mode.OFF:
+            return [RuleReason(name, "", "skipped", "its mode is Off")]
+        new = self._world.seen.acts[window.acts :]
+        acts = [act for act in new if (act.pack, act.rule) == (pack.identity, rule.name)]
+        last = {ref: each for (*key, ref), each in self._last.items() if key == [pack.identity, rule.name]}
+        if not last and not acts:
+            return [RuleReason(name, "", NOT_EVALUATED, await self._absent(pack, rule))]
+        there = self._world.caches.keys()
+        evaluations = [
+            await self._evaluation(pack, rule, ref, each, window)
+            for ref, each in last.items()
+            if rule.on == "Delete" or ObjectKey(ref.kind, ref.namespace, ref.name) in there
+        ]
+        return [*_acts(name, acts), *evaluations]
+
+    async def _evaluation(self, pack: RulePack, rule: Rule, ref: Ref, last: LastEvaluation, window: Window) -> RuleReason:
+        name, reason = f"{pack.identity}/{rule.name}", last.reason
+        values: tuple[str, ...] = ()
+        obj = None if rule.on == "Delete" or last.result is Evaluated.FIRED else await self._object(ref)
+        if obj is not None:
+            values = tuple(f"{value.path} = {value_text(value)}" for value in await self._values(pack, rule, obj, reason))
+        if last.number < window.evaluations:
+            reason = f"{reason or 'before'} (not evaluated again)"
+        return RuleReason(name, str(ref), str(last.result), reason, values)
+
+    async def _values(self, pack: RulePack, rule: Rule, obj: Object, reason: str) -> tuple[Value, ...]:
+        """Return what the condition read that decided, where it gives the same reason now; without what is known no more."""
+        scope, _ = await scope_of(self._reader, self._world.catalog, pack, rule, obj, self._world.clock.time())
+        if rule.loop is not None and reason == NO_ITEMS:
+            values = values_of(rule.loop, scope)
+        else:
+            with scope.budget:
+                skipped = condition(rule, scope)
+            if skipped is None or skipped.reason != reason:
+                return ()
+            holds = None if skipped.unknown else False
+            values = next(clause.values for clause in clauses(rule, scope) if clause.holds is holds)
+        return tuple(value for value in values if not value.path.startswith("oldObject"))
+
+    async def _object(self, ref: Ref) -> Object | None:
+        try:
+            return await self._world.get(ref.kind, ref.name, ref.namespace)
+        except ApiError:
+            return None
+
+    async def _absent(self, pack: RulePack, rule: Rule) -> str:
+        """Return why a rule was never evaluated."""
+        kind, labels = pack.watch.kind.kind, pack.watch.label_selector
+        if rule.on == "Delete":
+            return f"no {kind} that the pack watches was deleted"
+        objects = await self._world.all(pack.watch.kind)
+        if not objects:
+            return f"there is no {kind}"
+        if labels and not any(map(label_selector(labels), objects)):
+            return f"the label selector {labels} picks none of the {kind} objects"
+        return f"nothing that the pack watches of a {kind} has changed"
+
+
+def _acts(rule: str, acts: Sequence[Act]) -> Iterator[RuleReason]:
+    """Yield what the actions of a rule came to last, for each object and item."""
+    last = {(act.object, act.item, act.action, step_text(act.step)): act for act in acts}
+    for act in last.values():
+        item = f" [{act.item}]" if act.item else ""
+        if isinstance(act.step, Create) and act.step.body.get("reason") == RULE_FAILED:
+            yield RuleReason(rule, str(act.object), str(ActResult.FAILED), str(act.step.body.get("message")))
+            continue
+        done = step_text(act.step) if act.step else act.detail
+        detail = f" ({act.detail})" if act.step and act.detail else ""
+        yield RuleReason(rule, str(act.object), str(act.result), f"{act.action}{item}: {done}{detail}", act.diff)

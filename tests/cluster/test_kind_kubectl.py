@@ -1,0 +1,189 @@
+"""`kind: RulePack` as its users have it: a real kubectl, a real kube-apiserver, and the engine as a process of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from engine.packs.sources import load_folder, shipped_rules
+from tests.cluster.conftest import RulePacks
+from tests.e2e.cluster import eventually
+from tests.world import RULES
+
+PACK = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: NAME}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap}
+  rules:
+    - name: mark
+      when: "has(object.data) && 'NAME' in object.data"
+      actions:
+        - annotate: {annotations: {example.com/NAME: 'yes'}}
+"""
+SHIPPED = sorted(pack.parent.name for pack in RULES.glob("*/pack.yaml"))
+
+
+def pack(name: str) -> str:
+    """A pack that marks the ConfigMaps with its name as a key."""
+    return PACK.replace("NAME", name)
+
+
+def misspelt(name: str) -> str:
+    """The same pack, in which a rule has `wehn`: without the key it would act on every ConfigMap."""
+    return pack(name).replace("when:", "wehn:")
+
+
+def files() -> list[Path]:
+    """Every file of this project that has a RulePack of kubectl's in it."""
+    return [
+        Path(text.file)
+        for text in load_folder([shipped_rules(), RULES.parent / "examples", RULES.parent / "config" / "samples"])
+        if any(isinstance(each, dict) and each.get("kind") == "RulePack" for each in yaml.safe_load_all(text.text))
+    ]
+
+
+def test_a_pack_is_applied_and_ready(rulepacks: RulePacks) -> None:
+    kubectl = rulepacks.kubectl
+
+    applied = kubectl("apply", "-f", "-", given=pack("ready"))
+    waited = kubectl("wait", "--for=condition=Ready", "rp/ready", "--timeout=60s")
+
+    assert applied == "rulepack.rules.mlops.dev/ready created\n"
+    assert waited == "rulepack.rules.mlops.dev/ready condition met\n"
+
+
+def test_get_lists_everything_that_is_in_force(rulepacks: RulePacks) -> None:
+    """RulePacks, packs in ConfigMaps and shipped packs, with how often each has acted."""
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "-f", "-", given=pack("counted"))
+    kubectl("create", "configmap", "packs", f"--from-literal=pack.yaml={pack('in-config-map')}")
+    kubectl("label", "configmap", "packs", "rules.mlops.dev/rule-pack=true")
+    kubectl("create", "configmap", "one", "-n", rulepacks.watched, "--from-literal=counted=x")
+    eventually(lambda: rulepacks.find("counted").get("status", {}).get("fired"), "count of what it did")
+    eventually(lambda: rulepacks.find("in-config-map").get("status"), "object of the pack in a ConfigMap")
+
+    heads, *rows = [line.split() for line in kubectl("get", "rp").splitlines()]
+    everywhere = kubectl("get", "rp", "-A")
+
+    listed = {name: columns[:-1] for name, *columns in rows}
+    assert heads == ["NAME", "MODE", "RULES", "READY", "FIRED", "WAITING", "AGE"]
+    assert listed["counted"] == ["Enforce", "1", "True", "1", "0"]
+    assert listed["in-config-map"] == ["Enforce", "1", "True", "0", "0"]
+    assert listed["argocd-health"][:3] == ["Disabled", "3", "True"]
+    assert {*SHIPPED} <= listed.keys()
+    assert {(rulepacks.engine.own, name) for name in listed} <= {(*line.split()[:2],) for line in everywhere.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("rulepack", "How the pack fares; written by the operator."),
+        ("rulepack.spec", "The pack itself, or a reference to one that the operator ships"),
+        ("rulepack.spec.rules", "CEL conditions that must all be true: a list, or a single one."),
+        ("rulepack.spec.rules.event", "ENUM: Change Delete"),
+        ("rulepack.spec.mode", "ENUM: Enforce Audit Disabled"),
+        ("rulepack.status.conditions", "Accepted, Ready or Stalled."),
+    ],
+)
+def test_explain_describes_each_field(rulepacks: RulePacks, path: str, expected: str) -> None:
+    explained = " ".join(rulepacks.kubectl("explain", path).split())
+
+    assert expected in explained
+
+
+def test_describe_says_what_is_wrong(rulepacks: RulePacks) -> None:
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "-f", "-", given=misspelt("described"))
+    rulepacks.status("described")
+
+    described = kubectl("describe", "rp", "described")
+
+    assert "spec.rules[0].wehn: unknown key 'wehn'; expected 'when' (did you mean that?)" in described
+    assert "it is not accepted; nothing is in force" in described
+
+
+def test_an_unquoted_on_is_refused_by_path(rulepacks: RulePacks) -> None:
+    """kubectl reads it as true, which would leave a rule for changes where one for deletions was meant."""
+    rulepacks.kubectl("apply", "-f", "-", given=pack("unquoted-on").replace("      when", "      on: Delete\n      when"))
+
+    accepted = rulepacks.condition("unquoted-on", "Accepted")
+
+    assert accepted[:2] == ("False", "Invalid")
+    assert accepted[2].startswith("spec.rules[0].true: unknown key 'true'; expected 'event'")
+    assert rulepacks.condition("unquoted-on", "Ready")[2] == "it is not accepted; nothing is in force"
+
+
+@pytest.mark.parametrize("validation", ["strict", "ignore"])
+def test_an_unquoted_off_is_refused(rulepacks: RulePacks, validation: str) -> None:
+    """By the API server, whatever validation kubectl asks for; `Disabled` is taken."""
+    kubectl = rulepacks.kubectl
+    off = pack("unquoted-off").replace("  watch", "  mode: Off\n  watch")
+
+    refused = kubectl.run("apply", f"--validate={validation}", "-f", "-", given=off)
+    kubectl("apply", "-f", "-", given=off.replace("Off", "Disabled"))
+
+    assert refused.returncode == 1
+    assert 'spec.mode: Unsupported value: false: supported values: "Enforce", "Audit", "Disabled"' in refused.stderr
+    assert rulepacks.condition("unquoted-off", "Ready")[:2] == ("True", "Disabled")
+
+
+@pytest.mark.parametrize(
+    "options", [["--validate=ignore"], ["--server-side", "--validate=ignore"], ["--server-side", "--validate=strict"]]
+)
+def test_a_misspelt_key_is_refused_by_path_and_never_in_force(rulepacks: RulePacks, options: list[str]) -> None:
+    """The server keeps what it does not know, the operator refuses it; nothing is marked meanwhile."""
+    kubectl, name = rulepacks.kubectl, f"misspelt-{len(options)}-{options[-1][-6:].strip('=')}"
+    kubectl("create", "configmap", name, "-n", rulepacks.watched, "--from-literal=nothing=x")
+
+    kubectl("apply", *options, "-f", "-", given=misspelt(name))
+    status = rulepacks.status(name)
+
+    assert rulepacks.condition(name, "Accepted")[:2] == ("False", "Invalid")
+    assert [fault["path"] for fault in status["faults"]] == ["spec.rules[0].wehn"]
+    assert "generationInForce" not in status
+    assert name not in rulepacks.engine.packs()
+    assert "annotations" not in json.loads(kubectl("get", "cm", name, "-n", rulepacks.watched, "-o", "json"))["metadata"]
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_each_pack_of_this_project_is_applied_with_strict_validation(rulepacks: RulePacks, file: Path) -> None:
+    """A reference to a shipped pack becomes one by `kubectl replace`, as docs/rulepacks.md says."""
+    kubectl = rulepacks.kubectl
+    names = [each["metadata"]["name"] for each in yaml.safe_load_all(file.read_text()) if each["kind"] == "RulePack"]
+    shipped = [name for name in names if name in SHIPPED]
+    for name in shipped:
+        eventually(lambda name=name: rulepacks.find(name), f"reference to {name}")  # type: ignore[misc]
+
+    kubectl("replace" if shipped else "apply", "--validate=strict", "-f", str(file))
+    faults = [rulepacks.status(name).get("faults") for name in names]
+    kubectl("delete", "-f", str(file))
+
+    assert faults == [None] * len(names)
+
+
+def test_a_pack_that_breaks_keeps_its_last_good_spec_until_it_is_mended(rulepacks: RulePacks) -> None:
+    """Edited, broken and mended; the status says at each moment which generation is in force."""
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "-f", "-", given=pack("mended"))
+    kubectl("wait", "--for=condition=Ready", "rp/mended", "--timeout=60s")
+    kubectl("patch", "rp", "mended", "--type=json", "-p", '[{"op":"add","path":"/spec/description","value":"edited"}]')
+    edited = rulepacks.status("mended")
+    kubectl("apply", "-f", "-", given=misspelt("mended"))
+    broken, ready = rulepacks.status("mended"), rulepacks.condition("mended", "Ready")
+    kubectl("create", "configmap", "while-broken", "-n", rulepacks.watched, "--from-literal=mended=x")
+    kubectl(
+        "wait", "-n", rulepacks.watched, "--for=jsonpath={.metadata.annotations.example\\.com/mended}=yes", "cm/while-broken",
+        "--timeout=60s",
+    )  # fmt: skip
+    kubectl("apply", "-f", "-", given=pack("mended"))
+    kubectl("wait", "--for=condition=Accepted", "rp/mended", "--timeout=60s")
+    mended = rulepacks.status("mended")
+
+    assert [each["generationInForce"] for each in (edited, broken, mended)] == [2, 2, 4]
+    assert [each["observedGeneration"] for each in (edited, broken, mended)] == [2, 3, 4]
+    assert ready == ("False", "Invalid", "it is not accepted; the last good text, generation 2, stays in force")

@@ -1,0 +1,100 @@
+"""What becomes of RulePacks when the engine is restarted, when another replica takes over, and outside of its namespace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.model.objects import Object
+from tests.cluster.conftest import RULE_PACKS, RulePacks
+from tests.cluster.test_kind_kubectl import misspelt, pack
+from tests.e2e.cluster import eventually
+
+
+def messages(rulepacks: RulePacks, name: str, namespace: str = "") -> list[tuple[str, str]]:
+    """Reason and message of the Events about a RulePack."""
+    events = rulepacks.plane.request("GET", f"/api/v1/namespaces/{namespace or rulepacks.engine.own}/events")["items"]
+    return [(each["reason"], each["message"]) for each in events if each["involvedObject"]["name"] == name]
+
+
+def marked(rulepacks: RulePacks, name: str) -> Object:
+    """The ConfigMap of this name in the watched namespace, once it is marked by the pack of its name."""
+    path = f"/api/v1/namespaces/{rulepacks.watched}/configmaps/{name}"
+
+    def found() -> Any:
+        config_map = rulepacks.plane.request("GET", path)
+        return f"example.com/{name}" in config_map["metadata"].get("annotations", {}) and config_map
+
+    config_map: Object = eventually(found, f"mark on {name}")
+    return config_map
+
+
+def test_a_refused_spec_is_not_in_force_after_a_restart(rulepacks: RulePacks) -> None:
+    """Until then the last good one is. Status, Event and metric say so, and counts go on from the status."""
+    kubectl, engine = rulepacks.kubectl, rulepacks.engine
+    kubectl("apply", "-f", "-", given=pack("restarted"))
+    kubectl("apply", "-f", "-", given=pack("counting"))
+    kubectl("create", "configmap", "counting", "-n", rulepacks.watched, "--from-literal=counting=x")
+    kubectl("wait", "--for=condition=Ready", "rp/restarted", "--timeout=60s")
+    kubectl("wait", "--for=jsonpath={.status.fired}=1", "rp/counting", "--timeout=60s")
+    kubectl("apply", "-f", "-", given=misspelt("restarted"))
+    before = rulepacks.condition("restarted", "Ready")[2]
+    eventually(lambda: engine.metric("rulepack_pack_errors") == 1, "metric of one refused pack")
+
+    engine.stop()
+    engine.start()
+    engine.ready()
+    kubectl("wait", "--for=jsonpath={.status.conditions[?(@.type=='Ready')].message}=it is not accepted; nothing is in force",
+            "rp/restarted", "--timeout=60s")  # fmt: skip
+    refused = engine.metric("rulepack_pack_errors")
+    in_force = engine.packs().keys()
+    kubectl(
+        "create", "configmap", "restarted", "-n", rulepacks.watched, "--from-literal=restarted=x", "--from-literal=counting=x"
+    )
+    kubectl("wait", "--for=jsonpath={.status.fired}=2", "rp/counting", "--timeout=60s")
+    unmarked = rulepacks.plane.request("GET", f"/api/v1/namespaces/{rulepacks.watched}/configmaps/restarted")
+    kubectl("apply", "-f", "-", given=pack("restarted"))
+    marked(rulepacks, "restarted")
+
+    assert before == "it is not accepted; the last good text, generation 1, stays in force"
+    kept = {message.rpartition("; ")[2] for _, message in messages(rulepacks, "restarted")}
+    assert kept == {"the last good text, generation 1, stays in force", "nothing is in force"}
+    assert {reason for reason, _ in messages(rulepacks, "restarted")} == {"RulePackInvalid"}
+    assert refused == 1
+    assert "counting" in in_force
+    assert "restarted" not in in_force
+    assert [*unmarked["metadata"]["annotations"]] == ["example.com/counting"]
+
+
+def test_another_replica_goes_on_with_the_counts(rulepacks: RulePacks) -> None:
+    """The leader is killed; who takes over keeps the last good spec, which it has read too, and the counts in the status."""
+    kubectl, engine = rulepacks.kubectl, rulepacks.engine
+    kubectl("apply", "-f", "-", given=pack("taken-over"))
+    kubectl("wait", "--for=condition=Ready", "rp/taken-over", "--timeout=60s")
+    engine.launch("standby")
+    kubectl("create", "configmap", "first", "-n", rulepacks.watched, "--from-literal=taken-over=x")
+    kubectl("wait", "--for=jsonpath={.status.fired}=1", "rp/taken-over", "--timeout=60s")
+
+    engine.kill()
+    kubectl("create", "configmap", "second", "-n", rulepacks.watched, "--from-literal=taken-over=x")
+    kubectl("wait", "--for=jsonpath={.status.fired}=2", "rp/taken-over", "--timeout=90s")
+    status = rulepacks.status("taken-over")
+    engine.processes.kill("standby")
+    engine.start()
+
+    assert (status["generationInForce"], status["parts"][0]["rules"][0]["lastObject"]) == (
+        1, f"ConfigMap {rulepacks.watched}/second",
+    )  # fmt: skip
+
+
+def test_a_rulepack_of_a_watched_namespace_is_not_in_force(rulepacks: RulePacks) -> None:
+    """The operator runs with --namespace; its own namespace is another one."""
+    rulepacks.kubectl("apply", "-n", rulepacks.watched, "-f", "-", given=pack("elsewhere"))
+
+    def accepted() -> Any:
+        found = rulepacks.plane.request("GET", f"{RULE_PACKS.format(rulepacks.watched)}/elsewhere")
+        return [each for each in found.get("status", {}).get("conditions", []) if each["type"] == "Accepted"]
+
+    (condition,) = eventually(accepted, "status of a RulePack elsewhere")
+    why = f"metadata.namespace: only RulePacks in the operator's namespace, {rulepacks.engine.own}, are in force"
+    assert (condition["status"], condition["reason"], condition["message"]) == ("False", "NotAnOperatorNamespace", why)
+    assert messages(rulepacks, "elsewhere", rulepacks.watched) == [("NotAnOperatorNamespace", f"{why}; nothing is in force")]

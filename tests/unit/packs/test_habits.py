@@ -1,0 +1,287 @@
+"""Typical mistakes of people who know Kubernetes, CEL's neighbours or Python: each is found, with advice that can be followed.
+
+What is advised is written in the place of the mistake, and then nothing is left to be found.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from engine.cel import backend
+from engine.packs.lint import lint
+from engine.packs.sources import Text, load_folder
+
+ROOT = Path(__file__).parents[3]
+DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment"}
+CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap"}
+READS: dict[str, Any] = {"targets": [{**CONFIG_MAP, "verbs": ["get"]}]}
+PATCHES: dict[str, Any] = {"targets": [{**CONFIG_MAP, "verbs": ["get", "patch"]}]}
+ONCE = {"oncePer": "object.metadata.uid", "existing": "CatchUp"}
+
+
+class Mistake(NamedTuple):
+    """A mistake: its text and where it stands, the code that finds it, what is said, and what is put in its place.
+
+    `spec` and `rule` are further fields of the pack and of its rule.
+    """
+
+    code: str
+    said: str
+    wrong: Any
+    right: Any
+    at: str = "when"
+    spec: dict[str, Any] = {}  # noqa: RUF012  # is not changed
+    rule: dict[str, Any] = {}  # noqa: RUF012  # is not changed
+    watch: dict[str, Any] = DEPLOYMENT
+
+
+def text(mistake: Mistake, value: Any) -> Text:
+    """The pack with a value in the place of the mistake."""
+    rule: dict[str, Any] = {"name": "r", "actions": [{"annotate": {"annotations": {"a": "b"}}}], **mistake.rule}
+    spec: dict[str, Any] = {"watch": mistake.watch, **mistake.spec, "rules": [rule]}
+    match mistake.at:
+        case "watch":
+            spec["watch"] = value
+        case "message":
+            rule["actions"] = [{"emitEvent": {"type": "Normal", "reason": "R", "message": value}}]
+        case "type":
+            rule["actions"] = [{"emitEvent": {"type": value, "reason": "R", "message": "m"}}]
+        case "actions" | "targets" | "params":
+            (rule if mistake.at == "actions" else spec)[mistake.at] = value
+        case "rule":
+            rule |= value
+        case key:
+            rule[key] = value
+    body = {"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": {"name": "p"}, "spec": spec}
+    return Text("pack.yaml", json.dumps(body), "pack.yaml")
+
+
+def found(content: Text) -> list[tuple[str, str]]:
+    """Each fault's code, and what it says and expects."""
+    return [(fault.code, f"{fault.message}; expected {fault.expected}") for fault in lint([content], backend())[1]]
+
+
+OLD = "now - object.metadata.creationTimestamp > "
+MISTAKES = {
+    "Jinja's braces in a text": Mistake(
+        "foreign-braces", "${object.metadata.name}", "Hi {{ object.metadata.name }}", "Hi ${object.metadata.name}", "message"),
+    "Kyverno's braces in a text": Mistake(
+        "foreign-braces", "${object.metadata.name}", "Hi {{request.object.metadata.name}}", "Hi ${object.metadata.name}",
+        "message"),
+    "a shell's brackets in a text": Mistake(
+        "foreign-braces", "${params.x}", "Hi $(params.x)", "Hi ${params.x}", "message",
+        {"params": {"x": {"type": "string", "default": "y"}}}),
+    "a text without the dollar": Mistake(
+        "foreign-braces", "${object.metadata.name}", "Hi {object.metadata.name}", "Hi ${object.metadata.name}", "message"),
+    "Jinja's braces in a condition": Mistake(
+        "expression", "CEL without {{ and }}", "{{ object.spec.replicas }} == 1", "object.spec.replicas == 1"),
+    "Kyverno's request": Mistake(
+        "expression", "expected object", "request.object.spec.replicas == 1", "object.spec.replicas == 1"),
+    "a plural for a kind": Mistake(
+        "unknown-kind", "no kind pods in v1; expected Pod", {"apiVersion": "v1", "kind": "pods"},
+        {"apiVersion": "v1", "kind": "Pod"}, "watch"),
+    "a kind in small letters": Mistake(
+        "unknown-kind", "expected Deployment", {"apiVersion": "apps/v1", "kind": "deployment"}, DEPLOYMENT, "watch"),
+    "a kind of another group": Mistake(
+        "unknown-kind", "no kind Pod in apps/v1; expected v1 Pod", {"apiVersion": "apps/v1", "kind": "Pod"},
+        {"apiVersion": "v1", "kind": "Pod"}, "watch"),
+    "an API version that is gone": Mistake(
+        "unknown-kind", "expected networking.k8s.io/v1 Ingress", {"apiVersion": "extensions/v1beta1", "kind": "Ingress"},
+        {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress"}, "watch"),
+    "a field that a built-in kind does not have": Mistake(
+        "unknown-field", "no field spec.replica; expected 'replicas'", "object.spec.replica > 3", "object.spec.replicas > 3"),
+    "a condition that is a number": Mistake(
+        "wrong-type", "a condition, such as object.spec.replicas > 0", "object.spec.replicas", "object.spec.replicas > 0"),
+    "the status of a condition as a condition": Mistake(
+        "wrong-type", "c.status == 'True'", "object.status.conditions.exists(c, c.status)",
+        "object.status.conditions.exists(c, c.status == 'True')"),
+    "a status in small letters": Mistake(
+        "wrong-type", "(did you mean 'True'?)", "object.status.conditions.exists(c, c.status == 'true')",
+        "object.status.conditions.exists(c, c.status == 'True')"),
+    "a duration of days": Mistake("expression", "expected '168h'", f"{OLD}duration('7d')", f"{OLD}duration('168h')"),
+    "a parameter of days": Mistake(
+        "no-answer", "expected '168h'", {"age": {"type": "string", "default": "7d"}},
+        {"age": {"type": "string", "default": "168h"}}, "params", rule={"when": f"{OLD}duration(params.age)"}),
+    "a date for a time": Mistake(
+        "expression", "'2026-01-01T00:00:00Z'", "timestamp('2026-01-01') < now", "timestamp('2026-01-01T00:00:00Z') < now"),
+    "a target elsewhere without consent": Mistake(
+        "missing-consent", "is in the namespace other", [{**CONFIG_MAP, "verbs": ["get"]}],
+        [{**CONFIG_MAP, "verbs": ["get"], "consent": "true"}], "targets",
+        rule={"lookup": {"x": {**CONFIG_MAP, "name": "x", "namespace": "other"}}, "when": "lookup.x != null"}),
+    "a target of an object that has no namespace": Mistake(
+        "missing-consent", "which a Namespace does not", PATCHES["targets"],
+        [{**CONFIG_MAP, "verbs": ["get", "patch"], "consent": "true"}], "targets",
+        watch={"apiVersion": "v1", "kind": "Namespace"},
+        rule={**ONCE, "actions": [{"patch": {"target": {**CONFIG_MAP, "name": "x", "namespace": "${object.metadata.name}"},
+                                             "patch": {"data": {"a": "b"}}}}]}),
+    "polling for what is looked up": Mistake(
+        "needless-resync", "expected no resync", {"resync": "1m"}, {}, "rule",
+        {"targets": [{**CONFIG_MAP, "verbs": ["get", "list", "watch"]}]},
+        {"lookup": {"x": {**CONFIG_MAP, "name": "x"}}, "when": "lookup.x != null"}),
+    "Python's not": Mistake("expression", "expected !", "not object.spec.paused", "!object.spec.paused"),
+    "Python's and": Mistake(
+        "expression", "expected '&&'", "object.spec.paused and object.spec.replicas > 1",
+        "object.spec.paused && object.spec.replicas > 1"),
+    "Python's if": Mistake(
+        "expression", "expected object.spec.paused ? 'a' : 'b'", "${'a' if object.spec.paused else 'b'}",
+        "${object.spec.paused ? 'a' : 'b'}", "message"),
+    "Python's None": Mistake("expression", "has(object.field)", "object.spec.paused == None", "!has(object.spec.paused)"),
+    "has() of a key": Mistake(
+        "expression", "'k' in get(object, 'metadata.labels', {})", "has(object.metadata.labels['k'])",
+        "'k' in get(object, 'metadata.labels', {})"),
+    "a label with a slash": Mistake(
+        "expression", "object.metadata.labels['app.kubernetes.io/name']", "object.metadata.labels.app.kubernetes.io/name == 'x'",
+        "object.metadata.labels['app.kubernetes.io/name'] == 'x'"),
+    "JavaScript's toLowerCase": Mistake(
+        "expression", "text.lowerAscii()", "object.metadata.name.toLowerCase() == 'x'",
+        "object.metadata.name.lowerAscii() == 'x'"),
+    "a fraction of integers": Mistake(
+        "integer-division", "double(object.status.readyReplicas) / double(object.spec.replicas)",
+        "object.status.readyReplicas / object.spec.replicas < 0.5",
+        "double(object.status.readyReplicas) / double(object.spec.replicas) < 0.5"),
+    "a percentage of integers": Mistake(
+        "integer-division", "double(object.status.readyReplicas) / double(object.spec.replicas)",
+        "object.status.readyReplicas / object.spec.replicas * 100 < 50",
+        "double(object.status.readyReplicas) / double(object.spec.replicas) * 100.0 < 50.0"),
+    "a quantity as a text": Mistake(
+        "order-of-texts", "quantity(object.spec.nodeName).isGreaterThan(quantity('1Gi'))", "object.spec.nodeName > '1Gi'",
+        "quantity(object.spec.nodeName).isGreaterThan(quantity('1Gi'))", watch={"apiVersion": "v1", "kind": "Pod"}),
+    "a number as a text": Mistake(
+        "order-of-texts", "int(object.metadata.annotations['a']) > 10", "object.metadata.annotations['a'] > '10'",
+        "int(object.metadata.annotations['a']) > 10"),
+    "a version with a v": Mistake(
+        "no-answer", "expected semver('v1.28', true)", "semver(object.metadata.labels['v']).isLessThan(semver('v1.28'))",
+        "semver(object.metadata.labels['v']).isLessThan(semver('v1.28', true))"),
+    "a division by zero": Mistake(
+        "no-answer", "expected a divisor that is not 0", "object.spec.replicas > 1/0", "object.spec.replicas > 1/2"),
+    "one sign for two": Mistake("expression", "expected '=='", "object.spec.replicas = 3", "object.spec.replicas == 3"),
+    "a pattern of file names": Mistake(
+        "expression", "'.*' in place of '*'", "object.metadata.name.matches('*-web')", "object.metadata.name.matches('.*-web')"),
+    "a word for a duration": Mistake("schema", "5m", "5 minutes", "5m", "for"),
+    "an Event's type in small letters": Mistake("schema", "(did you mean 'Warning'?)", "warning", "Warning", "type"),
+    "another language's loop": Mistake("schema", "expected 'loop'", {"foreach": "[1]"}, {"loop": "[1]"}, "rule"),
+    "another language's action": Mistake(
+        "schema", "expected 'patch'", [{"update": {}}], [{"annotate": {"annotations": {"a": "b"}}}], "actions"),
+    "a number glued to a text": Mistake(
+        "wrong-type", "string(object.spec.replicas)", "${'n' + object.spec.replicas}", "${'n' + string(object.spec.replicas)}",
+        "message"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_typical_mistake_is_found_and_nothing_else(mistake: Mistake) -> None:
+    """By its code, and with what to write instead; a second fault that is only a consequence would mislead."""
+    faults = found(text(mistake, mistake.wrong))
+    assert [code for code, _ in faults if code != "unused-target"] == [mistake.code], faults
+    assert mistake.said in next(said for code, said in faults if code == mistake.code), faults
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES.keys())
+def test_advice_can_be_followed(mistake: Mistake) -> None:
+    """With what is advised in the place of the mistake there is nothing to be found."""
+    assert [fault for fault in found(text(mistake, mistake.right)) if fault[0] != "unused-target"] == []
+
+
+def test_there_are_29_of_them() -> None:
+    """So many were found by people who wrote their first rules."""
+    assert len(MISTAKES) >= 29
+
+
+PAUSED, TIER = "object.spec.paused", "object.metadata.labels.tier"
+READY, WANTED = "object.status.readyReplicas", "object.spec.replicas"
+APART = {
+    "a condition and its opposite": (f"{PAUSED} && {WANTED} > 3", f"!({PAUSED} && {WANTED} > 3)"),
+    "a comparison and its opposite": (f"{READY} == {WANTED}", f"{READY} != {WANTED}"),
+    "an order and its opposite": (f"{READY} < {WANTED}", f"{WANTED} <= {READY}"),
+    "a list and another value": (f"{TIER} in ['a', 'b']", f"{TIER} == 'c'"),
+    "a list and none of it": (f"{TIER} in ['a', 'b']", f"!({TIER} in ['a', 'b'])"),
+    "two ranges": (f"{WANTED} > 3", f"{WANTED} < 3"),
+    "a number and a range": ("size(object.metadata.labels) == 0", "size(object.metadata.labels) > 0"),
+    "neither of two": (PAUSED, f"!({PAUSED} || {WANTED} > 3)"),
+    "a field that is there or not": (f"has({PAUSED})", f"!has({PAUSED})"),
+}
+
+
+def two_rules(one: dict[str, Any], other: dict[str, Any]) -> Text:
+    """A pack with two rules that write the same label."""
+    rules = [
+        {"name": name, "actions": [{"label": {"labels": {"a": name}}}], **fields} for name, fields in (("x", one), ("y", other))
+    ]
+    spec = {"watch": DEPLOYMENT, "rules": rules}
+    body = {"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": {"name": "p"}, "spec": spec}
+    return Text("pack.yaml", json.dumps(body), "pack.yaml")
+
+
+@pytest.mark.parametrize(("one", "other"), APART.values(), ids=APART.keys())
+def test_rules_that_exclude_one_another_may_write_the_same(one: str, other: str) -> None:
+    """No false alarm, whichever comes first, and also where the conditions are those of the actions."""
+    assert found(two_rules({"when": one}, {"when": other})) == []
+    assert found(two_rules({"when": other}, {"when": one})) == []
+    of_actions = [{"actions": [{"when": each, "label": {"labels": {"a": each}}}]} for each in (one, other)]
+    assert found(two_rules(*of_actions)) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("object.spec.replicas > 3", "object.spec.replicas < 5"), ("object.spec.paused", "object.spec.replicas > 3"),
+     ("object.metadata.labels.tier in ['a', 'b']", "object.metadata.labels.tier == 'b'"),
+     ("object.metadata.labels.tier != 'a'", "object.metadata.labels.tier != 'b'"),
+     ("!(object.spec.paused && object.spec.replicas > 3)", "object.spec.paused")],
+)  # fmt: skip
+def test_rules_that_can_both_fire_may_not(one: str, other: str) -> None:
+    """What can be true of one object is told, also of a field of another object."""
+    assert [code for code, _ in found(two_rules({"when": one}, {"when": other}))] == ["same-annotation"]
+    target = {"target": {**CONFIG_MAP, "name": "x"}}
+    fights = [{"when": each, "throttle": {"every": "1m"}, "actions": [{"patch": {**target, "patch": {"data": {"k": value}}}}]}
+              for each, value in ((one, "1"), (other, "2"))]  # fmt: skip
+    body = json.loads(two_rules(*fights).text)
+    body["spec"] |= PATCHES
+    faults = found(Text("pack.yaml", json.dumps(body), "pack.yaml"))
+    assert [code for code, _ in faults] == ["same-annotation"]
+    assert "also writes field data.k of the same object" in faults[0][1]
+
+
+def test_packs_of_other_labels_may_write_the_same() -> None:
+    """An object has one value of a label, so that two packs that want different ones never meet."""
+    texts = []
+    for name in ("one", "two"):
+        spec = {"watch": {**DEPLOYMENT, "labelSelector": {"tier": name}},
+                "rules": [{"name": "r", "actions": [{"label": {"labels": {"a": name}}}]}]}  # fmt: skip
+        body = {"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": {"name": name}, "spec": spec}
+        texts.append(Text(name, json.dumps(body), name))
+    assert lint(texts, backend())[1] == []
+
+
+NO_MISTAKES = {
+    "braces of another's template": "Hi {{ .Values.name }} and {{.app.metadata.name}}",
+    "a price in dollars": "costs $5 and ${object.metadata.name}",
+    "JSON in a text": '{"object": 1, "params": {"a": 2}}',
+}
+
+
+@pytest.mark.parametrize("message", NO_MISTAKES.values(), ids=NO_MISTAKES.keys())
+def test_what_is_meant_is_left_alone(message: str) -> None:
+    """Braces are told only where they name what rules know."""
+    assert found(text(Mistake("", "", "", "", "message"), message)) == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["object.spec.replicas / 2 > 1", "params.x == '' || now > timestamp(params.x)", "object.metadata.labels.since > '2026-01-01'",
+     "now - object.metadata.creationTimestamp > duration('1h')"],
+)  # fmt: skip
+def test_sound_conditions_are_left_alone(condition: str) -> None:
+    """Whole numbers may be divided, a param may be empty where that is asked first, and dates have an order as texts."""
+    spec = {"params": {"x": {"type": "string", "default": ""}}} if "params" in condition else {}
+    assert found(text(Mistake("", "", "", "", spec=spec), condition)) == []
+
+
+def test_what_is_shipped_has_no_fault() -> None:
+    """No warning either: of the shipped packs, of the examples, and of what `rulepack new` writes."""
+    packs = [ROOT / "rules", ROOT / "engine/cli/skeleton/pack.yaml", *sorted(ROOT.glob("examples/**/pack.yaml"))]
+    faults = lint(load_folder(packs), backend())[1]
+    assert [f"{fault.location}: {fault.text}" for fault in faults] == []
