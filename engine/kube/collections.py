@@ -56,11 +56,11 @@ class Collections:
         query = _query(selection, limit=str(limit or ""), **{"continue": next})
         accept = _METADATA_ONLY.format("PartialObjectMetadataList") if selection.metadata_only else ""
         answer, undecodable, size = await self._connection.list(path + query, accept, most)
-        # Lists of built-in kinds leave the kind out of their items; watches do not.
+        # Lists of built-in kinds leave the kind out of their items, watches do not; metadata has a kind of its own.
         named = _names(selection.resource.kind)
         items = [{**item, **named} if selection.metadata_only else {**named, **item} for item in answer.get("items") or ()]
         meta = metadata(answer)
-        broken = [each._replace(object={**named, **each.object}) for each in undecodable]
+        broken = [each._replace(object={**each.object, **named}) for each in undecodable]
         return Page(items, meta.get("resourceVersion", ""), meta.get("continue", ""), broken), size
 
     async def pages(self, path: str, selection: Selection) -> AsyncGenerator[Page, None]:
