@@ -17,6 +17,7 @@ import yaml
 from engine.actions import ACTIONS
 from engine.cel import backend
 from engine.cel.reference import VARIABLE_TEXTS, functions
+from engine.cel.types import short
 from engine.cli.arguments import read_packs, variable
 from engine.cli.main import COMMANDS, help_text
 from engine.cli.run import run
@@ -66,6 +67,10 @@ def actions() -> str:
     for name, action in ACTIONS.items():
         definition = schema["$defs"][action.Schema.__name__]
         lines += [f"\n## {name}\n", f"{definition['description']}\n", *_table(definition)]
+        if gives := ", ".join(f"`{field}` ({short(kind)})" for field, kind in action.gives.items()):
+            lines.append(f"\nGives `results.<register>` with {gives}.")
+        else:
+            lines.append("\nGives nothing: `results.<register>` is null.")
     lines += ["\n## target\n", f"{schema['$defs']['TargetSpec']['description']}\n", *_table(schema["$defs"]["TargetSpec"])]
     return _text(lines)
 

@@ -12,12 +12,14 @@ from engine.actions.delete import DeleteAction
 from engine.actions.event import EventAction
 from engine.actions.metric import MetricAction
 from engine.actions.patch import PatchAction
+from engine.actions.scale import ScaleAction
 from engine.actions.wait import WaitAction
 
 ACTIONS: Mapping[str, type[Action]] = {
     action.name: action
     for action in (
-        AnnotateAction, ApplyAction, AssertAction, DeleteAction, EventAction, LabelAction, MetricAction, PatchAction, WaitAction,
+        AnnotateAction, ApplyAction, AssertAction, DeleteAction, EventAction, LabelAction, MetricAction, PatchAction,
+        ScaleAction, WaitAction,
     )
 }  # fmt: skip
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field
 
 from engine.actions.base import Cause, MetadataWrite, Need, written_parts
 from engine.actions.target import Target, TargetSpec, missing
@@ -13,12 +15,15 @@ from engine.cel.types import INT, Type
 from engine.errors import EvaluationError
 from engine.model.merge import changes
 from engine.model.names import bad_label
-from engine.model.objects import ref_of
+from engine.model.objects import Ref, ref_of
 from engine.model.outcome import Done
 from engine.model.plan import Annotate, Answers, Patch, Plan, Read
 from engine.model.spec import Spec
 
 ANNOTATIONS_LIMIT = 256 * 1024
+
+
+Targets = Annotated[list[TargetSpec], Field(min_length=1, max_length=100)] | None
 
 
 class AnnotateSpec(Spec):
@@ -28,6 +33,8 @@ class AnnotateSpec(Spec):
     """Annotations by key; a value is a string that may hold `${…}`, or null to remove the key."""
     target: TargetSpec | None = None
     """The object to annotate; the watched object where it is left out."""
+    targets: Targets = None
+    """Several objects to annotate, in place of `target`."""
 
 
 class LabelSpec(Spec):
@@ -37,13 +44,15 @@ class LabelSpec(Spec):
     """Labels by key; a value is a string that may hold `${…}`, or null to remove the key."""
     target: TargetSpec | None = None
     """The object to label; the watched object where it is left out."""
+    targets: Targets = None
+    """Several objects to label, in place of `target`."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Metadata:
     """What `annotate` and `label` have in common: a part of the metadata and what it should hold."""
 
-    target: Target | None
+    targets: Sequence[Target]
     values: Template
 
     name: ClassVar[str]
@@ -56,8 +65,12 @@ class _Metadata:
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
         """Compile the spec; faults go to the compiler."""
-        target = None if spec.target is None else Target.compile(spec.target, compiler, (*path, "target"))
-        return cls(target, compiler.template(getattr(spec, cls.part), (*path, cls.part), ("target",)))
+        if spec.target is not None and spec.targets is not None:
+            compiler.fault((*path, "targets"), "target and targets stand here", "one of both")
+        targets = [Target.compile(each, compiler, (*path, "targets", index)) for index, each in enumerate(spec.targets or ())]
+        if spec.target is not None:
+            targets.append(Target.compile(spec.target, compiler, (*path, "target")))
+        return cls(tuple(targets), compiler.template(getattr(spec, cls.part), (*path, cls.part), ("target",)))
 
     @classmethod
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
@@ -65,34 +78,34 @@ class _Metadata:
         return written_parts(spec, spec, ())
 
     def needs(self) -> Sequence[Need]:
-        """get and patch on the target; the watched object's own metadata comes with the record."""
-        return self.target.needs("patch") if self.target else ()
+        """get and patch on each target; the watched object's own metadata comes with the record."""
+        return [need for target in self.targets for need in target.needs("patch")]
 
     def writes_own(self) -> bool:
         """Return whether it has no target: then it is about the watched object."""
-        return self.target is None
+        return not self.targets
 
     def repeated(self, counters: Collection[str]) -> str:
         """Return that it acts on another object; the watched object's own metadata is written only where it differs."""
-        return f"acts on another object by {self.name}" if self.target else ""
+        return f"acts on another object by {self.name}" if self.targets else ""
 
     def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
-        """The target, unless it is the watched object."""
-        return (self.target.read(scope),) if self.target else ()
+        """Each target, unless it is the watched object."""
+        return [target.read(scope) for target in self.targets]
 
     def plan(self, cause: Cause, scope: Scope, live: Answers, state: None) -> Plan:
         """A patch of each target that differs, or metadata for the watched object's own patch."""
-        if self.target is None:
+        if not self.targets:
             return Plan([Annotate(**{self.part: self._wanted(scope)})])
-        read = self.target.read(scope)
-        if not live[read] and read.label_selector is None:
-            return Plan(outcome=missing(read, scope))
-        steps = []
-        for found in live[read]:
+        reads = dict.fromkeys(target.read(scope) for target in self.targets)
+        absent = next((read for read in reads if not live[read] and read.label_selector is None), None)
+        steps: dict[Ref, Patch] = {}
+        for found in (found for read in reads for found in live[read]):
             body = {"metadata": {self.part: self._wanted(scope.child(target=found))}}
             if changes(found, body):
-                steps.append(Patch(ref_of(found), body, before=found))
-        return Plan(steps, Done({"changed": len(steps)}), len(steps))
+                steps[ref_of(found)] = Patch(ref_of(found), body, before=found)
+        outcome = Done({"changed": len(steps)}) if absent is None else missing(absent, scope)
+        return Plan(list(steps.values()), outcome, len(steps))
 
     def _wanted(self, scope: Scope) -> dict[str, str | None]:
         wanted = {key: None if value is None else _text(value) for key, value in self.values.render(scope).items()}

@@ -52,11 +52,12 @@ class MetadataWrite(NamedTuple):
 
 
 def written_parts(spec: Mapping[str, Any], body: Any, path: Path) -> Iterator[MetadataWrite]:
-    """Yield the annotations and labels in a mapping that lies at a path below a spec."""
-    target = spec.get("target")
+    """Yield the annotations and labels in a mapping that lies at a path below a spec, for each of its targets."""
+    several = spec.get("targets")
     for part in ("annotations", "labels"):
         if isinstance(body, Mapping) and isinstance(body.get(part), Mapping):
-            yield MetadataWrite(target if isinstance(target, Mapping) else None, part, (*path, part), body[part])
+            for each in several if isinstance(several, list) else [spec.get("target")]:
+                yield MetadataWrite(each if isinstance(each, Mapping) else None, part, (*path, part), body[part])
 
 
 def written_fields(spec: Mapping[str, Any], body: Any, path: Path, below: str = "") -> Iterator[MetadataWrite]:

@@ -13,7 +13,7 @@ from engine.cel.types import INT, Type
 from engine.errors import EvaluationError
 from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.outcome import Done, Waiting
-from engine.model.plan import Answers, Delete, Plan, Read
+from engine.model.plan import Answers, Delete, Plan, Propagation, Read
 from engine.model.spec import Spec
 
 READY_WAIT = 1.0
@@ -29,6 +29,9 @@ class DeleteSpec(Spec):
     """CEL over the live `target`: only those for which it is true are removed."""
     evict: bool = False
     """Ask the Eviction API, which honours PodDisruptionBudgets (pods only)."""
+    propagation_policy: Propagation | None = None
+    """What becomes of what the object owns: it goes after it (`Background`, the default), before it (`Foreground`), or stays
+    (`Orphan`)."""
     max_unavailable: int | str | None = None
     """At most so many of what the selector picks may be missing or not Ready at a time; all go at once where left out."""
     desired: int | str | None = None
@@ -86,6 +89,7 @@ class DeleteAction:
     target: Target
     where: Program | None
     evict: bool
+    propagation: Propagation
     max_unavailable: Template | None
     desired: Template | None
 
@@ -101,10 +105,13 @@ class DeleteAction:
         limit, desired = spec.max_unavailable, spec.desired
         if limit is None and desired is not None:
             compiler.fault((*path, "desired"), "desired without maxUnavailable", "maxUnavailable, how many may be missing")
+        if spec.evict and spec.propagation_policy is not None:
+            compiler.fault((*path, "propagationPolicy"), "propagationPolicy with evict", "one of both: a pod owns nothing")
         return cls(
             Target.compile(spec.target, compiler, (*path, "target")),
             None if spec.where is None else compiler.program(spec.where, (*path, "where"), ("target",)),
             spec.evict,
+            spec.propagation_policy or "Background",
             None if limit is None else compiler.template(limit, (*path, "maxUnavailable")),
             None if desired is None else compiler.template(desired, (*path, "desired")),
         )
@@ -150,7 +157,7 @@ class DeleteAction:
         return self.where is None or self.where.condition(scope.child(target=found))
 
     def _remove(self, now: Sequence[Object], doomed: Sequence[Object], scope: Scope) -> Plan:
-        steps = [Delete(ref_of(found), self.evict) for found in now]
+        steps = [Delete(ref_of(found), self.evict, self.propagation) for found in now]
         left = len(doomed) - len(now)
         outcome = Waiting(f"{left} still to be removed", scope.now + READY_WAIT) if left else Done({"deleted": len(now)})
         return Plan(steps, outcome, len(doomed))

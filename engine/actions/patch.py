@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need, written_fields, written_parts
-from engine.actions.target import Target, TargetSpec, missing
+from engine.actions.target import WATCHED, Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.cel.types import INT, Type
 from engine.model.merge import changes
@@ -23,8 +23,8 @@ GUARD_WAIT = 2.0
 class PatchSpec(Spec):
     """Change an object. A merge patch that would change nothing is not sent."""
 
-    target: TargetSpec
-    """The object to change."""
+    target: TargetSpec = WATCHED
+    """The object to change; the watched object where it is left out, which `targets` has to allow as well."""
     type: Literal["merge", "json"] = "merge"
     """`merge` (RFC 7386: null removes a key) or `json` (RFC 6902: a list of operations; needs a `guard`)."""
     patch: Any

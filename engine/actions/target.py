@@ -43,6 +43,12 @@ class TargetSpec(Spec):
         return self
 
 
+WATCHED = TargetSpec.model_validate({
+    "apiVersion": "${object.apiVersion}", "kind": "${object.kind}", "name": "${object.metadata.name}",
+})  # fmt: skip
+"""The watched object, as the default of `target`; of an aggregate the group's target. A pack puts its kind in place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A compiled target; `kind` is None where only the running rule knows it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.cel import documents
 from engine.cel.syntax import Call, ListOf, Literal, Node, field_path
@@ -13,10 +13,14 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a variable, and the text that the expression takes for it where it is not there."""
+    """A field of a variable, and the text that the expression takes for it where it is not there.
+
+    `param` names the parameter whose value is a last step of the path, '' where all of it is known.
+    """
 
     path: Path
     otherwise: str | None = None
+    param: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,11 @@ def field_of(node: Node) -> Field | None:
             return _below(operand, documents.path_steps(steps), default if isinstance(default, str) else None)
         case Call(name="annotation" | "label" as name, arguments=(operand, Literal(value=str(key)))):
             return _below(operand, ("metadata", f"{name}s", key), "")
+        case Call(name="annotation" | "label" as name, arguments=(operand, key)):
+            field, param = _below(operand, ("metadata", f"{name}s"), ""), field_path(key)
+            if field and param[:1] == ("params",) and len(param) == 2:
+                return replace(field, param=param[1])
+            return None
     return _below(node, (), None)
 
 

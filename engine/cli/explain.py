@@ -17,6 +17,7 @@ import click
 from engine.cel import backend
 from engine.cli.arguments import Cluster, cluster_options, flags_option, format_option, no_packs, paths_option
 from engine.cli.explained import as_json, as_text
+from engine.cli.running import ask, joined
 from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
 from engine.kube.api import Api, Selection
 from engine.kube.clock import SystemClock
@@ -52,26 +53,32 @@ Examples:
 
 
 class Where(NamedTuple):
-    """Where an object of a cluster is: how the cluster is reached, the object's namespace, and the operator's."""
+    """Where an object of a cluster is: how the cluster is reached, the object's namespace and the operator's, and where a running
+    engine answers ('': it is not asked)."""
 
     cluster: Cluster
     namespace: str
     operator: str
+    engine: str
 
 
 def where_options(command: Callable[..., Any]) -> Any:
-    """Give a command `--namespace`, `--operator-namespace` and what reaches a cluster, as its parameter `where`."""
+    """Give a command `--namespace`, `--operator-namespace`, `--engine` and what reaches a cluster, as its parameter `where`."""
 
     @wraps(command)
-    def located(*args: Any, cluster: Cluster, namespace: str, operator_namespace: str | None, **others: Any) -> Any:
-        where = Where(cluster, namespace, own_namespace(operator_namespace, os.environ))
+    def located(*args: Any, cluster: Cluster, namespace: str, operator_namespace: str | None, engine: str, **others: Any) -> Any:
+        where = Where(cluster, namespace, own_namespace(operator_namespace, os.environ), engine)
         return command(*args, where=where, **others)
 
     own = click.option("--operator-namespace", metavar="NAME", help="Where feature flags, parameters and ConfigMap packs are.")
+    running = click.option(
+        "--engine", default="", metavar="URL",
+        help="Ask a running engine for timers, waits and suspensions: https://localhost:8443 after `kubectl port-forward`.",
+    )  # fmt: skip
     theirs = click.option(
         "-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of the object in the cluster."
     )
-    return theirs(cluster_options(own(located)))
+    return theirs(cluster_options(own(running(located))))
 
 
 @click.command(epilog=EXAMPLES)
@@ -166,7 +173,14 @@ async def _live(
         catalog = await _discovered(api, await _dated(api, store.catalog, where.operator))
         resource = await _resource(api, catalog, target[0])
         obj = await api.get(resource, where.namespace if resource.namespaced else "", target[1])
-        return [await explain_object(api, SystemClock(), catalog, obj)]
+        explanation = await explain_object(api, SystemClock(), catalog, obj)
+        if where.engine:
+            known = await ask(where.engine, api.token, ref_of(obj))
+            if isinstance(known, str):
+                click.echo(f"Warning: the engine at {where.engine} does not say what it knows: {known}", err=True)
+            else:
+                explanation = joined(explanation, known)
+        return [explanation]
 
 
 async def _dated(api: Api, catalog: Catalog, namespace: str) -> Catalog:
@@ -216,6 +230,12 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namesp
     flags, params = (dig(next(iter(named[name]), {}), ("data",), {}) for name in (FLAGS, PARAMS))
     objects = () if only else await _rule_packs(api, namespace)
     reports = store.update(texts, packs, flags, params, objects=objects)
+    explained = {pack.feature_flag for pack in store.catalog.packs.values()} | {
+        pack.config_key for pack in store.catalog.packs.values()
+    }
+    for fault in (fault for report in reports if report.source in (FLAGS, PARAMS) for fault in report.faults):
+        if fault.location.file.rpartition("/")[2] in explained:
+            click.echo(f"Warning: {fault}", err=True)
     faulty = sorted(str(report.source) for report in reports if report.faults and report.source not in (FLAGS, PARAMS))
     if faulty:
         hint = "`kubectl get rulepacks,configmaps -o yaml` has their faults"

@@ -54,6 +54,7 @@ def record(
     limit = _seconds(duration)
     try:
         with file.open("x", encoding="utf-8") as out:
+            click.echo(_doing(packs, namespaces, redact, duration, file), err=True)
             count = asyncio.run(_record(packs, namespaces or ("",), paths, limit, cluster, out))
     except FileExistsError:
         raise UsageError(f"{file} is there already; expected a new file") from None
@@ -83,6 +84,20 @@ async def _record(
         await SystemClock().sleep(CLOSING)
 
 
+def _doing(packs: Sequence[RulePack], namespaces: Sequence[str], redact: Sequence[str], duration: str | None, file: Path) -> str:
+    """Return what is recorded, where, and until when."""
+    kinds = ", ".join(sorted({kind.kind for kind in _kinds(packs)}))
+    where = f"namespace {', '.join(namespaces)}" if namespaces else "all namespaces"
+    without = f", without the values of {', '.join(redact)}" if redact else ""
+    return f"recording {kinds} of {where} to {file}{without}, {f'for {duration}' if duration else 'until Ctrl-C'}"
+
+
+def _kinds(packs: Sequence[RulePack]) -> list[Kind]:
+    """Return the kinds that packs watch and act on, each once."""
+    kinds = (kind for pack in packs for kind in (pack.watch.kind, *(target.kind for target in pack.targets)))
+    return list(dict.fromkeys(kind for kind in kinds if kind.kind != "*"))
+
+
 class Recorder:
     """Writes what informers report."""
 
@@ -91,15 +106,13 @@ class Recorder:
         out: TextIO,
     ) -> None:  # fmt: skip
         self._clock, self._paths, self._out, self._count = clock, paths, out, 0
-        kinds: dict[Kind, None] = {}
-        for pack in packs:
-            kinds |= {kind: None for kind in (pack.watch.kind, *(target.kind for target in pack.targets)) if kind.kind != "*"}
-        keys = [InformerKey(kind, namespace) for kind in kinds for namespace in namespaces]
+        keys = [InformerKey(kind, namespace) for kind in _kinds(packs) for namespace in namespaces]
         self._informers = [Informer(api, key, clock, Whole(), self._changed) for key in keys]
 
     async def run(self, stop: asyncio.Event, limit: float | None) -> int:
         """Record until `stop` is set, or for so many seconds; return the number of changes."""
         running = [asyncio.create_task(informer.run()) for informer in self._informers]
+        running += [asyncio.create_task(self._tell(informer)) for informer in self._informers]
         try:
             if limit is None:
                 await stop.wait()
@@ -108,6 +121,12 @@ class Recorder:
         finally:
             await cancel(*running)
         return self._count
+
+    async def _tell(self, informer: Informer) -> None:
+        """Say of a kind how many objects there are at first, or that there are none to record yet."""
+        await informer.answered.wait()
+        there = f"{len(informer.cache)} there at first" if informer.synced.is_set() else "the cluster does not serve it yet"
+        click.echo(f"  {informer.key}: {there}", err=True)
 
     def _changed(self, namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
         obj = new if new is not None else old

@@ -132,7 +132,8 @@ class Actor:
             if step.evict:
                 await self._api.evict(target.namespace, target.name, uid=target.uid, dry_run=dry_run)
             else:
-                await self._api.delete(resource, target.namespace, target.name, uid=target.uid, dry_run=dry_run)
+                how = {"uid": target.uid, "propagation": step.propagation}
+                await self._api.delete(resource, target.namespace, target.name, **how, dry_run=dry_run)
         except ApiError as error:
             # A 409 says that the name is another object's now, or no more than that somebody was faster: read again to know.
             if error.not_found:

@@ -13,6 +13,7 @@ from engine.kube.decode import Undecodable
 from engine.model.objects import Kind, Object, Resource
 
 FIELD_MANAGER = "rulepack"
+BACKGROUND = "Background"
 
 OPENAPI = "/openapi/v3"
 """Where the index of a cluster's OpenAPI v3 documents is (kubernetes: The Kubernetes API, OpenAPI V3)."""
@@ -138,8 +139,14 @@ class Api(Protocol):
         """Apply an object's status as a field manager and return the object; what others applied is taken over."""
         ...
 
-    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
-        """Delete an object; with a uid, 409 where the object has another one. Dependents go in the background."""
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *,
+        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+    ) -> None:  # fmt: skip
+        """Delete an object; with a uid, 409 where the object has another one.
+
+        `propagation` says what becomes of its dependents: `Background`, `Foreground` (before it) or `Orphan` (they stay).
+        """
         ...
 
     async def evict(self, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:

@@ -204,6 +204,11 @@ class Connection:
         session = self._sessions.watches if watch else self._sessions.requests
         return await session.request(method, url, headers=headers, data=data, timeout=timeout, **self._options)
 
+    @property
+    def token(self) -> str:
+        """The token that the next request carries, '' without one."""
+        return self._current_token()
+
     def _current_token(self) -> str:
         """Return the token; one of a file is read again every minute, since kubelet and others renew it."""
         if self._access.token_file and time.monotonic() - self._token_read_at >= TOKEN_SECONDS:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from engine.errors import ApiError
 from engine.kube import credentials
-from engine.kube.api import FIELD_MANAGER, OPENAPI, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import BACKGROUND, FIELD_MANAGER, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.collections import Collections
 from engine.kube.connection import Connection
 from engine.model.objects import Kind, Object, Resource, metadata
@@ -40,6 +40,11 @@ class KubernetesApi:
     async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
         """Find credentials (see `credentials.find`); nothing is sent yet. Raises UsageError where there are none."""
         return cls(await Connection.open(credentials.find(kubeconfig, context)))
+
+    @property
+    def token(self) -> str:
+        """The bearer token that requests carry, '' where a client certificate says who asks."""
+        return self._connection.token
 
     async def discover(self, kind: Kind) -> Resource:
         """See `Api.discover`."""
@@ -133,9 +138,12 @@ class KubernetesApi:
         path = f"{_path(resource, namespace, name, 'status')}?fieldManager={manager}&force=true"
         return await self._connection.request("PATCH", path, body, PatchType.FORCED_APPLY.content_type)
 
-    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *,
+        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+    ) -> None:  # fmt: skip
         """See `Api.delete`."""
-        body: dict[str, Any] = {"propagationPolicy": "Background"}
+        body: dict[str, Any] = {"propagationPolicy": propagation}
         if uid:
             body["preconditions"] = {"uid": uid}
         path = _path(resource, namespace, name)

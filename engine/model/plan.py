@@ -34,11 +34,18 @@ class Patch(NamedTuple):
     subresource: Literal["", "status"] = ""
 
 
+Propagation = Literal["Background", "Foreground", "Orphan"]
+
+
 class Delete(NamedTuple):
-    """Remove one object, only the one with this uid; `evict` asks the Eviction API, which honours PodDisruptionBudgets."""
+    """Remove one object, only the one with this uid; `evict` asks the Eviction API, which honours PodDisruptionBudgets.
+
+    `propagation` says what becomes of its dependents.
+    """
 
     target: Ref
     evict: bool = False
+    propagation: Propagation = "Background"
 
 
 class Telling(StrEnum):

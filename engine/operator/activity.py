@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import nsmallest
@@ -11,9 +11,10 @@ from typing import Any
 
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
-from engine.model.objects import Ref, ref_of
+from engine.model.objects import ObjectKey, Ref, flow_of, ref_of
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
+from engine.model.text import cut
 from engine.operator.caches import PackCaches
 from engine.operator.selection import State
 from engine.packs.catalog import Catalog
@@ -22,6 +23,7 @@ from engine.packs.status import RuleCounts
 from engine.packs.store import Report
 from engine.reconcile.budget import MANY
 from engine.reconcile.budgets import described
+from engine.reconcile.state import PackState, RuleState
 from engine.reconcile.waits import RECORD, Waits
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ _LEVELS = {
 }
 SHOWN = 10
 """How many objects /packs names of those that wait for the same."""
+CHANGE = 200
+"""Characters of one change of a field in the log."""
 _FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 
@@ -75,12 +79,15 @@ class Activity:
 
     def acted(self, act: Act) -> None:
         """Log it, and remember it as the rule's last firing or last error."""
-        quiet = act.result is ActResult.DONE and isinstance(act.step, Annotate | Measure)
+        quiet = act.result is ActResult.DONE and isinstance(act.step, Measure)
         level = logging.DEBUG if quiet else _LEVELS[act.result]
         if log.isEnabledFor(level):
             doing = f"{act.action}: {_description(act.step)}" if act.step else act.action
             detail = f": {act.detail}" if act.detail else ""
-            log.log(level, "%s/%s: %s: %s: %s%s", act.pack, act.rule, act.object, doing, act.result.value, detail)
+            changed = (
+                f": {'; '.join(cut(line, CHANGE) for line in act.diff)}" if act.result is ActResult.DONE and act.diff else ""
+            )
+            log.log(level, "%s/%s: %s: %s: %s%s%s", act.pack, act.rule, act.object, doing, act.result.value, detail, changed)
         if act.result is ActResult.AUDITED:
             for line in act.diff:
                 log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
@@ -129,6 +136,17 @@ class Activity:
             "warnings": [str(warning) for report in reports for warning in report.warnings],
         }
 
+    def known(self, key: ObjectKey, states: Iterable[PackState]) -> dict[str, Any]:
+        """Return by pack what is remembered of an object: timers and waits by rule, and for whom the pack is suspended."""
+        started, known, flow = self.clock.time() - self.clock.monotonic(), dict[str, Any](), flow_of(key)
+        for pack, flows in self.suspensions.items():
+            if flow in flows or len(flows) >= MANY:
+                known[pack] = {"suspended": described(flow), "rules": {}}
+        for state in states:
+            pack = known.setdefault(state.pack.identity, {"suspended": "", "rules": {}})
+            pack["rules"] |= {name: _rule_data(rule, started) for name, rule in state.rules.items()}
+        return known
+
     def _waiting(self, waits: Waits) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """Return what has waited for a minute, by pack and rule: why, how many, since when, and the first few objects."""
         found: dict[tuple[str, str, str], list[tuple[float, int, str]]] = {}
@@ -174,6 +192,21 @@ class Activity:
         return self.rules.get((pack, rule)) or self.rules.setdefault((pack, rule), RuleActivity())
 
 
+def _rule_data(state: RuleState, started: float) -> dict[str, Any]:
+    """Return timers and waits of a rule; `started` is what the monotonic clock counts from."""
+    items = state.firing.items.values() if state.firing is not None else ()
+    stalled = [(item.stall, item.retry_at) for item in items if item.ended is None and item.stall is not None]
+    stalled += [(state.stall, state.stall.since)] if state.stall is not None else []
+    waiting = [
+        {"reason": reason, "items": len(each), "since": _timestamp(started + min(stall.since for stall, _ in each)),
+         "retryAt": _timestamp(started + min(retry_at for _, retry_at in each))}
+        for reason in dict.fromkeys(stall.obstacle.value for stall, _ in stalled)
+        if (each := [(stall, retry_at) for stall, retry_at in stalled if stall.obstacle.value == reason])
+    ]  # fmt: skip
+    times = {"trueSince": state.true_since, "firedAt": state.fired_at}
+    return {name: _timestamp(started + at) for name, at in times.items() if at is not None} | {"waiting": waiting}
+
+
 def _act_data(time: float, act: Act) -> dict[str, str]:
     return {"time": _timestamp(time), "object": str(act.object), "action": act.action, "outcome": act.result.value}
 
@@ -188,8 +221,8 @@ def _description(step: Step) -> str:
             return f"patch {target}"
         case Delete(target=target, evict=evict):
             return f"{'evict' if evict else 'delete'} {target}"
-        case Create(target=target):
-            return f"create {target}"
+        case Create(target=target, body=body):
+            return f"{body.get('type')} Event {body.get('reason')}" if target.kind.kind == "Event" else f"create {target}"
         case Measure(metric=metric):
             return f"measure {metric}"
         case Annotate():

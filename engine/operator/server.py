@@ -42,6 +42,15 @@ class Limits(NamedTuple):
 
 
 LIMITS = Limits()
+
+
+class Queried(NamedTuple):
+    """An answer that depends on the query of a request."""
+
+    answer: Callable[[Mapping[str, str]], Reply]
+
+
+Answer = Callable[[], Reply] | Queried
 Guard = Callable[[str, str], Awaitable[Reply | None]]
 """Given the header Authorization and the path, what a request is refused with, None where it is allowed."""
 
@@ -53,7 +62,7 @@ class Server:
     """
 
     def __init__(
-        self, address: str, port: int, option: str, answers: Mapping[str, Callable[[], Reply]],
+        self, address: str, port: int, option: str, answers: Mapping[str, Answer],
         *, guard: Guard | None = None, certificate: Certificate | None = None, limits: Limits = LIMITS,
     ) -> None:  # fmt: skip
         self.address, self.port, self._option, self._answers = address, port, option, answers
@@ -99,6 +108,8 @@ class Server:
         if self._guard and (refusal := await self._guard(request.headers.get("Authorization", ""), request.path)):
             return refusal
         answer = self._answers.get(request.path)
+        if isinstance(answer, Queried):
+            return answer.answer(request.query)
         return answer() if answer else Reply.text(f"only {', '.join(self._answers)} are answered here", HTTPStatus.NOT_FOUND)
 
 

@@ -20,6 +20,7 @@ from engine.model.merge import canonical
 from engine.model.names import digest
 from engine.model.objects import Object, annotations_of, dig, ref_of
 from engine.model.plan import Patch
+from engine.model.text import clean, cut
 
 STATUS = "rules.mlops.dev/status"
 LIMIT = 16_384
@@ -83,9 +84,7 @@ class Statuses:
 
     async def _write(self, status: Status) -> None:
         """Bring the annotation up to date, and emit one Warning Event for each new problem of each version of the data."""
-        config_map, text = status.config_map, "\n".join(status.problems) or OK
-        if len(text) > LIMIT:
-            text = text[: LIMIT - 1] + "…"
+        config_map, text = status.config_map, cut(clean("\n".join(status.problems)), LIMIT) or OK
         before = annotations_of(config_map).get(STATUS)
         if before == text or (before is None and text == OK and not status.says_ok):
             return

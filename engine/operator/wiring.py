@@ -16,7 +16,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
 from engine.kube.leases import Leases
 from engine.model.flags import Mode
-from engine.model.objects import Object, ObjectKey, flow_of
+from engine.model.objects import Kind, Object, ObjectKey, flow_of
 from engine.model.observe import Observer, Observers
 from engine.operator.activity import Activity
 from engine.operator.caches import PackCaches
@@ -32,7 +32,7 @@ from engine.operator.queue import WorkQueue
 from engine.operator.rulepacks import Fare, RulePackStatuses
 from engine.operator.selection import State
 from engine.operator.series import Labels
-from engine.operator.server import Reply, Server, probe
+from engine.operator.server import Queried, Reply, Server, probe
 from engine.operator.settings import Settings
 from engine.operator.shards import Layout, suffix
 from engine.operator.workers import Key, Workers
@@ -81,7 +81,7 @@ class Operator:
         self._certificate = None if settings.insecure_metrics else Certificate(settings.tls_folder)
         self.server = Server(
             settings.address, settings.port, "--port",
-            {"/metrics": self._metrics, "/packs": lambda: Reply((orjson.dumps(self.overview()),), "application/json")},
+            {"/metrics": self._metrics, "/packs": Queried(self._packs)},
             guard=None if settings.insecure_metrics else Readers(api, clock).refusal, certificate=self._certificate,
         )  # fmt: skip
         self._activity = Activity(clock)
@@ -219,6 +219,9 @@ class Operator:
         self.metrics.forget_gone(self.caches.has, self._clock.monotonic())
         return Reply(self.metrics.pieces(), "text/plain; version=0.0.4; charset=utf-8")
 
+    def _packs(self, query: Mapping[str, str]) -> Reply:
+        return Reply((orjson.dumps(self.known(query) if query else self.overview()),), "application/json")
+
     def overview(self) -> Any:
         """Return the packs and how they fare, as JSON data without any content of objects."""
         shard = self._settings.shard
@@ -229,6 +232,13 @@ class Operator:
         waits = self._reconciler.waits
         acting["otherOperators"] = sorted({operator for _, operator in self._reconciler.others.counts()})
         return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports, waits)}
+
+    def known(self, query: Mapping[str, str]) -> Any:
+        """Return what is remembered of the object that a query names, as JSON data without any content of it."""
+        kind = Kind(query.get("apiVersion", ""), query.get("kind", ""))
+        key = ObjectKey(kind, query.get("namespace", ""), query.get("name", ""))
+        packs = self._activity.known(key, self._reconciler.states(key))
+        return {"leading": self.may_act(), "leader": self.leader.holder, "packs": packs}
 
     def _last_events(self) -> Mapping[Labels, float]:
         last: dict[Labels, float] = {}

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from engine.actions import ACTIONS, Action, Need
 from engine.actions.event import EVENT
 from engine.actions.metric import MetricAction
+from engine.actions.target import WATCHED, TargetSpec
 from engine.actions.target import Target as LookupTarget
 from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.cel.documents import path_steps
@@ -238,7 +239,10 @@ class _RuleBinder:
     def _action(self, name: str, raw: Any, compiler: Compiler, path: Path) -> Action | None:
         schema = ACTIONS[name].Schema
         try:
-            action: Action = ACTIONS[name].compile(schema.model_validate(raw), compiler, path)
+            spec = schema.model_validate(raw)
+            if getattr(spec, "target", None) == WATCHED:
+                spec = spec.model_copy(update={"target": self._watched()})
+            action: Action = ACTIONS[name].compile(spec, compiler, path)
         except ValidationError as error:
             self._diagnostics.spec(error, schema, raw, path)
             return None
@@ -246,6 +250,12 @@ class _RuleBinder:
             self._check_metric(action, path)
         self._check_needs(action.needs(), (*path, "target"))
         return action
+
+    def _watched(self) -> TargetSpec:
+        """Return the object that a rule is about, with the kind that is known of it."""
+        aggregate = self._spec.aggregate
+        kind = self._pack.watch.kind if aggregate is None else Kind(aggregate.target.api_version, aggregate.target.kind)
+        return WATCHED.model_copy(update={"api_version": kind.api_version, "kind": kind.kind})
 
     def _check_metric(self, action: MetricAction, path: Path) -> None:
         metric = self._pack.metrics.get(action.metric)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from engine.errors import Fault
 from engine.model.flags import DISABLED, Mode
 from engine.model.objects import Object, dig, metadata
-from engine.model.text import cut
+from engine.model.text import clean, cut
 from engine.packs.pack import RulePack
 
 FAULTS = 10
@@ -43,7 +43,7 @@ class RuleCounts(NamedTuple):
         return {
             "name": name, "fired": self.fired, "failed": self.failed, "waiting": self.waiting,
             **({"suspended": list(self.suspended)} if self.suspended else {}),
-            **{key: cut(text, MESSAGE) for key, text in texts.items() if text},
+            **{key: cut(clean(text), MESSAGE) for key, text in texts.items() if text},
         }  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
     before = {each.get("type"): each for each in dig(obj, ("status", "conditions"), ())}
     status["conditions"] = [
         {
-            "type": name, "status": value, "reason": reason, "message": cut(message, MESSAGE),
+            "type": name, "status": value, "reason": reason, "message": cut(clean(message), MESSAGE),
             "observedGeneration": status["observedGeneration"],
             "lastTransitionTime": (before[name] if before.get(name, {}).get("status") == value else {"lastTransitionTime": now})[
                 "lastTransitionTime"
@@ -103,7 +103,7 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
 
 
 def _shown(faults: Sequence[Fault]) -> list[dict[str, str]]:
-    return [{"path": _place(fault), "code": fault.code, "message": cut(fault.text, MESSAGE)} for fault in faults[:FAULTS]]
+    return [{"path": _place(fault), "code": fault.code, "message": cut(clean(fault.text), MESSAGE)} for fault in faults[:FAULTS]]
 
 
 def part(standing: Standing, shard: int) -> dict[str, Any]:

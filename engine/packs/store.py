@@ -272,9 +272,7 @@ class PackStore:
                 document = ObjectDocument(said.params, reference.file, ("spec", "params"))
                 for param in said.params.keys() & found_values.values.keys() if data.get(key) else ():
                     if found_values.values[param] not in (below.values[param], said.params[param]):
-                        fault = Fault(
-                            Location(f"{PARAMS}/{key}", 1, 1), f"{param} in {reference.source} goes before the one here"
-                        )
+                        fault = Fault(Location(f"{PARAMS}/{key}", 1, 1), f"{param} in {reference.source} goes before it")
                         reports.warnings[PARAMS].append(fault)
                 found_values = overridden(pack.params, found_values._replace(faults=()), last, document)
                 reports.faults[reference.source] += found_values.faults

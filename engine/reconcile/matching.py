@@ -149,7 +149,7 @@ class Matcher:
             self._watchers, self._catalog, self._generation = {}, catalog, self._generation + 1
         groups = self._watchers.get(packs)
         if groups is None:
-            groups = self._watchers[packs] = watchers(packs)
+            groups = self._watchers[packs] = watchers(packs, catalog.params)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = _Known()

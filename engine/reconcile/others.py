@@ -92,7 +92,8 @@ class Others:
 
     async def report(self, key: ObjectKey | GroupKey) -> None:
         """Emit the Event that an operator was noticed by this object, once for each pack and flow. Raises NotLeading."""
-        if (noticed := self._untold.pop(key, None)) is not None:
+        noticed = self._untold.pop(key, None)
+        if noticed is not None and (noticed.pack, flow_of(key)) in self._seen:  # this replica may not have led for hours
             content = Content("Warning", "AnotherOperator", self._message(noticed), {})
             cause = Cause(noticed.pack, noticed.rule, noticed.object, ref_of(noticed.object), f"also {noticed.operator}")
             step = event(cause, noticed.object, content, datetime.fromtimestamp(self._clock.time(), UTC))

@@ -14,7 +14,7 @@ from engine.kube.act import Actor, Written
 from engine.kube.clock import Clock
 from engine.model.diff import diff
 from engine.model.flags import Mode
-from engine.model.merge import changes
+from engine.model.merge import changes, merged
 from engine.model.objects import Object, metadata
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
@@ -156,8 +156,11 @@ class Performer:
                 return contested
             if not audit:
                 run.progress.own.append((run.cause, step))
-            if not (audit and changing):
-                return self._report(run, action, step, ActResult.DONE if changing else ActResult.UNCHANGED)
+            if not changing:
+                return self._report(run, action, step, ActResult.UNCHANGED)
+            if not audit:
+                after = merged(run.cause.object, own.body)
+                return self._report(run, action, step, ActResult.DONE, self._changed(run, own, after))
             step = own
         elif isinstance(step, Patch) and (contested := await self._contested(run, step)):
             return contested

@@ -18,9 +18,12 @@ _IGNORED = ("resourceVersion", "managedFields")
 
 
 class Watchers:
-    """Packs that see the same objects. What they watch is read once for all of them; packs go by their index in `packs`."""
+    """Packs that see the same objects. What they watch is read once for all of them; packs go by their index in `packs`.
 
-    def __init__(self, packs: Sequence[RulePack]) -> None:
+    `params` are the values of their params, by their identities.
+    """
+
+    def __init__(self, packs: Sequence[RulePack], params: Mapping[str, Mapping[str, Any]]) -> None:
         self.packs = packs
         watching: dict[Path, list[int]] = {}
         for index, pack in enumerate(packs):
@@ -34,7 +37,10 @@ class Watchers:
         self.indexes = {pack.identity: index for index, pack in enumerate(packs)}
         rules = [(index, number) for index, pack in enumerate(packs) for number in range(len(pack.rules))]
         self._rules = tuple(rules)
-        self._index = RuleIndex.of([Prefilter.of(packs[index].rules[number], packs[index].inputs) for index, number in rules])
+        given = [params.get(pack.identity, {}) for pack in packs]
+        self._index = RuleIndex.of(
+            [Prefilter.of(packs[index].rules[number], packs[index].inputs, given[index]) for index, number in rules]
+        )
 
     def values(self, obj: Object) -> Values:
         """Return what an object has in the fields that are watched; what they lie in is looked up once for all of them."""
@@ -66,12 +72,12 @@ class Watchers:
         return found
 
 
-def watchers(packs: Iterable[RulePack]) -> Sequence[Watchers]:
+def watchers(packs: Iterable[RulePack], params: Mapping[str, Mapping[str, Any]]) -> Sequence[Watchers]:
     """Return the packs of one kind, those together that pick their objects by the same labels."""
     by_labels: dict[str, list[RulePack]] = {}
     for pack in packs:
         by_labels.setdefault(pack.watch.label_selector, []).append(pack)
-    return [Watchers(together) for together in by_labels.values()]
+    return [Watchers(together, params) for together in by_labels.values()]
 
 
 def _whole(obj: Object) -> Values:
@@ -89,12 +95,16 @@ class Prefilter:
     there: frozenset[tuple[str, ...]] = frozenset()
 
     @classmethod
-    def of(cls, rule: Rule, inputs: Mapping[str, Input]) -> Prefilter:
-        """Return what a rule's conditions cannot do without; nothing where it has something to do for other objects as well."""
+    def of(cls, rule: Rule, inputs: Mapping[str, Input], params: Mapping[str, Any]) -> Prefilter:
+        """Return what a rule's conditions cannot do without, with the params that its pack has now.
+
+        That is nothing where it has something to do for other objects as well.
+        """
         if rule.aggregate is not None or rule.resync is not None:
             return cls()
-        annotations = {name: each.annotation for name, each in inputs.items() if not each.param}
-        asked = [ask for clause in rule.when for ask in _of_object(clause.asks, rule.vars, annotations)]
+        annotations = {name: each.key(params) for name, each in inputs.items()}
+        unbound = [ask for clause in rule.when for ask in _of_object(clause.asks, rule.vars, annotations)]
+        asked = [bound for ask in unbound if (bound := _bound(ask, params)) is not None]
         there = frozenset(ask.field.path for ask in asked if ask.texts is None)
         for ask in asked:
             if ask.texts is not None:
@@ -174,12 +184,21 @@ def _of_object(asks: Iterable[Ask], vars: Mapping[str, Program], annotations: Ma
     for ask in asks:
         match ask.field.path:
             case ("object", *path) if path and not ask.true:
-                yield Ask(Field(tuple(path), ask.field.otherwise), ask.texts)
+                yield Ask(Field(tuple(path), ask.field.otherwise, ask.field.param), ask.texts)
             case ("vars", name) if name in vars:
                 others = {other: program for other, program in vars.items() if other != name}  # one may name itself
                 yield from _of_object(_of_var(ask, vars[name]), others, annotations)
             case ("inputErrors", name) if ask.texts is None and name in annotations:
                 yield Ask(Field(("metadata", "annotations", annotations[name])))
+
+
+def _bound(ask: Ask, params: Mapping[str, Any]) -> Ask | None:
+    """Return what is asked of a field whose path a param completes; None where that is no key."""
+    field = ask.field
+    if not field.param:
+        return ask
+    key = params.get(field.param)
+    return Ask(Field((*field.path, key), field.otherwise), ask.texts) if isinstance(key, str) else None
 
 
 def _of_var(ask: Ask, var: Program) -> Sequence[Ask]:

@@ -7,7 +7,7 @@ it from there. Every part returns an Outcome.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 
 from engine.cel import Scope
@@ -36,7 +36,7 @@ from engine.reconcile.perform import Performer
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Result, Wait, on_record, recorded
 from engine.reconcile.recorder import Recorder
-from engine.reconcile.state import FiringProgress, Incident, RuleState
+from engine.reconcile.state import FiringProgress, Incident, PackState, RuleState
 from engine.reconcile.timers import begun, restored, timed, wall
 from engine.reconcile.waits import Waits
 
@@ -80,6 +80,10 @@ class Reconciler:
         self._aggregates.keep(in_force)
         self.waits.keep(in_force)
         self.others.use(catalog)
+
+    def states(self, key: ObjectKey) -> Iterable[PackState]:
+        """Return what is remembered of an object."""
+        return self._matcher.states(key)
 
     async def reconcile(self, key: ObjectKey | GroupKey) -> float | None:
         """Evaluate one object or group, and act. Return the seconds after which to do so again, None: only after a change.

@@ -18,7 +18,8 @@ def step_text(step: Step | None) -> str:
         case Patch():
             return f"{step.format} patch of {step.target}" + ("'s status" if step.subresource else "")
         case Delete():
-            return f"{'evict' if step.evict else 'delete'} {step.target}"
+            how = "" if step.propagation == "Background" else f" ({step.propagation})"
+            return f"{'evict' if step.evict else 'delete'} {step.target}{how}"
         case Create():
             event = step.body
             return f"Event {event.get('type')} {event.get('reason')}: {event.get('message')}"

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import APPLIES, OPENAPI, Api, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import APPLIES, BACKGROUND, OPENAPI, Api, Page, PatchType, Selection, WatchEvent
 from engine.kube.embedded.patches import json_patched
 from engine.model.merge import merged
 from engine.model.objects import Kind, Object, Resource, metadata
@@ -94,7 +94,10 @@ class ReadOnlyCluster:
         _only_dry(dry_run=False)
         return body
 
-    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *,
+        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+    ) -> None:  # fmt: skip
         """Nothing."""
         _only_dry(dry_run)
 

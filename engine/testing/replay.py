@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import APPLIES, OPENAPI, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import APPLIES, BACKGROUND, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.embedded.patches import json_patched
 from engine.kube.fake_clock import FakeClock
 from engine.kube.selectors import label_selector
 from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, kind_of, metadata
 from engine.model.observe import Act, ActResult
+from engine.model.plan import Annotate
 from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
 from engine.reconcile import Reconciler, Replica
@@ -126,7 +127,10 @@ class RecordedCluster:
         """See `Api.apply_status`."""
         return await self.patch(resource, namespace, name, body, type=PatchType.FORCED_APPLY, subresource="status")
 
-    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *,
+        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+    ) -> None:  # fmt: skip
         """See `Api.delete`."""
         await self.get(resource, namespace, name)
         if not dry_run:
@@ -254,5 +258,6 @@ def _overlaid(part: str, obj: Object, before: Object, there: Object) -> dict[str
 
 
 def _effect(act: Act, time: float) -> Effect:
-    what = step_text(act.step) + "".join(f"\n    {line}" for line in act.diff) + (f" ({act.detail})" if act.detail else "")
+    lines = () if isinstance(act.step, Annotate) else act.diff  # its text has what it sets
+    what = step_text(act.step) + "".join(f"\n    {line}" for line in lines) + (f" ({act.detail})" if act.detail else "")
     return Effect(time, str(act.object), f"{act.pack}/{act.rule}", act.item, act.action, str(act.result), what)

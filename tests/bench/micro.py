@@ -69,7 +69,7 @@ def steps(job: Object) -> dict[str, tuple[Any, ...]]:
     waves = shipped("sync-waves")
     raw = orjson.dumps(job)
     watching = [pack for pack in all_packs() if pack.watch.kind == JOB and pack.default_mode is not Mode.OFF]
-    watchers = Watchers(watching)
+    watchers = Watchers(watching, Catalog.of({pack.name: pack for pack in watching}, {}).params)
     scope = Scope(variables_of(_catalog(waves), waves, job, None, 0.0), waves.vars)
     action = waves.rules[0].actions[0].action
     cause = Cause(waves.name, waves.rules[0].name, job, ref_of(job), "")

@@ -60,6 +60,8 @@ class Ledger:
     """Every run that has ended, those that were deleted included."""
     syncs: Counter[str] = field(default_factory=Counter)
     """How often Argo CD was told to sync an Application, by Application and cause."""
+    asked: dict[str, str] = field(default_factory=dict)
+    """When the engine last started a sync, by Application: that is for every run that has ended by then."""
     evicted: int = 0
     alone: int = 0
     """How often a pod went while another one of its service was not Ready."""
@@ -102,7 +104,8 @@ class Ledger:
 
     def synced(self, application: str, operation: Mapping[str, Any]) -> None:
         """Argo CD takes an operation up."""
-        cause = str(operation["info"][0]["value"])
+        cause, *asked = (str(info["value"]) for info in operation["info"])
+        self.asked[application] = max(self.asked.get(application, ""), *asked)
         self.syncs[f"{application} {cause}"] += 1
         if self.syncs[f"{application} {cause}"] > 1:
             self.wrong.append(f"{application} was synced again for {cause}")
@@ -128,7 +131,7 @@ class Ledger:
         problems += self.untold(runs, found)
         for run in runs:
             problems += [f"{run.name} ({run.phase}): {problem}" for problem in self._annotations(run, jobs[run.name], note)]
-            if run.phase == "Succeeded" and self.syncs[f"{run.consumer} {run.uid}/{run.completion}"] != 1:
+            if run.phase == "Succeeded" and run.completion > self.asked.get(run.consumer, ""):
                 problems.append(f"{run.name}: {run.consumer} was not synced for it")
         return problems + list(self._pods(found["Pod"])) + list(self._restarted(found)) + list(self._statuses(applications))
 
@@ -219,8 +222,8 @@ def _about(found: Mapping[str, Sequence[Object]]) -> Counter[tuple[str, str, str
 def _told(event: Object) -> tuple[str, str, str]:
     """uid of what an Event is about, reason, and the first line of the message: of a restart, what a job hears of it.
 
-    That it is newer already is as good an answer to a run as that it is restarted for it. What is restarted has an Event for
-    each run, which names the run.
+    That it is newer already is as good an answer to a run as that it is restarted for it; so is a sync together with others. What
+    is restarted has an Event for each run, which names the run.
     """
     reason, message = event["reason"], event["message"].partition("\n")[0]
     if event["involvedObject"].get("kind") != "NotebookValidationJob":
@@ -229,6 +232,8 @@ def _told(event: Object) -> tuple[str, str, str]:
         message = message.partition(",")[0]
     elif reason == "TriggerSuccess" and NEWER in message:
         reason, message = "TriggerStarted", f"Restarting {message.partition(NEWER)[0]}"
+    elif reason == "TriggerSuccess" and message.startswith("One sync of "):
+        message = f"Started a sync of {message.removeprefix('One sync of ').partition(' ')[0]}"
     return str(event["involvedObject"].get("uid")), reason, message
 
 

@@ -16,8 +16,13 @@ def ended(ledger: Ledger, uid: str = "uid-1", completion: str = DONE, group: int
     run = Run("train", group, "3", workload=False, uid=uid)
     ledger.runs[run.name] = run
     ledger.ends(run, "Succeeded", completion)
-    ledger.synced(run.consumer, {"info": [{"value": f"{uid}/{completion}"}]})
+    ledger.synced(run.consumer, sync_for(uid, completion))
     return run
+
+
+def sync_for(uid: str, completion: str) -> dict[str, Any]:
+    """A sync that was started for a run in the second in which that ended."""
+    return {"info": [{"value": f"{uid}/{completion}"}, {"name": "mlops.dev/asked-at", "value": completion}]}
 
 
 def model(name: str, created: str, service: str = "model-0") -> Object:
@@ -29,7 +34,8 @@ def model(name: str, created: str, service: str = "model-0") -> Object:
 def told(*messages: str, uid: str = "uid-1", reason: str = "TriggerSuccess") -> list[Object]:
     """Events about a run."""
     reasons = {message: "TriggerStarted" if message == RESTARTED else reason for message in messages}
-    return [named(EVENT, "e", involvedObject={"uid": uid}, reason=reasons[message], message=message) for message in messages]
+    about = {"kind": JOB.kind, "uid": uid}
+    return [named(EVENT, "e", involvedObject=about, reason=reasons[message], message=message) for message in messages]
 
 
 RESTARTED, SYNCED = "Restarting InferenceService/model-0", "Started a sync of Application/consumer-0"
@@ -72,11 +78,25 @@ def test_what_was_lost_is_told() -> None:
     ]
 
 
+def test_a_sync_is_for_what_had_ended_when_it_was_started() -> None:
+    """One that was started for another run is for this one too, unless this one ended later."""
+    ledger = Ledger()
+    run = ended(ledger)
+    shared = "One sync of Application/consumer-0 is for this training and for others"
+    late = Run("train", 0, "3", workload=False, uid="uid-2")
+    assert ledger.missing(found(NEW, told(RESTARTED, shared)), "note") == []
+
+    ledger.runs = {"train": late}
+    ledger.ends(late, "Succeeded", LATE)
+
+    assert f"train: {run.consumer} was not synced for it" in ledger.missing(found(NEW, []), "note")
+
+
 def test_what_was_doubled_is_told() -> None:
     """A second Event, a second sync of one cause, and a pod that went though it was newer than every completion."""
     ledger = Ledger()
     run = ended(ledger)
-    ledger.synced(run.consumer, {"info": [{"value": f"uid-1/{DONE}"}]})
+    ledger.synced(run.consumer, sync_for("uid-1", DONE))
     ledger.pod_gone("model-0", model("new-2", LATE))
     assert f"TriggerStarted '{RESTARTED}': 2 Events" in ledger.missing(found(NEW, told(RESTARTED, RESTARTED, SYNCED)), "note")
     assert len(ledger.wrong) == 2

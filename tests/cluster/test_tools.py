@@ -196,6 +196,11 @@ def test_record_writes_what_happens(cluster: Cluster, reader: str, tmp_path: Pat
     file, rules = str(tmp_path / "changes.jsonl"), str(RULES / "sync-waves")
     options = ["-n", cluster.namespace, "--kubeconfig", reader, "--rules", rules, "--for", "1s"]
     assert run_command(["record", file, *options]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == f"recording NotebookValidationJob of namespace {cluster.namespace} to {file}, for 1s"
+    assert told[1].startswith("  ")
+    assert told[1].endswith(": 1 there at first")
+    assert told[2] == f"1 changes in {file}"
     assert run_command(["replay", file, "--rules", rules]) == 0
     assert "1 changes: 1 effects" in capsys.readouterr().out
     assert written(cluster) == []

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pytest
+
 from engine.kube.api import Api, Selection
+from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Resource
 from tests.contract.support import CONFIG_MAP, EVENT, NAMESPACE, SERVICE, configmap, named, names, refused
+from tests.controlplane.plane import ControlPlane
 
 
 async def test_a_created_object_is_the_one_that_is_read(api: Api, namespace: str) -> None:
@@ -255,3 +259,25 @@ async def test_an_event_lives_where_its_object_does(api: Api, namespace: str) ->
     for other in ({**about, "namespace": "other"}, {**about, "namespace": ""}):
         with refused(422, "Invalid", "involvedObject.namespace: Invalid value", "does not match event.namespace"):
             await api.create(EVENT, namespace, {**event, "metadata": {"name": "a.2"}, "involvedObject": other})
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("propagation", "finalizers"), [("Background", None), ("Foreground", ["foregroundDeletion"]), ("Orphan", ["orphan"])]
+)
+async def test_an_api_server_is_told_what_becomes_of_dependents(
+    control_plane: ControlPlane, propagation: str, finalizers: list[str] | None
+) -> None:
+    """It keeps the object, with a finalizer, until its garbage collector has done that; in the background it is gone at once.
+
+    The embedded cluster does what the garbage collector does: see tests/unit/actions/test_targets.py.
+    """
+    api = await KubernetesApi.connect(str(control_plane.kubeconfig))
+    try:
+        space = str((await api.create(NAMESPACE, "", {"metadata": {"generateName": "contract-"}}))["metadata"]["name"])
+        await api.create(CONFIG_MAP, space, named(CONFIG_MAP, "owner"))
+        await api.delete(CONFIG_MAP, space, "owner", propagation=propagation)
+        left = [obj for obj in (await api.list(Selection(CONFIG_MAP, space))).items if obj["metadata"]["name"] == "owner"]
+        assert [obj["metadata"].get("finalizers") for obj in left] == ([finalizers] if finalizers else [])
+    finally:
+        await api.close()

@@ -38,6 +38,9 @@ PLURALS = {
     Kind("coordination.k8s.io/v1", "Lease"): "leases",
     Kind("rbac.authorization.k8s.io/v1", "Role"): "roles",
     Kind("rbac.authorization.k8s.io/v1", "RoleBinding"): "rolebindings",
+    Kind("argoproj.io/v1alpha1", "Rollout"): "rollouts",
+    Kind("serving.knative.dev/v1", "Service"): "services",
+    Kind("helm.toolkit.fluxcd.io/v2", "HelmRelease"): "helmreleases",
 }
 
 

@@ -60,6 +60,11 @@ class Pod:
 
         eventually(ready, "engine that is ready")
 
+    @property
+    def url(self) -> str:
+        """Where /metrics and /packs are."""
+        return f"https://{self._served.host}:{self._served.metrics}"
+
     def requested(self) -> set[Requested]:
         """What it has asked the API server for, by its audit log."""
         return set(self._plane.requested(user=self._user)[self._before :])

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from engine.model.objects import Object
+from engine.packs.rbac import RULE_PACK
 from tests.e2e.argocd import ArgoCD
 from tests.world import DONE, SERVICE, job, named
 
@@ -115,3 +116,43 @@ def test_health_of_an_inference_service(argocd: ArgoCD, settings: Path, tmp_path
     printed = argocd.argocd("admin", "settings", "resource-overrides", "health", manifest, "--argocd-cm-path", settings)
 
     assert printed.startswith(f"STATUS: {expected}\n")
+
+
+def rulepack(*conditions: tuple[str, str, str, str], observed: int = 2) -> dict[str, Any]:
+    """The status of a RulePack of generation 2: type, status, reason and message of each condition."""
+    keys = ("type", "status", "reason", "message")
+    return {"observedGeneration": observed, "conditions": [dict(zip(keys, each, strict=True)) for each in conditions]}
+
+
+IN_FORCE = ("Ready", "True", "InForce", "the pack is in force, and acts")
+RULEPACKS: dict[str, tuple[Any, tuple[str, str]]] = {
+    "no status": (None, ("Progressing", "The operator has not read it yet")),
+    "status a text": ("Ready", ("Progressing", "The operator has not read it yet")),
+    "of an earlier generation": (rulepack(IN_FORCE, observed=1), ("Progressing", "The operator has not read it yet")),
+    "in force": (rulepack(IN_FORCE, ("Stalled", "False", "Progressing", "-")), ("Healthy", "the pack is in force, and acts")),
+    "disabled": (rulepack(("Ready", "True", "Disabled", "the pack is disabled")), ("Healthy", "the pack is disabled")),
+    "refused": (
+        rulepack(("Accepted", "False", "Invalid", "spec.rules[0].wehn: unknown key"), ("Stalled", "True", "Invalid", "-")),
+        ("Degraded", "spec.rules[0].wehn: unknown key"),
+    ),
+    "waiting": (
+        rulepack(("Ready", "False", "WaitingForKind", "Gadget cannot be listed"), ("Stalled", "False", "Progressing", "-")),
+        ("Progressing", "Gadget cannot be listed"),
+    ),
+    "suspended": (rulepack(("Ready", "False", "Suspended", "the budget is spent")), ("Suspended", "the budget is spent")),
+    "odd": ({"observedGeneration": 2, "conditions": ["Ready", {"type": 3}]}, ("Progressing", "Waiting for the condition Ready")),
+}
+
+
+@pytest.mark.parametrize("case", RULEPACKS)
+def test_health_of_a_rulepack(argocd: ArgoCD, settings: Path, tmp_path: Path, case: str) -> None:
+    """As kstatus reads it: Stalled is Degraded, and nothing counts before the operator has read the generation."""
+    status, (health, message) = RULEPACKS[case]
+    manifest = tmp_path / "rulepack.yaml"
+    fields = {} if status is None else {"status": status}
+    body = named(RULE_PACK, "team", **fields)
+    manifest.write_text(yaml.safe_dump({**body, "metadata": {**body["metadata"], "generation": 2}}))
+
+    printed = argocd.argocd("admin", "settings", "resource-overrides", "health", manifest, "--argocd-cm-path", settings)
+
+    assert printed == f"STATUS: {health}\nMESSAGE: {message}\n"

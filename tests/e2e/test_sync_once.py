@@ -87,7 +87,7 @@ def test_a_success_starts_one_sync_though_the_engine_is_killed_at_ten_points(
     argocd.settled(serving, "Synced", "Healthy")
     eventually(lambda: syncs(argocd, serving) == 2, "second sync")
     infos = dig(argocd.get(serving), ("status", "operationState", "operation", "info"), [])
-    assert [info["value"] for info in infos] == [key(cluster.get(JOB, "train"))]
+    assert infos[0]["value"] == key(cluster.get(JOB, "train"))
     assert len([write for write in engine.writes() if f"/applications/{serving}" in write]) == 1
     assert [reason for reason, _ in cluster.events("train")] == ["TriggerSuccess"]
 
@@ -103,7 +103,7 @@ def test_a_sync_that_is_running_is_waited_for(argocd: ArgoCD, cluster: Cluster, 
     eventually(lambda: "waiting for healthy state" in argocd.operation(name, mark).get("message", ""), "sync that waits")
 
     cluster.create(job(phase="Succeeded", annotations=triggers(trigger(APPLICATION, name, "sync")), namespace=cluster.namespace))
-    about = {"pack": "on-success-triggers", "rule": "sync-application", "action": "patch", "outcome": "waiting"}
+    about = {"pack": "on-success-triggers", "rule": "sync-application", "action": "wait", "outcome": "waiting"}
     eventually(lambda: engine.metric("rulepack_actions_total", **about), "engine that waits for the sync")
     during = argocd.operation(name, mark)
     cluster.status(JOB, "slow", {"phase": "Succeeded", "completionTime": DONE})

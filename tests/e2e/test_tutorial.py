@@ -48,14 +48,15 @@ def shell(plane: ControlPlane, kubectl: Path, tmp_path: Path) -> Shell:
 
 
 @pytest.fixture
-def by_olm(plane: ControlPlane) -> Iterator[Object]:
-    """The Deployment of an operator that OLM has installed in all namespaces."""
+def by_olm(plane: ControlPlane, shell: Shell) -> Iterator[Object]:
+    """The Deployment of an operator that OLM has installed in all namespaces, and that may write statuses on any ConfigMap."""
     try:
         with Olm(plane, {**olm.tools(), **olm.operators()}, olm.definitions()) as running:
             running.start(OLD)
             operator = Installation(plane, running, HOME)
             operator.subscribe(OLD)
             operator.install(OLD)
+            shell.run(commands("By OLM")[-1])
             yield operator.deployment
             operator.uninstall(OLD)
     except MissingProgram as missing:
@@ -104,6 +105,8 @@ def follow(plane: ControlPlane, shell: Shell, deployment: Object, folder: Path, 
         marked = {"example.com/unavailable": "look-at-me"}
         eventually(lambda: marked.items() <= labels_of(here.get(DEPLOYMENT, "web")).items(), "label of the user's pack")
         eventually(lambda: WAVE in annotations_of(here.get(JOB, "train")), "annotation of a shipped pack")
+        told = shell.run(f"rulepack explain deploy/web -n {namespace} --rules watch-web --engine {pod.url}")
+        assert "running: its conditions have held since 20" in told
         assert pod.stop() == 0
         assert "forbidden" not in pod.log(), pod.log()
     after = granted(plane)

@@ -24,6 +24,7 @@ from tests.world import (
     PROJECT,
     SERVICE,
     World,
+    all_packs,
     job,
     named,
     names,
@@ -379,12 +380,15 @@ async def test_a_sync_is_an_operation_with_the_applications_own_options() -> Non
     world = await world_of(
         named(APPLICATION, "consumers", "argocd", spec={**HERE, "syncPolicy": policy}), annotations=triggers(SYNC)
     )
-    await world.settle()
+    await world.settle(10)
     operation = (await world.get(APPLICATION, "consumers", "argocd"))["operation"]
     uid = metadata(await world.get(JOB, "train"))["uid"]
     assert operation == {
         "initiatedBy": {"username": "rulepack", "automated": True},
-        "info": [{"name": "mlops.dev/on-success-trigger", "value": f"{uid}/{DONE}"}],
+        "info": [
+            {"name": "mlops.dev/on-success-trigger", "value": f"{uid}/{DONE}"},
+            {"name": "mlops.dev/asked-at", "value": "2026-01-24T22:30:06Z"},
+        ],
         "retry": {"limit": 2},
         "sync": {"prune": True, "syncOptions": ["CreateNamespace=true"]},
     }
@@ -426,15 +430,11 @@ async def test_a_sync_waits_for_a_running_operation() -> None:
     world = await world_of(named(APPLICATION, "consumers", "argocd", spec=HERE, status=running), annotations=triggers(SYNC))
     await world.settle(7200, step=60)
     assert "operation" not in await world.get(APPLICATION, "consumers", "argocd")
-    assert await reasons(world) == [
-        "RuleWaiting",
-        "TriggerFailed",
-        "TriggerWaiting",
-    ]  # that it does not end, and before that what for it waits
+    assert await reasons(world) == ["TriggerFailed", "TriggerWaiting"]  # that it does not end, and before that what for it waits
     await world.status(APPLICATION, "consumers", {"operationState": {"phase": "Succeeded"}}, "argocd")
     await world.settle(10)
     assert "operation" in await world.get(APPLICATION, "consumers", "argocd")
-    assert await reasons(world) == ["RuleWaiting", "TriggerFailed", "TriggerSuccess", "TriggerWaiting"]
+    assert await reasons(world) == ["TriggerFailed", "TriggerSuccess", "TriggerWaiting"]
 
 
 async def test_refreshing_an_application_is_argo_cds_own_refresh() -> None:
@@ -843,7 +843,18 @@ async def test_waiting_and_refusals_are_seen_by_observers() -> None:
     """What is held up says why."""
     running = {"operationState": {"phase": "Running"}}
     world = await world_of(named(APPLICATION, "consumers", "argocd", spec=HERE, status=running), annotations=triggers(SYNC))
-    await world.settle()
+    await world.settle(10)
     waiting = [act for act in world.seen.acts if act.result is ActResult.WAITING]
-    assert waiting
-    assert "does not meet the guard yet" in waiting[0].detail
+    assert any("!vars.busy" in act.detail for act in waiting)
+
+
+def test_one_parameter_names_the_annotation_for_all_packs() -> None:
+    """Each pack that reads the triggers takes the key from a param of one schema, so that `_all` says it to all of them."""
+    key = "mlops.dev/on-success-trigger"
+    reading = [pack for pack in all_packs() if any(each.annotation == key for each in pack.inputs.values())]
+    with_param = [pack for pack in all_packs() if "triggerAnnotation" in pack.params]
+    schemas = [{**pack.params["triggerAnnotation"].schema, "description": ""} for pack in with_param]
+
+    assert {pack.name for pack in with_param} == {"on-success-triggers", "rollouts", "model-training"}
+    assert all(each.param == "triggerAnnotation" for pack in reading for each in pack.inputs.values())
+    assert schemas == [{"description": "", "type": "string", "default": key}] * 3

@@ -13,6 +13,7 @@ from engine.cel.declarations import ENGINE, function
 from engine.cel.times import is_time
 from engine.cel.values import Mismatch
 from engine.model.mappings import is_mapping
+from engine.model.text import clean
 
 #: From how many items on a list is indexed, and of how many lists the indexes are kept.
 INDEXED, INDEXES = 64, 4
@@ -124,4 +125,7 @@ FUNCTIONS = (
              "!isTime('tomorrow')", ENGINE, {"isTime(dyn) -> bool": is_time}),
     function("hash", "16 hexadecimal digits that are the same for the same string (SHA-256).", "hash('a') == 'ca978112ca1bbdca'",
              ENGINE, {"hash(string) -> string": digest}, by_length(400)),
+    function("clean", "A text without escape sequences, control characters and marks of direction; tabs and newlines stay. What "
+             "Events and logs say has that done to it already.", "clean('a\\u202Eb') == 'ab'", ENGINE,
+             {"clean(string) -> string": clean}, by_length(400)),
 )  # fmt: skip

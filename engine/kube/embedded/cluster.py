@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import OPENAPI, Page, PatchType, Selection, WatchEvent
+from engine.kube.api import BACKGROUND, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.clock import Clock
 from engine.kube.embedded import answers
 from engine.kube.embedded.kinds import POD, REVIEW, Served
@@ -163,10 +163,13 @@ class EmbeddedCluster:
         """See `Api.apply_status`. All field managers are one here."""
         return await self.patch(resource, namespace, name, body, type=PatchType.FORCED_APPLY, subresource="status")
 
-    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
-        """See `Api.delete`. Pods end at once, as do dependents and what is in a namespace."""
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *,
+        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+    ) -> None:  # fmt: skip
+        """See `Api.delete`. Pods end at once, as do dependents that are not to stay, and what is in a namespace."""
         async with self._call("delete", Ref(resource.kind, namespace, name), "", dry_run):
-            self._registry.delete(resource, namespace, name, uid, dry_run=dry_run)
+            self._registry.delete(resource, namespace, name, uid, orphan=propagation == "Orphan", dry_run=dry_run)
 
     async def evict(self, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.evict`."""

@@ -76,6 +76,12 @@ def terminating(old: Object, time: float) -> dict[str, Any]:
     return {**old, "metadata": meta}
 
 
+def without_owner(obj: Object, uid: str) -> dict[str, Any]:
+    """Return an object that another one, with this uid, owns no longer."""
+    left = [owner for owner in metadata(obj)["ownerReferences"] if owner["uid"] != uid]
+    return {**obj, "metadata": {**metadata(obj), "ownerReferences": left}}
+
+
 def timestamp(time: float) -> str:
     """metav1.Time: RFC 3339 in UTC, to the second."""
     return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,7 +13,7 @@ from engine.kube.clock import Clock
 from engine.kube.embedded import answers, eviction
 from engine.kube.embedded.apply import applied, disowned
 from engine.kube.embedded.kinds import BUDGET, BUILT_IN, CRD, NAMESPACE, POD, Served, defined_by
-from engine.kube.embedded.objects import created, terminating, timestamp, updated
+from engine.kube.embedded.objects import created, terminating, timestamp, updated, without_owner
 from engine.kube.embedded.patches import json_patched, merge_patched
 from engine.kube.embedded.store import Key, Store, Stored, Table
 from engine.kube.embedded.validation import undecodable
@@ -68,14 +68,17 @@ class Registry:
         _check_patched(old.object, new)
         return self._update(table, key, new, subresource, dry_run=dry_run)
 
-    def delete(self, resource: Resource, namespace: str, name: str, uid: str, *, dry_run: bool) -> None:
-        """Delete an object, or begin to where it has finalizers."""
+    def delete(self, resource: Resource, namespace: str, name: str, uid: str, *, orphan: bool = False, dry_run: bool) -> None:
+        """Delete an object, or begin to where it has finalizers; with `orphan` what it owns is its own no longer."""
         table, key, stored = self._find(resource, namespace, name)
         actual = stored.object["metadata"]["uid"]
         if uid and uid != actual:
             raise answers.wrong_uid(resource.kind, name, uid, actual)
-        if not dry_run:
-            self._delete(table, key)
+        if dry_run:
+            return
+        for of, dependent in self.store.dependents(actual) if orphan else ():
+            self.store.put(of, dependent, without_owner(of.objects[dependent].object, actual))
+        self._delete(table, key)
 
     def evict(self, namespace: str, name: str, uid: str, *, dry_run: bool) -> None:
         """Delete a pod, where no PodDisruptionBudget is against it."""

@@ -117,6 +117,10 @@ class Store:
         self._record(table, Change(self.version, before, after))
         return after
 
+    def dependents(self, uid: str) -> list[tuple[Table, Key]]:
+        """Return what an object with this uid owns."""
+        return [(self.tables[kind], key) for kind, key in sorted(self._owned.get(uid, ())) if kind in self.tables]
+
     def remove(self, table: Table, key: Key) -> list[tuple[Table, Key]]:
         """Remove an object; gives the dependents that have no owner left."""
         before = table.objects.pop(key)

@@ -50,7 +50,7 @@ def _reached(rules: list[Mapping[str, Any]]) -> Iterator[tuple[Path, Mapping[str
             for number, entry in enumerate(rule.get(part, ())):
                 for action, body in entry.items():
                     for path, found in mappings(body, ("spec", "rules", index, part, number, action)):
-                        if path[6:] in (("target",), ("manifest",)):
+                        if path[6:] in (("target",), ("manifest",)) or path[6:7] == ("targets",):
                             yield from _named(found, path)
 
 

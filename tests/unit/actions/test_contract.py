@@ -53,6 +53,7 @@ EXAMPLES = {
     "label": Example({"labels": {"a/note": NOTE}}, "patch", CONFIG, own=True),
     "metric": Example({"name": "seen_total", "labels": {"note": NOTE}}),
     "patch": Example({"target": OTHER, "patch": {"metadata": {"annotations": {"a/note": NOTE}}}}, "patch"),
+    "scale": Example({"target": OTHER, "replicas": "${size(object.data.note)}"}, "patch"),
     "wait": Example({"lookup": {"other": OTHER}, "until": "lookup.other != null && object.data.note == 'kept'"}, "get"),
 }  # fmt: skip
 

@@ -66,6 +66,14 @@ def test_a_text_log_line_is_one_line() -> None:
     assert TextFormatter().format(record("a %s", "b\nc")) == "2023-11-14T22:13:20.250Z WARNING a b\\nc"
 
 
+def test_a_log_line_has_nothing_that_a_terminal_obeys() -> None:
+    """Colours, cursor moves and marks of direction that an object holds are left out, in both formats."""
+    for formatter in (TextFormatter(), JsonFormatter()):
+        line = formatter.format(record("a %s", "\x1b[31mred\x1b[2J\x9b2J\u202e\u2066\r!"))
+        assert "a red!" in line
+        assert line.isprintable()
+
+
 def test_a_json_log_line_is_one_object() -> None:
     """Time, level, logger and message."""
     assert json.loads(JsonFormatter().format(record("a %s", 'b\n"'))) == {

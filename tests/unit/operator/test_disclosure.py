@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.model.objects import Kind, Resource
+from engine.operator.statuses import STATUS
 from tests.unit.operator.test_operator import WIDGET, Fixture, ask
 
 SECRET = Resource(Kind("v1", "Secret"), "secrets", True)
@@ -78,3 +79,70 @@ async def test_only_names_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixt
     for text in (metrics, packs, caplog.text):
         assert HIDDEN not in text
         assert "b2xk" not in text
+
+
+TALKING = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: talk}
+spec:
+  watch: {apiVersion: example.com/v1, kind: Widget}
+  targets: [{apiVersion: v1, kind: ConfigMap, verbs: [get, patch]}]
+  rules:
+    - name: mark
+      oncePer: object.metadata.uid
+      existing: CatchUp
+      actions:
+        - label: {labels: {example.com/size: '${string(object.spec.size)}'}}
+        - patch: {target: {apiVersion: v1, kind: ConfigMap, name: c}, patch: {data: {last: '${object.metadata.name}', more: 'x'}}}
+        - emitEvent: {type: Normal, reason: Marked, message: 'it is marked'}
+"""
+
+
+async def test_each_effect_is_one_line_with_what_it_changed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """At the level info: fields of other objects, the object's own labels, and Events by their reason."""
+    caplog.set_level("INFO")
+    fixture = Fixture(tmp_path)
+    (tmp_path / "pack.yaml").write_text(TALKING)
+    config_map = Resource(Kind("v1", "ConfigMap"), "configmaps", True)
+    async with fixture.running(fixture.operator()):
+        await fixture.cluster.create(config_map, "default", {"metadata": {"name": "c"}, "data": {"last": "none"}})
+        body = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 3}}
+        await fixture.cluster.create(WIDGET, "default", body)
+        await fixture.clock.advance(5)
+
+    lines = [record.getMessage() for record in caplog.records if "talk/mark" in record.getMessage()]
+    assert lines == [
+        'talk/mark: Widget default/w: label: its own metadata: done: metadata.labels: ∅ → {"example.com/size": "3"}',
+        'talk/mark: Widget default/w: patch: patch ConfigMap default/c: done: data.last: "none" → "w"; data.more: ∅ → "x"',
+        "talk/mark: Widget default/w: emitEvent: Normal Event Marked: done",
+    ]
+
+
+async def test_faults_of_flags_and_params_are_told_as_those_of_packs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each in one line of the log with its place, what is wrong and what was expected, and on the ConfigMap that has it."""
+    fixture = Fixture(tmp_path)
+    (tmp_path / "pack.yaml").write_text(TALKING)
+    config_map = Resource(Kind("v1", "ConfigMap"), "configmaps", True)
+    labels = {"rules.mlops.dev/rule-pack": "true"}
+    broken = {"metadata": {"name": "broken", "labels": labels}, "data": {"pack.yaml": TALKING.replace("oncePer", "oncPer")}}
+    flags = {"metadata": {"name": "rulepack-feature-flags"}, "data": {"talk": "Enfroce"}}
+    params = {"metadata": {"name": "rulepack-params"}, "data": {"talk": "disruptionsPerMinute: many\n"}}
+    async with fixture.running(fixture.operator()):
+        for body in (broken, flags, params):
+            await fixture.cluster.create(config_map, "system", body)
+        await fixture.clock.advance(20)
+        found = {
+            name: (await fixture.cluster.get(config_map, "system", name))["metadata"]["annotations"][STATUS]
+            for name in ("broken", "rulepack-feature-flags", "rulepack-params")
+        }
+
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert sorted(found.values()) == sorted(errors)
+    assert found == {
+        "broken": "configmap/system/broken/pack.yaml:9:7: unknown key 'oncPer'; expected 'oncePer' (did you mean that?)",
+        "rulepack-feature-flags": (
+            "configmap/rulepack-feature-flags/talk:1:1: the text 'Enfroce' is no mode; expected Enforce, Audit or Off"
+        ),
+        "rulepack-params": ("configmap/rulepack-params/talk:1:23: the text 'many' stands here; expected a whole number"),
+    }

@@ -339,5 +339,5 @@ async def test_settings_that_a_rulepack_goes_before_say_so(packs: Packs) -> None
         mode = (await packs.got("marks"))["status"]["mode"]
 
     assert flags == "configmap/rulepack-feature-flags/marks:1:1: rulepack/system/marks says Audit, which is stricter"
-    assert params == "configmap/rulepack-params/marks:1:1: mark in rulepack/system/marks goes before it"
+    assert params == "configmap/rulepack-params/marks:1:1: mark in rulepack/system/marks goes before the one here"
     assert mode == "Audit"

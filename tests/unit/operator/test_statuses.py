@@ -158,3 +158,29 @@ async def test_two_config_maps_with_one_pack_act_once(fixture: Fixture) -> None:
         await fixture.clock.advance(30)
         assert await fixture.status("marks-m5tf") == "ok"
         assert await fixture.mark("a") == "huge"
+
+
+async def test_a_status_and_its_event_have_nothing_that_a_terminal_obeys(fixture: Fixture) -> None:
+    """A name that a user has chosen is quoted without colours and marks of direction."""
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.config_map(PARAMS, {"marks": '"\\e[31mred\\u202e\\u2066": 1'})
+        await fixture.clock.advance(5)
+
+        status = await fixture.status(PARAMS) or ""
+        (told,) = [event["message"] for event in await fixture.events() if event["involvedObject"]["name"] == PARAMS]
+        assert "'red'" in status
+        assert not {"\x1b", "\u202e", "\u2066"} & {*status, *told}
+
+
+async def test_a_long_status_keeps_its_beginning_and_its_end(fixture: Fixture) -> None:
+    """Of 300 flags of no pack the first and the last are named."""
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.config_map(FLAGS, {f"f{number:03}-{'x' * 60}": "Audit" for number in range(300)})
+        await fixture.clock.advance(5)
+
+        status = await fixture.status(FLAGS) or ""
+        assert len(status) <= 16_384
+        assert "f000-" in status
+        assert "f299-" in status

@@ -30,7 +30,7 @@ def test_only_those_who_watch_a_field_are_affected_by_it() -> None:
     group = Watchers([
         pack("a", "fields: [data.word]"), pack("b", "fields: [data.word, data.size]"), pack("c", "fields: [data.size]"),
         pack("d", "fields: []"),
-    ])  # fmt: skip
+    ], {})  # fmt: skip
 
     def affected(data: dict[str, str], version: str = "1") -> set[int]:
         before = {"metadata": {"resourceVersion": "1"}, "data": {"word": "x", "size": "1"}}
@@ -45,18 +45,18 @@ def test_only_those_who_watch_a_field_are_affected_by_it() -> None:
 
 def test_a_value_is_another_one_only_where_it_differs() -> None:
     """Equal mappings of two decoded objects are no change."""
-    group = Watchers([pack("a", "fields: [data]")])
+    group = Watchers([pack("a", "fields: [data]")], {})
     assert group.affected(group.values({"data": {"a": ["b"]}}), group.values({"data": {"a": ["b"]}})) == set()
 
 
 def test_rules_of_those_who_are_asked() -> None:
     """Of the packs that are asked, each has the rules that the object does not rule out."""
-    group = Watchers([pack("a", "fields: [data]"), pack("b", "fields: [data]")])
+    group = Watchers([pack("a", "fields: [data]"), pack("b", "fields: [data]")], {})
     assert group.candidates({"data": {"word": "x"}}, {0, 1}) == {0: [0, 1], 1: [0, 1]}
     assert group.candidates({"data": {"word": "y"}}, {1}) == {1: [1]}
 
 
 def test_packs_of_other_labels_see_other_objects() -> None:
     """Packs stand together that pick their objects by the same labels."""
-    groups = watchers([pack("a", "labelSelector: app"), pack("b", "fields: []"), pack("c", "labelSelector: app")])
+    groups = watchers([pack("a", "labelSelector: app"), pack("b", "fields: []"), pack("c", "labelSelector: app")], {})
     assert [[each.name for each in group.packs] for group in groups] == [["a", "c"], ["b"]]

@@ -1,0 +1,55 @@
+"""What kstatus, by which Flux and others wait, says of RulePacks on a real kube-apiserver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.model.objects import dig
+from tests.cluster.conftest import RulePacks
+from tests.cluster.test_kind_kubectl import misspelt, pack
+from tests.controlplane import kstatus as build
+from tests.controlplane.gobuild import MissingProgram, Say
+from tests.controlplane.kstatus import kstatus
+from tests.e2e.cluster import eventually
+
+
+@pytest.fixture(scope="session")
+def program(say: Say) -> Path:
+    """kstatus; where there is no way to have it the whole run ends with an error, as in `control_plane`."""
+    try:
+        return build.program(say)
+    except MissingProgram as missing:
+        pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+GADGET = pack("waiting").replace("apiVersion: v1, kind: ConfigMap", "apiVersion: example.com/v1, kind: Gadget")
+DISABLED = pack("disabled").replace("  watch", "  mode: Disabled\n  watch")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason", "expected"),
+    [
+        ("in-force", pack("in-force"), "InForce", "Current"),
+        ("disabled", DISABLED, "Disabled", "Current"),
+        ("refused", misspelt("refused"), "Invalid", "Failed"),
+        ("waiting", GADGET, "WaitingForKind", "InProgress"),
+    ],
+)
+def test_kstatus_reads_the_conditions(
+    rulepacks: RulePacks, program: Path, name: str, text: str, reason: str, expected: str
+) -> None:
+    rulepacks.kubectl("apply", "-f", "-", given=text)
+    eventually(lambda: rulepacks.condition(name, "Ready")[1] == reason, f"reason {reason}")
+
+    assert kstatus(program, rulepacks.find(name)) == expected
+
+
+def test_a_generation_that_was_not_read_yet_is_in_progress(rulepacks: RulePacks, program: Path) -> None:
+    rulepacks.kubectl("apply", "-f", "-", given=pack("read"))
+    rulepacks.kubectl("wait", "--for=condition=Ready", "rp/read", "--timeout=60s")
+    found = rulepacks.find("read")
+    newer = {**found, "metadata": {**found["metadata"], "generation": dig(found, ("metadata", "generation"), 0) + 1}}
+
+    assert (kstatus(program, found), kstatus(program, newer)) == ("Current", "InProgress")
