@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from math import inf
@@ -10,13 +12,15 @@ from cachetools import TTLCache
 
 from engine.kube.api import Api
 from engine.kube.clock import Clock
-from engine.model.objects import Object, ObjectKey, Ref
+from engine.model.objects import Kind, Object, ObjectKey, Ref
 from engine.operator.informer import Informer
 from engine.operator.selection import InformerKey, State
 from engine.packs.pack import RulePack
 from engine.reconcile.caches import Cached
-from engine.reconcile.prune import Path, pruner, read_by
+from engine.reconcile.prune import Pruner, pruner_of
 
+LISTING = 2
+"""Informers of one kind that list at a time: there is one for each namespace, and each may have some MB under way."""
 DELETED_SECONDS = 300.0
 """How long the last state of a deleted object is held for a worker: a standby takes over well within that time."""
 Changed = Callable[[ObjectKey, Object | None, Object | None], None]
@@ -33,7 +37,8 @@ class PackCaches:
         self.informers: dict[InformerKey, Informer] = {}
         self._api, self._clock, self._namespaces, self._changed, self._labels = api, clock, namespaces, changed, labels
         self._packs: dict[InformerKey, list[RulePack]] = {}
-        self._kept: dict[InformerKey, frozenset[Path] | None] = {}
+        self._kept: dict[InformerKey, Pruner] = {}
+        self._listing = defaultdict[Kind, asyncio.Semaphore](lambda: asyncio.Semaphore(LISTING))
         self._of: dict[RulePack, list[Informer]] = {}
         self._deleted: TTLCache[tuple[str, str, str], Object] = TTLCache(inf, DELETED_SECONDS, timer=clock.monotonic)
 
@@ -44,13 +49,13 @@ class PackCaches:
             for key in self._keys(pack):
                 self._packs.setdefault(key, []).append(pack)
         for key, watching in self._packs.items():
-            kept = read_by(watching)
+            kept = pruner_of(watching)
             if key not in self.informers:
                 changed, waiting = partial(self._report, key), partial(self._waiting, key)
-                self.informers[key] = Informer(self._api, key, self._clock, pruner(kept), changed, waiting)
+                self.informers[key] = Informer(self._api, key, self._clock, kept, changed, waiting, self._listing[key.kind])
                 self.informers[key].start()
             elif kept != self._kept[key]:
-                self.informers[key].refresh(pruner(kept))
+                self.informers[key].refresh(kept)
             self._kept[key] = kept
         self._of = {pack: [self.informers[key] for key in self._keys(pack)] for pack in packs}
         for key in self.informers.keys() - self._packs.keys():

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
 from math import inf
 from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import Api, Selection, WatchEvent
+from engine.kube.api import Api, Page, Selection, WatchEvent
 from engine.kube.clock import Clock, cancel
 from engine.model.backoff import Backoff
 from engine.model.objects import Object, metadata
@@ -21,8 +22,6 @@ from engine.reconcile.prune import Prune
 log = logging.getLogger(__name__)
 
 FORBIDDEN, NOT_FOUND, GONE = 403, 404, 410
-PAGE = 500
-"""Objects per page of a list, as client-go's pager asks for."""
 WATCH_SECONDS = 60.0
 """How long a watch is to last: it is resumed at little cost, and so a silent one is noticed soon."""
 SILENCE_GRACE = 15.0
@@ -51,12 +50,12 @@ class Informer:
     `answered` is set then, and where the kind is not served.
     `last_event` is the monotonic clock's time of the last sign of life of the API server: a list, an event or a bookmark.
     `left_out` are objects that cannot be decoded (what names them, and why); they are not in `cache`.
-    `waiting` says who has to wait as long as the kind is not served, for the log.
+    `waiting` says who has to wait as long as the kind is not served, for the log. `listing` limits how many list at a time.
     """
 
     def __init__(
         self, api: Api, key: InformerKey, clock: Clock, prune: Prune, on_change: OnChange,
-        waiting: Callable[[], Iterable[str]] = tuple,
+        waiting: Callable[[], Iterable[str]] = tuple, listing: asyncio.Semaphore | None = None,
     ) -> None:  # fmt: skip
         self.key = key
         self.cache: dict[tuple[str, str], Cached] = {}
@@ -66,6 +65,7 @@ class Informer:
         self.last_event = 0.0
         self.left_out: dict[tuple[str, str], tuple[Object, str]] = {}
         self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
+        self._listing = listing or asyncio.Semaphore()
         self._attempts = 0  # in a row that have brought nothing
         self._failure: tuple[int, str] | None = None
         self._version = ""
@@ -133,7 +133,8 @@ class Informer:
     async def _list_and_watch(self) -> None:
         """List once, then watch for as long as the resourceVersion can be resumed from."""
         resource = await self._api.discover(self.key.kind)
-        selection = Selection(resource, self.key.namespace if resource.namespaced else "", self.key.labels, self.key.fields)
+        namespace = self.key.namespace if resource.namespaced else ""
+        selection = Selection(resource, namespace, self.key.labels, self.key.fields, self._prune.metadata_only)
         await self._list(selection)
         while not self._refreshing:
             started, self._heard = self._clock.monotonic(), False
@@ -156,21 +157,15 @@ class Informer:
         initial = self._existing and not self.synced.is_set()
         seen: set[tuple[str, str]] = set()
         self.left_out.clear()
-        page = await self._api.list(selection, limit=PAGE)
-        while True:
-            for obj in page.items:
-                seen.add(self._store(obj, metadata(obj), initial, refreshing))
-            for broken in page.undecodable:
-                self._leave_out(broken.object, broken.reason)
-            if not page.next:
-                break
-            try:
-                page = await self._api.list(selection, limit=PAGE, next=page.next)
-            except ApiError as error:
-                if error.status != GONE:
-                    raise
-                seen.clear()  # the continue token expired between two pages: once more, in one piece
-                page = await self._api.list(selection)
+        page = Page((), "")
+        async with self._listing, aclosing(self._api.pages(selection)) as pages:
+            async for page in pages:
+                for obj in page.items:
+                    seen.add(self._store(obj, metadata(obj), initial, refreshing))
+                for broken in page.undecodable:
+                    self._leave_out(broken.object, broken.reason)
+                for obj in page.gone:
+                    seen.discard(_named(metadata(obj)))
         for key in [key for key in self.cache if key not in seen]:
             self._remove(key)
         self._version, self._gone_since = page.resource_version, None
@@ -194,12 +189,13 @@ class Informer:
             await cancel(following, silence)
 
     async def _follow(self, selection: Selection) -> None:
-        async for event in self._api.watch(selection, self._version, timeout=WATCH_SECONDS):
-            self._apply(event)
-            self.last_event = self._clock.monotonic()
-            if not self._heard:
-                self._heard = True
-                self._answers()
+        async with aclosing(self._api.watch(selection, self._version, timeout=WATCH_SECONDS)) as events:
+            async for event in events:
+                self._apply(event)
+                self.last_event = self._clock.monotonic()
+                if not self._heard:
+                    self._heard = True
+                    self._answers()
 
     async def _silence(self) -> None:
         """Return when nothing has been heard for too long."""
@@ -212,7 +208,7 @@ class Informer:
     def _apply(self, event: WatchEvent) -> None:
         meta = metadata(event.object)
         if event.type == "DELETED":
-            self._remove(_named(meta), None if event.undecodable else self._prune(event.object))
+            self._remove(_named(meta), None if event.undecodable else self._prune.entry(event.object).object)
         elif event.undecodable:
             self._leave_out(event.object, event.undecodable)
         elif event.type != "BOOKMARK":
@@ -234,7 +230,7 @@ class Informer:
                 if before.get("uid") != meta.get("uid"):  # deleted and created again while nobody watched
                     self._remove(key)
                     known = None
-        entry = self.cache[key] = Cached(self._prune(obj), initial)
+        entry = self.cache[key] = self._prune.entry(obj, initial)
         self._on_change(*key, known.object if known else None, entry.object, entry.initial)
         return key
 

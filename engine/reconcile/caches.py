@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from engine.model.objects import GroupKey, Object, ObjectKey
@@ -10,10 +10,14 @@ from engine.packs.pack import RulePack
 
 
 class Cached(NamedTuple):
-    """An object in an informer's cache; `initial`: it was in the first list, and has not changed since."""
+    """An object in an informer's cache; `initial`: it was in the first list, and has not changed since.
+
+    `omitted` are the paths of what it does not hold since it is too large, until it is needed.
+    """
 
     object: Object
     initial: bool = False
+    omitted: Sequence[tuple[str, ...]] = ()
 
 
 class Caches(Protocol):

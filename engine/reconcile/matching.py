@@ -24,11 +24,12 @@ from engine.reconcile.state import INITIAL, PackState, RuleState
 class Evaluation:
     """One pack's evaluation of one object: the rules that may have something to do, and what they come to.
 
-    `on` is what it is about, as rules name it. `values` are those of the fields that `watchers` watch, of which the pack is
-    one. Where it is about a group, `group` names it, `object` is its target, and `counted` holds the namespaces that count.
-    `own` is what is to be written on the object itself, and which rule's action wants it, `timers` what of it is for timers
-    alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic
-    clock as `now`.
+    `on` is what it is about, as rules name it. `omitted` are the paths of large values that `object` does not hold, and `whole`
+    is the object with those that its rules read, once it has been read. `values` are those of the fields that `watchers`
+    watch, of which the pack is one. Where it is about a group, `group` names it, `object` is its target, and `counted` holds
+    the namespaces that count. `own` is what is to be written on the object itself, and which rule's action wants it, `timers`
+    what of it is for timers alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in
+    seconds of the monotonic clock as `now`.
     """
 
     pack: RulePack
@@ -40,6 +41,8 @@ class Evaluation:
     on: str = "Change"
     watchers: Watchers | None = None
     values: Values = ()
+    omitted: Sequence[tuple[str, ...]] = ()
+    whole: Object | None = None
     group: GroupKey | None = None
     counted: frozenset[str] = frozenset()
     steps: int = 0
@@ -196,7 +199,7 @@ class Matcher:
             if state is None or state.uid != ref.uid:
                 state = known.living[pack.identity] = PackState(pack, ref.uid)
             rules = _rules(pack, numbers[index], "Change")
-            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values)
+            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values, cached.omitted)
 
     def _candidates(
         self, group: Watchers, changed: Collection[int], obj: Object, states: dict[str, PackState]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -86,7 +86,11 @@ class RecordedCluster:
         items = [obj for (namespace, _), obj in objects.items() if selection.namespace in ("", namespace) and fits(obj)]
         return Page(items, str(self._version))
 
-    def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncIterator[WatchEvent]:
+    async def pages(self, selection: Selection) -> AsyncGenerator[Page, None]:
+        """See `Api.pages`."""
+        yield await self.list(selection)
+
+    def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncGenerator[WatchEvent, None]:
         """Nobody watches a recording."""
         raise ApiError(405, "MethodNotAllowed", "a recording cannot be watched")
 

@@ -26,7 +26,7 @@ from engine.packs.discovery import discovered, discoveries
 from engine.packs.in_force import InForce
 from engine.packs.pack import RulePack
 from engine.reconcile import Cached, Reconciler, Replica
-from engine.reconcile.prune import pruner, read_by
+from engine.reconcile.prune import pruner_of
 
 NAMESPACE = Kind("v1", "Namespace")
 SHORTEST = 0.001
@@ -73,7 +73,7 @@ class DirectCaches:
     def __init__(self, packs: Iterable[RulePack] = ()) -> None:
         self.only: frozenset[str] | None = None
         self._there: dict[ObjectKey, Object] = {}
-        self._pruned: dict[tuple[ObjectKey, str], Object] = {}
+        self._pruned: dict[tuple[ObjectKey, str], Cached] = {}
         self._deleted: dict[tuple[str, ObjectKey], Object] = {}
         self.use(packs)
 
@@ -83,7 +83,7 @@ class DirectCaches:
         selections: dict[tuple[Kind, str], list[RulePack]] = {}
         for pack in self._packs:
             selections.setdefault((pack.watch.kind, pack.watch.label_selector), []).append(pack)
-        self._prune = {selection: pruner(read_by(together)) for selection, together in selections.items()}
+        self._prune = {selection: pruner_of(together) for selection, together in selections.items()}
         self._picks = {selection: label_selector(selection[1]) for selection in selections}
         self._pruned.clear()
 
@@ -94,8 +94,8 @@ class DirectCaches:
         if found is None or not self._picks[key.kind, labels](found):
             return None
         if (key, labels) not in self._pruned:
-            self._pruned[key, labels] = self._prune[key.kind, labels](found)
-        return Cached(self._pruned[key, labels])
+            self._pruned[key, labels] = self._prune[key.kind, labels].entry(found)
+        return self._pruned[key, labels]
 
     def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
         """See `Caches.objects`."""
@@ -126,7 +126,7 @@ class DirectCaches:
                 picks = self._picks[selection]
                 gone = last is not None and picks(last) and not (obj is not None and picks(obj))
                 if gone and last is not None and pack.ends:
-                    self._deleted[pack.identity, key] = self._prune[selection](last)
+                    self._deleted[pack.identity, key] = self._prune[selection].entry(last).object
 
     def keys(self) -> Set[ObjectKey]:
         """Return the objects that are there."""
