@@ -9,6 +9,8 @@
 PYTHON ?= python3
 # Where `make demo` runs: embedded (in memory), or kube (a real kube-apiserver, which it gets as `make test` does).
 CLUSTER ?= embedded
+# How many processes share the tests, by files: most of their time is waiting.
+WORKERS ?= 2
 # How long `make fuzz` goes on.
 FUZZ_SECONDS ?= 60
 
@@ -25,6 +27,9 @@ KUBECTL ?= kubectl
 
 BIN := .venv/bin
 READY := .venv/.ready
+PYTEST := $(BIN)/python -m pytest
+# In the order of the files, which begins with those that wait longest.
+SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,11 +47,11 @@ test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
 	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.olm
 	$(BIN)/rulepack test rules --min-coverage 100
-	$(BIN)/python -m pytest -m "not e2e and not node and not nightly"
+	$(PYTEST) $(SHARED) -m "not e2e and not node and not nightly" --durations=10
 
 test-unit: $(READY) ## The tests that need no kube-apiserver
 	$(BIN)/rulepack test rules --min-coverage 100
-	$(BIN)/python -m pytest -m "not cluster and not e2e and not node and not nightly"
+	$(PYTEST) $(SHARED) -m "not cluster and not e2e and not node and not nightly"
 
 e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (needs redis-server and prometheus; builds all once, 15 minutes)
 	$(BIN)/python -m tests.controlplane.plane
@@ -54,17 +59,17 @@ e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (
 	$(BIN)/python -m tests.controlplane.argocd
 	$(BIN)/python -m tests.controlplane.kserve
 	$(BIN)/python -m tests.controlplane.olm --all
-	$(BIN)/python -m pytest -m "e2e and not nightly" --durations=10
+	$(PYTEST) -m "e2e and not nightly" --durations=10
 
 nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, slow tests; 25 minutes, and 15 to build, once
 	ARGOCD_VERSION=3.2 $(BIN)/python -m tests.controlplane.argocd
-	ARGOCD_VERSION=3.2 $(BIN)/python -m pytest -m "argocd and not nightly" --durations=10
+	ARGOCD_VERSION=3.2 $(PYTEST) -m "argocd and not nightly" --durations=10
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.plane
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.kubectl
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.controllers
-	KUBERNETES_VERSION=1.37 $(BIN)/python -m pytest -m "(cluster or e2e) and not nightly" --durations=10
+	KUBERNETES_VERSION=1.37 $(PYTEST) -m "(cluster or e2e) and not nightly" --durations=10
 	$(BIN)/python -m tests.controlplane.olm --sdk
-	$(BIN)/python -m pytest -m nightly --durations=10
+	$(PYTEST) -m nightly --durations=10
 
 node: $(READY) ## In pods of the real image, on a real node (needs root and Debian packages, which it names; about 10 minutes)
 	$(BIN)/python -m tests.node $(ARGS)

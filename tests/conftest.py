@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 import urllib.error
 from collections.abc import Iterator
@@ -27,6 +28,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"control_plane", "own_plane", "managed_plane"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(autouse=True)
+def _log() -> Iterator[None]:
+    """Leave the log as it was: a command that a test runs sets levels and a handler, for all tests after it in this process."""
+    loggers = [logging.getLogger(name) for name in (None, "engine", "kubernetes", "aiohttp", "asyncio", "urllib3")]
+    levels, handlers = [logger.level for logger in loggers], [*logging.root.handlers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    for handler in {*logging.root.handlers} - {*handlers}:
+        logging.root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

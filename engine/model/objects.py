@@ -118,6 +118,12 @@ def ref_of(obj: Object) -> Ref:
     return Ref(kind_of(obj), str(meta.get("namespace") or ""), str(meta.get("name") or ""), str(meta.get("uid") or ""))
 
 
+def names_of(obj: Object) -> tuple[str, str]:
+    """The namespace of an object, '' where it has none, and its name."""
+    meta = metadata(obj)
+    return str(meta.get("namespace") or ""), str(meta.get("name") or "")
+
+
 def metadata(obj: Object) -> Mapping[str, Any]:
     """`metadata`, or an empty mapping where it is missing or not a mapping."""
     meta = obj.get("metadata")

@@ -20,7 +20,7 @@ from engine.operator.selection import State
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.packs.status import RuleCounts
-from engine.packs.store import Report
+from engine.packs.versions import Report
 from engine.reconcile.budget import MANY
 from engine.reconcile.budgets import described
 from engine.reconcile.state import PackState, RuleState

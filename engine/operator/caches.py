@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from math import inf
@@ -19,8 +21,11 @@ from engine.operator.selection import InformerKey, State
 from engine.packs.pack import RulePack
 from engine.reconcile.caches import Cached, OnRelated
 from engine.reconcile.labelindex import LabelIndex
-from engine.reconcile.prune import Path, joined, looked_up_by, pruner, read_by
+from engine.reconcile.prune import Pruner
+from engine.reconcile.reads import looked_up_by, pruner_of
 
+LISTING = 2
+"""Informers of one kind that list at a time: there is one for each namespace, and each may have some MB under way."""
 DELETED_SECONDS = 300.0
 """How long the last state of a deleted object is held for a worker: a standby takes over well within that time."""
 Changed = Callable[[ObjectKey, Object | None, Object | None], None]
@@ -41,31 +46,31 @@ class PackCaches:
         self._followed: dict[InformerKey, LabelIndex] = {}
         self._on_related: OnRelated = _nobody
         self._on_listed: Callable[[Kind], None] = _nobody
-        self._kept: dict[InformerKey, frozenset[Path] | None] = {}
+        self._kept: dict[InformerKey, Pruner] = {}
+        self._listing = defaultdict[Kind, asyncio.Semaphore](lambda: asyncio.Semaphore(LISTING))
         self._of: dict[RulePack, list[Informer]] = {}
         self._followers: dict[RulePack, list[Informer]] = {}
         self._deleted: TTLCache[tuple[str, str, str], Object] = TTLCache(inf, DELETED_SECONDS, timer=clock.monotonic)
 
     async def use(self, packs: Collection[RulePack]) -> None:
         """Start the informers that these packs need, and stop all others."""
-        self._packs, wanted = {}, dict[InformerKey, frozenset[Path] | None]()
+        self._packs = {}
         for pack in packs:
             for key in self._keys(pack):
                 self._packs.setdefault(key, []).append(pack)
-        for key, watching in self._packs.items():
-            wanted[key] = read_by(watching)
+        wanted = {key: pruner_of(watching) for key, watching in self._packs.items()}
         followed = {key: kept for held, kept in looked_up_by(packs).items() for key in self._held(held)}
         for key, kept in followed.items():
-            wanted[key] = joined(wanted.get(key, kept), kept)
+            wanted[key] = wanted.get(key, kept).also(kept.keep)
         self._followed = {key: self._followed.get(key) or LabelIndex() for key in followed}
         for key, kept in wanted.items():
             if key not in self.informers:
                 changed, waiting = partial(self._report, key), partial(self._waiting, key)
-                self.informers[key] = Informer(self._api, key, self._clock, pruner(kept), changed, waiting)
+                self.informers[key] = Informer(self._api, key, self._clock, kept, changed, waiting, self._listing[key.kind])
                 self.informers[key].on_listed = partial(self._listed, key)
                 self.informers[key].start()
             elif kept != self._kept[key]:
-                self.informers[key].refresh(pruner(kept))
+                self.informers[key].refresh(kept)
             self._kept[key] = kept
         self._of = {pack: [self.informers[key] for key in self._keys(pack)] for pack in packs}
         self._followers = {

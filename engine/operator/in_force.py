@@ -1,4 +1,4 @@
-"""Keeps when each rule first came into force, in annotations of a Lease, which every installation may create and update."""
+"""Keeps when each rule came into force, in annotations of a Lease, which every installation may create and update."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.errors import ApiError
+from engine.errors import ApiError, UsageError
 from engine.kube.clock import Clock, cancel, within
 from engine.kube.leases import LEASE_DURATION, Leases
 from engine.model.objects import Object, dig
@@ -63,7 +63,10 @@ class Leader:
         return str(dig(self._observed, ("spec", "holderIdentity"), ""))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Contend until `stop` is set, then release the Lease. Stop what depends on leading before setting `stop`."""
+        """Contend until `stop` is set, then release the Lease. Stop what depends on leading before setting `stop`.
+
+        Raise UsageError where the Lease is that of an operator in the cluster, which a process outside of it never takes.
+        """
         stopping, contending = asyncio.create_task(stop.wait()), asyncio.create_task(self._contend())
         try:
             await asyncio.wait({stopping, contending}, return_when=asyncio.FIRST_COMPLETED)
@@ -122,6 +125,8 @@ class Leader:
         if lease is not None and dig(lease, ("spec",), {}) != dig(self._observed, ("spec",)):
             self._observe(lease, now, renewed=False)
         own = lease is not None and self.holder == self.identity
+        if lease is not None and not own:
+            self._respect(self._name, lease)
         is_open = own or self._layout is None or await self._layout.is_open()
         if lease is not None and self.holder and not own and now < self._observed_at + LEASE_DURATION:
             self._report(f"held by {self.holder}")
@@ -133,6 +138,27 @@ class Leader:
             spec["acquireTime"] = dig(lease, ("spec", "acquireTime"), spec["acquireTime"])
         self._observe(await self._leases.put(self._name, lease, spec), now)
         return True
+
+    async def respect(self, *others: str) -> None:
+        """Raise UsageError where its Lease, or one of these names, is that of an operator in the cluster and this process is not.
+
+        Raise ApiError where that cannot be read.
+        """
+        for name in (self._name, *others):
+            lease = await self._leases.get(name)
+            if lease is not None:
+                self._respect(name, lease)
+
+    def _respect(self, name: str, lease: Object) -> None:
+        if not self._leases.foreign(lease):
+            return
+        namespace = self._leases.namespace
+        raise UsageError(
+            f"Lease {namespace}/{name} is that of an operator installed in the cluster, and this process, outside of a pod, "
+            f"would take over from it. Expected a namespace of its own: `kubectl create namespace NAME`, then "
+            f"--operator-namespace NAME; or --dry-run, which writes nothing. If that operator is no more: "
+            f"`kubectl delete lease -n {namespace} {name}`"
+        )
 
     async def _release(self) -> None:
         """Leave the Lease to whoever wants it, without waiting for it to expire."""

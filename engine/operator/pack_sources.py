@@ -28,8 +28,9 @@ from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RESUME
 from engine.packs.parse import LARGE
-from engine.packs.sources import load_folder
-from engine.packs.store import PackStore, Report
+from engine.packs.sources import load_folder, shipped_rules
+from engine.packs.store import PackStore
+from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class PackSources:
         self._objects, self._rulepacks = RulePackObjects(api, settings, clock, self.touch), rulepacks
         self.informers = (self._packs, self._flags, self._params, self._objects.own)
         self._clock, self._use, self._may_act, self._dry_run = clock, use, may_act, settings.dry_run
-        self._store = PackStore(cel, settings.flags)
+        self._store = PackStore(cel, settings.flags, some=settings.rules != (shipped_rules(),))
         self._used = self._store.catalog  # the last one that was given to `use`
         self._shipped = load_folder(settings.rules)
         self.discoveries = Discoveries(api, clock, self.touch)

@@ -24,7 +24,7 @@ from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
 from engine.packs.sources import PackObject, Text
 from engine.packs.status import RuleCounts, Standing, computed, part, refusal
-from engine.packs.store import Report
+from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
 PERIOD = 5.0
@@ -167,8 +167,10 @@ class RulePackStatuses:
             if create and self._shard == 0:
                 await self._create_references(objects)
             for obj in objects.objects(objects.own):
-                if self._read.get(PackObject.of(obj).file) == PackObject.of(obj):  # else it is read soon
-                    await self._attempt(obj, self._standing(obj))
+                standing = self._standing(obj)
+                other = standing.pack is None and not standing.faults  # it stands for a pack that another operator ships
+                if not other and self._read.get(PackObject.of(obj).file) == PackObject.of(obj):  # else it is read soon
+                    await self._attempt(obj, standing)
             for obj in objects.objects(*objects.elsewhere) if self._shard == 0 else ():
                 if not _of_another_operator(obj):
                     await self._attempt(obj, self._elsewhere(obj))

@@ -42,7 +42,7 @@ class Settings:
     """Every pack that is not Off is treated as Audit, and nothing at all is written."""
     kubeconfig: Path | None = None
     context: str = ""
-    workers: int = 4
+    workers: int = 16
     """How many objects are handled at the same time."""
     address: str = ""
     """Where the servers listen; empty: on every address of both families of IP."""
@@ -55,6 +55,8 @@ class Settings:
     insecure_metrics: bool = False
     """Whether `port` speaks plain HTTP, and to everybody."""
     lease_name: str = LEASE_NAME
+    in_pod: bool = True
+    """Whether it runs in a pod; a process that does not never takes the Lease of an operator that does."""
     shard: Shard | None = None
     """Which part of the cluster is this operator's, where several share it; None where it has all to itself."""
     watch_label_selector: str = ""

@@ -22,7 +22,7 @@ from engine.model.objects import Kind
 from engine.packs.lint import kinds_of, type_faults
 from engine.packs.parse import LARGE, parse_spec, parse_text
 from engine.packs.sources import PackObject, Text
-from engine.packs.store import Report
+from engine.packs.versions import Report
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
 from engine.cel import Cel
-from engine.errors import UsageError
+from engine.errors import ApiError, UsageError
 from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock, cancel
@@ -34,7 +35,7 @@ from engine.operator.selection import State
 from engine.operator.series import Labels
 from engine.operator.server import Queried, Reply, Server, probe
 from engine.operator.settings import Settings
-from engine.operator.shards import Layout, suffix
+from engine.operator.shards import Layout, layout_name, suffix
 from engine.operator.workers import Key, Workers
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
@@ -67,7 +68,8 @@ class Operator:
         if shard:
             self.metrics.shard_info.record((str(shard.number), str(shard.count)))
         self.caches = PackCaches(api, clock, settings.namespaces, self._changed, settings.watch_label_selector)
-        leases, lease, identity = Leases(api, settings.operator_namespace), settings.lease_name, settings.identity
+        leases = Leases(api, settings.operator_namespace, in_pod=settings.in_pod)
+        lease, identity = settings.lease_name, settings.identity
         self._in_force = InForceTimes(leases, clock, dry_run=settings.dry_run)
         self._layout = Layout(leases, clock, lease, shard)
         if shard:
@@ -115,7 +117,13 @@ class Operator:
         return self.may_act() and not self._settings.dry_run
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set, then finish what is under way. Raises UsageError where the address cannot be had."""
+        """Run until `stop` is set, then finish what is under way.
+
+        Raises UsageError where the address cannot be had, or the Lease is that of an operator that it is no replica of.
+        """
+        if not self._settings.dry_run:
+            with suppress(ApiError):  # then it is found out when the Lease is to be taken
+                await self.leader.respect(self._settings.lease_name, layout_name(self._settings.lease_name))
         await self._serve()
         if self._settings.shard:
             log.info("this is %s", self._settings.shard)

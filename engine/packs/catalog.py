@@ -65,14 +65,14 @@ class Catalog:
         return max(mode, rule.mode, key=STRICTNESS.index)
 
     def since(self, pack: RulePack, rule: Rule) -> datetime | None:
-        """Return when a rule first came into force, None where that is not known."""
+        """Return when a rule came into force, None where that is not known."""
         time = self.times.get(pack.record_names[rule.name][0])
         return None if time is None else time.since
 
     def dated(self, known: Mapping[str, InForce], now: datetime) -> Catalog:
         """Return the catalog with the times that are known of its rules; those of which none is known come into force now."""
         rules = [(pack, rule, pack.record_names[rule.name]) for pack in self.packs.values() for rule in pack.rules]
-        in_force = {names[0]: names for pack, rule, names in rules if self.mode(pack, rule) is not Mode.OFF}
+        in_force = {names[0]: (names, mode) for pack, rule, names in rules if (mode := self.mode(pack, rule)) is not Mode.OFF}
         present = {name for _, _, names in rules for name in names}
         return replace(self, times=updated(known, in_force, present, now))
 

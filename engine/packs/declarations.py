@@ -17,7 +17,8 @@ from engine.packs.diagnostics import Diagnostics
 from engine.packs.identity import metric_name
 from engine.packs.inputs import BOUNDS, Input
 from engine.packs.jsonschemas import Checker, schema_faults
-from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, Discovery, MetricSpec, Param, Target
+from engine.packs.metrics import MetricSpec
+from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, Discovery, Param, Target
 from engine.packs.schema import DiscoverySpec, InputSpec, MetricDeclaration, PackTargetSpec
 
 #: What every expression of a rule sees. `target`, the loop's variable, `results` and `error` come where they have a value.

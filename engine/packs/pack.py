@@ -16,6 +16,7 @@ from engine.model.plan import Held
 from engine.packs import identity
 from engine.packs.aggregate import Aggregate, Urgent
 from engine.packs.inputs import Input
+from engine.packs.metrics import MetricSpec
 from engine.packs.parts import instances
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
@@ -78,23 +79,8 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True)
-class MetricSpec:
-    """A metric that a pack's `metric` actions write, as it is exposed; `buckets` (upper bounds) are for a histogram only.
-
-    `namespace` is that of its packs, which share it with none of another namespace.
-    """
-
-    name: str
-    type: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    namespace: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Existing:
-    """What becomes of what was already so when the rule first came into force; `max_age` in seconds before that."""
+    """What becomes of what was already so when the rule came into force; `max_age` in seconds before that."""
 
     policy: Literal["CatchUp", "Ignore"] = "CatchUp"
     max_age: float | None = None

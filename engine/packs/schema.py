@@ -111,9 +111,11 @@ class MetricDeclaration(Spec):
 
 
 class ExistingSpec(Spec):
-    """What becomes of what was so before the rule first came into force. That time outlives restarts and changes of leader.
+    """What becomes of what was so before the rule came into force. That time outlives restarts and changes of leader.
 
-    It is kept in annotations of the Lease `rulepack-state`. What happened while the engine was down is later, and caught up.
+    A rule comes into force when it is first there, and anew whenever its mode becomes less strict: from Audit or Disabled to
+    Enforce, or from Disabled to Audit. So what was audited is not done later. The time is kept in annotations of the Lease
+    `rulepack-state`. What happened while the engine was down is later, and caught up.
     """
 
     policy: Literal["CatchUp", "Ignore"] | None = None
@@ -122,7 +124,7 @@ class ExistingSpec(Spec):
     Where left out, `Ignore` for a rule that has `oncePer` and `ageFrom`, and no `maxAge`; otherwise `CatchUp`.
     """
     max_age: Period | None = None
-    """`CatchUp` only with what is no older than this when the rule first comes into force."""
+    """`CatchUp` only with what is no older than this when the rule comes into force."""
     age_from: Text | None = None
     """CEL that gives the time since when it is so, such as `object.status.completionTime`; the object's creation if left out."""
 
@@ -240,7 +242,7 @@ class RuleSpec(Spec):
     existing: Annotated[
         ExistingSpec, BeforeValidator(_as_policy, json_schema_input_type=Literal["CatchUp", "Ignore"] | ExistingSpec)
     ] = ExistingSpec()
-    """What becomes of what was so before the rule first came into force; short: `CatchUp` or `Ignore`.
+    """What becomes of what was so before the rule came into force; short: `CatchUp` or `Ignore`.
 
     A rule without `oncePer` does what it does again after a restart, which changes nothing where it has been done.
     """

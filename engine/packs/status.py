@@ -153,7 +153,7 @@ def _why(standing: Standing) -> str:
 
 def _kept(standing: Standing) -> str:
     """Return what is in force of a pack whose newest text is refused."""
-    if standing.pack is None:
+    if standing.pack is None or standing.generation is None:
         return "nothing is in force"
     elsewhere = any(not fault.location.path for fault in standing.faults)  # in a ConfigMap, of which there are no generations
     return "the last good text" + (" stays in force" if elsewhere else f", generation {standing.generation}, stays in force")

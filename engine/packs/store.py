@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.cel import Cel
-from engine.errors import Fault, InvalidText, Location
+from engine.errors import Fault, Location
 from engine.model.flags import STRICTNESS, Mode, parse_mode
 from engine.model.objects import Object
 from engine.model.text import found, suggestion
@@ -16,80 +14,13 @@ from engine.packs.catalog import Catalog
 from engine.packs.document import ObjectDocument
 from engine.packs.pack import Param, RulePack
 from engine.packs.params import defaults, of_text, overridden
-from engine.packs.parse import parse_object, parse_pack, parse_reference
-from engine.packs.schema import ReferenceSpec
+from engine.packs.references import References
 from engine.packs.sources import PackObject, Text, packs_of_configmap
+from engine.packs.versions import Reference, Report, Reports, Version, source_of
 
 FLAGS, PARAMS = "configmap/rulepack-feature-flags", "configmap/rulepack-params"
 SHARED = "_all"
 """The key of the parameters' ConfigMap with values for every pack that has a parameter of that name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of one source: the packs of it that are in force, its faults, and what is odd but no fault.
-
-    Where there are faults, the packs in force are those of its last good version. `generation` is that version's, of an object
-    of kind RulePack; None where none is in force. `note` says why another mode is in force than is written there. `text` is the
-    source of the pack that a reference stands for: its faults are those of the reference too.
-    """
-
-    source: str
-    packs: tuple[str, ...] = ()
-    faults: tuple[Fault, ...] = ()
-    warnings: tuple[Fault, ...] = ()
-    generation: int | None = None
-    note: str = ""
-    text: str = ""
-
-
-@dataclass(slots=True)
-class _Version:
-    """The last version that was read of a text or an object, and what its last good one held."""
-
-    read: Text | PackObject | None = None
-    packs: Sequence[RulePack] = ()
-    reference: ReferenceSpec | None = None
-    faults: Sequence[Fault] = ()
-    generation: int | None = None
-
-    def take(self, given: Text | PackObject, cel: Cel) -> None:
-        """Read what is given, unless it is what was read last."""
-        if self.read == given:
-            return
-        self.read = given
-        try:
-            if isinstance(given, Text):
-                if given.faults:
-                    raise InvalidText(given.faults)
-                self.packs = parse_pack(given.text, given.file, cel)
-            elif given.reference:
-                self.reference, self.packs = parse_reference(given), ()
-            else:
-                self.reference, self.packs = None, [parse_object(given, cel)]
-            self.faults, self.generation = (), getattr(given, "generation", None)
-        except InvalidText as invalid:
-            self.faults = invalid.faults
-
-
-class _Reports:
-    """What is to be reported of each source."""
-
-    def __init__(self) -> None:
-        self.packs: defaultdict[str, list[str]] = defaultdict(list)
-        self.faults: defaultdict[str, list[Fault]] = defaultdict(list)
-        self.warnings: defaultdict[str, list[Fault]] = defaultdict(list)
-        self.generations: dict[str, int | None] = {}
-        self.notes: dict[str, str] = {}
-        self.texts: dict[str, str] = {}
-
-    def of(self, source: str) -> Report:
-        text = self.texts.get(source, "")
-        faults = [*self.faults[source], *(self.faults[text] if text else ())]
-        return Report(
-            source, tuple(self.packs[source]), tuple(faults), tuple(self.warnings[source]), self.generations.get(source),
-            self.notes.get(source, ""), text,
-        )  # fmt: skip
 
 
 class PackStore:
@@ -97,14 +28,15 @@ class PackStore:
 
     `catalog` is replaced, never changed, and only where something differs; a pack whose text did not change stays the
     same object. `shipped` names the packs that come with the operator, `read` is all that was read last.
+    With `some`, other operators may ship others: RulePacks that refer to those are left alone.
     """
 
-    def __init__(self, cel: Cel, flags: Mapping[str, Mode] | None = None) -> None:
+    def __init__(self, cel: Cel, flags: Mapping[str, Mode] | None = None, *, some: bool = False) -> None:
         self.catalog, self.shipped = Catalog(), frozenset[str]()
         self.read: Sequence[Text | PackObject] = ()
-        self._cel = cel
+        self._cel, self._some = cel, some
         self._fixed = dict(flags or {})
-        self._versions: dict[str, _Version] = {}
+        self._versions: dict[str, Version] = {}
         self._flags: dict[str, Mode] = {}
         self._params: dict[str, Mapping[str, Any]] = {}
         self._given: dict[str, frozenset[str]] = {}  # by pack, the params that somebody has set
@@ -124,7 +56,7 @@ class PackStore:
         """
         own = sorted((text for config_map in config_maps for text in packs_of_configmap(config_map)), key=lambda text: text.file)
         written = sorted(map(PackObject.of, objects), key=lambda obj: obj.file)
-        reports = _Reports()
+        reports = Reports()
         self._read([*shipped, *own, *written], reports)
         of_objects = self._named(written, {}, reports)
         of_config_maps = self._named(own, of_objects, reports)
@@ -132,8 +64,8 @@ class PackStore:
         self.shipped = frozenset(of_operator)
         packs = {**of_operator, **of_config_maps, **of_objects}
         for pack in packs.values():
-            reports.packs[self._source(pack)].append(pack.identity)
-        references = self._references(written, packs, {text.file for text in shipped}, reports)
+            reports.packs[source_of(pack, self._versions)].append(pack.identity)
+        references = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some).find(written)
         for source in {text.source for text in own}:
             if not any(
                 self._versions[text.file].packs or self._versions[text.file].faults for text in own if text.source == source
@@ -153,25 +85,20 @@ class PackStore:
         sources = dict.fromkeys(each.source for each in given)
         return [reports.of(source) for source in (*sources, FLAGS, PARAMS)]
 
-    def _read(self, given: Sequence[Text | PackObject], reports: _Reports) -> None:
+    def _read(self, given: Sequence[Text | PackObject], reports: Reports) -> None:
         """Read what has changed; a version with faults leaves the packs of the last good one."""
         before = self._versions
         self._versions = {}
         for each in given:
             version = before.get(each.file)
             if version is None or getattr(version.read, "uid", "") != getattr(each, "uid", ""):
-                version = _Version()
+                version = Version()
             self._versions[each.file] = version
             version.take(each, self._cel)
             reports.faults[each.source] += version.faults
             reports.generations[each.source] = version.generation
 
-    def _source(self, pack: RulePack) -> str:
-        """Return the source that a pack is of."""
-        read = self._versions[pack.source].read
-        return read.source if read else ""
-
-    def _named(self, given: Sequence[Text | PackObject], taken: Mapping[str, RulePack], reports: _Reports) -> dict[str, RulePack]:
+    def _named(self, given: Sequence[Text | PackObject], taken: Mapping[str, RulePack], reports: Reports) -> dict[str, RulePack]:
         """Return the packs of these sources by name; add a fault for a name that is taken, or that an earlier source has."""
         packs: dict[str, RulePack] = {}
         for each in given:
@@ -182,43 +109,18 @@ class PackStore:
                     reports.faults[each.source].append(Fault(pack.location, message, "another name"))
         return packs
 
-    def _references(
-        self, objects: Sequence[PackObject], packs: Mapping[str, RulePack], shipped: Collection[str], reports: _Reports
-    ) -> dict[str, PackObject]:
-        """Return the objects that say how a shipped pack is to run, by its name; `shipped` are the files of those packs.
+    def _mode(self, pack: RulePack, reference: Reference | None, reports: Reports) -> Mode:
+        """Return the stricter of the mode that is written for a pack and that of its flag, else the pack's default.
 
-        The object of the pack's own name goes before others: a later one must not end a mode that an administrator set on it.
+        A pack of whose RulePack no spec was ever accepted is Off.
         """
-        references: dict[str, PackObject] = {}
-        given = [(obj, reference) for obj in objects if (reference := self._versions[obj.file].reference)]
-        for obj, reference in sorted(given, key=lambda each: each[0].name != (each[1].shipped or each[0].name)):
-            name, pack = reference.shipped or obj.name, packs.get(reference.shipped or obj.name)
-            held = f"configmap/{obj.file.split('/')[1]}/{reference.config_map}"
-            stands = pack is not None and (pack.source in shipped if reference.shipped else self._source(pack) == held)
-            reports.texts[obj.source] = self._source(pack) if pack and stands else "" if reference.shipped else held
-            if stands:
-                if references.setdefault(name, obj) is obj:
-                    reports.packs[obj.source].append(name)
-                    continue
-                message, expected = f"{references[name].file} stands for the pack {name!r} already", "one object for each pack"
-            elif pack is not None:
-                message, expected = f"pack {name!r} is that in {pack.source}", ""
-            elif reference.shipped:
-                message = f"no pack {name!r} is shipped"
-                expected = suggestion(name, [each for each, pack in packs.items() if pack.source in shipped])
-            else:
-                message, expected = f"{held} holds no pack {name!r} that is in force", ""
-            where = Location(obj.file, 1, 1, "spec.shipped" if reference.shipped else "spec.configMap")
-            reports.faults[obj.source].append(Fault(where, message, expected))
-        return references
-
-    def _mode(self, pack: RulePack, reference: PackObject | None, reports: _Reports) -> Mode:
-        """Return the stricter of the mode that is written for a pack and that of its flag, else the pack's default."""
-        source = reference.source if reference else self._source(pack)
+        source = reference.obj.source if reference else source_of(pack, self._versions)
+        if reference and reference.said is None:  # what it said before, nobody knows any more
+            return Mode.OFF
         if pack.identity in self._unread:
             reports.notes[source] = "a value of its params was never read, so it is Disabled"
             return Mode.OFF
-        said = self._said(reference)
+        said = reference.said if reference else None
         written = Mode(said.mode) if said and said.mode else pack.mode
         flag = self._fixed.get(pack.feature_flag) or self._flags.get(pack.feature_flag)
         given = [mode for mode in (written, flag) if mode is not None]
@@ -230,7 +132,7 @@ class PackStore:
             reports.notes[source] = f"the feature flag {pack.feature_flag} says {flag.value}"
         return mode
 
-    def _take_flags(self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: _Reports) -> None:
+    def _take_flags(self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: Reports) -> None:
         flags: dict[str, Mode] = {}
         for name, text in data.items():
             mode = parse_mode(text)
@@ -248,7 +150,7 @@ class PackStore:
         self._flags = flags
 
     def _take_params(
-        self, data: Mapping[str, str], packs: Mapping[str, RulePack], references: Mapping[str, PackObject], reports: _Reports
+        self, data: Mapping[str, str], packs: Mapping[str, RulePack], references: Mapping[str, Reference], reports: Reports
     ) -> dict[str, Mapping[str, Any]]:
         """Return the values of every pack's params: the RulePack's, else the ConfigMap's, else the last one, else the default.
 
@@ -263,19 +165,18 @@ class PackStore:
         given: dict[str, frozenset[str]] = {}
         for name, pack in packs.items():
             key, reference = pack.config_key, references.get(name)
-            said = self._said(reference)
+            said = reference.said if reference else None
             last = self._params.get(name, {}) if key in data or (said and said.params) else {}
             below = defaults(pack.params, shared)
             found_values = of_text(pack.params, below, last, data.get(key, ""), f"{PARAMS}/{key}")
             reports.faults[PARAMS] += found_values.faults
             if reference and said and said.params:
-                document = ObjectDocument(said.params, reference.file, ("spec", "params"))
+                document = ObjectDocument(said.params, reference.obj.file, ("spec", "params"))
                 for param in said.params.keys() & found_values.values.keys() if data.get(key) else ():
                     if found_values.values[param] not in (below.values[param], said.params[param]):
-                        fault = Fault(Location(f"{PARAMS}/{key}", 1, 1), f"{param} in {reference.source} goes before it")
+                        fault = Fault(Location(f"{PARAMS}/{key}", 1, 1), f"{param} in {reference.obj.source} goes before it")
                         reports.warnings[PARAMS].append(fault)
                 found_values = overridden(pack.params, found_values._replace(faults=()), last, document)
-                reports.faults[reference.source] += found_values.faults
             values[name] = dict(found_values.values)
             given[name] = found_values.given | (frozenset() if found_values.read else self._given.get(name, frozenset()))
             never_read = name not in self._params or name in self._unread
@@ -284,7 +185,7 @@ class PackStore:
         self._params, self._given = values, given
         return values
 
-    def _shared(self, text: str, packs: Mapping[str, RulePack], reports: _Reports) -> Mapping[str, Any]:
+    def _shared(self, text: str, packs: Mapping[str, RulePack], reports: Reports) -> Mapping[str, Any]:
         """Return the values for every pack that has a parameter of that name; one that does not fit all of them is for none."""
         by_name: dict[str, list[Mapping[str, Any]]] = {}
         for pack in packs.values():
@@ -298,6 +199,3 @@ class PackStore:
         self._shared_unread = not given.read
         self._last_shared = {name: value for name, value in given.values.items() if value is not None}
         return self._last_shared
-
-    def _said(self, reference: PackObject | None) -> ReferenceSpec | None:
-        return self._versions[reference.file].reference if reference else None

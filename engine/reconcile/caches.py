@@ -18,10 +18,14 @@ class NotListed(Exception):
 
 
 class Cached(NamedTuple):
-    """An object in an informer's cache; `initial`: it was in the first list, and has not changed since."""
+    """An object in an informer's cache; `initial`: it was in the first list, and has not changed since.
+
+    `omitted` are the paths of what it does not hold since it is too large, until it is needed.
+    """
 
     object: Object
     initial: bool = False
+    omitted: Sequence[tuple[str, ...]] = ()
 
 
 class Caches(Protocol):

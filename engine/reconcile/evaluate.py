@@ -73,7 +73,7 @@ def evaluate(
     """Evaluate one rule. Return Done with a Firing, or Skipped; and the state after it. Write nothing.
 
     `recorded` reads the firing record, which is asked for only where the rule keeps one and its conditions hold. `in_force`
-    is when the rule first came into force, None where that is not known.
+    is when the rule came into force, None where that is not known.
     """
     try:
         with scope.budget:
@@ -102,7 +102,7 @@ def _fires(
         if rule.loop is None and record.ended(key, ""):
             return Skipped(f"already fired for {key}"), state
     if in_force is not None and _ignored(rule, scope, in_force):
-        return Skipped(f"was so before the rule first came into force, at {in_force:%Y-%m-%dT%H:%M:%SZ} (existing)"), state
+        return Skipped(f"was so before the rule came into force, at {in_force:%Y-%m-%dT%H:%M:%SZ} (existing)"), state
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
         return Skipped(f"already fired for {key}" if record.key == key and record.items else NO_ITEMS), state
@@ -132,7 +132,7 @@ def _key(value: Any) -> str:
 
 
 def _ignored(rule: Rule, scope: Scope, in_force: datetime) -> bool:
-    """Whether `existing` leaves out what was so before the rule first came into force.
+    """Whether `existing` leaves out what was so before the rule came into force.
 
     The times compared are from different machines: what one of them puts into the future is taken for now.
     """

@@ -29,6 +29,7 @@ from engine.reconcile.deletions import confirm
 from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.events import Events
 from engine.reconcile.item import LONGEST, ItemRun, unread
+from engine.reconcile.large import LargeValues
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.others import Others
 from engine.reconcile.perform import Performer
@@ -66,7 +67,7 @@ class Reconciler:
         budgets = Budgets(self._actor, observer, replica.budget_share)
         self._performer = Performer(self._actor, self._reader, access, self._events, observer, budgets, clock)
         self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
-        self._matcher = Matcher(caches, self.related, every_rule)
+        self._matcher, self._large = Matcher(caches, self.related, every_rule), LargeValues(self._actor)
         self._recorder = Recorder(self._actor, clock, observer, self._aggregates, replica.operator)
         self._catalog = Catalog()
 
@@ -142,6 +143,7 @@ class Reconciler:
                 evaluation.rules = [rule for rule in evaluation.rules if rule.aggregate is not None]
             if evaluation.on == "Delete" and evaluation.rules:
                 await confirm(self._actor, self._observer, evaluation)
+        await self._large.read(evaluations)
         return Done(evaluations)
 
     def _scopes(self, evaluation: Evaluation) -> Sequence[tuple[Rule, Scope]]:
@@ -152,7 +154,8 @@ class Reconciler:
         if evaluation.group is not None:
             return [(rule, self._aggregates.scope(self._catalog, evaluation)) for rule in evaluation.rules]
         old = evaluation.state.evaluated if evaluation.on == "Change" else evaluation.object
-        shared = Scope(variables_of(self._catalog, pack, evaluation.object, old, self._clock.time()), pack.vars, evaluation.now)
+        obj = evaluation.whole or evaluation.object
+        shared = Scope(variables_of(self._catalog, pack, obj, old, self._clock.time()), pack.vars, evaluation.now)
         return [(rule, shared.having(rule.vars)) for rule in evaluation.rules]
 
     async def _evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:

@@ -12,12 +12,12 @@ from cachetools import TTLCache
 from engine.kube.clock import Clock
 from engine.kube.selectors import label_selector
 from engine.model.merge import merged
-from engine.model.objects import NAMESPACE, Kind, Object, ObjectKey, Ref, metadata
+from engine.model.objects import NAMESPACE, Kind, Object, ObjectKey, Ref, metadata, names_of
 from engine.model.plan import Delete, OwnWrite, Patch, Read
 from engine.packs.pack import RulePack
 from engine.reconcile.caches import Caches
 from engine.reconcile.dependencies import Dependencies, Dependent
-from engine.reconcile.prune import NAMESPACES
+from engine.reconcile.reads import NAMESPACES
 
 OWN_SECONDS, OWN_LIMIT = 60.0, 10_000
 """For how long an own write is laid over what the watch has shown, and how many are."""
@@ -162,7 +162,7 @@ class Related:
             own = self._own.get(ObjectKey(read.ref.kind, read.ref.namespace, read.ref.name))
             over = own.over(next(iter(found), None)) if own else None
             return found if own is None else [] if over is None else [over]
-        objects = {(str(metadata(obj).get("namespace") or ""), str(metadata(obj)["name"])): obj for obj in found}
+        objects = {names_of(obj): obj for obj in found}
         fits = label_selector(read.label_selector)
         for key, own in list(self._own.items()):
             if key.kind == read.ref.kind and read.ref.namespace in ("", key.namespace):

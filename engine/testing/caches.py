@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 
 from engine.kube.selectors import label_selector
-from engine.model.objects import Kind, Object, ObjectKey, metadata
+from engine.model.objects import Kind, Object, ObjectKey, names_of
 from engine.model.plan import Read
 from engine.packs.pack import RulePack
 from engine.reconcile import Cached
 from engine.reconcile.caches import OnRelated
-from engine.reconcile.prune import Path, joined, looked_up_by, pruner, read_by
+from engine.reconcile.prune import Pruner
+from engine.reconcile.reads import looked_up_by, pruner_of
 
 
 class DirectCaches:
@@ -22,7 +23,7 @@ class DirectCaches:
     def __init__(self, packs: Iterable[RulePack] = ()) -> None:
         self.only: frozenset[str] | None = None
         self._there: dict[ObjectKey, Object] = {}
-        self._pruned: dict[tuple[ObjectKey, str], Object] = {}
+        self._pruned: dict[tuple[ObjectKey, str], Cached] = {}
         self._deleted: dict[tuple[str, ObjectKey], Object] = {}
         self._related: dict[Kind, dict[tuple[str, str], Object]] = {}
         self._on_related: OnRelated | None = None
@@ -34,14 +35,13 @@ class DirectCaches:
         selections: dict[tuple[Kind, str], list[RulePack]] = {}
         for pack in self._packs:
             selections.setdefault((pack.watch.kind, pack.watch.label_selector), []).append(pack)
-        self._prune = {selection: pruner(read_by(together)) for selection, together in selections.items()}
+        self._prune = {selection: pruner_of(together) for selection, together in selections.items()}
         self._picks = {selection: label_selector(selection[1]) for selection in selections}
         self._pruned.clear()
-        kept: dict[Kind, frozenset[Path] | None] = {}
-        for held, paths in looked_up_by(self._packs).items():
-            kept[held.kind] = joined(kept.get(held.kind, paths), paths)
-        self._followed = {kind: pruner(paths) for kind, paths in kept.items()}
-        self._related = {kind: there for kind, there in self._related.items() if kind in kept}
+        self._followed: dict[Kind, Pruner] = {}
+        for held, kept in looked_up_by(self._packs).items():
+            self._followed[held.kind] = self._followed.get(held.kind, kept).also(kept.keep)
+        self._related = {kind: there for kind, there in self._related.items() if kind in self._followed}
 
     def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
         """See `Caches.get`."""
@@ -50,8 +50,8 @@ class DirectCaches:
         if found is None or not self._picks[key.kind, labels](found):
             return None
         if (key, labels) not in self._pruned:
-            self._pruned[key, labels] = self._prune[key.kind, labels](found)
-        return Cached(self._pruned[key, labels])
+            self._pruned[key, labels] = self._prune[key.kind, labels].entry(found)
+        return self._pruned[key, labels]
 
     def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
         """See `Caches.objects`."""
@@ -92,9 +92,7 @@ class DirectCaches:
     def relate(self, kind: Kind, objects: Iterable[Object]) -> None:
         """Take in all objects of a kind that lookups follow, as they are now, and report what has changed."""
         before = self._related.get(kind, {})
-        self._related[kind] = after = {
-            (str(metadata(obj).get("namespace") or ""), str(metadata(obj)["name"])): self._followed[kind](obj) for obj in objects
-        }
+        self._related[kind] = after = {names_of(obj): self._followed[kind](obj) for obj in objects}
         for name in sorted(before.keys() | after.keys()):
             old, new = before.get(name), after.get(name)
             if old != new and self._on_related is not None:
@@ -112,7 +110,7 @@ class DirectCaches:
                 picks = self._picks[selection]
                 gone = last is not None and picks(last) and not (obj is not None and picks(obj))
                 if gone and last is not None and pack.ends:
-                    self._deleted[pack.identity, key] = self._prune[selection](last)
+                    self._deleted[pack.identity, key] = self._prune[selection].entry(last).object
 
     def keys(self) -> Set[ObjectKey]:
         """Return the objects that are there."""

@@ -15,7 +15,7 @@ from engine.kube.api import Api, Selection
 from engine.kube.clock import Clock
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, dig, kind_of, metadata
+from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, dig, kind_of, metadata, names_of
 from engine.model.observe import Act, Evaluated
 from engine.model.outcome import Done
 from engine.packs.catalog import Catalog
@@ -132,7 +132,7 @@ def _counts_in(catalog: Catalog, key: GroupKey, obj: Object, now: float) -> bool
 
 
 def _key(obj: Object) -> ObjectKey:
-    return ObjectKey(kind_of(obj), str(metadata(obj).get("namespace") or ""), str(metadata(obj).get("name") or ""))
+    return ObjectKey(kind_of(obj), *names_of(obj))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +218,9 @@ def _timing(rule: Rule, in_force: datetime | None) -> Iterator[str]:
     since = "its creation" if rule.existing.age_from is None else rule.existing.age_from.source
     at = "" if in_force is None else f", at {in_force:%Y-%m-%dT%H:%M:%SZ},"
     if rule.existing.policy == "Ignore":
-        yield f"existing: what was so ({since}) before the rule first came into force{at} is left alone"
+        yield f"existing: what was so ({since}) before the rule came into force{at} is left alone"
     elif rule.existing.max_age is not None:
         age = f"{rule.existing.max_age:g} s"
-        yield f"existing: what was so ({since}) {age} before the rule first came into force{at} is left alone"
+        yield f"existing: what was so ({since}) {age} before the rule came into force{at} is left alone"
     if rule.resync is not None:
         yield f"resync: evaluated again every {rule.resync:g} s"

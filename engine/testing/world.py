@@ -108,7 +108,7 @@ class World:
             self._put_in_force(replace(catalog, times=self._catalog.times))
 
     def _dated(self, catalog: Catalog, known: Mapping[str, InForce]) -> Catalog:
-        """The catalog with the time at which each rule first came into force, which outlives the engine."""
+        """The catalog with the time at which each rule came into force, which outlives the engine."""
         return catalog.dated(known, datetime.fromtimestamp(self.clock.time(), UTC))
 
     def restart(self) -> None:

@@ -22,7 +22,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Cached, Reconciler, Replica
 from engine.reconcile.caches import OnRelated
-from engine.reconcile.prune import pruner, read_by
+from engine.reconcile.reads import pruner_of
 from tests.bench import workload
 from tests.world import JOB
 
@@ -83,7 +83,7 @@ class Bench:
         watching = [pack for pack in packs if pack.watch.kind == JOB and modes[pack.name] is not Mode.OFF]
         self.api = InstantApi()
         self.groups: dict[ObjectKey | GroupKey, None] = {}
-        self._on, self._prune = {pack.name for pack in watching}, pruner(read_by(watching))
+        self._on, self._prune = {pack.name for pack in watching}, pruner_of(watching)
         self._cached: dict[tuple[str, str], Cached] = {}
         self.reconciler = Reconciler(
             cast(Api, self.api),  # what the line does not call is not there
@@ -98,7 +98,7 @@ class Bench:
 
     def show(self, key: ObjectKey, obj: Object) -> None:
         """Let the engine's cache have an object as it would after a watch event."""
-        self._cached[key.namespace, key.name] = Cached(self._prune(obj), False)
+        self._cached[key.namespace, key.name] = self._prune.entry(obj)
 
     def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
         """See `Caches.get`."""

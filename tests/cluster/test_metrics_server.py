@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -92,7 +91,6 @@ async def test_an_operator_that_may_not_ask_says_so(
     control_plane: ControlPlane, namespace: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """503, with the right that is missing, in the answer and once in the log."""
-    caplog.set_level(logging.WARNING, logger="engine")  # a command that ran before in this process may have set another one
     async with serving(control_plane, namespace) as server:
         for _ in range(2):
             status, text = await get(server, f"Bearer {control_plane.admin_token}")

@@ -39,10 +39,14 @@ def definition(name: str) -> Mapping[str, Any]:
 
 
 def waiting(engine: Engine) -> dict[str, str]:
-    """What each pack waits for, by /packs, which the metric agrees with."""
-    found = {name: pack["waitingFor"] for name, pack in engine.packs().items() if pack["waitingFor"]}
-    assert all(engine.metric("rulepack_pack_waiting", pack=name, kind=kind) == 1 for name, kind in found.items())
-    return found
+    """What each pack waits for, by /packs, which the metric agrees with, unless it changes between the two."""
+
+    def agreed() -> list[dict[str, str]]:
+        found = {name: pack["waitingFor"] for name, pack in engine.packs().items() if pack["waitingFor"]}
+        same = all(engine.metric("rulepack_pack_waiting", pack=name, kind=kind) == 1 for name, kind in found.items())
+        return [found] if same else []
+
+    return eventually(agreed, "agreement of /packs and the metric")[0]
 
 
 def after(check: Callable[[], object], what: str) -> float:

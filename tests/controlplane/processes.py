@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import random
 import signal
 import socket
 import subprocess
@@ -12,6 +14,9 @@ from pathlib import Path
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
+#: Below those that the kernel gives to connections (ip(7): ip_local_port_range), so that none takes a port first.
+_PORTS = range(10_000, 32_768)
+_CHANCE = random.SystemRandom()  # one that no test seeds
 
 
 class Processes:
@@ -35,6 +40,10 @@ class Processes:
         if process is not None:
             process.kill()
             process.wait()
+
+    def pid(self, name: str) -> int:
+        """The process id of a program that runs."""
+        return self._running[name].pid
 
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a program that runs."""
@@ -68,8 +77,11 @@ class Processes:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on at this moment."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    """Ports of 127.0.0.1 that nobody listens on at this moment, by chance, so that tests in two processes get different ones."""
+    sockets: list[socket.socket] = []
+    while len(sockets) < count:
+        with contextlib.suppress(OSError):
+            sockets.append(socket.create_server(("127.0.0.1", _CHANCE.choice(_PORTS))))
     ports = [int(one.getsockname()[1]) for one in sockets]
     for one in sockets:
         one.close()

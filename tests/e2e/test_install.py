@@ -36,7 +36,7 @@ EXTENSIONS = "/apis/olm.operatorframework.io/v1/clusterextensions"
 #: Which test runs the commands under each heading.
 TESTED = {
     "By OLM", "Settings of its process", "Monitoring", "Before it is in a catalog", "By OLM v1", "By one file", "By kustomize",
-    "On OpenShift", "Settings", "Uninstall",
+    "Where Argo CD is", "Settings", "Uninstall",
 }  # fmt: skip
 
 
@@ -200,7 +200,7 @@ def test_by_one_file(plane: ControlPlane, shell: Shell, tmp_path: Path) -> None:
     shell.run(text.replace(RELEASE, str(tmp_path / "install.yaml")))
     assert deployments(plane)["rulepack"]["status"]["readyReplicas"] == 2
 
-    (params,) = commands("On OpenShift")
+    params, *_ = commands("Where Argo CD is")
     shell.run(params)
     (shell.folder / "my-rules").symlink_to(ROOT / "rules/sync-waves")
     (own,) = commands("Settings")

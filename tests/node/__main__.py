@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.controlplane import olm
+from tests.controlplane import argocd, olm
 from tests.controlplane.gobuild import MissingProgram
 from tests.node import sandbox
 from tests.node.images import Images
@@ -27,6 +27,8 @@ def main() -> int:
         require_packages()
         sandbox.check()
         programs()
+        argocd.programs()
+        argocd.source()
         olm.tools()
         olm.operators()
         olm.definitions()

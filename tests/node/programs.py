@@ -24,6 +24,7 @@ DEBIAN = {
     "unshare": "util-linux",
     "skopeo": "skopeo",
     "docker-registry": "docker-registry",
+    "redis-server": "redis-server",
     "/usr/bin/qemu-aarch64-static": "qemu-user-static",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }

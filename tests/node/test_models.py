@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from engine.model.objects import Kind, Object, metadata
+from engine.model.objects import metadata
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.predictors import inference_service
 from tests.node.node import Node
-from tests.node.notebooks import CLAIM, Notebooks, predictor
-from tests.node.operator import CONFIG, Operator, ask, condition
-from tests.world import JOB, POD, SERVICE, job, named, trigger, triggers
+from tests.node.notebooks import REPLICAS, Notebooks, fewest_ready, predictions, predictor, servers, store
+from tests.node.operator import CONFIG, Operator
+from tests.world import JOB, SERVICE, job, named, trigger, triggers
 
 NAMESPACE = "models"
-REPLICAS = 2
-CORE = "/api/v1"
 
 
 @pytest.fixture(scope="module")
 def cluster(node: Node) -> Iterator[Cluster]:
     """A namespace with a folder of models, which holds one already, and two pods that serve it; the operator runs."""
     node.kubectl("apply", "-k", str(CONFIG / "default"))
-    folder = node.folder("models")
-    (folder / "model.json").write_text(json.dumps({"slope": 0, "intercept": 7}))
+    (store(node, NAMESPACE) / "model.json").write_text(json.dumps({"slope": 0, "intercept": 7}))
     cluster = Cluster(node.plane, NAMESPACE)
-    enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
-    node.plane.ensure(f"{CORE}/namespaces", {"metadata": {"name": NAMESPACE, "labels": enforced}})
-    store(node, folder)
     cluster.create(inference_service("model", NAMESPACE), predictor("model", NAMESPACE, REPLICAS))
     evict = named(CONFIG_MAP, "rulepack-params", "rulepack-system", data={"on-success-triggers": "restartStrategy: Evict\n"})
     cluster.create(evict)  # no KServe runs that would roll anything out
@@ -68,44 +58,3 @@ def train(cluster: Cluster, name: str, points: list[list[int]]) -> None:
     """Create a job that fits a line through points, and asks for a restart of what serves the model."""
     wanted = {"example.com/points": json.dumps(points), **triggers(trigger(SERVICE, "model", "restart"))}
     cluster.create(job(name, annotations=wanted, namespace=NAMESPACE))
-
-
-def servers(cluster: Cluster) -> list[Object]:
-    """The pods that serve, Ready and not about to end."""
-    pods = [pod for pod in cluster.all(POD) if metadata(pod).get("labels", {}).get("component") == "predictor"]
-    return [pod for pod in pods if condition(pod, "Ready") == "True" and "deletionTimestamp" not in metadata(pod)]
-
-
-def predictions(cluster: Cluster, x: int) -> list[float]:
-    """What each of them predicts."""
-    return [float(ask(pod["status"]["podIP"], f"/{x}") or "nan") for pod in servers(cluster)]
-
-
-@contextmanager
-def fewest_ready(cluster: Cluster) -> Iterator[list[int]]:
-    """How many pods were Ready at each moment that the context lasts, five times a second."""
-    seen: list[int] = []
-    stop = threading.Event()
-
-    def count() -> None:
-        while not stop.wait(0.2):
-            seen.append(len(servers(cluster)))
-
-    thread = threading.Thread(target=count)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        thread.join()
-
-
-def store(node: Node, folder: Path) -> None:
-    """Let pods have a folder of the node by a claim."""
-    os.chmod(folder, 0o777)
-    size, modes = {"storage": "1Mi"}, ["ReadWriteMany"]
-    volume = {"capacity": size, "accessModes": modes, "hostPath": {"path": str(folder)}, "storageClassName": "manual"}
-    node.plane.ensure(f"{CORE}/persistentvolumes", {"metadata": {"name": CLAIM}, "spec": volume})
-    claim = {"accessModes": modes, "resources": {"requests": size}, "storageClassName": "manual", "volumeName": CLAIM}
-    body = named(Kind("v1", "PersistentVolumeClaim"), CLAIM, NAMESPACE, spec=claim)
-    node.plane.ensure(f"{CORE}/namespaces/{NAMESPACE}/persistentvolumeclaims", body)

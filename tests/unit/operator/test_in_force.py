@@ -64,14 +64,23 @@ async def test_a_time_outlives_the_process() -> None:
     assert await fixture.kept() == {f"since.rules.mlops.dev/{name}": time for name, time in both.items()}
 
 
-async def test_a_rule_that_is_off_is_not_in_force_yet_and_stays_so_once_it_was() -> None:
-    """Its time is when it is first not Off."""
-    fixture = Fixture()
-    assert await fixture.dated(catalog("a", mode=Mode.OFF)) == {}
-    await fixture.clock.advance(3600)
-    for mode in (Mode.AUDIT, Mode.OFF, Mode.ENFORCE):
-        assert await fixture.dated(catalog("a", mode=mode)) == {"p.a": "2026-01-24T23:00:00Z"}
+async def test_a_rule_comes_into_force_anew_when_its_mode_becomes_less_strict() -> None:
+    """Each step is another process, so what it goes by is in the Lease. One that is Off at first is not in force yet."""
+    fixture, dated = Fixture(), []
+    for mode in (Mode.OFF, Mode.AUDIT, Mode.ENFORCE, Mode.ENFORCE, Mode.AUDIT, Mode.AUDIT, Mode.ENFORCE, Mode.OFF, Mode.AUDIT):
+        dated.append((await fixture.dated(catalog("a", mode=mode))).get("p.a"))
         await fixture.clock.advance(3600)
+    assert dated == [
+        None,
+        "2026-01-24T23:00:00Z Audit",
+        "2026-01-25T00:00:00Z",
+        "2026-01-25T00:00:00Z",
+        "2026-01-25T00:00:00Z Audit",
+        "2026-01-25T00:00:00Z Audit",
+        "2026-01-25T04:00:00Z",
+        "2026-01-25T04:00:00Z Off",
+        "2026-01-25T06:00:00Z Audit",
+    ]
 
 
 async def test_a_rule_that_is_gone_is_remembered_for_ninety_days() -> None:
@@ -129,14 +138,17 @@ async def test_a_dry_run_writes_nothing() -> None:
     assert [str(call.ref.kind.kind) for call in fixture.cluster.writes] == ["Namespace"]
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-01-24T22:00:00Z/x", "a/b/c", "2026-01-24/2026-01-25/x"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "2026-01-24T22:00:00Z/x", "a/b/c", "2026-01-24/2026-01-25/x", "2026-01-24T22:00:00Z Aduit"],
+)
 def test_what_nobody_could_have_written_is_no_time(text: str) -> None:
     """Then the rule comes into force now."""
     assert InForce.parse(text) is None
 
 
 def test_what_is_written_is_read() -> None:
-    """A time, and an interval."""
+    """A time, and an interval, with a mode or without."""
     since, gone = datetime(2026, 1, 24, 22, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
-    for time in (InForce(since), InForce(since, gone)):
+    for time in (InForce(since), InForce(since, gone), InForce(since, mode=Mode.AUDIT), InForce(since, gone, Mode.OFF)):
         assert InForce.parse(time.text) == time

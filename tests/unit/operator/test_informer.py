@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,6 +125,7 @@ async def test_an_expired_page_token_starts_the_list_again() -> None:
         await fixture.create(f"w{number}")
     fixture.cluster.faults.add(InjectedFault(410, verb="list", after=1))
     async with fixture.running() as informer:
+        await fixture.clock.advance(2)
         assert len(informer.cache) == 600
         assert len(fixture.taken()) == 600
 
@@ -263,7 +264,9 @@ class Silent(EmbeddedCluster):
 
     deaf = True
 
-    async def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncIterator[WatchEvent]:
+    async def watch(
+        self, selection: Selection, resource_version: str, *, timeout: float = 300.0
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Nothing for ever, the first time."""
         if self.deaf:
             self.deaf = False

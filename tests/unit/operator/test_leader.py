@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import UsageError
 from engine.kube.clock import cancel
 from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
@@ -30,11 +31,11 @@ class HeldUpClock(FakeClock):
 class Contender:
     """A leader and what it has reported."""
 
-    def __init__(self, cluster: EmbeddedCluster, clock: FakeClock, identity: str) -> None:
+    def __init__(self, cluster: EmbeddedCluster, clock: FakeClock, identity: str, *, in_pod: bool = True) -> None:
         self.reported: list[str] = []
         self.stop = asyncio.Event()
         self.leader = Leader(
-            Leases(cluster, "default"), clock, "rulepack", identity,
+            Leases(cluster, "default", in_pod=in_pod), clock, "rulepack", identity,
             on_started=lambda: self.reported.append("started"), on_stopped=lambda: self.reported.append("stopped"),
         )  # fmt: skip
 
@@ -215,3 +216,37 @@ async def test_a_missing_namespace_is_said_once(caplog: pytest.LogCaptureFixture
     await cancel(task)
     assert not leader.is_leader()
     assert len([record for record in caplog.records if "nowhere" in record.getMessage()]) == 1
+
+
+async def test_a_process_outside_of_a_pod_never_takes_the_lease_of_an_operator_in_the_cluster() -> None:
+    """Neither while that one leads nor when it has ended: another version of it takes over, the process ends in words."""
+    election = Election()
+    outside = Contender(election.cluster, election.clock, "laptop", in_pod=False)
+    async with election.running("one"):
+        election.contenders["one"].stop.set()
+        await election.clock.advance(30)
+    with pytest.raises(UsageError, match="--operator-namespace NAME"):
+        await outside.leader.run(outside.stop)
+    assert (await election.lease())["holderIdentity"] == ""
+
+    async with election.running("two"):
+        await election.clock.advance(5)
+        assert election.leading() == ["two"]
+
+
+async def test_processes_outside_of_a_pod_share_a_lease_until_an_operator_takes_it() -> None:
+    """What such a process has created another one takes; from then on that an operator in the cluster did, none does."""
+    election = Election()
+    for name in ("laptop", "desktop"):
+        contender = election.contenders[name] = Contender(election.cluster, election.clock, name, in_pod=False)
+        async with election.running(name) as tasks:
+            await election.clock.advance(5)
+            assert election.leading() == [name]
+            contender.stop.set()
+            await tasks[name]
+    async with election.running("one"):
+        await election.clock.advance(5)
+        assert election.leading() == ["one"]
+    late = Contender(election.cluster, election.clock, "late", in_pod=False)
+    with pytest.raises(UsageError, match="installed in the cluster"):
+        await late.leader.run(late.stop)

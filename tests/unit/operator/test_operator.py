@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ class Fixture:
     @asynccontextmanager
     async def running(self, *operators: Operator) -> AsyncIterator[list[asyncio.Event]]:
         """Run replicas; gives what stops each of them."""
-        await self.cluster.create(NAMESPACE, "", {"metadata": {"name": "system"}})
+        with suppress(ApiError):  # there already, after a restart
+            await self.cluster.create(NAMESPACE, "", {"metadata": {"name": "system"}})
         async with AsyncExitStack() as stack:
             stops = []
             for operator in operators:

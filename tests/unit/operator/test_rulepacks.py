@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from engine.errors import ApiError
+from engine.errors import ApiError, UsageError
 from engine.model.objects import Kind, Object, Resource, dig
 from engine.packs.crd import custom_resource_definition
 from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture
@@ -152,6 +153,31 @@ async def test_a_mode_in_the_object_disables_a_shipped_pack(packs: Packs) -> Non
 
     assert await packs.mark("one") is None
     assert ready[:2] == ("True", "Disabled")
+
+
+async def test_nothing_of_a_refused_reference_takes_effect(packs: Packs) -> None:
+    """A mode beside a param that does not fit does nothing; the status says which generation stays in force."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Audit"}})
+        await packs.clock.advance(5)
+        good = (await packs.got("marks"))["metadata"]["generation"]
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Enforce", "params": {"mark": 7}}})
+        await packs.clock.advance(5)
+        await packs.widget("one")
+        await packs.clock.advance(5)
+        status = (await packs.got("marks"))["status"]
+        ready = await packs.condition("Ready", "marks")
+        unmarked = await packs.mark("one")
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        after_restart = await packs.condition("Ready", "marks")
+        mode = (await packs.got("marks"))["status"]["mode"]
+
+    assert unmarked is None
+    assert (status["mode"], status["generationInForce"], status["observedGeneration"]) == ("Audit", good, good + 1)
+    assert ready[2] == f"it is not accepted; the last good text, generation {good}, stays in force"
+    assert (after_restart[2], mode) == ("it is not accepted; nothing is in force", "Disabled")
 
 
 async def test_what_rules_did_is_counted_over_a_takeover(packs: Packs) -> None:
@@ -339,5 +365,34 @@ async def test_settings_that_a_rulepack_goes_before_say_so(packs: Packs) -> None
         mode = (await packs.got("marks"))["status"]["mode"]
 
     assert flags == "configmap/rulepack-feature-flags/marks:1:1: rulepack/system/marks says Audit, which is stricter"
-    assert params == "configmap/rulepack-params/marks:1:1: mark in rulepack/system/marks goes before the one here"
+    assert params == "configmap/rulepack-params/marks:1:1: mark in rulepack/system/marks goes before it"
     assert mode == "Audit"
+
+
+async def test_a_process_beside_an_installed_operator_is_refused_and_changes_nothing(packs: Packs) -> None:
+    """It would otherwise wait for the operator's restart, take its Lease, and call its packs missing."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(10)
+    before = await packs.got("marks")
+    (packs.rules / "pack.yaml").write_text(PACK.replace("name: marks}", "name: own}"))
+    writes = len(packs.cluster.writes)
+
+    with pytest.raises(UsageError, match=r"Lease system/rulepack is that of an operator installed in the cluster"):
+        await packs.operator(in_pod=False).run(asyncio.Event())
+
+    assert len(packs.cluster.writes) == writes
+    assert await packs.got("marks") == before
+
+
+async def test_a_pack_that_another_operator_ships_keeps_its_status(packs: Packs) -> None:
+    """An operator of some packs says nothing of others, neither in a status nor in the log."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(10)
+    before = (await packs.got("marks"))["status"]
+    (packs.rules / "pack.yaml").write_text(PACK.replace("name: marks}", "name: own}"))
+    second = packs.operator(lease_name="second")
+    async with packs.running(second):
+        await packs.clock.advance(30)
+
+    assert (await packs.got("marks"))["status"] == before
+    assert [fault for report in second.packs.reports for fault in report.faults] == []

@@ -10,7 +10,8 @@ import yaml
 from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.packs.sources import Text
-from engine.packs.store import FLAGS, PARAMS, PackStore, Report
+from engine.packs.store import FLAGS, PARAMS, PackStore
+from engine.packs.versions import Report
 from tests.unit.packs.packs import CEL, pack, rule
 
 SIZE = {"size": {"type": "integer", "minimum": 1, "default": 3}, "colour": {"type": "string", "default": "red"}}
@@ -380,6 +381,15 @@ def test_a_reference_to_nothing_is_reported() -> None:
     ]
 
 
+def test_a_reference_to_what_another_operator_ships_is_left_alone() -> None:
+    """Where only some packs are given, others are not missing."""
+    store = PackStore(CEL, some=True)
+
+    reports = by_source(store.update([shipped(pack())], objects=[rulepack({"shipped": "theirs"}, "theirs")]))
+
+    assert reports["rulepack/ops/theirs"] == Report("rulepack/ops/theirs")
+
+
 @pytest.mark.parametrize("other", ["a-first", "second"])
 def test_of_two_references_to_a_pack_the_one_of_its_name_counts(other: str) -> None:
     """Whatever the order of names: the object of the pack is where its mode has been set."""
@@ -399,15 +409,64 @@ def test_of_two_references_to_a_pack_the_one_of_its_name_counts(other: str) -> N
     ]
 
 
-def test_a_reference_with_a_bad_param_switches_its_pack_off() -> None:
-    """As one in the ConfigMap does: the default may be what somebody meant to forbid."""
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ({"params": {"size": 0}}, "spec.params.size: the number 0 is too small; expected at least 1"),
+        (
+            {"params": {"size": 9, "color": "blue"}},
+            "spec.params.color: unknown parameter 'color'; expected 'colour' (did you mean that?)",
+        ),
+        ({"shipped": "exmple"}, "spec.shipped: no pack 'exmple' is shipped; expected 'example' (did you mean that?)"),
+        (
+            {"mode": "Enforced"},
+            "spec.mode: the text 'Enforced' is not possible here; "
+            "expected Enforce, Audit, Disabled or Off (did you mean 'Enforce'?)",
+        ),
+    ],
+)
+def test_nothing_of_a_refused_reference_takes_effect(keys: dict[str, Any], fault: str) -> None:
+    """The spec that was accepted last stays in force as a whole, and the report says which one that is."""
+    store, text = PackStore(CEL), shipped(pack(params=SIZE))
+    good = {"shipped": "example", "mode": "Audit", "params": {"size": 7}}
+    store.update([text], objects=[rulepack(good)])
+
+    for generation in (2, 3):
+        refused = rulepack({**good, "mode": "Enforce", **keys}, generation=generation)
+        report = by_source(store.update([text], objects=[refused]))["rulepack/ops/example"]
+
+        assert reported(report) == [f"rulepack/ops/example: {fault}"]
+        assert (report.packs, report.generation) == (("example",), 1)
+        assert store.catalog.modes == {"example": Mode.AUDIT}
+        assert store.catalog.params == {"example": {"size": 7, "colour": "red"}}
+
+    report = by_source(store.update([text], objects=[rulepack(good | {"mode": "Enforce"}, generation=4)]))["rulepack/ops/example"]
+    assert (report.faults, report.generation, store.catalog.modes) == ((), 4, {"example": Mode.ENFORCE})
+
+
+@pytest.mark.parametrize("keys", [{"params": {"size": 0}}, {"params": {"color": "blue"}}, {"mode": "Enforced"}])
+def test_a_pack_whose_reference_was_never_accepted_is_off(keys: dict[str, Any]) -> None:
+    """As after a restart: what it said before nobody knows, and the default may be what somebody meant to forbid."""
     store = PackStore(CEL)
 
-    reports = by_source(
-        store.update([shipped(pack(params=SIZE))], objects=[rulepack({"shipped": "example", "params": {"size": 0}})])
-    )
+    reports = by_source(store.update([shipped(pack(params=SIZE))], objects=[rulepack({"shipped": "example", **keys})]))
 
     assert store.catalog.modes == {"example": Mode.OFF}
+    assert len(reports["rulepack/ops/example"].faults) == 1
+    assert reports["rulepack/ops/example"].generation is None
+
+
+def test_params_of_a_reference_that_a_new_text_does_not_have_are_kept_as_they_were() -> None:
+    """The text of a pack in a ConfigMap may change under its RulePack; its mode stays."""
+    store = PackStore(CEL)
+    reference = rulepack({"configMap": "mine", "mode": "Audit", "params": {"size": 7}})
+    store.update([], [config_map(pack(params=SIZE))], objects=[reference])
+
+    larger = {**SIZE, "size": {"type": "integer", "minimum": 8, "default": 9}}
+    reports = by_source(store.update([], [config_map(pack(params=larger))], objects=[reference]))
+
     assert reported(reports["rulepack/ops/example"]) == [
-        "rulepack/ops/example: spec.params.size: the number 0 is too small; expected at least 1"
+        "rulepack/ops/example: spec.params.size: the number 7 is too small; expected at least 8"
     ]
+    assert store.catalog.modes == {"example": Mode.AUDIT}
+    assert store.catalog.params == {"example": {"size": 9, "colour": "red"}}

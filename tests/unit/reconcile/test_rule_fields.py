@@ -149,7 +149,7 @@ async def test_resync_repairs_what_others_change() -> None:
 
 
 async def existing(text: str) -> World:
-    """A world in which the rule first came into force two hours after one object was created, and just before another was."""
+    """A world in which the rule came into force two hours after one object was created, and just before another was."""
     world = World()
     await world.create(config(name="old"))
     await world.clock.advance(7200)
@@ -165,12 +165,12 @@ async def say_all(world: World) -> list[str]:
 
 
 async def test_existing_ignore_leaves_what_was_there_before_the_rule() -> None:
-    """What was created before the rule first came into force is left, after a restart too; what came later is not."""
+    """What was created before the rule came into force is left, after a restart too; what came later is not."""
     world = await existing(f"      existing: Ignore\n      oncePer: object.data.word\n{TELL}")
     world.restart()
     await world.settle()
     assert await say_all(world) == ["saw later"]
-    assert "before the rule first came into force, at 2026-01-25T00:00:00Z" in str(world.seen.evaluations)
+    assert "before the rule came into force, at 2026-01-25T00:00:00Z" in str(world.seen.evaluations)
 
 
 async def test_what_happened_while_the_engine_was_down_is_caught_up() -> None:
@@ -214,23 +214,37 @@ async def test_a_time_that_is_none_is_no_answer() -> None:
     assert await say_all(world) == []
 
 
-async def test_a_flag_that_is_switched_off_and_on_changes_nothing() -> None:
-    """A rule has come into force once and for all; before its flag was first on, it had not."""
+@pytest.mark.parametrize("stricter", [Mode.OFF, Mode.AUDIT])
+async def test_what_was_so_before_a_rule_returned_to_enforce_is_left(stricter: Mode) -> None:
+    """A rule comes into force anew with each return from Off or Audit, also where the engine has restarted meanwhile."""
     world = World()
-    off, on = {"p": Mode.OFF}, {"p": Mode.ENFORCE}
     pack = rule(f"      existing: Ignore\n      oncePer: object.data.word\n{TELL}")
-    world.use(pack, modes=off)
+    world.use(pack, modes={"p": stricter})
     await world.create(config(name="old"))
     await world.settle(7200, step=600)
-    for word, modes in (("first", on), ("second", off), ("third", on)):
-        world.use(pack, modes=modes)
+    for word, mode in (("first", Mode.ENFORCE), ("second", stricter), ("third", Mode.ENFORCE)):
+        world.use(pack, modes={"p": mode})
         await world.create(config(word, word))
         await world.settle(60)
-    assert await say_all(world) == ["saw first", "saw second", "saw third"]
+        world.restart()
+        await world.settle(60)
+    assert await say_all(world) == ["saw first", "saw third"]
+
+
+async def test_a_rule_with_catch_up_does_what_it_has_audited() -> None:
+    """Its author has said so."""
+    world = World()
+    pack = rule(f"      existing: CatchUp\n      oncePer: object.data.word\n{TELL}")
+    world.use(pack, modes={"p": Mode.AUDIT})
+    await world.create(config("meanwhile", name="meanwhile"))
+    await world.settle(60)
+    world.use(pack, modes={"p": Mode.ENFORCE})
+    await world.settle(60)
+    assert await say_all(world) == ["saw meanwhile"]
 
 
 async def test_existing_has_an_age_limit() -> None:
-    """What is older than maxAge when the rule first comes into force is left."""
+    """What is older than maxAge when the rule comes into force is left."""
     text = f"      existing: {{maxAge: LIMIT}}\n      oncePer: object.data.word\n{TELL}"
     assert await say_all(await existing(text.replace("LIMIT", "1h"))) == ["saw later"]
     assert await say_all(await existing(text.replace("LIMIT", "3h"))) == ["saw a", "saw later"]

@@ -1,0 +1,96 @@
+"""The RulePacks that say how a pack whose text is elsewhere is to run: which stands for which pack, and what counts of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from engine.errors import Fault, Location
+from engine.model.text import suggestion
+from engine.packs.document import ObjectDocument
+from engine.packs.pack import RulePack
+from engine.packs.params import defaults, overridden
+from engine.packs.sources import PackObject
+from engine.packs.versions import Reference, Reports, Version, source_of
+
+
+class References:
+    """Finds them among the RulePacks. `shipped` are the files of the packs that are shipped; where these are `some` only, what
+    refers to another shipped pack is none of this process's, and nothing is said of it.
+
+    A spec is accepted as a whole: where it stands for nothing, or a param does not fit, the one accepted before counts.
+    """
+
+    def __init__(
+        self, packs: Mapping[str, RulePack], shipped: Collection[str], versions: Mapping[str, Version], reports: Reports,
+        *, some: bool = False,
+    ) -> None:  # fmt: skip
+        self._some = some
+        self._packs, self._shipped, self._versions, self._reports = packs, shipped, versions, reports
+        self._found: dict[str, Reference] = {}
+
+    def find(self, objects: Sequence[PackObject]) -> Mapping[str, Reference]:
+        """Return the reference of each pack that has one, by the pack's name; report what is wrong with others.
+
+        The object of the pack's own name goes before others: a later one must not end a mode that an administrator set on it.
+        """
+        for obj in sorted(objects, key=lambda obj: _name(obj) != obj.name):
+            version = self._versions[obj.file]
+            if self._some and version.accepted is None and "shipped" in obj.spec and _name(obj) not in self._packs:
+                self._reports.faults[obj.source].clear()
+                continue
+            if version.reference is not None:
+                newest = Reference(obj, version.reference)
+                faults = self._refusal(newest)
+                self._reports.faults[obj.source] += faults
+                if not faults:
+                    version.accepted, version.generation = newest, obj.generation
+            counts = version.accepted or (Reference(obj) if obj.reference else None)
+            if counts is not None:
+                self._take(obj, counts)
+        return self._found
+
+    def _take(self, obj: PackObject, counts: Reference) -> None:
+        """Have an object stand for its pack, as far as there is one and no other object does; `counts` is what counts of it."""
+        pack = self._pack(counts.obj)
+        self._reports.texts[obj.source] = source_of(pack, self._versions) if pack else _held(counts.obj)
+        self._reports.generations[obj.source] = self._versions[obj.file].generation
+        if pack is not None and self._found.setdefault(pack.identity, counts) is counts:
+            self._reports.packs[obj.source].append(pack.identity)
+
+    def _pack(self, obj: PackObject) -> RulePack | None:
+        """Return the pack that an object names, None where there is none of that name and origin."""
+        pack = self._packs.get(_name(obj))
+        if pack is None:
+            return None
+        there = pack.source in self._shipped if "shipped" in obj.spec else source_of(pack, self._versions) == _held(obj)
+        return pack if there else None
+
+    def _refusal(self, reference: Reference) -> Sequence[Fault]:
+        """Return why a reference cannot be accepted, nothing where it can."""
+        obj, said = reference
+        name, pack = _name(obj), self._pack(obj)
+        if pack is not None and name not in self._found:
+            document = ObjectDocument(said.params if said else {}, obj.file, ("spec", "params"))
+            return overridden(pack.params, defaults(pack.params), {}, document).faults
+        expected = ""
+        if pack is not None:
+            message, expected = f"{self._found[name].obj.file} stands for the pack {name!r} already", "one object for each pack"
+        elif name in self._packs:
+            message = f"pack {name!r} is that in {self._packs[name].source}"
+        elif "shipped" in obj.spec:
+            message = f"no pack {name!r} is shipped"
+            expected = suggestion(name, [each for each, pack in self._packs.items() if pack.source in self._shipped])
+        else:
+            message = f"{_held(obj)} holds no pack {name!r} that is in force"
+        where = Location(obj.file, 1, 1, "spec.shipped" if "shipped" in obj.spec else "spec.configMap")
+        return [Fault(where, message, expected)]
+
+
+def _name(obj: PackObject) -> str:
+    """Return the name of the pack that an object stands for."""
+    return str(obj.spec.get("shipped") or obj.name)
+
+
+def _held(obj: PackObject) -> str:
+    """Return the source that holds the text of a pack in a ConfigMap, '' where it is a shipped one."""
+    return "" if "shipped" in obj.spec else f"configmap/{obj.file.split('/')[1]}/{obj.spec.get('configMap')}"

@@ -1,0 +1,100 @@
+"""What was read last of each source of rule packs, what was good of it last, and what is to be reported of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.cel import Cel
+from engine.errors import Fault, InvalidText
+from engine.packs.pack import RulePack
+from engine.packs.parse import parse_object, parse_pack, parse_reference
+from engine.packs.schema import ReferenceSpec
+from engine.packs.sources import PackObject, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of one source: the packs of it that are in force, its faults, and what is odd but no fault.
+
+    Where there are faults, the packs in force are those of its last good version. `generation` is that version's, of an object
+    of kind RulePack; None where none is in force. `note` says why another mode is in force than is written there. `text` is the
+    source of the pack that a reference stands for: its faults are those of the reference too.
+    """
+
+    source: str
+    packs: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[Fault, ...] = ()
+    generation: int | None = None
+    note: str = ""
+    text: str = ""
+
+
+class Reference(NamedTuple):
+    """An object that stands for a pack, and what its spec says; None where no spec of it was ever accepted."""
+
+    obj: PackObject
+    said: ReferenceSpec | None = None
+
+
+@dataclass(slots=True)
+class Version:
+    """The last version that was read of a text or an object, and what its last good one held.
+
+    `reference` is what the newest spec of a reference says, None where it cannot be read; `accepted` is the last that was.
+    """
+
+    read: Text | PackObject | None = None
+    packs: Sequence[RulePack] = ()
+    reference: ReferenceSpec | None = None
+    accepted: Reference | None = None
+    faults: Sequence[Fault] = ()
+    generation: int | None = None
+
+    def take(self, given: Text | PackObject, cel: Cel) -> None:
+        """Read what is given, unless it is what was read last."""
+        if self.read == given:
+            return
+        self.read, self.reference = given, None
+        try:
+            if isinstance(given, Text):
+                if given.faults:
+                    raise InvalidText(given.faults)
+                self.packs = parse_pack(given.text, given.file, cel)
+            elif given.reference:
+                self.reference, self.packs = parse_reference(given), ()
+                self.generation = self.generation if self.accepted else None
+            else:
+                self.accepted, self.packs, self.generation = None, [parse_object(given, cel)], given.generation
+            self.faults = ()
+        except InvalidText as invalid:
+            self.faults = invalid.faults
+
+
+def source_of(pack: RulePack, versions: Mapping[str, Version]) -> str:
+    """Return the source that a pack is of."""
+    read = versions[pack.source].read
+    return read.source if read else ""
+
+
+class Reports:
+    """What is to be reported of each source."""
+
+    def __init__(self) -> None:
+        self.packs: defaultdict[str, list[str]] = defaultdict(list)
+        self.faults: defaultdict[str, list[Fault]] = defaultdict(list)
+        self.warnings: defaultdict[str, list[Fault]] = defaultdict(list)
+        self.generations: dict[str, int | None] = {}
+        self.notes: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
+
+    def of(self, source: str) -> Report:
+        text = self.texts.get(source, "")
+        faults = [*self.faults[source], *(self.faults[text] if text else ())]
+        return Report(
+            source, tuple(self.packs[source]), tuple(faults), tuple(self.warnings[source]), self.generations.get(source),
+            self.notes.get(source, ""), text,
+        )  # fmt: skip

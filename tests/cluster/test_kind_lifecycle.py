@@ -1,0 +1,109 @@
+"""The kind comes to a cluster on which 0.1.0 was, is shared by shards, and goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.operator.shards import bucket
+from engine.packs.crd import custom_resource_definition
+from tests.chaos.stage import prepare
+from tests.cluster.conftest import RulePacks
+from tests.cluster.test_kind_kubectl import pack
+from tests.controlplane.kubectl import Kubectl
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import eventually
+from tests.e2e.engine import Engine
+
+ONCE = pack("in-config-map").replace("      actions", "      oncePer: object.metadata.uid\n      actions")
+DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rulepacks.rules.mlops.dev"
+
+
+@pytest.fixture
+def before(own_plane: ControlPlane, kubectl_path: Path, tmp_path: Path) -> Iterator[RulePacks]:
+    """An engine on a cluster without the kind, as 0.1.0 left it: with a pack in a ConfigMap, and a flag."""
+    prepare(own_plane, "shop")
+    with Engine(own_plane, "shop") as engine:
+        engine.grant("", "configmaps")
+        engine.flags({"sync-waves": "Audit"})
+        kubectl = Kubectl(kubectl_path, own_plane, engine.own, tmp_path)
+        kubectl("create", "configmap", "packs", f"--from-literal=pack.yaml={ONCE}")
+        kubectl("label", "configmap", "packs", "rules.mlops.dev/rule-pack=true")
+        engine.start()
+        engine.ready()
+        yield RulePacks(own_plane, engine, kubectl, "shop")
+
+
+def marked(rulepacks: RulePacks, name: str) -> dict[str, Any]:
+    """The metadata of a ConfigMap, once the pack in a ConfigMap has marked it."""
+
+    def found() -> Any:
+        meta = rulepacks.plane.request("GET", f"/api/v1/namespaces/{rulepacks.watched}/configmaps/{name}")["metadata"]
+        return "example.com/in-config-map" in meta.get("annotations", {}) and meta
+
+    meta: dict[str, Any] = eventually(found, f"mark on {name}")
+    return meta
+
+
+def test_what_0_1_0_left_is_kept_and_an_export_brings_rulepacks_back(before: RulePacks) -> None:
+    """Nothing is done twice by an upgrade, nor after the kind was deleted and came back."""
+    kubectl, engine = before.kubectl, before.engine
+    kubectl("create", "configmap", "one", "-n", before.watched, "--from-literal=in-config-map=x")
+    first = marked(before, "one")
+    engine.stop()
+
+    before.plane.define(custom_resource_definition())
+    engine.start()
+    engine.ready()
+    reference = eventually(lambda: before.find("in-config-map").get("status") and before.find("in-config-map"), "its RulePack")
+    flag = eventually(lambda: before.find("sync-waves").get("status"), "status of a shipped pack")
+    kubectl("apply", "-f", "-", given=pack("own"))
+    kubectl("wait", "--for=condition=Ready", "rp/own", "--timeout=60s")
+    exported = kubectl("get", "rp", "-l", "app.kubernetes.io/managed-by!=rulepack", "-o", "yaml")
+
+    engine.stop()
+    before.plane.request("DELETE", DEFINITION)
+    gone = eventually(lambda: kubectl.run("get", "rp").returncode, "deletion of the kind")
+    before.plane.define(custom_resource_definition())
+    engine.start()
+    engine.ready()
+    kubectl("apply", "-f", "-", given=exported)
+    kubectl("wait", "--for=condition=Ready", "rp/own", "--timeout=60s")
+    kubectl("create", "configmap", "two", "-n", before.watched, "--from-literal=in-config-map=x")
+    marked(before, "two")
+
+    assert reference["spec"] == {"configMap": "packs"}
+    assert flag["mode"] == "Audit"
+    assert gone == 1
+    assert marked(before, "one")["resourceVersion"] == first["resourceVersion"]
+
+
+def test_each_shard_writes_its_own_part_of_a_status(control_plane: ControlPlane, kubectl_path: Path, tmp_path: Path) -> None:
+    """Shard 0 writes the sum too; no two write the same field."""
+    first, second = (next(f"shared-{n}" for n in range(100) if bucket(f"shared-{n}", 2) == shard) for shard in (0, 1))
+    control_plane.define(custom_resource_definition())
+    prepare(control_plane, first, second)
+    with Engine(control_plane, first) as engine:
+        engine.grant("", "configmaps")
+        kubectl = Kubectl(kubectl_path, control_plane, engine.own, tmp_path)
+        for shard in (0, 1):
+            engine.launch(f"shard-{shard}", None, f"--namespace={second}", "--shards=2", f"--shard={shard}")
+        kubectl("apply", "-f", "-", given=pack("shared"))
+        for namespace in (first, second):
+            kubectl("create", "configmap", "one", "-n", namespace, "--from-literal=shared=x")
+        kubectl("wait", "--for=jsonpath={.status.fired}=2", "rp/shared", "--timeout=120s")
+
+        found = RulePacks(control_plane, engine, kubectl, first).find("shared")
+
+    parts = {part["shard"]: part["rules"][0] for part in found["status"]["parts"]}
+    assert {shard: (rule["fired"], rule["lastObject"]) for shard, rule in parts.items()} == {
+        0: (1, f"ConfigMap {first}/one"), 1: (1, f"ConfigMap {second}/one"),
+    }  # fmt: skip
+    written = {entry["manager"]: entry["fieldsV1"]["f:status"] for entry in found["metadata"]["managedFields"]
+               if entry.get("subresource") == "status"}  # fmt: skip
+    assert {*written} == {"rulepack", "rulepack-1"}
+    assert [*written["rulepack-1"]] == ["f:parts"]
+    assert not written["rulepack"]["f:parts"].keys() & written["rulepack-1"]["f:parts"].keys()
