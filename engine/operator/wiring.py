@@ -230,6 +230,7 @@ class Operator:
         if failing and heard and (silent := self._clock.monotonic() - heard) > SILENT_SECONDS:
             return [f"nothing has come from the API server for {silent:.0f} s: {failing[0].error}"]
         problems = [f"{informer.key}: not listed yet" + (f": {informer.error}" if informer.error else "") for informer in missing]
+        problems += [self.leader.obstacle] if self.leader.obstacle else []
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 
     def _metrics(self) -> Reply:

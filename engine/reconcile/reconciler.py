@@ -219,7 +219,8 @@ class Reconciler:
         mode, state = self._catalog.mode(evaluation.pack, rule), evaluation.rule_state(rule)
         progress, began = state.firing, evaluation.group is None and not state.under_way(firing.key)
         if progress is None or progress.key != firing.key or progress.mode is not mode:
-            await self._drop(evaluation, rule, f"it is {firing.key or 'in another mode'} now")
+            same = progress is not None and progress.key == firing.key
+            await self._drop(evaluation, rule, f"its mode is {mode.value} now" if same else f"it fires for {firing.key} now")
             progress = FiringProgress(firing.key, mode)
         if began and rule.tells:
             progress.telling = state.incident.telling

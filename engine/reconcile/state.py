@@ -58,8 +58,8 @@ class Stall:
 
     @property
     def cause(self) -> str:
-        """What is told of once: each right that is missing for itself, anything else by its kind."""
-        return self.reason if self.obstacle is Obstacle.MISSING_RIGHT else self.obstacle.value
+        """What is told of once: each missing right and each kind that is not served for itself, anything else by its kind."""
+        return self.reason if self.obstacle in (Obstacle.MISSING_RIGHT, Obstacle.KIND_NOT_SERVED) else self.obstacle.value
 
 
 @dataclass(slots=True)
