@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.kube.faults import InjectedFault
-from engine.model.objects import Kind, annotations_of
+from engine.model.objects import Kind, Object, annotations_of
 from engine.operator.selection import InformerKey
+from engine.reconcile.prune import LARGE, Omitted
 from tests.unit.operator.test_operator import CONFIG_MAP, NAMESPACE, WIDGET, Fixture
 
 SETTINGS = Kind("v1", "ConfigMap")
@@ -30,6 +31,23 @@ spec:
       actions:
         - annotate: {annotations: {example.com/mark: '${lookup.settings.data.colour}'}}
 """
+LARGE_PACK = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: texts}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap}
+  targets:
+    - {apiVersion: v1, kind: ConfigMap, verbs: [list, watch], consent: 'true'}
+  rules:
+    - name: compare
+      lookup:
+        other: {apiVersion: v1, kind: ConfigMap, name: '${object.data.other}'}
+      when: has(object.data.other)
+      actions:
+        - annotate: {annotations: {example.com/mark: '${size(object.data.own)} ${size(lookup.other.data.text)}'}}
+"""
+"""A pack whose watch and whose lookup select the same."""
 
 
 @pytest.fixture
@@ -40,13 +58,17 @@ def fixture(tmp_path: Path) -> Fixture:
     return made
 
 
+def config(name: str, **data: str) -> Object:
+    """A ConfigMap."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
 async def paint(fixture: Fixture, colour: str) -> None:
     """Create or change what is looked up."""
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"colour": colour}}
     try:
         await fixture.cluster.get(CONFIG_MAP, "default", "settings")
     except Exception:
-        await fixture.cluster.create(CONFIG_MAP, "default", body)
+        await fixture.cluster.create(CONFIG_MAP, "default", config("settings", colour=colour))
     else:
         await fixture.cluster.patch(CONFIG_MAP, "default", "settings", {"data": {"colour": colour}})
 
@@ -66,6 +88,27 @@ async def test_a_change_is_followed_by_a_watch_of_that_one_name(fixture: Fixture
 
         keys = [key for key in operator.caches.informers if key.kind == SETTINGS]
         assert keys == [InformerKey(SETTINGS, "default", fields="metadata.name=settings")]
+
+
+async def test_what_is_looked_up_is_held_however_large_it_is(fixture: Fixture) -> None:
+    """One informer serves the watch and the lookup. Of a watched object it leaves out a large value that no lookup reads."""
+    (fixture.rules / "pack.yaml").write_text(LARGE_PACK)
+    await fixture.cluster.create(CONFIG_MAP, "default", config("other", text="x" * (LARGE + 1)))
+    await fixture.cluster.create(CONFIG_MAP, "default", config("source", other="other", own="y" * (LARGE + 2)))
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.clock.advance(1)
+        source = await fixture.cluster.get(CONFIG_MAP, "default", "source")
+        assert annotations_of(source)["example.com/mark"] == f"{LARGE + 2} {LARGE + 1}"
+
+        await fixture.cluster.patch(CONFIG_MAP, "default", "other", {"data": {"text": "x" * (LARGE + 3)}})
+        await fixture.clock.advance(1)
+        source = await fixture.cluster.get(CONFIG_MAP, "default", "source")
+        assert annotations_of(source)["example.com/mark"] == f"{LARGE + 2} {LARGE + 3}"
+
+        held = operator.caches.informers[InformerKey(SETTINGS)].cache
+        assert isinstance(held["default", "source"].object["data"]["own"], Omitted)
+        assert len(held["default", "other"].object["data"]["text"]) == LARGE + 3
 
 
 async def test_nothing_is_said_while_what_is_looked_up_is_being_listed(

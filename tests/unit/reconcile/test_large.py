@@ -182,6 +182,18 @@ def test_metadata_is_never_omitted_and_nothing_is_without_being_asked_for() -> N
     assert pruner(None).entry(obj).omitted == pruner([("data",)]).entry(obj).omitted == ()
 
 
+def test_what_is_kept_also_is_never_omitted() -> None:
+    """Paths that are added are cached however large they are; beside all of an object nothing is left out."""
+    obj = {"kind": "K", "metadata": {}, "data": {"a": LONG, "b": LONG}, "spec": LONG}
+    parts, everything = Pruner(frozenset([("data",)]), frozenset()), Pruner(None, frozenset())
+
+    assert parts.entry(obj).omitted == (("data",),)
+    assert parts.also(frozenset([("data", "a")])).entry(obj) == pruner([("data",)]).entry(obj)
+    assert parts.also(frozenset([("spec",)])).entry(obj).omitted == (("data",),)
+    assert everything.also(frozenset([("data", "a")])).entry(obj).omitted == (("spec",),)
+    assert parts.also(None).entry(obj) == everything.also(None).entry(obj) == pruner(None).entry(obj)
+
+
 @pytest.mark.parametrize(
     ("rule", "alone"),
     [(marks("has(object.metadata.name)", "${object.metadata.uid}"), True), (RULES["template"], False)],
