@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from engine.cel import ELEMENTS, until_list
+from engine.cel import ELEMENTS, EXISTS, fields_of
 from engine.model.mappings import is_mapping
 from engine.model.objects import Object, dig, metadata
 from engine.reconcile.caches import Cached
@@ -93,14 +93,14 @@ class Pruner:
     def __post_init__(self) -> None:
         tree = None if self.keep is None else _tree([*_ALWAYS, *self.keep])
         object.__setattr__(self, "_compiled", None if tree is None else _compiled(tree))
-        leaves = () if tree is None or self.cached is None else {until_list(path) for path in _leaves(tree)}
+        leaves = () if tree is None or self.cached is None else {fields_of(path) for path in _leaves(tree)}
         omittable = (path for path in leaves if not touch(path, (*_ALWAYS, *(self.cached or ()))))
         object.__setattr__(self, "_omittable", frozenset(omittable))
 
     @property
     def metadata_only(self) -> bool:
         """See `Prune.metadata_only`."""
-        return self.keep is not None and all(path[0] in ("apiVersion", "kind", "metadata") for path in self.keep)
+        return self.keep is not None and all(path[0] in ("apiVersion", "kind", "metadata", EXISTS) for path in self.keep)
 
     def also(self, keep: frozenset[Path] | None) -> Pruner:
         """Return what keeps these paths too, however large their values are; None: all of an object."""
@@ -192,6 +192,8 @@ def _compiled(tree: dict[str, Any]) -> _Tree:
     """The same, with an _Elements for what is kept of the elements of a list."""
     made: _Tree = {}
     for key, below in tree.items():
+        if key == EXISTS and len(tree) > 1:  # what else is kept shows it
+            continue
         made[key] = None if below is None else _Elements(_compiled(below)) if key == ELEMENTS else _compiled(below)
     return made
 
@@ -205,7 +207,7 @@ def _pruned(value: Mapping[str, Any], tree: _Tree) -> dict[str, Any]:
                 if type(part) is list:
                     elements = below.get(ELEMENTS)
                     part = elements.pruned(part) if elements else part
-                elif type(part) is dict or is_mapping(part):
+                elif ELEMENTS not in below and (type(part) is dict or is_mapping(part)):
                     part = _pruned(part, below)
             kept[key] = part
     return kept

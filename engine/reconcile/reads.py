@@ -77,9 +77,10 @@ def _read_of(rule: Rule, lookup: Lookup) -> Iterator[Path]:
         for root, *path in program.reads:
             if root == "lookup" and path[:1] in ([], [lookup.name]):
                 below = path[1:]
-                if lookup.by_selector:
-                    below = below[1:] if below[:1] == [ELEMENTS] else []
-                yield tuple(below)
+                elements = below[:1] == [ELEMENTS]
+                if elements != lookup.by_selector:  # of the keys of an object, or of a list as a whole
+                    below = []
+                yield tuple(below[1:] if elements else below)
 
 
 def _consent_reads(pack: RulePack, kind: Kind) -> Iterator[Path]:

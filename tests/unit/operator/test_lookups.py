@@ -43,7 +43,7 @@ spec:
     - name: compare
       lookup:
         other: {apiVersion: v1, kind: ConfigMap, name: '${object.data.other}'}
-      when: has(object.data.other)
+      when: [has(object.data.other), lookup.other != null]
       actions:
         - annotate: {annotations: {example.com/mark: '${size(object.data.own)} ${size(lookup.other.data.text)}'}}
 """

@@ -113,10 +113,24 @@ async def test_a_dependency_ends_with_the_evaluation_that_does_not_have_it_any_m
     assert evaluated(world) == 0
 
 
-async def test_what_no_expression_reads_of_it_is_no_change() -> None:
+@pytest.mark.parametrize(
+    ("name", "expression"),
+    [
+        ("other", "lookup.other.data.value"),
+        ("other", "get(lookup.other, 'data.value', '')"),
+        ("other", "lookup.other != null"),
+        ("others", "lookup.others.exists(each, each.data.value == 'one')"),
+        ("others", "lookup.others.filter(each, each.data.value == 'one').map(each, each.metadata.name).join(' ')"),
+        ("others", "size(lookup.others)"),
+    ],
+)
+async def test_what_no_expression_reads_of_it_is_no_change(name: str, expression: str) -> None:
     """A field that is not read changes, and nothing is evaluated."""
-    world = world_of({"other": OTHER}, [{"annotate": {"annotations": {"a/b": "${get(lookup.other, 'data.value', '')}"}}}])
-    await world.create(named(CONFIG, "other", data={"value": "one"}), source())
+    others = {"apiVersion": "v1", "kind": "ConfigMap", "labelSelector": {"role": "other"}}
+    lookup = {"other": OTHER} if name == "other" else {"others": others}
+    world = world_of(lookup, [{"annotate": {"annotations": {"a/b": f"${{string({expression})}}"}}}])
+    other = labelled(CONFIG, "other", {"role": "other"})
+    await world.create({**other, "data": {"value": "one"}}, source())
     await world.settle()
     evaluated(world)
 
