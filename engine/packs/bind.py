@@ -116,7 +116,8 @@ class _RuleBinder:
         self._deciding = diagnostics.compiler(self._names, VARIABLES)
         self._looping = diagnostics.compiler(self._names, with_item)
         self._group = GroupBinder(spec.aggregate, self._names, diagnostics, path) if spec.aggregate else None
-        self._acting, self._acting_names = (GROUP_VARIABLES, self._group.names) if self._group else (with_item, self._names)
+        of_group = GROUP_VARIABLES | {"lookup"}  # that of a `wait` among them
+        self._acting, self._acting_names = (of_group, self._group.names) if self._group else (with_item, self._names)
         own = {name: self._looping.program(text, (*path, "vars", name)) for name, text in spec.vars.items()}
         self._vars = {**pack.vars, **own}
         refuse_circles("vars", uses_of_vars(self._vars), own, self._looping, (*path, "vars"))

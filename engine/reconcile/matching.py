@@ -222,8 +222,6 @@ class Matcher:
             each.state.retry_at = each.retry_at
             if each.on == "Change":
                 self._related.end(each.pack, key, complete=each.complete)
-            else:
-                self._related.forget([each.pack], key)
             if each.on == "Delete" and each.retry_at is None:
                 known.ending.pop(each.pack.identity, None)
             elif each.on == "Change" and each.state.idle:

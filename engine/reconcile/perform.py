@@ -126,7 +126,7 @@ class Performer:
             await time_slice.next()
         for read in action.reads(scope, live):
             verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)} - READING
-            found = await self._reader.read(run.pack, read, verbs, scope, run.key)
+            found = await self._reader.read(run.pack, read, verbs, scope, run.dependent)
             if not isinstance(found, Done):
                 return Plan(outcome=found)
             live[read] = found.result

@@ -36,7 +36,7 @@ from engine.reconcile.perform import Performer
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Result, recorded
 from engine.reconcile.recorder import Recorder
-from engine.reconcile.related import Related
+from engine.reconcile.related import Related, dependent_of
 from engine.reconcile.state import FiringProgress, Incident, PackState, RuleState
 from engine.reconcile.timers import begun, restored
 from engine.reconcile.waits import Waits
@@ -185,7 +185,7 @@ class Reconciler:
             if skipped is not None and not skipped.unknown:  # so that no lookup has to be made
                 return skipped, scope, state.not_true()
             try:
-                found = await self._reader.look_up(pack, rule, scope, _object_key(evaluation))
+                found = await self._reader.look_up(pack, rule, scope, dependent_of(rule, evaluation.key))
             except ApiError as error:
                 unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}")
                 return unavailable, scope, state._replace(stall=stall)
@@ -288,9 +288,3 @@ class Reconciler:
         if isinstance(key, GroupKey):
             return self._aggregates.finish(living[0])
         return self._matcher.finish(key, evaluations)
-
-
-def _object_key(evaluation: Evaluation) -> ObjectKey | None:
-    """Return the object that is evaluated again when what it looks up changes; one that is gone is not."""
-    key = evaluation.key
-    return key if isinstance(key, ObjectKey) and evaluation.on == "Change" else None

@@ -12,9 +12,9 @@ from cachetools import TTLCache
 from engine.kube.clock import Clock
 from engine.kube.selectors import label_selector
 from engine.model.merge import merged
-from engine.model.objects import NAMESPACE, Kind, Object, ObjectKey, Ref, metadata, names_of
+from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, Ref, metadata, names_of
 from engine.model.plan import Delete, OwnWrite, Patch, Read
-from engine.packs.pack import RulePack
+from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
 from engine.reconcile.dependencies import Dependencies, Dependent
 from engine.reconcile.reads import NAMESPACES
@@ -90,19 +90,18 @@ class Related:
         """Forget what packs have looked up for an object."""
         self.dependents.forget(Dependent(pack.identity, key) for pack in packs if pack.followed)
 
-    def find(self, pack: RulePack, key: ObjectKey, read: Read) -> Sequence[Object] | None:
-        """Return what a lookup finds, in order, and note that the pack's evaluation of the object depends on it.
+    def find(self, pack: RulePack, key: ObjectKey | None, read: Read) -> Sequence[Object] | None:
+        """Return what a lookup finds, in order, and note that the pack's evaluation of the object `key` depends on it (None: no).
 
         None where no informer covers it, so that it must be read. Raises ApiError while that cannot list its objects, NotListed
         while it is about to.
         """
-        dependent = Dependent(pack.identity, key)
-        if read.namespaces is None:
-            self.dependents.add(dependent, read)
-            return self._find(read)
         chosen = Read(Ref(NAMESPACE, "", ""), read.namespaces, held=NAMESPACES, entry=True)
-        self.dependents.add(dependent, chosen)
-        self.dependents.add(dependent, read)
+        for each in [read] if read.namespaces is None else [chosen, read]:
+            if key is not None:
+                self.dependents.add(Dependent(pack.identity, key), each)
+        if read.namespaces is None:
+            return self._find(read)
         found: list[Object] = []
         for namespace in self._find(chosen) or ():
             name = str(metadata(namespace)["name"])
@@ -181,6 +180,11 @@ class Related:
     def _selects(self, selector: str, namespace: str) -> bool:
         found = self._find(Read(Ref(NAMESPACE, "", namespace), held=NAMESPACES))
         return any(label_selector(selector)(obj) for obj in found or ())
+
+
+def dependent_of(rule: Rule, key: ObjectKey | GroupKey) -> ObjectKey | None:
+    """Return the object that is evaluated again when what a rule looks up changes; None for a group and for one that is gone."""
+    return key if isinstance(key, ObjectKey) and rule.on == "Change" else None
 
 
 def _older(obj: Object, version: str) -> bool:

@@ -22,7 +22,12 @@ def world_of(lookup: dict[str, Any], actions: Any = None, verbs: Any = FOLLOWING
     """A world with one rule about ConfigMaps with the label `role: source`, which looks something up."""
     kinds = ("ConfigMap", "Secret", "Namespace", "Pod")
     targets = [{"apiVersion": "v1", "kind": kind, "verbs": verbs, "consent": "true"} for kind in kinds]
-    own = {"name": "follow", "lookup": lookup, "actions": actions or [{"annotate": {"annotations": SEEN}}], **rule}
+    own = {
+        "name": "follow",
+        **({"lookup": lookup} if lookup else {}),
+        "actions": actions or [{"annotate": {"annotations": SEEN}}],
+        **rule,
+    }
     watch = {"apiVersion": "v1", "kind": "ConfigMap", "labelSelector": {"role": "source"}}
     return World(parsed(pack(watch=watch, targets=targets, rules=[own])))
 
@@ -338,6 +343,65 @@ async def test_an_evaluation_that_ends_early_is_made_up_for() -> None:
     await world.reconciler.reconcile(ObjectKey(CONFIG, "ns", "source"))
 
     assert (await world.get(CONFIG, "copy"))["data"]["value"] == "two"
+
+
+async def test_what_is_gone_finds_what_is_there_now() -> None:
+    """Two objects go within a second, and what their rule looks up changes in between: the second finds it as it is."""
+    told = {"emitEvent": {"type": "Normal", "reason": "Gone", "message": "${lookup.other.data.value}"}}
+    world = world_of({"other": OTHER}, [told], event="Delete")
+    await world.create(named(CONFIG, "other", data={"value": "one"}), source("a"), source("b"))
+    await world.settle()
+
+    await world.delete(CONFIG, "a")
+    await world.settle()
+    await world.patch(CONFIG, "other", {"data": {"value": "two"}})
+    await world.delete(CONFIG, "b")
+    await world.settle()
+
+    assert await world.events() == [("a", "Gone", "one"), ("b", "Gone", "two")]
+    assert requests(world, CONFIG) == ["list", "list"]  # whether they are gone
+
+
+async def test_a_group_finds_what_is_there_without_a_request() -> None:
+    """A `wait` of a rule with an aggregate looks up what informers hold; it goes on within 10 s."""
+    target = {"apiVersion": "v1", "kind": "Secret", "namespace": "ns", "name": "sum"}
+    group = {"by": "'all'", "target": target, "counts": {"sources": "true"}}
+    waiting = {"wait": {"lookup": {"other": {**OTHER, "namespace": "ns"}}, "until": "lookup.other != null", "atMost": "1h"}}
+    noted = {"annotate": {"annotations": {"example.com/seen": "${group.sources}"}}}
+    world = world_of({}, [waiting, noted], aggregate=group)
+    await world.create(named(SECRET, "sum"), source("a"), source("b"))
+    await world.settle()
+    await world.settle(20)
+    assert not await world.annotations(SECRET, "sum")
+
+    await world.create(named(CONFIG, "other"))
+    await world.settle(10)
+
+    assert await world.annotations(SECRET, "sum") == {"example.com/seen": "2"}
+    assert requests(world, CONFIG) == []
+
+
+async def test_an_object_that_is_made_again_keeps_what_it_depends_on() -> None:
+    """What is done for the one that is gone, in the same turn, does not make it forget."""
+    waiting = {"wait": {"lookup": {"other": OTHER}, "until": "lookup.other != null", "atMost": "1s"}}
+    watch = {"apiVersion": "v1", "kind": "ConfigMap", "labelSelector": {"role": "source"}}
+    targets = [{"apiVersion": "v1", "kind": "ConfigMap", "verbs": FOLLOWING}]
+    rules = [
+        {"name": "follow", "lookup": {"other": OTHER}, "actions": [{"annotate": {"annotations": SEEN}}]},
+        {"name": "end", "event": "Delete", "actions": [waiting]},
+    ]
+    world = World(parsed(pack(watch=watch, targets=targets, rules=rules)))
+    await world.create(named(CONFIG, "other", data={"value": "one"}), source())
+    await world.settle()
+
+    await world.delete(CONFIG, "source")
+    world.caches.put(ObjectKey(CONFIG, "ns", "source"), None)
+    await world.create(source())
+    await world.settle()
+    await world.patch(CONFIG, "other", {"data": {"value": "two"}})
+    await world.settle()
+
+    assert await seen(world) == "two"
 
 
 async def test_it_holds_no_dependency_of_what_is_gone() -> None:
