@@ -67,14 +67,16 @@ class Reader:
         permitted = await self._permitted(pack, read, verbs, scope)
         return permitted if isinstance(permitted, Refused) else refused_targets(pack, permitted, found, scope)
 
-    async def look_up(self, pack: RulePack, rule: Rule, scope: Scope, key: ObjectKey | None = None) -> Done | Skipped | Waiting:
+    async def look_up(
+        self, pack: RulePack, rule: Rule, scope: Scope, key: ObjectKey | None = None
+    ) -> Done | Skipped | Refused | Waiting:
         """Return Done with the value of `lookup`, or why there is none; each may use those before it. Raises ApiError."""
         found: dict[str, Any] = {}
         try:
             for name, lookup in rule.lookups.items():
                 outcome = await self._looked_up(pack, lookup, scope.child(lookup=dict(found)), key)
                 if isinstance(outcome, Refused):
-                    return Skipped(f"lookup is refused: {outcome.reason}", unknown=True)
+                    return Refused(f"lookup is refused: {outcome.reason}")
                 if isinstance(outcome, Waiting):
                     return outcome
                 found[name] = list(outcome.result) if lookup.by_selector else next(iter(outcome.result), None)

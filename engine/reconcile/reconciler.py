@@ -19,7 +19,7 @@ from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Act, ActResult, Evaluated, Observer
-from engine.model.outcome import DONE, Done, Failed, Outcome, Skipped, Unavailable
+from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
@@ -171,6 +171,9 @@ class Reconciler:
         reported = self._reported(evaluation, rule, outcome, state)
         if reported is not before:
             evaluation.remember(rule, reported)
+        news = isinstance(outcome, Refused) and reported.unknown != before.unknown
+        if news and self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE:
+            await self.waits.refused(evaluation.key, evaluation.cause(rule, ""), reported.unknown)
         return outcome, scope
 
     async def _evaluate_object(
@@ -205,8 +208,8 @@ class Reconciler:
         if isinstance(outcome, Done):
             if evaluation.group is None:
                 self._observer.evaluated(pack, rule.name, ref, Evaluated.FIRED, "")
-        elif isinstance(outcome, Skipped | Unavailable):
-            unknown = outcome.reason if isinstance(outcome, Unavailable) or outcome.unknown else ""
+        elif isinstance(outcome, Skipped | Refused | Unavailable):
+            unknown = outcome.reason if not isinstance(outcome, Skipped) or outcome.unknown else ""
             if evaluation.group is None:
                 result = Evaluated.UNKNOWN if unknown else Evaluated.SKIPPED
                 self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
@@ -250,9 +253,10 @@ class Reconciler:
     async def _skip(self, evaluation: Evaluation, rule: Rule, outcome: Outcome) -> None:
         """Drop what is under way of a rule that does not fire any more; where nobody knows whether it does, keep it."""
         state = evaluation.rule_state(rule)
+        refused = isinstance(outcome, Refused) and evaluation.on == "Change"  # somebody may consent meanwhile
         if isinstance(outcome, Skipped) and not outcome.unknown:
             await self._drop(evaluation, rule, outcome.reason)
-        elif state.firing is not None and state.under_way(state.firing.key):
+        elif refused or (state.firing is not None and state.under_way(state.firing.key)):
             evaluation.again(evaluation.now + LONGEST)
         if isinstance(outcome, Unavailable):
             stalls = filter(None, (state.stall, evaluation.state.stall))
