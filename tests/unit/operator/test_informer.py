@@ -373,8 +373,8 @@ def test_prune_keeps_of_elements_what_is_read_and_those_alike_once() -> None:
 
 
 def test_prune_goes_into_elements() -> None:
-    """What is kept of an element may lie deep in it, in lists of its own, and a mapping is kept by its keys."""
+    """What is kept of an element may lie deep in it, in lists of its own. A mapping is kept whole: its elements are its keys."""
     keep = pruner([("spec", "[]", "a", "b"), ("spec", "[]", "c", "[]", "d"), ("spec", "k")])
     element = {"a": {"b": 1, "x": 2}, "c": [{"d": 3, "x": 4}, {"x": 5}], "x": 6}
     assert keep({"spec": [element, 7]}) == {"spec": [{"a": {"b": 1}, "c": [{"d": 3}, {}]}, 7]}
-    assert keep({"spec": {"k": 1, "x": 2}}) == {"spec": {"k": 1}}
+    assert keep({"spec": {"k": 1, "x": 2}}) == {"spec": {"k": 1, "x": 2}}
