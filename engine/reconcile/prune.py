@@ -80,7 +80,8 @@ class Pruner:
     """Keeps of an object what lies at or under one of the paths, and always what names it: its metadata.
 
     `metadata.managedFields` always goes. None keeps everything else. A path ends early at a list, which is kept whole, unless
-    it says what is kept of the elements (`[]`); elements of scalars that are then alike, in whichever object, are kept once.
+    it says what is kept of the elements (`[]`); elements of scalars that are then alike, in whichever object, are kept once. A
+    mapping in the place of such a list is kept whole, since its elements are its keys. `?` keeps no more than that there is one.
 
     Large values are cached as `Omitted`, but for those that lie at, under or above a path of `cached`; None: none is omitted.
     """
