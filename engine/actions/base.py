@@ -31,10 +31,14 @@ class Cause(NamedTuple):
 
 
 class Need(NamedTuple):
-    """A right that an action needs: a verb on a kind; `kind` is None where only the running rule knows it."""
+    """A right that an action needs: a verb on a kind; `kind` is None where only the running rule knows it.
+
+    Where it is `followed`, `list` and `watch` stand for it in a pack that grants those.
+    """
 
     kind: Kind | None
     verb: str
+    followed: bool = False
 
 
 class MetadataWrite(NamedTuple):

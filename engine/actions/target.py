@@ -10,9 +10,9 @@ from pydantic import model_validator
 
 from engine.actions.base import Need
 from engine.cel import Compiler, Path, Scope, Template
-from engine.cel.uses import in_order, refuse_circles, uses, with_vars
 from engine.errors import EvaluationError
-from engine.model.names import bad_label, misnamed
+from engine.model.labels import LabelSelector, selector_text
+from engine.model.names import misnamed
 from engine.model.objects import Kind, Ref, metadata
 from engine.model.outcome import Obstacle, Waiting
 from engine.model.plan import Read
@@ -33,8 +33,8 @@ class TargetSpec(Spec):
     """Namespace of the target; the watched object's own where it is left out."""
     name: str | None = None
     """Name of the target; either this or `labelSelector`."""
-    label_selector: dict[str, str] | None = None
-    """Labels that all targets carry, with their values; either this or `name`."""
+    label_selector: LabelSelector | None = None
+    """Labels that all targets carry, with their values, or `matchLabels` and `matchExpressions`; either this or `name`."""
 
     @model_validator(mode="after")
     def _one_way_to_pick(self) -> Self:
@@ -60,22 +60,14 @@ class Target:
     @classmethod
     def compile(cls, spec: TargetSpec, compiler: Compiler, path: Path) -> Self:
         """Compile `target` at a path; faults go to the compiler."""
+        return cls(*cls.parts(spec, spec.model_dump(by_alias=True, exclude_none=True), compiler, path))
+
+    @staticmethod
+    def parts(spec: TargetSpec, fields: Mapping[str, Any], compiler: Compiler, path: Path) -> tuple[Kind | None, bool, Template]:
+        """Return the kind, whether it selects by labels, and the compiled fields."""
         known = "${" not in spec.api_version + spec.kind
-        fields = compiler.template(spec.model_dump(by_alias=True, exclude_none=True), path)
-        return cls(Kind(spec.api_version, spec.kind) if known else None, spec.label_selector is not None, fields)
-
-    @classmethod
-    def compile_all(cls, specs: Mapping[str, TargetSpec], compiler: Compiler, path: Path) -> dict[str, Self]:
-        """Compile what is written under `lookup` at a path; return the targets in the order in which they are to be read.
-
-        Each comes after those that it uses, as `lookup.<name>`; of others, one object comes before a list, which costs more.
-        """
-        targets = {name: cls.compile(spec, compiler, (*path, name)) for name, spec in specs.items()}
-        written = {name: target.fields.programs for name, target in targets.items()}
-        refuse_circles("lookup", uses(written, "lookup"), targets, compiler, path)
-        cheapest = sorted(targets, key=lambda name: (targets[name].by_selector, name))
-        needed = {name: with_vars(written[name], compiler.vars) for name in cheapest}
-        return {name: targets[name] for name in in_order(uses(needed, "lookup"))}
+        kind = Kind(spec.api_version, spec.kind) if known else None
+        return kind, spec.label_selector is not None, compiler.template(fields, path)
 
     def needs(self, *verbs: str) -> list[Need]:
         """The rights to read it and for these verbs on it."""
@@ -87,7 +79,11 @@ class Target:
 
     def read(self, scope: Scope) -> Read:
         """What it resolves to now. Raises EvaluationError where a name is none that the API server would take."""
-        fields: Mapping[str, Any] = self.fields.render(scope)
+        return self.placed(self.fields.render(scope), scope)
+
+    @staticmethod
+    def placed(fields: Mapping[str, Any], scope: Scope) -> Read:
+        """Return what rendered fields name. Raises EvaluationError where a name is none that the API server would take."""
         own = str(metadata(scope.value("object")).get("namespace") or "")
         kind = Kind(str(fields["apiVersion"]), str(fields["kind"]))
         ref = Ref(kind, str(fields.get("namespace") or own), str(fields.get("name", "")))
@@ -97,10 +93,10 @@ class Target:
             raise EvaluationError(f"target {problem}")
         if selector is None:
             return Read(ref)
-        for key, value in selector.items():
-            if problem := bad_label(key, value):
-                raise EvaluationError(f"target {problem}")
-        return Read(ref, ",".join(f"{key}={value}" for key, value in sorted(selector.items())))
+        try:
+            return Read(ref, selector_text(selector))
+        except ValueError as bad:
+            raise EvaluationError(f"target {bad}") from None
 
 
 def missing(read: Read, scope: Scope) -> Waiting:

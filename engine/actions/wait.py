@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need
-from engine.actions.target import Target, TargetSpec
+from engine.actions.lookup import Lookup, LookupSpec
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.cel.times import to_duration
 from engine.cel.types import BOOL, DYN, Type
@@ -28,7 +28,7 @@ class WaitSpec(Spec):
     Its result has `met`, whether the condition was true in the end, and `value`.
     """
 
-    lookup: dict[str, TargetSpec]
+    lookup: dict[str, LookupSpec]
     """What to read, as `lookup.<name>`: one object or null by name, a list by labelSelector. One may use others."""
     until: str = "true"
     """CEL over `lookup`: what to wait for; left out, it reads once."""
@@ -42,7 +42,7 @@ class WaitSpec(Spec):
 class WaitAction:
     """`wait`."""
 
-    lookups: Mapping[str, Target]
+    lookups: Mapping[str, Lookup]
     until: Program
     at_most: Template
     value: Program | None
@@ -62,7 +62,7 @@ class WaitAction:
             except Mismatch as fault:
                 compiler.fault((*path, "atMost"), str(fault), "a duration such as 5m")
         return cls(
-            Target.compile_all(spec.lookup, compiler, (*path, "lookup")),
+            Lookup.compile_all(spec.lookup, compiler, (*path, "lookup")),
             compiler.program(spec.until, (*path, "until")),
             compiler.template(spec.at_most, (*path, "atMost")),
             None if spec.value is None else compiler.program(spec.value, (*path, "value")),
@@ -74,7 +74,7 @@ class WaitAction:
         return iter(())
 
     def needs(self) -> Sequence[Need]:
-        """get or list on what it reads."""
+        """get or list on what it reads, or the rights to follow it."""
         return [need for target in self.lookups.values() for need in target.needs()]
 
     def writes_own(self) -> bool:
@@ -114,6 +114,6 @@ class WaitAction:
             raise EvaluationError(f"atMost: {fault}") from None
 
 
-def _answer(target: Target, read: Read, live: Answers) -> Any:
+def _answer(target: Lookup, read: Read, live: Answers) -> Any:
     """What `lookup.<name>` is: a list by a selector, else the object, or null where it is not there."""
     return list(live[read]) if target.by_selector else next(iter(live[read]), None)

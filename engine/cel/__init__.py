@@ -6,11 +6,12 @@ from engine.cel.asks import Ask, Field
 from engine.cel.compiler import Compiled, Compiler, Path
 from engine.cel.interpreter import Interpreter
 from engine.cel.program import Cel, Program, Scope
-from engine.cel.queries import ELEMENTS, until_list
+from engine.cel.queries import ELEMENTS, EXISTS, fields_of
 from engine.cel.template import Template
 
 __all__ = [
     "ELEMENTS",
+    "EXISTS",
     "Ask",
     "Cel",
     "Compiled",
@@ -21,7 +22,7 @@ __all__ = [
     "Scope",
     "Template",
     "backend",
-    "until_list",
+    "fields_of",
 ]
 
 

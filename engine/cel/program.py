@@ -20,9 +20,9 @@ class Program:
     """A compiled expression.
 
     `variables` are the scope's variables that it names; `reads` the fields below them that it can see, such as
-    `('object', 'status', 'phase')`; `('object',)` where it uses the whole, and `[]` for the elements of a list. `answer` is
-    the backend's evaluation. It is false where one of `asks` is not met, and the value of `field` where that
-    is given.
+    `('object', 'status', 'phase')`; `('object',)` where it uses the whole, `[]` for the elements of a list, and `?` where it
+    sees no more than whether something is there. `answer` is the backend's evaluation. It is false where one of `asks` is not
+    met, and the value of `field` where that is given.
     """
 
     source: str

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 from engine.cel.documents import query
 
 #: The step of a path that stands for every element of a list.
 ELEMENTS = "[]"
+#: The last step of a path of which it matters only whether there is something.
+EXISTS = "?"
 
 Path = tuple[str, ...]
 
@@ -64,6 +67,6 @@ def _below(base: Path | None, step: str) -> Path | None:
     return None if base is None else (*base, step)
 
 
-def until_list(path: Path) -> Path:
-    """The part of a path that leads through mappings only."""
-    return path[: path.index(ELEMENTS)] if ELEMENTS in path else path
+def fields_of(path: Path) -> Path:
+    """The part of a path that names fields, up to a list of whose elements it goes on."""
+    return tuple(takewhile(lambda step: step not in (ELEMENTS, EXISTS), path))

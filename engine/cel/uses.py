@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from engine.cel.compiler import Compiler, Path
 from engine.cel.program import Program
+from engine.cel.queries import fields_of
 
 Uses = Mapping[str, Collection[str]]
 """By name, the names that are used."""
@@ -36,7 +37,8 @@ def with_vars(programs: Iterable[Program], vars: Mapping[str, Program]) -> list[
 
 def used_names(programs: Iterable[Program], root: str) -> list[str]:
     """Return the names below `root` that programs themselves read, sorted."""
-    return sorted({path[1] for program in programs for path in program.reads if path[0] == root and len(path) > 1})
+    paths = (fields_of(path) for program in programs for path in program.reads if path[0] == root)
+    return sorted({path[1] for path in paths if len(path) > 1})
 
 
 def way(found: Uses, start: str, goal: str) -> list[str]:

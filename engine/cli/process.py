@@ -9,7 +9,7 @@ import resource
 log = logging.getLogger(__name__)
 
 ENOUGH_FILES = 1024
-"""How many files are to be open at a time at least: 64 connections to the API server and 200 of two servers, and some more."""
+"""How many files are to be open at a time at least: 64 connections to the API server, 200 of two servers, one for each watch."""
 
 
 def have_standard_streams() -> None:

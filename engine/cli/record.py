@@ -21,6 +21,7 @@ from engine.operator.selection import InformerKey
 from engine.packs.fields import seconds
 from engine.packs.pack import RulePack
 from engine.packs.sources import shipped_rules
+from engine.reconcile.prune import Whole
 from engine.testing.recording import Change, redacted, redaction
 
 CLOSING = 0.25
@@ -106,7 +107,7 @@ class Recorder:
     ) -> None:  # fmt: skip
         self._clock, self._paths, self._out, self._count = clock, paths, out, 0
         keys = [InformerKey(kind, namespace) for kind in _kinds(packs) for namespace in namespaces]
-        self._informers = [Informer(api, key, clock, lambda obj: obj, self._changed) for key in keys]
+        self._informers = [Informer(api, key, clock, Whole(), self._changed) for key in keys]
 
     async def run(self, stop: asyncio.Event, limit: float | None) -> int:
         """Record until `stop` is set, or for so many seconds; return the number of changes."""

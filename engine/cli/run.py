@@ -65,7 +65,7 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Treat every pack that is not Off as Audit, and write nothing at all.")
 @kubeconfig_option("Default: KUBECONFIG, else ~/.kube/config, else the pod's service account.")
 @context_option
-@click.option("--workers", default=4, show_default=True, help="How many objects are handled at the same time.")
+@click.option("--workers", default=16, show_default=True, help="How many objects are handled at the same time.")
 @click.option("--address", default="", help="Where both servers listen; default: every address.")
 @click.option(
     "--port",

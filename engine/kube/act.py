@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.errors import ApiError, RulepackError
-from engine.kube.api import Api, PatchType, Selection
-from engine.model.objects import Kind, Object, Ref, Resource, metadata
+from engine.kube.api import Api, Page, PatchType, Selection
+from engine.model.objects import NAMESPACE, Kind, Object, Ref, Resource, metadata
 from engine.model.plan import Create, Delete, Patch, Read
 
 PAGE = 500
@@ -43,7 +43,7 @@ class Actor:
         resource = await self._api.discover(read.ref.kind)
         if read.label_selector is None:
             try:
-                return (_named(await self._api.get(resource, read.ref.namespace, read.ref.name), read.ref.kind),)
+                return (named(await self._api.get(resource, read.ref.namespace, read.ref.name), read.ref.kind),)
             except ApiError as error:
                 if error.not_found:
                     return ()
@@ -54,17 +54,27 @@ class Actor:
         while page.next:
             page = await self._api.list(selection, limit=PAGE, next=page.next)
             found += page.items
-        return [_named(item, read.ref.kind) for item in found]
+        if read.namespaces is not None:
+            chosen = await self.read(Read(Ref(NAMESPACE, "", ""), read.namespaces))
+            names = {metadata(namespace).get("name") for namespace in chosen}
+            found = [item for item in found if metadata(item).get("namespace") in names]
+        return [named(item, read.ref.kind) for item in found]
 
     async def is_there(self, ref: Ref) -> bool:
-        """Whether there is an object of this name with this uid, labels or no labels. Raises ApiError.
-
-        It is listed, since a pack that watches a kind has the right to that, and none to get.
-        """
-        selection = Selection(await self._api.discover(ref.kind), ref.namespace, fields=f"metadata.name={ref.name}")
-        page = await self._api.list(selection)
+        """Whether there is an object of this name with this uid, labels or no labels. Raises ApiError."""
+        page = await self._listed(ref)
         found = (*page.items, *(each.object for each in page.undecodable))
         return any(metadata(obj).get("uid") == ref.uid for obj in found)
+
+    async def current(self, ref: Ref) -> Object | None:
+        """A watched object as it is now; None where there is none of this name with this uid. Raises ApiError."""
+        found = (obj for obj in (await self._listed(ref)).items if metadata(obj).get("uid") == ref.uid)
+        return next(found, None)
+
+    async def _listed(self, ref: Ref) -> Page:
+        """The list of one object by its name: a pack that watches a kind has the right to that, and none to get."""
+        resource = await self._api.discover(ref.kind)
+        return await self._api.list(Selection(resource, ref.namespace, fields=f"metadata.name={ref.name}"))
 
     async def perform(self, step: Patch | Delete | Create, *, dry_run: bool) -> Written:
         """Take one step. A repeat of what is already done succeeds. Raises ApiError and NotLeading."""
@@ -144,7 +154,7 @@ class Actor:
             raise
 
 
-def _named(obj: Object, kind: Kind) -> Object:
+def named(obj: Object, kind: Kind) -> Object:
     """An item of a list does not say its kind; everything after this may rely on it."""
     return obj if "kind" in obj else {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
 

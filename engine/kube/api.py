@@ -5,7 +5,7 @@ Every method that fails raises `ApiError`. Objects go in and come out as raw JSO
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
@@ -39,21 +39,29 @@ APPLIES = (PatchType.APPLY, PatchType.FORCED_APPLY)
 
 
 class Selection(NamedTuple):
-    """Which objects of a resource: a namespace ('' spans all), a label selector and a field selector, as strings."""
+    """Which objects of a resource: a namespace ('' spans all), a label selector and a field selector, as strings.
+
+    With `metadata_only`, lists and watches give of each object no more than what names it and its metadata.
+    """
 
     resource: Resource
     namespace: str = ""
     labels: str = ""
     fields: str = ""
+    metadata_only: bool = False
 
 
 class Page(NamedTuple):
-    """One page of a list; `next` is the continue token, '' on the last page. `undecodable` are left out of `items`."""
+    """One page of a list; `next` is the continue token, '' on the last page. `undecodable` are left out of `items`.
+
+    `gone` are objects of earlier pages that have been deleted since.
+    """
 
     items: Sequence[Object]
     resource_version: str
     next: str = ""
     undecodable: Sequence[Undecodable] = ()
+    gone: Sequence[Object] = ()
 
 
 class WatchEvent(NamedTuple):
@@ -87,7 +95,14 @@ class Api(Protocol):
         """Return one page of objects: all of them where limit is 0. Raises ApiError 410 where a continue token expired."""
         ...
 
-    def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncIterator[WatchEvent]:
+    def pages(self, selection: Selection) -> AsyncGenerator[Page, None]:
+        """Yield all objects, a few MB at a time, however many and large they are; the last page has the resourceVersion.
+
+        Raises ApiError 410 where it took so long that the rest is no longer known.
+        """
+        ...
+
+    def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncGenerator[WatchEvent, None]:
         """Yield changes after a resourceVersion, bookmarks included; ends quietly when the server closes it.
 
         `timeout` is in seconds: the server is asked to close the watch then. Raises ApiError 410 where the

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
-import socket
-import ssl
 import time
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 import orjson
 from yarl import URL
 
-from engine import __version__
 from engine.errors import ApiError, UsageError
-from engine.kube import pem
+from engine.kube import sessions
 from engine.kube.credentials import Credentials, token_in
 from engine.kube.decode import EXPECTED, Undecodable, decoded_event, decoded_list, undecodable
 from engine.kube.kubeconfig import Access
@@ -29,17 +26,12 @@ from engine.model.text import found
 
 log = logging.getLogger(__name__)
 
-USER_AGENT = f"rulepack/{__version__}"
-#: Connections at a time; a watch holds one for as long as it lasts.
-MAX_CONNECTIONS = 64
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
-#: Bytes that aiohttp reads ahead of whoever takes them: one event of a watch may have a MB and more.
-READ_BUFFER = 2**21
-#: How much longer than it is to last a watch may be silent before its connection counts as dead.
-SILENCE_GRACE = 30.0
-#: Seconds of silence before the kernel probes a connection, and between two probes; three unanswered ones end it.
-KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 30, 10, 3
+#: Bytes of a list beyond which it is decoded item by item beside the event loop: orjson would hold that up for 0.1 s and more.
+DECODED_AT_ONCE = 2**23
+#: Seconds for which what a stream has already brought is worked off before other tasks run.
+SLICE = 0.02
 #: Seconds for which a token that was read from a file is used before it is read again; as long as in client-go.
 TOKEN_SECONDS = 60.0
 #: Seconds without any answer after which everything is set up anew: addresses, certificates, proxy, token.
@@ -49,7 +41,22 @@ RELOAD_SECONDS = 5.0
 
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=CONNECT_SECONDS)
 
+#: That of answers which may be large: any time, as long as something comes.
+_PATIENT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=REQUEST_SECONDS)
+
 _BROKEN = (aiohttp.ClientError, OSError)  # a TimeoutError is an OSError
+
+
+class TooLarge(Exception):
+    """An answer has more bytes than were asked for; what came of it is given up."""
+
+
+class List(NamedTuple):
+    """A list as decoded JSON, its items that cannot be decoded, and how many bytes it came in."""
+
+    answer: dict[str, Any]
+    undecodable: Sequence[Undecodable]
+    size: int
 
 
 class Connection:
@@ -94,25 +101,41 @@ class Connection:
             message = f"{ref_of(broken.object)} cannot be decoded: {broken.reason}; expected {EXPECTED}"
             raise ApiError(HTTPStatus.OK, "Undecodable", message) from None
 
-    async def list(self, path: str) -> tuple[dict[str, Any], Sequence[Undecodable]]:
-        """Return a list, and those of its items that cannot be decoded and are not in it. Raises ApiError."""
-        text = await self._read("GET", path, {}, None)
-        try:
-            return self._decoded(text), ()
-        except ApiError:
-            found = await asyncio.to_thread(decoded_list, text)  # which may be many MB
-            if found is None:
-                raise
-            return found
+    async def list(self, path: str, accept: str = "", most: int = 0) -> List:
+        """Return a list, and those of its items that cannot be decoded and are not in it.
 
-    async def lines(self, path: str, timeout: float) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield the JSON of each line of an answer that comes bit by bit, for about `timeout` seconds. Raises ApiError.
-
-        Of an object that cannot be decoded there is what names it, and beside it `undecodable` says why.
+        Raises ApiError, and TooLarge where it has more than `most` bytes, unless that is 0.
         """
-        patience = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=timeout + SILENCE_GRACE)
+        headers = {"Accept": accept} if accept else {}
+        text = await self._read("GET", path, headers, None, _PATIENT, most)
+        if len(text) <= DECODED_AT_ONCE:
+            try:
+                return List(self._decoded(text), (), len(text))
+            except ApiError:
+                found = await asyncio.to_thread(decoded_list, text)
+                if found is None:
+                    raise
+        else:
+            found = await asyncio.to_thread(decoded_list, text)
+            if found is None:
+                return List(self._decoded(text), (), len(text))
+        return List(*found, len(text))
+
+    async def lines(
+        self, path: str, silence: float, opening: asyncio.Semaphore, accept: str = ""
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the JSON of each line of an answer that comes bit by bit. Raises ApiError, also after `silence` seconds.
+
+        `opening` limits how many of them begin at a time. Of an object that cannot be decoded there is what names it, and beside
+        it `undecodable` says why.
+        """
+        patience = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        loop = asyncio.get_running_loop()
         try:
-            async with await self._ask("GET", path, {}, None, patience) as response:
+            async with opening:
+                answer = await self._ask("GET", path, {"Accept": accept} if accept else {}, None, patience, watch=True)
+            async with answer as response:
+                since = loop.time()
                 parts: list[bytes] = []  # of a line that has not ended: one object may be several MB, which readline() refuses
                 while chunk := await response.content.readany():
                     *ends, rest = chunk.split(b"\n")
@@ -123,20 +146,23 @@ class Connection:
                             raise self._undecodable("an event of a watch that has no object")
                         yield event
                         parts.clear()
+                        if loop.time() - since > SLICE:  # what has been read ahead is taken without a pause
+                            await asyncio.sleep(0)
+                            since = loop.time()
                     parts.append(rest)
         except _BROKEN as error:
             raise self._unreachable(error) from error
 
     async def close(self) -> None:
         """Give connections back."""
-        await self._session.close()
+        await self._sessions.close()
 
     def _use(self, access: Access) -> None:
         try:
-            session = _session(access)
+            opened = sessions.opened(access)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise UsageError(f"the certificates of {self._credentials.source} cannot be used: {error}") from error
-        self._session, self._access, self._host = session, access, access.server
+        self._sessions, self._access, self._host = opened, access, access.server
         self._options: dict[str, Any] = {"allow_redirects": False}
         if proxy := access.proxy or proxy_of(self._host, os.environ):
             if not proxy.startswith(("http://", "https://")):
@@ -148,33 +174,35 @@ class Connection:
             self._options["server_hostname"] = access.server_name
 
     async def _ask(
-        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
-    ) -> aiohttp.ClientResponse:
+        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout,
+        *, watch: bool = False,
+    ) -> aiohttp.ClientResponse:  # fmt: skip
         """Return a successful answer, not read yet."""
         if 0 < self._access.credential.expires < time.time():
             await self._refresh(self._refreshed, "they have expired")
         refreshed = self._refreshed
         try:
-            response = await self._send(method, path, headers, data, timeout)
+            response = await self._send(method, path, headers, data, timeout, watch)
         except _BROKEN as error:
             if not await self._mended(error, refreshed):
                 raise
-            response = await self._send(method, path, headers, data, timeout)  # no request has got through before
+            response = await self._send(method, path, headers, data, timeout, watch)  # no request has got through before
         self._answered_at = time.monotonic()
         if response.status == HTTPStatus.UNAUTHORIZED and await self._refresh(refreshed, "the API server refused them"):
             response.release()
-            response = await self._send(method, path, headers, data, timeout)
+            response = await self._send(method, path, headers, data, timeout, watch)
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise _error(response, await response.read())
         return response
 
     async def _send(
-        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout
+        self, method: str, path: str, headers: dict[str, str], data: bytes | None, timeout: aiohttp.ClientTimeout, watch: bool
     ) -> aiohttp.ClientResponse:
         if token := self._current_token():
             headers["Authorization"] = f"Bearer {token}"
         url = URL(self._host + path, encoded=True)
-        return await self._session.request(method, url, headers=headers, data=data, timeout=timeout, **self._options)
+        session = self._sessions.watches if watch else self._sessions.requests
+        return await session.request(method, url, headers=headers, data=data, timeout=timeout, **self._options)
 
     @property
     def token(self) -> str:
@@ -193,7 +221,7 @@ class Connection:
 
     async def _mended(self, error: Exception, refreshed: int) -> bool:
         """Return whether what a request broke on is another now, and the request has not got through."""
-        if _is_of_certificates(error):
+        if sessions.is_of_certificates(error):
             return await self._refresh(refreshed, "a certificate is not trusted")
         if time.monotonic() - self._answered_at >= self._silent_seconds:
             self._answered_at = time.monotonic()  # so that it is done once in that time
@@ -215,9 +243,9 @@ class Connection:
             used, self._token_read_at = self._current_token(), float("-inf")
             try:
                 fresh = await self._credentials.load()
-                if anew or _connecting(fresh) != _connecting(self._access):
+                if anew or sessions.settings(fresh) != sessions.settings(self._access):
                     # An open connection keeps the certificates it began with, so the connections are given up too.
-                    old = self._session
+                    old = self._sessions
                     self._use(fresh)
                     await old.close()
                 elif fresh == self._access and self._current_token() == used:
@@ -232,9 +260,21 @@ class Connection:
             log.info("credentials: %s; loaded them again from %s", reason, self._credentials.source)
             return True
 
-    async def _read(self, method: str, path: str, headers: dict[str, str], data: bytes | None) -> bytes:
+    async def _read(
+        self, method: str, path: str, headers: dict[str, str], data: bytes | None,
+        timeout: aiohttp.ClientTimeout = _REQUEST_TIMEOUT, most: int = 0,
+    ) -> bytes:  # fmt: skip
         try:
-            return await (await self._ask(method, path, headers, data, _REQUEST_TIMEOUT)).read()
+            async with await self._ask(method, path, headers, data, timeout) as response:
+                if not most:
+                    return await response.read()
+                parts: list[bytes] = []
+                while chunk := await response.content.readany():
+                    parts.append(chunk)
+                    if (most := most - len(chunk)) < 0:
+                        response.close()
+                        raise TooLarge
+                return b"".join(parts)
         except _BROKEN as error:
             raise self._unreachable(error) from error
 
@@ -266,62 +306,13 @@ class Connection:
                     "check certificate-authority in the kubeconfig")  # fmt: skip
         elif isinstance(error, TimeoutError):
             message = f"{self._host} did not answer in time; check that it runs and that no firewall or proxy drops connections"
+        elif isinstance(error, OSError) and error.errno == errno.EMFILE:
+            message = f"cannot connect to {self._host}: too many files are open; watch fewer namespaces, or raise `ulimit -Hn`"
         elif isinstance(error, aiohttp.ClientConnectorError):
             message = f"cannot connect to {self._host}: {error.os_error}; check its address in the kubeconfig and that it runs"
         else:
             message = f"the connection to {self._host} broke: {str(error) or type(error).__name__}; it may be restarting"
         return ApiError(0, "Unreachable", message)
-
-
-def _session(access: Access) -> aiohttp.ClientSession:
-    """Return a session with the TLS settings of an access. Raises OSError and ValueError for unusable certificates."""
-    # With trust_env aiohttp would search a proxy and for a .netrc in two threads at every request, and a .netrc entry would
-    # replace the token; the proxy of the environment is read once instead.
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=_tls(access), socket_factory=_socket),
-        headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        read_bufsize=READ_BUFFER,
-    )
-
-
-def _tls(access: Access) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=access.authority.decode() or None)
-    # Since Python 3.13 OpenSSL is to refuse certificates that do not keep to all of RFC 5280, among them those that
-    # kube-apiserver and many installers make for themselves; Go, and so kubectl, accepts them.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if access.credential.certificate:
-        pem.load(context, access.credential.certificate, access.credential.key)
-    if not access.verify:  # insecure-skip-tls-verify
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-def _connecting(access: Access) -> Access:
-    """Return what connections are made with; a token goes along with each request instead."""
-    return replace(access, credential=replace(access.credential, token="", expires=0.0))
-
-
-def _is_of_certificates(error: BaseException | None) -> bool:
-    """Return whether one side does not accept the other's certificate, or the like; then nothing has been answered."""
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return True
-        error = error.__cause__ or getattr(error, "os_error", None) or error.__context__
-    return False
-
-
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """Return a socket whose other end is probed, so that a watch notices in about a minute that its server is gone."""
-    family, kind, protocol, *_ = address
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    settings = {"TCP_KEEPIDLE": KEEPALIVE_IDLE, "TCP_KEEPINTVL": KEEPALIVE_INTERVAL, "TCP_KEEPCNT": KEEPALIVE_PROBES}
-    for name, value in settings.items():
-        if hasattr(socket, name):  # not every system has all three
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made
 
 
 def _error(response: aiohttp.ClientResponse, text: bytes) -> ApiError:

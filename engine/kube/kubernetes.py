@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from engine.errors import ApiError
 from engine.kube import credentials
 from engine.kube.api import BACKGROUND, FIELD_MANAGER, OPENAPI, Page, PatchType, Selection, WatchEvent
+from engine.kube.collections import Collections
 from engine.kube.connection import Connection
 from engine.model.objects import Kind, Object, Resource, metadata
 
@@ -29,8 +32,9 @@ class KubernetesApi:
     """A Kubernetes API server; see `Api` for what the methods do. Made by `connect`."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._connection, self._collections = connection, Collections(connection)
         self._served: dict[str, dict[str, Resource]] = {}
+        self._asking = defaultdict[str, asyncio.Lock](asyncio.Lock)
 
     @classmethod
     async def connect(cls, kubeconfig: str | None = None, context: str | None = None) -> Self:
@@ -46,10 +50,13 @@ class KubernetesApi:
         """See `Api.discover`."""
         found = self._served.get(kind.api_version, {}).get(kind.kind)
         if found is None:  # only what is there is remembered, so a CRD that appears is seen at once
-            self._served[kind.api_version] = await self._resources(kind)
-            found = self._served[kind.api_version].get(kind.kind)
+            async with self._asking[kind.api_version]:  # those who wait here for one answer need not ask for another
+                known = self._served.get(kind.api_version, {})
+                if kind.kind not in known:
+                    self._served[kind.api_version] = known = await self._resources(kind)
+            found = known.get(kind.kind)
         if found is None:
-            raise _not_served(kind, self._served[kind.api_version])
+            raise _not_served(kind, known)
         return found
 
     async def names(self, kind: Kind) -> frozenset[str]:
@@ -84,32 +91,23 @@ class KubernetesApi:
 
     async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
         """See `Api.list`."""
-        kind, path = selection.resource.kind, _collection(selection.resource, selection.namespace)
-        query = _query(**_selectors(selection), limit=str(limit or ""), **{"continue": next})
+        path = _collection(selection.resource, selection.namespace)
         with self._rediscovering(selection.resource):
-            answer, undecodable = await self._connection.list(path + query)
-        # Lists of built-in kinds leave these two out of their items; watches do not.
-        named = {"apiVersion": kind.api_version, "kind": kind.kind}
-        items = [{**named, **item} for item in answer.get("items") or ()]
-        meta = metadata(answer)
-        broken = [each._replace(object={**named, **each.object}) for each in undecodable]
-        return Page(items, meta.get("resourceVersion", ""), meta.get("continue", ""), broken)
+            page, _ = await self._collections.page(path, selection, limit, next)
+            return page
 
-    async def watch(
-        self, selection: Selection, resource_version: str, *, timeout: float = 300.0
-    ) -> AsyncGenerator[WatchEvent, None]:
+    async def pages(self, selection: Selection) -> AsyncGenerator[Page, None]:
+        """See `Api.pages`."""
+        path = _collection(selection.resource, selection.namespace)
+        with self._rediscovering(selection.resource):
+            async with aclosing(self._collections.pages(path, selection)) as pages:
+                async for page in pages:
+                    yield page
+
+    def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncGenerator[WatchEvent, None]:
         """See `Api.watch`."""
-        path, seconds = _collection(selection.resource, selection.namespace), str(max(1, round(timeout)))
-        query = _query(
-            **_selectors(selection), watch="true", allowWatchBookmarks="true", resourceVersion=resource_version,
-            timeoutSeconds=seconds,
-        )  # fmt: skip
-        async for event in self._connection.lines(path + query, timeout):
-            if event["type"] == "ERROR":
-                status = event["object"]
-                code, reason = status.get("code", HTTPStatus.INTERNAL_SERVER_ERROR), status.get("reason", "InternalError")
-                raise ApiError(code, reason, status.get("message", "the watch failed"))
-            yield WatchEvent(event["type"], event["object"], event.get("undecodable", ""))
+        path = _collection(selection.resource, selection.namespace)
+        return self._collections.watch(path, selection, resource_version, timeout)
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
         """See `Api.create`."""
@@ -206,16 +204,6 @@ def _segment(name: str) -> str:
     if name in (".", "..") or "/" in name or "%" in name:
         raise _bad_request(f"'{name}' cannot be a name; expected one without '/' and '%' that is not '.' or '..'")
     return quote(name, safe="")
-
-
-def _selectors(selection: Selection) -> dict[str, str]:
-    return {"labelSelector": selection.labels, "fieldSelector": selection.fields}
-
-
-def _query(**parameters: str) -> str:
-    """Return what follows a path, of those that are not ''."""
-    query = urlencode({name: value for name, value in parameters.items() if value})
-    return f"?{query}" if query else ""
 
 
 def _not_served(kind: Kind, others: Collection[str] = ()) -> ApiError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from engine.errors import ApiError
+from engine.model.labels import selector_text
 from engine.model.objects import Object, dig, labels_of
 
 Predicate = Callable[[Object], bool]
@@ -21,6 +23,7 @@ _REQUIREMENT = re.compile(
 _FIELD_TERM = re.compile(r"\s*(?P<path>[^=!,\s]+)\s*(?P<operator>==|!=|=)(?P<value>[^=!,]*)")
 
 
+@lru_cache(maxsize=1024)
 def label_selector(text: str) -> Predicate:
     """Return a predicate of an object's labels: equality, `in`, `notin`, existence (`key`, `!key`), and `>` and `<` of integers.
 
@@ -37,14 +40,18 @@ def label_selector(text: str) -> Predicate:
     return lambda obj: all(test(labels_of(obj)) for test in tests)
 
 
+def required_labels(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the labels that a selector requires by `key=value`: an object without one of them does not fit."""
+    position = 0
+    while (found := _REQUIREMENT.match(text, position)) is not None and found.end() > position:
+        if found["operator"] in ("=", "=="):
+            yield found["key"], found["value"]
+        position = found.end()
+
+
 def selector_of(spec: Mapping[str, Any]) -> Predicate:
     """Return the predicate of a metav1.LabelSelector (`matchLabels`, `matchExpressions`); an empty one fits every object."""
-    terms = [f"{key}={value}" for key, value in (spec.get("matchLabels") or {}).items()]
-    for expression in spec.get("matchExpressions") or ():
-        key, values = expression["key"], f"({','.join(expression.get('values') or ())})"
-        forms = {"In": f"{key} in {values}", "NotIn": f"{key} notin {values}", "Exists": key, "DoesNotExist": f"!{key}"}
-        terms.append(forms[expression["operator"]])
-    return label_selector(",".join(terms))
+    return label_selector(selector_text(spec))
 
 
 def field_selector(text: str, supported: Collection[str]) -> Predicate:

@@ -95,12 +95,12 @@ def flow_of(key: ObjectKey | GroupKey | Ref) -> str:
     """
     if isinstance(key, GroupKey):
         return f"groups of {key.pack}"
-    if key.kind == _NAMESPACE:
+    if key.kind == NAMESPACE:
         return key.name
     return key.namespace or str(key.kind)
 
 
-_NAMESPACE = Kind("v1", "Namespace")
+NAMESPACE = Kind("v1", "Namespace")
 
 
 def kind_of(obj: Object) -> Kind:
@@ -116,6 +116,12 @@ def ref_of(obj: Object) -> Ref:
     """The reference to an object, uid included."""
     meta = metadata(obj)
     return Ref(kind_of(obj), str(meta.get("namespace") or ""), str(meta.get("name") or ""), str(meta.get("uid") or ""))
+
+
+def names_of(obj: Object) -> tuple[str, str]:
+    """The namespace of an object, '' where it has none, and its name."""
+    meta = metadata(obj)
+    return str(meta.get("namespace") or ""), str(meta.get("name") or "")
 
 
 def metadata(obj: Object) -> Mapping[str, Any]:

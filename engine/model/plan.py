@@ -7,15 +7,31 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from engine.model.merge import merged
-from engine.model.objects import Object, Ref, metadata, ref_of
+from engine.model.objects import Kind, Object, Ref, metadata, ref_of
 from engine.model.outcome import Done, Outcome
 
 
+class Held(NamedTuple):
+    """What an informer holds to answer a lookup: a kind, a namespace ('' for all that are watched), label and field selectors."""
+
+    kind: Kind
+    namespace: str = ""
+    labels: str = ""
+    fields: str = ""
+
+
 class Read(NamedTuple):
-    """What an action must see live before it can plan: one object by name, or all that a selector picks."""
+    """What must be seen before there can be a plan: one object by name, or all that a selector picks.
+
+    `namespaces` selects the namespaces of these by labels; None: that of `ref`. `held` is what an informer has to hold for a
+    lookup that is followed; it is None for what is read live. With `entry` it matters only which objects are selected.
+    """
 
     ref: Ref
     label_selector: str | None = None
+    namespaces: str | None = None
+    held: Held | None = None
+    entry: bool = False
 
 
 Answers = Mapping[Read, Sequence[Object]]

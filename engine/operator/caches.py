@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from math import inf
 
 from cachetools import TTLCache
 
+from engine.kube.act import named
 from engine.kube.api import Api
 from engine.kube.clock import Clock
-from engine.model.objects import Object, ObjectKey, Ref
+from engine.kube.selectors import Predicate, label_selector
+from engine.model.objects import Kind, Object, ObjectKey, Ref
+from engine.model.plan import Held, Read
 from engine.operator.informer import Informer
 from engine.operator.selection import InformerKey, State
 from engine.packs.pack import RulePack
-from engine.reconcile.caches import Cached
-from engine.reconcile.prune import Path, pruner, read_by
+from engine.reconcile.caches import Cached, OnRelated
+from engine.reconcile.labelindex import LabelIndex
+from engine.reconcile.prune import Pruner
+from engine.reconcile.reads import looked_up_by, pruner_of
 
+LISTING = 2
+"""Informers of one kind that list at a time: there is one for each namespace, and each may have some MB under way."""
 DELETED_SECONDS = 300.0
 """How long the last state of a deleted object is held for a worker: a standby takes over well within that time."""
 Changed = Callable[[ObjectKey, Object | None, Object | None], None]
@@ -25,16 +34,22 @@ Changed = Callable[[ObjectKey, Object | None, Object | None], None]
 class PackCaches:
     """One informer for each distinct selection of the packs and each namespace; implements `engine.reconcile.caches.Caches`.
 
-    `changed` is called with each object that an informer reports as new, changed or gone, as it was and as it is; `labels` is a
-    selector that all objects must fit, beside the pack's own.
+    What lookups follow is a selection, too; one informer serves it where packs also watch the same. `changed` is called with
+    each object that an informer of a pack's selection reports as new, changed or gone, as it was and as it is; `labels` is a
+    selector that all watched objects must fit, beside the pack's own.
     """
 
     def __init__(self, api: Api, clock: Clock, namespaces: Collection[str], changed: Changed, labels: str = "") -> None:
         self.informers: dict[InformerKey, Informer] = {}
         self._api, self._clock, self._namespaces, self._changed, self._labels = api, clock, namespaces, changed, labels
         self._packs: dict[InformerKey, list[RulePack]] = {}
-        self._kept: dict[InformerKey, frozenset[Path] | None] = {}
+        self._followed: dict[InformerKey, LabelIndex] = {}
+        self._on_related: OnRelated = _nobody
+        self._on_listed: Callable[[Kind], None] = _nobody
+        self._kept: dict[InformerKey, Pruner] = {}
+        self._listing = defaultdict[Kind, asyncio.Semaphore](lambda: asyncio.Semaphore(LISTING))
         self._of: dict[RulePack, list[Informer]] = {}
+        self._followers: dict[RulePack, list[Informer]] = {}
         self._deleted: TTLCache[tuple[str, str, str], Object] = TTLCache(inf, DELETED_SECONDS, timer=clock.monotonic)
 
     async def use(self, packs: Collection[RulePack]) -> None:
@@ -43,17 +58,26 @@ class PackCaches:
         for pack in packs:
             for key in self._keys(pack):
                 self._packs.setdefault(key, []).append(pack)
-        for key, watching in self._packs.items():
-            kept = read_by(watching)
+        wanted = {key: pruner_of(watching) for key, watching in self._packs.items()}
+        followed = {key: kept for held, kept in looked_up_by(packs).items() for key in self._held(held)}
+        for key, kept in followed.items():
+            wanted[key] = wanted.get(key, kept).also(kept.keep)
+        self._followed = {key: self._followed.get(key) or LabelIndex() for key in followed}
+        for key, kept in wanted.items():
             if key not in self.informers:
                 changed, waiting = partial(self._report, key), partial(self._waiting, key)
-                self.informers[key] = Informer(self._api, key, self._clock, pruner(kept), changed, waiting)
+                self.informers[key] = Informer(self._api, key, self._clock, kept, changed, waiting, self._listing[key.kind])
+                self.informers[key].on_listed = partial(self._listed, key)
                 self.informers[key].start()
             elif kept != self._kept[key]:
-                self.informers[key].refresh(pruner(kept))
+                self.informers[key].refresh(kept)
             self._kept[key] = kept
         self._of = {pack: [self.informers[key] for key in self._keys(pack)] for pack in packs}
-        for key in self.informers.keys() - self._packs.keys():
+        self._followers = {
+            pack: list(dict.fromkeys(self.informers[key] for held in looked_up_by([pack]) for key in self._held(held)))
+            for pack in packs if pack.followed
+        }  # fmt: skip
+        for key in self.informers.keys() - wanted.keys():
             await self.informers[key].stop()
             del self.informers[key], self._kept[key]
 
@@ -77,6 +101,31 @@ class PackCaches:
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """Return the last state of an object that is gone from this pack's selection; it is given out once."""
         return self._deleted.pop((pack.identity, namespace, name), None)
+
+    def find(self, read: Read) -> Sequence[Object] | None:
+        """Return what a lookup finds in the informers that follow it, in order; None where none of them covers it.
+
+        Raises ApiError where the objects cannot be listed, NotListed where that is under way.
+        """
+        found: dict[tuple[str, str], Object] = {}
+        informers = self._covering(read)
+        for informer in informers:
+            if (reason := informer.unlisted()) is not None:
+                raise reason
+            names: Iterable[tuple[str, str]] = [(read.ref.namespace, read.ref.name)]
+            fits: Predicate | None = None
+            if read.label_selector is not None:
+                fits = label_selector(read.label_selector)
+                names = self._followed[informer.key].candidates(read.label_selector, read.ref.namespace, informer.cache)
+            for name in names:
+                cached = informer.cache.get(name)
+                if cached is not None and (fits is None or fits(cached.object)):
+                    found[name] = named(cached.object, informer.key.kind)
+        return [obj for _, obj in sorted(found.items())] if informers else None
+
+    def follow(self, changed: OnRelated, listed: Callable[[Kind], None]) -> None:
+        """See `engine.reconcile.caches.Caches.follow`."""
+        self._on_related, self._on_listed = changed, listed
 
     def objects(self, pack: RulePack) -> Iterator[ObjectKey]:
         """Yield all objects of a pack's selection."""
@@ -102,21 +151,48 @@ class PackCaches:
         return any(informer.waits for informer in self.of(pack))
 
     def problems(self, pack: str) -> list[str]:
-        """Return why the objects that a pack watches cannot be listed or watched, by the pack's identity."""
+        """Return why the objects that a pack watches or looks up cannot be listed or watched, by the pack's identity."""
         informers = [informer for each in self._of if each.identity == pack for informer in self.of(each)]
-        return [f"pack {pack} waits: {informer.problem()}" for informer in informers if informer.problem()]
+        watched = [f"pack {pack} waits: {informer.problem()}" for informer in informers if informer.problem()]
+        followed = [informer for each, those in self._followers.items() if each.identity == pack for informer in those]
+        return watched + [f"lookups of pack {pack} wait: {each.problem()}" for each in followed if each.problem()]
 
     def _keys(self, pack: RulePack) -> list[InformerKey]:
         labels = ",".join(filter(None, (pack.watch.label_selector, self._labels)))
         return [InformerKey(pack.watch.kind, namespace, labels) for namespace in self._namespaces]
 
+    def _held(self, held: Held) -> list[InformerKey]:
+        namespaces = [held.namespace] if held.namespace else self._namespaces
+        return [InformerKey(held.kind, namespace, held.labels, held.fields) for namespace in namespaces]
+
+    def _covering(self, read: Read) -> list[Informer]:
+        """The informers that have all that a read may find; those of a kind where it says nothing more."""
+        kind, namespace = read.ref.kind, read.ref.namespace
+        keys = self._held(read.held) if read.held else [key for key in self._followed if key.kind == kind]
+        return [
+            self.informers[key] for key in keys if key in self._followed and (not namespace or key.namespace in ("", namespace))
+        ]
+
+    def _listed(self, key: InformerKey) -> None:
+        if key in self._followed:
+            self._on_listed(key.kind)
+
     def _waiting(self, key: InformerKey) -> list[str]:
         return [f"pack {pack.identity} waits" for pack in self._packs.get(key, ())]
 
     def _report(self, key: InformerKey, namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
+        if (index := self._followed.get(key)) is not None:
+            index.put((namespace, name), old, new)
+            self._on_related(key.kind, namespace, name, old, new)
+        if key not in self._packs:
+            return
         # a kind that is not served any more says nothing about its objects
         if new is None and old is not None and self.informers[key].state is not State.WAITING:
             for pack in self._packs.get(key, ()):
                 if pack.ends:
                     self._deleted[pack.identity, namespace, name] = old
         self._changed(ObjectKey(key.kind, namespace, name), old, new)
+
+
+def _nobody(*_: object) -> None:
+    """Take in nothing: nobody has asked yet."""

@@ -5,24 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from math import inf
-from typing import Any
 
 from engine.errors import ApiError
-from engine.kube.api import Api, Selection, WatchEvent
+from engine.kube.api import Api, Page, Selection, WatchEvent
 from engine.kube.clock import Clock, cancel
 from engine.model.backoff import Backoff
-from engine.model.objects import Object, metadata
+from engine.model.objects import Object, metadata, names_of
 from engine.operator.selection import InformerKey, State
-from engine.reconcile.caches import Cached
+from engine.reconcile.caches import Cached, NotListed
 from engine.reconcile.prune import Prune
 
 log = logging.getLogger(__name__)
 
 FORBIDDEN, NOT_FOUND, GONE = 403, 404, 410
-PAGE = 500
-"""Objects per page of a list, as client-go's pager asks for."""
 WATCH_SECONDS = 60.0
 """How long a watch is to last: it is resumed at little cost, and so a silent one is noticed soon."""
 SILENCE_GRACE = 15.0
@@ -51,23 +49,25 @@ class Informer:
     `answered` is set then, and where the kind is not served.
     `last_event` is the monotonic clock's time of the last sign of life of the API server: a list, an event or a bookmark.
     `left_out` are objects that cannot be decoded (what names them, and why); they are not in `cache`.
-    `waiting` says who has to wait as long as the kind is not served, for the log.
+    `waiting` says who has to wait as long as the kind is not served, for the log. `listing` limits how many list at a time.
+    `on_listed` is called when `synced` is set.
     """
 
     def __init__(
         self, api: Api, key: InformerKey, clock: Clock, prune: Prune, on_change: OnChange,
-        waiting: Callable[[], Iterable[str]] = tuple,
+        waiting: Callable[[], Iterable[str]] = tuple, listing: asyncio.Semaphore | None = None,
     ) -> None:  # fmt: skip
         self.key = key
         self.cache: dict[tuple[str, str], Cached] = {}
         self.state = State.STARTING
-        self.error = ""
         self.synced, self.answered = asyncio.Event(), asyncio.Event()
         self.last_event = 0.0
         self.left_out: dict[tuple[str, str], tuple[Object, str]] = {}
         self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
+        self._listing = listing or asyncio.Semaphore()
+        self.on_listed: Callable[[], None] = lambda: None
         self._attempts = 0  # in a row that have brought nothing
-        self._failure: tuple[int, str] | None = None
+        self._failure: ApiError | None = None  # while it is WAITING or FAILING
         self._version = ""
         self._heard = False  # whether the present watch has brought anything
         self._following: asyncio.Task[None] | None = None
@@ -103,6 +103,11 @@ class Informer:
                 await self._failed(ApiError(0, "InternalError", f"{type(error).__name__}: {error}"))
 
     @property
+    def error(self) -> str:
+        """What the API server refuses with, or why there is no answer; '' while it answers."""
+        return str(self._failure or "")
+
+    @property
     def waits(self) -> bool:
         """Whether the objects cannot be listed, or not watched for two minutes: not served, no right, an API that is down."""
         return self.state is State.WAITING or (
@@ -111,14 +116,20 @@ class Informer:
 
     def problem(self) -> str:
         """Return why it waits, once that has lasted, with what to do; '' also where no API server answers at all."""
-        if self._failure is None or not self._failure[0] or not self._lasts(UNWATCHED if self.synced.is_set() else UNLISTED):
+        if self._failure is None or not self._failure.status or not self._lasts(UNWATCHED if self.synced.is_set() else UNLISTED):
             return ""
         verb = "watched" if self.synced.is_set() else "listed"
-        hint = "; `rulepack rbac` writes the role that packs need" if self._failure[0] == FORBIDDEN else ""
+        hint = "; `rulepack rbac` writes the role that packs need" if self._failure.status == FORBIDDEN else ""
         return f"{self.key} cannot be {verb}: {self.error}{hint}"
 
     def _lasts(self, seconds: float) -> bool:
         return self._clock.monotonic() - self._failing_since >= seconds
+
+    def unlisted(self) -> ApiError | NotListed | None:
+        """Return why the objects are not listed yet, None where they are."""
+        if self.synced.is_set():
+            return None
+        return self._failure or NotListed(f"{self.key} is being listed")
 
     def stuck(self) -> bool:
         """Return whether it believes to be watching, but has had no sign of life for longer than its watchdog allows."""
@@ -133,7 +144,8 @@ class Informer:
     async def _list_and_watch(self) -> None:
         """List once, then watch for as long as the resourceVersion can be resumed from."""
         resource = await self._api.discover(self.key.kind)
-        selection = Selection(resource, self.key.namespace if resource.namespaced else "", self.key.labels, self.key.fields)
+        namespace = self.key.namespace if resource.namespaced else ""
+        selection = Selection(resource, namespace, self.key.labels, self.key.fields, self._prune.metadata_only)
         await self._list(selection)
         while not self._refreshing:
             started, self._heard = self._clock.monotonic(), False
@@ -156,28 +168,24 @@ class Informer:
         initial = self._existing and not self.synced.is_set()
         seen: set[tuple[str, str]] = set()
         self.left_out.clear()
-        page = await self._api.list(selection, limit=PAGE)
-        while True:
-            for obj in page.items:
-                seen.add(self._store(obj, metadata(obj), initial, refreshing))
-            for broken in page.undecodable:
-                self._leave_out(broken.object, broken.reason)
-            if not page.next:
-                break
-            try:
-                page = await self._api.list(selection, limit=PAGE, next=page.next)
-            except ApiError as error:
-                if error.status != GONE:
-                    raise
-                seen.clear()  # the continue token expired between two pages: once more, in one piece
-                page = await self._api.list(selection)
+        page = Page((), "")
+        async with self._listing, aclosing(self._api.pages(selection)) as pages:
+            async for page in pages:
+                for obj in page.items:
+                    seen.add(self._store(obj, initial, refreshing))
+                for broken in page.undecodable:
+                    self._leave_out(broken.object, broken.reason)
+                for obj in page.gone:
+                    seen.discard(names_of(obj))
         for key in [key for key in self.cache if key not in seen]:
             self._remove(key)
         self._version, self._gone_since = page.resource_version, None
-        self.synced.set()
         self.answered.set()
         self.last_event = self._clock.monotonic()
         self._answers()
+        if not self.synced.is_set():
+            self.synced.set()
+            self.on_listed()
 
     async def _watch(self, selection: Selection) -> None:
         """Follow changes until the server closes the watch, or has been silent for too long."""
@@ -194,12 +202,13 @@ class Informer:
             await cancel(following, silence)
 
     async def _follow(self, selection: Selection) -> None:
-        async for event in self._api.watch(selection, self._version, timeout=WATCH_SECONDS):
-            self._apply(event)
-            self.last_event = self._clock.monotonic()
-            if not self._heard:
-                self._heard = True
-                self._answers()
+        async with aclosing(self._api.watch(selection, self._version, timeout=WATCH_SECONDS)) as events:
+            async for event in events:
+                self._apply(event)
+                self.last_event = self._clock.monotonic()
+                if not self._heard:
+                    self._heard = True
+                    self._answers()
 
     async def _silence(self) -> None:
         """Return when nothing has been heard for too long."""
@@ -212,15 +221,15 @@ class Informer:
     def _apply(self, event: WatchEvent) -> None:
         meta = metadata(event.object)
         if event.type == "DELETED":
-            self._remove(_named(meta), None if event.undecodable else self._prune(event.object))
+            self._remove(names_of(event.object), None if event.undecodable else self._prune.entry(event.object).object)
         elif event.undecodable:
             self._leave_out(event.object, event.undecodable)
         elif event.type != "BOOKMARK":
-            self._store(event.object, meta)
+            self._store(event.object)
         self._version = str(meta.get("resourceVersion") or self._version)
 
-    def _store(self, obj: Object, meta: Mapping[str, Any], initial: bool = False, refreshing: bool = False) -> tuple[str, str]:
-        key = _named(meta)
+    def _store(self, obj: Object, initial: bool = False, refreshing: bool = False) -> tuple[str, str]:
+        key, meta = names_of(obj), metadata(obj)
         self.left_out.pop(key, None)
         known = self.cache.get(key)
         if known is not None:
@@ -234,13 +243,13 @@ class Informer:
                 if before.get("uid") != meta.get("uid"):  # deleted and created again while nobody watched
                     self._remove(key)
                     known = None
-        entry = self.cache[key] = Cached(self._prune(obj), initial)
+        entry = self.cache[key] = self._prune.entry(obj, initial)
         self._on_change(*key, known.object if known else None, entry.object, entry.initial)
         return key
 
     def _leave_out(self, obj: Object, reason: str) -> None:
         """Do without an object that cannot be decoded, until it can be or is gone."""
-        key = _named(metadata(obj))
+        key = names_of(obj)
         if key not in self.left_out:
             log.error("%s %s/%s is left out, since it cannot be decoded: %s", self.key.kind, *key, reason)
         self._remove(key)
@@ -257,19 +266,17 @@ class Informer:
         self._attempts = 0
         if self.state is not State.WATCHING:
             log.info("%s: watching, %d objects", self.key, len(self.cache))
-            self.state, self.error, self._failure = State.WATCHING, "", None
+            self.state, self._failure = State.WATCHING, None
 
     async def _failed(self, error: ApiError) -> None:
         """Note why there is no answer, say so where that is news, and wait before the next attempt."""
-        gone = error.status == NOT_FOUND
-        failure = (error.status, error.reason)
-        if self._failure is None:
+        gone, before = error.status == NOT_FOUND, self._failure
+        if before is None:
             self._failing_since = self._clock.monotonic()
-        if failure != self._failure:  # one line when it begins, not one for each attempt
-            self.error = str(error)
+        if before is None or (error.status, error.reason) != (before.status, before.reason):  # when it begins, not each time
             text = "; ".join(("the cluster does not serve this kind (yet)", *self._waiting())) if gone else str(error)
             log.log(logging.INFO if gone else logging.WARNING, "%s: %s; trying again until it does", self.key, text)
-        self.state, self._failure = State.WAITING if gone else State.FAILING, failure
+        self.state, self._failure = State.WAITING if gone else State.FAILING, error
         if gone:
             self.answered.set()
             self._not_served()
@@ -290,8 +297,3 @@ class Informer:
         self._attempts += 1
         pause = BACKOFF.pause(self._attempts, jitter=random.uniform(0.0, 0.5))
         await self._clock.sleep(min(max(pause, shortest), longest))
-
-
-def _named(meta: Mapping[str, Any]) -> tuple[str, str]:
-    """The namespace and the name in the metadata of an object."""
-    return str(meta.get("namespace") or ""), str(meta.get("name") or "")

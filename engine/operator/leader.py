@@ -48,6 +48,7 @@ class Leader:
         self._leading = False
         self._renewed_at = float("-inf")
         self._problem = ""
+        self._obstacle = ""
 
     def is_leader(self) -> bool:
         """Return whether this contender may act at this very moment.
@@ -61,6 +62,11 @@ class Leader:
     def holder(self) -> str:
         """The identity that was last seen to hold the Lease, '' where nobody does."""
         return str(dig(self._observed, ("spec", "holderIdentity"), ""))
+
+    @property
+    def obstacle(self) -> str:
+        """Why nobody can lead until somebody changes something, such as a namespace or a right that is missing; else ''."""
+        return f"{self._lease}: {self._obstacle}" if self._obstacle else ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Contend until `stop` is set, then release the Lease. Stop what depends on leading before setting `stop`.
@@ -111,12 +117,20 @@ class Leader:
 
     async def _attempt(self, seconds: float, work: Awaitable[bool]) -> bool:
         """Return what `work` does, False where it fails or takes longer than that."""
-        answer = asyncio.ensure_future(work)
+        answer, problem = asyncio.ensure_future(work), ""
         try:
             return await within(self._clock, seconds, answer) and answer.result()
         except ApiError as error:
-            self._report(str(error))
+            problem = "" if error.retryable else f"{error}{self._advice(error)}"
+            self._report(problem or str(error), logging.WARNING if problem else logging.INFO)
             return False
+        finally:
+            self._obstacle = problem
+
+    def _advice(self, error: ApiError) -> str:
+        namespace = self._leases.namespace
+        missing = error.status == 404 and error.details.get("name") == namespace
+        return f"; create it: `kubectl create namespace {namespace}`" if missing else ""
 
     async def _acquire_or_renew(self) -> bool:
         """Create, take over or renew the Lease; return whether it is this contender's now. Raises ApiError."""
@@ -181,9 +195,9 @@ class Leader:
         if renewed:
             self._renewed_at, self._problem = now, ""  # when it was asked for: others count from later
 
-    def _report(self, problem: str) -> None:
+    def _report(self, problem: str, level: int = logging.INFO) -> None:
         if problem != self._problem:
-            log.info("%s: %s", self._lease, problem)
+            log.log(level, "%s: %s", self._lease, problem)
         self._problem = problem
 
     def _spec(self, transitions: int) -> dict[str, Any]:

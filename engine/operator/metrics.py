@@ -11,7 +11,8 @@ from engine.errors import RulepackError
 from engine.model.objects import Ref
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.operator.series import Counter, Gauge, Histogram, Labels, Renamed
-from engine.packs.pack import MetricSpec, RulePack
+from engine.packs.metrics import MetricSpec
+from engine.packs.pack import RulePack
 
 log = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ class Settings:
     """Every pack that is not Off is treated as Audit, and nothing at all is written."""
     kubeconfig: Path | None = None
     context: str = ""
-    workers: int = 4
+    workers: int = 16
     """How many objects are handled at the same time."""
     address: str = ""
     """Where the servers listen; empty: on every address of both families of IP."""

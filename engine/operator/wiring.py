@@ -45,6 +45,8 @@ from engine.reconcile.budgets import described
 
 log = logging.getLogger(__name__)
 
+WOKEN = 200
+"""How many objects that depend on a change are enqueued before other tasks have their turn."""
 SILENT_SECONDS = 300.0
 """How long the API server may be silent before the replica is not ready; a restart would mend nothing, so it stays alive."""
 
@@ -128,7 +130,7 @@ class Operator:
         release = asyncio.Event()
         work = (stop.wait(), self.packs.run(), self._act(release))
         stopping, reading, acting = (asyncio.create_task(each) for each in work)
-        others = [asyncio.create_task(self._left_out.run())]
+        others = [asyncio.create_task(self._left_out.run()), asyncio.create_task(self._wake())]
         others += [asyncio.create_task(self._certificate.watch(self._clock))] if self._certificate else []
         try:
             done, _ = await asyncio.wait({stopping, reading, acting, *others}, return_when=asyncio.FIRST_COMPLETED)
@@ -164,6 +166,13 @@ class Operator:
             await release.wait()
         else:
             await self.leader.run(release)
+
+    async def _wake(self) -> None:
+        """Enqueue what depends on what has changed; where that is much, let others have their turns in between."""
+        while True:
+            await self._reconciler.related.news.wait()
+            while self._reconciler.wake(WOKEN):
+                await asyncio.sleep(0)
 
     def _started(self) -> None:
         self.metrics.leader.record((), 1)
@@ -221,6 +230,7 @@ class Operator:
         if failing and heard and (silent := self._clock.monotonic() - heard) > SILENT_SECONDS:
             return [f"nothing has come from the API server for {silent:.0f} s: {failing[0].error}"]
         problems = [f"{informer.key}: not listed yet" + (f": {informer.error}" if informer.error else "") for informer in missing]
+        problems += [self.leader.obstacle] if self.leader.obstacle else []
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 
     def _metrics(self) -> Reply:

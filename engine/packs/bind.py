@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from engine.actions import ACTIONS, Action, Need
 from engine.actions.event import EVENT
+from engine.actions.lookup import Lookup
 from engine.actions.metric import MetricAction
 from engine.actions.target import WATCHED, TargetSpec
-from engine.actions.target import Target as LookupTarget
 from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.cel.documents import path_steps
 from engine.cel.uses import refuse_circles, uses_of_vars
@@ -21,13 +21,14 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.model.text import found, shown, suggestion
 from engine.packs import declarations
+from engine.packs.aggregate import Urgent
 from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, lookups_of, needed_through
 from engine.packs.diagnostics import SCHEMA, Diagnostics
 from engine.packs.document import Document
 from engine.packs.fields import IDENTIFIER
 from engine.packs.groups import GroupBinder
 from engine.packs.identity import LONGEST_RECORD, config_key
-from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack, Urgent, Watch
+from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack, Watch
 from engine.packs.schema import RulePackSpec, RuleSpec
 
 #: What only a rule that acts once for each object can have.
@@ -115,7 +116,8 @@ class _RuleBinder:
         self._deciding = diagnostics.compiler(self._names, VARIABLES)
         self._looping = diagnostics.compiler(self._names, with_item)
         self._group = GroupBinder(spec.aggregate, self._names, diagnostics, path) if spec.aggregate else None
-        self._acting, self._acting_names = (GROUP_VARIABLES, self._group.names) if self._group else (with_item, self._names)
+        of_group = GROUP_VARIABLES | {"lookup"}  # that of a `wait` among them
+        self._acting, self._acting_names = (of_group, self._group.names) if self._group else (with_item, self._names)
         own = {name: self._looping.program(text, (*path, "vars", name)) for name, text in spec.vars.items()}
         self._vars = {**pack.vars, **own}
         refuse_circles("vars", uses_of_vars(self._vars), own, self._looping, (*path, "vars"))
@@ -185,11 +187,11 @@ class _RuleBinder:
             self._fault(("throttle", "urgent"), "urgent without an aggregate", "it beside aggregate only", at_key=True)
         return self._group.urgent(spec) if spec is not None and self._group is not None else None
 
-    def _lookups(self) -> dict[str, LookupTarget]:
+    def _lookups(self) -> dict[str, Lookup]:
         """Return the lookups, each after those that it uses."""
         path = (*self._path, "lookup")
         compiler = self._diagnostics.compiler(self._names.having(lookup=tuple(self._spec.lookup)), VARIABLES, self._vars)
-        bound = LookupTarget.compile_all(self._spec.lookup, compiler, path)
+        bound = Lookup.compile_all(self._spec.lookup, compiler, path)
         for name, target in bound.items():
             self._check_needs(target.needs(), (*path, name))
         return bound
@@ -276,7 +278,7 @@ class _RuleBinder:
     def _check_needs(self, needs: Sequence[Need], path: Path) -> None:
         """Add a fault for each verb that `targets` do not grant, which would be refused whenever the rule fires."""
         missing: dict[Kind | None, list[str]] = {}
-        for need in needs:
+        for need in self._pack.rights(needs):
             if need != Need(EVENT, "create") and not self._pack.grants(need):
                 missing.setdefault(need.kind, []).append(need.verb)
         for kind, verbs in missing.items():

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.cel import Cel, Compiler, Path, Program
+from engine.cel import Cel, Compiler, Path, Program, fields_of
 from engine.cel.syntax import place
 from engine.cel.uses import used_names, uses_of_vars, way
 from engine.errors import ExpressionError
@@ -17,7 +17,8 @@ from engine.packs.diagnostics import Diagnostics
 from engine.packs.identity import metric_name
 from engine.packs.inputs import BOUNDS, Input
 from engine.packs.jsonschemas import Checker, schema_faults
-from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, Discovery, MetricSpec, Param, Target
+from engine.packs.metrics import MetricSpec
+from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, Discovery, Param, Target
 from engine.packs.schema import DiscoverySpec, InputSpec, MetricDeclaration, PackTargetSpec
 
 #: What every expression of a rule sees. `target`, the loop's variable, `results` and `error` come where they have a value.
@@ -61,7 +62,7 @@ class DeclaredNames:
     def compile(self, text: str, variables: Collection[str]) -> Program:
         """Compile an expression. Raise ExpressionError where it does not compile, or a name is not declared."""
         program = self._cel.compile(text, variables)
-        for root, *fields in sorted(program.reads):
+        for root, *fields in sorted(map(fields_of, program.reads)):
             if fields and root in self._declared and fields[0] not in self._declared[root]:
                 line, column = place(text, _offset(text, root, fields[0]))
                 raise ExpressionError(f"{root} has no '{fields[0]}'", line, column, suggestion(fields[0], self._declared[root]))

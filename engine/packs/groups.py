@@ -8,9 +8,9 @@ from engine.actions import Need
 from engine.actions.target import Target
 from engine.cel import Compiler, Path, Program
 from engine.cel.uses import refuse_circles, uses_of_vars
+from engine.packs.aggregate import Aggregate, AggregateList, Urgent
 from engine.packs.declarations import GROUP_VARIABLES, DeclaredNames
 from engine.packs.diagnostics import Diagnostics
-from engine.packs.pack import Aggregate, AggregateList, Urgent
 from engine.packs.schema import AggregateSpec, UrgentSpec
 
 
@@ -46,6 +46,8 @@ class GroupBinder:
             target,
             {name: decide(text, "aggregate", "counts", name) for name, text in spec.counts.items()},
             lists,
+            {name: decide(text, "aggregate", "sum", name) for name, text in spec.sum_.items()},
+            {name: decide(text, "aggregate", "min", name) for name, text in spec.min_.items()},
             {name: decide(text, "aggregate", "max", name) for name, text in spec.max_.items()},
             self._vars((*path, "vars")),
         )
@@ -63,4 +65,4 @@ class GroupBinder:
 
 def _names(spec: AggregateSpec) -> tuple[str, ...]:
     """Return what expressions may read below `group`."""
-    return (*spec.counts, *spec.lists, *(f"{name}LeftOut" for name in spec.lists), *spec.max_)
+    return (*spec.counts, *spec.lists, *(f"{name}LeftOut" for name in spec.lists), *spec.sum_, *spec.min_, *spec.max_)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.actions import Action, Need
-from engine.actions.target import Target as LookupTarget
+from engine.actions.lookup import Lookup
 from engine.cel import Program
 from engine.errors import Location
 from engine.model.flags import Mode
-from engine.model.objects import Kind
+from engine.model.objects import NAMESPACE, Kind
+from engine.model.plan import Held
 from engine.packs import identity
+from engine.packs.aggregate import Aggregate, Urgent
 from engine.packs.inputs import Input
+from engine.packs.metrics import MetricSpec
+from engine.packs.parts import instances
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
 """Parameters of every pack with targets: what of targets in other namespaces than the object's own."""
 DISRUPTIONS = "disruptionsPerMinute"
 """A parameter of every pack with targets: how many disruptive steps it may take in a minute."""
+FOLLOWING = frozenset({"list", "watch"})
+"""The verbs that an informer needs."""
 DURABLE = 300.0
 """Seconds: timers of that length and more outlive the process."""
 RESUME = "rules.mlops.dev/resume"
@@ -70,53 +76,6 @@ class Discovery:
     def fields(self) -> str:
         """Return the field selector of these objects."""
         return f"metadata.name={self.name}" if self.name else ""
-
-
-@dataclass(frozen=True, slots=True)
-class MetricSpec:
-    """A metric that a pack's `metric` actions write, as it is exposed; `buckets` (upper bounds) are for a histogram only.
-
-    `namespace` is that of its packs, which share it with none of another namespace.
-    """
-
-    name: str
-    type: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[str, ...] = ()
-    buckets: tuple[float, ...] = ()
-    namespace: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AggregateList:
-    """A list of a group: which members are on it (None: all), what it holds of each, and how much of it is shown."""
-
-    value: Program
-    where: Program | None = None
-    limit: int = 50
-    keep_for: float = 0.0
-    """Seconds for which a value stays after its member has gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Aggregate:
-    """Objects in groups: what each contributes to its group, and the one object that a group is about."""
-
-    by: Program
-    target: LookupTarget
-    counts: Mapping[str, Program] = field(default_factory=dict)
-    lists: Mapping[str, AggregateList] = field(default_factory=dict)
-    maxima: Mapping[str, Program] = field(default_factory=dict)
-    vars: Mapping[str, Program] = field(default_factory=dict)
-    """Named expressions over the group and its target."""
-
-
-@dataclass(frozen=True, slots=True)
-class Urgent:
-    """The condition over a group under which its throttle does not hold it up, and the seconds that it waits all the same."""
-
-    when: Program
-    every: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +136,7 @@ class Rule:
     hold: float = 0.0
     once_per: Program | None = None
     existing: Existing = Existing()
-    lookups: Mapping[str, LookupTarget] = field(default_factory=dict)
+    lookups: Mapping[str, Lookup] = field(default_factory=dict)
     aggregate: Aggregate | None = None
     loop: Program | None = None
     loop_var: str = "item"
@@ -269,6 +228,8 @@ class RulePack:
     """Whether a rule counts objects in groups."""
     ends: bool = field(init=False)
     """Whether a rule is about objects that are gone."""
+    followed: tuple[tuple[Rule, Lookup], ...] = field(init=False)
+    """The lookups whose changes are followed, those of actions included, each with its rule."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", identity.identity(self.namespace, self.name))
@@ -277,6 +238,10 @@ class RulePack:
         object.__setattr__(self, "holds", tuple(number for number, rule in enumerate(self.rules) if rule.durable_hold))
         object.__setattr__(self, "record_names", {rule.name: self._record_names(rule) for rule in self.rules})
         object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
+        lookups = ((rule, lookup) for rule in self.rules for lookup in instances(rule, Lookup))
+        object.__setattr__(
+            self, "followed", tuple(pair for pair in lookups if self.follows(pair[1].held, across=pair[1].selects_namespaces))
+        )
 
     def _record_names(self, rule: Rule) -> tuple[str, ...]:
         here = [name for name in (rule.name, *rule.previous_names) if "/" not in name]
@@ -304,6 +269,22 @@ class RulePack:
             return any(need.verb in target.verbs for target in self.targets)
         target = self.target(need.kind)
         return target is not None and need.verb in target.verbs
+
+    def follows(self, held: Held | None, *, across: bool = False) -> bool:
+        """Return whether `targets` grant what informers need for a lookup, `across` namespaces that it selects by labels.
+
+        A target of any kind grants it for none.
+        """
+        kinds = {held.kind, *([NAMESPACE] if across else [])} if held is not None else {None}
+        return kinds <= {each.kind for each in self.targets if each.verbs >= FOLLOWING}
+
+    def rights(self, needs: Iterable[Need]) -> Iterator[Need]:
+        """Yield the rights that needs come to in this pack: those to follow a lookup where it grants them, else to read it."""
+        for need in needs:
+            if need.followed and need.kind is not None and self.follows(Held(need.kind)):
+                yield from (Need(need.kind, verb) for verb in sorted(FOLLOWING))
+            else:
+                yield need._replace(followed=False)
 
     @property
     def source(self) -> str:

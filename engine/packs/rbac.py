@@ -71,7 +71,7 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
             name = f"{pack.identity}/{rule.name}"
             if rule.writes_own():
                 grants.add(watched, "patch", name)
-            for need in rule.needs():
+            for need in pack.rights(rule.needs()):
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):
             grants.add(plurals(REVIEWS), "create", f"{pack.identity}/consent of other namespaces")

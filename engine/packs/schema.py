@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from engine.actions.lookup import LookupSpec
 from engine.actions.target import TargetSpec
 from engine.model.spec import Spec
 from engine.packs.fields import (
@@ -152,8 +153,12 @@ class AggregateSpec(Spec):
     """For each count a CEL condition: how many members meet it is `group.<count>`."""
     lists: dict[Identifier, AggregateListSpec] = Field(default={}, max_length=20)
     """Lists of values of members, sorted: `group.<list>`."""
+    sum_: dict[Identifier, Text] = Field(default={}, alias="sum", max_length=20)
+    """For each sum CEL that gives a number or null: what all members have together is `group.<sum>`, 0 where none has any."""
+    min_: dict[Identifier, Text] = Field(default={}, alias="min", max_length=20)
+    """For each minimum CEL that gives a number, a text or null: the smallest of all members is `group.<minimum>`, else null."""
     max_: dict[Identifier, Text] = Field(default={}, alias="max", max_length=20)
-    """For each maximum CEL that gives a number, a text or null: the largest of all members is `group.<maximum>`."""
+    """For each maximum CEL that gives a number, a text or null: the largest of all members is `group.<maximum>`, else null."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
     """Named expressions over `group`, `groupKey` and `target`, read as `vars.<name>` in `throttle.urgent` and the actions."""
 
@@ -241,10 +246,11 @@ class RuleSpec(Spec):
 
     A rule without `oncePer` does what it does again after a restart, which changes nothing where it has been done.
     """
-    lookup: dict[Identifier, TargetSpec] = Field(default={}, max_length=20)
+    lookup: dict[Identifier, LookupSpec] = Field(default={}, max_length=20)
     """Other objects to read, as `lookup.<name>`: one object or null by name, a list by labelSelector.
 
-    Nothing is read where a clause of `when` is false without it.
+    Where `targets` grant `list` and `watch` on their kind, a change of them evaluates the rule again. Nothing is read where a
+    clause of `when` is false without it.
     """
     aggregate: AggregateSpec | None = None
     """Count the objects in groups, and act for each group."""

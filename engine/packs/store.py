@@ -38,6 +38,7 @@ class PackStore:
         self._fixed = dict(flags or {})
         self._versions: dict[str, Version] = {}
         self._flags: dict[str, Mode] = {}
+        self._unread_flags: dict[str, str] = {}  # what stands in the flags that cannot be read
         self._params: dict[str, Mapping[str, Any]] = {}
         self._given: dict[str, frozenset[str]] = {}  # by pack, the params that somebody has set
         self._last_shared: Mapping[str, Any] = {}
@@ -129,14 +130,18 @@ class PackStore:
             fault = Fault(Location(f"{FLAGS}/{pack.feature_flag}", 1, 1), f"{source} says {mode.value}, which is stricter")
             reports.warnings[FLAGS].append(fault)
         if flag is not None and mode is not (written or pack.default_mode):
-            reports.notes[source] = f"the feature flag {pack.feature_flag} says {flag.value}"
+            unread = self._unread_flags.get(pack.feature_flag) if pack.feature_flag not in self._fixed else None
+            says = f"says {flag.value}" if unread is None else f"cannot be read ({unread}), so it counts as {flag.value}"
+            reports.notes[source] = f"the feature flag {pack.feature_flag} {says}"
         return mode
 
     def _take_flags(self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: Reports) -> None:
         flags: dict[str, Mode] = {}
+        self._unread_flags = {}
         for name, text in data.items():
             mode = parse_mode(text)
             if mode is None:
+                self._unread_flags[name] = found(text)
                 fault = Fault(Location(f"{FLAGS}/{name}", 1, 1), f"{found(text)} is no mode", "Enforce, Audit or Off")
                 reports.faults[FLAGS].append(fault)
                 mode = self._flags.get(name, Mode.OFF)  # a switch that cannot be read must not start anything

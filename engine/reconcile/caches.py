@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from engine.model.objects import GroupKey, Object, ObjectKey
+from engine.model.objects import GroupKey, Kind, Object, ObjectKey
+from engine.model.plan import Read
 from engine.packs.pack import RulePack
+
+OnRelated = Callable[[Kind, str, str, Object | None, Object | None], None]
+"""(kind, namespace, name, old, new) of an object that lookups follow: old is None for a new one, new for one that is gone."""
+
+
+class NotListed(Exception):
+    """The objects that a lookup follows are about to be listed; the message says which."""
 
 
 class Cached(NamedTuple):
-    """An object in an informer's cache; `initial`: it was in the first list, and has not changed since."""
+    """An object in an informer's cache; `initial`: it was in the first list, and has not changed since.
+
+    `omitted` are the paths of what it does not hold since it is too large, until it is needed.
+    """
 
     object: Object
     initial: bool = False
+    omitted: Sequence[tuple[str, ...]] = ()
 
 
 class Caches(Protocol):
@@ -37,6 +49,17 @@ class Caches(Protocol):
 
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """Return the last state of an object that is gone from this pack's selection, once."""
+        ...
+
+    def find(self, read: Read) -> Sequence[Object] | None:
+        """Return what a lookup finds in the informers that follow it, in order; None where none of them covers it.
+
+        Raises ApiError where the objects cannot be listed, NotListed where that is under way.
+        """
+        ...
+
+    def follow(self, changed: OnRelated, listed: Callable[[Kind], None]) -> None:
+        """Report from now on each change of what lookups follow, and when all objects of a kind are listed."""
         ...
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.cel import Program, Scope, until_list
+from engine.cel import Program, Scope, fields_of
 from engine.errors import EvaluationError
 from engine.packs.pack import Rule
 
@@ -47,7 +47,7 @@ def clauses(rule: Rule, scope: Scope) -> Iterator[Clause]:
 
 def values_of(program: Program, scope: Scope) -> tuple[Value, ...]:
     """What an expression reads, without whole objects; vars with what they in turn come to."""
-    reads = {until_list(path) for path in program.reads}
+    reads = {fields_of(path) for path in program.reads}
     paths = sorted(path for path in reads if len(path) > 1 or path[0] not in ("object", "oldObject"))
     return tuple(_value(path, scope) for path in paths)
 

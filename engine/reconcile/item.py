@@ -14,6 +14,7 @@ from engine.model.objects import GroupKey, ObjectKey
 from engine.model.outcome import Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.packs.pack import Retry, Rule, RulePack
 from engine.reconcile.answers import explained, obstacle_of
+from engine.reconcile.related import dependent_of
 from engine.reconcile.state import ItemProgress, Stall
 
 GRACE = 30.0
@@ -43,6 +44,11 @@ class ItemRun(NamedTuple):
     def budgeted(self) -> bool:
         """Whether its steps count towards the pack's budget: those of a group do not, one for all of the group's objects."""
         return self.mode is Mode.ENFORCE and self.rule.aggregate is None
+
+    @property
+    def dependent(self) -> ObjectKey | None:
+        """What depends on what its actions look up."""
+        return dependent_of(self.rule, self.key)
 
     @property
     def waited(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from itertools import count
 
 from engine.actions import Cause
 from engine.model.flags import Mode
@@ -15,8 +15,11 @@ from engine.model.plan import Annotate, OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches
+from engine.reconcile.dependencies import Dependent
+from engine.reconcile.known import Known, Seen
 from engine.reconcile.prefilter import Values, Watchers, watchers
 from engine.reconcile.record import PREFIX, recorded
+from engine.reconcile.related import Related
 from engine.reconcile.state import INITIAL, PackState, RuleState
 
 
@@ -24,11 +27,13 @@ from engine.reconcile.state import INITIAL, PackState, RuleState
 class Evaluation:
     """One pack's evaluation of one object: the rules that may have something to do, and what they come to.
 
-    `on` is what it is about, as rules name it. `values` are those of the fields that `watchers` watch, of which the pack is
-    one. Where it is about a group, `group` names it, `object` is its target, and `counted` holds the namespaces that count.
-    `own` is what is to be written on the object itself, and which rule's action wants it, `timers` what of it is for timers
-    alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic
-    clock as `now`.
+    `on` is what it is about, as rules name it. `omitted` are the paths of large values that `object` does not hold, and `whole`
+    is the object with those that its rules read, once it has been read. `values` are those of the fields that `watchers`
+    watch, of which the pack is one. It is `woken` where something has changed that it looked up, and not `complete` where an
+    item that waits is left out. Where it is about a group, `group` names it, `object` is its target, and `counted` holds the
+    namespaces that count. `own` is what is to be written on the object itself, and which rule's action wants it, `timers` what
+    of it is for timers alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of
+    the monotonic clock as `now`.
     """
 
     pack: RulePack
@@ -40,8 +45,12 @@ class Evaluation:
     on: str = "Change"
     watchers: Watchers | None = None
     values: Values = ()
+    omitted: Sequence[tuple[str, ...]] = ()
+    whole: Object | None = None
     group: GroupKey | None = None
     counted: frozenset[str] = frozenset()
+    woken: bool = False
+    complete: bool = True
     steps: int = 0
     own: list[tuple[Cause | None, Annotate]] = field(default_factory=list)
     timers: dict[str, Annotate] = field(default_factory=dict)
@@ -74,58 +83,6 @@ class Evaluation:
         self.state.rules[rule.name] = state
 
 
-class _Seen(NamedTuple):
-    """An object as watchers have evaluated it; `pending` are those of them that our own write has given something new."""
-
-    uid: str
-    values: Values
-    pending: frozenset[int] = frozenset()
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is remembered of one object: under which catalog (its number), by identities of packs, and our own last write."""
-
-    generation: int = -1
-    seen: dict[Watchers, _Seen] = field(default_factory=dict)
-    living: dict[str, PackState] = field(default_factory=dict)
-    ending: dict[str, PackState] = field(default_factory=dict)
-    own: OwnWrite | None = None
-
-    def keep(self, packs: Collection[RulePack], generation: int) -> None:
-        """Forget what other packs have evaluated, and the state of those that are no longer in force."""
-        self.living = {name: state for name, state in self.living.items() if state.pack in packs}
-        names = {pack.identity for pack in packs}
-        self.ending = {name: state for name, state in self.ending.items() if name in names}
-        self.seen.clear()
-        self.generation = generation
-
-    def as_written(self, obj: Object) -> Object:
-        """Return the object with what we wrote on it ourselves, as long as the watch has not shown that yet."""
-        if self.own is None:
-            return obj
-        after = self.own.over(obj)
-        if after is obj:
-            self.own = None
-        return after
-
-    def changed(self, group: Watchers, uid: str, values: Values, now: float) -> frozenset[int]:
-        """Return which of the watchers have not evaluated the object as it is, or wait for this time."""
-        seen = self.seen.get(group)
-        if seen is None or seen.uid != uid:
-            return group.everyone
-        found = group.affected(seen.values, values) | seen.pending
-        for name, state in self.living.items():
-            if state.due(now) and name in group.indexes:
-                found |= {group.indexes[name]}
-        return found
-
-    def retry_at(self) -> float | None:
-        """Return the earliest time at which one of the packs wants to evaluate again."""
-        times = [state.retry_at for state in (*self.living.values(), *self.ending.values()) if state.retry_at is not None]
-        return min(times, default=None)
-
-
 class Matcher:
     """Matches changed objects with the packs that watch them. What it remembers is no lost work when it is lost.
 
@@ -133,10 +90,11 @@ class Matcher:
     without any.
     """
 
-    def __init__(self, caches: Caches, every_rule: bool) -> None:
-        self._caches = caches
+    def __init__(self, caches: Caches, related: Related, every_rule: bool) -> None:
+        self._caches, self._related = caches, related
         self._every_rule = every_rule
-        self._known: dict[ObjectKey, _Known] = {}
+        self._wakes = count()
+        self._known: dict[ObjectKey, Known] = {}
         self._watchers: dict[tuple[RulePack, ...], Sequence[Watchers]] = {}
         self._catalog, self._generation = Catalog(), 0
 
@@ -149,15 +107,17 @@ class Matcher:
             groups = self._watchers[packs] = watchers(packs, catalog.params)
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = _Known()
+            known = self._known[key] = Known()
         if known.generation != self._generation:
             known.keep(packs, self._generation)
+        if known.woken or known.taken:
+            known.taken = dict(known.woken)
         for group in groups:
             if group.end:
                 yield from self._ended(key, known, group, now)
             yield from self._changed(key, known, group, now)
 
-    def _ended(self, key: ObjectKey, known: _Known, group: Watchers, now: float) -> Iterator[Evaluation]:
+    def _ended(self, key: ObjectKey, known: Known, group: Watchers, now: float) -> Iterator[Evaluation]:
         """Evaluations of an object that is gone."""
         for index in group.end:
             pack = group.packs[index]
@@ -170,13 +130,14 @@ class Matcher:
                 numbers = self._candidates(group, {index}, obj, known.ending).get(index, ())
                 yield Evaluation(pack, obj, ref_of(obj), state, now, _rules(pack, numbers, "Delete"), "Delete")
 
-    def _changed(self, key: ObjectKey, known: _Known, group: Watchers, now: float) -> Iterator[Evaluation]:
+    def _changed(self, key: ObjectKey, known: Known, group: Watchers, now: float) -> Iterator[Evaluation]:
         """Evaluations of an object as it is."""
         for pack in group.packs:
             if (cached := self._caches.get(pack, key.namespace, key.name)) is not None:
                 break
         else:
             known.seen.pop(group, None)
+            self._related.forget(group.followers, key)
             known.living = {name: state for name, state in known.living.items() if name not in group.indexes}
             return
         obj = known.as_written(cached.object)
@@ -185,18 +146,22 @@ class Matcher:
         numbers = self._candidates(group, changed, obj, known.living) if changed else {}
         for index in changed & group.readers_of_old:
             numbers.setdefault(index, [])
+        if group.followers:
+            self._related.forget((group.packs[index] for index in changed.difference(numbers)), key)
         if known.living:  # whatever it was about does not hold any more
             for index in changed.difference(numbers):
                 known.living.pop(group.packs[index].identity, None)
         if not numbers:
-            known.seen[group] = _Seen(ref.uid, values)  # maybe equal, but of the newer object: the older one need not stay
+            known.seen[group] = Seen(ref.uid, values)  # maybe equal, but of the newer object: the older one need not stay
         for index in sorted(numbers):
             pack = group.packs[index]
             state = known.living.get(pack.identity)
             if state is None or state.uid != ref.uid:
                 state = known.living[pack.identity] = PackState(pack, ref.uid)
             rules = _rules(pack, numbers[index], "Change")
-            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values)
+            woken = pack.identity in known.taken
+            self._related.begin(pack, key)
+            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values, cached.omitted, woken=woken)
 
     def _candidates(
         self, group: Watchers, changed: Collection[int], obj: Object, states: dict[str, PackState]
@@ -230,9 +195,17 @@ class Matcher:
                 before, values = values, group.values(obj)
                 pending = group.affected(before, values) - {group.indexes[each.pack.identity] for each in those}
                 pending |= _news_of_others(group, those, evaluations)
-            known.seen[group] = _Seen(uid, values, pending)
+            known.seen[group] = Seen(uid, values, pending)
             for evaluation in those:
                 evaluation.state.settle(obj)
+
+    def wake(self, dependent: Dependent) -> bool:
+        """Have a pack evaluate an object although that has not changed; return whether the object is known."""
+        known = self._known.get(dependent.key)
+        if known is None:
+            return False
+        known.woken[dependent.pack] = next(self._wakes)
+        return True
 
     def states(self, key: ObjectKey) -> Iterator[PackState]:
         """Yield what is remembered of an object, by pack."""
@@ -243,8 +216,12 @@ class Matcher:
     def finish(self, key: ObjectKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Return when to evaluate again (seconds of the monotonic clock), None where only a change matters; forget the rest."""
         known = self._known[key]
+        if known.woken:
+            known.woken = {name: number for name, number in known.woken.items() if known.taken.get(name) != number}
         for each in evaluations:
             each.state.retry_at = each.retry_at
+            if each.on == "Change":
+                self._related.end(each.pack, key, complete=each.complete)
             if each.on == "Delete" and each.retry_at is None:
                 known.ending.pop(each.pack.identity, None)
             elif each.on == "Change" and each.state.idle:

@@ -32,7 +32,7 @@ from engine.reconcile.state import ActionProgress
 CONFLICT_TRIES = 3
 EVICTION_WAIT = 5.0
 """Seconds until an eviction is tried again that a PodDisruptionBudget does not allow now."""
-READING = frozenset({"get", "list"})
+READING = frozenset({"get", "list", "watch"})
 """What an action is permitted for each object that it reads, by how it reads it."""
 
 
@@ -126,8 +126,8 @@ class Performer:
             await time_slice.next()
         for read in action.reads(scope, live):
             verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)} - READING
-            found = await self._reader.read(run.pack, read, verbs, scope)
-            if isinstance(found, Refused):
+            found = await self._reader.read(run.pack, read, verbs, scope, run.dependent)
+            if not isinstance(found, Done):
                 return Plan(outcome=found)
             live[read] = found.result
         if live and time_slice.over():
@@ -180,6 +180,8 @@ class Performer:
                 return Waiting(error.message, run.scope.now + EVICTION_WAIT, Obstacle.DISRUPTION_BUDGET)
             raise
         run.progress.steps += 1
+        if not audit:
+            self._reader.wrote(step, written.after)
         if isinstance(step, Patch) and not audit and _version(written.after) != _version(step.before):
             self.fights.wrote(run.cause, step)
         lines = self._changed(run, step, written.after or {}) if isinstance(step, Patch) else ()

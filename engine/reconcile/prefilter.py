@@ -33,6 +33,7 @@ class Watchers:
         self._watching = [frozenset(watching[path]) for path in sorted(watching)]
         self.everyone = frozenset(range(len(packs)))
         self.readers_of_old = frozenset(index for index, pack in enumerate(packs) if pack.reads_old)
+        self.followers = [pack for pack in packs if pack.followed]
         self.end = [index for index, pack in enumerate(packs) if pack.ends]
         self.indexes = {pack.identity: index for index, pack in enumerate(packs)}
         rules = [(index, number) for index, pack in enumerate(packs) for number in range(len(pack.rules))]

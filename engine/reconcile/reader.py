@@ -7,41 +7,57 @@ from typing import Any
 
 from cachetools import TTLCache
 
+from engine.actions.lookup import Lookup
 from engine.cel import Scope
 from engine.errors import EvaluationError
 from engine.kube.access import AccessReviews, Question
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
-from engine.model.objects import Object, Ref
-from engine.model.outcome import Done, Refused, Skipped
-from engine.model.plan import Read
+from engine.model.objects import Kind, Object, ObjectKey, Ref
+from engine.model.outcome import Done, Obstacle, Refused, Skipped, Waiting
+from engine.model.plan import Delete, OwnWrite, Patch, Read
 from engine.packs.pack import Rule, RulePack
+from engine.reconcile.caches import NotListed
 from engine.reconcile.permissions import needs_review, refused_read, refused_targets, service_account
+from engine.reconcile.related import Related
 from engine.reconcile.timeslice import TimeSlice
 
 TTL, LIMIT = 5.0, 1000
-"""Seconds for which the answer to a lookup is kept, and how many are."""
+"""Seconds for which the answer to a lookup is kept that is not followed, and how many are."""
+LISTING = 5.0
+"""Seconds after which a lookup is tried again whose objects are about to be listed; when they are, it is tried at once."""
 
 
 class Reader:
-    """Answers the reads of actions, groups and lookups. `time_slice` is asked before each, and before each evaluation."""
+    """Answers the reads of actions, groups and lookups; without `related` none is followed.
 
-    def __init__(self, actor: Actor, access: AccessReviews, clock: Clock) -> None:
-        self._actor, self._access = actor, access
+    `time_slice` is asked before each read, and before each evaluation.
+    """
+
+    def __init__(self, actor: Actor, access: AccessReviews, clock: Clock, related: Related | None = None) -> None:
+        self._actor, self._access, self._related = actor, access, related
         self.time_slice = TimeSlice()
         self._answers: TTLCache[Read, Sequence[Object]] = TTLCache(LIMIT, TTL, timer=clock.monotonic)
 
     async def read(
-        self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope, *, cached: bool = False
-    ) -> Done | Refused:
+        self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope, key: ObjectKey | None = None
+    ) -> Done | Refused | Waiting:
         """Return Done with the objects that a read finds, for a pack that then wants to do `verbs` to them, or Refused.
 
-        With `cached`, an answer may be 5 seconds old. Raises ApiError.
+        `key` is the object that is evaluated once more when something has changed that a lookup follows. Waiting where the
+        objects that it follows are about to be listed. Raises ApiError.
         """
         permitted = await self._permitted(pack, read, verbs, scope)
         if isinstance(permitted, Refused):
             return permitted
-        found = await (self._cached(read) if cached else self._actor.read(read))
+        found = None
+        if self._related is not None and pack.follows(permitted.held, across=permitted.namespaces is not None):
+            try:
+                found = self._related.find(pack, key, permitted)
+            except NotListed as listing:
+                return Waiting(str(listing), scope.now + LISTING, Obstacle.CONDITION)
+        if found is None:
+            found = await self._actor.read(permitted)
         return refused_targets(pack, permitted, found, scope) or Done(found)
 
     async def check(
@@ -51,19 +67,51 @@ class Reader:
         permitted = await self._permitted(pack, read, verbs, scope)
         return permitted if isinstance(permitted, Refused) else refused_targets(pack, permitted, found, scope)
 
-    async def look_up(self, pack: RulePack, rule: Rule, scope: Scope) -> Done | Skipped:
-        """Return Done with the value of `lookup`, or Skipped; each lookup may use those before it. Raises ApiError."""
+    async def look_up(
+        self, pack: RulePack, rule: Rule, scope: Scope, key: ObjectKey | None = None
+    ) -> Done | Skipped | Refused | Waiting:
+        """Return Done with the value of `lookup`, or why there is none; each may use those before it. Raises ApiError."""
         found: dict[str, Any] = {}
         try:
-            for name, target in rule.lookups.items():
-                read = target.read(scope.child(lookup=dict(found)))
-                outcome = await self.read(pack, read, (), scope, cached=True)
+            for name, lookup in rule.lookups.items():
+                outcome = await self._looked_up(pack, lookup, scope.child(lookup=dict(found)), key)
                 if isinstance(outcome, Refused):
-                    return Skipped(f"lookup is refused: {outcome.reason}", unknown=True)
-                found[name] = list(outcome.result) if target.by_selector else next(iter(outcome.result), None)
+                    return Refused(f"lookup is refused: {outcome.reason}")
+                if isinstance(outcome, Waiting):
+                    return outcome
+                found[name] = list(outcome.result) if lookup.by_selector else next(iter(outcome.result), None)
         except EvaluationError as error:
             return Skipped(f"lookup has no answer: {error}", unknown=True)
         return Done(found)
+
+    def wrote(self, step: Patch | Delete, after: Object | None) -> None:
+        """Take in what the engine has written on another object: no lookup is behind it."""
+        self._forget(step.target.kind)
+        if self._related is not None:
+            self._related.wrote(step, after)
+
+    def wrote_own(self, ref: Ref, written: OwnWrite) -> None:
+        """Take in what the engine has written on a watched object or on a group's target."""
+        self._forget(ref.kind)
+        if self._related is not None:
+            self._related.wrote_own(ObjectKey(*ref[:3]), written)
+
+    def _forget(self, kind: Kind) -> None:
+        for read in [read for read in self._answers if read.ref.kind == kind]:
+            del self._answers[read]
+
+    async def _looked_up(self, pack: RulePack, lookup: Lookup, scope: Scope, key: ObjectKey | None) -> Done | Refused | Waiting:
+        """One lookup: followed, read live, or from an answer that was read some seconds ago."""
+        read = lookup.read(scope)
+        if lookup.live or (self._related is not None and pack.follows(lookup.held, across=lookup.selects_namespaces)):
+            return await self.read(pack, read, (), scope, key)
+        permitted = await self._permitted(pack, read, (), scope)
+        if isinstance(permitted, Refused):
+            return permitted
+        found = self._answers.get(permitted)
+        if found is None:
+            found = self._answers[permitted] = await self._actor.read(permitted)
+        return refused_targets(pack, permitted, found, scope) or Done(found)
 
     async def _permitted(self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope) -> Read | Refused:
         """The read as it is placed, once it is permitted: an object that lives in no namespace is at home in none."""
@@ -83,9 +131,3 @@ class Reader:
                 if why := await self._access.refusal(Question(*account, verb, target)):
                     return Refused(why)
         return placed
-
-    async def _cached(self, read: Read) -> Sequence[Object]:
-        found = self._answers.get(read)
-        if found is None:
-            found = self._answers[read] = await self._actor.read(read)
-        return found

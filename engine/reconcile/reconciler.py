@@ -19,7 +19,7 @@ from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Act, ActResult, Evaluated, Observer
-from engine.model.outcome import DONE, Done, Failed, Outcome, Skipped, Unavailable
+from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
@@ -29,14 +29,16 @@ from engine.reconcile.deletions import confirm
 from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
 from engine.reconcile.events import Events
 from engine.reconcile.item import LONGEST, ItemRun, unread
+from engine.reconcile.large import LargeValues
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.others import Others
 from engine.reconcile.perform import Performer
 from engine.reconcile.reader import Reader
-from engine.reconcile.record import Result, Wait, on_record, recorded
+from engine.reconcile.record import Result, recorded
 from engine.reconcile.recorder import Recorder
+from engine.reconcile.related import Related, dependent_of
 from engine.reconcile.state import FiringProgress, Incident, PackState, RuleState
-from engine.reconcile.timers import begun, restored, timed, wall
+from engine.reconcile.timers import begun, restored
 from engine.reconcile.waits import Waits
 
 log = logging.getLogger(__name__)
@@ -50,21 +52,23 @@ class Reconciler:
     """
 
     def __init__(
-        self, api: Api, clock: Clock, caches: Caches, observer: Observer, replica: Replica, enqueue: Callable[[GroupKey], None],
+        self, api: Api, clock: Clock, caches: Caches, observer: Observer, replica: Replica,
+        enqueue: Callable[[ObjectKey | GroupKey], None],
         *, every_rule: bool = False,
     ) -> None:  # fmt: skip
         self._clock, self._caches, self._observer, self._replica = clock, caches, observer, replica
         self._actor = Actor(api, replica.may_act)
         access = AccessReviews(api, clock)
-        self._reader = Reader(self._actor, access, clock)
+        self.related, self._enqueue = Related(caches, clock), enqueue
+        self._reader = Reader(self._actor, access, clock, self.related)
         self._events = Events(self._actor, clock)
         self.waits = Waits(self._events, clock)
         self.others = Others(replica.operator, self._events, clock)
         budgets = Budgets(self._actor, observer, replica.budget_share)
         self._performer = Performer(self._actor, self._reader, access, self._events, observer, budgets, clock)
         self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
-        self._matcher = Matcher(caches, every_rule)
-        self._recorder = Recorder(self._actor, clock, observer)
+        self._matcher, self._large = Matcher(caches, self.related, every_rule), LargeValues(self._actor)
+        self._recorder = Recorder(self._actor, clock, observer, self._aggregates, replica.operator)
         self._catalog = Catalog()
 
     @property
@@ -76,7 +80,9 @@ class Reconciler:
     def catalog(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._performer.budgets.resume = catalog.resume
-        in_force = {pack.identity for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF}
+        packs = [pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF]
+        in_force = {pack.identity for pack in packs}
+        self.related.use(packs)
         self._aggregates.keep(in_force)
         self.waits.keep(in_force)
         self.others.use(catalog)
@@ -105,13 +111,21 @@ class Reconciler:
                     else:
                         await self._skip(evaluation, rule, outcome)
                     evaluation.retry(outcome)
-                    self._put_on_record(evaluation, rule, scope)
+                    self._recorder.put(evaluation, rule, scope, self._catalog.mode(evaluation.pack, rule))
             retry_at = await self._record(key, evaluations)
         else:
             retry_at = getattr(matched, "retry_at", None)
         self.waits.update(key, self._aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))
         times = [time for time in (retry_at, self._events.retry_at(key)) if time is not None]
         return max(0.0, min(times) - self._clock.monotonic()) if times else None
+
+    def wake(self, limit: int) -> bool:
+        """Enqueue objects that depend on what has changed, no more than that many; return whether there may be more."""
+        taken = self.related.take(limit)
+        for dependent in taken:
+            if self._matcher.wake(dependent):
+                self._enqueue(dependent.key)
+        return len(taken) == limit
 
     async def _match(self, key: ObjectKey | GroupKey, now: float) -> Outcome:
         """Done with the evaluations that there are to make."""
@@ -129,6 +143,7 @@ class Reconciler:
                 evaluation.rules = [rule for rule in evaluation.rules if rule.aggregate is not None]
             if evaluation.on == "Delete" and evaluation.rules:
                 await confirm(self._actor, self._observer, evaluation)
+        await self._large.read(evaluations)
         return Done(evaluations)
 
     def _scopes(self, evaluation: Evaluation) -> Sequence[tuple[Rule, Scope]]:
@@ -139,7 +154,8 @@ class Reconciler:
         if evaluation.group is not None:
             return [(rule, self._aggregates.scope(self._catalog, evaluation)) for rule in evaluation.rules]
         old = evaluation.state.evaluated if evaluation.on == "Change" else evaluation.object
-        shared = Scope(variables_of(self._catalog, pack, evaluation.object, old, self._clock.time()), pack.vars, evaluation.now)
+        obj = evaluation.whole or evaluation.object
+        shared = Scope(variables_of(self._catalog, pack, obj, old, self._clock.time()), pack.vars, evaluation.now)
         return [(rule, shared.having(rule.vars)) for rule in evaluation.rules]
 
     async def _evaluate(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> tuple[Outcome, Scope]:
@@ -155,6 +171,9 @@ class Reconciler:
         reported = self._reported(evaluation, rule, outcome, state)
         if reported is not before:
             evaluation.remember(rule, reported)
+        news = isinstance(outcome, Refused) and reported.unknown != before.unknown
+        if news and self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE:
+            await self.waits.refused(evaluation.key, evaluation.cause(rule, ""), reported.unknown)
         return outcome, scope
 
     async def _evaluate_object(
@@ -169,7 +188,7 @@ class Reconciler:
             if skipped is not None and not skipped.unknown:  # so that no lookup has to be made
                 return skipped, scope, state.not_true()
             try:
-                found = await self._reader.look_up(pack, rule, scope)
+                found = await self._reader.look_up(pack, rule, scope, dependent_of(rule, evaluation.key))
             except ApiError as error:
                 unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}")
                 return unavailable, scope, state._replace(stall=stall)
@@ -189,8 +208,8 @@ class Reconciler:
         if isinstance(outcome, Done):
             if evaluation.group is None:
                 self._observer.evaluated(pack, rule.name, ref, Evaluated.FIRED, "")
-        elif isinstance(outcome, Skipped | Unavailable):
-            unknown = outcome.reason if isinstance(outcome, Unavailable) or outcome.unknown else ""
+        elif isinstance(outcome, Skipped | Refused | Unavailable):
+            unknown = outcome.reason if not isinstance(outcome, Skipped) or outcome.unknown else ""
             if evaluation.group is None:
                 result = Evaluated.UNKNOWN if unknown else Evaluated.SKIPPED
                 self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
@@ -203,7 +222,8 @@ class Reconciler:
         mode, state = self._catalog.mode(evaluation.pack, rule), evaluation.rule_state(rule)
         progress, began = state.firing, evaluation.group is None and not state.under_way(firing.key)
         if progress is None or progress.key != firing.key or progress.mode is not mode:
-            await self._drop(evaluation, rule, f"it is {firing.key or 'in another mode'} now")
+            same = progress is not None and progress.key == firing.key
+            await self._drop(evaluation, rule, f"its mode is {mode.value} now" if same else f"it fires for {firing.key} now")
             progress = FiringProgress(firing.key, mode)
         if began and rule.tells:
             progress.telling = state.incident.telling
@@ -214,12 +234,14 @@ class Reconciler:
         cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling)
         for wanted in firing.items:
             item = progress.items.get(wanted.key) or begun(evaluation, rule, scope, progress, wanted.key)
-            if item.ended is None and item.retry_at <= evaluation.now:
+            if item.ended is None and item.due(evaluation.now, woken=evaluation.woken):
                 inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
                 run = ItemRun(evaluation.key, evaluation.pack, rule, cause._replace(item=wanted.key), inner, item, mode)
                 outcome = await self._performer.run(run)
                 item.ended = {Done: Result.DONE, Failed: Result.FAILED}.get(type(outcome))
                 evaluation.steps += item.steps
+            elif item.ended is None:
+                evaluation.complete = False
             if item.ended is None:
                 evaluation.again(item.retry_at)
             if evaluation.on != "Delete":
@@ -231,9 +253,10 @@ class Reconciler:
     async def _skip(self, evaluation: Evaluation, rule: Rule, outcome: Outcome) -> None:
         """Drop what is under way of a rule that does not fire any more; where nobody knows whether it does, keep it."""
         state = evaluation.rule_state(rule)
+        refused = isinstance(outcome, Refused) and evaluation.on == "Change"  # somebody may consent meanwhile
         if isinstance(outcome, Skipped) and not outcome.unknown:
             await self._drop(evaluation, rule, outcome.reason)
-        elif state.firing is not None and state.under_way(state.firing.key):
+        elif refused or (state.firing is not None and state.under_way(state.firing.key)):
             evaluation.again(evaluation.now + LONGEST)
         if isinstance(outcome, Unavailable):
             stalls = filter(None, (state.stall, evaluation.state.stall))
@@ -251,34 +274,6 @@ class Reconciler:
                 self._observer.acted(Act(cause.pack, cause.rule, cause.ref, cause.key, item, *end))
             await self.waits.dropped(evaluation.key, cause, dropped.values(), why)
 
-    def _put_on_record(self, evaluation: Evaluation, rule: Rule, scope: Scope) -> None:
-        """Have written on the object which items have ended, and the timers that are to outlive the process."""
-        state = evaluation.rule_state(rule)
-        progress, names = state.firing, evaluation.pack.record_names[rule.name]
-        ended = progress.ended() if progress and progress.mode is Mode.ENFORCE else {}
-        wanted = ended or rule.durable_hold or rule.durable_throttle
-        if wanted and self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE and evaluation.on != "Delete":
-            if evaluation.group is not None and ended:
-                text = self._aggregates.record_text(evaluation, ended[""])
-                evaluation.own.append((None, on_record(evaluation.object, names, text)))
-            elif evaluation.group is None:
-                before = after = recorded(evaluation.object, names)
-                if progress and ended and rule.once_per is not None:
-                    waits = {name: Wait(wall(since, scope), why) for name, since, why in progress.waiting()}
-                    after = after.with_items(progress.key, ended, waits)
-                if rule.durable_hold or rule.durable_throttle:
-                    after, state, retry_at = timed(rule, state, after, scope)
-                    evaluation.remember(rule, state)
-                    evaluation.again(retry_at)
-                if after != before:
-                    record = on_record(evaluation.object, names, after.text(evaluation.ref.uid, self._replica.operator))
-                    if after.without_timers() == before.without_timers():
-                        evaluation.timers[rule.name] = record
-                    else:
-                        evaluation.own.append((None, record))
-        if progress and rule.once_per is None:
-            progress.keep_open()
-
     async def _record(self, key: ObjectKey | GroupKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Write what all packs want on the object in one patch, and remember what was evaluated."""
         living = [evaluation for evaluation in evaluations if evaluation.on != "Delete"]
@@ -286,6 +281,8 @@ class Reconciler:
             try:
                 written = await self._recorder.write(living, self._catalog.times)
                 self._performer.wrote_own(written is not None, [own for each in living for own in each.own])
+                if written is not None:
+                    self._reader.wrote_own(living[0].ref, written)
                 if isinstance(key, GroupKey):
                     self._aggregates.settle(living[0], written)
                 else:

@@ -5,23 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from engine.cel import Scope
 from engine.errors import ApiError
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
+from engine.model.flags import Mode
 from engine.model.objects import Object
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.plan import Annotate, OwnWrite, joined
 from engine.packs.in_force import InForce
+from engine.packs.pack import Rule
+from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.matching import Evaluation
-from engine.reconcile.record import removed, write_own
+from engine.reconcile.record import Wait, on_record, recorded, removed, write_own
+from engine.reconcile.timers import timed, wall
 
 
 class Recorder:
     """Writes on watched objects and targets of groups. It says of which rules the timers cannot be put on record."""
 
-    def __init__(self, actor: Actor, clock: Clock, observer: Observer) -> None:
+    def __init__(self, actor: Actor, clock: Clock, observer: Observer, aggregates: Aggregates, operator: str) -> None:
         self._actor, self._clock, self._observer = actor, clock, observer
+        self._aggregates, self._operator = aggregates, operator
         self._refused: set[tuple[str, str]] = set()
+
+    def put(self, evaluation: Evaluation, rule: Rule, scope: Scope, mode: Mode) -> None:
+        """Have written on the object which items have ended, and the timers that are to outlive the process."""
+        state = evaluation.rule_state(rule)
+        progress, names = state.firing, evaluation.pack.record_names[rule.name]
+        ended = progress.ended() if progress and progress.mode is Mode.ENFORCE else {}
+        wanted = ended or rule.durable_hold or rule.durable_throttle
+        if wanted and mode is Mode.ENFORCE and evaluation.on != "Delete":
+            if evaluation.group is not None and ended:
+                text = self._aggregates.record_text(evaluation, ended[""])
+                evaluation.own.append((None, on_record(evaluation.object, names, text)))
+            elif evaluation.group is None:
+                before = after = recorded(evaluation.object, names)
+                if progress and ended and rule.once_per is not None:
+                    waits = {name: Wait(wall(since, scope), why) for name, since, why in progress.waiting()}
+                    after = after.with_items(progress.key, ended, waits)
+                if rule.durable_hold or rule.durable_throttle:
+                    after, state, retry_at = timed(rule, state, after, scope)
+                    evaluation.remember(rule, state)
+                    evaluation.again(retry_at)
+                if after != before:
+                    record = on_record(evaluation.object, names, after.text(evaluation.ref.uid, self._operator))
+                    if after.without_timers() == before.without_timers():
+                        evaluation.timers[rule.name] = record
+                    else:
+                        evaluation.own.append((None, record))
+        if progress and rule.once_per is None:
+            progress.keep_open()
 
     async def write(self, evaluations: Sequence[Evaluation], times: Mapping[str, InForce]) -> OwnWrite | None:
         """Write what the evaluations of one object want; return what was written, None where that is nothing.

@@ -58,8 +58,8 @@ class Stall:
 
     @property
     def cause(self) -> str:
-        """What is told of once: each right that is missing for itself, anything else by its kind."""
-        return self.reason if self.obstacle is Obstacle.MISSING_RIGHT else self.obstacle.value
+        """What is told of once: each missing right and each kind that is not served for itself, anything else by its kind."""
+        return self.reason if self.obstacle in (Obstacle.MISSING_RIGHT, Obstacle.KIND_NOT_SERVED) else self.obstacle.value
 
 
 @dataclass(slots=True)
@@ -78,6 +78,10 @@ class ItemProgress:
     actions: dict[int, ActionProgress] = field(default_factory=dict)
     own: list[tuple[Cause, Annotate]] = field(default_factory=list)
     steps: int = 0
+
+    def due(self, now: float, *, woken: bool) -> bool:
+        """Return whether to try again now: it is time, or it waits for what has changed."""
+        return self.retry_at <= now or (woken and self.stall is not None and self.stall.obstacle is Obstacle.CONDITION)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import copysign, inf, isfinite
 from typing import Any
 
 from sortedcontainers import SortedList
@@ -11,7 +13,7 @@ from sortedcontainers import SortedList
 from engine.cel import Scope
 from engine.errors import EvaluationError
 from engine.model.merge import canonical
-from engine.packs.pack import Aggregate
+from engine.packs.aggregate import Aggregate
 
 Member = tuple[str, str]
 """The namespace and name of an object."""
@@ -19,11 +21,13 @@ Member = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one object contributes: the group it belongs to, and a small value for each count, list and maximum."""
+    """What one object contributes: the group it belongs to, and a small value for each count, list, sum, minimum and maximum."""
 
     group: str
     counts: tuple[bool, ...]
     lists: tuple[str | None, ...]
+    sums: tuple[int | float | None, ...]
+    minima: tuple[Any, ...]
     maxima: tuple[Any, ...]
 
 
@@ -42,7 +46,9 @@ def row_of(aggregate: Aggregate, scope: Scope) -> Row | None:
         group,
         tuple(program.condition(scope) for program in aggregate.counts.values()),
         tuple(lists),
-        tuple(_maximum(name, program.evaluate(scope)) for name, program in aggregate.maxima.items()),
+        tuple(_number(name, program.evaluate(scope)) for name, program in aggregate.sums.items()),
+        tuple(_ordered("min", name, program.evaluate(scope)) for name, program in aggregate.minima.items()),
+        tuple(_ordered("max", name, program.evaluate(scope)) for name, program in aggregate.maxima.items()),
     )
 
 
@@ -50,13 +56,41 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else canonical(value)
 
 
-def _maximum(name: str, value: Any) -> Any:
+def _number(name: str, value: Any) -> int | float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value)):
+        raise EvaluationError(f"aggregate.sum.{name} gave {value!r}; expected a number or null")
+    return value
+
+
+def _ordered(part: str, name: str, value: Any) -> Any:
     """Numbers come before texts, so that any two values have an order."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise EvaluationError(f"aggregate.max.{name} gave {value!r}; expected a number, a text or null")
+        raise EvaluationError(f"aggregate.{part}.{name} gave {value!r}; expected a number, a text or null")
     return (isinstance(value, str), value)
+
+
+@dataclass(slots=True)
+class _Sum:
+    """A sum that is exact whatever comes and goes; it is a double while a member has one."""
+
+    total: Fraction = Fraction()
+    doubles: int = 0
+
+    def add(self, number: int | float | None, times: int) -> None:
+        """Add a number, or take it away."""
+        if number is not None:
+            self.total += times * Fraction(number)
+            self.doubles += times * isinstance(number, float)
+
+    @property
+    def value(self) -> int | float:
+        """The sum as expressions see it; infinite where it is too large for a double."""
+        try:
+            return float(self.total) if self.doubles else int(self.total)
+        except OverflowError:
+            return copysign(inf, self.total)
 
 
 @dataclass(slots=True)
@@ -65,21 +99,29 @@ class _Sums:
 
     counts: list[int]
     lists: list[SortedList]
+    sums: list[_Sum]
+    minima: list[SortedList]
     maxima: list[SortedList]
 
     def add(self, row: Row) -> None:
         for index, counted in enumerate(row.counts):
             self.counts[index] += counted
-        for values, value in zip([*self.lists, *self.maxima], [*row.lists, *row.maxima], strict=True):
-            if value is not None:
-                values.add(value)
+        for total, number in zip(self.sums, row.sums, strict=True):
+            total.add(number, 1)
+        for values, value in self._sorted(row):
+            values.add(value)
 
     def remove(self, row: Row) -> None:
         for index, counted in enumerate(row.counts):
             self.counts[index] -= counted
-        for values, value in zip([*self.lists, *self.maxima], [*row.lists, *row.maxima], strict=True):
-            if value is not None:
-                values.remove(value)
+        for total, number in zip(self.sums, row.sums, strict=True):
+            total.add(number, -1)
+        for values, value in self._sorted(row):
+            values.remove(value)
+
+    def _sorted(self, row: Row) -> Iterator[tuple[SortedList, Any]]:
+        lists, values = [*self.lists, *self.minima, *self.maxima], [*row.lists, *row.minima, *row.maxima]
+        return ((values, value) for values, value in zip(lists, values, strict=True) if value is not None)
 
 
 @dataclass(slots=True)
@@ -187,7 +229,7 @@ class Totals:
         """A group as expressions see it, of the members that count.
 
         A list holds its first values in order; where it has more than its limit, `<list>LeftOut` says how many are
-        left out. A maximum without a value is null.
+        left out. A minimum or maximum without a value is null.
         """
         of = self._groups.get(group) or _Group(self._sums())
         of.expire(now)
@@ -200,9 +242,13 @@ class Totals:
             found[name] = first
             if left_out:
                 found[f"{name}LeftOut"] = left_out
-        for index, name in enumerate(self.aggregate.maxima):
-            values = of.sums.maxima[index]
-            found[name] = values[-1][1] if values else None
+        found |= {name: total.value for name, total in zip(self.aggregate.sums, of.sums.sums, strict=True)}
+        minima, maxima = (
+            zip(self.aggregate.minima, of.sums.minima, strict=True),
+            zip(self.aggregate.maxima, of.sums.maxima, strict=True),
+        )
+        found |= {name: values[0][1] if values else None for name, values in minima}
+        found |= {name: values[-1][1] if values else None for name, values in maxima}
         return found
 
     def recount(self) -> None:
@@ -237,9 +283,9 @@ class Totals:
         return self._groups[name]
 
     def _sums(self) -> _Sums:
-        lists = [SortedList() for _ in self.aggregate.lists]
-        maxima = [SortedList() for _ in self.aggregate.maxima]
-        return _Sums([0] * len(self.aggregate.counts), lists, maxima)
+        of = self.aggregate
+        lists, minima, maxima = ([SortedList() for _ in each] for each in (of.lists, of.minima, of.maxima))
+        return _Sums([0] * len(of.counts), lists, [_Sum() for _ in of.sums], minima, maxima)
 
     def _forget_if_empty(self, name: str) -> None:
         group = self._groups.get(name)

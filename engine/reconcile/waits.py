@@ -105,6 +105,11 @@ class Waits:
             step = self._create(cause._replace(key=f"{cause.key} dropped"), Content("Normal", "RuleDropped", message, {}))
             await self._events.emit(key, step)
 
+    async def refused(self, key: ObjectKey | GroupKey, cause: Cause, why: str) -> None:
+        """Tell at once that a rule must not look something up: that may last until somebody consents."""
+        message = f"Rule {cause.pack}/{cause.rule} has no answer: {why}"
+        await self._events.emit(key, self._create(cause, Content("Warning", "LookupRefused", message, {})))
+
     async def unrecorded(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
         """Have a firing record written again, ever more rarely; tell after a minute what for, and at once what does not pass."""
         last, obstacle, why = evaluations[-1], obstacle_of(error), explained(error)

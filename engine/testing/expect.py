@@ -12,7 +12,7 @@ from engine.errors import ApiError
 from engine.model.objects import Kind, Object, Ref, kind_of, labels_of, metadata
 from engine.model.observe import Act
 from engine.model.plan import Create, Delete, Patch
-from engine.packs.pack import MetricSpec
+from engine.packs.metrics import MetricSpec
 from engine.testing.match import Difference, differences, shown, unmatched
 from engine.testing.schema import DEFAULT_NAMESPACE, ExpectSpec
 from engine.testing.world import World

@@ -15,7 +15,7 @@ from engine.kube.api import Api, Selection
 from engine.kube.clock import Clock
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, dig, kind_of, metadata
+from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, dig, kind_of, metadata, names_of
 from engine.model.observe import Act, Evaluated
 from engine.model.outcome import Done
 from engine.packs.catalog import Catalog
@@ -26,8 +26,9 @@ from engine.reconcile.explain import Clause, Value, clauses, value_of
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import PREFIX
 from engine.reconcile.waits import RULE_WAITING
+from engine.testing.caches import DirectCaches
 from engine.testing.readonly import ReadOnlyCluster
-from engine.testing.world import DirectCaches, Seen
+from engine.testing.world import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
     """Look at one object. Only reads; raises ApiError where objects of an aggregate cannot be listed."""
     cluster = ReadOnlyCluster(api)
     packs = catalog.for_kind(kind_of(obj))
-    seen, groups = Seen(), list[GroupKey]()
+    seen, groups = Seen(), list[ObjectKey | GroupKey]()
     caches = DirectCaches(packs)
     for each in [*await _others(api, packs), obj]:
         caches.put(_key(each), each)
@@ -86,7 +87,7 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
     reconciler.catalog = _audited(catalog)
     await reconciler.reconcile(_key(obj))
     for group in groups:
-        if _counts_in(catalog, group, obj, clock.time()):
+        if isinstance(group, GroupKey) and _counts_in(catalog, group, obj, clock.time()):
             await reconciler.reconcile(group)
     actor = Actor(cluster, lambda: True)
     reader = Reader(actor, AccessReviews(cluster, clock), clock)
@@ -131,7 +132,7 @@ def _counts_in(catalog: Catalog, key: GroupKey, obj: Object, now: float) -> bool
 
 
 def _key(obj: Object) -> ObjectKey:
-    return ObjectKey(kind_of(obj), str(metadata(obj).get("namespace") or ""), str(metadata(obj).get("name") or ""))
+    return ObjectKey(kind_of(obj), *names_of(obj))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class _Explainer:
     async def rule(self, pack: RulePack, rule: Rule) -> RuleExplanation:
         """What one rule makes of it."""
         scope, notes = await scope_of(self.reader, self.catalog, pack, rule, self.obj, self.now)
-        timing = [*_timing(rule, self.catalog.since(pack, rule)), *notes]
+        timing = [*_timing(rule, self.catalog.since(pack, rule)), *_unfollowed(pack, rule), *notes]
         name, mode = f"{pack.identity}/{rule.name}", self.catalog.mode(pack, rule)
         evaluated = [(result, reason) for each, result, reason in self.seen.evaluations if each == name]
         result, skipped = evaluated[-1] if evaluated else (Evaluated.SKIPPED, "is about objects that are gone (on: Delete)")
@@ -197,6 +198,14 @@ def _field(obj: Object, path: tuple[str, ...]) -> Value:
     value = dig(obj, path)
     name = path[0] + "".join(f".{step}" if step.isidentifier() else f'["{step}"]' for step in path[1:])
     return Value(name, value, there=value is not None)
+
+
+def _unfollowed(pack: RulePack, rule: Rule) -> Iterator[str]:
+    """Say of which lookups a running engine does not notice a change."""
+    followed = [lookup.name for follower, lookup in pack.followed if follower is rule]
+    for name in rule.lookups:
+        if name not in followed:
+            yield f"lookup.{name}: read when the rule is evaluated; a change of it does not evaluate it"
 
 
 def _timing(rule: Rule, in_force: datetime | None) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from engine.errors import ApiError
@@ -40,7 +40,11 @@ class ReadOnlyCluster:
         """See `Api.list`."""
         return await self._api.list(selection, limit=limit, next=next)
 
-    def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncIterator[WatchEvent]:
+    def pages(self, selection: Selection) -> AsyncGenerator[Page, None]:
+        """See `Api.pages`."""
+        return self._api.pages(selection)
+
+    def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncGenerator[WatchEvent, None]:
         """See `Api.watch`."""
         return self._api.watch(selection, resource_version, timeout=timeout)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,16 +14,17 @@ from engine.kube.embedded.patches import json_patched
 from engine.kube.fake_clock import FakeClock
 from engine.kube.selectors import label_selector
 from engine.model.merge import merged
-from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, kind_of, metadata
+from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, kind_of, metadata, names_of
 from engine.model.observe import Act, ActResult
 from engine.model.plan import Annotate
 from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.record import PREFIX
+from engine.testing.caches import DirectCaches
 from engine.testing.describe import step_text
 from engine.testing.recording import Change
-from engine.testing.world import DirectCaches, Seen
+from engine.testing.world import Seen
 
 _ENDED = (ActResult.DONE, ActResult.FAILED, ActResult.REFUSED, ActResult.AUDITED)
 
@@ -59,9 +60,8 @@ class RecordedCluster:
     def put(self, obj: Object) -> Object:
         """Keep an object under the next resourceVersion."""
         self._version += 1
-        meta = metadata(obj)
-        kept: Object = {**obj, "metadata": {**meta, "resourceVersion": str(self._version)}}
-        self.objects.setdefault(kind_of(obj), {})[str(meta.get("namespace") or ""), str(meta.get("name") or "")] = kept
+        kept: Object = {**obj, "metadata": {**metadata(obj), "resourceVersion": str(self._version)}}
+        self.objects.setdefault(kind_of(obj), {})[names_of(obj)] = kept
         return kept
 
     async def discover(self, kind: Kind) -> Resource:
@@ -86,7 +86,11 @@ class RecordedCluster:
         items = [obj for (namespace, _), obj in objects.items() if selection.namespace in ("", namespace) and fits(obj)]
         return Page(items, str(self._version))
 
-    def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncIterator[WatchEvent]:
+    async def pages(self, selection: Selection) -> AsyncGenerator[Page, None]:
+        """See `Api.pages`."""
+        yield await self.list(selection)
+
+    def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncGenerator[WatchEvent, None]:
         """Nobody watches a recording."""
         raise ApiError(405, "MethodNotAllowed", "a recording cannot be watched")
 
@@ -175,8 +179,8 @@ class Replay:
 
     def _put(self, change: Change) -> ObjectKey:
         """Bring an object to where it was recorded."""
-        kind, meta = kind_of(change.object), metadata(change.object)
-        key = ObjectKey(kind, str(meta.get("namespace") or ""), str(meta.get("name") or ""))
+        kind = kind_of(change.object)
+        key = ObjectKey(kind, *names_of(change.object))
         objects = self._cluster.objects.setdefault(kind, {})
         if change.gone:
             objects.pop((key.namespace, key.name), None)
@@ -187,6 +191,10 @@ class Replay:
         self._recorded[key] = change.object
         if kind in self._kinds:
             self._caches.put(key, objects.get((key.namespace, key.name)))
+        if kind in self._caches.followed:
+            self._caches.relate(kind, objects.values())
+            while self._reconciler.wake(1000):
+                pass
         return key
 
     async def _look_at(self, keys: list[ObjectKey]) -> None:
@@ -216,7 +224,7 @@ class Replay:
             await self._look(key)
         await self._clock.advance(max(0.0, time - self._clock.time()))
 
-    def _enqueue(self, key: GroupKey) -> None:
+    def _enqueue(self, key: ObjectKey | GroupKey) -> None:
         self._schedule(key, self._clock.time())
 
     def _schedule(self, key: ObjectKey | GroupKey, time: float) -> None:

@@ -5,7 +5,7 @@ The caches read the cluster itself, so that what the reconciler sees is what is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -16,7 +16,6 @@ from engine.kube.api import Selection
 from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Crash, Faults
-from engine.kube.selectors import label_selector
 from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata
 from engine.model.observe import Act, Evaluated
@@ -24,9 +23,8 @@ from engine.model.plurals import guessed_resource
 from engine.packs.catalog import Catalog
 from engine.packs.discovery import discovered, discoveries
 from engine.packs.in_force import InForce
-from engine.packs.pack import RulePack
-from engine.reconcile import Cached, Reconciler, Replica
-from engine.reconcile.prune import pruner, read_by
+from engine.reconcile import Reconciler, Replica
+from engine.testing.caches import DirectCaches
 
 NAMESPACE = Kind("v1", "Namespace")
 SHORTEST = 0.001
@@ -62,75 +60,6 @@ class Seen:
     def contested(self, pack: str, rule: str, target: Ref) -> None:
         """Keep a write that has to wait, as `pack/rule`."""
         self.contests.append(f"{pack}/{rule}")
-
-
-class DirectCaches:
-    """Caches that hold what was last read from the cluster, pruned as the operator's informers prune it.
-
-    `only` names the namespaces that are watched, None: all.
-    """
-
-    def __init__(self, packs: Iterable[RulePack] = ()) -> None:
-        self.only: frozenset[str] | None = None
-        self._there: dict[ObjectKey, Object] = {}
-        self._pruned: dict[tuple[ObjectKey, str], Object] = {}
-        self._deleted: dict[tuple[str, ObjectKey], Object] = {}
-        self.use(packs)
-
-    def use(self, packs: Iterable[RulePack]) -> None:
-        """Hold of each object what these packs read."""
-        self._packs = tuple(packs)
-        selections: dict[tuple[Kind, str], list[RulePack]] = {}
-        for pack in self._packs:
-            selections.setdefault((pack.watch.kind, pack.watch.label_selector), []).append(pack)
-        self._prune = {selection: pruner(read_by(together)) for selection, together in selections.items()}
-        self._picks = {selection: label_selector(selection[1]) for selection in selections}
-        self._pruned.clear()
-
-    def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
-        """See `Caches.get`."""
-        key, labels = ObjectKey(pack.watch.kind, namespace, name), pack.watch.label_selector
-        found = self._there.get(key)
-        if found is None or not self._picks[key.kind, labels](found):
-            return None
-        if (key, labels) not in self._pruned:
-            self._pruned[key, labels] = self._prune[key.kind, labels](found)
-        return Cached(self._pruned[key, labels])
-
-    def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
-        """See `Caches.objects`."""
-        keys = [key for key in self._there if key.kind == pack.watch.kind]
-        return [key for key in keys if self.get(pack, key.namespace, key.name) is not None]
-
-    def synced(self, pack: RulePack) -> bool:
-        """See `Caches.synced`: everything is read before anything is evaluated."""
-        return True
-
-    def watches(self, namespace: str) -> bool:
-        """See `Caches.watches`."""
-        return self.only is None or namespace in self.only
-
-    def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
-        """See `Caches.take_deleted`."""
-        return self._deleted.pop((pack.identity, ObjectKey(pack.watch.kind, namespace, name)), None)
-
-    def put(self, key: ObjectKey, obj: Object | None) -> None:
-        """Take in an object as it is now (None: it is gone), and remember its last state for rules with `on: Delete`."""
-        last = self._there.pop(key, None)
-        if obj is not None:
-            self._there[key] = obj
-        for pack in self._packs:
-            if pack.watch.kind == key.kind:
-                selection = key.kind, pack.watch.label_selector
-                self._pruned.pop((key, selection[1]), None)
-                picks = self._picks[selection]
-                gone = last is not None and picks(last) and not (obj is not None and picks(obj))
-                if gone and last is not None and pack.ends:
-                    self._deleted[pack.identity, key] = self._prune[selection](last)
-
-    def keys(self) -> Set[ObjectKey]:
-        """Return the objects that are there."""
-        return self._there.keys()
 
 
 class World:
@@ -231,12 +160,23 @@ class World:
             return True
         return bool(keys)
 
-    def _enqueue(self, key: GroupKey) -> None:
+    async def _relate(self) -> None:
+        """Read all that lookups follow anew, and have evaluated again what depends on what has changed."""
+        for kind in self.caches.followed:
+            try:
+                self.caches.relate(kind, await self.all(kind))
+            except ApiError:  # not served: a lookup reads it, and is told so
+                continue
+        while self.reconciler.wake(1000):
+            pass
+
+    def _enqueue(self, key: ObjectKey | GroupKey) -> None:
         self._due[key] = self.clock.monotonic()
 
     async def _refresh(self) -> list[ObjectKey | GroupKey]:
         """Read all watched objects anew; gives the keys of those that have changed or are due, and of the groups that are due."""
         await self._discover()
+        await self._relate()
         keys: list[ObjectKey | GroupKey] = []
         present: set[ObjectKey | GroupKey] = set()
         for kind in dict.fromkeys(pack.watch.kind for pack in self._catalog.packs.values()):

@@ -2,7 +2,8 @@
 
 It speaks the protocol, so that the engine is measured as it is shipped: its process, its connections, its informers. A real
 kube-apiserver would take an hour to fill with 50,000 jobs, and would share the cores with what is measured; this one makes
-each page from one job, and says how often it was asked to change anything. `POST /bench/relist` ends every watch with 410.
+each page and each event from one job, and says how often it was asked to change anything. `POST /bench/relist` ends every
+watch with 410.
 """
 
 from __future__ import annotations
@@ -94,9 +95,15 @@ class Finished:
         return self._job.replace(NAME.encode(), workload.job_name(number).encode()).replace(UID.encode(), uid)
 
     async def _watch(self, request: web.Request, jobs: int) -> web.StreamResponse:
-        """Nothing happens, until the watch ends; one of jobs may be ended with 410 before."""
+        """Nothing happens, until the watch ends; one of jobs may be ended with 410 before. A list is streamed where asked for."""
         answer = web.StreamResponse()
         await answer.prepare(request)
+        if "sendInitialEvents" in request.query:
+            for number in range(jobs):
+                await answer.write(b'{"type":"ADDED","object":%s}\n' % self._named(number))
+            end = {"resourceVersion": "9", "annotations": {"k8s.io/initial-events-end": "true"}}
+            await answer.write(orjson.dumps({"type": "BOOKMARK", "object": {"metadata": end}}) + b"\n")
+            return answer
         try:
             await asyncio.wait_for(
                 self._relist.wait() if jobs else asyncio.Event().wait(), float(request.query["timeoutSeconds"])

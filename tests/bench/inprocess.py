@@ -15,12 +15,14 @@ from engine.model.flags import Mode
 from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, metadata
 from engine.model.observe import Observers
+from engine.model.plan import Read
 from engine.operator.activity import Activity
 from engine.operator.metrics import Metrics
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Cached, Reconciler, Replica
-from engine.reconcile.prune import pruner, read_by
+from engine.reconcile.caches import OnRelated
+from engine.reconcile.reads import pruner_of
 from tests.bench import workload
 from tests.world import JOB
 
@@ -80,8 +82,8 @@ class Bench:
             metrics.declare(pack.name, tuple(pack.metrics.values()))
         watching = [pack for pack in packs if pack.watch.kind == JOB and modes[pack.name] is not Mode.OFF]
         self.api = InstantApi()
-        self.groups: dict[GroupKey, None] = {}
-        self._on, self._prune = {pack.name for pack in watching}, pruner(read_by(watching))
+        self.groups: dict[ObjectKey | GroupKey, None] = {}
+        self._on, self._prune = {pack.name for pack in watching}, pruner_of(watching)
         self._cached: dict[tuple[str, str], Cached] = {}
         self.reconciler = Reconciler(
             cast(Api, self.api),  # what the line does not call is not there
@@ -96,7 +98,7 @@ class Bench:
 
     def show(self, key: ObjectKey, obj: Object) -> None:
         """Let the engine's cache have an object as it would after a watch event."""
-        self._cached[key.namespace, key.name] = Cached(self._prune(obj), False)
+        self._cached[key.namespace, key.name] = self._prune.entry(obj)
 
     def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
         """See `Caches.get`."""
@@ -117,6 +119,13 @@ class Bench:
     def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
         """See `Caches.take_deleted`."""
         return None
+
+    def find(self, read: Read) -> Sequence[Object] | None:
+        """See `Caches.find`: no lookup is followed."""
+        return None
+
+    def follow(self, changed: OnRelated, listed: Callable[[Kind], None]) -> None:
+        """See `Caches.follow`."""
 
     async def settle(self) -> None:
         """Look at every job and every group once."""

@@ -22,7 +22,7 @@ from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
 from engine.reconcile.evaluate import variables_of
 from engine.reconcile.prefilter import Values, Watchers
-from engine.reconcile.prune import pruner, read_by
+from engine.reconcile.reads import pruner_of
 from engine.reconcile.totals import Row, Totals
 from tests.bench.inprocess import jobs
 from tests.bench.machine import about
@@ -75,7 +75,7 @@ def steps(job: Object) -> dict[str, tuple[Any, ...]]:
     cause = Cause(waves.name, waves.rules[0].name, job, ref_of(job), "")
     return {
         "decode a job": (orjson.loads, raw),
-        "drop what nobody reads": (pruner(read_by(watching)), job),
+        "drop what nobody reads": (pruner_of(watching).entry, job),
         "match: nothing has changed": (_affected, watchers, watchers.values(job), job),
         "match: which rules may hold": (watchers.candidates, job, watchers.everyone),
         "template: four annotations": (action.values.render, scope),  # type: ignore[attr-defined]
@@ -99,7 +99,9 @@ def _aggregate(size: int) -> tuple[Any, ...]:
     """One more change in a group of so many: a row goes, another comes, and the group is read."""
     aggregate = next(rule.aggregate for rule in shipped("application-status").rules if rule.aggregate)
     groups = Totals(aggregate)
-    rows = [Row("g", (True, phase, not phase), (None if phase else "j",), ((True, DONE), None)) for phase in (True, False)]
+    rows = [
+        Row("g", (True, phase, not phase), (None if phase else "j",), (), (), ((True, DONE), None)) for phase in (True, False)
+    ]
     for number in range(size):
         groups.put("ns", f"job-{number}", rows[number % 2])
         groups.admit("g", ("ns", f"job-{number}"), consents=True)

@@ -22,6 +22,7 @@ PARTS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "steady": ("steady", tables.steady),
     "rush": ("steady", tables.rush),
     "drain": ("drain", tables.drain),
+    "heavy": ("heavy", tables.heavy),
     "growth": ("growth", tables.growth),
     "micro": ("micro", tables.micro),
     "profile": ("profile", tables.profile),
@@ -45,8 +46,8 @@ def written(page: str, results: Mapping[str, Any], folder: str) -> str:
     for part, (source, as_markdown) in PARTS.items():
         if source in results:
             images = "".join(f"\n\n![{title}]({folder}/{name}.svg)" for name, title in _images(part, results))
-            page = _replaced(page, part, as_markdown(results[source]) + images)
-    return _replaced(page, "budgets", budgets.table(results))
+            page = replaced(page, part, as_markdown(results[source]) + images)
+    return replaced(page, "budgets", budgets.table(results))
 
 
 def drawn(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -69,7 +70,8 @@ def _images(part: str, results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from ((name, title) for name, (phase, _, title, _) in BARS.items() if phase == part)
 
 
-def _replaced(page: str, part: str, text: str) -> str:
+def replaced(page: str, part: str, text: str) -> str:
+    """The page with a text between the marks of a part. Raises ValueError where they are missing."""
     begin, end = MARK.format(part, "begin"), MARK.format(part, "end")
     before, found, rest = page.partition(begin)
     _, closed, after = rest.partition(end)

@@ -57,6 +57,35 @@ def drain(results: Results) -> str:
     return "\n\n".join((_taken(results), _spreads(("", "rounds"), rows, DRAIN)))
 
 
+def heavy(results: Results) -> str:
+    """The results of tests.bench.heavy."""
+    head = ["", "engine", "peak memory, MB", "pause, ms of CPU", "by the clock, ms", "CPU, s", "all annotated after, s"]
+    figures = ("peak_memory_mb", "pause_cpu_ms", "pause_ms", "cpu_s", "seconds")
+    lines = [head, ["---", "---", *["---:"] * len(figures)]]
+    for case in results["cases"]:
+        for name, run in case["runs"].items():
+            cells = [run["faults"][0].splitlines()[0], *[""] * (len(figures) - 1)] if run["faults"] else [
+                f"{run[figure]:,}" for figure in figures
+            ]  # fmt: skip
+            lines.append([case["label"].replace(case["label"].split()[0], str(case["objects"]), 1), name or "now", *cells])
+    return "\n\n".join((_taken(results), _markdown(lines)))
+
+
+def watches(results: Results) -> str:
+    """The results of tests.bench.watches."""
+    head = ["namespaces", "watches", "peak memory, MB", "all acted in after, s", "CPU until then, s", "CPU at rest, % of a core",
+            "latency p50, ms", "max, ms"]  # fmt: skip
+    lines = [head, ["---:"] * len(head)]
+    for run in results["runs"]:
+        if run["faults"]:
+            lines.append([str(run["namespaces"]), f"{run['watches']:,}", run["faults"][0].splitlines()[0], *[""] * 5])
+            continue
+        figures = ("peak_memory_mb", "start_s", "start_cpu_s", "rest_cpu_percent")
+        latency = (f"{run['latency_ms'][rank]:.0f}" for rank in ("p50", "max"))
+        lines.append([str(run["namespaces"]), f"{run['watches']:,}", *(f"{run[figure]:,}" for figure in figures), *latency])
+    return "\n\n".join((_taken(results), _markdown(lines)))
+
+
 def growth(results: Results) -> str:
     """The results of tests.bench.growth."""
     lines = [["CPU per change, µs", "size", "median", "lowest to highest", "to the smallest"], ["---", *["---:"] * 4]]

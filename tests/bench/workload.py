@@ -111,7 +111,7 @@ async def _served(session: Any) -> bool:
     if GROUP not in {group["name"] for group in groups["groups"]}:
         return False
     crd = await client.get(session, f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{PLURAL}.{GROUP}")
-    return any(one["type"] == "Established" and one["status"] == "True" for one in crd["status"]["conditions"])
+    return any(one["type"] == "Established" and one["status"] == "True" for one in crd["status"]["conditions"] or ())
 
 
 def job(index: int, name: str = "") -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -72,8 +72,7 @@ def of(page: Page) -> list[str]:
 async def events(api: Api, selection: Selection, version: str, count: int) -> list[WatchEvent]:
     """The first events of a watch, bookmarks left out."""
     found: list[WatchEvent] = []
-    watch = cast(AsyncGenerator[WatchEvent, None], api.watch(selection, version, timeout=20))
-    async with asyncio.timeout(15), aclosing(watch) as stream:
+    async with asyncio.timeout(15), aclosing(api.watch(selection, version, timeout=20)) as stream:
         async for event in stream:
             if event.type != "BOOKMARK":
                 found.append(event)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import pytest
 
 from engine.kube.api import Api, Selection
-from engine.model.objects import Resource
+from engine.model.objects import Object, Resource
 from tests.contract.conftest import Subject
-from tests.contract.support import CONFIG_MAP, EVENT, NAMESPACE, POD, configmap, named, names, of, refused
+from tests.contract.support import CONFIG_MAP, EVENT, NAMESPACE, POD, configmap, events, named, names, of, refused, summary
 
 
 @pytest.mark.parametrize(
@@ -133,3 +135,46 @@ async def test_a_continue_token_expires(subject: Subject, namespace: str) -> Non
         await subject.api.list(selection, limit=1, next=token)
     with refused(400, "BadRequest", "invalid continue token"):
         await subject.api.list(selection, limit=1, next="garbage")
+
+
+async def everything(api: Api, selection: Selection) -> tuple[list[Object], str]:
+    """All objects of the pages of a collection, and the resourceVersion of the last one."""
+    found: list[Object] = []
+    version = ""
+    async with aclosing(api.pages(selection)) as pages:
+        async for page in pages:
+            found += page.items
+            version = page.resource_version
+    return found, version
+
+
+@pytest.mark.parametrize("count", [0, 3, 60])
+async def test_pages_are_the_whole_collection(api: Api, namespace: str, count: int) -> None:
+    """Each object comes once, however many there are and by whichever way; a watch can go on from the last page."""
+    for number in range(count):
+        await api.create(CONFIG_MAP, namespace, configmap(f"c{number:02}", {"x": str(number)}))
+    selection = Selection(CONFIG_MAP, namespace)
+
+    found, version = await everything(api, selection)
+
+    assert found == list((await api.list(selection)).items)
+    await api.create(CONFIG_MAP, namespace, configmap("later"))
+    assert summary(await events(api, selection, version, 1)) == [("ADDED", "later")]
+
+
+async def test_metadata_only(api: Api, namespace: str, probe: Resource) -> None:
+    """Lists, pages and watches give no more than what names an object and its metadata, where that is asked for."""
+    for number in range(52):
+        await api.create(probe, namespace, named(probe, f"p{number:02}", {"labels": {"a": "b"}}, spec={"x": 1}))
+    selection = Selection(probe, namespace, metadata_only=True)
+    whole = (await api.list(Selection(probe, namespace))).items
+    listed = (await api.list(selection)).items
+
+    found, version = await everything(api, selection)
+    await api.patch(probe, namespace, "p00", {"spec": {"x": 2}})
+    (event,) = await events(api, selection, version, 1)
+
+    assert found == list(listed) == [{key: obj[key] for key in ("apiVersion", "kind", "metadata")} for obj in whole]
+    assert event.type == "MODIFIED"
+    assert {*event.object} == {"apiVersion", "kind", "metadata"}
+    assert event.object["kind"] == probe.kind.kind

@@ -41,6 +41,10 @@ class Processes:
             process.kill()
             process.wait()
 
+    def pid(self, name: str) -> int:
+        """The process id of a program that runs."""
+        return self._running[name].pid
+
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a program that runs."""
         self._running[name].send_signal(number)

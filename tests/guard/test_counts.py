@@ -27,7 +27,8 @@ from engine.operator.wiring import Operator
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
 from engine.reconcile import Reconciler, Replica
-from engine.reconcile.prune import pruner, read_by
+from engine.reconcile.prune import pruner
+from engine.reconcile.reads import pruner_of
 from tests.bench import workload
 from tests.cluster.fakes import CONFIG_MAPS, config_map, connected, serving, watch_line, write_kubeconfig
 from tests.guard.counting import CountingApi, CountingCel, counted
@@ -177,7 +178,7 @@ async def test_other_objects_cost_nothing() -> None:
 def test_what_is_kept_of_a_job(cel: Cel) -> None:
     """Of a job of 6,200 bytes with 30 results, all alike to the packs, 950 bytes are cached, and one result stands for all."""
     watching = [pack for pack in all_packs(cel) if pack.watch.kind == JOB and pack.default_mode is not Mode.OFF]
-    kept = pruner(read_by(watching))(workload.job(0) | {"status": workload.status()})
+    kept = pruner_of(watching).entry(workload.job(0) | {"status": workload.status()}).object
 
     assert len(orjson.dumps(kept)) <= 950
     assert len({id(result) for result in kept["status"]["results"]}) <= 1

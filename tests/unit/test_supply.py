@@ -87,9 +87,9 @@ def test_tls_is_switched_off_only_where_a_kubeconfig_says_so() -> None:
     pattern = re.compile(r"verify_ssl\s*=\s*False|ssl\s*=\s*False|CERT_NONE|_create_unverified_context|insecure.skip")
     lines = [(path.name, line.strip()) for path in SOURCES for line in path.read_text().splitlines() if pattern.search(line)]
     assert lines == [
-        ("connection.py", "if not access.verify:  # insecure-skip-tls-verify"),
-        ("connection.py", "context.check_hostname, context.verify_mode = False, ssl.CERT_NONE"),
         ("kubeconfig.py", 'verify=not cluster.get("insecure-skip-tls-verify"),'),
+        ("sessions.py", "if not access.verify:  # insecure-skip-tls-verify"),
+        ("sessions.py", "context.check_hostname, context.verify_mode = False, ssl.CERT_NONE"),
     ]
 
 

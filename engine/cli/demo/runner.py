@@ -20,6 +20,7 @@ from engine.model.objects import Object
 from engine.operator.informer import Informer
 from engine.operator.selection import InformerKey
 from engine.operator.wiring import Operator
+from engine.reconcile.prune import Whole
 
 TICK = 0.2
 """Seconds between two checks of whether what is waited for has come about."""
@@ -150,7 +151,7 @@ class Runner:
             if self._begun:
                 self._check_always(name)
 
-        return Informer(api, key, self._clock, lambda obj: obj, changed)
+        return Informer(api, key, self._clock, Whole(), changed)
 
     def _show(self, key: InformerKey, name: str, shows: Template, obj: Object | None) -> None:
         text = "gone" if obj is None else str(_rendered(shows, self._scope().child(object=obj)))

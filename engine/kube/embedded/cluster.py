@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,6 +21,8 @@ from engine.model.objects import Kind, Object, Ref, Resource, metadata
 
 #: Seconds between two bookmarks of a watch (kubernetes: apiserver/pkg/storage/cacher, about a minute).
 BOOKMARK_INTERVAL = 60.0
+#: Objects of each page of `pages`.
+PAGE = 500
 
 
 class EmbeddedCluster:
@@ -98,9 +100,19 @@ class EmbeddedCluster:
             if left:
                 token = f"{version}-{len(left)}-{len(self._pages)}"
                 self._pages[token] = (version, left)
-            return Page([stored.copy() for stored in page], version, token)
+            return Page([_seen(stored.copy(), selection) for stored in page], version, token)
 
-    async def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncIterator[WatchEvent]:
+    async def pages(self, selection: Selection) -> AsyncGenerator[Page, None]:
+        """See `Api.pages`."""
+        page = await self.list(selection, limit=PAGE)
+        yield page
+        while page.next:
+            page = await self.list(selection, limit=PAGE, next=page.next)
+            yield page
+
+    async def watch(
+        self, selection: Selection, resource_version: str, *, timeout: float = 300.0
+    ) -> AsyncGenerator[WatchEvent, None]:
         """See `Api.watch`. A bookmark comes every minute, and one before it closes."""
         await asyncio.sleep(0)
         with self.faults.call("watch", Ref(selection.resource.kind, selection.namespace, "")):
@@ -114,7 +126,7 @@ class EmbeddedCluster:
                     raise signal
                 event = _bookmark(table, signal) if isinstance(signal, int) else _event(signal, fits)
                 if event is not None:
-                    yield event
+                    yield event._replace(object=_seen(event.object, selection))
         finally:
             timer.cancel()
             table.watchers.discard(watcher)
@@ -198,6 +210,11 @@ def _predicate(table: Table, selection: Selection) -> Predicate:
     labels, fields = label_selector(selection.labels), field_selector(selection.fields, table.served.selectable)
     namespace = selection.namespace if table.served.resource.namespaced else ""
     return lambda obj: (not namespace or obj["metadata"]["namespace"] == namespace) and labels(obj) and fields(obj)
+
+
+def _seen(obj: Object, selection: Selection) -> Object:
+    """Return what of an object is asked for."""
+    return {key: obj[key] for key in ("apiVersion", "kind", "metadata")} if selection.metadata_only else obj
 
 
 def _bookmark(table: Table, version: int) -> WatchEvent:

@@ -21,6 +21,7 @@ from engine.packs.lint.consent import MissingConsent
 from engine.packs.lint.constants import IntegerDivision, NoAnswer, OrderOfTexts
 from engine.packs.lint.fields import UnknownField, WrongType
 from engine.packs.lint.kinds import UnknownKind
+from engine.packs.lint.lookups import UnfollowedLookup, WritesWhatItLooksUp
 from engine.packs.lint.records import PreviousNameInUse, TimerRight
 from engine.packs.lint.scope import types_of_kinds
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NeedlessResync, NowWithoutResync, NowWritten, UnusedTarget
@@ -91,9 +92,11 @@ _CHECKS: tuple[type[Check], ...] = (
     PreviousNameInUse,
     SameAnnotation,
     TimerRight,
+    UnfollowedLookup,
     UnknownField,
     UnknownKind,
     UnusedTarget,
+    WritesWhatItLooksUp,
     WrongType,
 )
 

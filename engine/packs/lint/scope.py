@@ -10,7 +10,7 @@ from engine.cel import Compiled, Program
 from engine.cel.checker import Checker, elements, type_of_schema, union
 from engine.cel.checker.openapi import Fields
 from engine.cel.parser import parse
-from engine.cel.types import DYN, INT, NULL, STRING, TIMESTAMP, ObjectType, Type, list_of, map_of
+from engine.cel.types import DOUBLE, DYN, INT, NULL, STRING, TIMESTAMP, ObjectType, Type, list_of, map_of
 from engine.cel.uses import in_order, uses_of_vars
 from engine.errors import ExpressionError
 from engine.model.objects import Kind
@@ -158,7 +158,7 @@ def _group(rule: Rule) -> ObjectType:
     fields: dict[str, Type] = {}
     if aggregate is not None:
         fields = {**dict.fromkeys(aggregate.counts, INT), **dict.fromkeys(aggregate.lists, list_of(DYN))}
-        fields |= {f"{name}LeftOut": INT for name in aggregate.lists}
+        fields |= {f"{name}LeftOut": INT for name in aggregate.lists} | dict.fromkeys(aggregate.sums, union([INT, DOUBLE]))
     return object_type("group", fields, more=True)
 
 

@@ -163,8 +163,8 @@ def _comparable(clause: Program, rule: Rule) -> bool:
 class UnusedTarget(Check):
     """`targets` grants a verb that no rule of the pack uses.
 
-    `rulepack rbac` and whoever reviews a pack go by `targets`: what nothing uses should not be there. Targets are read live, so
-    `watch` is of no use, and reading the watched objects needs no entry.
+    `rulepack rbac` and whoever reviews a pack go by `targets`: what nothing uses should not be there. `list` and `watch` together
+    are for lookups, which are then followed; targets are read live, and reading the watched objects needs no entry.
     """
 
     name = "unused-target"
@@ -184,7 +184,7 @@ class UnusedTarget(Check):
 
 def _used(pack: RulePack, target: Target) -> set[str]:
     """Return the verbs that rules use on a target; that for any kind stands for all that have no entry of their own."""
-    needs = [need for rule in pack.rules for need in rule.needs()]
+    needs = [need for rule in pack.rules for need in pack.rights(rule.needs())]
     exact = {each.kind for each in pack.targets}
     anything = target.kind.kind == "*"
     return {

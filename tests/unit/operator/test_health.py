@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ class Deaf(EmbeddedCluster):
 
     freed: asyncio.Event
 
-    async def watch(self, selection: Selection, resource_version: str, *, timeout: float = 60.0) -> AsyncIterator[WatchEvent]:
+    async def watch(
+        self, selection: Selection, resource_version: str, *, timeout: float = 60.0
+    ) -> AsyncGenerator[WatchEvent, None]:
         """See `Api.watch`."""
         while selection.resource == WIDGET and not self.freed.is_set():
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,6 +125,7 @@ async def test_an_expired_page_token_starts_the_list_again() -> None:
         await fixture.create(f"w{number}")
     fixture.cluster.faults.add(InjectedFault(410, verb="list", after=1))
     async with fixture.running() as informer:
+        await fixture.clock.advance(2)
         assert len(informer.cache) == 600
         assert len(fixture.taken()) == 600
 
@@ -263,7 +264,9 @@ class Silent(EmbeddedCluster):
 
     deaf = True
 
-    async def watch(self, selection: Selection, resource_version: str, *, timeout: float = 300.0) -> AsyncIterator[WatchEvent]:
+    async def watch(
+        self, selection: Selection, resource_version: str, *, timeout: float = 300.0
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Nothing for ever, the first time."""
         if self.deaf:
             self.deaf = False
@@ -370,8 +373,8 @@ def test_prune_keeps_of_elements_what_is_read_and_those_alike_once() -> None:
 
 
 def test_prune_goes_into_elements() -> None:
-    """What is kept of an element may lie deep in it, in lists of its own, and a mapping is kept by its keys."""
+    """What is kept of an element may lie deep in it, in lists of its own. A mapping is kept whole: its elements are its keys."""
     keep = pruner([("spec", "[]", "a", "b"), ("spec", "[]", "c", "[]", "d"), ("spec", "k")])
     element = {"a": {"b": 1, "x": 2}, "c": [{"d": 3, "x": 4}, {"x": 5}], "x": 6}
     assert keep({"spec": [element, 7]}) == {"spec": [{"a": {"b": 1}, "c": [{"d": 3}, {}]}, 7]}
-    assert keep({"spec": {"k": 1, "x": 2}}) == {"spec": {"k": 1}}
+    assert keep({"spec": {"k": 1, "x": 2}}) == {"spec": {"k": 1, "x": 2}}

@@ -215,7 +215,11 @@ async def test_a_missing_namespace_is_said_once(caplog: pytest.LogCaptureFixture
     await clock.advance(60)
     await cancel(task)
     assert not leader.is_leader()
-    assert len([record for record in caplog.records if "nowhere" in record.getMessage()]) == 1
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == leader.obstacle
+    assert leader.obstacle.startswith("Lease nowhere/rulepack: 404 ")
+    assert leader.obstacle.endswith("; create it: `kubectl create namespace nowhere`")
 
 
 async def test_a_process_outside_of_a_pod_never_takes_the_lease_of_an_operator_in_the_cluster() -> None:

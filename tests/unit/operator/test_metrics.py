@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from engine.model.objects import Kind, Ref
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.operator.metrics import MetricError, Metrics
-from engine.packs.pack import MetricSpec
+from engine.packs.metrics import MetricSpec
 from tests.unit.operator.samples import sample
 
 WIDGET = Ref(Kind("example.com/v1", "Widget"), "default", "a")

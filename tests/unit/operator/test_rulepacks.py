@@ -272,6 +272,17 @@ async def test_a_flag_that_is_stricter_is_named(packs: Packs) -> None:
     )  # fmt: skip
 
 
+async def test_a_flag_that_cannot_be_read_is_not_said_to_be_off(packs: Packs) -> None:
+    """The status has what stands there, and what it counts as."""
+    async with packs.running(packs.operator()):
+        await packs.config_map("rulepack-feature-flags", {"marks": "Enforced"})
+        await packs.clock.advance(5)
+        _, reason, message = await packs.condition("Ready", "marks")
+
+    assert reason == "Disabled"
+    assert message.endswith("the feature flag marks cannot be read (the text 'Enforced'), so it counts as Off")
+
+
 async def test_a_broken_config_map_shows_on_the_object_that_stands_for_its_pack(packs: Packs) -> None:
     """The object has the location in the ConfigMap's text, and says that the last good text stays in force."""
     text = PACK.replace("name: marks}", "name: team}")

@@ -8,7 +8,7 @@ import pytest
 
 from engine.model.objects import Kind, Ref
 from engine.operator.metrics import GONE_SECONDS, MAX_SERIES, PIECE, Metrics
-from engine.packs.pack import MetricSpec
+from engine.packs.metrics import MetricSpec
 from tests.unit.operator.samples import sample
 
 SECONDS = MetricSpec("job_seconds", "histogram", "Seconds.", ("job_name", "phase"), (1.0, 2.0))

@@ -109,8 +109,8 @@ MISTAKES = {
     "a date for a time": Mistake(
         "expression", "'2026-01-01T00:00:00Z'", "timestamp('2026-01-01') < now", "timestamp('2026-01-01T00:00:00Z') < now"),
     "a target elsewhere without consent": Mistake(
-        "missing-consent", "is in the namespace other", [{**CONFIG_MAP, "verbs": ["get"]}],
-        [{**CONFIG_MAP, "verbs": ["get"], "consent": "true"}], "targets",
+        "missing-consent", "is in the namespace other", [{**CONFIG_MAP, "verbs": ["list", "watch"]}],
+        [{**CONFIG_MAP, "verbs": ["list", "watch"], "consent": "true"}], "targets",
         rule={"lookup": {"x": {**CONFIG_MAP, "name": "x", "namespace": "other"}}, "when": "lookup.x != null"}),
     "a target of an object that has no namespace": Mistake(
         "missing-consent", "which a Namespace does not", PATCHES["targets"],
@@ -120,7 +120,7 @@ MISTAKES = {
                                              "patch": {"data": {"a": "b"}}}}]}),
     "polling for what is looked up": Mistake(
         "needless-resync", "expected no resync", {"resync": "1m"}, {}, "rule",
-        {"targets": [{**CONFIG_MAP, "verbs": ["get", "list", "watch"]}]},
+        {"targets": [{**CONFIG_MAP, "verbs": ["list", "watch"]}]},
         {"lookup": {"x": {**CONFIG_MAP, "name": "x"}}, "when": "lookup.x != null"}),
     "Python's not": Mistake("expression", "expected !", "not object.spec.paused", "!object.spec.paused"),
     "Python's and": Mistake(

@@ -11,7 +11,8 @@ from engine.cel import Program, Scope, backend
 from engine.errors import InvalidText
 from engine.model.flags import Mode
 from engine.model.objects import Kind
-from engine.packs.pack import Existing, Limits, MetricSpec, Retry
+from engine.packs.metrics import MetricSpec
+from engine.packs.pack import Existing, Limits, Retry
 from engine.packs.parse import parse_pack, parse_spec
 from engine.packs.sources import PackObject
 from tests.unit.packs.packs import CEL, faults, pack, parsed, rule

@@ -133,7 +133,7 @@ def said(condition: str, kind: str = "Widget", api_version: str = "example.com/v
         params={"limit": {"type": "integer", "default": 3}},
         inputs={"wait": {"annotation": "example.com/wait", "format": "yaml", "schema": schema}},
         vars={"count": "size(object.spec.items)"} if kind == "Widget" else {},
-        targets=[{**target, "verbs": ["get", "list"], "consent": "true"}],
+        targets=[{**target, "verbs": ["list", "watch"], "consent": "true"}],
         rules=[
             {
                 "name": "rule",

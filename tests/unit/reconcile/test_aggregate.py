@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cel import backend
-from engine.packs.pack import Aggregate
+from engine.packs.aggregate import Aggregate
 from engine.packs.parse import parse_pack
 from engine.reconcile.totals import Row, Totals
 
@@ -20,6 +21,8 @@ ROWS = st.builds(
     st.sampled_from(["x", "y"]),
     st.tuples(st.booleans(), st.booleans()),
     st.tuples(st.none() | st.sampled_from(["p", "q", "r", "s"])),
+    st.tuples(st.none() | st.integers(-3, 3) | st.sampled_from([0.1, 0.2, 0.3, 1e300, -1e300])),
+    st.tuples(st.none() | st.tuples(st.just(False), st.integers(-3, 3))),
     st.tuples(st.none() | st.tuples(st.just(True), st.sampled_from(["2026-01-01", "2026-01-02"]))),
 )
 CHANGES = st.lists(st.tuples(NAMESPACES, NAMES, st.none() | ROWS), max_size=60)
@@ -40,6 +43,8 @@ spec:
         target: {apiVersion: v1, kind: ConfigMap, namespace: default, name: '${groupKey}'}
         counts: {total: 'true', failed: 'true'}
         lists: {failedJobs: {value: object.metadata.name, limit: 2}}
+        sum: {cpu: size(object.spec.containers)}
+        min: {first: size(object.spec.containers)}
         max: {last: object.metadata.name}
       actions: [{annotate: {annotations: {a: '${group.total}'}}}]
 """,
@@ -54,10 +59,14 @@ def naive(rows: dict[tuple[str, str], Row], group: str, foreign: set[str]) -> di
     members = [row for (_, name), row in rows.items() if row.group == group and name not in foreign]
     listed = sorted(row.lists[0] for row in members if row.lists[0] is not None)
     last = [row.maxima[0] for row in members if row.maxima[0] is not None]
+    first = [row.minima[0] for row in members if row.minima[0] is not None]
+    numbers = [row.sums[0] for row in members if row.sums[0] is not None]
     found: dict[str, Any] = {
         "total": sum(row.counts[0] for row in members),
         "failed": sum(row.counts[1] for row in members),
         "failedJobs": listed[:2],
+        "cpu": math.fsum(numbers) if any(isinstance(number, float) for number in numbers) else sum(numbers),
+        "first": min(first)[1] if first else None,
         "last": max(last)[1] if last else None,
     }
     return found | ({"failedJobsLeftOut": len(listed) - 2} if len(listed) > 2 else {})
@@ -101,11 +110,11 @@ def test_a_value_is_kept_after_its_member_has_gone_or_changed() -> None:
     lists = {"failedJobs": replace(AGGREGATE.lists["failedJobs"], keep_for=60.0)}
     groups = Totals(replace(AGGREGATE, lists=lists))
     for name in ("gone", "changed", "foreign"):
-        groups.put("ns", name, Row("g", (True, True), (name,), (None,)), 0.0)
+        groups.put("ns", name, Row("g", (True, True), (name,), (None,), (None,), (None,)), 0.0)
         groups.admit("g", ("ns", name), consents=name != "foreign")
     for name in ("gone", "foreign"):
         groups.put("ns", name, None, 10.0)
-    groups.put("ns", "changed", Row("g", (True, False), (None,), (None,)), 20.0)
+    groups.put("ns", "changed", Row("g", (True, False), (None,), (None,), (None,), (None,)), 20.0)
 
     assert groups.view("g", 30.0)["failedJobs"] == ["changed", "gone"]
     assert groups.kept_until("g") == 70.0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from engine.cel import backend
 from engine.kube.faults import InjectedFault
+from engine.model.flags import Mode
 from engine.model.objects import Kind, annotations_of
 from engine.packs.parse import parse_pack
 from tests.world import EVENT, POD, World, named, pod
@@ -31,6 +33,25 @@ spec:
 """
 
 
+LOOKUP = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: p}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap}
+  targets:
+    - {apiVersion: v1, kind: Pod, verbs: [list, watch], CONSENT}
+  rules:
+    - name: r
+      EVENT
+      lookup: {web: {apiVersion: v1, kind: Pod, namespace: theirs, name: web}}
+      when: lookup.web != null
+      actions: [{ACTION}]
+"""
+"""A pack that looks up an object of another namespace."""
+TURN = "annotate: {annotations: {turn: '${lookup.web.metadata.name}'}}"
+
+
 class Office:
     """Who answers SubjectAccessReviews, and the verbs it was asked about."""
 
@@ -43,8 +64,8 @@ class Office:
         return self.allowed
 
 
-async def world_of() -> World:
-    (pack,) = parse_pack(PACK, "pack.yaml", backend())
+async def world_of(text: str = PACK) -> World:
+    (pack,) = parse_pack(text, "pack.yaml", backend())
     world = World(pack)
     await world.create(pod("web", namespace="theirs"), named(CONFIG, "c", data={}))
     return world
@@ -102,3 +123,66 @@ async def test_no_answer_is_no_consent_and_no_refusal() -> None:
 
     assert await mark(world) == "1"
     assert await world.all(EVENT) == []
+
+
+def looking_up(consent: str = "consent: \"label(target, 'shared') == 'yes'\"", event: str = "event: Change") -> str:
+    """A pack with a lookup."""
+    return LOOKUP.replace("CONSENT", consent).replace("EVENT", event).replace("ACTION", TURN)
+
+
+async def test_a_lookup_without_consent_is_told_at_once_and_goes_on_with_it() -> None:
+    """An Event on the object says what is missing, once; a label that gives consent has the rule evaluated at once."""
+    world = await world_of(looking_up())
+    await world.settle()
+    await world.patch(CONFIG, "c", {"data": {"other": "field"}})
+    await world.settle(60)
+
+    ((name, reason, message),) = await world.events()
+    assert (name, reason) == ("c", "LookupRefused")
+    assert message.startswith(
+        "Rule p/r has no answer: lookup is refused: Pod theirs/web is in another namespace and does not consent"
+    )
+    assert await world.annotations(CONFIG, "c") == {}
+
+    before = world.clock.monotonic()
+    await world.patch(POD, "web", {"metadata": {"labels": {"shared": "yes"}}}, "theirs")
+    await world.settle()
+    assert await world.annotations(CONFIG, "c") == {"turn": "web"}
+    assert world.clock.monotonic() == before
+
+
+async def test_a_lookup_that_was_refused_is_asked_about_again() -> None:
+    """No watch shows that an account has a right now, so a SubjectAccessReview is asked for every five minutes."""
+    world = await world_of(looking_up(consent="consent: SubjectAccessReview"))
+    office = Office(world)
+    office.allowed = False
+    await world.settle(290)
+    assert [reason for _, reason, _ in await world.events()] == ["LookupRefused"]
+    assert len(office.verbs) == 1
+
+    office.allowed = True
+    await world.settle(20)
+
+    assert await world.annotations(CONFIG, "c") == {"turn": "web"}
+
+
+async def test_a_pack_that_is_audited_writes_no_event_of_a_lookup() -> None:
+    """Nothing is written in Audit; `explain` and the log say it all the same."""
+    world = await world_of(looking_up())
+    world.catalog = replace(world.catalog, modes={"p": Mode.AUDIT})
+
+    await world.settle(60)
+
+    assert await world.events() == []
+    assert any("lookup is refused" in reason for _, _, reason in world.seen.evaluations)
+
+
+async def test_what_is_gone_is_not_asked_about_again() -> None:
+    """Where the lookup of an object that is gone is refused, that is the end of it."""
+    world = await world_of(looking_up(event="event: Delete").replace(TURN, "emitEvent: {type: Normal, reason: R, message: m}"))
+    await world.settle()
+    await world.delete(CONFIG, "c")
+    await world.settle(900)
+
+    assert [reason for _, reason, _ in await world.events()] == ["LookupRefused"]
+    assert len([each for each in world.seen.evaluations if each[0] == "p/r"]) == 1

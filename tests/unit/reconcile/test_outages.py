@@ -165,7 +165,7 @@ async def test_another_occasion_takes_the_place_of_the_one_that_waits() -> None:
     world = await world_of(LABEL, outage(503))
     await world.settle(120, step=5)
     await say(world, "b")
-    assert dropped(world) == [("a", "", "it is b now")]
+    assert dropped(world) == [("a", "", "it fires for b now")]
     world.engine.faults.clear()
     await world.settle(305, step=5)
 

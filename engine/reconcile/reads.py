@@ -1,0 +1,89 @@
+"""Which parts of objects packs read: of those that they watch, and of those that they look up."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import fields
+
+from engine.actions.lookup import Lookup
+from engine.cel import ELEMENTS, Program
+from engine.model.objects import NAMESPACE, Kind
+from engine.model.plan import Held
+from engine.packs.pack import Rule, RulePack
+from engine.packs.parts import instances
+from engine.reconcile.prune import Path, Pruner
+
+NAMESPACES = Held(NAMESPACE)
+"""What `namespaceSelector` goes by."""
+_NAMES = Pruner(frozenset())
+"""What keeps no more than what names an object and its metadata."""
+
+
+def pruner_of(packs: Collection[RulePack]) -> Pruner:
+    """Return what keeps the parts of a watched object that these packs read, large values only where they cannot be read again:
+
+    what they have been (`oldObject`), what is counted in groups at once, and what is gone (`on: Delete`).
+    """
+    cached: set[Path] = set()
+    for pack in packs:
+        for rule in pack.rules:
+            again = rule.aggregate is None and rule.on == "Change"
+            cached.update(reads_of(rule, ("oldObject",) if again else ("object", "oldObject")))
+    return Pruner(_read_by(packs), frozenset(cached))
+
+
+def looked_up_by(packs: Collection[RulePack]) -> dict[Held, Pruner]:
+    """Return what keeps the parts that these packs read of what lookups follow, consent included, however large they are."""
+    found: dict[Held, Pruner] = {}
+    for pack in packs:
+        for rule, lookup in pack.followed:
+            assert lookup.held is not None
+            paths = frozenset((*_read_of(rule, lookup), *_consent_reads(pack, lookup.held.kind)))
+            found[lookup.held] = found.get(lookup.held, _NAMES).also(None if () in paths else paths)
+            if lookup.selects_namespaces:
+                found.setdefault(NAMESPACES, _NAMES)
+    return found
+
+
+def reads_of(rule: Rule, variables: Collection[str] = ("object",)) -> frozenset[Path]:
+    """Return the paths below these variables that a rule reads, through vars as well."""
+    rest = [program for each in fields(rule) if each.name != "vars" for program in instances(getattr(rule, each.name), Program)]
+    found: set[Path] = set()
+    seen: set[str] = set()
+    while rest:
+        for path in rest.pop().reads:
+            if path[0] == "vars":
+                names = {*(path[1:2] or rule.vars)} & rule.vars.keys() - seen
+                seen |= names
+                rest += [rule.vars[name] for name in names]
+            elif path[0] in variables:
+                found.add(path[1:])
+    return frozenset(found)
+
+
+def _read_by(packs: Collection[RulePack]) -> frozenset[Path] | None:
+    """The paths of a watched object that these packs read; None where one of them uses an object as a whole."""
+    paths: set[Path] = set()
+    for pack in packs:
+        paths.update(pack.watch.fields)
+        reads = (read for program in instances(pack, Program) for read in program.reads)
+        paths.update(read[1:] for read in reads if read[0] in ("object", "oldObject"))
+    return None if () in paths else frozenset(paths)
+
+
+def _read_of(rule: Rule, lookup: Lookup) -> Iterator[Path]:
+    """The paths that a rule reads of `lookup.<name>`; of each of a list, where it is one."""
+    for program in instances(rule, Program):
+        for root, *path in program.reads:
+            if root == "lookup" and path[:1] in ([], [lookup.name]):
+                below = path[1:]
+                elements = below[:1] == [ELEMENTS]
+                if elements != lookup.by_selector:  # of the keys of an object, or of a list as a whole
+                    below = []
+                yield tuple(below[1:] if elements else below)
+
+
+def _consent_reads(pack: RulePack, kind: Kind) -> Iterator[Path]:
+    target = pack.target(kind)
+    if target is not None and isinstance(target.consent, Program):
+        yield from (path for root, *rest in target.consent.reads if root == "target" for path in [tuple(rest)])

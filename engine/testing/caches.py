@@ -1,0 +1,117 @@
+"""Caches for tests, explain and replay, into which somebody puts what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
+
+from engine.kube.selectors import label_selector
+from engine.model.objects import Kind, Object, ObjectKey, names_of
+from engine.model.plan import Read
+from engine.packs.pack import RulePack
+from engine.reconcile import Cached
+from engine.reconcile.caches import OnRelated
+from engine.reconcile.prune import Pruner
+from engine.reconcile.reads import looked_up_by, pruner_of
+
+
+class DirectCaches:
+    """Caches that hold what was last read from the cluster, pruned as the operator's informers prune it.
+
+    `only` names the namespaces that are watched, None: all.
+    """
+
+    def __init__(self, packs: Iterable[RulePack] = ()) -> None:
+        self.only: frozenset[str] | None = None
+        self._there: dict[ObjectKey, Object] = {}
+        self._pruned: dict[tuple[ObjectKey, str], Cached] = {}
+        self._deleted: dict[tuple[str, ObjectKey], Object] = {}
+        self._related: dict[Kind, dict[tuple[str, str], Object]] = {}
+        self._on_related: OnRelated | None = None
+        self.use(packs)
+
+    def use(self, packs: Iterable[RulePack]) -> None:
+        """Hold of each object what these packs read."""
+        self._packs = tuple(packs)
+        selections: dict[tuple[Kind, str], list[RulePack]] = {}
+        for pack in self._packs:
+            selections.setdefault((pack.watch.kind, pack.watch.label_selector), []).append(pack)
+        self._prune = {selection: pruner_of(together) for selection, together in selections.items()}
+        self._picks = {selection: label_selector(selection[1]) for selection in selections}
+        self._pruned.clear()
+        self._followed: dict[Kind, Pruner] = {}
+        for held, kept in looked_up_by(self._packs).items():
+            self._followed[held.kind] = self._followed.get(held.kind, kept).also(kept.keep)
+        self._related = {kind: there for kind, there in self._related.items() if kind in self._followed}
+
+    def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
+        """See `Caches.get`."""
+        key, labels = ObjectKey(pack.watch.kind, namespace, name), pack.watch.label_selector
+        found = self._there.get(key)
+        if found is None or not self._picks[key.kind, labels](found):
+            return None
+        if (key, labels) not in self._pruned:
+            self._pruned[key, labels] = self._prune[key.kind, labels].entry(found)
+        return self._pruned[key, labels]
+
+    def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
+        """See `Caches.objects`."""
+        keys = [key for key in self._there if key.kind == pack.watch.kind]
+        return [key for key in keys if self.get(pack, key.namespace, key.name) is not None]
+
+    def synced(self, pack: RulePack) -> bool:
+        """See `Caches.synced`: everything is read before anything is evaluated."""
+        return True
+
+    def watches(self, namespace: str) -> bool:
+        """See `Caches.watches`."""
+        return self.only is None or namespace in self.only
+
+    def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
+        """See `Caches.take_deleted`."""
+        return self._deleted.pop((pack.identity, ObjectKey(pack.watch.kind, namespace, name)), None)
+
+    def find(self, read: Read) -> Sequence[Object] | None:
+        """See `Caches.find`. A kind is not followed before `relate` has taken in its objects."""
+        there, ref = self._related.get(read.ref.kind), read.ref
+        if there is None:
+            return None
+        if read.label_selector is None:
+            return [there[ref.namespace, ref.name]] if (ref.namespace, ref.name) in there else []
+        fits = label_selector(read.label_selector)
+        return [obj for (namespace, _), obj in sorted(there.items()) if ref.namespace in ("", namespace) and fits(obj)]
+
+    def follow(self, changed: OnRelated, listed: Callable[[Kind], None]) -> None:
+        """See `Caches.follow`."""
+        self._on_related = changed
+
+    @property
+    def followed(self) -> Collection[Kind]:
+        """The kinds that lookups follow."""
+        return self._followed.keys()
+
+    def relate(self, kind: Kind, objects: Iterable[Object]) -> None:
+        """Take in all objects of a kind that lookups follow, as they are now, and report what has changed."""
+        before = self._related.get(kind, {})
+        self._related[kind] = after = {names_of(obj): self._followed[kind](obj) for obj in objects}
+        for name in sorted(before.keys() | after.keys()):
+            old, new = before.get(name), after.get(name)
+            if old != new and self._on_related is not None:
+                self._on_related(kind, *name, old, new)
+
+    def put(self, key: ObjectKey, obj: Object | None) -> None:
+        """Take in an object as it is now (None: it is gone), and remember its last state for rules with `on: Delete`."""
+        last = self._there.pop(key, None)
+        if obj is not None:
+            self._there[key] = obj
+        for pack in self._packs:
+            if pack.watch.kind == key.kind:
+                selection = key.kind, pack.watch.label_selector
+                self._pruned.pop((key, selection[1]), None)
+                picks = self._picks[selection]
+                gone = last is not None and picks(last) and not (obj is not None and picks(obj))
+                if gone and last is not None and pack.ends:
+                    self._deleted[pack.identity, key] = self._prune[selection].entry(last).object
+
+    def keys(self) -> Set[ObjectKey]:
+        """Return the objects that are there."""
+        return self._there.keys()

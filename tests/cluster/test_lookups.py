@@ -1,0 +1,105 @@
+"""Lookups that are followed, on a real kube-apiserver, with the rights of a service account that RBAC grants and takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from engine.model.objects import Kind, Object, annotations_of
+from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
+from tests.e2e.engine import Engine
+from tests.world import named
+
+SECRET = Kind("v1", "Secret")
+PACK = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: follow}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap, labelSelector: {role: source}}
+  targets:
+    - {apiVersion: v1, kind: Secret, verbs: [list, watch]}
+    - {apiVersion: v1, kind: ConfigMap, verbs: [list, watch]}
+  rules:
+    - name: copy
+      lookup:
+        one: {apiVersion: v1, kind: Secret, name: one}
+        team:
+          apiVersion: v1
+          kind: ConfigMap
+          labelSelector: {matchExpressions: [{key: team, operator: Exists}, {key: team, operator: NotIn, values: [web]}]}
+      when: lookup.one != null
+      actions:
+        - annotate: {annotations: {example.com/version: '${lookup.one.metadata.annotations["version"]} ${size(lookup.team)}'}}
+"""
+
+
+@pytest.fixture
+def cluster(control_plane: ControlPlane, namespace: str) -> Cluster:
+    return Cluster(control_plane, namespace)
+
+
+@pytest.fixture
+def engine(cluster: Cluster) -> Iterator[Engine]:
+    with Engine(cluster.plane, cluster.namespace) as engine:
+        engine.grant("", "configmaps")
+        pack = named(CONFIG_MAP, "follow", engine.own, data={"pack.yaml": PACK})
+        pack["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
+        cluster.create(pack)
+        engine.start()
+        engine.ready()
+        yield engine
+
+
+def labelled(name: str, namespace: str, **labels: str) -> Object:
+    """A ConfigMap with labels."""
+    obj = named(CONFIG_MAP, name, namespace)
+    return {**obj, "metadata": {**obj["metadata"], "labels": labels}}
+
+
+def secret(version: str, namespace: str) -> Object:
+    """The Secret that is looked up."""
+    obj = named(SECRET, "one", namespace)
+    return {**obj, "metadata": {**obj["metadata"], "annotations": {"version": version}}}
+
+
+def version(cluster: Cluster) -> str | None:
+    """What the rule has put down."""
+    return annotations_of(cluster.get(CONFIG_MAP, "source")).get("example.com/version")
+
+
+def may_read_that_secret(engine: Engine) -> None:
+    """Grant list and watch on the one Secret by its name, and on no other one."""
+    rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["one"], "verbs": ["list", "watch"]}
+    engine.bind("ClusterRole", f"{engine.own}-secret", [rule])
+
+
+def test_a_lookup_reacts_with_a_right_on_one_name(cluster: Cluster, engine: Engine) -> None:
+    """Without the right the rule waits, and the pack says why; with it on that name alone, each change reaches the object.
+
+    The watched object changes at no time, and nothing polls: the effects are those of the watches.
+    """
+    cluster.create(labelled("source", cluster.namespace, role="source", team="web"))
+    cluster.create(secret("1", cluster.namespace))
+    eventually(lambda: waits(cluster, engine), "pack that waits")
+    assert version(cluster) is None
+
+    may_read_that_secret(engine)
+    eventually(lambda: version(cluster) == "1 0", "first effect")
+
+    cluster.patch(SECRET, "one", {"metadata": {"annotations": {"version": "2"}}})
+    eventually(lambda: version(cluster) == "2 0", "effect of a change of what is looked up by name")
+
+    cluster.create(labelled("other", cluster.namespace, team="ml"))
+    eventually(lambda: version(cluster) == "2 1", "effect of an object that a selector selects")
+
+    cluster.patch(CONFIG_MAP, "other", {"metadata": {"labels": {"team": "web"}}})
+    eventually(lambda: version(cluster) == "2 0", "effect of a selector that ceases to select it")
+
+
+def waits(cluster: Cluster, engine: Engine) -> bool:
+    """Whether the pack's status says that a lookup waits for a right."""
+    status = annotations_of(cluster.get(CONFIG_MAP, "follow", engine.own)).get("rules.mlops.dev/status", "")
+    return "lookups of pack follow wait: Secret.v1" in status and "rulepack rbac" in status
