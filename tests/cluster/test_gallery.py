@@ -173,8 +173,8 @@ class Everywhere(Engine):
 
 
 @pytest.fixture(scope="module")
-def plane(own_plane: ControlPlane) -> Iterator[ControlPlane]:
-    """A control plane with an operator that has the packs in force, each with the rights that `rulepack rbac` writes for it."""
+def engine(own_plane: ControlPlane) -> Iterator[Engine]:
+    """An operator that has the packs in force, each with the rights that `rulepack rbac` writes for it."""
     try:
         own_plane.define(custom_resource_definition(), *owners.delivery())
     except MissingProgram as missing:
@@ -187,7 +187,7 @@ def plane(own_plane: ControlPlane) -> Iterator[ControlPlane]:
             own_plane.request("POST", RULE_PACKS.format(engine.own), quick(name))
         engine.start()
         engine.ready()
-        yield own_plane
+        yield engine
 
 
 def quick(name: str) -> Object:
@@ -208,8 +208,9 @@ def find(plane: ControlPlane, path: str) -> Object:
 
 
 @pytest.mark.parametrize("name", GALLERY)
-def test_a_pack_of_the_gallery_reacts(name: str, plane: ControlPlane, say: Say) -> None:
+def test_a_pack_of_the_gallery_reacts(name: str, own_plane: ControlPlane, engine: Engine, say: Say) -> None:
     """Each in turn, once the pack is in force; the time is from the last change to the effect."""
+    plane = own_plane
     eventually(lambda: ready(plane, name), f"{name} in force")
     for what, changes, path, holds, held in GALLERY[name]:
         time.sleep(2 * SHORT + 0.2)  # its throttle, and that of what follows from its own write
@@ -222,6 +223,23 @@ def test_a_pack_of_the_gallery_reacts(name: str, plane: ControlPlane, say: Say) 
             time.sleep(0.005)
         took = time.monotonic() - began - held
         say(f"{name}: {what}: {took * 1000:.0f} ms" + (f" after the {held:g} s that it waits" if held else ""))
+
+
+def test_a_restart_changes_nothing(own_plane: ControlPlane, engine: Engine) -> None:
+    """What all packs have done is done: no pods restart because an operator has to read all ConfigMaps and Secrets anew."""
+    eventually(engine.idle, "engine with nothing left to do")
+    assert content(find(own_plane, WEB)) != ""
+    before = len(engine.writes())
+
+    engine.kill()
+    engine.start()
+    engine.ready()
+    eventually(engine.idle, "engine with nothing left to do")
+    time.sleep(2 * SHORT + 0.2)
+
+    told_anew = f"create {CORE}/events?"  # an incident that lasts: the Event is there, and the server refuses a second one
+    writes = [write for write in engine.writes()[before:] if f"/{engine.own}/" not in write]
+    assert [write for write in writes if not write.startswith(told_anew)] == []
 
 
 def grant(plane: ControlPlane, name: str, namespace: str) -> None:
