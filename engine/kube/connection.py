@@ -7,7 +7,8 @@ import errno
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 
@@ -134,7 +135,7 @@ class Connection:
         try:
             async with opening:
                 answer = await self._ask("GET", path, {"Accept": accept} if accept else {}, None, patience, watch=True)
-            async with answer as response:
+            async with _left_at_any_time(answer) as response:
                 since = loop.time()
                 parts: list[bytes] = []  # of a line that has not ended: one object may be several MB, which readline() refuses
                 while chunk := await response.content.readany():
@@ -332,3 +333,14 @@ def _error(response: aiohttp.ClientResponse, text: bytes) -> ApiError:
         float(wait) if wait.isdecimal() else None,  # the API server sends seconds, never a date
         details if isinstance(details, dict) else None,
     )
+
+
+@asynccontextmanager
+async def _left_at_any_time(answer: aiohttp.ClientResponse) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Have an answer's connection dropped where it has not ended: a graceful end of TLS waits up to 30 s for the server."""
+    async with answer as response:
+        try:
+            yield response
+        finally:
+            if response.connection is not None and response.connection.transport is not None:
+                response.connection.transport.abort()
