@@ -28,6 +28,10 @@ DRAIN: Columns = (
     ("objects per second", "objects_per_second", 0), ("CPU per object, µs", "cpu_us_per_object", 0),
     ("from start to the last, s", "start_s", 1), MEMORY, ("relist: CPU per object, µs", "relist_cpu_us_per_object", 0),
 )  # fmt: skip
+HEAVY: Columns = (
+    MEMORY, ("pause, ms of CPU", "pause_cpu_ms", 0), ("by the clock, ms", "pause_ms", 0), ("CPU, s", "cpu_s", 1),
+    ("all annotated after, s", "seconds", 0),
+)  # fmt: skip
 SPREAD = "Median of the rounds, and in brackets the lowest and the highest of them."
 
 
@@ -59,16 +63,20 @@ def drain(results: Results) -> str:
 
 def heavy(results: Results) -> str:
     """The results of tests.bench.heavy."""
-    head = ["", "engine", "peak memory, MB", "pause, ms of CPU", "by the clock, ms", "CPU, s", "all annotated after, s"]
-    figures = ("peak_memory_mb", "pause_cpu_ms", "pause_ms", "cpu_s", "seconds")
-    lines = [head, ["---", "---", *["---:"] * len(figures)]]
+    head = ["", "engine", "runs", *(heading for heading, _, _ in HEAVY), "Lease lost"]
+    lines, notes = [head, ["---", "---", *["---:"] * (len(HEAVY) + 2)]], []
     for case in results["cases"]:
-        for name, run in case["runs"].items():
-            cells = [run["faults"][0].splitlines()[0], *[""] * (len(figures) - 1)] if run["faults"] else [
-                f"{run[figure]:,}" for figure in figures
-            ]  # fmt: skip
-            lines.append([case["label"].replace(case["label"].split()[0], str(case["objects"]), 1), name or "now", *cells])
-    return "\n\n".join((_taken(results), _markdown(lines)))
+        for name, runs in case["runs"].items():
+            label, engine = case["label"].replace(case["label"].split()[0], str(case["objects"]), 1), name or "now"
+            cells = []
+            for _, figure, decimals in HEAVY:
+                values = [run[figure] for run in runs if figure in run]
+                cells.append(_cell(spread(values), decimals) if values else "never")
+            lost = sum(any("Lease" in fault or "leading" in fault for fault in run["faults"]) for run in runs)
+            lines.append([label, engine, str(len(runs)), *cells, f"in {lost}" if lost else "no"])
+            late = [fault for run in runs for fault in run["faults"] if fault.endswith(" s")]
+            notes += [f"{label}, {engine}: {len(late)} of {len(runs)} runs did not end, the first: {late[0]}."] if late else []
+    return "\n\n".join((_taken(results), _markdown(lines), SPREAD, *notes))
 
 
 def watches(results: Results) -> str:

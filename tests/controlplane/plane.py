@@ -46,6 +46,10 @@ WITHOUT_CONTROLLERS = (
 )
 
 
+ETCD_BYTES = 8 * 2**30
+"""How large etcd's file may become; by default 2 GB, which 500 objects of 1 MB fill that are patched three times."""
+
+
 class ControlPlane:
     """etcd and one kube-apiserver; `kubeconfig` is the path of an administrator's kubeconfig, `admin_token` the token in it,
     `url` the server's address, `certificate` the path of the certificate that it shows and `private_key` that of its key.
@@ -70,7 +74,7 @@ class ControlPlane:
         self._write_settings()
         etcd, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{self._peer_port}"
         self._run("etcd", [
-            "--unsafe-no-fsync", f"--data-dir={self._folder / 'etcd-data'}",
+            "--unsafe-no-fsync", f"--data-dir={self._folder / 'etcd-data'}", f"--quota-backend-bytes={ETCD_BYTES}",
             f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}",
             f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
         ])  # fmt: skip
