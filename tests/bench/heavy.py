@@ -77,7 +77,7 @@ def _pack(name: str, value: str, fields: Sequence[str]) -> Mapping[str, Any]:
 
 def _cases() -> Sequence[Case]:
     text = [{"cellIndex": cell, "status": "Success", "output": f"{cell} " + "x" * 3000} for cell in range(395)]
-    cells = [{"cellIndex": cell, "status": "Failed", "errorMessage": f"cell {cell} failed: {cell:0330}"} for cell in range(3000)]
+    cells = [{"cellIndex": cell, "status": "Failure", "errorMessage": f"cell {cell} failed: {cell:0330}"} for cell in range(3000)]
     mark = "bench.example.com/{}".format
     return (
         Case("metadata", "500 Secrets of 1 MB, metadata read", SECRETS, 500, _secret, mark("metadata"),

@@ -32,6 +32,12 @@ HEAVY: Columns = (
     MEMORY, ("pause, ms of CPU", "pause_cpu_ms", 0), ("by the clock, ms", "pause_ms", 0), ("CPU, s", "cpu_s", 1),
     ("all annotated after, s", "seconds", 0),
 )  # fmt: skip
+BURST: Columns = (
+    ("lag p50, ms", "lag_p50_ms", 0), ("p99, ms", "lag_p99_ms", 0), ("own p50, ms", "own_p50_ms", 0),
+    ("p99, ms", "own_p99_ms", 0), ("patch p50, ms", "patch_p50_ms", 0), ("p99, ms", "patch_p99_ms", 0),
+    ("a status write p50, ms", "status_write_p50_ms", 0),
+    ("CPU per change, ms", "cpu_ms_per_change", 2), ("peak memory, MB", "peak_memory_mb_0", 0),
+)  # fmt: skip
 SPREAD = "Median of the rounds, and in brackets the lowest and the highest of them."
 
 
@@ -77,6 +83,22 @@ def heavy(results: Results) -> str:
             late = [fault for run in runs for fault in run["faults"] if fault.endswith(" s")]
             notes += [f"{label}, {engine}: {len(late)} of {len(runs)} runs did not end, the first: {late[0]}."] if late else []
     return "\n\n".join((_taken(results), _markdown(lines), SPREAD, *notes))
+
+
+def burst(results: Results) -> str:
+    """The results of tests.bench.burst, and what the replicas of one engine cost beside each other."""
+    what = f"{results['changes']} changes within {results['changes'] / results['rate']:g} s, of {results['jobs']:,} jobs."
+    rows = [((each["label"],), each["summary"], each["runs"]) for each in results["contestants"]]
+    head = ["replica", "peak memory, MB", "CPU at rest, % of a core", "CPU for a burst, s"]
+    lines = [head, ["---", *["---:"] * 3]]
+    for each in results["contestants"]:
+        names = [f"{figure}_{{}}" for figure in ("peak_memory_mb", "rest_cpu_percent", "burst_cpu_s")]
+        for number in range(9):
+            found = [each["summary"].get(name.format(number)) for name in names]
+            if each["name"] == "engine" and None not in found:
+                replica = f"standby {number}" if number else "leader"
+                lines.append([replica, *(_cell(figure, decimals) for figure, decimals in zip(found, (0, 1, 2), strict=True))])
+    return "\n\n".join((f"{_taken(results)} {what}", _spreads(("",), rows, BURST), _markdown(lines)))
 
 
 def watches(results: Results) -> str:
