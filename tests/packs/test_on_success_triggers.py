@@ -528,7 +528,8 @@ async def test_a_target_in_another_namespace_is_refused() -> None:
             "Failed to restart InferenceService/model: service account ns/default may not get and patch "
             "inferenceservices.serving.kserve.io model in namespace theirs, nor list deployments.apps and pods (any) in "
             "namespace theirs, so InferenceService theirs/model does not consent; to grant it: "
-            "kubectl create role NAME-1 -n theirs --verb=get,patch --resource=inferenceservices.serving.kserve.io --resource-name=model && "
+            "kubectl create role NAME-1 -n theirs --verb=get,patch --resource=inferenceservices.serving.kserve.io "
+            "--resource-name=model && "
             "kubectl create rolebinding NAME-1 -n theirs --role=NAME-1 --serviceaccount=ns:default && "
             "kubectl create role NAME-2 -n theirs --verb=list --resource=deployments.apps,pods && "
             "kubectl create rolebinding NAME-2 -n theirs --role=NAME-2 --serviceaccount=ns:default",
@@ -589,8 +590,7 @@ async def test_what_a_refusal_tells_to_grant_is_enough(kind: Kind, params: dict[
     await world.patch(JOB, "train", {"metadata": {"annotations": {"mlops.dev/retrigger": "2026-01-24T22:30:30Z"}}})
     await world.settle(60)
 
-    assert (await reasons(world)).count("TriggerFailed") == 1
-    assert restarted_at(await world.get(kind, "web", "theirs")) is not None
+    assert sorted(await reasons(world)) == ["TriggerFailed", *STARTED]
 
 
 def asks(attributes: Mapping[str, str]) -> tuple[str, str, str]:
