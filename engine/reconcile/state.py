@@ -27,15 +27,16 @@ class ActionProgress:
 
 
 _NOT_READY = frozenset({
-    Obstacle.TARGET_NOT_READY, Obstacle.TARGET_MISSING, Obstacle.CONDITION, Obstacle.DISRUPTION_BUDGET, Obstacle.CONTESTED,
+    Obstacle.TARGET_NOT_READY, Obstacle.TARGET_MISSING, Obstacle.DISRUPTION_BUDGET, Obstacle.CONTESTED,
 })  # fmt: skip
+"""What `retry.timeout` is for: what an action acts on is not ready. `CONDITION` is not: `wait` says itself for how long."""
 
 
 @dataclass(slots=True)
 class Stall:
     """What something waits for: since when at all, since when for that, why in words, and of which causes people were told.
 
-    `waited` are the seconds, up to `at`, in which what it acts on was not ready: no outage, and not the pack's budget.
+    `waited` are the seconds, up to `at`, in which what it acts on was not ready: no outage, no `wait`, and not the pack's budget.
     """
 
     obstacle: Obstacle
