@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
@@ -145,6 +147,26 @@ async def test_a_watch_breaks_when_the_api_server_dies_and_can_be_resumed(contro
     assert (broken.value.status, away.value.status) == (0, 0)
     assert control_plane.url in away.value.message
     assert [first.object["metadata"]["name"], second.object["metadata"]["name"]] == ["before", "after"]
+
+
+def test_a_watch_that_is_left_leaves_no_connection(control_plane: ControlPlane, namespace: str) -> None:
+    """Its socket is closed when the loop ends, although the server has not answered the end of TLS yet."""
+    selection = Selection(CONFIG_MAPS, namespace)
+
+    async def leave(name: str) -> None:
+        async with connected(control_plane.kubeconfig) as api:
+            version = (await api.list(selection)).resource_version
+            await api.create(CONFIG_MAPS, namespace, config_map(name))
+            async with aclosing(api.watch(selection, version)) as events:
+                await anext(events)
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for number in range(10):  # the server answers in time in two of three cases
+            asyncio.run(leave(f"left-{number}"))
+        gc.collect()
+
+    assert [str(each.message) for each in warned] == []
 
 
 async def test_a_resource_version_from_before_a_restart_is_expired(control_plane: ControlPlane, namespace: str) -> None:
