@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+from engine.model.objects import Object
 from scripts.bundle import ROOT
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.pod import Pod
@@ -33,7 +34,7 @@ class OnePort(Served):
 
 
 def unpack(folder: Path) -> Path:
-    """Write its files into a new folder, which is returned. Fails where the history of this checkout does not reach back so far."""
+    """Write its files into a new folder, which is returned. Fails where the history of this checkout begins later."""
     command = ["git", "-C", str(ROOT), "archive", COMMIT, "bundle", "config/samples", "engine", "rules"]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, f"{done.stderr.decode()}the tests need the commits since {VERSION}: run `git fetch --unshallow`"
@@ -43,6 +44,6 @@ def unpack(folder: Path) -> Path:
     return into
 
 
-def pod(plane: ControlPlane, deployment: dict[str, object], folder: Path, release: Path) -> Pod:
+def pod(plane: ControlPlane, deployment: Object, folder: Path, release: Path) -> Pod:
     """Return a pod of that release's Deployment, which runs that release's code."""
     return Pod(plane, deployment, folder, release, OnePort.anywhere())

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine.packs.sources import load_folder, shipped_rules
 from tests.cluster.conftest import RulePacks
 from tests.e2e.cluster import eventually
-from tests.world import RULES
+from tests.e2e.rulepacks import SHIPPED, files
 
 PACK = """\
 apiVersion: rules.mlops.dev/v1alpha1
@@ -25,7 +24,6 @@ spec:
       actions:
         - annotate: {annotations: {example.com/NAME: 'yes'}}
 """
-SHIPPED = sorted(pack.parent.name for pack in RULES.glob("*/pack.yaml"))
 
 
 def pack(name: str) -> str:
@@ -36,15 +34,6 @@ def pack(name: str) -> str:
 def misspelt(name: str) -> str:
     """The same pack, in which a rule has `wehn`: without the key it would act on every ConfigMap."""
     return pack(name).replace("when:", "wehn:")
-
-
-def files() -> list[Path]:
-    """Every file of this project that has a RulePack of kubectl's in it."""
-    return [
-        Path(text.file)
-        for text in load_folder([shipped_rules(), RULES.parent / "examples", RULES.parent / "config" / "samples"])
-        if any(isinstance(each, dict) and each.get("kind") == "RulePack" for each in yaml.safe_load_all(text.text))
-    ]
 
 
 def test_a_pack_is_applied_and_ready(rulepacks: RulePacks) -> None:

@@ -53,7 +53,8 @@ class Pod:
         """Start it and wait until it is ready."""
         reach = [f"--kubeconfig={self._plane.kubeconfig_for(self._namespace, self._account)}"]
         command = [sys.executable, "-m", "engine.cli", *self._container["args"], *reach, *self._served.options]
-        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(self._code), **self.environment}
+        of_kubelet = {"KUBERNETES_SERVICE_HOST": "127.0.0.1"}
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(self._code), **of_kubelet, **self.environment}
         self._processes.start("rulepack", command, env)
 
         def ready() -> bool:
