@@ -44,6 +44,7 @@ test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.controlplane.kubectl
 	$(BIN)/python -m tests.controlplane.kstatus
+	$(BIN)/python -m tests.controlplane.actionlint
 	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.olm
 	$(BIN)/rulepack test rules --min-coverage 100
