@@ -155,6 +155,20 @@ def test_each_pack_of_this_project_is_applied_with_strict_validation(rulepacks: 
     assert faults == [None] * len(names)
 
 
+def test_a_number_that_kubectl_writes_otherwise_is_computed_with(rulepacks: RulePacks) -> None:
+    """Kubectl makes 1 of 1.0, in the schema of a param as in its value; the rule has a double all the same."""
+    kubectl = rulepacks.kubectl
+    text = pack("ratio").replace("  watch", "  params: {ratio: {type: number, default: 1.0}}\n  watch")
+    kubectl("create", "configmap", "ratio", "-n", rulepacks.watched, "--from-literal=ratio=x")
+
+    kubectl("apply", "-f", "-", given=text.replace("'yes'", "'${params.ratio * 2.5}'"))
+    kubectl("wait", "--for=jsonpath={.status.fired}=1", "rp/ratio", "--timeout=60s")
+    marked = json.loads(kubectl("get", "cm", "ratio", "-n", rulepacks.watched, "-o", "json"))["metadata"]["annotations"]
+
+    assert json.loads(kubectl("get", "rp", "ratio", "-o", "jsonpath={.spec.params.ratio}")) == {"type": "number", "default": 1}
+    assert marked["example.com/ratio"] == "2.5"
+
+
 def test_a_pack_that_breaks_keeps_its_last_good_spec_until_it_is_mended(rulepacks: RulePacks) -> None:
     """Edited, broken and mended; the status says at each moment which generation is in force."""
     kubectl = rulepacks.kubectl
