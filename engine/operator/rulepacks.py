@@ -82,16 +82,16 @@ class RulePackObjects:
 def references(catalog: Catalog, shipped: Collection[str], config_maps: Sequence[Object], namespace: str) -> list[Object]:
     """Return the objects that are to stand for packs whose text is elsewhere: those shipped, and those that ConfigMaps hold.
 
-    The latter go with their ConfigMap.
+    The latter go with their ConfigMap, and before those of shipped packs that they replace.
     """
-    wanted = [_reference(name, namespace, {"shipped": name}) for name in sorted(shipped)]
+    wanted = {name: _reference(name, namespace, {"shipped": name}) for name in sorted(shipped)}
     for config_map in config_maps:
         ref = ref_of(config_map)
         owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": ref.name, "uid": ref.uid}
         for name, pack in sorted(catalog.packs.items()):
-            if pack.source.startswith(f"configmap/{ref.namespace}/{ref.name}/") and name not in shipped:
-                wanted.append(_reference(name, namespace, {"configMap": ref.name}, owner))
-    return wanted
+            if pack.source.startswith(f"configmap/{ref.namespace}/{ref.name}/"):
+                wanted[name] = _reference(name, namespace, {"configMap": ref.name}, owner)
+    return [*wanted.values()]
 
 
 def _reference(name: str, namespace: str, spec: Object, *owners: Object) -> Object:

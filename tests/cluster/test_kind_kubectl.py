@@ -155,6 +155,27 @@ def test_each_pack_of_this_project_is_applied_with_strict_validation(rulepacks: 
     assert faults == [None] * len(names)
 
 
+def test_a_config_map_in_place_of_a_shipped_pack_is_listed(rulepacks: RulePacks) -> None:
+    """The object of the shipped pack says what has its name, and what to do; the one that comes then is that of what is in force."""
+    kubectl = rulepacks.kubectl
+    eventually(lambda: rulepacks.find("rollouts").get("status"), "status of the shipped pack")
+    kubectl("create", "configmap", "in-place", f"--from-literal=pack.yaml={pack('rollouts')}")
+    kubectl("label", "configmap", "in-place", "rules.mlops.dev/rule-pack=true")
+    kubectl("wait", "--for=condition=Accepted=false", "rp/rollouts", "--timeout=60s")
+    said = rulepacks.condition("rollouts", "Accepted")[2]
+
+    kubectl("delete", "rp", "rollouts")
+    eventually(lambda: rulepacks.find("rollouts").get("status"), "status of the pack in the ConfigMap")
+    listed, spec = rulepacks.status("rollouts"), rulepacks.find("rollouts")["spec"]
+    kubectl("delete", "configmap", "in-place")
+    kubectl("delete", "rp", "rollouts")  # as the garbage collector does
+    eventually(lambda: rulepacks.find("rollouts").get("spec") == {"shipped": "rollouts"}, "RulePack of the shipped pack")
+
+    source = f"configmap/{rulepacks.engine.own}/in-place/pack.yaml"
+    assert said.startswith(f"spec.shipped: pack 'rollouts' is that in {source}; expected no reference to another: delete this")
+    assert (spec, listed["ruleCount"]) == ({"configMap": "in-place"}, 1)
+
+
 def test_a_number_that_kubectl_writes_otherwise_is_computed_with(rulepacks: RulePacks) -> None:
     """Kubectl makes 1 of 1.0, in the schema of a param as in its value; the rule has a double all the same."""
     kubectl = rulepacks.kubectl

@@ -390,6 +390,18 @@ def test_a_reference_to_what_another_operator_ships_is_left_alone() -> None:
     assert reports["rulepack/ops/theirs"] == Report("rulepack/ops/theirs")
 
 
+def test_a_second_reference_does_not_take_over_while_the_first_is_refused() -> None:
+    """A slip in the object on which a pack was disabled does not put it in force again."""
+    store, other = PackStore(CEL), rulepack({"shipped": "example"}, "a-first")
+    store.update([shipped(pack())], objects=[rulepack({"shipped": "example", "mode": "Disabled"}), other])
+
+    reports = by_source(store.update([shipped(pack())], objects=[rulepack({"shipped": "exmaple"}, generation=2), other]))
+
+    assert store.catalog.modes == {"example": Mode.OFF}
+    assert reports["rulepack/ops/example"].generation == 1
+    assert "no pack 'exmaple' is shipped" in reported(reports["rulepack/ops/example"])[0]
+
+
 @pytest.mark.parametrize("other", ["a-first", "second"])
 def test_of_two_references_to_a_pack_the_one_of_its_name_counts(other: str) -> None:
     """Whatever the order of names: the object of the pack is where its mode has been set."""
