@@ -156,7 +156,7 @@ def test_each_pack_of_this_project_is_applied_with_strict_validation(rulepacks: 
 
 
 def test_a_config_map_in_place_of_a_shipped_pack_is_listed(rulepacks: RulePacks) -> None:
-    """The object of the shipped pack says what has its name, and what to do; the one that comes then is that of what is in force."""
+    """The object of the shipped pack says what has its name, and what to do; the one that comes then is of what is in force."""
     kubectl = rulepacks.kubectl
     eventually(lambda: rulepacks.find("rollouts").get("status"), "status of the shipped pack")
     kubectl("create", "configmap", "in-place", f"--from-literal=pack.yaml={pack('rollouts')}")
