@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -85,28 +85,39 @@ def test_the_first_release_is_upgraded_in_one_step(plane: ControlPlane, running:
     assert not {catalog.name(OLD), catalog.name(SKIPPED)} & operator.versions().keys()
     assert served(plane)
     assert read(operator.home, CONFIG_MAP, *OURS) == settings
-    home = Kubectl(kubectl, plane, UPGRADED, tmp_path)
-    user = RulePackUser(home, jobs)
-    (tmp_path / "standby").mkdir()
-    with Pod(plane, operator.deployment, tmp_path) as pod, Pod(plane, operator.deployment, tmp_path / "standby") as standby:
-        pod.start()
-        eventually(lambda: done(pod), "new version that has looked at all objects")
-        for name in (*SHIPPED, "job-labels"):
-            user.waits_for("jsonpath={.status.observedGeneration}=1", name)
-        assert {name: columns[0] for name, columns in user.listed().items()} == MODES
-        assert [one["data"] for one in read(operator.home, CONFIG_MAP, *OURS)] == [one["data"] for one in settings]
-        assert [*read(jobs, DEPLOYMENT, "web"), *read(jobs, JOB, "train")] == effects
-
-        assert play(home, tmp_path, user.before) >= 10
-        for file in files():
-            assert user.faults_of(file) == []
-        live(user, pod, standby)
+    user = live_after_the_upgrade(operator, kubectl, tmp_path, jobs, settings)
+    assert [*read(jobs, DEPLOYMENT, "web"), *read(jobs, JOB, "train")] == effects
 
     operator.uninstall(NEW)
     assert {"mark", "team"} <= user.listed().keys()
     plane.request("DELETE", DEFINITION)
     for one in jobs.all(JOB):
         jobs.delete(JOB, one["metadata"]["name"])
+
+
+def live_after_the_upgrade(
+    operator: Installation, kubectl: Path, folder: Path, jobs: Cluster, settings: Sequence[Object]
+) -> RulePackUser:
+    """Run the new version, and see what is listed, what each command of docs/rulepacks.md prints, and RulePacks live."""
+    home = Kubectl(kubectl, operator.plane, UPGRADED, folder)
+    user = RulePackUser(home, jobs)
+    (folder / "standby").mkdir()
+    with (
+        Pod(operator.plane, operator.deployment, folder) as pod,
+        Pod(operator.plane, operator.deployment, folder / "standby") as standby,
+    ):
+        pod.start()
+        eventually(lambda: done(pod), "new version that has looked at all objects")
+        for name in (*SHIPPED, "job-labels"):
+            user.waits_for("jsonpath={.status.observedGeneration}=1", name)
+        assert {name: columns[0] for name, columns in user.listed().items()} == MODES
+        assert [one["data"] for one in read(operator.home, CONFIG_MAP, *OURS)] == [one["data"] for one in settings]
+
+        assert play(home, folder, user.before) >= 10
+        for file in files():
+            assert user.faults_of(file) == []
+        live(user, pod, standby)
+    return user
 
 
 def work_of_the_first_release(plane: ControlPlane, operator: Installation, folder: Path) -> Cluster:
