@@ -266,9 +266,10 @@ class _CaseRun:
                 path = ("params", name, param)
                 if param not in declared:
                     raise _Stop(f"{name} has no param {param!r}; expected {suggestion(param, declared)}", path)
-                for fault in Checker(declared[param].schema).faults(value):
+                checker = Checker(declared[param].schema)
+                for fault in checker.faults(value):
                     raise _Stop(f"{fault.message}; expected {fault.expected}", path)
-            self._params[name] |= values
+                self._params[name][param] = checker.typed(value)
         self._world.catalog = self._catalog()
 
     def _catalog(self) -> Catalog:
