@@ -16,6 +16,7 @@ from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock
+from engine.kube.decode import Undecodable
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Act, ActResult, Evaluated, Observer
@@ -86,6 +87,10 @@ class Reconciler:
         self._aggregates.keep(in_force)
         self.waits.keep(in_force)
         self.others.use(catalog)
+
+    def on_left_out(self, report: Callable[[Undecodable], None]) -> None:
+        """Have a function called with each object that a read leaves out, since it cannot be decoded."""
+        self._actor.on_left_out = report
 
     def states(self, key: ObjectKey) -> Iterable[PackState]:
         """Return what is remembered of an object."""
