@@ -15,7 +15,10 @@ from engine.model.spec import Spec
 
 
 class ApplySpec(Spec):
-    """Create an object, or bring the fields it names to what it says; fields of other managers stay."""
+    """Create an object, or bring the fields it names to what it says; fields of other managers stay.
+
+    It is sent each time that the rule fires, since only the API server knows whether it changes anything: let `when` say so.
+    """
 
     manifest: dict[str, Any]
     """The object; every string may hold `${…}`."""
@@ -67,8 +70,8 @@ class ApplyAction:
         return False
 
     def repeated(self, counters: Collection[str]) -> str:
-        """Return that it acts on another object."""
-        return f"acts on another object by {self.name}"
+        """Return that it changes objects."""
+        return f"changes objects by {self.name}"
 
     def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """The object as it is, for the diff that Audit reports."""

@@ -23,7 +23,7 @@ from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
 from engine.packs.sources import PackObject, Text
-from engine.packs.status import RuleCounts, Standing, computed, part, refusal
+from engine.packs.status import RuleCounts, Standing, computed, holds, left, mode_word, part, refusal
 from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
@@ -31,6 +31,10 @@ PERIOD = 5.0
 """Seconds between two writes of a status in which only counts differ."""
 RETRY = 10.0
 """Seconds before a status that could not be written is tried again."""
+LISTING = 30.0
+"""Seconds for which a pack may list its kind anew, as at a restart, before its status says that it is not ready."""
+LISTS = "Listing"
+"""The reason of a pack whose kind is being listed."""
 NOT_HERE = "NotAnOperatorNamespace"
 """The reason of an object in another namespace than the operator's."""
 MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
@@ -78,16 +82,16 @@ class RulePackObjects:
 def references(catalog: Catalog, shipped: Collection[str], config_maps: Sequence[Object], namespace: str) -> list[Object]:
     """Return the objects that are to stand for packs whose text is elsewhere: those shipped, and those that ConfigMaps hold.
 
-    The latter go with their ConfigMap.
+    The latter go with their ConfigMap, and before those of shipped packs that they replace.
     """
-    wanted = [_reference(name, namespace, {"shipped": name}) for name in sorted(shipped)]
+    wanted = {name: _reference(name, namespace, {"shipped": name}) for name in sorted(shipped)}
     for config_map in config_maps:
         ref = ref_of(config_map)
         owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": ref.name, "uid": ref.uid}
         for name, pack in sorted(catalog.packs.items()):
-            if pack.source.startswith(f"configmap/{ref.namespace}/{ref.name}/") and name not in shipped:
-                wanted.append(_reference(name, namespace, {"configMap": ref.name}, owner))
-    return wanted
+            if pack.source.startswith(f"configmap/{ref.namespace}/{ref.name}/"):
+                wanted[name] = _reference(name, namespace, {"configMap": ref.name}, owner)
+    return [*wanted.values()]
 
 
 def _reference(name: str, namespace: str, spec: Object, *owners: Object) -> Object:
@@ -107,7 +111,7 @@ class RulePackStatuses:
     ) -> None:
         self._clock, self._leads, self._fare = clock, leads, fare
         self._namespace, self._dry_run = settings.operator_namespace, settings.dry_run
-        self._shard = settings.shard.number if settings.shard else 0
+        self._shard, self._shards = (settings.shard.number, settings.shard.count) if settings.shard else (0, 1)
         self._actor = Actor(api, leads)
         self._writer = Writer(self._actor, clock)
         self._news = asyncio.Event()
@@ -116,8 +120,9 @@ class RulePackStatuses:
         self._reports: Mapping[str, Report] = {}
         self._catalog = Catalog()
         self._references: Sequence[Object] = ()
-        self._seeds: dict[tuple[str, str], tuple[int, int]] = {}
+        self._seeds: dict[tuple[str, str], RuleCounts] = {}
         self._seeded: set[str] = set()
+        self._listing: dict[str, float] = {}  # since when, by pack
         self._counts: dict[tuple[str, str], tuple[int, int]] = {}  # own ones that are in a status
 
     def use(
@@ -169,7 +174,8 @@ class RulePackStatuses:
             for obj in objects.objects(objects.own):
                 standing = self._standing(obj)
                 other = standing.pack is None and not standing.faults  # it stands for a pack that another operator ships
-                if not other and self._read.get(PackObject.of(obj).file) == PackObject.of(obj):  # else it is read soon
+                known = self._read.get(PackObject.of(obj).file) == PackObject.of(obj)  # else it is read soon
+                if known and not other and not self._lists_again(obj, standing):
                     await self._attempt(obj, standing)
             for obj in objects.objects(*objects.elsewhere) if self._shard == 0 else ():
                 if not _of_another_operator(obj):
@@ -193,12 +199,13 @@ class RulePackStatuses:
         """Write the status of one object where it differs, and emit an Event where that says anew why it is refused."""
         now = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if self._shard == 0:
+            await self._leave(obj)
             status = computed(obj, standing, self._shard, now)
             manager = FIELD_MANAGER
         else:
             status = {"parts": [part(standing, self._shard)]} if standing.pack else {}
             manager = f"{FIELD_MANAGER}-{self._shard}"
-        if not status or _holds(obj, status, self._shard):
+        if not status or holds(obj, status, self._shard):
             return
         if standing.refused and self._shard == 0 and status["conditions"] != dig(obj, ("status", "conditions"), ()):
             reason = f"RulePack{standing.refused}" if standing.refused == "Invalid" else standing.refused
@@ -208,6 +215,23 @@ class RulePackStatuses:
         except ApiError as error:
             if error.status != 404 and "uid" not in error.message.lower():  # it is gone, or another one has its name by now
                 raise
+
+    async def _leave(self, obj: Object) -> None:
+        """Take back, in the names of shards that are gone, what they said of what waits."""
+        for each in dig(obj, ("status", "parts"), ()):
+            if each["shard"] >= self._shards and left(each) != each:
+                await self._actor.apply_status(ref_of(obj), {"parts": [left(each)]}, f"{FIELD_MANAGER}-{each['shard']}")
+
+    def _lists_again(self, obj: Object, standing: Standing) -> bool:
+        """Return whether a pack that was ready lists its kind anew since a moment ago, which every restart does.
+
+        Its status stays: it would say for seconds that the pack is not ready, to those who wait for it too.
+        """
+        if standing.pack is None or standing.unready[0] != LISTS:
+            return False
+        now = self._clock.monotonic()
+        began = self._listing.setdefault(standing.pack.identity, now)
+        return _was_ready(obj, standing) and now - began < LISTING
 
     def _standing(self, obj: Object) -> Standing:
         """Return how an object of the operator's namespace stands."""
@@ -219,6 +243,8 @@ class RulePackStatuses:
             return Standing(refused="Invalid", faults=report.faults)
         fare, mode = self._fare(pack), self._catalog.mode(pack)
         unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
+        if fare.reason != LISTS:
+            self._listing.pop(pack.identity, None)
         counts = self._counted(obj, pack, fare.counts)
         return Standing(pack, report.generation, mode, refused, report.faults, unready, report.note, counts, report.warnings)
 
@@ -229,7 +255,7 @@ class RulePackStatuses:
         return Standing(refused=NOT_HERE, faults=[Fault(location, message, code="namespace")])
 
     def _counted(self, obj: Object, pack: RulePack, counts: Mapping[str, RuleCounts]) -> Mapping[str, RuleCounts]:
-        """Return the counts, those of other replicas included: they are in the status that this one found when it began to lead.
+        """Return what rules did, also as other replicas: that is in the status that this one found when it began to lead.
 
         So may be some of its own, from when it has led before.
         """
@@ -239,25 +265,31 @@ class RulePackStatuses:
             parts = {each.get("shard"): each for each in dig(obj, ("status", "parts"), ())}
             for rule in parts.get(self._shard, {}).get("rules", ()):
                 fired, failed = self._counts.get((name, rule["name"]), (0, 0))
-                self._seeds[name, rule["name"]] = rule.get("fired", 0) - fired, rule.get("failed", 0) - failed
+                self._seeds[name, rule["name"]] = RuleCounts(
+                    rule.get("fired", 0) - fired, rule.get("failed", 0) - failed,
+                    last_firing=rule.get("lastFiring", ""), last_object=rule.get("lastObject", ""),
+                )  # fmt: skip
         added = {}
         for rule in pack.rules:
-            own, (fired, failed) = counts.get(rule.name, RuleCounts()), self._seeds.get((name, rule.name), (0, 0))
+            own, seed = counts.get(rule.name, RuleCounts()), self._seeds.get((name, rule.name), RuleCounts())
             self._counts[name, rule.name] = own.fired, own.failed
-            added[rule.name] = own._replace(fired=own.fired + fired, failed=own.failed + failed)
+            last = max(own, seed, key=lambda each: each.last_firing)  # RFC 3339 in UTC, so the order of texts is that of times
+            added[rule.name] = own._replace(
+                fired=own.fired + seed.fired, failed=own.failed + seed.failed,
+                last_firing=last.last_firing, last_object=last.last_object,
+            )  # fmt: skip
         return added
+
+
+def _was_ready(obj: Object, standing: Standing) -> bool:
+    """Return whether an object's status says that it is in force as it is now."""
+    status = dig(obj, ("status",), {})
+    ready = [each["status"] for each in status.get("conditions", ()) if each.get("type") == "Ready"]
+    same = (status.get("observedGeneration"), status.get("mode")) == (metadata(obj).get("generation"), mode_word(standing.mode))
+    return same and ready == ["True"]
 
 
 def _of_another_operator(obj: Object) -> bool:
     """Return whether an operator of an object's own namespace has written its status."""
     conditions = dig(obj, ("status", "conditions"), ())
     return bool(conditions) and all(each.get("reason") != NOT_HERE for each in conditions)
-
-
-def _holds(obj: Object, status: Mapping[str, object], shard: int) -> bool:
-    """Return whether an object's status says all of this already, and nothing else of what this replica writes."""
-    there = dict(dig(obj, ("status",), {}))
-    own = [each for each in there.pop("parts", ()) if each.get("shard") == shard]
-    wanted = dict(status)
-    parts = wanted.pop("parts", [])
-    return own == parts and (not wanted or there == wanted)

@@ -30,7 +30,7 @@ from engine.operator.left_out import LeftOut
 from engine.operator.metrics import MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
-from engine.operator.rulepacks import Fare, RulePackStatuses
+from engine.operator.rulepacks import LISTS, Fare, RulePackStatuses
 from engine.operator.selection import State
 from engine.operator.series import Labels
 from engine.operator.server import Queried, Reply, Server, probe
@@ -285,7 +285,7 @@ class Operator:
         if problems := list(self.caches.problems(pack.identity)):
             return Fare("WaitingForKind", problems, counts)
         if not self.caches.synced(pack):
-            return Fare("Listing", [f"{pack.watch.kind} is being listed"], counts)
+            return Fare(LISTS, [f"{pack.watch.kind} is being listed"], counts)
         if suspended := self._activity.suspensions.get(pack.identity):
             return Fare("Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"], counts)
         return Fare("", (), counts)

@@ -165,6 +165,15 @@ class RuleState(NamedTuple):
         unchanged = self.true_since is None and over is self.incident and self.stall is None
         return self if unchanged else self._replace(true_since=None, incident=over, stall=None)
 
+    def began(self, before: RuleState, *, fires: bool) -> RuleState:
+        """Return the state after an evaluation that was not the first one: what begins to hold now is another incident.
+
+        Nothing is remembered of a rule whose conditions did not hold, so an engine that has been restarted knows of earlier
+        incidents only by this.
+        """
+        begins = before == INITIAL and (fires or self.true_since is not None)
+        return self._replace(incident=Incident.OVER) if begins else self
+
     def idle(self, rule: Rule) -> bool:
         """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)

@@ -10,17 +10,19 @@ from engine.model.plan import Read
 from engine.packs.pack import RulePack
 from engine.reconcile import Cached
 from engine.reconcile.caches import OnRelated
-from engine.reconcile.prune import Pruner
+from engine.reconcile.prune import Pruner, pruner
 from engine.reconcile.reads import looked_up_by, pruner_of
 
 
 class DirectCaches:
     """Caches that hold what was last read from the cluster, pruned as the operator's informers prune it.
 
-    `only` names the namespaces that are watched, None: all.
+    `only` names the namespaces that are watched, None: all. With `large`, large values are held too, as those of an object that
+    no cluster has.
     """
 
-    def __init__(self, packs: Iterable[RulePack] = ()) -> None:
+    def __init__(self, packs: Iterable[RulePack] = (), *, large: bool = False) -> None:
+        self._large = large
         self.only: frozenset[str] | None = None
         self._there: dict[ObjectKey, Object] = {}
         self._pruned: dict[tuple[ObjectKey, str], Cached] = {}
@@ -35,7 +37,8 @@ class DirectCaches:
         selections: dict[tuple[Kind, str], list[RulePack]] = {}
         for pack in self._packs:
             selections.setdefault((pack.watch.kind, pack.watch.label_selector), []).append(pack)
-        self._prune = {selection: pruner_of(together) for selection, together in selections.items()}
+        prune = {selection: pruner_of(together) for selection, together in selections.items()}
+        self._prune = {selection: pruner(each.keep) if self._large else each for selection, each in prune.items()}
         self._picks = {selection: label_selector(selection[1]) for selection in selections}
         self._pruned.clear()
         self._followed: dict[Kind, Pruner] = {}

@@ -80,7 +80,7 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
     cluster = ReadOnlyCluster(api)
     packs = catalog.for_kind(kind_of(obj))
     seen, groups = Seen(), list[ObjectKey | GroupKey]()
-    caches = DirectCaches(packs)
+    caches = DirectCaches(packs, large=True)  # it is the given object that is explained, not what it has become since
     for each in [*await _others(api, packs), obj]:
         caches.put(_key(each), each)
     reconciler = Reconciler(cluster, clock, caches, seen, Replica(lambda: True), groups.append, every_rule=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.actions.base import Need
 from engine.errors import Fault
 from engine.packs.lint.base import Check, Severity, Subject
 
@@ -53,7 +54,8 @@ class TimerRight(Check):
         """Yield a fault for each such timer."""
         for parsed in subject.packs:
             for index, rule in enumerate(parsed.pack.rules):
-                if rule.durable_hold and rule.once_per is None and not rule.annotates():
+                patches = rule.annotates() or Need(parsed.pack.watch.kind, "patch") in rule.needs()
+                if rule.durable_hold and rule.once_per is None and not patches:
                     kind = parsed.pack.watch.kind.kind
                     message = (
                         f"rule {rule.name} needs the right to patch {kind} for its timer alone, else a restart begins it anew"
