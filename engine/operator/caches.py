@@ -58,7 +58,13 @@ class PackCaches:
         for pack in packs:
             for key in self._keys(pack):
                 self._packs.setdefault(key, []).append(pack)
-        wanted = {key: pruner_of(watching) for key, watching in self._packs.items()}
+        wanted: dict[InformerKey, Pruner] = {}
+        known: dict[tuple[RulePack, ...], Pruner] = {}  # the same packs watch in every namespace
+        for key, watching in self._packs.items():
+            together = tuple(watching)
+            if together not in known:
+                known[together] = pruner_of(together)
+            wanted[key] = known[together]
         followed = {key: kept for held, kept in looked_up_by(packs).items() for key in self._held(held)}
         for key, kept in followed.items():
             wanted[key] = wanted.get(key, kept).also(kept.keep)
