@@ -146,6 +146,10 @@ class PackCaches:
         """Return the informers of a pack's selection."""
         return self._of.get(pack, ())
 
+    def followed(self, pack: RulePack) -> Sequence[Informer]:
+        """Return the informers that a pack's lookups follow."""
+        return self._followers.get(pack, ())
+
     def waiting(self, pack: RulePack) -> bool:
         """Return whether the objects that a pack watches cannot be listed or watched."""
         return any(informer.waits for informer in self.of(pack))
