@@ -100,7 +100,7 @@ def flow_of(key: ObjectKey | GroupKey | Ref) -> str:
     return key.namespace or str(key.kind)
 
 
-NAMESPACE = Kind("v1", "Namespace")
+NAMESPACE, SECRET = Kind("v1", "Namespace"), Kind("v1", "Secret")
 
 
 def kind_of(obj: Object) -> Kind:

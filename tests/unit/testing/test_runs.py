@@ -163,6 +163,8 @@ BAD = {
     "- expect: {rules: {mask: skipped}}\n": ("rule mask was not evaluated", ()),
     "- expect: {acts: []}\n": ("there is an unexpected act", None),
     "- expect: {nothing: true}\n": ("the engine has written", None),
+    "- expect: {http: [{method: GET, url: x}]}\n":
+        ("no request is as expected", ('  - expected {"method": "GET", "url": "x"}', "  + found    none")),
     "- flags: {widgetz: Audit}\n": ("no pack has the feature flag 'widgetz'; expected 'widgets' (did you mean that?)", ()),
     "- params: {widgets: {lable: x}}\n": ("widgets has no param 'lable'; expected 'label' (did you mean that?)", ()),
     "- params: {widgets: {label: 3}}\n": ("the number 3 stands here; expected a text", ()),
