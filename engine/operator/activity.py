@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -128,6 +129,23 @@ class Activity:
             fired=activity.firings, failed=activity.failures, suspended=sorted(self.suspensions.get(pack, ())),
             last_firing="" if time is None else _timestamp(time), last_object=str(act.object) if act else "",
         )  # fmt: skip
+
+    def counts_of(self, pack: RulePack, waits: Waits) -> dict[str, RuleCounts]:
+        """Return what each rule of a pack did, and what has waited for a minute: how much, since when, and mostly for what."""
+        reasons: dict[str, Counter[str]] = {}
+        since: dict[str, float] = {}
+        for _, wait in waits.told():
+            if wait.pack == pack.identity:
+                reasons.setdefault(wait.rule, Counter())[wait.obstacle.value] += wait.items
+                since[wait.rule] = min(wait.since, since.get(wait.rule, wait.since))
+        started = self.clock.time() - self.clock.monotonic()
+        found = {rule.name: self.counts(pack.identity, rule.name) for rule in pack.rules}
+        for name in found.keys() & reasons.keys():
+            ((most, _),) = reasons[name].most_common(1)
+            found[name] = found[name]._replace(
+                waiting=reasons[name].total(), waiting_since=_timestamp(started + since[name]), waiting_for=most
+            )
+        return found
 
     def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report], waits: Waits) -> dict[str, Any]:
         """Return the packs in force, how they fare, and what is wrong with others, as JSON data; of objects kinds and names."""

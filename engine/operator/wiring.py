@@ -283,7 +283,7 @@ class Operator:
 
     def _fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
-        counts = {rule.name: self._activity.counts(pack.identity, rule.name) for rule in pack.rules}
+        counts = self._activity.counts_of(pack, self._reconciler.waits)
         if problems := list(self.caches.problems(pack.identity)):
             return Fare("WaitingForKind", problems, counts)
         if not self.caches.synced(pack):

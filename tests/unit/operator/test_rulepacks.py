@@ -13,6 +13,7 @@ import yaml
 from engine.errors import ApiError, UsageError
 from engine.kube.api import Page, Selection
 from engine.kube.embedded import EmbeddedCluster
+from engine.kube.faults import InjectedFault
 from engine.model.objects import Kind, Object, Resource, dig
 from engine.packs.crd import custom_resource_definition
 from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture
@@ -220,6 +221,32 @@ async def test_what_rules_did_is_counted_over_a_takeover(packs: Packs) -> None:
     assert (before["fired"], after["fired"]) == (2, 3)
     assert after["parts"][0]["rules"][0]["lastObject"] == "Widget default/three"
     assert idle == 0
+
+
+async def test_what_waits_is_counted_by_rule(packs: Packs) -> None:
+    """After a minute: how many, since when the first of them, and for what; the column has their sum, and goes back to 0."""
+    target = {"apiVersion": "v1", "kind": "ConfigMap"}
+    action = {"patch": {"target": {**target, "name": "marks"}, "patch": {"data": {"${object.metadata.name}": "seen"}}}}
+    rule = {"name": "patches", "oncePer": "object.metadata.uid", "actions": [action]}
+    async with packs.running(packs.operator()):
+        await packs.cluster.create(CONFIG_MAP, "default", {**target, "metadata": {"name": "marks"}})
+        packs.cluster.faults.add(InjectedFault(503, verb="patch", kind="ConfigMap", name="marks", times=None))
+        await packs.put("late", spec(rules=[rule], targets=[{**target, "verbs": ["get", "patch"]}]))
+        await packs.widget("one")
+        await packs.widget("two")
+        await packs.clock.advance(50)
+        early = (await packs.got("late"))["status"]
+        await packs.clock.advance(30)
+        late = (await packs.got("late"))["status"]
+        packs.cluster.faults.clear()
+        await packs.clock.advance(310)
+        after = (await packs.got("late"))["status"]
+
+    waiting = late["parts"][0]["rules"][0]
+    assert [status["waiting"] for status in (early, late, after)] == [0, 2, 0]
+    assert (waiting["waiting"], waiting["waitingFor"]) == (2, "ServerError")
+    assert waiting["waitingSince"].endswith("Z")
+    assert "waitingFor" not in after["parts"][0]["rules"][0]
 
 
 async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
