@@ -22,10 +22,10 @@ class AggregateList:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """Objects in groups: what each contributes to its group, and the one object that a group is about."""
+    """Objects in groups: what each contributes to its group, and the one object that a group is about, if any."""
 
     by: Program
-    target: Target
+    target: Target | None
     counts: Mapping[str, Program] = field(default_factory=dict)
     lists: Mapping[str, AggregateList] = field(default_factory=dict)
     sums: Mapping[str, Program] = field(default_factory=dict)

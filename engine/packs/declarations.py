@@ -25,7 +25,7 @@ from engine.packs.schema import DiscoverySpec, InputSpec, MetricDeclaration, Pac
 VARIABLES = frozenset(["object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "lookup", "now"])
 
 #: What the actions of an aggregate see: there the object is the target of a group.
-GROUP_VARIABLES = frozenset(["object", "target", "group", "groupKey", "params", "flags", "now", "vars"])
+GROUP_VARIABLES = frozenset(["object", "target", "group", "groupKey", "params", "flags", "lookup", "now", "vars"])
 
 #: The parameters that every pack with targets has beside its own.
 COMMON: Mapping[str, dict[str, Any]] = {

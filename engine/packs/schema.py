@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from engine.actions.lookup import LookupSpec
 from engine.actions.target import TargetSpec
+from engine.model.labels import LabelSelector
 from engine.model.spec import Spec
 from engine.packs.fields import (
     Duration,
@@ -33,12 +34,16 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _as_watches(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
 def _as_policy(value: Any) -> Any:
     return {"policy": value} if isinstance(value, str) else value
 
 
 class WatchSpec(Spec):
-    """Which objects the pack is about."""
+    """Which objects of a kind the pack is about."""
 
     api_version: Text
     """apiVersion of the watched kind, such as `apps/v1`."""
@@ -46,6 +51,11 @@ class WatchSpec(Spec):
     """The watched kind, such as `Deployment`."""
     label_selector: Selector = ""
     """Only objects with these labels, evaluated by the API server: a mapping, or a text such as `app=web,tier in (a,b)`."""
+    namespace_selector: LabelSelector | None = None
+    """Only objects in namespaces with these labels. One that gets or loses them begins or ceases to be watched at once.
+
+    Ceasing is no deletion: nothing is carried out or undone, what waits is dropped, and aggregates no longer count the objects.
+    """
     fields_: list[FieldPath] = Field(default=[], alias="fields", max_length=50)
     """An object is evaluated only when one of these changed, such as `status.phase`; without any, at every change."""
 
@@ -143,12 +153,18 @@ class AggregateListSpec(Spec):
 
 
 class AggregateSpec(Spec):
-    """Counts objects in groups. The rule then acts once for a group, on its target, instead of once for each object."""
+    """Counts objects in groups. The rule then acts once for a group, on its target, instead of once for each object.
+
+    It fires whenever a group has changed; once more, with counts of 0, when the last member has gone.
+    """
 
     by: Text
     """CEL that gives the key of the group that an object belongs to; '' for none. `when` says which objects count at all."""
-    target: TargetSpec
-    """The object that a group is about, found from `groupKey`. In the rule's actions it is `object`, and `target` too."""
+    target: TargetSpec | None = None
+    """The object that a group is about, found from `groupKey`. In the rule's actions it is `object`, and `target` too.
+
+    Without one there is no `object`; actions name what they are about, and all members count. Such a rule keeps no record.
+    """
     counts: dict[Identifier, Text] = Field(default={}, max_length=50)
     """For each count a CEL condition: how many members meet it is `group.<count>`."""
     lists: dict[Identifier, AggregateListSpec] = Field(default={}, max_length=20)
@@ -299,8 +315,15 @@ class PackSpec(Spec):
     """Values that a cluster may override, read as `params.<name>`: each a JSON Schema with a `default`."""
     discover: dict[Identifier, DiscoverySpec] = Field(default={}, max_length=10)
     """For some of `params`, what is in the cluster and says their value, where nobody has set one."""
-    watch: WatchSpec
-    """Which objects the pack is about."""
+    watch: Annotated[
+        list[WatchSpec],
+        BeforeValidator(_as_watches, json_schema_input_type=WatchSpec | Annotated[list[WatchSpec], Field(min_length=1)]),
+        Field(min_length=1, max_length=20),
+    ]
+    """Which objects the pack is about: of one kind, or a list of kinds, each with its own selectors and fields.
+
+    Rules are evaluated for objects of each kind; one that is for some kinds only says so: `when: object.kind == 'Secret'`.
+    """
     targets: list[PackTargetSpec] = Field(default=[], max_length=50)
     """Everything that the pack may touch besides the watched object's own metadata."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)

@@ -43,6 +43,7 @@ class Aggregates:
         self._actor, self._reader, self._caches, self._clock = actor, reader, caches, clock
         self._add, self._owns = enqueue, owns
         self._counted: dict[tuple[str, str], Counted] = {}
+        self._fired: dict[tuple[str, str], set[str]] = {}  # of those that are to be counted anew
         self._waiting: set[tuple[str, str]] = set()  # rules whose objects are not all listed yet
 
     async def count(self, catalog: Catalog, evaluation: Evaluation, rule: Rule, scope: Scope) -> Skipped:
@@ -53,7 +54,7 @@ class Aggregates:
             return Skipped("waits until all objects are listed")
         if self._reader.time_slice.over():
             await self._reader.time_slice.next()
-        key = ObjectKey(pack.watch.kind, evaluation.ref.namespace, evaluation.ref.name)
+        key = ObjectKey(evaluation.ref.kind, evaluation.ref.namespace, evaluation.ref.name)
         before, skipped = counted.first.pop(key, (None, NO_GROUP))
         if before is obj:
             return skipped
@@ -67,6 +68,7 @@ class Aggregates:
             if counted is not None and self._caches.synced(pack):
                 self._put(counted, key, None)
             elif counted is not None:
+                self._fired[name] = counted.fired
                 del self._counted[name]
                 self._waiting.add(name)
                 self._enqueue(GroupKey(*name, ""))
@@ -74,6 +76,7 @@ class Aggregates:
     def keep(self, packs: Collection[str]) -> None:
         """Forget the groups of all other packs: what is not watched any more is counted anew when it is watched again."""
         self._counted = {key: counted for key, counted in self._counted.items() if key[0] in packs}
+        self._fired = {key: fired for key, fired in self._fired.items() if key[0] in packs}
         self._waiting = {key for key in self._waiting if key[0] in packs}
 
     async def match(self, catalog: Catalog, key: GroupKey, now: float) -> Outcome:
@@ -86,11 +89,15 @@ class Aggregates:
         state = counted.states.setdefault(key.group, PackState(pack, ""))
         if (throttled := counted.throttled(key.group, state, now)) is not None:
             return throttled
-        if state.retry_at is not None and now < state.retry_at:
+        woken = key.group in counted.woken
+        if state.retry_at is not None and now < state.retry_at and not woken:
             return Skipped("is to be tried again later", state.retry_at)
-        evaluation = Evaluation(pack, {}, Ref(pack.watch.kind, "", ""), state, now, (counted.rule,), "Group", group=key)
+        counted.woken.discard(key.group)
+        evaluation = Evaluation(pack, {}, key.ref, state, now, (counted.rule,), "Group", group=key, woken=woken)
+        if (about := counted.totals.aggregate.target) is None:
+            return Done([evaluation])
         try:
-            target = await self._actor.read(counted.totals.aggregate.target.read(self.scope(catalog, evaluation)))
+            target = await self._actor.read(about.read(self.scope(catalog, evaluation)))
         except ApiError as error:
             return _unread(key, state, error, now)
         except EvaluationError as error:
@@ -111,6 +118,20 @@ class Aggregates:
         now = datetime.fromtimestamp(self._clock.time(), UTC)
         variables = {"params": counted.params, "flags": catalog.flags, "now": now, "groupKey": evaluation.group.group}
         return Scope({**variables, "object": evaluation.object, "target": evaluation.object}, now=evaluation.now)
+
+    def wake(self, key: GroupKey) -> bool:
+        """Have a group evaluated although none of its members has changed; return whether the group is known."""
+        counted = self._counted.get((key.pack, key.rule))
+        if counted is None or key.group not in counted.states:
+            return False
+        counted.woken.add(key.group)
+        return True
+
+    def has(self, ref: Ref) -> bool:
+        """Return whether a group that is about no object has members."""
+        pack, _, rule = ref.namespace.rpartition("/")
+        counted = self._counted.get((pack, rule))
+        return counted is not None and counted.totals.has_members(ref.name)
 
     def states(self, key: GroupKey) -> Sequence[PackState]:
         """Return what is remembered of a group."""
@@ -136,11 +157,27 @@ class Aggregates:
             evaluation.again(now + rule.resync)
         evaluation.counted = totals.namespaces(key.group, now)
         evaluation.again(totals.kept_until(key.group))
-        known = recorded(evaluation.object, counted.pack.record_names[key.rule])
-        if not evaluation.counted and not (known.key == key.group and self._all_watched(known)):
+        if not evaluation.counted and not self._was_told(counted, evaluation):
             return Skipped("no member of it has the target's consent"), scope
+        counted.fired.add(key.group)
         scope = scope.having(totals.aggregate.vars).child(group=totals.view(key.group, now))
+        if rule.lookups:
+            try:
+                found = await self._reader.look_up(counted.pack, rule, scope, key)
+            except ApiError as error:
+                return _unread(key, evaluation.state, error, now), scope
+            if not isinstance(found, Done):
+                return found, scope
+            scope = scope.child(lookup=found.result)
         return counted.not_urgent(key.group, scope, now) or Done(ONCE), scope
+
+    def _was_told(self, counted: Counted, evaluation: Evaluation) -> bool:
+        """Return whether the rule has fired for a group while it had members, by the record on its target where it has one."""
+        assert evaluation.group is not None
+        if counted.totals.aggregate.target is None:
+            return evaluation.group.group in counted.fired
+        known = recorded(evaluation.object, counted.pack.record_names[evaluation.group.rule])
+        return known.key == evaluation.group.group and self._all_watched(known)
 
     def record_text(self, evaluation: Evaluation, result: Result) -> str | None:
         """Return what to put on record on a group's target, a durable throttle included; None as no member is left."""
@@ -162,7 +199,7 @@ class Aggregates:
         state, rule = evaluation.state, evaluation.rules[0]
         state.unrecorded = 0
         ended = not evaluation.rule_state(rule).under_way("")
-        if ended and (written is not None or evaluation.steps):
+        if ended and (written is not None or evaluation.steps or not evaluation.object):
             state.rules[rule.name] = evaluation.rule_state(rule)._replace(fired_at=evaluation.now)
             if rule.urgent is not None:  # what it could not say in one firing
                 evaluation.again(evaluation.now + rule.urgent.every)
@@ -196,6 +233,8 @@ class Aggregates:
         counted, params = self._counted.get(name), catalog.params.get(pack.identity, {})
         if counted is not None and counted.pack is pack and counted.params == params:
             return counted
+        if counted is not None:
+            self._fired[name] = counted.fired
         if not self._caches.synced(pack):
             if name not in self._waiting:  # one timer for the rule, not one for each of its objects
                 self._waiting.add(name)
@@ -203,7 +242,7 @@ class Aggregates:
             return None
         assert rule.aggregate is not None
         self._waiting.discard(name)
-        counted = self._counted[name] = Counted(pack, rule, params, Totals(rule.aggregate))
+        counted = self._counted[name] = Counted(pack, rule, params, Totals(rule.aggregate), fired=self._fired.pop(name, set()))
         await self._count_all(catalog, counted)
         return counted
 
@@ -223,18 +262,20 @@ class Aggregates:
 
     async def _ask(self, counted: Counted, group: str, target: Object, scope: Scope) -> None:
         """Ask which members count: those that may act on the target. Only what has changed, or all of a target that has."""
-        about = metadata(target)
-        read = counted.totals.aggregate.target.read(scope.child(object={}))
+        about, by = metadata(target), counted.totals.aggregate.target
+        read = None if by is None else by.read(scope.child(object={}))
         for member in counted.totals.unasked(group, (str(about.get("uid")), str(about.get("resourceVersion")))):
-            cached = self._caches.get(counted.pack, *member)
+            cached = self._caches.get(counted.pack, member)
             if cached is None:
                 continue
             if self._reader.time_slice.over():
                 await self._reader.time_slice.next()
-            refused = await self._reader.check(counted.pack, read, ("patch",), scope.child(object=cached.object), [target])
+            refused = None
+            if read is not None:
+                refused = await self._reader.check(counted.pack, read, ("patch",), scope.child(object=cached.object), [target])
             counted.totals.admit(group, member, consents=refused is None)
             if refused is not None:
-                log.debug("%s/%s does not count in %s: %s", *member, group, refused.reason)
+                log.debug("%s does not count in %s: %s", member, group, refused.reason)
 
     async def _count_all(self, catalog: Catalog, counted: Counted) -> None:
         """Count every object there is, and enqueue every group, those that only an old record knows of included."""
@@ -242,7 +283,7 @@ class Aggregates:
         for key in list(self._caches.objects(pack)):
             if self._reader.time_slice.over():
                 await self._reader.time_slice.next()
-            cached = self._caches.get(pack, key.namespace, key.name)
+            cached = self._caches.get(pack, key)
             if cached is not None:
                 scope = Scope(variables_of(catalog, pack, cached.object, None, now), counted.rule.vars)
                 counted.first[key] = cached.object, self._count(counted, key, scope)
@@ -251,10 +292,14 @@ class Aggregates:
             self._enqueue(GroupKey(pack.identity, counted.rule.name, group))
 
     async def _on_record(self, counted: Counted) -> list[str]:
-        """The groups whose targets carry a record: the last member of one may have gone while nobody watched."""
-        pack, rule, kind = counted.pack, counted.rule, counted.totals.aggregate.target.kind
+        """The groups whose targets carry a record: the last member of one may have gone while nobody watched.
+
+        Without targets, those for which the rule has fired.
+        """
+        pack, rule, target = counted.pack, counted.rule, counted.totals.aggregate.target
+        kind = None if target is None else target.kind
         if kind is None:
-            return []
+            return [*counted.fired]
         try:
             targets = await self._actor.read(Read(Ref(kind, "", ""), ""))
         except ApiError as error:
@@ -283,7 +328,7 @@ class Aggregates:
     def _put(self, counted: Counted, key: ObjectKey, row: Row | None) -> None:
         if row is not None and not self._owns(GroupKey(counted.pack.identity, counted.rule.name, row.group)):
             row = None
-        for group in counted.totals.put(key.namespace, key.name, row, self._clock.monotonic()):
+        for group in counted.totals.put(key, row, self._clock.monotonic()):
             if counted.ready:
                 self._enqueue(GroupKey(counted.pack.identity, counted.rule.name, group))
 

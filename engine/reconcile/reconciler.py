@@ -17,7 +17,7 @@ from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, ObjectKey
+from engine.model.objects import GroupKey, ObjectKey, Ref
 from engine.model.observe import Act, ActResult, Evaluated, Observer
 from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable
 from engine.packs.catalog import Catalog
@@ -115,27 +115,38 @@ class Reconciler:
             retry_at = await self._record(key, evaluations)
         else:
             retry_at = getattr(matched, "retry_at", None)
-        self.waits.update(key, self._aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))
+        states = [*(self._aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))]
+        self.waits.update(key, states)
+        if isinstance(key, GroupKey) and not states:
+            self.related.forget_group(key)
         times = [time for time in (retry_at, self._events.retry_at(key)) if time is not None]
         return max(0.0, min(times) - self._clock.monotonic()) if times else None
+
+    def counts(self, ref: Ref) -> bool:
+        """Return whether a group that is about no object has members."""
+        return self._aggregates.has(ref)
 
     def wake(self, limit: int) -> bool:
         """Enqueue objects that depend on what has changed, no more than that many; return whether there may be more."""
         taken = self.related.take(limit)
         for dependent in taken:
-            if self._matcher.wake(dependent):
-                self._enqueue(dependent.key)
+            key = dependent.key
+            if self._aggregates.wake(key) if isinstance(key, GroupKey) else self._matcher.wake(dependent):
+                self._enqueue(key)
         return len(taken) == limit
 
     async def _match(self, key: ObjectKey | GroupKey, now: float) -> Outcome:
         """Done with the evaluations that there are to make."""
         if isinstance(key, GroupKey):
-            return await self._aggregates.match(self._catalog, key, now)
+            matched = await self._aggregates.match(self._catalog, key, now)
+            if isinstance(matched, Done):
+                self.related.begin(self._catalog.packs[key.pack], key)
+            return matched
         packs, owned = self._catalog.in_force(key.kind), self._replica.owns(key)
         if not owned:
             packs = tuple(pack for pack in packs if pack.counts)
         for pack in packs:
-            if pack.counts and self._caches.get(pack, key.namespace, key.name) is None:
+            if pack.counts and self._caches.get(pack, key) is None:
                 self._aggregates.forget(pack, key)
         evaluations = list(self._matcher.match(key, packs, self._catalog, now))
         for evaluation in evaluations:
@@ -253,7 +264,7 @@ class Reconciler:
     async def _skip(self, evaluation: Evaluation, rule: Rule, outcome: Outcome) -> None:
         """Drop what is under way of a rule that does not fire any more; where nobody knows whether it does, keep it."""
         state = evaluation.rule_state(rule)
-        refused = isinstance(outcome, Refused) and evaluation.on == "Change"  # somebody may consent meanwhile
+        refused = isinstance(outcome, Refused) and evaluation.on != "Delete"  # somebody may consent meanwhile
         if isinstance(outcome, Skipped) and not outcome.unknown:
             await self._drop(evaluation, rule, outcome.reason)
         elif refused or (state.firing is not None and state.under_way(state.firing.key)):
@@ -290,5 +301,6 @@ class Reconciler:
             except ApiError as error:
                 await self.waits.unrecorded(living, error)
         if isinstance(key, GroupKey):
+            self.related.end(living[0].pack, key, complete=living[0].complete)
             return self._aggregates.finish(living[0])
         return self._matcher.finish(key, evaluations)

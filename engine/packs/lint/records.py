@@ -54,7 +54,7 @@ class TimerRight(Check):
         for parsed in subject.packs:
             for index, rule in enumerate(parsed.pack.rules):
                 if rule.durable_hold and rule.once_per is None and not rule.annotates():
-                    kind = parsed.pack.watch.kind.kind
+                    kind = " and ".join(kind.kind for kind in parsed.pack.kinds(rule))
                     message = (
                         f"rule {rule.name} needs the right to patch {kind} for its timer alone, else a restart begins it anew"
                     )
