@@ -65,6 +65,8 @@ class Recorder:
         """
         obj = evaluations[-1].object
         own = joined(own for each in evaluations for own in (*(own for _, own in each.own), *each.timers.values()))
+        if own == Annotate():
+            return None
         try:
             written = await write_own(self._actor, obj, self._without_old_records(obj, own, times))
         except ApiError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.actions import ACTIONS
@@ -53,17 +53,12 @@ def object_type(name: str, fields: Types, *, more: bool = False) -> ObjectType:
 
 
 class Checked(NamedTuple):
-    """An expression with the types in it, where the object is of one of the watched kinds."""
+    """An expression with the types in it, and the names of the kinds of its `object` and its `target`."""
 
     expression: Compiled
     checker: Checker
     watched: str
     target: str
-
-    @property
-    def fits(self) -> bool:
-        """Whether there is nothing to say of it."""
-        return not (self.checker.faults or self.checker.missing)
 
 
 def checked(subject: Subject, parsed: ParsedPack) -> Iterator[Checked]:
@@ -71,28 +66,27 @@ def checked(subject: Subject, parsed: ParsedPack) -> Iterator[Checked]:
 
     One that itself tells kinds apart, and what is shared by rules for several kinds, need only fit one of them.
     """
-    scopes = {kind: _PackScope(subject, parsed, kind) for kind in parsed.pack.watches}
+    scopes: dict[Sequence[Kind], _PackScope] = {}
     for expression in parsed.expressions:
         target = _target_kind(parsed, expression)
         tree, condition = parse(expression.program.source), _is_condition(expression)
-        found = []
-        for kind in _kinds_of(parsed, expression):
-            checker = Checker(tree, scopes[kind].variables(expression, target))
+        kinds = _kinds_of(parsed, expression)
+        for together in [kinds] if _tells_apart(parsed, expression, tree.root) else [(kind,) for kind in kinds]:
+            if together not in scopes:
+                scopes[together] = _PackScope(subject, parsed, together)
+            checker = Checker(tree, scopes[together].variables(expression, target))
             if condition:
                 checker.condition(tree.root)
             else:
                 checker.type_of(tree.root)
-            found.append(Checked(expression, checker, kind.kind, target.kind if target else "target"))
-        fitting = next((each for each in found if each.fits), found[0])
-        yield from [fitting] if _tells_apart(parsed, expression, tree.root) else found
+            watched = " or ".join(kind.kind for kind in together)
+            yield Checked(expression, checker, watched, target.kind if target else "target")
 
 
-def _kinds_of(parsed: ParsedPack, expression: Compiled) -> Iterable[Kind]:
-    """The watched kinds for which an expression is evaluated: those of its rule; the first where it is about none of them."""
+def _kinds_of(parsed: ParsedPack, expression: Compiled) -> tuple[Kind, ...]:
+    """The watched kinds for which an expression is evaluated: those of its rule; all where it is about none of them."""
     pack, path = parsed.pack, expression.path
-    if path[:2] == ("spec", "discover"):
-        return list(pack.watches)[:1]
-    return (pack.kinds(pack.rules[int(path[2])]) if path[:2] == ("spec", "rules") else ()) or pack.watches
+    return (pack.kinds(pack.rules[int(path[2])]) if path[:2] == ("spec", "rules") else ()) or tuple(pack.watches)
 
 
 def _tells_apart(parsed: ParsedPack, expression: Compiled, root: Node) -> bool:
@@ -113,12 +107,12 @@ def _reads(source: str) -> Iterable[tuple[str, ...]]:
 
 
 class _PackScope:
-    """The variables of one pack for one of the kinds that it watches: the same for all of its rules, and of each rule."""
+    """The variables of one pack for objects of some of the kinds that it watches: for all of its rules, and of each rule."""
 
-    def __init__(self, subject: Subject, parsed: ParsedPack, kind: Kind) -> None:
+    def __init__(self, subject: Subject, parsed: ParsedPack, kinds: Sequence[Kind]) -> None:
         self._subject, self._parsed = subject, parsed
         pack = parsed.pack
-        watched = kind_type(subject, kind)
+        watched = union([kind_type(subject, kind) for kind in kinds])
         params = {name: type_of_schema(param.schema, f"params.{name}", pruned=False) for name, param in pack.params.items()}
         inputs = {}
         for name, each in pack.inputs.items():
