@@ -234,7 +234,8 @@ class Operator:
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 
     def _metrics(self) -> Reply:
-        self.metrics.forget_gone(lambda ref: self.caches.has(ref) or self._reconciler.counts(ref), self._clock.monotonic())
+        groups, now = self._reconciler.aggregates, self._clock.monotonic()
+        self.metrics.forget_gone(lambda ref: self.caches.has(ref) or groups.has(ref), now)
         return Reply(self.metrics.pieces(), "text/plain; version=0.0.4; charset=utf-8")
 
     def _packs(self, query: Mapping[str, str]) -> Reply:
@@ -289,7 +290,7 @@ class Operator:
             return Fare("Listing", [f"{kind} is being listed" for kind in listing or pack.watches], counts)
         if suspended := self._activity.suspensions.get(pack.identity):
             return Fare("Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"], counts)
-        return Fare("", (), counts)
+        return Fare("", (), counts, self._reconciler.waits.refusals(pack.identity))
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

@@ -256,7 +256,7 @@ class _RuleBinder:
             self._diagnostics.spec(error, schema, raw, path)
             return None
         if isinstance(action, MetricAction):
-            self._check_metric(action, path)
+            declarations.check_metric(action, self._pack.metrics, self._diagnostics, path)
         if aimless and action.writes_own():
             self._diagnostics.fault(path, f"{name} writes on the target, and the aggregate has none", "aggregate.target")
         for kind in (self._kinds if watched and self._group is None else ()) or (None,):
@@ -270,22 +270,6 @@ class _RuleBinder:
             kinds = (Kind(aggregate.target.api_version, aggregate.target.kind),)
         known = {"api_version": kinds[0].api_version, "kind": kinds[0].kind} if len(kinds) == 1 else {}
         return WATCHED.model_copy(update=known)
-
-    def _check_metric(self, action: MetricAction, path: Path) -> None:
-        metric = self._pack.metrics.get(action.metric)
-        if metric is None:
-            expected = suggestion(action.metric, self._pack.metrics)
-            self._diagnostics.fault((*path, "name"), f"the pack declares no metric {shown(action.metric, 60)}", expected)
-            return
-        here = (*path, "labels")
-        for label in action.label_names:
-            if label not in metric.labels:
-                message = f"{metric.name} has no label {shown(label, 60)}"
-                self._diagnostics.fault((*here, label), message, suggestion(label, metric.labels), at_key=True)
-        missing = [label for label in metric.labels if label not in action.label_names]
-        if missing:
-            expected = f"a value for each label of {metric.name}"
-            self._diagnostics.fault(here, f"{', '.join(missing)} missing", expected, at_key=True)
 
     def _check_needs(self, needs: Sequence[Need], path: Path) -> None:
         """Add a fault for each verb that `targets` do not grant, which would be refused whenever the rule fires."""

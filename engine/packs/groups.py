@@ -8,10 +8,9 @@ from engine.actions import Need
 from engine.actions.target import Target
 from engine.cel import Compiler, Path, Program
 from engine.cel.uses import refuse_circles, uses_of_vars
-from engine.packs.aggregate import Aggregate, AggregateList, Urgent
+from engine.packs.aggregate import Aggregate, AggregateList, AggregateSpec, Urgent, UrgentSpec
 from engine.packs.declarations import GROUP_VARIABLES, DeclaredNames
 from engine.packs.diagnostics import Diagnostics
-from engine.packs.schema import AggregateSpec, UrgentSpec
 
 
 class GroupBinder:

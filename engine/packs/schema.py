@@ -7,15 +7,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from engine.actions.lookup import LookupSpec
-from engine.actions.target import TargetSpec
-from engine.model.labels import LabelSelector
 from engine.model.spec import Spec
+from engine.packs.aggregate import AggregateSpec, UrgentSpec
 from engine.packs.fields import (
     Duration,
-    FieldPath,
     Identifier,
     LoopVariable,
-    MetricLabel,
     MetricName,
     ModeName,
     Name,
@@ -26,6 +23,8 @@ from engine.packs.fields import (
     Verb,
     refusal,
 )
+from engine.packs.metrics import MetricDeclaration
+from engine.packs.watches import WatchSpec
 
 API_VERSION = "rules.mlops.dev/v1alpha1"
 
@@ -40,24 +39,6 @@ def _as_watches(value: Any) -> Any:
 
 def _as_policy(value: Any) -> Any:
     return {"policy": value} if isinstance(value, str) else value
-
-
-class WatchSpec(Spec):
-    """Which objects of a kind the pack is about."""
-
-    api_version: Text
-    """apiVersion of the watched kind, such as `apps/v1`."""
-    kind: Text
-    """The watched kind, such as `Deployment`."""
-    label_selector: Selector = ""
-    """Only objects with these labels, evaluated by the API server: a mapping, or a text such as `app=web,tier in (a,b)`."""
-    namespace_selector: LabelSelector | None = None
-    """Only objects in namespaces with these labels. One that gets or loses them begins or ceases to be watched at once.
-
-    Ceasing is no deletion: nothing is carried out or undone, what waits is dropped, and aggregates no longer count the objects.
-    """
-    fields_: list[FieldPath] = Field(default=[], alias="fields", max_length=50)
-    """An object is evaluated only when one of these changed, such as `status.phase`; without any, at every change."""
 
 
 class DiscoverySpec(Spec):
@@ -107,19 +88,6 @@ class InputSpec(Spec):
     """The value where the annotation is absent."""
 
 
-class MetricDeclaration(Spec):
-    """A metric that the pack's `metric` actions write."""
-
-    type: Literal["counter", "gauge", "histogram"]
-    """`counter`, `gauge` or `histogram`."""
-    help: Text
-    """What it counts or measures."""
-    labels: list[MetricLabel] = Field(default=[], max_length=10)
-    """Names of its labels."""
-    buckets: list[float] = Field(default=[], max_length=50)
-    """Upper bounds of a histogram's buckets, ascending."""
-
-
 class ExistingSpec(Spec):
     """What becomes of what was so before the rule came into force. That time outlives restarts and changes of leader.
 
@@ -137,55 +105,6 @@ class ExistingSpec(Spec):
     """`CatchUp` only with what is no older than this when the rule comes into force."""
     age_from: Text | None = None
     """CEL that gives the time since when it is so, such as `object.status.completionTime`; the object's creation if left out."""
-
-
-class AggregateListSpec(Spec):
-    """A list of a group."""
-
-    value: Text
-    """CEL that gives what the list holds of a member."""
-    where: Text | None = None
-    """CEL condition: which members are on it; all where left out."""
-    limit: int = Field(default=50, ge=0, le=1000)
-    """How many are shown, in order; `group.<list>LeftOut` says how many more there are."""
-    keep_for: Period = 0.0
-    """How long a value stays on the list after its member has gone or has another one, so that it is not missed."""
-
-
-class AggregateSpec(Spec):
-    """Counts objects in groups. The rule then acts once for a group, on its target, instead of once for each object.
-
-    It fires whenever a group has changed; once more, with counts of 0, when the last member has gone.
-    """
-
-    by: Text
-    """CEL that gives the key of the group that an object belongs to; '' for none. `when` says which objects count at all."""
-    target: TargetSpec | None = None
-    """The object that a group is about, found from `groupKey`. In the rule's actions it is `object`, and `target` too.
-
-    Without one there is no `object`; actions name what they are about, and all members count. Such a rule keeps no record.
-    """
-    counts: dict[Identifier, Text] = Field(default={}, max_length=50)
-    """For each count a CEL condition: how many members meet it is `group.<count>`."""
-    lists: dict[Identifier, AggregateListSpec] = Field(default={}, max_length=20)
-    """Lists of values of members, sorted: `group.<list>`."""
-    sum_: dict[Identifier, Text] = Field(default={}, alias="sum", max_length=20)
-    """For each sum CEL that gives a number or null: what all members have together is `group.<sum>`, 0 where none has any."""
-    min_: dict[Identifier, Text] = Field(default={}, alias="min", max_length=20)
-    """For each minimum CEL that gives a number, a text or null: the smallest of all members is `group.<minimum>`, else null."""
-    max_: dict[Identifier, Text] = Field(default={}, alias="max", max_length=20)
-    """For each maximum CEL that gives a number, a text or null: the largest of all members is `group.<maximum>`, else null."""
-    vars: dict[Identifier, Text] = Field(default={}, max_length=50)
-    """Named expressions over `group`, `groupKey` and `target`, read as `vars.<name>` in `throttle.urgent` and the actions."""
-
-
-class UrgentSpec(Spec):
-    """What does not wait for the throttle of an aggregate."""
-
-    when: Text
-    """CEL condition over `group` and its `target`: while it is true, the rule fires although the interval has not passed."""
-    every: Period = 3.0
-    """The interval that it waits for all the same; the target is read at most so often."""
 
 
 class ThrottleSpec(Spec):

@@ -6,14 +6,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pydantic import Field
+
 from engine.cel import Path, Program
 from engine.cel.documents import path_steps
-from engine.model.labels import selector_text
+from engine.model.labels import LabelSelector, selector_text
 from engine.model.objects import Kind
 from engine.model.plurals import guessed_resource
+from engine.model.spec import Spec
 from engine.packs.diagnostics import Diagnostics
 from engine.packs.document import Document
-from engine.packs.schema import WatchSpec
+from engine.packs.fields import FieldPath, Selector, Text
+
+
+class WatchSpec(Spec):
+    """Which objects of a kind the pack is about."""
+
+    api_version: Text
+    """apiVersion of the watched kind, such as `apps/v1`."""
+    kind: Text
+    """The watched kind, such as `Deployment`."""
+    label_selector: Selector = ""
+    """Only objects with these labels, evaluated by the API server: a mapping, or a text such as `app=web,tier in (a,b)`."""
+    namespace_selector: LabelSelector | None = None
+    """Only objects in namespaces with these labels. One that gets or loses them begins or ceases to be watched at once.
+
+    Ceasing is no deletion: nothing is carried out or undone, what waits is dropped, and aggregates no longer count the objects.
+    """
+    fields_: list[FieldPath] = Field(default=[], alias="fields", max_length=50)
+    """An object is evaluated only when one of these changed, such as `status.phase`; without any, at every change."""
 
 
 class Selection(NamedTuple):

@@ -17,7 +17,7 @@ from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, ObjectKey, Ref
+from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Act, ActResult, Evaluated, Observer
 from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable
 from engine.packs.catalog import Catalog
@@ -66,9 +66,9 @@ class Reconciler:
         self.others = Others(replica.operator, self._events, clock)
         budgets = Budgets(self._actor, observer, replica.budget_share)
         self._performer = Performer(self._actor, self._reader, access, self._events, observer, budgets, clock)
-        self._aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
+        self.aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
         self._matcher, self._large = Matcher(caches, self.related, every_rule), LargeValues(self._actor)
-        self._recorder = Recorder(self._actor, clock, observer, self._aggregates, replica.operator)
+        self._recorder = Recorder(self._actor, clock, observer, self.aggregates, replica.operator)
         self._catalog = Catalog()
 
     @property
@@ -83,7 +83,7 @@ class Reconciler:
         packs = [pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF]
         in_force = {pack.identity for pack in packs}
         self.related.use(packs)
-        self._aggregates.keep(in_force)
+        self.aggregates.counting.keep(in_force)
         self.waits.keep(in_force)
         self.others.use(catalog)
 
@@ -115,39 +115,32 @@ class Reconciler:
             retry_at = await self._record(key, evaluations)
         else:
             retry_at = getattr(matched, "retry_at", None)
-        states = [*(self._aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))]
+        states = [*(self.aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))]
         self.waits.update(key, states)
         if isinstance(key, GroupKey) and not states:
             self.related.forget_group(key)
         times = [time for time in (retry_at, self._events.retry_at(key)) if time is not None]
         return max(0.0, min(times) - self._clock.monotonic()) if times else None
 
-    def counts(self, ref: Ref) -> bool:
-        """Return whether a group that is about no object has members."""
-        return self._aggregates.has(ref)
-
     def wake(self, limit: int) -> bool:
         """Enqueue objects that depend on what has changed, no more than that many; return whether there may be more."""
         taken = self.related.take(limit)
         for dependent in taken:
             key = dependent.key
-            if self._aggregates.wake(key) if isinstance(key, GroupKey) else self._matcher.wake(dependent):
+            if self.aggregates.wake(key) if isinstance(key, GroupKey) else self._matcher.wake(dependent):
                 self._enqueue(key)
         return len(taken) == limit
 
     async def _match(self, key: ObjectKey | GroupKey, now: float) -> Outcome:
         """Done with the evaluations that there are to make."""
         if isinstance(key, GroupKey):
-            matched = await self._aggregates.match(self._catalog, key, now)
-            if isinstance(matched, Done):
-                self.related.begin(self._catalog.packs[key.pack], key)
-            return matched
+            return await self.aggregates.match(self._catalog, key, now)
         packs, owned = self._catalog.in_force(key.kind), self._replica.owns(key)
         if not owned:
             packs = tuple(pack for pack in packs if pack.counts)
         for pack in packs:
             if pack.counts and self._caches.get(pack, key) is None:
-                self._aggregates.forget(pack, key)
+                self.aggregates.counting.forget(pack, key)
         evaluations = list(self._matcher.match(key, packs, self._catalog, now))
         for evaluation in evaluations:
             if not owned:
@@ -163,7 +156,8 @@ class Reconciler:
         if not evaluation.rules:
             return ()
         if evaluation.group is not None:
-            return [(rule, self._aggregates.scope(self._catalog, evaluation)) for rule in evaluation.rules]
+            self.related.begin(pack, evaluation.group)
+            return [(rule, self.aggregates.scope(self._catalog, evaluation)) for rule in evaluation.rules]
         old = evaluation.state.evaluated if evaluation.on == "Change" else evaluation.object
         obj = evaluation.whole or evaluation.object
         shared = Scope(variables_of(self._catalog, pack, obj, old, self._clock.time()), pack.vars, evaluation.now)
@@ -173,9 +167,9 @@ class Reconciler:
         """Done with a Firing where the rule fires, else why not; with the scope of its actions."""
         before = state = evaluation.rule_state(rule)
         if evaluation.group is not None:
-            outcome, scope = await self._aggregates.evaluate(evaluation, rule, scope)
+            outcome, scope = await self.aggregates.evaluate(evaluation, rule, scope)
         elif rule.aggregate is not None:
-            outcome = await self._aggregates.count(self._catalog, evaluation, rule, scope)
+            outcome = await self.aggregates.counting.count(self._catalog, evaluation, rule, scope)
         else:
             outcome, scope, state = await self._evaluate_object(evaluation, rule, scope, state)
             outcome, state = self.others.leave(evaluation, rule, outcome, state, self._catalog)
@@ -226,7 +220,7 @@ class Reconciler:
                 self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
         if unknown and state.unknown != unknown:
             log.warning("%s/%s has no answer for %s: %s", pack, rule.name, ref, unknown)
-        return state if state.unknown == unknown else state._replace(unknown=unknown)
+        return state if state.unknown == unknown else state._replace(unknown=unknown, refused=isinstance(outcome, Refused))
 
     async def _plan_and_act(self, evaluation: Evaluation, rule: Rule, scope: Scope, firing: Firing) -> Outcome:
         """Carry out the items of a firing that are due, and note for the record those that have ended."""
@@ -295,12 +289,12 @@ class Reconciler:
                 if written is not None:
                     self._reader.wrote_own(living[0].ref, written)
                 if isinstance(key, GroupKey):
-                    self._aggregates.settle(living[0], written)
+                    self.aggregates.settle(living[0], written)
                 else:
                     self._matcher.settle(key, living, written)
             except ApiError as error:
                 await self.waits.unrecorded(living, error)
         if isinstance(key, GroupKey):
             self.related.end(living[0].pack, key, complete=living[0].complete)
-            return self._aggregates.finish(living[0])
+            return self.aggregates.finish(living[0])
         return self._matcher.finish(key, evaluations)

@@ -82,23 +82,6 @@ async def test_sums_minima_and_maxima_of_an_empty_group() -> None:
     assert (first[-2:], measured(world)[-1]) == ([("ml", 4.0), ("span", 2.0)], ("ml", 0.0))
 
 
-async def test_a_group_that_emptied_while_its_kind_was_not_served_goes_to_0() -> None:
-    """A definition that is replaced loses nothing: once all objects are listed again, the group is told to be empty."""
-    world = World(parsed(counting()))
-    await world.create(pod("a", team="ml"))
-    await world.settle()
-    measured(world)
-    served = {"synced": False}
-    world.caches.synced = lambda _: served["synced"]  # type: ignore[method-assign]
-    await world.delete(POD, "a")
-    await world.settle(5)
-    meanwhile = measured(world)
-    served["synced"] = True
-    await world.settle(5)
-
-    assert (meanwhile, measured(world)) == ([], [("ml", 0.0)])
-
-
 async def test_the_group_with_a_target_goes_to_0_too() -> None:
     """By the record on its target, also where the engine was down when the last member went."""
     world = World(parsed(counting(aggregate={**BY, "target": TARGET}, verbs=["get", "list", "patch"])))
