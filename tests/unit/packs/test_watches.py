@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,9 @@ CONFIGS, SECRETS, DEPLOYMENTS = (
     {"apiVersion": version, "kind": kind} for version, kind in (("v1", "ConfigMap"), ("v1", "Secret"), ("apps/v1", "Deployment"))
 )
 TEAM = {"namespaceSelector": {"matchLabels": {"team": "ml"}}}
+
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 def linted(watch: Any, *rules: dict[str, Any], **fields: Any) -> list[str]:
@@ -171,3 +176,12 @@ def test_the_kind_of_the_watched_object_is_that_of_its_rule() -> None:
 
     assert {need.kind for need in one.needs()} == {Kind("v1", "Secret")}
     assert {need.kind for need in both.needs()} == {None}
+
+
+@pytest.mark.parametrize("page", ["watching", "groups", "lookups"])
+def test_the_example_of_the_docs_is_a_sound_pack(page: str) -> None:
+    """The first one on each page that is a whole spec."""
+    (spec, *_) = re.findall(r"^```yaml\n(spec:\n.*?)^```", (DOCS / f"{page}.md").read_text(), re.MULTILINE | re.DOTALL)
+    text = f"apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePack\nmetadata: {{name: example}}\n{spec}"
+
+    assert [str(fault) for fault in lint([Text("pack.yaml", text, "pack.yaml")], backend())[1]] == []
