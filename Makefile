@@ -44,13 +44,16 @@ test: $(READY) ## All tests but e2e, also those against a real kube-apiserver
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.controlplane.kubectl
 	$(BIN)/python -m tests.controlplane.kstatus
+	$(BIN)/python -m tests.controlplane.actionlint
 	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.olm
 	$(BIN)/rulepack test rules --min-coverage 100
+	$(BIN)/rulepack test examples/packs --min-coverage 100
 	$(PYTEST) $(SHARED) -m "not e2e and not node and not nightly" --durations=10
 
 test-unit: $(READY) ## The tests that need no kube-apiserver
 	$(BIN)/rulepack test rules --min-coverage 100
+	$(BIN)/rulepack test examples/packs --min-coverage 100
 	$(PYTEST) $(SHARED) -m "not cluster and not e2e and not node and not nightly"
 
 e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (needs redis-server and prometheus; builds all once, 15 minutes)
@@ -150,7 +153,7 @@ check: $(READY) ## Lint, formatting, types, import layers, locks, subjects of co
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/project.py --check
 	$(BIN)/python scripts/bundle.py --check
-	$(BIN)/rulepack lint --strict rules
+	$(BIN)/rulepack lint --strict rules examples/packs
 	@! grep -rniE 'argo|notebook|kserve|inference' engine --include='*.py' \
 	  || { echo 'check: the engine knows no domain: these lines belong in rules/' >&2; exit 1; }
 	@! git grep --untracked -nIE 'pyp[i]\.org|pythonhoste[d]|(proxy|sum)\.golan[g]|npmj[s]\.|mave[n]\.org|debia[n]\.org' \

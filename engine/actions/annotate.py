@@ -86,8 +86,8 @@ class _Metadata:
         return not self.targets
 
     def repeated(self, counters: Collection[str]) -> str:
-        """Return that it acts on another object; the watched object's own metadata is written only where it differs."""
-        return f"acts on another object by {self.name}" if self.targets else ""
+        """Return that it changes objects; the watched object's own metadata is written only where it differs."""
+        return f"changes objects by {self.name}" if self.targets else ""
 
     def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """Each target, unless it is the watched object."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need
-from engine.actions.target import Target, TargetSpec
+from engine.actions.target import WATCHED, Target, TargetSpec
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.cel.types import INT, Type
 from engine.errors import EvaluationError
@@ -23,8 +23,9 @@ CALM = 30.0
 class DeleteSpec(Spec):
     """Remove objects. Each is removed only while it has the uid that was seen."""
 
-    target: TargetSpec
-    """The object, or the selector of the objects, to remove."""
+    target: TargetSpec = WATCHED
+    """The object, or the selector of the objects, to remove; the watched object where it is left out, which `targets` has to
+    allow as well."""
     where: str | None = None
     """CEL over the live `target`: only those for which it is true are removed."""
     evict: bool = False
@@ -130,8 +131,8 @@ class DeleteAction:
         return False
 
     def repeated(self, counters: Collection[str]) -> str:
-        """Return that it acts on another object."""
-        return f"acts on another object by {self.name}"
+        """Return that it changes objects."""
+        return f"changes objects by {self.name}"
 
     def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """The targets."""

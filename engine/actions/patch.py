@@ -88,8 +88,8 @@ class PatchAction:
         return False
 
     def repeated(self, counters: Collection[str]) -> str:
-        """Return that it acts on another object."""
-        return f"acts on another object by {self.name}"
+        """Return that it changes objects."""
+        return f"changes objects by {self.name}"
 
     def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
         """The target."""

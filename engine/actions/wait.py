@@ -33,9 +33,12 @@ class WaitSpec(Spec):
     until: str = "true"
     """CEL over `lookup`: what to wait for; left out, it reads once."""
     at_most: str = "0s"
-    """How long to wait, a duration that may hold `${…}`, from when the item of the rule first had to wait."""
+    """How long to wait, a duration that may hold `${…}`, from when the item of the rule first had to wait; no `retry` ends it."""
     value: str | None = None
-    """CEL over `lookup`, evaluated once, at the end: what `results.<register>.value` is; null where it is left out."""
+    """CEL over `lookup`, evaluated once, at the end: what `results.<register>.value` is.
+
+    It is null where this is left out, and where this has no answer because the condition was not true in the end.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,18 @@ class WaitAction:
         if left > 0:
             reason = f"{shown(self.until.source)} is not true yet"
             return Plan(outcome=Waiting(reason, scope.now + min(PAUSE, left), Obstacle.CONDITION, scope.now + left))
-        return Plan(outcome=Done({"met": met, "value": None if self.value is None else self.value.evaluate(seen)}))
+        return Plan(outcome=Done({"met": met, "value": self._value(seen, met=met)}))
+
+    def _value(self, seen: Scope, *, met: bool) -> Any:
+        """What `value` gives. Raises EvaluationError where it should have an answer."""
+        if self.value is None:
+            return None
+        try:
+            return self.value.evaluate(seen)
+        except EvaluationError:
+            if met:
+                raise
+            return None
 
     def _seconds(self, scope: Scope) -> float:
         text = self.at_most.render(scope)

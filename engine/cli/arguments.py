@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import wraps
 from pathlib import Path
@@ -12,6 +12,7 @@ import click
 
 from engine.cel import Cel
 from engine.errors import Fault, InvalidText, UsageError
+from engine.model.text import suggestion
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_text
 from engine.packs.sources import load_folder
@@ -105,6 +106,13 @@ def read_packs(paths: Sequence[Path], cel: Cel) -> list[RulePack]:
     if not packs:
         raise no_packs(paths)
     return packs
+
+
+def check_flags(given: Iterable[str], known: Collection[str]) -> None:
+    """Raise UsageError where a flag is given that none of the packs has, for a command that will see no others."""
+    for name in given:
+        if name not in known:
+            raise UsageError(f"--feature-flags: no pack has the feature flag {name!r}; expected {suggestion(name, known)}")
 
 
 def no_packs(paths: Sequence[Path]) -> UsageError:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from engine.cel import backend
-from engine.cli.arguments import Cluster, cluster_options, flags_option, format_option, no_packs, paths_option
+from engine.cli.arguments import Cluster, check_flags, cluster_options, flags_option, format_option, no_packs, paths_option
 from engine.cli.explained import as_json, as_text
 from engine.cli.running import ask, joined
 from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
@@ -106,12 +106,13 @@ def explain(
         raise no_packs(rules)
     match target:
         case [file] if file == "-" or Path(file).exists() or file.endswith((".yaml", ".yml", ".json")):
+            check_flags(flags, store.catalog.feature_flags)
             explanations = asyncio.run(_offline(store.catalog, file, _objects(file)))
         case [one] if "/" in one:
             word, _, name = one.partition("/")
-            explanations = asyncio.run(_live(store, texts, (word, name), where, only=bool(rules)))
+            explanations = asyncio.run(_live(store, texts, (word, name), where, flags, only=bool(rules)))
         case [word, name]:
-            explanations = asyncio.run(_live(store, texts, (word, name), where, only=bool(rules)))
+            explanations = asyncio.run(_live(store, texts, (word, name), where, flags, only=bool(rules)))
         case _:
             wrong = f"there is no file {target[0]}" if len(target) == 1 else f"{len(target)} words name no object"
             raise UsageError(f"{wrong}; expected a manifest, or KIND/NAME or KIND NAME of an object in a cluster")
@@ -165,11 +166,12 @@ async def _offline(catalog: Catalog, target: str, objects: Sequence[Object]) -> 
 
 
 async def _live(
-    store: PackStore, texts: Sequence[Text], target: tuple[str, str], where: Where, *, only: bool
+    store: PackStore, texts: Sequence[Text], target: tuple[str, str], where: Where, flags: Collection[str], *, only: bool
 ) -> list[Explanation]:
     """Explain the object of a word for its kind and a name; with `only` no packs are read from the cluster."""
     async with where.cluster.connected() as api:
         await _take_config(api, store, texts, where.operator, only=only)
+        check_flags(flags, store.catalog.feature_flags)
         catalog = await _discovered(api, await _dated(api, store.catalog, where.operator))
         resource = await _resource(api, catalog, target[0])
         obj = await api.get(resource, where.namespace if resource.namespaced else "", target[1])

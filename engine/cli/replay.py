@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +13,13 @@ from pathlib import Path
 import click
 
 from engine.cel import backend
-from engine.cli.arguments import flags_option, format_option, paths_option, read_packs
+from engine.cli.arguments import check_flags, flags_option, format_option, paths_option, read_packs
 from engine.cli.findings import say
 from engine.errors import UsageError
 from engine.model.flags import Mode
 from engine.operator.settings import parse_flags
 from engine.packs.catalog import Catalog
+from engine.packs.pack import RulePack
 from engine.testing.recording import Change, read_recording
 from engine.testing.replay import Effect, Replay
 from engine.testing.run import quiet
@@ -48,18 +49,19 @@ def replay(file: Path, rules: Rules, old: Rules, new: Rules, feature_flags: tupl
     if bool(old) != bool(new) or bool(old) == bool(rules):
         raise UsageError("expected either --rules, or both --old and --new")
     flags = parse_flags(feature_flags)
+    cel = backend()
+    before, after = (read_packs(paths, cel) if paths else [] for paths in (old, new or rules))
+    check_flags(flags, {pack.feature_flag for pack in (*before, *after)})
     changes = list(read_recording(file))
     if not changes:
         raise UsageError(f"{file} holds no changes; expected a recording of `rulepack record`")
-    if rules:
-        return _report(changes, _effects(changes, rules, flags), [], style, compared=False)
-    return _report(changes, _effects(changes, new, flags), _effects(changes, old, flags), style, compared=True)
+    effects = _effects(changes, after, flags)
+    return _report(changes, effects, _effects(changes, before, flags) if old else [], style, compared=bool(old))
 
 
-def _effects(changes: Sequence[Change], rules: Rules, flags: dict[str, Mode]) -> list[Effect]:
-    packs = {pack.identity: pack for pack in read_packs(rules, backend())}
-    modes = {pack.identity: flags.get(pack.feature_flag, pack.default_mode) for pack in packs.values()}
-    run = Replay(Catalog.of(packs, modes))
+def _effects(changes: Sequence[Change], packs: Sequence[RulePack], flags: Mapping[str, Mode]) -> list[Effect]:
+    modes = {pack.identity: flags.get(pack.feature_flag, pack.default_mode) for pack in packs}
+    run = Replay(Catalog.of({pack.identity: pack for pack in packs}, modes))
     with quiet():
         asyncio.run(run.play(changes))
     return run.effects

@@ -38,6 +38,13 @@ class Actor:
             return read
         return read._replace(ref=read.ref._replace(namespace=""))
 
+    async def plural(self, kind: Kind) -> str:
+        """The name of a kind in URLs, '' where it is not served or that cannot be known now."""
+        try:
+            return (await self._api.discover(kind)).plural
+        except ApiError:
+            return ""
+
     async def read(self, read: Read) -> Sequence[Object]:
         """What a read finds: nothing, one object, or all that its selector picks. Raises ApiError."""
         resource = await self._api.discover(read.ref.kind)

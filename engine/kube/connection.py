@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 
@@ -16,7 +16,7 @@ import orjson
 from yarl import URL
 
 from engine.errors import ApiError, UsageError
-from engine.kube import sessions
+from engine.kube import failures, sessions
 from engine.kube.credentials import Credentials, token_in
 from engine.kube.decode import EXPECTED, Undecodable, decoded_event, decoded_list, undecodable
 from engine.kube.kubeconfig import Access
@@ -134,7 +134,7 @@ class Connection:
         try:
             async with opening:
                 answer = await self._ask("GET", path, {"Accept": accept} if accept else {}, None, patience, watch=True)
-            async with answer as response:
+            async with _left_at_any_time(answer) as response:
                 since = loop.time()
                 parts: list[bytes] = []  # of a line that has not ended: one object may be several MB, which readline() refuses
                 while chunk := await response.content.readany():
@@ -143,7 +143,7 @@ class Connection:
                         parts.append(end)
                         event = self._event(b"".join(parts))
                         if not isinstance(event.get("object"), dict):
-                            raise self._undecodable("an event of a watch that has no object")
+                            raise failures.invalid(self._host, "an event of a watch that has no object")
                         yield event
                         parts.clear()
                         if loop.time() - since > SLICE:  # what has been read ahead is taken without a pause
@@ -151,7 +151,7 @@ class Connection:
                             since = loop.time()
                     parts.append(rest)
         except _BROKEN as error:
-            raise self._unreachable(error) from error
+            raise failures.unreachable(self._host, error) from error
 
     async def close(self) -> None:
         """Give connections back."""
@@ -192,7 +192,7 @@ class Connection:
             response.release()
             response = await self._send(method, path, headers, data, timeout, watch)
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise _error(response, await response.read())
+            raise failures.refused(response, await response.read())
         return response
 
     async def _send(
@@ -276,7 +276,7 @@ class Connection:
                         raise TooLarge
                 return b"".join(parts)
         except _BROKEN as error:
-            raise self._unreachable(error) from error
+            raise failures.unreachable(self._host, error) from error
 
     def _event(self, text: bytes) -> dict[str, Any]:
         try:
@@ -292,43 +292,18 @@ class Connection:
         try:
             value = orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            raise self._undecodable(f"something that is not JSON ({error})") from error
+            raise failures.invalid(self._host, f"something that is not JSON ({error})") from error
         if type(value) is not dict:
-            raise self._undecodable(f"JSON that is no object but {found(value)}")
+            raise failures.invalid(self._host, f"JSON that is no object but {found(value)}")
         return value
 
-    def _undecodable(self, what: str) -> ApiError:
-        return ApiError(0, "InvalidAnswer", f"{self._host} answered with {what}; expected a Kubernetes API server there")
 
-    def _unreachable(self, error: Exception) -> ApiError:
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            message = (f"the certificate of {self._host} is not trusted: {error.certificate_error}; "
-                    "check certificate-authority in the kubeconfig")  # fmt: skip
-        elif isinstance(error, TimeoutError):
-            message = f"{self._host} did not answer in time; check that it runs and that no firewall or proxy drops connections"
-        elif isinstance(error, OSError) and error.errno == errno.EMFILE:
-            message = f"cannot connect to {self._host}: too many files are open; watch fewer namespaces, or raise `ulimit -Hn`"
-        elif isinstance(error, aiohttp.ClientConnectorError):
-            message = f"cannot connect to {self._host}: {error.os_error}; check its address in the kubeconfig and that it runs"
-        else:
-            message = f"the connection to {self._host} broke: {str(error) or type(error).__name__}; it may be restarting"
-        return ApiError(0, "Unreachable", message)
-
-
-def _error(response: aiohttp.ClientResponse, text: bytes) -> ApiError:
-    try:
-        status = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        status = None
-    if not isinstance(status, dict):
-        status = {"message": text[:200].decode(errors="replace").strip()}
-    phrase = response.reason or "an error"
-    details = status.get("details") or {}
-    wait = response.headers.get("Retry-After") or str(details.get("retryAfterSeconds") or "")
-    return ApiError(
-        response.status,
-        status.get("reason") or phrase.replace(" ", ""),
-        status.get("message") or f"{response.method} {response.url.path}: the server answered {response.status} {phrase}",
-        float(wait) if wait.isdecimal() else None,  # the API server sends seconds, never a date
-        details if isinstance(details, dict) else None,
-    )
+@asynccontextmanager
+async def _left_at_any_time(answer: aiohttp.ClientResponse) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Have an answer's connection dropped where it has not ended: a graceful end of TLS waits up to 30 s for the server."""
+    async with answer as response:
+        try:
+            yield response
+        finally:
+            if response.connection is not None and response.connection.transport is not None:
+                response.connection.transport.abort()

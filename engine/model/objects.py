@@ -119,6 +119,11 @@ def kind_of(obj: Object) -> Kind:
 _kind = lru_cache(maxsize=1024)(Kind)
 
 
+def version_of(obj: Object | None) -> str:
+    """Return its resourceVersion, '' where it has none or there is no object."""
+    return str(metadata(obj or {}).get("resourceVersion") or "")
+
+
 def ref_of(obj: Object) -> Ref:
     """The reference to an object, uid included."""
     meta = metadata(obj)

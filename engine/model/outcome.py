@@ -89,9 +89,10 @@ class Failed(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """Not permitted: by `targets`, by consent, or by what an action asserts."""
+    """Not permitted: by `targets`, by consent, or by what an action asserts; `lacking` where an account has not the rights."""
 
     reason: str
+    lacking: bool = False
 
 
 Outcome = Done | Skipped | Waiting | Unavailable | Failed | Refused

@@ -95,9 +95,9 @@ class Activity:
         if act.result in _FAULTS:
             rule.failures += act.result is not ActResult.RETRYING
             rule.failed = (self.clock.time(), act)
-        elif act.result not in (ActResult.WAITING, ActResult.DROPPED):
+        elif act.result not in (ActResult.WAITING, ActResult.DROPPED, ActResult.UNCHANGED):
             firing = (str(act.object), act.key, act.item)
-            if act.result is not ActResult.UNCHANGED and firing != rule.counted:
+            if firing != rule.counted:
                 rule.firings, rule.counted = rule.firings + 1, firing
             rule.fired = (self.clock.time(), act)
 

@@ -124,16 +124,10 @@ class PackSources:
         """Parse what has changed; where that is much, beside the event loop, which must renew the Lease meanwhile."""
         maps, params = self._config_maps(), _first(self._params)
         resume = annotations_of(params).get(RESUME, "")
-        update = partial(
-            self._store.update,
-            self._shipped,
-            maps,
-            _data(_first(self._flags)),
-            _data(params),
-            resume,
-            self._objects.objects(self._objects.own),
-        )
+        objects = self._objects.objects(self._objects.own)
+        update = partial(self._store.update, self._shipped, maps, _data(_first(self._flags)), _data(params), resume, objects)
         size = sum(len(text) for config_map in maps for text in _data(config_map).values())
+        size += sum(len(str(each.get("spec"))) for each in objects)
         return await asyncio.to_thread(update) if size > LARGE else update()
 
     def _config_maps(self) -> list[Object]:

@@ -23,7 +23,7 @@ from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
 from engine.packs.sources import PackObject, Text
-from engine.packs.status import RuleCounts, Standing, computed, part, refusal
+from engine.packs.status import RuleCounts, Standing, computed, mode_word, part, refusal
 from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
@@ -31,6 +31,10 @@ PERIOD = 5.0
 """Seconds between two writes of a status in which only counts differ."""
 RETRY = 10.0
 """Seconds before a status that could not be written is tried again."""
+LISTING = 30.0
+"""Seconds for which a pack may list its kind anew, as at a restart, before its status says that it is not ready."""
+LISTS = "Listing"
+"""The reason of a pack whose kind is being listed."""
 NOT_HERE = "NotAnOperatorNamespace"
 """The reason of an object in another namespace than the operator's."""
 MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
@@ -120,8 +124,9 @@ class RulePackStatuses:
         self._reports: Mapping[str, Report] = {}
         self._catalog = Catalog()
         self._references: Sequence[Object] = ()
-        self._seeds: dict[tuple[str, str], tuple[int, int]] = {}
+        self._seeds: dict[tuple[str, str], RuleCounts] = {}
         self._seeded: set[str] = set()
+        self._listing: dict[str, float] = {}  # since when, by pack
         self._counts: dict[tuple[str, str], tuple[int, int]] = {}  # own ones that are in a status
 
     def use(
@@ -181,7 +186,8 @@ class RulePackStatuses:
             for obj in objects.objects(objects.own):
                 standing = self._standing(obj)
                 other = standing.pack is None and not standing.faults  # it stands for a pack that another operator ships
-                if not other and self._read.get(PackObject.of(obj).file) == PackObject.of(obj):  # else it is read soon
+                known = self._read.get(PackObject.of(obj).file) == PackObject.of(obj)  # else it is read soon
+                if known and not other and not self._lists_again(obj, standing):
                     await self._attempt(obj, standing)
             for obj in objects.objects(*objects.elsewhere) if self._shard == 0 else ():
                 if not _of_another_operator(obj):
@@ -221,6 +227,17 @@ class RulePackStatuses:
             if error.status != 404 and "uid" not in error.message.lower():  # it is gone, or another one has its name by now
                 raise
 
+    def _lists_again(self, obj: Object, standing: Standing) -> bool:
+        """Return whether a pack that was ready lists its kind anew since a moment ago, which every restart does.
+
+        Its status stays: it would say for seconds that the pack is not ready, to those who wait for it too.
+        """
+        if standing.pack is None or standing.unready[0] != LISTS:
+            return False
+        now = self._clock.monotonic()
+        began = self._listing.setdefault(standing.pack.identity, now)
+        return _was_ready(obj, standing) and now - began < LISTING
+
     def _standing(self, obj: Object) -> Standing:
         """Return how an object of the operator's namespace stands."""
         given = PackObject.of(obj)
@@ -231,6 +248,8 @@ class RulePackStatuses:
             return Standing(refused="Invalid", faults=report.faults)
         fare, mode = self._fare(pack), self._catalog.mode(pack)
         unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
+        if fare.reason != LISTS:
+            self._listing.pop(pack.identity, None)
         counts = self._counted(obj, pack, fare.counts)
         note = "; ".join(filter(None, (report.note, *fare.notes)))
         return Standing(pack, report.generation, mode, refused, report.faults, unready, note, counts, report.warnings)
@@ -242,7 +261,7 @@ class RulePackStatuses:
         return Standing(refused=NOT_HERE, faults=[Fault(location, message, code="namespace")])
 
     def _counted(self, obj: Object, pack: RulePack, counts: Mapping[str, RuleCounts]) -> Mapping[str, RuleCounts]:
-        """Return the counts, those of other replicas included: they are in the status that this one found when it began to lead.
+        """Return what rules did, also as other replicas: that is in the status that this one found when it began to lead.
 
         So may be some of its own, from when it has led before.
         """
@@ -252,13 +271,28 @@ class RulePackStatuses:
             parts = {each.get("shard"): each for each in dig(obj, ("status", "parts"), ())}
             for rule in parts.get(self._shard, {}).get("rules", ()):
                 fired, failed = self._counts.get((name, rule["name"]), (0, 0))
-                self._seeds[name, rule["name"]] = rule.get("fired", 0) - fired, rule.get("failed", 0) - failed
+                self._seeds[name, rule["name"]] = RuleCounts(
+                    rule.get("fired", 0) - fired, rule.get("failed", 0) - failed,
+                    last_firing=rule.get("lastFiring", ""), last_object=rule.get("lastObject", ""),
+                )  # fmt: skip
         added = {}
         for rule in pack.rules:
-            own, (fired, failed) = counts.get(rule.name, RuleCounts()), self._seeds.get((name, rule.name), (0, 0))
+            own, seed = counts.get(rule.name, RuleCounts()), self._seeds.get((name, rule.name), RuleCounts())
             self._counts[name, rule.name] = own.fired, own.failed
-            added[rule.name] = own._replace(fired=own.fired + fired, failed=own.failed + failed)
+            last = max(own, seed, key=lambda each: each.last_firing)  # RFC 3339 in UTC, so the order of texts is that of times
+            added[rule.name] = own._replace(
+                fired=own.fired + seed.fired, failed=own.failed + seed.failed,
+                last_firing=last.last_firing, last_object=last.last_object,
+            )  # fmt: skip
         return added
+
+
+def _was_ready(obj: Object, standing: Standing) -> bool:
+    """Return whether an object's status says that it is in force as it is now."""
+    status = dig(obj, ("status",), {})
+    ready = [each["status"] for each in status.get("conditions", ()) if each.get("type") == "Ready"]
+    same = (status.get("observedGeneration"), status.get("mode")) == (metadata(obj).get("generation"), mode_word(standing.mode))
+    return same and ready == ["True"]
 
 
 def _of_another_operator(obj: Object) -> bool:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from engine.cel import Cel
 from engine.cel.types import DYN
@@ -23,6 +24,8 @@ from engine.packs.lint import kinds_of, type_faults
 from engine.packs.parse import LARGE, parse_spec, parse_text
 from engine.packs.sources import PackObject, Text
 from engine.packs.versions import Report
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -100,16 +103,18 @@ class TypeChecks:
         if before is not None and before.given == given and before.paths == _paths(before.kinds, paths):
             return before
         if isinstance(given, Text):
-            parse = partial(parse_text, given.text, given.file, self._cel)
-            packs, other_faults = await asyncio.to_thread(parse) if len(given.text) > LARGE else parse()
+            size, parse = len(given.text), partial(parse_text, given.text, given.file, self._cel)
+        elif given.reference:
+            return _Checked(given)
         else:
-            packs, other_faults = ([], []) if given.reference else parse_spec(given, self._cel)
+            size, parse = len(str(given.spec)), partial(parse_spec, given, self._cel)
+        packs, other_faults = await _apart(size, parse)
         if other_faults:
             return _Checked(given)
         kinds = kinds_of(packs)
         types, errors = await types_of(self._api, paths, kinds)
         self._failed(str(errors[0]) if errors else "")
-        faults = type_faults(packs, lambda kind: types.get(kind, DYN))
+        faults = await _apart(size, partial(type_faults, packs, lambda kind: types.get(kind, DYN)))
         return _Checked(given, kinds, frozenset() if errors else _paths(kinds, paths), tuple(faults))
 
     def _failed(self, failure: str) -> None:
@@ -117,6 +122,11 @@ class TypeChecks:
         if failure and failure != self._failure:
             log.info("the types of some expressions are not checked: %s; trying again every %d s", failure, RECHECK)
         self._failure = failure
+
+
+async def _apart(size: int, work: Callable[[], T]) -> T:
+    """Return what work on so many characters of packs comes to, in a thread where it would hold up the event loop."""
+    return await asyncio.to_thread(work) if size > LARGE else work()
 
 
 def _paths(kinds: Iterable[Kind], paths: Mapping[str, str]) -> frozenset[str]:

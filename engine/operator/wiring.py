@@ -30,7 +30,7 @@ from engine.operator.left_out import LeftOut
 from engine.operator.metrics import MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
-from engine.operator.rulepacks import Fare, RulePackStatuses
+from engine.operator.rulepacks import LISTS, Fare, RulePackStatuses
 from engine.operator.selection import State
 from engine.operator.series import Labels
 from engine.operator.server import Queried, Reply, Server, probe
@@ -287,7 +287,7 @@ class Operator:
             return Fare("WaitingForKind", problems, counts)
         if not self.caches.synced(pack):
             listing = {informer.key.kind: None for informer in self.caches.needed(pack) if not informer.synced.is_set()}
-            return Fare("Listing", [f"{kind} is being listed" for kind in listing or pack.watches], counts)
+            return Fare(LISTS, [f"{kind} is being listed" for kind in listing or pack.watches], counts)
         if suspended := self._activity.suspensions.get(pack.identity):
             return Fare("Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"], counts)
         return Fare("", (), counts, self._reconciler.waits.refusals(pack.identity))

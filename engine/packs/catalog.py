@@ -54,6 +54,11 @@ class Catalog:
         undecided = {name: pack.discover.keys() - given[name].keys() for name, pack in packs.items()}
         return cls(dict(packs), dict(modes), values, undecided=undecided)
 
+    @property
+    def feature_flags(self) -> frozenset[str]:
+        """The flags that the packs have."""
+        return frozenset(pack.feature_flag for pack in self.packs.values())
+
     def in_force(self, kind: Kind) -> tuple[RulePack, ...]:
         """Return the packs that watch a kind and are not Off, ordered by name."""
         return self._in_force.get(kind, ())

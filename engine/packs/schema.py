@@ -144,7 +144,8 @@ class RetrySpec(Spec):
     timeout: Period | None = None
     """How long actions may wait for what they act on (a guard, readiness) before they count as failed; for ever where left out.
 
-    The time in which something stands in the way, such as an outage, does not count.
+    The time in which something stands in the way, such as an outage, does not count, nor does that of the action `wait`, which
+    has its own limit, `atMost`.
     """
 
 

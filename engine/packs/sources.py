@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from engine.errors import Fault, Location, UsageError
 from engine.model.objects import Object, dig, metadata, ref_of
-from engine.packs.yamltext import CODE, PACK_BOUNDS
+from engine.packs.yamltext import CODE, PACK_BOUNDS, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -60,9 +61,30 @@ class PackObject:
         return "shipped" in self.spec or "configMap" in self.spec
 
 
+class Settable(NamedTuple):
+    """What people can set of rule packs: their names, for parameters, their feature flags, and their parameters."""
+
+    packs: frozenset[str] = frozenset()
+    flags: frozenset[str] = frozenset()
+    params: frozenset[str] = frozenset()
+
+
 def shipped_rules() -> Path:
     """Return the folder of the shipped packs: `engine/shipped_rules` of the wheel, or `rules/` of a checkout."""
     return _shipped("shipped_rules", "rules")
+
+
+def shipped_settable() -> Settable:
+    """Return what can be set of the shipped packs, which an operator with other packs shares its ConfigMaps with."""
+    packs, flags, params = set(), set(), set()
+    for text in load_folder([shipped_rules()]):
+        for document in read_yaml(text.text, partial(Location, text.file)):
+            if dig(document.value, ("kind",), "") == "RulePack":
+                name = dig(document.value, ("metadata", "name"), "")
+                packs.add(name)
+                flags.add(dig(document.value, ("spec", "featureFlag"), name))
+                params.update(dig(document.value, ("spec", "params"), {}))
+    return Settable(frozenset(packs), frozenset(flags), frozenset(params))
 
 
 def shipped_demo() -> Path:

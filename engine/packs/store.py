@@ -15,7 +15,7 @@ from engine.packs.document import ObjectDocument
 from engine.packs.pack import Param, RulePack
 from engine.packs.params import defaults, of_text, overridden
 from engine.packs.references import References
-from engine.packs.sources import PackObject, Text, packs_of_configmap
+from engine.packs.sources import PackObject, Settable, Text, packs_of_configmap, shipped_settable
 from engine.packs.versions import Reference, Report, Reports, Version, source_of
 
 FLAGS, PARAMS = "configmap/rulepack-feature-flags", "configmap/rulepack-params"
@@ -28,13 +28,14 @@ class PackStore:
 
     `catalog` is replaced, never changed, and only where something differs; a pack whose text did not change stays the
     same object. `shipped` names the packs that come with the operator, `read` is all that was read last.
-    With `some`, other operators may ship others: RulePacks that refer to those are left alone.
+    With `some`, other operators may ship others: RulePacks, flags and params that are about those are left alone.
     """
 
     def __init__(self, cel: Cel, flags: Mapping[str, Mode] | None = None, *, some: bool = False) -> None:
         self.catalog, self.shipped = Catalog(), frozenset[str]()
         self.read: Sequence[Text | PackObject] = ()
         self._cel, self._some = cel, some
+        self._elsewhere = shipped_settable() if some else Settable()  # what may be set for other operators
         self._fixed = dict(flags or {})
         self._versions: dict[str, Version] = {}
         self._flags: dict[str, Mode] = {}
@@ -138,7 +139,9 @@ class PackStore:
     def _take_flags(self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: Reports) -> None:
         flags: dict[str, Mode] = {}
         self._unread_flags = {}
-        for name, text in data.items():
+        known = sorted({pack.feature_flag for pack in packs.values()})
+        given = {name: text for name, text in data.items() if name in known or name not in self._elsewhere.flags}
+        for name, text in given.items():
             mode = parse_mode(text)
             if mode is None:
                 self._unread_flags[name] = found(text)
@@ -146,9 +149,8 @@ class PackStore:
                 reports.faults[FLAGS].append(fault)
                 mode = self._flags.get(name, Mode.OFF)  # a switch that cannot be read must not start anything
             flags[name] = mode
-        known = sorted(pack.feature_flag for pack in packs.values())
-        given = [(f"{FLAGS}/{name}", name) for name in data] + [("--feature-flags", name) for name in self._fixed]
-        for source, name in given:
+        sources = [(f"{FLAGS}/{name}", name) for name in given] + [("--feature-flags", name) for name in self._fixed]
+        for source, name in sources:
             if name not in known:
                 message = f"no pack has the feature flag {name!r}"
                 reports.warnings[FLAGS].append(Fault(Location(source, 1, 1), message, suggestion(name, known)))
@@ -163,7 +165,7 @@ class PackStore:
         """
         keys = {pack.config_key for pack in packs.values()}
         shared = self._shared(data.get(SHARED, ""), packs, reports)
-        for name in data.keys() - keys - {SHARED}:
+        for name in data.keys() - keys - {SHARED} - self._elsewhere.packs:
             warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, keys))
             reports.warnings[PARAMS].append(warning)
         values: dict[str, Mapping[str, Any]] = {}
@@ -195,10 +197,12 @@ class PackStore:
         by_name: dict[str, list[Mapping[str, Any]]] = {}
         for pack in packs.values():
             for name, param in pack.params.items():
-                schemas = by_name.setdefault(name, [])
-                if param.schema not in schemas:
-                    schemas.append(param.schema)
-        params = {name: Param(name, {"allOf": schemas}, None) for name, schemas in by_name.items()}
+                wanted = by_name.setdefault(name, [])
+                if param.schema not in wanted:
+                    wanted.append(param.schema)
+        schemas: dict[str, Mapping[str, Any]] = {key: {} for key in self._elsewhere.params}
+        schemas |= {name: {"allOf": each} for name, each in by_name.items()}
+        params = {name: Param(name, schema, None) for name, schema in schemas.items()}
         given = of_text(params, defaults(params), self._last_shared, text, f"{PARAMS}/{SHARED}")
         reports.faults[PARAMS] += given.faults
         self._shared_unread = not given.read

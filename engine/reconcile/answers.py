@@ -6,10 +6,11 @@ The wording is that of kube-apiserver; `tests/cluster/test_refusals.py` compares
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 from engine.errors import ApiError
-from engine.kube.access import grant
+from engine.kube.access import grant, resource_name
 from engine.model.outcome import Obstacle
 
 _STATUSES = {
@@ -83,11 +84,30 @@ def _says_stale(message: str) -> bool:
     return message.startswith(_JSON_PATCH) or "metadata.uid: " in message
 
 
-def explained(error: ApiError) -> str:
-    """Return an error for people; a missing right with the command that grants it."""
+class Missing(NamedTuple):
+    """The right that a request lacked."""
+
+    verb: str
+    group: str
+    resource: str
+    subresource: str
+    user: str
+    namespace: str
+
+
+def missing_right(error: ApiError) -> Missing | None:
+    """Return the right that an error names as missing, None where it names none."""
     found = _MISSING.search(error.message) if error.status == 403 else None
     if found is None:
-        return str(error)
+        return None
     resource, _, subresource = found["resource"].partition("/")
-    what = resource + (f".{found['group']}" if found["group"] else "") + (f"/{subresource}" if subresource else "")
-    return f"{error}; to grant it: {grant(found['verb'], what, found['user'], found['namespace'] or '')}"
+    return Missing(found["verb"], found["group"], resource, subresource, found["user"], found["namespace"] or "")
+
+
+def explained(error: ApiError, verbs: Collection[str] = ()) -> str:
+    """Return an error for people; a missing right with the command that grants it, and with it other verbs that are needed."""
+    lacks = missing_right(error)
+    if lacks is None:
+        return str(error)
+    what = resource_name(lacks.resource, lacks.group, lacks.subresource)
+    return f"{error}; to grant it: {grant(sorted({lacks.verb, *verbs}), what, lacks.user, lacks.namespace)}"

@@ -29,11 +29,12 @@ class Evaluation:
 
     `on` is what it is about, as rules name it. `omitted` are the paths of large values that `object` does not hold, and
     `whole` is the object with those that its rules read, once it has been read. `values` are those of the fields that
-    `watchers` watch, of which the pack is one. It is `woken` where something has changed that it looked up, and not
-    `complete` where an item that waits is left out. Where it is about a group, `group` names it, `object` is its target,
-    empty where it has none, and `counted` holds the namespaces that count. `own` is what is to be written on the object
-    itself, and which rule's action wants it, `timers` what of it is for timers alone, by rules, `steps` how many were taken
-    elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic clock as `now`.
+    `watchers` watch, of which the pack is one. It is the `first` one of the object under this catalog, and `woken` where
+    something has changed that it looked up, and not `complete` where an item that waits is left out. Where it is about a
+    group, `group` names it, `object` is its target, empty where it has none, and `counted` holds the namespaces that count.
+    `own` is what is to be written on the object itself, and which rule's action wants it, `timers` what of it is for timers
+    alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic
+    clock as `now`.
     """
 
     pack: RulePack
@@ -49,6 +50,7 @@ class Evaluation:
     whole: Object | None = None
     group: GroupKey | None = None
     counted: frozenset[str] = frozenset()
+    first: bool = True
     woken: bool = False
     complete: bool = True
     steps: int = 0
@@ -143,6 +145,7 @@ class Matcher:
         obj = known.as_written(cached.object)
         ref, values = ref_of(obj), group.values(obj)
         changed = known.changed(group, ref.uid, values, now)
+        first = (seen := known.seen.get(group)) is None or seen.uid != ref.uid
         numbers = self._candidates(group, changed, obj, known.living) if changed else {}
         for index in changed & group.readers_of_old:
             numbers.setdefault(index, [])
@@ -161,7 +164,7 @@ class Matcher:
             rules = _rules(pack, numbers[index], "Change")
             woken = pack.identity in known.taken
             self._related.begin(pack, key)
-            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values, cached.omitted, woken=woken)
+            yield Evaluation(pack, obj, ref, state, now, rules, "Change", group, values, cached.omitted, first=first, woken=woken)
 
     def _candidates(
         self, group: Watchers, changed: Collection[int], obj: Object, states: dict[str, PackState]

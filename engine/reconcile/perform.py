@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, assert_never
 
-from engine.actions import Action, Cause
+from engine.actions import Cause
 from engine.actions.event import Content, event
 from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
@@ -15,7 +15,7 @@ from engine.kube.clock import Clock
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes, merged
-from engine.model.objects import Object, metadata
+from engine.model.objects import Object, metadata, version_of
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, Telling, own_patch
@@ -27,13 +27,12 @@ from engine.reconcile.fights import Fights, managers
 from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, passed_over
 from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import Reader
+from engine.reconcile.rights import Wanted, explained_with, verbs_on, wanted
 from engine.reconcile.state import ActionProgress
 
 CONFLICT_TRIES = 3
 EVICTION_WAIT = 5.0
 """Seconds until an eviction is tried again that a PodDisruptionBudget does not allow now."""
-READING = frozenset({"get", "list", "watch"})
-"""What an action is permitted for each object that it reads, by how it reads it."""
 
 
 class Performer:
@@ -87,7 +86,7 @@ class Performer:
                         continue
                 except EvaluationError as error:
                     return Failed(f"when of {entry.action.name} has no answer: {error}")
-                outcome = await self._action(run, entry.action, scope, progress)
+                outcome = await self._action(run, entries[number - offset :], scope, progress)
                 if not isinstance(outcome, Done):
                     if not (entry.action.tells and passed_over(run, outcome)):
                         return outcome
@@ -97,11 +96,12 @@ class Performer:
                 results[entry.register] = progress.done.result
         return DONE
 
-    async def _action(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Outcome:
-        """One action: read, plan, act. A conflict means that what was read has changed, so it is read again at once."""
+    async def _action(self, run: ItemRun, entries: Sequence[RuleAction], scope: Scope, progress: ActionProgress) -> Outcome:
+        """The first of these: read, plan, act. A conflict means that what was read has changed, so it is read again at once."""
+        action = entries[0].action
         for tries_left in reversed(range(CONFLICT_TRIES)):
             try:
-                plan = await self._plan(run, action, scope, progress)
+                plan = await self._plan(run, entries, scope, progress)
                 outcome = plan.outcome
                 for step in plan.steps:
                     taken = await self._step(run, action.name, step)
@@ -115,18 +115,19 @@ class Performer:
                 return self._report_outcome(run, action.name, Failed(str(error)))
             except ApiError as error:
                 if not stale(error) or not tries_left:
-                    return self._report_outcome(run, action.name, self._outcome_of(run, error))
+                    return self._report_outcome(run, action.name, await self._outcome_of(run, error, wanted(entries, scope)))
         raise AssertionError("the last try returns")
 
-    async def _plan(self, run: ItemRun, action: Action, scope: Scope, progress: ActionProgress) -> Plan:
-        """What an action wants, given what it reads; with an outcome that is Refused and no steps where it may not."""
-        time_slice = self._reader.time_slice
+    async def _plan(self, run: ItemRun, entries: Sequence[RuleAction], scope: Scope, progress: ActionProgress) -> Plan:
+        """What the first action wants, given what it reads; with an outcome that is Refused and no steps where it may not."""
+        action, time_slice = entries[0].action, self._reader.time_slice
         live: dict[Read, Sequence[Object]] = {}
         if time_slice.over():
             await time_slice.next()
         for read in action.reads(scope, live):
-            verbs = {need.verb for need in action.needs() if need.kind in (None, read.ref.kind)} - READING
-            found = await self._reader.read(run.pack, read, verbs, scope, run.dependent)
+            found = await self._reader.read(run.pack, read, verbs_on(action, read), scope, run.dependent)
+            if isinstance(found, Refused):
+                return Plan(outcome=Refused(await self._reader.refusal(run.pack, found, wanted(entries, scope), scope)))
             if not isinstance(found, Done):
                 return Plan(outcome=found)
             live[read] = found.result
@@ -182,7 +183,7 @@ class Performer:
         run.progress.steps += 1
         if not audit:
             self._reader.wrote(step, written.after)
-        if isinstance(step, Patch) and not audit and _version(written.after) != _version(step.before):
+        if isinstance(step, Patch) and not audit and version_of(written.after) != version_of(step.before):
             self.fights.wrote(run.cause, step)
         lines = self._changed(run, step, written.after or {}) if isinstance(step, Patch) else ()
         result = ActResult.AUDITED if audit else ActResult.DONE if written.changed else ActResult.UNCHANGED
@@ -257,8 +258,8 @@ class Performer:
                 return []
         return managers(seen, step.body)
 
-    def _outcome_of(self, run: ItemRun, error: ApiError) -> Outcome:
-        """What an error of the API server means for an item."""
+    async def _outcome_of(self, run: ItemRun, error: ApiError, needed: Iterable[Wanted]) -> Outcome:
+        """What an error of the API server means for an item that needs these rights."""
         if error.status == 403:
             self._access.forget(run.cause.ref.namespace)
         obstacle = obstacle_of(error)
@@ -266,7 +267,8 @@ class Performer:
             return Failed(str(error))
         if obstacle is Obstacle.TARGET_MISSING:
             return Waiting(str(error), run.scope.now, obstacle)
-        return Unavailable(explained(error), run.scope.now + min(error.retry_after or 0.0, LONGEST), obstacle)
+        why = await explained_with(error, needed, self._actor)
+        return Unavailable(why, run.scope.now + min(error.retry_after or 0.0, LONGEST), obstacle)
 
     def _report_outcome(self, run: ItemRun, action: str, outcome: Outcome) -> Outcome:
         """Tell the observer about an action that comes to no step; return its outcome."""
@@ -294,7 +296,3 @@ class Performer:
         act = Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode)
         self._observer.acted(act)
         return DONE
-
-
-def _version(obj: Object | None) -> str:
-    return str(metadata(obj or {}).get("resourceVersion") or "")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from cachetools import TTLCache
 
 from engine.actions.lookup import Lookup
 from engine.cel import Scope
-from engine.errors import EvaluationError
+from engine.errors import ApiError, EvaluationError
 from engine.kube.access import AccessReviews, Question
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
@@ -20,6 +20,7 @@ from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import NotListed
 from engine.reconcile.permissions import needs_review, refused_read, refused_targets, service_account
 from engine.reconcile.related import Related
+from engine.reconcile.rights import Wanted
 from engine.reconcile.timeslice import TimeSlice
 
 TTL, LIMIT = 5.0, 1000
@@ -76,13 +77,29 @@ class Reader:
             for name, lookup in rule.lookups.items():
                 outcome = await self._looked_up(pack, lookup, scope.child(lookup=dict(found)), key)
                 if isinstance(outcome, Refused):
-                    return Refused(f"lookup is refused: {outcome.reason}")
+                    others = ((each.read(scope.child(lookup=dict(found))), frozenset[str]()) for each in rule.lookups.values())
+                    return Refused(f"lookup is refused: {await self.refusal(pack, outcome, others, scope)}")
                 if isinstance(outcome, Waiting):
                     return outcome
                 found[name] = list(outcome.result) if lookup.by_selector else next(iter(outcome.result), None)
         except EvaluationError as error:
             return Skipped(f"lookup has no answer: {error}", unknown=True)
         return Done(found)
+
+    async def refusal(self, pack: RulePack, refused: Refused, others: Iterable[Wanted], scope: Scope) -> str:
+        """Return why something was refused; where rights are lacking, all that are, of what else is wanted. Raises ApiError."""
+        account = service_account(scope.value("object"))
+        if not refused.lacking or isinstance(account, Refused):
+            return refused.reason
+        questions: dict[Question, None] = {}
+        try:
+            for read, verbs in others:
+                placed = await self._actor.placed(read)
+                if refused_read(pack, placed, scope) is None and needs_review(pack, placed, scope):
+                    questions.update(dict.fromkeys(_questions(account, placed, verbs)))
+        except (EvaluationError, ApiError):
+            pass  # what it is depends on what may not be read, or is not served
+        return await self._access.refusal(questions) or refused.reason
 
     def wrote(self, step: Patch | Delete, after: Object | None) -> None:
         """Take in what the engine has written on another object: no lookup is behind it."""
@@ -128,8 +145,11 @@ class Reader:
             account = service_account(scope.value("object"))
             if isinstance(account, Refused):
                 return account
-            target = Ref(placed.ref.kind, placed.ref.namespace, placed.ref.name)
-            for verb in sorted({"get" if read.label_selector is None else "list", *verbs}):
-                if why := await self._access.refusal(Question(*account, verb, target)):
-                    return Refused(why)
+            if why := await self._access.refusal(_questions(account, placed, verbs)):
+                return Refused(why, lacking=True)
         return placed
+
+
+def _questions(account: tuple[str, str], placed: Read, verbs: Collection[str]) -> list[Question]:
+    target = Ref(placed.ref.kind, placed.ref.namespace, placed.ref.name)
+    return [Question(*account, verb, target) for verb in sorted({"get" if placed.label_selector is None else "list", *verbs})]

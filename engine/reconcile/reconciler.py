@@ -204,7 +204,10 @@ class Reconciler:
         record = partial(recorded, evaluation.object, pack.record_names[rule.name])
         if rule.durable_hold or rule.durable_throttle:
             state = restored(rule, state, record(), scope)
-        outcome, state = evaluate(rule, scope, state, record, self._catalog.since(pack, rule))
+        before = state
+        outcome, state = evaluate(rule, scope, before, record, self._catalog.since(pack, rule))
+        if rule.tells and not evaluation.first:
+            state = state.began(before, fires=isinstance(outcome, Done))
         return outcome, scope, state
 
     def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:

@@ -27,15 +27,16 @@ class ActionProgress:
 
 
 _NOT_READY = frozenset({
-    Obstacle.TARGET_NOT_READY, Obstacle.TARGET_MISSING, Obstacle.CONDITION, Obstacle.DISRUPTION_BUDGET, Obstacle.CONTESTED,
+    Obstacle.TARGET_NOT_READY, Obstacle.TARGET_MISSING, Obstacle.DISRUPTION_BUDGET, Obstacle.CONTESTED,
 })  # fmt: skip
+"""What `retry.timeout` is for: what an action acts on is not ready. `CONDITION` is not: `wait` says itself for how long."""
 
 
 @dataclass(slots=True)
 class Stall:
     """What something waits for: since when at all, since when for that, why in words, and of which causes people were told.
 
-    `waited` are the seconds, up to `at`, in which what it acts on was not ready: no outage, and not the pack's budget.
+    `waited` are the seconds, up to `at`, in which what it acts on was not ready: no outage, no `wait`, and not the pack's budget.
     """
 
     obstacle: Obstacle
@@ -164,6 +165,15 @@ class RuleState(NamedTuple):
         over = Incident.OVER if self.incident is Incident.OPEN else self.incident
         unchanged = self.true_since is None and over is self.incident and self.stall is None
         return self if unchanged else self._replace(true_since=None, incident=over, stall=None)
+
+    def began(self, before: RuleState, *, fires: bool) -> RuleState:
+        """Return the state after an evaluation that was not the first one: what begins to hold now is another incident.
+
+        Nothing is remembered of a rule whose conditions did not hold, so an engine that has been restarted knows of earlier
+        incidents only by this.
+        """
+        begins = before == INITIAL and (fires or self.true_since is not None)
+        return self._replace(incident=Incident.OVER) if begins else self
 
     def idle(self, rule: Rule) -> bool:
         """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""

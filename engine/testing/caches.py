@@ -12,7 +12,7 @@ from engine.packs.watches import Selection
 from engine.reconcile import Cached
 from engine.reconcile.caches import OnRelated
 from engine.reconcile.namespaces import Namespaces
-from engine.reconcile.prune import Pruner
+from engine.reconcile.prune import Pruner, pruner
 from engine.reconcile.reads import looked_up_by, pruner_of
 
 Watched = tuple[Kind, Selection]
@@ -21,10 +21,12 @@ Watched = tuple[Kind, Selection]
 class DirectCaches:
     """Caches that hold what was last read from the cluster, pruned as the operator's informers prune it.
 
-    `only` names the namespaces that are watched, None: all.
+    `only` names the namespaces that are watched, None: all. With `large`, large values are held too, as those of an object that
+    no cluster has.
     """
 
-    def __init__(self, packs: Iterable[RulePack] = ()) -> None:
+    def __init__(self, packs: Iterable[RulePack] = (), *, large: bool = False) -> None:
+        self._large = large
         self.only: frozenset[str] | None = None
         self._there: dict[ObjectKey, Object] = {}
         self._pruned: dict[tuple[ObjectKey, Selection], Cached] = {}
@@ -41,7 +43,8 @@ class DirectCaches:
         for pack in self._packs:
             for watch in pack.watches.values():
                 selections.setdefault((watch.kind, watch.selection), []).append(pack)
-        self._prune = {watched: pruner_of(watched[0], together) for watched, together in selections.items()}
+        prune = {watched: pruner_of(watched[0], together) for watched, together in selections.items()}
+        self._prune = {watched: pruner(each.keep) if self._large else each for watched, each in prune.items()}
         self._pruned.clear()
         self._followed: dict[Kind, Pruner] = {}
         for held, kept in looked_up_by(self._packs).items():

@@ -94,7 +94,7 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
     cluster = ReadOnlyCluster(api)
     packs = catalog.for_kind(kind_of(obj))
     seen, groups = Seen(), list[ObjectKey | GroupKey]()
-    caches = DirectCaches(packs)
+    caches = DirectCaches(packs, large=True)  # it is the given object that is explained, not what it has become since
     namespaces = await _namespaces(api, packs, obj)
     caches.select(namespaces)
     for each in [*await _others(api, packs), obj]:

@@ -11,6 +11,8 @@ OF_GO = 0.7
 PER_SECOND = 1_500
 #: With so many jobs: MB and seconds.
 MANY, MANY_MB, MANY_S = 50_000, 400, 30
+#: With few large objects: MB at the most in any run, and CPU of the event loop's thread without a turn for others.
+HEAVY_MB, PAUSE_MS = 300, 200
 #: What the largest size of a series may cost, in that of the smallest; of triggers, each entry of 1,000 in each of 100.
 GROWN = {"other-kinds": 1.5, "other-fields": 1.5, "false-rules": 1.5, "objects": 1.5, "aggregate": 1.5, "triggers": 1.5}
 
@@ -20,7 +22,8 @@ Row = tuple[str, str, bool]
 
 def table(results: Mapping[str, Any]) -> str:
     """All budgets of which there are results, by the name of their part."""
-    rows = [*_steady(results.get("steady")), *_drain(results.get("drain")), *_growth(results.get("growth"))]
+    parts = (("steady", _steady), ("drain", _drain), ("heavy", _heavy), ("growth", _growth))
+    rows = [row for name, rows_of in parts for row in rows_of(results.get(name))]
     lines = ["| budget | measured | kept |", "| --- | --- | --- |"]
     lines += [f"| {budget} | {measured} | {'yes' if kept else '**no**'} |" for budget, measured, kept in rows]
     return "\n".join(lines)
@@ -62,6 +65,19 @@ def _drain(results: Any) -> Iterator[Row]:
             yield f"{where}: < {MANY_S} s", f"{took:g} s", took < MANY_S
         writes = max(run["writes"] for run in case["runs"] if "writes" in run)
         yield f"{where}: no write", f"{writes}", writes == 0
+
+
+def _heavy(results: Any) -> Iterator[Row]:
+    for case in results["cases"] if results else ():
+        runs = case["runs"][""]
+        if not all("seconds" in run for run in runs):
+            yield f"{case['label']}: all annotated", "not in every run", False
+            continue
+        memory, pause = (max(run[figure] for run in runs) for figure in ("peak_memory_mb", "pause_cpu_ms"))
+        yield f"{case['label']}: < {HEAVY_MB} MB", f"{memory} MB", memory < HEAVY_MB
+        yield f"{case['label']}: no pause above {PAUSE_MS} ms of CPU", f"{pause} ms", pause <= PAUSE_MS
+        lost = sum(bool(run["faults"]) for run in runs)
+        yield f"{case['label']}: the Lease is kept", f"lost in {lost} of {len(runs)} runs", not lost
 
 
 def _growth(results: Any) -> Iterator[Row]:

@@ -28,6 +28,16 @@ DRAIN: Columns = (
     ("objects per second", "objects_per_second", 0), ("CPU per object, µs", "cpu_us_per_object", 0),
     ("from start to the last, s", "start_s", 1), MEMORY, ("relist: CPU per object, µs", "relist_cpu_us_per_object", 0),
 )  # fmt: skip
+HEAVY: Columns = (
+    MEMORY, ("pause, ms of CPU", "pause_cpu_ms", 0), ("by the clock, ms", "pause_ms", 0), ("CPU, s", "cpu_s", 1),
+    ("all annotated after, s", "seconds", 0),
+)  # fmt: skip
+BURST: Columns = (
+    ("lag p50, ms", "lag_p50_ms", 0), ("p99, ms", "lag_p99_ms", 0), ("own p50, ms", "own_p50_ms", 0),
+    ("p99, ms", "own_p99_ms", 0), ("patch p50, ms", "patch_p50_ms", 0), ("p99, ms", "patch_p99_ms", 0),
+    ("a status write p50, ms", "status_write_p50_ms", 0),
+    ("CPU per change, ms", "cpu_ms_per_change", 2), ("peak memory, MB", "peak_memory_mb_0", 0),
+)  # fmt: skip
 SPREAD = "Median of the rounds, and in brackets the lowest and the highest of them."
 
 
@@ -59,16 +69,36 @@ def drain(results: Results) -> str:
 
 def heavy(results: Results) -> str:
     """The results of tests.bench.heavy."""
-    head = ["", "engine", "peak memory, MB", "pause, ms of CPU", "by the clock, ms", "CPU, s", "all annotated after, s"]
-    figures = ("peak_memory_mb", "pause_cpu_ms", "pause_ms", "cpu_s", "seconds")
-    lines = [head, ["---", "---", *["---:"] * len(figures)]]
+    head = ["", "engine", "runs", *(heading for heading, _, _ in HEAVY), "Lease lost"]
+    lines, notes = [head, ["---", "---", *["---:"] * (len(HEAVY) + 2)]], []
     for case in results["cases"]:
-        for name, run in case["runs"].items():
-            cells = [run["faults"][0].splitlines()[0], *[""] * (len(figures) - 1)] if run["faults"] else [
-                f"{run[figure]:,}" for figure in figures
-            ]  # fmt: skip
-            lines.append([case["label"].replace(case["label"].split()[0], str(case["objects"]), 1), name or "now", *cells])
-    return "\n\n".join((_taken(results), _markdown(lines)))
+        for name, runs in case["runs"].items():
+            label, engine = case["label"].replace(case["label"].split()[0], str(case["objects"]), 1), name or "now"
+            cells = []
+            for _, figure, decimals in HEAVY:
+                values = [run[figure] for run in runs if figure in run]
+                cells.append(_cell(spread(values), decimals) if values else "never")
+            lost = sum(any("Lease" in fault or "leading" in fault for fault in run["faults"]) for run in runs)
+            lines.append([label, engine, str(len(runs)), *cells, f"in {lost}" if lost else "no"])
+            late = [fault for run in runs for fault in run["faults"] if fault.endswith(" s")]
+            notes += [f"{label}, {engine}: {len(late)} of {len(runs)} runs did not end, the first: {late[0]}."] if late else []
+    return "\n\n".join((_taken(results), _markdown(lines), SPREAD, *notes))
+
+
+def burst(results: Results) -> str:
+    """The results of tests.bench.burst, and what the replicas of one engine cost beside each other."""
+    what = f"{results['changes']} changes within {results['changes'] / results['rate']:g} s, of {results['jobs']:,} jobs."
+    rows = [((each["label"],), each["summary"], each["runs"]) for each in results["contestants"]]
+    head = ["replica", "peak memory, MB", "CPU at rest, % of a core", "CPU for a burst, s"]
+    lines = [head, ["---", *["---:"] * 3]]
+    for each in results["contestants"]:
+        names = [f"{figure}_{{}}" for figure in ("peak_memory_mb", "rest_cpu_percent", "burst_cpu_s")]
+        for number in range(9):
+            found = [each["summary"].get(name.format(number)) for name in names]
+            if each["name"] == "engine" and None not in found:
+                replica = f"standby {number}" if number else "leader"
+                lines.append([replica, *(_cell(figure, decimals) for figure, decimals in zip(found, (0, 1, 2), strict=True))])
+    return "\n\n".join((f"{_taken(results)} {what}", _spreads(("",), rows, BURST), _markdown(lines)))
 
 
 def watches(results: Results) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -118,6 +119,22 @@ async def test_the_first_failure_of_a_rule_fires(recorder: Recorder, tmp_path: P
     assert recorder.firing() == {"RulepackActionsFail"}
 
 
+async def test_every_counter_of_an_alert_begins_at_0(tmp_path: Path) -> None:
+    """From the start of a pack on, for each of its rules: Prometheus sees no increase of a series that begins at 1."""
+    fixture = Fixture(tmp_path)
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        (text,) = await texts(fixture, 1, operator)
+    counted = {name for rule in rules() for name in re.findall(r"rulepack_\w+_total", rule["expr"])}
+    values: dict[str, list[float]] = {name: [] for name in counted}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            if sample.name in counted:
+                values[sample.name].append(sample.value)
+    assert counted
+    assert all(found and not any(found) for found in values.values()), values
+
+
 async def test_a_kind_that_is_no_longer_served_fires(recorder: Recorder, tmp_path: Path) -> None:
     """A pack that has worked stops: warned of; one that has always waited is told at level info."""
     fixture = Fixture(tmp_path)
@@ -146,6 +163,15 @@ def test_nobody_who_leads_fires(recorder: Recorder) -> None:
     """Two standbys, or nobody who answers, whatever a second installation in the cluster does."""
     recorder.scrape(12, **{"a/one": leading(0), "a/two": leading(0), "b/one": leading(1), "b/two": leading(0)})
     assert "RulepackNoLeader" in recorder.firing()
+
+
+def test_a_failure_of_one_installation_is_told_with_its_namespace(recorder: Recorder) -> None:
+    """Each alert that fires names the installation that it is about, and another one that is well keeps none from firing."""
+    before, after = changed(lambda metrics: metrics.queue_depth.record((), 500))
+    recorder.scrape(5, **{"a/one": before, "b/one": before})
+    recorder.scrape(20, **{"a/one": after, "b/one": before})
+    assert recorder.firing() == {"RulepackQueueStuck"}
+    assert all("namespace" in rule["expr"] or "by (" not in rule["expr"] for rule in rules())
 
 
 def test_pods_that_do_not_answer_fire(recorder: Recorder) -> None:

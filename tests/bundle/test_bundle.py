@@ -138,6 +138,22 @@ def test_pods_are_restricted(csv: dict[str, Any]) -> None:
     assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
 
 
+def test_a_network_policy_leaves_the_probes_to_kubelet() -> None:
+    """It selects the pods of the Deployment, and lets in what asks for metrics by TLS, and nothing else."""
+    manager = {one["kind"]: one for one in documents(ROOT / "config/manager")}
+    policy, pod = manager["NetworkPolicy"]["spec"], manager["Deployment"]["spec"]["template"]
+    listed = yaml.safe_load((ROOT / "config/manager/kustomization.yaml").read_text())["resources"]
+    assert "network_policy.yaml" in listed
+    assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    ports = {port["name"]: port["containerPort"] for port in pod["spec"]["containers"][0]["ports"]}
+    assert policy["policyTypes"] == ["Ingress"]
+    assert [port for rule in policy["ingress"] for port in rule["ports"]] == [{"port": "metrics"}]
+    assert ports["metrics"] == 8443
+    probes = [pod["spec"]["containers"][0][f"{kind}Probe"]["httpGet"]["port"] for kind in ("liveness", "readiness")]
+    assert "metrics" not in probes and 8443 not in probes
+    assert all(port in ports or port in ports.values() for port in probes)
+
+
 def test_rights_are_bound_to_names_where_olm_would_widen_them(csv: dict[str, Any]) -> None:
     """Of its own Lease and ConfigMaps it may change those of known names only, it reads no Secrets and uses no wildcard."""
     install = csv["spec"]["install"]["spec"]

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from engine.kube.credentials import find
 from engine.kube.proxies import is_direct, proxy_of
 from tests.cluster.fakes import CONFIG_MAPS, config_map, connected, serving, write_kubeconfig
-from tests.cluster.test_api_tls import Secured
+from tests.cluster.test_api_rotation import PATH, in_pod, opened, secured
+from tests.cluster.test_api_tls import Secured, certificate
 from tests.controlplane.processes import free_ports
 
 
@@ -59,6 +61,31 @@ async def test_loopback_never_goes_to_the_proxy_of_the_environment(tmp_path: Pat
     monkeypatch.delenv("no_proxy", raising=False)
     async with serving(answer) as url, connected(write_kubeconfig(tmp_path, url)) as api:
         assert await api.get(CONFIG_MAPS, "default", "a") == config_map("a")
+
+
+def through(monkeypatch: pytest.MonkeyPatch, proxy: str, without: str) -> None:
+    """Have the environment name a proxy, and what is reached without it."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.setenv("NO_PROXY", without)
+
+
+@pytest.mark.parametrize("without", ["", "10.0.0.0/8", "0.0.0.0/8,10.0.0.0/8", "0.0.0.0:1", "0.0.0.0"])
+async def test_no_proxy_is_obeyed(tmp_path: Path, proxy: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, without: str) -> None:
+    """A kubeconfig's server, and that of a pod, by TLS, go past the proxy where an entry fits, and through it where none does.
+
+    0.0.0.0 is no loopback address by its number, and yet leads to this machine.
+    """
+    url, log = proxy
+    through(monkeypatch, url, without)
+    own, (port,) = certificate(tmp_path, "server", "0.0.0.0"), free_ports(1)
+    direct = without.startswith("0.0.0.0") and not without.endswith(":1")
+    async with secured(own, port):
+        kubeconfig = write_kubeconfig(tmp_path, f"https://0.0.0.0:{port}", cluster={"certificate-authority": str(own[0])})
+        for credentials in (find(str(kubeconfig)), in_pod(tmp_path, monkeypatch, "0.0.0.0", port, own[0])):
+            async with opened(credentials) as connection:
+                assert await connection.request("GET", PATH) == config_map("a")
+    assert log.read_text().count(f"CONNECT 0.0.0.0:{port}") == (0 if direct else 2)
 
 
 # Each is what golang.org/x/net/http/httpproxy does (proxy_test.go has these forms).

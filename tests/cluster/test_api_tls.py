@@ -6,6 +6,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ from tests.cluster.fakes import CONFIG_MAPS, config_map, connected, write_kubeco
 
 
 def certificate(folder: Path, name: str, subject: str) -> tuple[Path, Path]:
-    """A certificate that signs itself, for a server of that DNS name or a client, and its key."""
+    """A certificate that signs itself, for a server of that DNS name or IP address or a client, and its key."""
+    try:
+        name_type = f"IP:{ip_address(subject)}"
+    except ValueError:
+        name_type = f"DNS:{subject}"
     made, key = folder / f"{name}.crt", folder / f"{name}.key"
     command = [
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-        "-subj", f"/CN={subject}", "-addext", f"subjectAltName=DNS:{subject}", "-out", str(made), "-keyout", str(key),
+        "-subj", f"/CN={subject}", "-addext", f"subjectAltName={name_type}", "-out", str(made), "-keyout", str(key),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     return made, key

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
@@ -12,9 +14,11 @@ from aiohttp import web
 
 from engine.errors import ApiError
 from engine.kube.api import Selection
+from engine.kube.credentials import find
 from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Kind, Resource
 from tests.cluster.fakes import CONFIG_MAPS, IN_DEFAULT, config_map, connected, failure, serving, watch_line, write_kubeconfig
+from tests.cluster.test_api_rotation import opened
 from tests.controlplane.plane import ControlPlane
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -39,6 +43,27 @@ async def eventually_gone(api: KubernetesApi, selection: Selection) -> None:
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return
+
+
+async def test_a_stream_that_goes_on_is_read_however_long_it_takes_and_one_that_stops_is_not(tmp_path: Path) -> None:
+    """Only silence ends it: 20 objects that come in 2 s, where 0.5 s without any are the most, and then nothing."""
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for number in range(20):
+            await response.write(watch_line("ADDED", config_map(f"c{number}")))
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(10)
+        return response
+
+    found: list[str] = []
+    async with serving(drip) as url, opened(find(str(write_kubeconfig(tmp_path, url)))) as connection:
+        with pytest.raises(ApiError):
+            async with aclosing(connection.lines("/api/v1/configmaps?watch=true", 0.5, asyncio.Semaphore())) as lines:
+                async for event in lines:
+                    found.append(event["object"]["metadata"]["name"])
+    assert len(found) == 20
 
 
 async def test_an_object_of_several_megabytes_is_one_event(tmp_path: Path) -> None:
@@ -122,6 +147,26 @@ async def test_a_watch_breaks_when_the_api_server_dies_and_can_be_resumed(contro
     assert (broken.value.status, away.value.status) == (0, 0)
     assert control_plane.url in away.value.message
     assert [first.object["metadata"]["name"], second.object["metadata"]["name"]] == ["before", "after"]
+
+
+def test_a_watch_that_is_left_leaves_no_connection(control_plane: ControlPlane, namespace: str) -> None:
+    """Its socket is closed when the loop ends, although the server has not answered the end of TLS yet."""
+    selection = Selection(CONFIG_MAPS, namespace)
+
+    async def leave(name: str) -> None:
+        async with connected(control_plane.kubeconfig) as api:
+            version = (await api.list(selection)).resource_version
+            await api.create(CONFIG_MAPS, namespace, config_map(name))
+            async with aclosing(api.watch(selection, version)) as events:
+                await anext(events)
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for number in range(10):  # the server answers in time in two of three cases
+            asyncio.run(leave(f"left-{number}"))
+        gc.collect()
+
+    assert [str(each.message) for each in warned] == []
 
 
 async def test_a_resource_version_from_before_a_restart_is_expired(control_plane: ControlPlane, namespace: str) -> None:

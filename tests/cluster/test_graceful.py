@@ -7,6 +7,7 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -81,9 +82,10 @@ def start_by_shell(engine: Engine, shell: str) -> None:
     engine.processes.start("rulepack", command, {**os.environ, "PYTHONPATH": str(RULES.parent)})
 
 
-def test_streams_that_are_closed_end_nothing(cluster: Cluster, engine: Engine) -> None:
-    """Without stdin, stdout and stderr it acts, and ends in order."""
-    start_by_shell(engine, "exec <&- >&- 2>&-; exec")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"], ids=["stdin", "stdout", "stderr", "all"])
+def test_streams_that_are_closed_end_nothing(cluster: Cluster, engine: Engine, closed: str) -> None:
+    """Without one of stdin, stdout and stderr, and without all of them, it acts, and ends in order."""
+    start_by_shell(engine, f"exec {closed}; exec")
     cluster.create(job("train", "Succeeded", WAVE, cluster.namespace))
     eventually(lambda: done(cluster, "train"), "effect")
     assert engine.stop() == 0
@@ -95,6 +97,17 @@ def test_a_low_limit_of_open_files_is_told(cluster: Cluster, engine: Engine) -> 
     start_by_shell(engine, "ulimit -n 20; exec")
     eventually(lambda: "serving /metrics" in engine.log(), "servers")
     assert "only 20 files may be open at a time" in engine.log()
+    assert engine.stop() == 0
+
+
+def test_as_many_files_may_be_open_as_the_hard_limit_allows(cluster: Cluster, engine: Engine) -> None:
+    """Whatever limit whoever starts it is content with: each watch is an open file."""
+    start_by_shell(engine, "ulimit -Sn 64; exec")
+    eventually(lambda: "serving /metrics" in engine.log(), "servers")
+    limits = Path(f"/proc/{engine.processes.pid('rulepack')}/limits").read_text().splitlines()
+    soft, hard = next(line.split()[3:5] for line in limits if line.startswith("Max open files"))
+    assert soft == hard
+    assert int(soft) > 64
     assert engine.stop() == 0
 
 

@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from engine.model.objects import annotations_of
+from engine.packs.crd import custom_resource_definition
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually, now
 from tests.e2e.engine import Engine
-from tests.world import APPLICATION, JOB, RULES, SERVICE, job, named, trigger, triggers
+from tests.world import APPLICATION, EVENT, JOB, RULES, SERVICE, job, named, trigger, triggers
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WAVE = {"argocd.argoproj.io/sync-wave": "3"}
@@ -34,7 +35,8 @@ spec:
 
 @pytest.fixture(scope="module")
 def kinds(control_plane: ControlPlane) -> None:
-    """The kinds that the shipped packs watch and act on."""
+    """The kinds that the shipped packs watch and act on, and the kind RulePack."""
+    control_plane.define(custom_resource_definition())
     for definition in yaml.safe_load_all((RULES.parent / "examples" / "demo" / "crds.yaml").read_text()):
         control_plane.ensure(DEFINITIONS, definition)
     for kind in (JOB, APPLICATION, SERVICE):
@@ -125,12 +127,19 @@ def test_packs_and_flags_are_live(cluster: Cluster, engine: Engine, capsys: pyte
 
 
 def cluster_events(cluster: Cluster, engine: Engine) -> list[tuple[str, str]]:
-    """Events about the ConfigMap."""
-    return Cluster(cluster.plane, engine.own).events("greeter")
+    """Events about the ConfigMap, not about the RulePack that stands for it where that kind is served."""
+    return [
+        (event["reason"], event["message"])
+        for event in Cluster(cluster.plane, engine.own).all(EVENT)
+        if event["involvedObject"]["kind"] == "ConfigMap" and event["involvedObject"]["name"] == "greeter"
+    ]
 
 
 def test_a_restart_over_finished_jobs_writes_nothing(cluster: Cluster, engine: Engine) -> None:
-    """An engine that starts over 1,000 finished jobs asks the API server for no write, by its audit log."""
+    """An engine that starts over 1,000 finished jobs asks the API server for no write, by its audit log.
+
+    The statuses of its packs stay too: the kind RulePack is served.
+    """
     engine.grant("", "configmaps")
     cluster.create(named(CONFIG_MAP, "web", cluster.namespace))
     annotations, completed = {**WAVE, **triggers(trigger(CONFIG_MAP, "web", "restart"))}, now()
@@ -139,13 +148,21 @@ def test_a_restart_over_finished_jobs_writes_nothing(cluster: Cluster, engine: E
     eventually(lambda: sum(is_done(cluster, number) for number in range(0, 1000, 37)) == 28, "jobs that are done", 120)
     eventually(engine.idle, "engine with nothing left to do", 120)
     assert all(map(is_whole, cluster.all(JOB)))
+    eventually(lambda: counted(cluster, engine) == 1000, "status that counts all of them")
     engine.kill()
     before = len(engine.writes())
     engine.start()
     engine.ready()
     eventually(lambda: engine.judged() >= 1000, "engine that has evaluated all of them", 60)
     eventually(engine.idle, "engine with nothing left to do")
+    time.sleep(6)  # a status is written every five seconds
     assert engine.writes()[before:] == []
+
+
+def counted(cluster: Cluster, engine: Engine) -> int:
+    """How often the pack of sync waves acted, by the status of its RulePack."""
+    path = f"/apis/rules.mlops.dev/v1alpha1/namespaces/{engine.own}/rulepacks/sync-waves"
+    return int(cluster.plane.request("GET", path)["status"]["fired"])
 
 
 def is_done(cluster: Cluster, number: int) -> bool:

@@ -58,7 +58,7 @@ class ControlPlane:
         self._processes = Processes(self._folder)
         self.admin_token = secrets.token_hex(16)
         self._etcd_port, self._peer_port, self._port = free_ports(3)
-        self._audit_log = self._folder / "audit.log"
+        self.audit_log = self._folder / "audit.log"
         self._certificates = self._folder / "certificates"
         self.certificate, self.private_key = self._certificates / "apiserver.crt", self._certificates / "apiserver.key"
         self.url = f"https://{f'[{address}]' if ':' in address else address}:{self._port}"
@@ -70,7 +70,7 @@ class ControlPlane:
         self._write_settings()
         etcd, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{self._peer_port}"
         self._run("etcd", [
-            "--unsafe-no-fsync", f"--data-dir={self._folder / 'etcd-data'}",
+            "--unsafe-no-fsync", f"--data-dir={self._folder / 'etcd-data'}", "--quota-backend-bytes=8000000000",
             f"--listen-client-urls={etcd}", f"--advertise-client-urls={etcd}",
             f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
         ])  # fmt: skip
@@ -103,7 +103,7 @@ class ControlPlane:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
             f"--token-auth-file={self._folder / 'tokens.csv'}", "--authorization-mode=RBAC",
-            f"--audit-policy-file={self._folder / 'audit-policy.yaml'}", f"--audit-log-path={self._audit_log}", *self._options,
+            f"--audit-policy-file={self._folder / 'audit-policy.yaml'}", f"--audit-log-path={self.audit_log}", *self._options,
         ])  # fmt: skip
         self._wait_until_ready()
 
@@ -220,7 +220,7 @@ class ControlPlane:
         ]  # fmt: skip
 
     def _audited(self, stage: str = "RequestReceived") -> Iterator[dict[str, Any]]:
-        lines = self._audit_log.read_text().splitlines()
+        lines = self.audit_log.read_text().splitlines()
         return (event for event in map(json.loads, lines) if event["stage"] == stage)
 
     def _serves(self, version: str, plural: str) -> bool:

@@ -51,13 +51,13 @@ _numbers = itertools.count(1)
 
 
 class ArgoCD:
-    """Argo CD of one control plane, with the shipped configuration of config/argocd on top of its own."""
+    """Argo CD of one control plane, in one namespace, with the shipped configuration of config/argocd on top of its own."""
 
-    def __init__(self, plane: ControlPlane, programs: Programs, source: Path) -> None:
-        self._plane, self._programs, self._source = plane, programs, source
+    def __init__(self, plane: ControlPlane, programs: Programs, source: Path, namespace: str = NAMESPACE) -> None:
+        self._plane, self._programs, self._source, self.namespace = plane, programs, source, namespace
         self._folder = Path(tempfile.mkdtemp(prefix="rulepack-argocd-"))
         self._processes = Processes(self._folder)
-        self.cluster = Cluster(plane, NAMESPACE)
+        self.cluster = Cluster(plane, namespace)
 
     def __enter__(self) -> Self:
         try:
@@ -82,7 +82,7 @@ class ArgoCD:
         body = {
             "apiVersion": APPLICATION.api_version,
             "kind": APPLICATION.kind,
-            "metadata": {"name": name, "namespace": NAMESPACE},
+            "metadata": {"name": name, "namespace": self.namespace},
             "spec": {
                 "project": "default",
                 "source": {"repoURL": repository.url, "path": folder, "targetRevision": "main"},
@@ -169,7 +169,7 @@ class ArgoCD:
         notifications = self._source / "manifests/base/notification"
         base += [notifications / "argocd-notifications-cm.yaml", notifications / "argocd-notifications-secret.yaml"]
         kustomization = {
-            "namespace": NAMESPACE,
+            "namespace": self.namespace,
             "resources": [os.path.relpath(part, folder) for part in base],
             "components": [os.path.relpath(COMPONENT, folder)],
         }
@@ -204,30 +204,31 @@ class ArgoCD:
             addresses,
         ])  # fmt: skip
         self._run("argocd-application-controller", [
-            f"--namespace={NAMESPACE}", addresses, f"--repo-server=127.0.0.1:{repository}", f"--metrics-port={metrics}",
+            f"--namespace={self.namespace}", addresses, f"--repo-server=127.0.0.1:{repository}", f"--metrics-port={metrics}",
             "--app-resync=10",
         ])  # fmt: skip
         self._run("argocd-notifications", [
-            f"--namespace={NAMESPACE}", f"--argocd-repo-server=127.0.0.1:{repository}", f"--metrics-port={notification_metrics}",
+            f"--namespace={self.namespace}", f"--argocd-repo-server=127.0.0.1:{repository}",
+            f"--metrics-port={notification_metrics}",
         ], ["controller"])  # fmt: skip
         self._wait_for(repository_metrics, metrics, notification_metrics)
 
     def _install(self) -> None:
         """Put its kinds, its configuration and a project that allows everything on the cluster."""
-        self._plane.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+        self._plane.ensure("/api/v1/namespaces", {"metadata": {"name": self.namespace}})
         own = [self._source / f"manifests/crds/{name}-crd.yaml" for name in ("application", "appproject")]
         kinds = [crd for file in (*own, OTHER_KINDS) for crd in yaml.load_all(file.read_text(), yaml.CSafeLoader)]
         self._plane.define(*kinds)  # its own come first, and what a stand-in names again is left alone
         for obj in self.configuration():
             key = {"server.secretkey": base64.b64encode(secrets.token_bytes(32)).decode()}
             data = {"data": key} if metadata(obj)["name"] == "argocd-secret" else {}
-            self._plane.ensure(path(kind_of(obj), NAMESPACE), {**obj, **data})
+            self._plane.ensure(path(kind_of(obj), self.namespace), {**obj, **data})
         anything = {"group": "*", "kind": "*"}
         project = {
             "sourceRepos": ["*"], "destinations": [{"server": "*", "namespace": "*"}], "clusterResourceWhitelist": [anything],
         }  # fmt: skip
         body = {"apiVersion": PROJECT.api_version, "kind": PROJECT.kind, "metadata": {"name": "default"}, "spec": project}
-        self._plane.ensure(path(PROJECT, NAMESPACE), body)
+        self._plane.ensure(path(PROJECT, self.namespace), body)
 
     def _run(self, role: str, options: list[str], command: list[str] | None = None) -> None:
         arguments = [*(command or []), *options, "--logformat=text"]

@@ -29,7 +29,7 @@ Rule = Mapping[str, Sequence[str]]
 
 
 class Engine:
-    """`rulepack run` for one watched namespace, with a namespace of its own for its Lease and its ConfigMaps."""
+    """`rulepack run` for one watched namespace ('' for all), with a namespace of its own for its Lease and its ConfigMaps."""
 
     def __init__(self, plane: ControlPlane, watched: str, own: str = "") -> None:
         self._plane, self._watched = plane, watched
@@ -66,7 +66,7 @@ class Engine:
         """What starts one process of it."""
         return [
             sys.executable, "-m", "engine.cli", "run", f"--kubeconfig={kubeconfig or self._kubeconfig}",
-            f"--namespace={self._watched}", f"--operator-namespace={self.own}", f"--rules={RULES}",
+            *([f"--namespace={self._watched}"] if self._watched else []), f"--operator-namespace={self.own}", f"--rules={RULES}",
             *served.options,
         ]  # fmt: skip
 

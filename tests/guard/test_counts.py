@@ -32,7 +32,7 @@ from engine.reconcile.reads import pruner_of
 from tests.bench import workload
 from tests.cluster.fakes import CONFIG_MAPS, config_map, connected, serving, watch_line, write_kubeconfig
 from tests.guard.counting import CountingApi, CountingCel, counted
-from tests.world import APPLICATION, CUSTOM, DONE, JOB, RULES, World, all_packs, named
+from tests.world import APPLICATION, CUSTOM, DONE, JOB, RULES, World, all_packs, named, trigger, triggers
 
 LATER = "2026-01-24T22:40:00Z"
 KEY = ObjectKey(JOB, "bench", "job-00000")
@@ -259,6 +259,36 @@ async def test_a_group_costs_the_same_however_large() -> None:
             await engine.change("Succeeded")
         costs.append((engine.cel.evaluations - before, work))
 
+    assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+async def test_a_job_costs_the_same_however_large_its_application(phase: str) -> None:
+    """With 100,000 resources as with 10: as many evaluations, conversions, requests and written bytes.
+
+    The Application consents by its list of resources alone, and is refreshed, counted for and told of a failure.
+    """
+    costs = []
+    mine = {"group": "mlops.mlops.dev", "kind": JOB.kind, "namespace": KEY.namespace, "name": KEY.name}
+    for size in (10, 100_000):
+        engine = Counted(backend())
+        world = engine.world
+        others = [{"version": "v1", "kind": "ConfigMap", "namespace": "bench", "name": f"c-{n}"} for n in range(size)]
+        elsewhere = {"destination": {"namespace": "other", "server": "https://kubernetes.default.svc"}}
+        await world.create(named(APPLICATION, "app", "argocd", spec=elsewhere, status={"resources": [*others, mine]}))
+        await engine.begin()
+        tracked = {"argocd.argoproj.io/tracking-id": f"app:mlops.mlops.dev/{JOB.kind}:{KEY.namespace}/{KEY.name}"}
+        asked = triggers(trigger(APPLICATION, "app", "refresh"))
+        await world.patch(JOB, KEY.name, {"metadata": {"annotations": {**tracked, **asked}}}, KEY.namespace)
+        await world.settle(120)
+        engine.cel.evaluations = engine.api.writes = engine.api.bytes = 0
+        before = len(engine.requests())
+        with counted() as work:
+            await engine.change(phase)
+            await world.settle(120)
+        costs.append((engine.cel.evaluations, engine.api.writes, engine.api.bytes, engine.requests()[before:], work))
+
+    assert "patch Application" in costs[0][3]
     assert costs[0] == costs[1]
 
 

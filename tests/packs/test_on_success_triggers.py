@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -524,10 +525,14 @@ async def test_a_target_in_another_namespace_is_refused() -> None:
         (
             "train",
             "TriggerFailed",
-            "Failed to restart InferenceService/model: service account ns/default may not get "
-            "inferenceservices.serving.kserve.io model in namespace theirs, so InferenceService theirs/model does not consent; "
-            "to grant it: kubectl create role NAME -n theirs --verb=get --resource=inferenceservices.serving.kserve.io "
-            "--resource-name=model && kubectl create rolebinding NAME -n theirs --role=NAME --serviceaccount=ns:default",
+            "Failed to restart InferenceService/model: service account ns/default may not get and patch "
+            "inferenceservices.serving.kserve.io model in namespace theirs, nor list deployments.apps and pods (any) in "
+            "namespace theirs, so InferenceService theirs/model does not consent; to grant it: "
+            "kubectl create role NAME-1 -n theirs --verb=get,patch --resource=inferenceservices.serving.kserve.io "
+            "--resource-name=model && "
+            "kubectl create rolebinding NAME-1 -n theirs --role=NAME-1 --serviceaccount=ns:default && "
+            "kubectl create role NAME-2 -n theirs --verb=list --resource=deployments.apps,pods && "
+            "kubectl create rolebinding NAME-2 -n theirs --role=NAME-2 --serviceaccount=ns:default",
         )
     ]
 
@@ -567,6 +572,34 @@ async def test_each_verb_must_be_granted(missing: str) -> None:
     assert f"may not {missing} " in message
 
 
+@pytest.mark.parametrize("kind", [SERVICE, DEPLOYMENT, Kind("apps/v1", "StatefulSet")], ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("params", [{}, {**EVICT, "allowOutage": True}], ids=["Rollout", "Evict"])
+async def test_what_a_refusal_tells_to_grant_is_enough(kind: Kind, params: dict[str, Any]) -> None:
+    """Whoever grants the rights of the one message has the restart at the next run."""
+    entry = trigger(kind, "web", "restart", "theirs")
+    spec: Object = {"predictor": {}} if kind == SERVICE else {"template": {}}
+    world = await world_of(named(kind, "web", "theirs", spec=spec), annotations=triggers(entry), **params)
+    world.engine.access = lambda spec: asks(spec["resourceAttributes"]) in granted
+    granted: set[tuple[str, str, str]] = set()
+    await world.settle(10)
+    ((_, _, message),) = await world.events()
+    for verbs, resources, name in re.findall(r"--verb=(\S+) --resource=(\S+)(?: --resource-name=(\S+))?", message):
+        granted |= {(verb, resource, name) for verb in verbs.split(",") for resource in resources.split(",")}
+
+    await world.settle(40)  # an answer is remembered for half a minute
+    await world.patch(JOB, "train", {"metadata": {"annotations": {"mlops.dev/retrigger": "2026-01-24T22:30:30Z"}}})
+    await world.settle(60)
+
+    assert sorted(await reasons(world)) == ["TriggerFailed", *STARTED]
+
+
+def asks(attributes: Mapping[str, str]) -> tuple[str, str, str]:
+    """What a review asks for, as a role grants it."""
+    group, subresource = attributes.get("group", ""), attributes.get("subresource", "")
+    resource = attributes["resource"] + (f".{group}" if group else "") + (f"/{subresource}" if subresource else "")
+    return attributes["verb"], resource, attributes.get("name", "")
+
+
 async def test_targets_in_other_namespaces_can_be_denied() -> None:
     """With otherNamespaces Deny nothing of another namespace is touched, whatever RBAC says."""
     world = await world_of(named(SERVICE, "model", "theirs"), pod("old-0", namespace="theirs"),
@@ -592,7 +625,7 @@ async def test_what_lives_in_no_namespace_must_consent() -> None:
     world = await world_of(annotations=triggers(trigger(kind, "ns", "restart")))
     await world.settle(40)  # an answer is remembered for half a minute
     ((_, reason, message),) = await world.events()
-    assert (reason, "service account ns/default may not get namespaces ns" in message) == ("TriggerFailed", True)
+    assert (reason, "service account ns/default may not get and patch namespaces ns" in message) == ("TriggerFailed", True)
     assert "mlops.dev/restarted-at" not in await world.annotations(kind, "ns", "")
 
     world.engine.access = lambda spec: "namespace" not in spec["resourceAttributes"]
@@ -701,13 +734,22 @@ async def test_a_retrigger_does_it_all_again() -> None:
     assert sorted(await reasons(world)) == ["TriggerStarted"] * 8 + ["TriggerSuccess"] * 4
 
 
-@pytest.mark.parametrize("at", ["", "now", "2026-13-24T23:30:00Z", "2026-01-24T22:00:00Z", "2027-01-01T00:00:00Z"])
-async def test_a_retrigger_that_is_no_time_since_the_completion_does_nothing(at: str) -> None:
-    """Neither a text that is no time, nor one before the completion, nor one that is still to come."""
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("", []),
+        ("now", ["TriggerInvalid"]),
+        ("2026-13-24T23:30:00Z", ["TriggerInvalid"]),
+        ("2026-01-24T22:00:00Z", []),
+        ("2027-01-01T00:00:00Z", ["TriggerWaiting"]),
+    ],
+)
+async def test_a_retrigger_that_is_no_time_since_the_completion_does_nothing(at: str, said: list[str]) -> None:
+    """Neither a text that is no time, nor one before the completion, nor one that is still to come; it is told."""
     world = await retriggered(at)
     assert restarted_at(await world.get(SERVICE, "model")) == RESTARTED
     assert (await world.get(APPLICATION, "consumers", "argocd"))["status"]["syncs"] == 1
-    assert sorted(await reasons(world)) == ["TriggerStarted"] * 4 + ["TriggerSuccess"] * 2
+    assert sorted(await reasons(world)) == sorted(["TriggerStarted"] * 4 + ["TriggerSuccess"] * 2 + said)
 
 
 async def test_a_retrigger_that_is_taken_back_syncs_nothing_again() -> None:

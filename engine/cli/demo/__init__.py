@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from engine.cel import backend
-from engine.cli.arguments import Cluster, context_option, kubeconfig_option
+from engine.cli.arguments import Cluster, check_flags, context_option, kubeconfig_option
 from engine.cli.demo.runner import FastClock, Runner
 from engine.cli.demo.screen import Failures, Screen
 from engine.cli.demo.script import OPERATOR, Script, load
@@ -26,7 +26,7 @@ from engine.kube.embedded import EmbeddedCluster
 from engine.model.flags import Mode
 from engine.operator.settings import Settings, parse_flags
 from engine.operator.wiring import Operator
-from engine.packs.sources import shipped_demo, shipped_rules
+from engine.packs.sources import shipped_demo, shipped_rules, shipped_settable
 
 DEFAULT_SPEED = 6.0
 
@@ -69,6 +69,7 @@ def demo(kubeconfig: Path | None, context: str, install_crds: bool, feature_flag
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character must not end the demo
     flags = parse_flags(feature_flags)
+    check_flags(flags, shipped_settable().flags)
     try:
         if kubeconfig is None:
             return asyncio.run(_in_memory(flags, speed or DEFAULT_SPEED))

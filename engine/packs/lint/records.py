@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.actions.base import Need
 from engine.errors import Fault
 from engine.packs.lint.base import Check, Severity, Subject
 
@@ -53,8 +54,10 @@ class TimerRight(Check):
         """Yield a fault for each such timer."""
         for parsed in subject.packs:
             for index, rule in enumerate(parsed.pack.rules):
-                if rule.durable_hold and rule.once_per is None and not rule.annotates():
-                    kind = " and ".join(kind.kind for kind in parsed.pack.kinds(rule))
+                kinds, needs = parsed.pack.kinds(rule), [*rule.needs()]
+                patches = rule.annotates() or all({Need(kind, "patch"), Need(None, "patch")} & {*needs} for kind in kinds)
+                if rule.durable_hold and rule.once_per is None and not patches:
+                    kind = " and ".join(kind.kind for kind in kinds)
                     message = (
                         f"rule {rule.name} needs the right to patch {kind} for its timer alone, else a restart begins it anew"
                     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from engine.actions import ACTIONS
 from engine.cel import Path, Program
@@ -11,18 +12,20 @@ from engine.cel.uses import used_names
 from engine.errors import Fault
 from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
-from engine.packs.pack import Rule, RulePack, Target
+from engine.packs.pack import Rule, RuleAction, RulePack, Target
 
 _NOW = re.compile(r"\bnow\b(?:\.get\w+)?")
 
 
 class MissingOncePer(Check):
-    """A rule acts on other objects, or counts, and nothing says how often.
+    """A rule changes objects, or counts, and nothing says how often.
 
     Without `oncePer` a rule fires at every change of the watched object for as long as its conditions hold: pods are deleted
     again, counters count on, and whoever changes the target otherwise is overwritten. Name the occasion, such as
     `oncePer: object.metadata.uid + '/' + object.status.completionTime`. A rule that keeps something as it should be, rather
-    than doing something once, says so with `throttle` or `resync`.
+    than doing something once, says so with `throttle` or `resync`;
+    `oncePer` would not do again what somebody has undone, nor what has been so before. Nothing is to be said of labels,
+    annotations and constant fields of the watched object: a repeat of these writes nothing.
     """
 
     name = "missing-once-per"
@@ -32,18 +35,31 @@ class MissingOncePer(Check):
         """Yield a fault for the first such action of each rule."""
         for parsed in subject.packs:
             counters = [name for name, metric in parsed.pack.metrics.items() if metric.type != "gauge"]
-            for rule in parsed.pack.rules:
+            for rule, raw in zip(parsed.pack.rules, raw_rules(parsed), strict=True):
                 if rule.once_per or rule.throttle is not None or rule.resync is not None or rule.aggregate or rule.on == "Delete":
                     continue
-                repeated = ((entry, entry.action.repeated(counters)) for entry in (*rule.actions, *rule.rescue))
+                entries, texts = [*rule.actions, *rule.rescue], [*raw["actions"], *(raw.get("rescue") or ())]
+                if len(entries) == len(texts):  # an action with a fault is left out
+                    entries = [entry for entry, text in zip(entries, texts, strict=True) if not _keeps_own(entry, text)]
+                repeated = ((entry, entry.action.repeated(counters)) for entry in entries)
                 for entry, what in ((entry, what) for entry, what in repeated if what):
                     message = f"rule {rule.name} has no oncePer, and {what} whenever it is evaluated"
                     yield self.fault(entry.location, message, "oncePer, or throttle where it is meant to be kept so")
                     break
 
 
+def _keeps_own(entry: RuleAction, text: Mapping[str, Any]) -> bool:
+    """Return whether all that an action does is to set fields of the watched object to constants, and its labels and annotations.
+
+    As of `label` and `annotate`, a repeat of it writes nothing.
+    """
+    writes = list(entry.action.metadata(text[entry.action.name] or {}))
+    constant = all("${" not in str(write.entries) for write in writes if write.part == "fields")
+    return bool(writes) and constant and all(write.target is None for write in writes)
+
+
 class MissingAgeFrom(Check):
-    """A rule acts on other objects once for each occasion, and nothing says when an occasion was.
+    """A rule changes objects once for each occasion, and nothing says when an occasion was.
 
     When such a rule first comes into force, it acts for everything that is already so: on a cluster with a thousand jobs that
     succeeded last year, it restarts what each of them is about. Say since when it is so, such as

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.controlplane import kubectl as kubectl_program
 from tests.controlplane import owners
-from tests.controlplane.gobuild import MissingProgram
+from tests.controlplane.gobuild import MissingProgram, Say
+from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.kinds import install_kinds
 from tests.simulators.kubelet import Kubelet
@@ -26,3 +28,12 @@ def control_plane(managed_plane: ControlPlane, kubelet: Kubelet) -> ControlPlane
 def namespace(managed_namespace: str) -> str:
     """A namespace that no other test uses."""
     return managed_namespace
+
+
+@pytest.fixture
+def kubectl(control_plane: ControlPlane, namespace: str, say: Say, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """A real kubectl of an administrator."""
+    try:
+        return Kubectl(kubectl_program.program(say), control_plane, namespace, tmp_path_factory.mktemp("home"))
+    except MissingProgram as missing:
+        pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)

@@ -179,6 +179,16 @@ async def test_delete_says_what_becomes_of_what_the_object_owns(policy: str | No
     assert {obj["metadata"]["name"] for obj in page.items} == ({"owned"} if left else set())
 
 
+async def test_a_deletion_without_a_target_is_of_the_watched_object() -> None:
+    """It needs the right on its kind, and no other object goes."""
+    world = await played({"delete": {}})
+    found = await world.all(DEPLOYMENT)
+    assert (found, len(await world.all(CONFIG))) == ([], 3)
+    assert said(text({"delete": {}}, targets=TARGETS[1:])) == [
+        "the pack's targets do not have get and delete on Deployment (apps/v1); expected an entry with it under targets"
+    ]
+
+
 def test_an_eviction_has_no_propagation_policy() -> None:
     """A pod owns nothing, and the Eviction API takes none."""
     target = {"apiVersion": "v1", "kind": "ConfigMap", "name": "a"}

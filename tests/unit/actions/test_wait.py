@@ -31,9 +31,13 @@ def text_of(wait: dict[str, Any], note: str = "${string(results.found.met)}: ${r
     }, indent=1)  # fmt: skip
 
 
+IS_NULL = "${string(results.found.met)}: ${results.found.value == null ? 'null' : results.found.value}"
+"""A note that says so where there is no value."""
+
+
 async def world_of(**wait: Any) -> World:
     """A cluster with the watched ConfigMap, evaluated once."""
-    (pack,) = parse_pack(text_of(wait), "pack.yaml", backend())
+    (pack,) = parse_pack(text_of(wait, IS_NULL), "pack.yaml", backend())
     world = World(pack)
     await world.create(named(CONFIG, "c"))
     await world.settle()
@@ -75,6 +79,39 @@ async def test_it_goes_on_when_the_time_is_over() -> None:
 
     assert await note(world) == "false: no c"
     assert await world.events() == []
+
+
+async def test_its_own_time_counts_whatever_the_retry_of_the_rule_says() -> None:
+    """`retry.timeout` is for what actions act on; a wait ends by `atMost`, and the actions after it go on either way."""
+    text = json.loads(text_of({"lookup": {"other": OTHER}, "until": "lookup.other != null", "atMost": "10m"}, IS_NULL))
+    text["spec"]["rules"][0]["retry"] = {"timeout": "1m"}
+    (pack,) = parse_pack(json.dumps(text), "pack.yaml", backend())
+    world = World(pack)
+    await world.create(named(CONFIG, "c"))
+
+    await world.settle(598, step=10)
+    assert (await note(world), await world.events()) == (None, [])
+    await world.settle(10)
+
+    assert (await note(world), await world.events()) == ("false: null", [])
+
+
+async def test_a_value_of_what_never_came_is_null() -> None:
+    """Nothing has failed: `met` says that it is not there, and an expression over it has no answer then."""
+    world = await world_of(lookup={"other": OTHER}, until="lookup.other != null", atMost="1m", value="lookup.other.data.model")
+
+    await world.settle(60)
+
+    assert (await note(world), await world.events()) == ("false: null", [])
+
+
+async def test_a_value_without_an_answer_is_a_failure_where_the_condition_is_true() -> None:
+    """Then the expression is wrong."""
+    world = await world_of(lookup={"other": OTHER}, until="true", value="lookup.other.data.model")
+
+    assert [message for _, _, message in await world.events()] == [
+        "Rule p/r failed: lookup.other is null, so it has no field 'data'"
+    ]
 
 
 async def test_it_reads_once_where_it_has_nothing_to_wait_for() -> None:

@@ -86,6 +86,7 @@ def test_what_a_simulator_cannot_do_is_printed() -> None:
         (["--kubeconfig", "/no/such/kubeconfig"], "/no/such/kubeconfig"),
         (["--speed", "0"], "0.1"),
         (["--feature-flags", "sync-waves"], "expected PACK=Enforce"),
+        (["--feature-flags", "sync-wave=Off"], "flag 'sync-wave'; expected 'sync-waves' (did you mean that?)"),
     ],
 )
 def test_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

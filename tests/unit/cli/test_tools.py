@@ -184,6 +184,16 @@ def test_a_pack_that_is_off_says_so(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert rule["held"] == "its mode is Off"
 
 
+def test_a_flag_of_no_pack_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An explanation of what would be so without a pack must not be one of what is so with it."""
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(job()))
+    assert run_command(["explain", str(path), "--feature-flags", "sync-wave=Off"]) == 2
+    captured = capsys.readouterr()
+    assert "no pack has the feature flag 'sync-wave'; expected 'sync-waves' (did you mean that?)" in captured.err
+    assert captured.out == ""
+
+
 def test_what_is_on_record_holds_a_rule_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A firing record on the object is reported, and is what keeps the rule from firing."""
     record = {"fired.rules.mlops.dev/sync-waves.check-block-wave": '{"key":"u/3/1","outcome":"Done"}'}

@@ -35,7 +35,7 @@ class Office:
         return self.allowed
 
     async def refusal(self, verb: str = "delete", target: Ref = POD, account: str = "default", namespace: str = "mine") -> str:
-        return await self.reviews.refusal(Question(namespace, account, verb, target))
+        return await self.reviews.refusal([Question(namespace, account, verb, target)])
 
 
 async def test_it_asks_for_that_very_thing_as_that_very_account() -> None:
@@ -133,3 +133,36 @@ async def test_a_refusal_says_what_is_missing_and_how_to_grant_it(verb: str, tar
 
     assert f"service account mine/default {missing}" in text
     assert text.endswith(f"to grant it: {grant}")
+
+
+async def test_a_refusal_tells_all_that_is_missing() -> None:
+    """Verbs on one object together, and kinds that need the same verbs; a right that is there is not told."""
+    office = Office()
+    office.cluster.access = lambda spec: spec["resourceAttributes"]["verb"] == "watch"
+    wanted = [
+        ("get", DEPLOYMENT), ("patch", DEPLOYMENT), ("watch", DEPLOYMENT), ("list", everything_of(DEPLOYMENT)),
+        ("list", everything_of(POD)),
+    ]  # fmt: skip
+
+    text = await office.reviews.refusal([Question("mine", "default", verb, target) for verb, target in wanted])
+
+    assert text == (
+        "service account mine/default may not get and patch deployments.apps web in namespace theirs, nor list "
+        "deployments.apps and pods (any) in namespace theirs, so Deployment theirs/web does not consent; to grant it: "
+        "kubectl create role NAME-1 -n theirs --verb=get,patch --resource=deployments.apps --resource-name=web && "
+        "kubectl create rolebinding NAME-1 -n theirs --role=NAME-1 --serviceaccount=mine:default && "
+        "kubectl create role NAME-2 -n theirs --verb=list --resource=deployments.apps,pods && "
+        "kubectl create rolebinding NAME-2 -n theirs --role=NAME-2 --serviceaccount=mine:default"
+    )
+
+
+async def test_what_is_picked_by_labels_is_named_by_its_namespace() -> None:
+    """No single object of it could consent."""
+    office = Office()
+    office.allowed = False
+    assert "so namespace theirs does not consent" in await office.refusal("list", everything_of(POD))
+
+
+def everything_of(target: Ref) -> Ref:
+    """All objects of its kind and namespace."""
+    return target._replace(name="")

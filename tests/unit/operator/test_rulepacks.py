@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 from engine.errors import ApiError, UsageError
+from engine.kube.api import Page, Selection
+from engine.kube.embedded import EmbeddedCluster
 from engine.model.objects import Kind, Object, Resource, dig
 from engine.packs.crd import custom_resource_definition
 from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture
@@ -18,8 +21,25 @@ RULE_PACK = Resource(Kind("rules.mlops.dev/v1alpha1", "RulePack"), "rulepacks", 
 DEFINITION = Resource(Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "customresourcedefinitions", False)
 
 
+class Widgets(EmbeddedCluster):
+    """An embedded cluster that answers a list of widgets after so many seconds."""
+
+    seconds = 0.0
+
+    async def pages(self, selection: Selection) -> AsyncGenerator[Page, None]:
+        if selection.resource == WIDGET:
+            await self._clock.sleep(self.seconds)
+        async for page in super().pages(selection):
+            yield page
+
+
 class Packs(Fixture):
     """The fixture, with the kind RulePack served."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.cluster: Widgets = Widgets(self.clock)
+        self.cluster.register(WIDGET)
 
     async def serve(self) -> None:
         await self.cluster.create(DEFINITION, "", custom_resource_definition())
@@ -200,6 +220,36 @@ async def test_what_rules_did_is_counted_over_a_takeover(packs: Packs) -> None:
     assert (before["fired"], after["fired"]) == (2, 3)
     assert after["parts"][0]["rules"][0]["lastObject"] == "Widget default/three"
     assert idle == 0
+
+
+async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
+    """A pack that was ready is said to be so while its kind is listed again, and what it did last stays."""
+    async with packs.running(packs.operator()):
+        await packs.widget("one")
+        await packs.clock.advance(10)
+        before, writes = (await packs.got("marks"))["status"], len(packs.written())
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(60)
+        after = (await packs.got("marks"))["status"]
+
+    assert before["parts"][0]["rules"][0]["lastObject"] == "Widget default/one"
+    assert after == before
+    assert len(packs.written()) == writes
+
+
+async def test_a_list_that_does_not_end_is_told(packs: Packs) -> None:
+    """Half a minute after a restart a pack that cannot list its kind yet is no longer ready."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(10)
+    packs.cluster.seconds = 100.0
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(20)
+        first = await packs.condition("Ready", "marks")
+        await packs.clock.advance(20)
+        later = await packs.condition("Ready", "marks")
+
+    assert first[:2] == ("True", "InForce")
+    assert later == ("False", "Listing", "Widget.example.com/v1 is being listed")
 
 
 async def test_what_is_done_at_once_at_a_takeover_counts(packs: Packs) -> None:

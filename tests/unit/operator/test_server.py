@@ -109,6 +109,19 @@ async def test_a_connection_that_asks_for_nothing_ends(sent: bytes) -> None:
         writer.close()
 
 
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: "])
+async def test_a_connection_that_asks_no_more_ends(sent: bytes) -> None:
+    """After an answer it is kept for the next request, and not for ever, whether or not that has begun."""
+    async with serving(Limits(begin=5, idle=0.3), healthz=lambda: probe([])) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        for _ in range(2):
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b"ok\n" in await reader.readuntil(b"\r\n0\r\n\r\n")
+        writer.write(sent)
+        assert await ended(reader)
+        writer.close()
+
+
 async def test_idle_connections_make_room_for_one_that_asks() -> None:
     """Whoever opens more connections than there may be loses the oldest of them, and keeps nobody else out."""
     async with serving(Limits(connections=10), healthz=lambda: probe([])) as server:

@@ -390,6 +390,27 @@ def test_a_reference_to_what_another_operator_ships_is_left_alone() -> None:
     assert reports["rulepack/ops/theirs"] == Report("rulepack/ops/theirs")
 
 
+def test_what_is_set_of_packs_that_another_operator_ships_is_left_alone() -> None:
+    """An operator with other packs shares the ConfigMaps with it; a name that nobody ships is told all the same."""
+    flags = {"sync-waves": "Off", "model-freshness": "Aduit", "sync-wave": "Off"}
+    params = {"sync-waves": "x: 1\n", "sync-wave": "x: 1\n", "_all": "argocdNamespace: argocd\nsise: 1\n"}
+    store = PackStore(CEL, {"rollouts": Mode.OFF}, some=True)
+
+    reports = by_source(store.update([shipped(pack(params=SIZE))], flags=flags, params=params))
+
+    assert [str(warning) for warning in reports[FLAGS].warnings] == [
+        f"{FLAGS}/sync-wave:1:1: no pack has the feature flag 'sync-wave'; expected 'example'",
+        "--feature-flags:1:1: no pack has the feature flag 'rollouts'; expected 'example'",
+    ]
+    assert [str(warning) for warning in reports[PARAMS].warnings] == [
+        f"{PARAMS}/sync-wave:1:1: there is no pack 'sync-wave'; expected 'example'"
+    ]
+    assert (reported(reports[FLAGS]), reported(reports[PARAMS])) == (
+        [], [f"{PARAMS}/_all:2:1: unknown parameter 'sise'; expected 'size' (did you mean that?)"],
+    )  # fmt: skip
+    assert store.catalog.modes == {"example": Mode.ENFORCE}
+
+
 @pytest.mark.parametrize("other", ["a-first", "second"])
 def test_of_two_references_to_a_pack_the_one_of_its_name_counts(other: str) -> None:
     """Whatever the order of names: the object of the pack is where its mode has been set."""

@@ -94,10 +94,10 @@ async def test_answers_are_remembered_until_a_request_is_refused() -> None:
     await turn(world, 3)
     await world.settle(10)
 
-    assert office.verbs == ["get", "patch", "get"]
+    assert office.verbs == ["get", "patch", "get", "patch"]
     assert await mark(world) == "2"
     (event,) = await world.all(EVENT)
-    assert "may not get pods web in namespace theirs" in event["message"]
+    assert "may not get and patch pods web in namespace theirs" in event["message"]
 
 
 async def test_a_right_that_is_taken_away_counts_after_half_a_minute() -> None:

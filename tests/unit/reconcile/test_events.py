@@ -158,6 +158,33 @@ async def test_a_restart_raises_no_count() -> None:
     assert await series(world) == [("saw bad", 2)]
 
 
+@pytest.mark.parametrize("hold", ["", "      for: 30s\n", "      for: 5m\n"], ids=["at once", "after a while", "after 5 minutes"])
+async def test_an_incident_after_a_restart_between_two_is_told(hold: str) -> None:
+    """The new process sees at first that the conditions do not hold; it knows nothing of the first incident."""
+    world = await world_of(hold + INCIDENT, config("bad"))
+    await world.settle(300, step=5)
+    await say(world, "good")
+    world.restart()
+    await world.settle(60, step=5)
+    assert await series(world) == [("saw bad", 1)]
+
+    await say(world, "bad")
+    await world.settle(300, step=5)
+    assert await series(world) == [("saw bad", 2)]
+
+
+@pytest.mark.parametrize("hold", ["      for: 30s\n", "      for: 5m\n"])
+async def test_a_restart_while_an_incident_lasts_raises_no_count(hold: str) -> None:
+    """Neither at the first evaluation nor once the conditions have held for long enough again."""
+    world = await world_of(hold + INCIDENT, config("bad"))
+    await world.settle(300, step=5)
+    world.restart()
+    await world.settle(20, step=5)
+    await world.patch(CONFIG, "c", {"data": {"other": "x"}})
+    await world.settle(600, step=5)
+    assert await series(world) == [("saw bad", 1)]
+
+
 async def test_a_firing_key_is_told_once_whatever_happens() -> None:
     """A rule with oncePer tells each occasion, and never again."""
     world = await world_of(BEFORE, config())

@@ -290,12 +290,12 @@ async def test_what_is_final_is_not_tried_again(answer: ApiError) -> None:
 
 
 async def test_a_missing_right_is_told_with_the_command_that_grants_it() -> None:
-    """Verb, resource, namespace and account are those that the API server names."""
+    """Resource, namespace and account are those that the API server names; the verbs are all that the step needs."""
     world = await world_of(LABEL, outage(RIGHT))
     await world.settle(90, step=5)
     (message,) = await told(world)
     assert message.endswith(
-        "to grant it: kubectl create role NAME -n ns --verb=patch --resource=pods && "
+        "to grant it: kubectl create role NAME -n ns --verb=get,patch --resource=pods && "
         "kubectl create rolebinding NAME -n ns --role=NAME --serviceaccount=ns:robot"
     )
 

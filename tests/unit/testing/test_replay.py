@@ -189,5 +189,14 @@ def test_no_recording_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFix
     assert run_command(["replay", str(tmp_path / "empty"), "--rules", rules]) == 2
     assert run_command(["replay", str(tmp_path / "empty"), "--old", rules]) == 2
     assert run_command(["record", str(tmp_path / "empty"), "--rules", rules]) == 2
+
+
+def test_a_flag_of_no_pack_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One that either version has is none."""
+    file, flags = written(tmp_path / "r", changed(1.0, "Running")), ["--feature-flags", "rollout=Off,sync-waves=Off"]
+    sides = ["--old", str(RULES / "sync-waves"), "--new", str(RULES / "rollouts")]
+    assert run_command(["replay", file, *sides, *flags]) == 2
+    assert "no pack has the feature flag 'rollout'; expected 'rollouts' (did you mean that?)" in capsys.readouterr().err
+    assert run_command(["replay", file, *sides, "--feature-flags", "rollouts=Off,sync-waves=Off"]) == 0
     assert run_command(["record", str(tmp_path / "new"), "--for", "soon"]) == 2
     assert "expected a duration" in capsys.readouterr().err
