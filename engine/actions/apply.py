@@ -15,7 +15,10 @@ from engine.model.spec import Spec
 
 
 class ApplySpec(Spec):
-    """Create an object, or bring the fields it names to what it says; fields of other managers stay."""
+    """Create an object, or bring the fields it names to what it says; fields of other managers stay.
+
+    It is sent each time that the rule fires, since only the API server knows whether it changes anything: let `when` say so.
+    """
 
     manifest: dict[str, Any]
     """The object; every string may hold `${…}`."""

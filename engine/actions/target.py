@@ -34,12 +34,16 @@ class TargetSpec(Spec):
     name: str | None = None
     """Name of the target; either this or `labelSelector`."""
     label_selector: LabelSelector | None = None
-    """Labels that all targets carry, with their values, or `matchLabels` and `matchExpressions`; either this or `name`."""
+    """Labels that all targets carry, with their values, or `matchLabels` and `matchExpressions`; `{}` selects all objects of the
+    namespace. Either this or `name`."""
 
     @model_validator(mode="after")
     def _one_way_to_pick(self) -> Self:
-        if (self.name is None) == (self.label_selector is None):
-            raise ValueError("a target has either name or labelSelector")
+        if self.name is not None and self.label_selector is not None:
+            raise ValueError("name and labelSelector stand here together; expected one of both")
+        if self.name is None and self.label_selector is None:
+            problem = "neither name nor labelSelector stands here; expected one of both (labelSelector: {} is all objects)"
+            raise ValueError(problem)
         return self
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.errors import ApiError, RulepackError
 from engine.kube.api import Api, Page, PatchType, Selection
-from engine.model.objects import NAMESPACE, Kind, Object, Ref, Resource, metadata
+from engine.kube.decode import Undecodable
+from engine.model.objects import NAMESPACE, Kind, Object, Ref, Resource, metadata, ref_of
 from engine.model.plan import Create, Delete, Patch, Read
 
 PAGE = 500
+log = logging.getLogger(__name__)
 _FORMATS = {"merge": PatchType.MERGE, "json": PatchType.JSON, "apply": PatchType.APPLY}
 
 
@@ -25,12 +28,20 @@ class Written(NamedTuple):
     changed: bool = True
 
 
+def _logged(broken: Undecodable) -> None:
+    log.error("%s is left out, since it cannot be decoded: %s", ref_of(broken.object), broken.reason)
+
+
 class Actor:
-    """Performs reads and steps. Asks before every write whether this replica may act."""
+    """Performs reads and steps. Asks before every write whether this replica may act.
+
+    `on_left_out` is called with each object that a list leaves out, every time that it does.
+    """
 
     def __init__(self, api: Api, may_act: Callable[[], bool]) -> None:
         self._api = api
         self._may_act = may_act
+        self.on_left_out: Callable[[Undecodable], None] = _logged
 
     async def placed(self, read: Read) -> Read:
         """The read with the namespace that it really has: none where the kind's objects live in none. Raises ApiError."""
@@ -57,14 +68,18 @@ class Actor:
                 raise
         selection = Selection(resource, read.ref.namespace, read.label_selector)
         page = await self._api.list(selection, limit=PAGE)
-        found = list(page.items)
+        found, left_out = list(page.items), list(page.undecodable)
         while page.next:
             page = await self._api.list(selection, limit=PAGE, next=page.next)
             found += page.items
+            left_out += page.undecodable
         if read.namespaces is not None:
             chosen = await self.read(Read(Ref(NAMESPACE, "", ""), read.namespaces))
             names = {metadata(namespace).get("name") for namespace in chosen}
             found = [item for item in found if metadata(item).get("namespace") in names]
+            left_out = [each for each in left_out if metadata(each.object).get("namespace") in names]
+        for each in left_out:
+            self.on_left_out(each)
         return [named(item, read.ref.kind) for item in found]
 
     async def is_there(self, ref: Ref) -> bool:

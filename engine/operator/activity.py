@@ -164,7 +164,7 @@ class Activity:
         self, catalog: Catalog, pack: RulePack, caches: PackCaches, waits: Mapping[str, list[dict[str, Any]]]
     ) -> dict[str, Any]:
         # one that is Off has none of its own, but another pack may have one of the same selection
-        informers = [] if catalog.mode(pack) is Mode.OFF else caches.of(pack)
+        informers, followed = ([], []) if catalog.mode(pack) is Mode.OFF else (caches.of(pack), caches.followed(pack))
         waiting = [] if catalog.mode(pack) is Mode.OFF else [str(kind) for kind, waits in caches.waiting(pack).items() if waits]
         suspended = self.suspensions.get(pack.identity, {})
         return {
@@ -177,7 +177,7 @@ class Activity:
             "objects": sum(len(informer.cache) for informer in informers),
             "suspended": len(suspended) >= MANY,
             "suspendedFor": {flow: _timestamp(since) for flow, since in sorted(suspended.items())},
-            "leftOut": sorted(str(ref_of(obj)) for informer in informers for obj, _ in informer.left_out.values()),
+            "leftOut": sorted({str(ref_of(obj)) for each in (*informers, *followed) for obj, _ in each.left_out.values()}),
             "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),
             "rules": [
                 {"name": rule.name, "description": rule.description, "mode": catalog.mode(pack, rule).value}

@@ -161,6 +161,10 @@ class PackCaches:
         selecting = self._selecting if pack in self._of and pack.selects_namespaces else ()
         return [*self.of(pack), *(self.informers[key] for key in selecting)]
 
+    def followed(self, pack: RulePack) -> Sequence[Informer]:
+        """Return the informers that a pack's lookups follow."""
+        return self._followers.get(pack, ())
+
     def waiting(self, pack: RulePack) -> Mapping[Kind, bool]:
         """Return of each kind that a pack watches, or selects by, whether its objects cannot be listed or watched."""
         informers = self.needed(pack)

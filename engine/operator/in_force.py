@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from engine.errors import ApiError
 from engine.kube.clock import Clock
 from engine.kube.leases import Leases
-from engine.model.objects import annotations_of
+from engine.model.objects import Object, annotations_of
 from engine.packs.catalog import Catalog
 from engine.packs.in_force import InForce
 
 NAME = "rulepack-state"
 PREFIX = "since.rules.mlops.dev/"
+CHECK = 60.0
+"""Seconds between two looks at whether the Lease is still there."""
 RETRY = 5.0
 """Seconds until a Lease that cannot be had is asked for again."""
 log = logging.getLogger(__name__)
@@ -29,7 +31,8 @@ def times_of(annotations: Mapping[str, str]) -> dict[str, InForce]:
 class InForceTimes:
     """Reads the times before a catalog is in force, and writes those of its new rules. With `dry_run` it writes nothing.
 
-    Every replica does so, leading or not: whoever sees a rule first says since when it is in force.
+    Every replica does so, leading or not: whoever sees a rule first says since when it is in force. Times that somebody has
+    deleted, with the Lease or without, are put back, since everything that a rule has still to do would be left as older than it.
     """
 
     def __init__(self, leases: Leases, clock: Clock, *, dry_run: bool) -> None:
@@ -48,16 +51,37 @@ class InForceTimes:
                     return self._in_memory(catalog)
                 await self._clock.sleep(0.0 if error.status == 409 else RETRY)
 
+    async def run(self) -> None:
+        """Put back what somebody deletes, until cancelled."""
+        while True:
+            await self._clock.sleep(CHECK)
+            try:
+                await self._write(await self._read())
+            except ApiError as error:  # so it is with the next look
+                log.debug("cannot look at Lease %s: %s", NAME, error)
+
     async def _dated(self, catalog: Catalog) -> Catalog:
+        lease = await self._read()
+        dated = self._in_memory(catalog)
+        await self._write(lease)
+        return dated
+
+    async def _read(self) -> Object | None:
+        """Take in the times that the Lease holds, and return it; None where there is none. Raises ApiError."""
         lease = await self._leases.get(NAME)
+        written = {} if lease is None else times_of(annotations_of(lease))
+        if lost := self._times.keys() - written.keys():
+            log.warning("Lease %s has lost since when %d rules are in force; it is put back", NAME, len(lost))
+        self._times = {**self._times, **written}
+        return lease
+
+    async def _write(self, lease: Object | None) -> None:
+        """Write the times on the Lease that was read, where it does not say them. Raises ApiError."""
         texts = {} if lease is None else annotations_of(lease)
-        self._times = times_of(texts)
-        before, after = self._times, self._in_memory(catalog)
-        if self._times != before and not self._dry_run:
-            written = {PREFIX + name: time.text for name, time in self._times.items()}
+        if self._times != times_of(texts) and not self._dry_run:
+            times = {PREFIX + name: time.text for name, time in self._times.items()}
             others = {key: text for key, text in texts.items() if not key.startswith(PREFIX)}
-            await self._leases.put(NAME, lease, {}, {**others, **written})
-        return after
+            await self._leases.put(NAME, lease, {}, {**others, **times})
 
     def _in_memory(self, catalog: Catalog) -> Catalog:
         now = datetime.fromtimestamp(int(self._clock.time()), UTC)

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 RENEW_DEADLINE = 10.0
 """Seconds after which a leader that could not renew its Lease stops acting: well before others may take it."""
+ATTEMPT = RENEW_DEADLINE / 2
+"""Seconds for one attempt, as controller-runtime has it: the next one is by another connection, where one is dead."""
 RETRY_PERIOD = 2.0
 """Seconds between two attempts; those who do not lead wait up to 2.2 times as long (client-go's JitterFactor is 1.2)."""
 
@@ -90,7 +92,7 @@ class Leader:
     async def _acquire(self) -> None:
         """Return once the Lease is this contender's and it may act."""
         while True:
-            await self._attempt(RENEW_DEADLINE, self._acquire_or_renew())
+            await self._attempt(ATTEMPT, self._acquire_or_renew())
             if self._holds():
                 if self._layout is None or (await self._attempt(RETRY_PERIOD, self._layout.admit()) and self._holds()):
                     return
@@ -106,7 +108,7 @@ class Leader:
             while self._holds():
                 await self._clock.sleep(RETRY_PERIOD)
                 left = self._renewed_at + RENEW_DEADLINE - self._clock.monotonic()
-                await self._attempt(left, self._acquire_or_renew())
+                await self._attempt(min(left, ATTEMPT), self._acquire_or_renew())
             log.warning("no longer leading: %s was not renewed: %s", self._lease, self._problem)
         finally:
             self._leading = False
@@ -119,7 +121,10 @@ class Leader:
         """Return what `work` does, False where it fails or takes longer than that."""
         answer, problem = asyncio.ensure_future(work), ""
         try:
-            return await within(self._clock, seconds, answer) and answer.result()
+            if await within(self._clock, seconds, answer):
+                return answer.result()
+            self._report("the API server does not answer")
+            return False
         except ApiError as error:
             problem = "" if error.retryable else f"{error}{self._advice(error)}"
             self._report(problem or str(error), logging.WARNING if problem else logging.INFO)

@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+
+from cachetools import TTLCache
 
 from engine.actions import Cause
 from engine.actions.event import Content, event
 from engine.errors import ApiError
 from engine.kube.act import Actor, NotLeading
 from engine.kube.clock import Clock
-from engine.kube.decode import EXPECTED
-from engine.model.objects import Object, ObjectKey, ref_of
+from engine.kube.decode import EXPECTED, Undecodable
+from engine.model.objects import Object, ObjectKey, kind_of, ref_of
 from engine.operator.informer import Informer
 
 INTERVAL = 10.0
+REMEMBERED = 600.0
+"""Seconds for which is remembered what a read has left out; no informer says when it is there again."""
+LIMIT = 1000
+"""How many of those are remembered."""
 log = logging.getLogger(__name__)
 
 
 class LeftOut:
-    """What the informers have left out: for the metric, and told by one Event for each version of an object."""
+    """What informers and reads have left out: for the metric, and told by one Event for each version of an object."""
 
     def __init__(
         self, actor: Actor, clock: Clock, informers: Callable[[], Iterable[Informer]], owns: Callable[[ObjectKey], bool]
     ) -> None:
         self._actor, self._clock, self._informers, self._owns = actor, clock, informers, owns
         self._told: set[tuple[str, str]] = set()
+        self._read: TTLCache[ObjectKey, Undecodable] = TTLCache(LIMIT, REMEMBERED, timer=clock.monotonic)
+
+    def add(self, broken: Undecodable) -> None:
+        """Take in what a read has left out: of a list, a selector, or a lookup that is not followed."""
+        ref = ref_of(broken.object)
+        key = ObjectKey(ref.kind, ref.namespace, ref.name)
+        if key not in self._read:
+            log.error("%s %s/%s is left out, since it cannot be decoded: %s", *key, broken.reason)
+        self._read[key] = broken
 
     def objects(self) -> Iterator[tuple[Object, str]]:
-        """Yield what names each object, and why it is left out."""
-        for informer in self._informers():
-            yield from informer.left_out.values()
+        """Yield once what names each object, and why it is left out."""
+        followed = (each for informer in self._informers() for each in informer.left_out.values())
+        yield from {ref_of(obj)[:3]: (obj, reason) for obj, reason in (*self._read.values(), *followed)}.values()
 
     def counts(self) -> Mapping[tuple[str, ...], float]:
         """Return how many objects of each kind are left out."""
-        counts: dict[tuple[str, ...], float] = {}
-        for informer in self._informers():
-            if informer.left_out:
-                counts[(str(informer.key.kind),)] = counts.get((str(informer.key.kind),), 0.0) + len(informer.left_out)
-        return counts
+        return Counter((str(kind_of(obj)),) for obj, _ in self.objects())
 
     async def run(self) -> None:
         """Tell of each on the object itself, until cancelled."""
@@ -56,9 +68,10 @@ class LeftOut:
     async def _tell(self, obj: Object, reason: str, version: str) -> bool:
         """Emit the Event; return False where that has to be tried again."""
         ref = ref_of(obj)
-        if not self._owns(ObjectKey(ref.kind, ref.namespace, ref.name)):
+        key = ObjectKey(ref.kind, ref.namespace, ref.name)
+        if key not in self._read and not self._owns(key):
             return False
-        message = f"No rule is evaluated for this object, since it cannot be decoded: {reason}. Expected {EXPECTED}."
+        message = f"Rules go without this object, since it cannot be decoded: {reason}. Expected {EXPECTED}."
         content, now = Content("Warning", "ObjectLeftOut", message, {}), datetime.fromtimestamp(self._clock.time(), UTC)
         try:
             await self._actor.perform(event(Cause("rulepack", "decode", obj, ref, version), obj, content, now), dry_run=False)

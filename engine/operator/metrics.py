@@ -76,7 +76,7 @@ class Metrics:
             "1 for a namespace (or a kind that lives in none) for which a pack is suspended, since it has spent its budget.",
             ("pack", "watched_namespace"),
         )
-        self.left_out = Gauge("rulepack_objects_left_out", "Objects that cannot be decoded, and so are not evaluated.", ("kind",))
+        self.left_out = Gauge("rulepack_objects_left_out", "Objects that cannot be decoded, which rules go without.", ("kind",))
         self.waiting = Gauge(
             "rulepack_items_waiting", "Items that have waited for a minute, by what stands in the way.", (*rule, "reason")
         )

@@ -23,7 +23,7 @@ from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
 from engine.packs.sources import PackObject, Text
-from engine.packs.status import RuleCounts, Standing, computed, mode_word, part, refusal
+from engine.packs.status import RuleCounts, Standing, computed, holds, left, mode_word, part, refusal
 from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
@@ -86,16 +86,16 @@ class RulePackObjects:
 def references(catalog: Catalog, shipped: Collection[str], config_maps: Sequence[Object], namespace: str) -> list[Object]:
     """Return the objects that are to stand for packs whose text is elsewhere: those shipped, and those that ConfigMaps hold.
 
-    The latter go with their ConfigMap.
+    The latter go with their ConfigMap, and before those of shipped packs that they replace.
     """
-    wanted = [_reference(name, namespace, {"shipped": name}) for name in sorted(shipped)]
+    wanted = {name: _reference(name, namespace, {"shipped": name}) for name in sorted(shipped)}
     for config_map in config_maps:
         ref = ref_of(config_map)
         owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": ref.name, "uid": ref.uid}
         for name, pack in sorted(catalog.packs.items()):
-            if pack.source.startswith(f"configmap/{ref.namespace}/{ref.name}/") and name not in shipped:
-                wanted.append(_reference(name, namespace, {"configMap": ref.name}, owner))
-    return wanted
+            if pack.source.startswith(f"configmap/{ref.namespace}/{ref.name}/"):
+                wanted[name] = _reference(name, namespace, {"configMap": ref.name}, owner)
+    return [*wanted.values()]
 
 
 def _reference(name: str, namespace: str, spec: Object, *owners: Object) -> Object:
@@ -115,7 +115,7 @@ class RulePackStatuses:
     ) -> None:
         self._clock, self._leads, self._fare = clock, leads, fare
         self._namespace, self._dry_run = settings.operator_namespace, settings.dry_run
-        self._shard = settings.shard.number if settings.shard else 0
+        self._shard, self._shards = (settings.shard.number, settings.shard.count) if settings.shard else (0, 1)
         self._actor = Actor(api, leads)
         self._writer = Writer(self._actor, clock)
         self._news = asyncio.Event()
@@ -211,12 +211,13 @@ class RulePackStatuses:
         """Write the status of one object where it differs, and emit an Event where that says anew why it is refused."""
         now = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if self._shard == 0:
+            await self._leave(obj)
             status = computed(obj, standing, self._shard, now)
             manager = FIELD_MANAGER
         else:
             status = {"parts": [part(standing, self._shard)]} if standing.pack else {}
             manager = f"{FIELD_MANAGER}-{self._shard}"
-        if not status or _holds(obj, status, self._shard):
+        if not status or holds(obj, status, self._shard):
             return
         if standing.refused and self._shard == 0 and status["conditions"] != dig(obj, ("status", "conditions"), ()):
             reason = f"RulePack{standing.refused}" if standing.refused == "Invalid" else standing.refused
@@ -226,6 +227,12 @@ class RulePackStatuses:
         except ApiError as error:
             if error.status != 404 and "uid" not in error.message.lower():  # it is gone, or another one has its name by now
                 raise
+
+    async def _leave(self, obj: Object) -> None:
+        """Take back, in the names of shards that are gone, what they said of what waits."""
+        for each in dig(obj, ("status", "parts"), ()):
+            if each["shard"] >= self._shards and left(each) != each:
+                await self._actor.apply_status(ref_of(obj), {"parts": [left(each)]}, f"{FIELD_MANAGER}-{each['shard']}")
 
     def _lists_again(self, obj: Object, standing: Standing) -> bool:
         """Return whether a pack that was ready lists its kind anew since a moment ago, which every restart does.
@@ -299,12 +306,3 @@ def _of_another_operator(obj: Object) -> bool:
     """Return whether an operator of an object's own namespace has written its status."""
     conditions = dig(obj, ("status", "conditions"), ())
     return bool(conditions) and all(each.get("reason") != NOT_HERE for each in conditions)
-
-
-def _holds(obj: Object, status: Mapping[str, object], shard: int) -> bool:
-    """Return whether an object's status says all of this already, and nothing else of what this replica writes."""
-    there = dict(dig(obj, ("status",), {}))
-    own = [each for each in there.pop("parts", ()) if each.get("shard") == shard]
-    wanted = dict(status)
-    parts = wanted.pop("parts", [])
-    return own == parts and (not wanted or there == wanted)

@@ -94,7 +94,8 @@ class Operator:
         replica = Replica(may_act, operator=f"{settings.operator_namespace}/{settings.lease_name}")
         replica = replica._replace(owns=shard.owns, budget_share=1 / shard.count) if shard else replica
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
-        self._left_out = LeftOut(Actor(api, self._may_emit), clock, self.caches.informers.values, replica.owns)
+        self._left_out = LeftOut(Actor(api, self._may_emit), clock, self._informers, replica.owns)
+        self._reconciler.actor.on_left_out = self._left_out.add
         self.metrics.left_out.read = self._left_out.counts
         self.metrics.waiting.read = self._reconciler.waits.counts
         self.metrics.others.read = self._reconciler.others.counts
@@ -130,7 +131,7 @@ class Operator:
         release = asyncio.Event()
         work = (stop.wait(), self.packs.run(), self._act(release))
         stopping, reading, acting = (asyncio.create_task(each) for each in work)
-        others = [asyncio.create_task(self._left_out.run()), asyncio.create_task(self._wake())]
+        others = [asyncio.create_task(each) for each in (self._left_out.run(), self._wake(), self._in_force.run())]
         others += [asyncio.create_task(self._certificate.watch(self._clock))] if self._certificate else []
         try:
             done, _ = await asyncio.wait({stopping, reading, acting, *others}, return_when=asyncio.FIRST_COMPLETED)

@@ -97,19 +97,21 @@ def needed_through(program: Program, programs: Mapping[str, Program], variable: 
 
 def bind_params(specs: Mapping[str, dict[str, Any]], diagnostics: Diagnostics, path: Path) -> dict[str, Param]:
     """Return the parameters: each a JSON Schema with a default that fits it."""
+    valid = {}
     for name, schema in specs.items():
         here = (*path, name)
         if name in COMMON:
             diagnostics.fault(here, f"every pack with targets has the parameter {name!r} already", "another name", at_key=True)
         if "default" not in schema:
             diagnostics.fault(here, "'default' is missing", "the value where a cluster says nothing", at_key=True)
-        _bind_schema(schema, [schema["default"]] if "default" in schema else [], diagnostics, here, (*here, "default"))
-    return params(specs)
+        if _bind_schema(schema, [schema["default"]] if "default" in schema else [], diagnostics, here, (*here, "default")):
+            valid[name] = schema
+    return {name: Param(name, schema, None) for name, schema in specs.items()} | params(valid)
 
 
 def params(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, Param]:
-    """Return parameters by their JSON Schemas, which hold their defaults."""
-    return {name: Param(name, schema, schema.get("default")) for name, schema in schemas.items()}
+    """Return parameters by their JSON Schemas, which are valid and hold their defaults."""
+    return {name: Param(name, schema, Checker(schema).typed(schema.get("default"))) for name, schema in schemas.items()}
 
 
 def bind_discoveries(

@@ -37,15 +37,15 @@ def discovered(catalog: Catalog, found: Found) -> tuple[Catalog, list[Fault]]:
             if not objects:
                 continue
             try:
-                value = _value(pack.discover[name], objects)
-                why = next((fault.message for fault in Checker(pack.params[name].schema).faults(value)), "")
+                value, checker = _value(pack.discover[name], objects), Checker(pack.params[name].schema)
+                why = next((fault.message for fault in checker.faults(value)), "")
             except EvaluationError as error:
                 value, why = None, str(error)
             if why:
                 message = f"the value of {name!r} that the cluster gives is left out: {why}"
                 faults.append(Fault(Location(f"{PARAMS}/{pack.config_key}", 1, 1), message, "a value here"))
             else:
-                values[pack.identity] = {**values.get(pack.identity, {}), name: value}
+                values[pack.identity] = {**values.get(pack.identity, {}), name: checker.typed(value)}
     return (catalog if values == catalog.params else replace(catalog, params=values)), faults
 
 

@@ -42,6 +42,7 @@ class Input:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_checker", Checker(self.schema))
+        object.__setattr__(self, "default", self._checker.typed(self.default))
 
     def key(self, params: Mapping[str, Any]) -> str:
         """Return the annotation's key under these parameters."""
@@ -64,7 +65,7 @@ class Input:
         value = document.value if document else None
         if faults := self._checker.faults(value):
             raise InvalidText([Fault(_location(fault, document), fault.message, fault.expected) for fault in faults])
-        return value
+        return self._checker.typed(value)
 
 
 def _location(fault: SchemaFault, document: Document | None) -> Location:

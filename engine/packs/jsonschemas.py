@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import re2
@@ -99,6 +100,46 @@ class Checker:
     def faults(self, value: Any) -> list[SchemaFault]:
         """Return what is wrong in a value: where, what, and what was expected."""
         return [_described(error) for error in self._validator.iter_errors(value)]
+
+    def typed(self, value: Any) -> Any:
+        """Return a value without faults in which numbers have the types that the schema names: 1 is 1.0 where it says `number`.
+
+        JSON has one type for both, and kubectl writes 1 for 1.0; CEL has two, and Kubernetes' takes that of the schema.
+        """
+        return _typed(self._validator.schema, value)
+
+
+def _typed(schema: Any, value: Any) -> Any:
+    if not isinstance(schema, dict):
+        return value
+    for part in _applied(schema, value):
+        value = _typed(part, value)
+    if isinstance(value, dict):
+        return {key: _typed(_schema_of_key(schema, key), item) for key, item in value.items()}
+    if isinstance(value, list):
+        first = schema.get("prefixItems", ())
+        return [_typed(first[n] if n < len(first) else schema.get("items"), item) for n, item in enumerate(value)]
+    kinds = _kinds(schema.get("type"))
+    if type(value) is int and "number" in kinds and "integer" not in kinds:
+        return float(value)
+    if type(value) is float and "integer" in kinds and "number" not in kinds:
+        return int(value)
+    return value
+
+
+def _applied(schema: Mapping[str, Any], value: Any) -> Iterator[Any]:
+    """Yield the further schemas that a value has to fit: all of `allOf`, and of alternatives the first that it fits."""
+    yield from schema.get("allOf", ())
+    for keyword in ("anyOf", "oneOf"):
+        yield from islice((part for part in schema.get(keyword, ()) if _Validator(part).is_valid(value)), 1)
+
+
+def _schema_of_key(schema: Mapping[str, Any], key: str) -> Any:
+    """Return the schema of what a mapping has under a key, None where there is none."""
+    if key in schema.get("properties", {}):
+        return schema["properties"][key]
+    patterns = schema.get("patternProperties", {})
+    return next((part for pattern, part in patterns.items() if _regex(pattern).search(key)), schema.get("additionalProperties"))
 
 
 def schema_faults(schema: Any, path: Path = ()) -> list[SchemaFault]:

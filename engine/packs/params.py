@@ -56,8 +56,9 @@ def overridden(params: Mapping[str, Param], below: Values, last: Mapping[str, An
         if name not in params:
             faults.append(Fault(document.locate_key((name,)), f"unknown parameter {shown(name, 60)}", suggestion(name, params)))
             continue
-        wrong = Checker(params[name].schema).faults(value)
-        values[name], read = kept[name] if wrong else value, read and not wrong
+        checker = Checker(params[name].schema)
+        wrong = checker.faults(value)
+        values[name], read = kept[name] if wrong else checker.typed(value), read and not wrong
         faults += [Fault(document.locate((name, *fault.path)), fault.message, fault.expected) for fault in wrong]
     return Values(values, tuple(faults), read, below.given | frozenset(map(str, document.value)))
 

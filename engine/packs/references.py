@@ -31,9 +31,10 @@ class References:
     def find(self, objects: Sequence[PackObject]) -> Mapping[str, Reference]:
         """Return the reference of each pack that has one, by the pack's name; report what is wrong with others.
 
-        The object of the pack's own name goes before others: a later one must not end a mode that an administrator set on it.
+        The object of the pack's own name goes before others, also while its spec is refused: a later one must not end a mode
+        that an administrator set on it.
         """
-        for obj in sorted(objects, key=lambda obj: _name(obj) != obj.name):
+        for obj in sorted(objects, key=lambda obj: not self._has_name_of_pack(obj)):
             version = self._versions[obj.file]
             if self._some and version.accepted is None and "shipped" in obj.spec and _name(obj) not in self._packs:
                 self._reports.faults[obj.source].clear()
@@ -57,6 +58,11 @@ class References:
         if pack is not None and self._found.setdefault(pack.identity, counts) is counts:
             self._reports.packs[obj.source].append(pack.identity)
 
+    def _has_name_of_pack(self, obj: PackObject) -> bool:
+        """Return whether an object has the name of the pack that it stands for, or last stood for."""
+        accepted = self._versions[obj.file].accepted
+        return obj.name == _name(obj) or (accepted is not None and obj.name == _name(accepted.obj))
+
     def _pack(self, obj: PackObject) -> RulePack | None:
         """Return the pack that an object names, None where there is none of that name and origin."""
         pack = self._packs.get(_name(obj))
@@ -77,6 +83,7 @@ class References:
             message, expected = f"{self._found[name].obj.file} stands for the pack {name!r} already", "one object for each pack"
         elif name in self._packs:
             message = f"pack {name!r} is that in {self._packs[name].source}"
+            expected = "no reference to another: delete this RulePack"
         elif "shipped" in obj.spec:
             message = f"no pack {name!r} is shipped"
             expected = suggestion(name, [each for each, pack in self._packs.items() if pack.source in self._shipped])

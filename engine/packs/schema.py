@@ -232,7 +232,10 @@ class PackSpec(Spec):
     mode: ModeName | None = None
     """The mode. Where a flag gives one too, the stricter of both is in force: Disabled, Audit, Enforce."""
     params: dict[Identifier, dict[str, Any]] = Field(default={}, max_length=50)
-    """Values that a cluster may override, read as `params.<name>`: each a JSON Schema with a `default`."""
+    """Values that a cluster may override, read as `params.<name>`: each a JSON Schema with a `default`.
+
+    Of type `number` it is always a double, and of type `integer` an int, whether 1 or 1.0 is written. The same holds for inputs.
+    """
     discover: dict[Identifier, DiscoverySpec] = Field(default={}, max_length=10)
     """For some of `params`, what is in the cluster and says their value, where nobody has set one."""
     watch: Annotated[

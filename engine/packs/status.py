@@ -112,6 +112,22 @@ def part(standing: Standing, shard: int) -> dict[str, Any]:
     return {"shard": shard, "rules": [standing.counts.get(rule.name, RuleCounts()).data(rule.name) for rule in rules]}
 
 
+def holds(obj: Object, status: Mapping[str, object], shard: int) -> bool:
+    """Return whether an object's status says all of this already, and nothing else of what this replica writes."""
+    there = dict(dig(obj, ("status",), {}))
+    own = [each for each in there.pop("parts", ()) if each.get("shard") == shard]
+    wanted = dict(status)
+    parts = wanted.pop("parts", [])
+    return own == parts and (not wanted or there == wanted)
+
+
+def left(gone: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what remains of an item of `status.parts` when its shard is gone: what its rules did, and nothing that waits."""
+    passing = ("waitingSince", "waitingFor", "suspended")
+    rules = [{key: value for key, value in rule.items() if key not in passing} | {"waiting": 0} for rule in gone.get("rules", ())]
+    return {"shard": gone["shard"], "rules": rules}
+
+
 def mode_word(mode: Mode) -> str:
     """Return a mode as the kind says it."""
     return DISABLED if mode is Mode.OFF else mode.value

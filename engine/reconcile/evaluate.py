@@ -20,6 +20,8 @@ from engine.reconcile.upcoming import upcoming
 
 LOOP_LIMIT = 1000
 NO_ITEMS = "nothing to loop over"
+FIRED = "already fired for "
+NOT_WANTED = "it is no longer among what the rule is to do"
 KEY_LIMIT = 500
 """Characters of a firing key or a loop item's key: the record has to find room among an object's annotations."""
 
@@ -100,12 +102,12 @@ def _fires(
     if rule.once_per is not None:
         key, record = _key(rule.once_per.evaluate(scope)), recorded()
         if rule.loop is None and record.ended(key, ""):
-            return Skipped(f"already fired for {key}"), state
+            return Skipped(f"{FIRED}{key}"), state
     if in_force is not None and _ignored(rule, scope, in_force):
         return Skipped(f"was so before the rule came into force, at {in_force:%Y-%m-%dT%H:%M:%SZ} (existing)"), state
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
-        return Skipped(f"already fired for {key}" if record.key == key and record.items else NO_ITEMS), state
+        return Skipped(f"{FIRED}{key}" if record.key == key and record.items else NO_ITEMS), state
     if rule.throttle is not None and state.fired_at is not None and not state.under_way(key):
         due = state.fired_at + rule.throttle
         if scope.now < due:
@@ -123,6 +125,13 @@ def condition(rule: Rule, scope: Scope) -> Skipped | None:
         except EvaluationError as error:
             unknown = unknown or Skipped(f"when[{number}] has no answer: {error}", unknown=True)
     return unknown
+
+
+def unwanted(rule: Rule, skipped: Skipped) -> str:
+    """Return in words for people why what waits of a rule is not done any more, now that it does not fire."""
+    if rule.loop is not None and (skipped.reason == NO_ITEMS or skipped.reason.startswith(FIRED)):
+        return NOT_WANTED
+    return f"it does not apply any more ({skipped.reason})"
 
 
 def _key(value: Any) -> str:

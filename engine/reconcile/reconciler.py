@@ -26,7 +26,7 @@ from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.budgets import Budgets
 from engine.reconcile.caches import Caches, Replica
 from engine.reconcile.deletions import confirm
-from engine.reconcile.evaluate import Firing, condition, evaluate, variables_of
+from engine.reconcile.evaluate import NOT_WANTED, Firing, condition, evaluate, unwanted, variables_of
 from engine.reconcile.events import Events
 from engine.reconcile.item import LONGEST, ItemRun, unread
 from engine.reconcile.large import LargeValues
@@ -37,8 +37,8 @@ from engine.reconcile.reader import Reader
 from engine.reconcile.record import Result, recorded
 from engine.reconcile.recorder import Recorder
 from engine.reconcile.related import Related, dependent_of
-from engine.reconcile.state import FiringProgress, Incident, PackState, RuleState
-from engine.reconcile.timers import begun, restored
+from engine.reconcile.state import FiringProgress, Incident, ItemProgress, PackState, RuleState
+from engine.reconcile.timers import restored, unfinished
 from engine.reconcile.waits import Waits
 
 log = logging.getLogger(__name__)
@@ -57,18 +57,18 @@ class Reconciler:
         *, every_rule: bool = False,
     ) -> None:  # fmt: skip
         self._clock, self._caches, self._observer, self._replica = clock, caches, observer, replica
-        self._actor = Actor(api, replica.may_act)
+        self.actor = Actor(api, replica.may_act)
         access = AccessReviews(api, clock)
         self.related, self._enqueue = Related(caches, clock), enqueue
-        self._reader = Reader(self._actor, access, clock, self.related)
-        self._events = Events(self._actor, clock)
+        self._reader = Reader(self.actor, access, clock, self.related)
+        self._events = Events(self.actor, clock)
         self.waits = Waits(self._events, clock)
         self.others = Others(replica.operator, self._events, clock)
-        budgets = Budgets(self._actor, observer, replica.budget_share)
-        self._performer = Performer(self._actor, self._reader, access, self._events, observer, budgets, clock)
-        self.aggregates = Aggregates(self._actor, self._reader, caches, clock, enqueue, replica.owns)
-        self._matcher, self._large = Matcher(caches, self.related, every_rule), LargeValues(self._actor)
-        self._recorder = Recorder(self._actor, clock, observer, self.aggregates, replica.operator)
+        budgets = Budgets(self.actor, observer, replica.budget_share)
+        self._performer = Performer(self.actor, self._reader, access, self._events, observer, budgets, clock)
+        self.aggregates = Aggregates(self.actor, self._reader, caches, clock, enqueue, replica.owns)
+        self._matcher, self._large = Matcher(caches, self.related, every_rule), LargeValues(self.actor)
+        self._recorder = Recorder(self.actor, clock, observer, self.aggregates, replica.operator)
         self._catalog = Catalog()
 
     @property
@@ -146,7 +146,7 @@ class Reconciler:
             if not owned:
                 evaluation.rules = [rule for rule in evaluation.rules if rule.aggregate is not None]
             if evaluation.on == "Delete" and evaluation.rules:
-                await confirm(self._actor, self._observer, evaluation)
+                await confirm(self.actor, self._observer, evaluation)
         await self._large.read(evaluations)
         return Done(evaluations)
 
@@ -186,6 +186,8 @@ class Reconciler:
     ) -> tuple[Outcome, Scope, RuleState]:
         """Evaluate a rule for an object, with what it looks up."""
         pack = evaluation.pack
+        if state.firing is None and self._catalog.mode(pack, rule) is Mode.ENFORCE:
+            state = unfinished(evaluation, rule, state, scope, self._replica.operator)
         if rule.resync is not None:
             evaluation.again(evaluation.now + rule.resync)
         if rule.lookups:
@@ -231,17 +233,19 @@ class Reconciler:
         progress, began = state.firing, evaluation.group is None and not state.under_way(firing.key)
         if progress is None or progress.key != firing.key or progress.mode is not mode:
             same = progress is not None and progress.key == firing.key
-            await self._drop(evaluation, rule, f"its mode is {mode.value} now" if same else f"it fires for {firing.key} now")
+            await self._drop(
+                evaluation, rule, f"its mode is {mode.value} now" if same else f"it is to be done for {firing.key} now"
+            )
             progress = FiringProgress(firing.key, mode)
         if began and rule.tells:
             progress.telling = state.incident.telling
             state = state._replace(incident=Incident.OPEN)
         evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))
-        if len(progress.items) > len(firing.items):
-            await self._drop(evaluation, rule, "its item is no longer in the loop", {item.key for item in firing.items})
+        if progress.items.keys() - (wanted_keys := {item.key for item in firing.items}):
+            await self._drop(evaluation, rule, NOT_WANTED, wanted_keys)
         cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling)
         for wanted in firing.items:
-            item = progress.items.get(wanted.key) or begun(evaluation, rule, scope, progress, wanted.key)
+            item = progress.items.setdefault(wanted.key, ItemProgress())
             if item.ended is None and item.due(evaluation.now, woken=evaluation.woken):
                 inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
                 run = ItemRun(evaluation.key, evaluation.pack, rule, cause._replace(item=wanted.key), inner, item, mode)
@@ -263,7 +267,7 @@ class Reconciler:
         state = evaluation.rule_state(rule)
         refused = isinstance(outcome, Refused) and evaluation.on != "Delete"  # somebody may consent meanwhile
         if isinstance(outcome, Skipped) and not outcome.unknown:
-            await self._drop(evaluation, rule, outcome.reason)
+            await self._drop(evaluation, rule, unwanted(rule, outcome))
         elif refused or (state.firing is not None and state.under_way(state.firing.key)):
             evaluation.again(evaluation.now + LONGEST)
         if isinstance(outcome, Unavailable):
@@ -272,15 +276,18 @@ class Reconciler:
             evaluation.again(await self.waits.report(evaluation.key, evaluation.cause(rule, ""), stalls, enforced))
 
     async def _drop(self, evaluation: Evaluation, rule: Rule, why: str, keep: Collection[str] = ()) -> None:
-        """Drop what waits of a rule and does not hold any more, and say so."""
+        """Drop what waits of a rule and does not hold any more, and say so of what nobody has done meanwhile."""
         progress = evaluation.rule_state(rule).firing
         dropped = {} if progress is None else progress.drop(keep)
+        if progress is not None and dropped and rule.once_per is not None:
+            record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
+            dropped = {item: stall for item, stall in dropped.items() if not record.ended(progress.key, item)}
         if progress is not None and dropped:
             cause = evaluation.cause(rule, progress.key)
             end = "", None, ActResult.DROPPED, why, (), progress.mode
             for item in dropped:
                 self._observer.acted(Act(cause.pack, cause.rule, cause.ref, cause.key, item, *end))
-            await self.waits.dropped(evaluation.key, cause, dropped.values(), why)
+            await self.waits.dropped(evaluation.key, cause, dropped, why, named=rule.loop_key is not None)
 
     async def _record(self, key: ObjectKey | GroupKey, evaluations: Sequence[Evaluation]) -> float | None:
         """Write what all packs want on the object in one patch, and remember what was evaluated."""

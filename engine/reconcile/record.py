@@ -40,7 +40,7 @@ class Record(NamedTuple):
 
     A rule without a loop has the one item ''. What has ended says nothing of the wall clock, so that writing it again changes
     nothing. `waiting` are items of this firing that have begun and not ended; `true_since` and `fired_at` are timers that
-    are to outlive the process.
+    are to outlive the process. `by` is the operator that wrote it, '' where it names none.
     """
 
     key: str = ""
@@ -48,6 +48,7 @@ class Record(NamedTuple):
     waiting: Mapping[str, Wait] = {}
     true_since: datetime | None = None
     fired_at: datetime | None = None
+    by: str = ""
 
     def ended(self, key: str, item: str) -> bool:
         """Return whether this item of this firing has ended."""
@@ -106,8 +107,8 @@ def _parsed(text: str, uid: Any) -> Record:
         items = body.get("items", {"": body["outcome"]})
         ended = {str(item): Result(state) for item, state in items.items()}
         waiting = {item: Wait(_time(wait["since"]), str(wait["reason"])) for item, wait in body.get("waiting", {}).items()}
-        times = [_time(body[name]) if name in body else None for name in ("trueSince", "firedAt")]
-        return Record(str(body["key"]), ended, waiting, *times)
+        true_since, fired_at = (_time(body[name]) if name in body else None for name in ("trueSince", "firedAt"))
+        return Record(str(body["key"]), ended, waiting, true_since, fired_at, str(body.get("by", "")))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return NOTHING
 

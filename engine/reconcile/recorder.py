@@ -34,15 +34,16 @@ class Recorder:
         state = evaluation.rule_state(rule)
         progress, names = state.firing, evaluation.pack.record_names[rule.name]
         ended = progress.ended() if progress and progress.mode is Mode.ENFORCE else {}
-        wanted = ended or rule.durable_hold or rule.durable_throttle
+        wanted = ended or (progress and rule.loop) or rule.durable_hold or rule.durable_throttle
         if wanted and mode is Mode.ENFORCE and evaluation.on != "Delete" and evaluation.object:
             if evaluation.group is not None and ended:
                 text = self._aggregates.record_text(evaluation, ended[""])
                 evaluation.own.append((None, on_record(evaluation.object, names, text)))
             elif evaluation.group is None:
                 before = after = recorded(evaluation.object, names)
-                if progress and ended and rule.once_per is not None:
-                    waits = {name: Wait(wall(since, scope), why) for name, since, why in progress.waiting()}
+                waits = {name: Wait(wall(since, scope), why) for name, since, why in progress.waiting()} if progress else {}
+                dropped = progress and progress.key == before.key and before.waiting.keys() - waits.keys()
+                if progress and (ended or dropped) and rule.once_per is not None:
                     after = after.with_items(progress.key, ended, waits)
                 if rule.durable_hold or rule.durable_throttle:
                     after, state, retry_at = timed(rule, state, after, scope)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from engine.cel import Scope
+from engine.model.flags import Mode
 from engine.model.outcome import Obstacle
 from engine.packs.pack import Rule
 from engine.reconcile.matching import Evaluation
@@ -18,6 +19,8 @@ SETTLED = 60.0
 """Seconds for which conditions have to hold before that is put on record: what flickers is not written."""
 PAUSE = 300.0
 """Seconds between two such writes for one rule and object."""
+ON_RECORD = "on record"
+"""The cause that stands for all of which people were told before this process began."""
 SLACK = timedelta(seconds=5)
 """Differences that come from reading two clocks one after the other, and from rounding."""
 
@@ -67,12 +70,19 @@ def wall(seconds: float, scope: Scope) -> datetime:
     return (now - timedelta(seconds=scope.now - seconds)).replace(microsecond=0)
 
 
-def begun(evaluation: Evaluation, rule: Rule, scope: Scope, progress: FiringProgress, name: str) -> ItemProgress:
-    """Add to a firing the progress of an item, which an earlier process may have begun, and return it."""
-    progress.items[name] = item = ItemProgress()
-    if rule.loop is not None and rule.once_per is not None:
-        record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
-        if record.key == progress.key and (wait := record.waiting.get(name)):
-            since, now = monotonic(wait.since, scope), evaluation.now
-            item.stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, now, now - since, now)
-    return item
+def unfinished(evaluation: Evaluation, rule: Rule, state: RuleState, scope: Scope, operator: str) -> RuleState:
+    """Return the state with the items that an earlier process of this operator began and that wait, as the record says.
+
+    So they go on with the time that they have waited, or people are told why they do not.
+    """
+    if rule.loop is None or rule.once_per is None:
+        return state
+    record, now = recorded(evaluation.object, evaluation.pack.record_names[rule.name]), evaluation.now
+    if not record.waiting or record.by != operator:
+        return state
+    progress = FiringProgress(record.key, Mode.ENFORCE)
+    for name, wait in record.waiting.items():
+        since = monotonic(wait.since, scope)
+        stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, now, now - since, now, told=(ON_RECORD,))
+        progress.items[name] = ItemProgress(stall=stall)
+    return state._replace(firing=progress)

@@ -23,6 +23,8 @@ from engine.reconcile.state import PackState, Stall
 MINUTE = 60.0
 """Seconds that something waits before people are told."""
 PAUSES = Backoff(2.0, 300.0)
+SHOWN = 10
+"""Items that an Event names at most."""
 RULE_WAITING = "RuleWaiting"
 RECORD = "(firing record)"
 """What stands in place of a rule where the object itself cannot be written."""
@@ -122,10 +124,14 @@ class Waits:
             await self._events.emit(key, self._event(cause._replace(key=f"{cause.key} waits {told}"), waiting))
         return retry_at
 
-    async def dropped(self, key: ObjectKey | GroupKey, cause: Cause, stalls: Collection[Stall], why: str) -> None:
-        """Tell that what was told to wait is not done any more."""
-        if any(stall.told for stall in stalls):
-            message = f"Rule {cause.pack}/{cause.rule} no longer waits, and does not do it: {why}"
+    async def dropped(
+        self, key: ObjectKey | GroupKey, cause: Cause, stalls: Mapping[str, Stall], why: str, *, named: bool
+    ) -> None:
+        """Tell that what was told to wait is not done any more; which items of a loop that are, where these have names."""
+        if told := [item for item, stall in stalls.items() if stall.told]:
+            more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+            what = f" with {', '.join(told[:SHOWN])}{more}" if named else ""
+            message = f"Rule {cause.pack}/{cause.rule} no longer waits{what}, and does not do it: {why}"
             step = self._create(cause._replace(key=f"{cause.key} dropped"), Content("Normal", "RuleDropped", message, {}))
             await self._events.emit(key, step)
 

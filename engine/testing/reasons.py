@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from engine.errors import ApiError
+from engine.errors import ApiError, Location
 from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.kube.selectors import label_selector
@@ -72,6 +72,15 @@ class RuleReason:
         yield from (f"    {line}" for line in self.values)
 
 
+@dataclass(frozen=True, slots=True)
+class StepReasons:
+    """What every rule came to in a step, which is named by its key; in an `expect`: since the one before."""
+
+    place: Location
+    step: str
+    reasons: tuple[RuleReason, ...]
+
+
 class Reasons:
     """Reads them from a world; `packs` are those of its catalog, by identity, without anything that counts evaluations."""
 
@@ -111,7 +120,7 @@ class Reasons:
         if obj is not None:
             values = tuple(f"{value.path} = {value_text(value)}" for value in await self._values(pack, rule, obj, reason))
         if last.number < window.evaluations:
-            reason = f"{reason or 'before'} (not evaluated again)"
+            reason = f"{reason or 'before'} (evaluated earlier; nothing has changed since)"
         return RuleReason(name, str(ref), str(last.result), reason, values)
 
     async def _values(self, pack: RulePack, rule: Rule, obj: Object, reason: str) -> tuple[Value, ...]:

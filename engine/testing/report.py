@@ -9,7 +9,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from engine.testing.coverage import UNKNOWN, Coverage, Point
-from engine.testing.run import CaseResult, Failure, StepReasons
+from engine.testing.reasons import StepReasons
+from engine.testing.run import CaseResult, Failure
 
 MOST_REASONS = 20
 """Reasons under a failed step; `-v` shows all."""

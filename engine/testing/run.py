@@ -25,7 +25,7 @@ from engine.packs.sources import load_folder
 from engine.packs.yamltext import read_yaml
 from engine.testing.coverage import Coverage
 from engine.testing.expect import Marks, check
-from engine.testing.reasons import LastEvaluation, Reasons, RuleReason, Window
+from engine.testing.reasons import LastEvaluation, Reasons, StepReasons, Window
 from engine.testing.schema import DEFAULT_NAMESPACE, FaultSpec, StepSpec
 from engine.testing.suite import Suite
 from engine.testing.world import Seen, World
@@ -38,15 +38,6 @@ class Failure:
     place: Location
     message: str
     lines: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StepReasons:
-    """What every rule came to in a step, which is named by its key; in an `expect`: since the one before."""
-
-    place: Location
-    step: str
-    reasons: tuple[RuleReason, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,19 +188,23 @@ class _CaseRun:
         return Window(len(self._world.seen.evaluations), len(self._world.seen.acts))
 
     async def _step(self, path: Path, step: StepSpec) -> list[Failure]:
-        locate = self._suite.document.locate
         try:
             if step.expect is not None:
                 failed = await check(step.expect, self._world, self._marks, self._metrics)
                 await self._marks.move(self._world)
-                return [Failure(locate((*path, "expect", *where)), what, lines) for where, what, lines in failed]
+                return [self._failure(path, ("expect", *where), what, lines) for where, what, lines in failed]
             await self._do(step)
             await self._world.settle()
         except _Stop as stop:
-            return [Failure(locate((*path, *stop.path)), stop.message)]
+            return [self._failure(path, stop.path, stop.message)]
         except ApiError as error:
-            return [Failure(locate(path), f"the cluster refuses this step: {error}")]
+            return [self._failure(path, (), f"the cluster refuses this step: {error}")]
         return []
+
+    def _failure(self, step: Path, where: Path, message: str, lines: tuple[str, ...] = ()) -> Failure:
+        place, own = self._suite.document.locate((*step, *where)), self._suite.document.locate(step)
+        alias = f" (in the step in line {own.line})" if place.line < own.line else ""
+        return Failure(place, message + alias, lines)
 
     async def _do(self, step: StepSpec) -> None:
         world = self._world
@@ -271,9 +266,10 @@ class _CaseRun:
                 path = ("params", name, param)
                 if param not in declared:
                     raise _Stop(f"{name} has no param {param!r}; expected {suggestion(param, declared)}", path)
-                for fault in Checker(declared[param].schema).faults(value):
+                checker = Checker(declared[param].schema)
+                for fault in checker.faults(value):
                     raise _Stop(f"{fault.message}; expected {fault.expected}", path)
-            self._params[name] |= values
+                self._params[name][param] = checker.typed(value)
         self._world.catalog = self._catalog()
 
     def _catalog(self) -> Catalog:

@@ -22,8 +22,8 @@ from typing import Any
 
 import orjson
 
-from tests.bench import report, tables, workload
-from tests.bench.contestants import CONTESTANTS, ROOT, Contestant, alive, rest
+from tests.bench import workload
+from tests.bench.contestants import CONTESTANTS, Contestant, alive, rest
 from tests.bench.figures import milliseconds, spread
 from tests.bench.machine import about
 from tests.bench.processes import cpu_seconds, peak_memory_mb
@@ -32,7 +32,7 @@ from tests.controlplane.binaries import programs
 from tests.controlplane.gobuild import MissingProgram
 from tests.controlplane.plane import ControlPlane
 
-PAGE, RESULTS = ROOT / "docs/performance.md", Path(__file__).parent / "results/burst.json"
+RESULTS = Path(__file__).parent / "results/burst.json"
 PATIENCE = 180.0
 #: Seconds for which a contestant, and its standbys, are left alone.
 REST = 20.0
@@ -73,7 +73,7 @@ def measure(plane: ControlPlane, contestant: Contestant, first: int, options: ar
         except (ChildProcessError, TimeoutError) as error:
             return {"faults": [f"{error}: {(Path(folder) / 'log').read_text()[-500:]}"]}
         user = f"system:serviceaccount:{workload.NAMESPACE}:{contestant.name}"
-        own, patch = _divided(_audited(plane.audit_log, size), user)
+        own, patch = divided(_audited(plane.audit_log, size), user)
         faults = list(found["failed_writes"])
         if found["unanswered_changes"]:
             faults.append(f"{found['unanswered_changes']} changes had no effect that the load could see")
@@ -104,7 +104,7 @@ def _audited(log: Path, offset: int) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file if line.endswith(b"\n")]
 
 
-def _divided(events: Sequence[dict[str, Any]], user: str) -> tuple[list[float], list[float]]:
+def divided(events: Sequence[dict[str, Any]], user: str) -> tuple[list[float], list[float]]:
     """For each change of a job's status, the seconds until a user's first patch of that job has come, and that patch took."""
     own, patch = list[float](), list[float]()
     changed: dict[str, datetime] = {}
@@ -122,7 +122,7 @@ def _divided(events: Sequence[dict[str, Any]], user: str) -> tuple[list[float], 
 
 
 def main() -> None:
-    """Measure, and write the results as JSON, and the page where that is asked for. Exits 1 where a run was invalid."""
+    """Measure, and write the results as JSON. Exits 1 where a run was invalid."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.burst", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=20_000, help="how many there are (default %(default)s)")
     parser.add_argument("--changes", type=int, default=500, help="how many change (default %(default)s)")
@@ -130,7 +130,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="bursts of each contestant, in turn (default %(default)s)")
     parser.add_argument("--standbys", type=int, default=2, help="of the engine with all packs (default %(default)s)")
     parser.add_argument("--only", action="append", choices=NAMES, help="measure this one; may be repeated (default: all)")
-    parser.add_argument("--report", action="store_true", help="write the table of docs/performance.md")
     parser.add_argument("--output", type=Path, default=RESULTS, help="default: tests/bench/results/burst.json")
     options = parser.parse_args()
     contestants = [each for each in CONTESTANTS if each.name in (options.only or NAMES)]
@@ -152,8 +151,6 @@ def main() -> None:
         for each in contestants
     ]
     options.output.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    if options.report:
-        PAGE.write_text(report.replaced(PAGE.read_text(), "burst", tables.burst(results)))
     sys.exit(any(run["faults"] for each in runs.values() for run in each))
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import budgets, plots, profile, report, tables, workload
+from tests.bench import budgets, burst, plots, profile, report, tables, workload
 from tests.bench.figures import milliseconds, spread
 from tests.bench.steady import FIGURES, PHASES, summary
 
@@ -123,6 +123,45 @@ def test_the_page_keeps_what_is_written_by_hand() -> None:
     assert "![CPU per change at a steady rate](images/cpu.svg)" in written
     with pytest.raises(ValueError, match="generated, rush: begin"):
         report.written(page.replace(marks["rush"][0], ""), {"steady": steady_results(a=[run(1.0)])}, "images")
+
+
+def audited(name: str, second: float, user: str, subresource: str = "", stage: str = "ResponseComplete") -> dict[str, Any]:
+    """The audit line of a patch of a job that came at a second and took half of one."""
+    about = {"resource": workload.PLURAL, "name": name} | ({"subresource": subresource} if subresource else {})
+    when = {
+        "requestReceivedTimestamp": f"2026-01-01T00:00:{second:09.6f}Z",
+        "stageTimestamp": f"2026-01-01T00:00:{second + 0.5:09.6f}Z",
+    }
+    return {"stage": stage, "verb": "patch", "objectRef": about, "user": {"username": user}, **when}
+
+
+def test_what_is_own_of_a_lag() -> None:
+    """From the answer to the status until the contestant's first patch; neither later ones nor those of others count."""
+    lines = [
+        audited("a", 1, "load", "status"), audited("b", 1, "load", "status"), audited("a", 2, "other"), audited("a", 3, "us"),
+        audited("a", 3, "us", stage="RequestReceived"), audited("b", 6, "us"), audited("b", 8, "us"), audited("c", 8, "us"),
+    ]  # fmt: skip
+    assert burst.divided(lines, "us") == ([1.5, 4.5], [0.5, 0.5])
+
+
+def heavy_results(*runs: dict[str, Any]) -> dict[str, Any]:
+    """What tests.bench.heavy writes, of one case."""
+    case = {"name": "n", "label": "9 Secrets", "objects": 9, "runs": {"": list(runs)}}
+    return {key: value for key, value in steady_results().items() if key != "contestants"} | {"cases": [case]}
+
+
+def test_a_run_that_lost_the_lease_or_never_ended_shows() -> None:
+    """In the table and in the budgets; its figures count all the same."""
+    good = {"peak_memory_mb": 100, "pause_cpu_ms": 20, "pause_ms": 30, "cpu_s": 1.0, "seconds": 5.0, "faults": []}
+    late = {key: value for key, value in good.items() if key != "seconds"} | {"faults": ["9 were not annotated after 300 s"]}
+    lost = good | {"peak_memory_mb": 400, "faults": ["no longer leading: Lease a/b was not renewed"]}
+    table = tables.heavy(heavy_results(good, late, lost))
+    assert "| 9 Secrets | now | 3 | 100 (100–400) |" in table  # noqa: RUF001 - a range
+    assert "| in 1 |" in table
+    assert "1 of 3 runs did not end" in table
+    assert "not in every run | **no**" in budgets.table({"heavy": heavy_results(good, late)})
+    assert budgets.table({"heavy": heavy_results(good, lost)}).count("**no**") == 2
+    assert budgets.table({"heavy": heavy_results(good)}).count("**no**") == 0
 
 
 def test_plots_are_well_formed() -> None:

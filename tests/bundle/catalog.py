@@ -1,4 +1,4 @@
-"""A file-based catalog with two versions of the operator, as a community catalog would publish it."""
+"""A file-based catalog with versions of the operator, as a community catalog would publish it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 from scripts import catalog
 from scripts.bundle import PACKAGE, ROOT
+from tests.bundle import released
 from tests.controlplane.gobuild import Programs
 
-OLD, SKIPPED, NEW = "0.0.1", "0.0.2", "0.0.3"
+#: The first was released once; the others are made of what is here.
+FIRST, OLD, SKIPPED, NEW = released.VERSION, "0.2.0", "0.3.0", "0.4.0"
 
 
 def name(version: str) -> str:
@@ -19,7 +21,9 @@ def name(version: str) -> str:
 
 
 def write_bundle(folder: Path, version: str, replaces: str = "") -> Path:
-    """A bundle of a version, written by scripts/bundle.py into a folder of its own."""
+    """A bundle of a version, written by scripts/bundle.py into a folder of its own; that of the first as it was released."""
+    if version == FIRST:
+        return released.unpack(folder) / "bundle"
     into = folder / version
     script, before = str(ROOT / "scripts/bundle.py"), ["--replaces", replaces] if replaces else []
     subprocess.run([sys.executable, script, version, "--into", str(into), *before], check=True)

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine.packs.sources import load_folder, shipped_rules
 from tests.cluster.conftest import RulePacks
 from tests.e2e.cluster import eventually
-from tests.world import RULES
+from tests.e2e.rulepacks import SHIPPED, files
 
 PACK = """\
 apiVersion: rules.mlops.dev/v1alpha1
@@ -25,7 +24,6 @@ spec:
       actions:
         - annotate: {annotations: {example.com/NAME: 'yes'}}
 """
-SHIPPED = sorted(pack.parent.name for pack in RULES.glob("*/pack.yaml"))
 
 
 def pack(name: str) -> str:
@@ -36,15 +34,6 @@ def pack(name: str) -> str:
 def misspelt(name: str) -> str:
     """The same pack, in which a rule has `wehn`: without the key it would act on every ConfigMap."""
     return pack(name).replace("when:", "wehn:")
-
-
-def files() -> list[Path]:
-    """Every file of this project that has a RulePack of kubectl's in it."""
-    return [
-        Path(text.file)
-        for text in load_folder([shipped_rules(), RULES.parent / "examples", RULES.parent / "config" / "samples"])
-        if any(isinstance(each, dict) and each.get("kind") == "RulePack" for each in yaml.safe_load_all(text.text))
-    ]
 
 
 def test_a_pack_is_applied_and_ready(rulepacks: RulePacks) -> None:
@@ -164,6 +153,41 @@ def test_each_pack_of_this_project_is_applied_with_strict_validation(rulepacks: 
     kubectl("delete", "-f", str(file))
 
     assert faults == [None] * len(names)
+
+
+def test_a_config_map_in_place_of_a_shipped_pack_is_listed(rulepacks: RulePacks) -> None:
+    """The object of the shipped pack says what has its name, and what to do; the one that comes then is of what is in force."""
+    kubectl = rulepacks.kubectl
+    eventually(lambda: rulepacks.find("rollouts").get("status"), "status of the shipped pack")
+    kubectl("create", "configmap", "in-place", f"--from-literal=pack.yaml={pack('rollouts')}")
+    kubectl("label", "configmap", "in-place", "rules.mlops.dev/rule-pack=true")
+    kubectl("wait", "--for=condition=Accepted=false", "rp/rollouts", "--timeout=60s")
+    said = rulepacks.condition("rollouts", "Accepted")[2]
+
+    kubectl("delete", "rp", "rollouts")
+    eventually(lambda: rulepacks.find("rollouts").get("status"), "status of the pack in the ConfigMap")
+    listed, spec = rulepacks.status("rollouts"), rulepacks.find("rollouts")["spec"]
+    kubectl("delete", "configmap", "in-place")
+    kubectl("delete", "rp", "rollouts")  # as the garbage collector does
+    eventually(lambda: rulepacks.find("rollouts").get("spec") == {"shipped": "rollouts"}, "RulePack of the shipped pack")
+
+    source = f"configmap/{rulepacks.engine.own}/in-place/pack.yaml"
+    assert said.startswith(f"spec.shipped: pack 'rollouts' is that in {source}; expected no reference to another: delete this")
+    assert (spec, listed["ruleCount"]) == ({"configMap": "in-place"}, 1)
+
+
+def test_a_number_that_kubectl_writes_otherwise_is_computed_with(rulepacks: RulePacks) -> None:
+    """Kubectl makes 1 of 1.0, in the schema of a param as in its value; the rule has a double all the same."""
+    kubectl = rulepacks.kubectl
+    text = pack("ratio").replace("  watch", "  params: {ratio: {type: number, default: 1.0}}\n  watch")
+    kubectl("create", "configmap", "ratio", "-n", rulepacks.watched, "--from-literal=ratio=x")
+
+    kubectl("apply", "-f", "-", given=text.replace("'yes'", "'${params.ratio * 2.5}'"))
+    kubectl("wait", "--for=jsonpath={.status.fired}=1", "rp/ratio", "--timeout=60s")
+    marked = json.loads(kubectl("get", "cm", "ratio", "-n", rulepacks.watched, "-o", "json"))["metadata"]["annotations"]
+
+    assert json.loads(kubectl("get", "rp", "ratio", "-o", "jsonpath={.spec.params.ratio}")) == {"type": "number", "default": 1}
+    assert marked["example.com/ratio"] == "2.5"
 
 
 def test_a_pack_that_breaks_keeps_its_last_good_spec_until_it_is_mended(rulepacks: RulePacks) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from engine.model.objects import Object
@@ -84,6 +85,26 @@ def test_another_replica_goes_on_with_the_counts(rulepacks: RulePacks) -> None:
     assert (status["generationInForce"], status["parts"][0]["rules"][0]["lastObject"]) == (
         1, f"ConfigMap {rulepacks.watched}/second",
     )  # fmt: skip
+
+
+def test_a_shard_that_is_gone_waits_for_nothing(rulepacks: RulePacks) -> None:
+    """What it did stays counted; what waited there waits elsewhere by now, or nowhere."""
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "-f", "-", given=pack("shrunk"))
+    kubectl("wait", "--for=condition=Ready", "rp/shrunk", "--timeout=60s")
+    rule = {"name": "mark", "fired": 3, "failed": 1, "waiting": 2}
+    waits = {"waitingSince": "2026-01-24T22:00:00Z", "waitingFor": "a right", "suspended": ["a"]}
+    body = {"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": {"name": "shrunk"}}
+    body["status"] = {"parts": [{"shard": 1, "rules": [rule | waits]}]}
+
+    kubectl("apply", "--server-side", "--subresource=status", "--field-manager=rulepack-1", "-f", "-", given=json.dumps(body))
+    kubectl("wait", "--for=jsonpath={.status.fired}=3", "rp/shrunk", "--timeout=60s")
+
+    def parts() -> Any:
+        found = {each["shard"]: each["rules"] for each in rulepacks.status("shrunk")["parts"]}
+        return found[1] == [rule | {"waiting": 0}] and rulepacks.status("shrunk")["waiting"] == 0
+
+    eventually(parts, "part of a shard that waits for nothing")
 
 
 def test_a_rulepack_of_a_watched_namespace_is_not_in_force(rulepacks: RulePacks) -> None:

@@ -6,6 +6,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
 
 WIDGET = Kind("example.com/v1", "Widget")
+MAPS = "/api/v1/namespaces/deep/configmaps"
 PATH = "/apis/example.com/v1/namespaces/deep/widgets"
 
 
@@ -30,11 +32,15 @@ def engine(own_plane: ControlPlane) -> Iterator[Engine]:
     with Engine(own_plane, "deep") as engine:
         grant(own_plane, engine, "widgets", (*ALL, "patch"))
         yield engine
+    for path in (*(f"{PATH}/{name}" for name in ("too-deep", "broken", "good")), f"{MAPS}/reader"):
+        with suppress(urllib.error.HTTPError):  # it is not there
+            own_plane.request("DELETE", path, {"propagationPolicy": "Background"})
 
 
-def create(plane: ControlPlane, name: str, spec: bytes) -> int:
-    """Create a widget whose spec is this text; return the status of the answer."""
-    body = b'{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "%s"}, "spec": %s}' % (name.encode(), spec)
+def create(plane: ControlPlane, name: str, spec: bytes, labels: bytes = b"{}") -> int:
+    """Create a widget whose spec and labels are these texts; return the status of the answer."""
+    meta = b'{"name": "%s", "labels": %s}' % (name.encode(), labels)
+    body = b'{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": %s, "spec": %s}' % (meta, spec)
     headers = {"Authorization": f"Bearer {plane.admin_token}", "Content-Type": "application/json"}
     trusted = ssl.create_default_context(cafile=plane.certificate)
     trusted.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -132,3 +138,66 @@ def test_a_target_that_cannot_be_decoded_fails_by_itself(own_plane: ControlPlane
     assert name == "for-too-deep"
     assert "Widget deep/too-deep cannot be decoded" in message
     assert "expected at most 1,024 levels of nesting" in message
+
+
+READING = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: reads}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap, labelSelector: {reads: 'yes'}}
+  targets:
+    - {apiVersion: example.com/v1, kind: Widget, verbs: [get, list, watch, delete]}
+  rules:
+    - name: reads
+      oncePer: object.metadata.uid
+"""
+ALL_OF_THEM = "{apiVersion: example.com/v1, kind: Widget, labelSelector: {read: 'yes'}}"
+BY_LOOKUP = """\
+      lookup: {widgets: %s}
+      actions:
+        - annotate: {annotations: {example.com/found: '${lookup.widgets.map(w, w.metadata.name).join(",")}'}}
+"""
+BY_SELECTOR = f"""\
+      actions:
+        - delete: {{target: {ALL_OF_THEM}}}
+        - annotate: {{annotations: {{example.com/found: good}}}}
+"""
+
+
+@pytest.mark.parametrize("rule", [
+    pytest.param(BY_LOOKUP % ALL_OF_THEM, id="a lookup that is followed"),
+    pytest.param(BY_LOOKUP % ALL_OF_THEM.replace("}}", "}, live: true}"), id="a lookup that is read"),
+    pytest.param(BY_SELECTOR, id="targets"),
+])  # fmt: skip
+def test_what_a_list_leaves_out_is_named(own_plane: ControlPlane, engine: Engine, rule: str) -> None:
+    """Once in the log, in the metric and by an Event; the others are found."""
+    maps = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": [*ALL, "patch"]}]
+    engine.bind("ClusterRole", f"{engine.own}-maps", maps)
+    grant(own_plane, engine, "widgets", (*ALL, "delete"))
+    own_plane.request("DELETE", f"/api/v1/namespaces/{engine.own}/configmaps")  # the packs of other tests
+    Cluster(own_plane, engine.own).create({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "reads", "labels": {"rules.mlops.dev/rule-pack": "true"}},
+        "data": {"pack.yaml": READING + rule},
+    })  # fmt: skip
+    for name, spec in {"broken": nested(9000), "good": b"{}"}.items():
+        assert create(own_plane, name, spec, labels=b'{"read": "yes"}') == 201
+    reader = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "reader", "labels": {"reads": "yes"}}}
+    Cluster(own_plane, "deep").create(reader)
+    engine.start()
+    engine.ready()
+
+    def found() -> str | None:
+        return annotations_of(own_plane.request("GET", f"{MAPS}/reader")).get("example.com/found")
+
+    eventually(lambda: found() == "good", "what it finds", 60)
+    assert engine.metric("rulepack_objects_left_out", kind=str(WIDGET)) == 1
+    assert engine.log().count("Widget.example.com/v1 deep/broken is left out, since it cannot be decoded") == 1
+
+    def told() -> int:
+        events = own_plane.request("GET", "/api/v1/namespaces/deep/events")["items"]
+        left_out = [event["involvedObject"] for event in events if event["reason"] == "ObjectLeftOut"]
+        return sum(obj["name"] == "broken" for obj in left_out)
+
+    eventually(lambda: told() == 1, "Event on it", 30)
+    own_plane.request("DELETE", "/api/v1/namespaces/deep/events")

@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions of others whose controllers replace pods, from their Go modules: Argo Rollouts, Knative and Flux."""
+"""CustomResourceDefinitions of others, from their Go modules: Rollouts, Knative, Flux and Tekton."""
 
 from __future__ import annotations
 
@@ -12,14 +12,29 @@ from tests.controlplane.gobuild import source
 from tests.controlplane.olm import DEFINITIONS, WITHOUT_GO
 
 ROLLOUTS, HELM = "github.com/argoproj/argo-rollouts", "github.com/fluxcd/helm-controller"
+TEKTON = "github.com/tektoncd/pipeline"
+HELM_RELEASES = "config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml"
 
 
 def definitions() -> Iterator[dict[str, Any]]:
     """Those of Rollout, of Knative's Service and of HelmRelease. Raises MissingProgram."""
     files = (
         source(DEFINITIONS, ROLLOUTS, WITHOUT_GO) / "manifests/crds/rollout-crd.yaml",
-        source(DEFINITIONS, HELM, WITHOUT_GO) / "config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml",
+        source(DEFINITIONS, HELM, WITHOUT_GO) / HELM_RELEASES,
         source(kserve.FOLDER, kserve.KNATIVE, WITHOUT_GO) / "config/core/300-resources/service.yaml",
     )
     for file in files:
         yield from yaml.load_all(file.read_text(), yaml.CSafeLoader)
+
+
+def delivery() -> Iterator[dict[str, Any]]:
+    """Those of Tekton's PipelineRun and of HelmRelease. Raises MissingProgram.
+
+    Without the conversion to v1beta1 of Tekton's webhook, which is not there: v1 is what is stored.
+    """
+    helm = source(DEFINITIONS, HELM, WITHOUT_GO) / HELM_RELEASES
+    runs = source(DEFINITIONS, TEKTON, WITHOUT_GO) / "config/300-crds/300-pipelinerun.yaml"
+    for file in (helm, runs):
+        for definition in yaml.load_all(file.read_text(), yaml.CSafeLoader):
+            definition["spec"].pop("conversion", None)
+            yield definition

@@ -18,15 +18,17 @@ from tests.world import RULES
 
 
 class Pod:
-    """A pod of a Deployment, as a process that logs in a folder."""
+    """A pod of a Deployment, as a process that logs in a folder; `code` is the folder that has the engine's package."""
 
-    def __init__(self, plane: ControlPlane, deployment: Object, folder: Path) -> None:
+    def __init__(
+        self, plane: ControlPlane, deployment: Object, folder: Path, code: Path = RULES.parent, served: Served | None = None
+    ) -> None:
         self._plane, self._processes = plane, Processes(folder)
         self._namespace = str(deployment["metadata"]["namespace"])
         self._template = deployment["spec"]["template"]
         (self._container,) = self._template["spec"]["containers"]
         self._account = self._template["spec"]["serviceAccountName"]
-        self._served = Served.anywhere(plane.admin_token)
+        self._code, self._served = code, served or Served.anywhere(plane.admin_token)
         self._user = f"system:serviceaccount:{self._namespace}:{self._account}"
         self._before = len(plane.requested(user=self._user))
 
@@ -51,7 +53,8 @@ class Pod:
         """Start it and wait until it is ready."""
         reach = [f"--kubeconfig={self._plane.kubeconfig_for(self._namespace, self._account)}"]
         command = [sys.executable, "-m", "engine.cli", *self._container["args"], *reach, *self._served.options]
-        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(RULES.parent), **self.environment}
+        of_kubelet = {"KUBERNETES_SERVICE_HOST": "127.0.0.1"}
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(self._code), **of_kubelet, **self.environment}
         self._processes.start("rulepack", command, env)
 
         def ready() -> bool:

@@ -4,30 +4,43 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 
-from engine.model.objects import annotations_of
-from tests.bundle import catalog
-from tests.bundle.catalog import NEW, OLD, SKIPPED
+from engine.model.objects import Kind, Object, annotations_of, dig
+from tests.bundle import catalog, released
+from tests.bundle.catalog import FIRST, NEW, OLD, SKIPPED
 from tests.bundle.rights import Right, rights, used
 from tests.controlplane import olm
 from tests.controlplane.gobuild import MissingProgram
+from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.plane import ControlPlane
-from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
+from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually, now
 from tests.e2e.installation import RBAC, Installation
 from tests.e2e.kinds import install_kinds
 from tests.e2e.olm import Olm
 from tests.e2e.pod import Pod
-from tests.e2e.story import Story, status
-from tests.world import JOB, RULES, job
+from tests.e2e.rulepacks import DEFINITION, SHIPPED, RulePackUser, files, live
+from tests.e2e.story import AT, Story, status, workload
+from tests.e2e.transcript import play
+from tests.world import DEPLOYMENT, JOB, RULES, job, trigger, triggers
 
 HOME = "rulepack-system"
 CONFIG = RULES.parent / "config"
+SAMPLES = ("feature_flags.yaml", "params.yaml", "pack.yaml")
 OURS = ("rulepack-feature-flags", "rulepack-params", "team-packs")
+UPGRADED = "upgraded"
+FLAGS = {"on-success-triggers": "Enforce", "failure-notifications": "Audit"}
+#: Of every pack that is in force after the upgrade: what a flag says, else what the pack does.
+MODES = {
+    "job-labels": "Enforce", "on-success-triggers": "Enforce", "failure-notifications": "Audit", "sync-waves": "Enforce",
+    "application-status": "Enforce", "rollouts": "Enforce", "validation-metrics": "Enforce",
+    "argocd-health": "Disabled", "model-freshness": "Disabled", "model-training": "Disabled",
+}  # fmt: skip
 UNWRITTEN = re.compile("/team-packs: .*status cannot be written.*cannot patch resource")
 COMMANDS = re.findall(
     r"^kubectl create role.* rulepack-pack-status .*$", (RULES.parent / "docs/install.md").read_text(), re.MULTILINE
@@ -46,24 +59,89 @@ def plane(own_plane: ControlPlane) -> ControlPlane:
 
 @pytest.fixture(scope="module")
 def running(plane: ControlPlane) -> Iterator[Olm]:
-    """OLM with a catalog of three versions, of which the last may come after any before it."""
+    """OLM with a catalog of the first release and three more versions, of which the last may come after any before it."""
     try:
         with Olm(plane, {**olm.tools(), **olm.operators()}, olm.definitions()) as running:
-            running.start(OLD, SKIPPED, NEW)
+            running.start(FIRST, OLD, SKIPPED, NEW)
             yield running
     except MissingProgram as missing:
         pytest.exit(str(missing), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
 
-def test_an_upgrade_is_one_step(plane: ControlPlane, running: Olm) -> None:
-    """Whatever lies between: by its skipRange the newest version comes at once after the oldest."""
-    operator = Installation(plane, running, "upgraded")
-    operator.subscribe(OLD)
-    operator.install(OLD)
+def test_the_first_release_is_upgraded_in_one_step(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
+    """From 0.1.0, at work by its own bundle and code, to RulePacks: what was there is kept, and what was done is not done again.
+
+    The kind comes with the upgrade, lives as docs/rulepacks.md says, and stays when the operator goes.
+    """
+    operator = Installation(plane, running, UPGRADED)
+    operator.subscribe(FIRST)
+    operator.install(FIRST)
+    jobs = work_of_the_first_release(plane, operator, tmp_path)
+    settings, effects = read(operator.home, CONFIG_MAP, *OURS), [*read(jobs, DEPLOYMENT, "web"), *read(jobs, JOB, "train")]
+    assert not served(plane)
+
     operator.install(NEW)
-    assert operator.planned() == {catalog.name(OLD), catalog.name(NEW)}
-    assert catalog.name(SKIPPED) not in operator.versions()
+    assert operator.planned() == {catalog.name(FIRST), catalog.name(NEW)}
+    assert not {catalog.name(OLD), catalog.name(SKIPPED)} & operator.versions().keys()
+    assert served(plane)
+    assert read(operator.home, CONFIG_MAP, *OURS) == settings
+    user = live_after_the_upgrade(operator, kubectl, tmp_path, jobs, settings)
+    assert [*read(jobs, DEPLOYMENT, "web"), *read(jobs, JOB, "train")] == effects
+
     operator.uninstall(NEW)
+    assert {"mark", "team"} <= user.listed().keys()
+    plane.request("DELETE", DEFINITION)
+    for one in jobs.all(JOB):
+        jobs.delete(JOB, one["metadata"]["name"])
+
+
+def live_after_the_upgrade(
+    operator: Installation, kubectl: Path, folder: Path, jobs: Cluster, settings: Sequence[Object]
+) -> RulePackUser:
+    """Run the new version, and see what is listed, what each command of docs/rulepacks.md prints, and RulePacks live."""
+    home = Kubectl(kubectl, operator.plane, UPGRADED, folder)
+    user = RulePackUser(home, jobs)
+    (folder / "standby").mkdir()
+    with (
+        Pod(operator.plane, operator.deployment, folder) as pod,
+        Pod(operator.plane, operator.deployment, folder / "standby") as standby,
+    ):
+        pod.start()
+        eventually(lambda: done(pod), "new version that has looked at all objects")
+        for name in (*SHIPPED, "job-labels"):
+            user.waits_for("jsonpath={.status.observedGeneration}=1", name)
+        assert {name: columns[0] for name, columns in user.listed().items()} == MODES
+        assert [one["data"] for one in read(operator.home, CONFIG_MAP, *OURS)] == [one["data"] for one in settings]
+
+        assert play(home, folder, user.before) >= 10
+        for file in files():
+            assert user.faults_of(file) == []
+        live(user, pod, standby)
+    return user
+
+
+def work_of_the_first_release(plane: ControlPlane, operator: Installation, folder: Path) -> Cluster:
+    """Have 0.1.0 restart a Deployment, tell a wave and do what a user's pack says; gives the namespace of all that."""
+    release = released.unpack(folder)
+    operator.home.create(*(yaml.safe_load((release / "config/samples" / file).read_text()) for file in SAMPLES))
+    operator.home.patch(CONFIG_MAP, "rulepack-feature-flags", {"data": FLAGS})
+    plane.ensure("/api/v1/namespaces", {"metadata": {"name": "before"}})
+    jobs = Cluster(plane, "before")
+    jobs.create(workload(DEPLOYMENT, "web", namespace="before"))
+    with released.pod(plane, operator.deployment, folder, release) as pod:
+        pod.start()
+        asks = {"argocd.argoproj.io/sync-wave": "3", **triggers(trigger(DEPLOYMENT, "web", "restart"))}
+        time.sleep(1.1)  # times are in whole seconds
+        jobs.create(job("train", "Succeeded", asks, "before", now()))
+
+        def effects() -> bool:
+            found = jobs.get(JOB, "train")["metadata"]
+            marked = WAVE in found["annotations"] and found.get("labels", {}).get("example.com/phase") == "Succeeded"
+            return marked and dig(jobs.get(DEPLOYMENT, "web"), AT, None) is not None
+
+        eventually(effects, "restart, wave and label by 0.1.0")
+        assert pod.stop() == 0
+    return jobs
 
 
 def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
@@ -77,7 +155,7 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
     operator.install(OLD)
     assert operator.deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(f":v{OLD}")
     home = operator.home
-    for file in ("feature_flags.yaml", "params.yaml", "pack.yaml"):
+    for file in SAMPLES:
         home.create(yaml.safe_load((CONFIG / "samples" / file).read_text()))
     home.patch(CONFIG_MAP, "rulepack-feature-flags", {"data": {"on-success-triggers": "Enforce"}})
 
@@ -141,6 +219,17 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
         *((verb, *resource) for verb in ("list", "watch") for resource in (("", "namespaces"), ("argoproj.io", "appprojects"))),
     }  # fmt: skip
     operator.uninstall(OLD)
+
+
+def served(plane: ControlPlane) -> bool:
+    """Whether the API server has the kind RulePack."""
+    definitions = plane.request("GET", DEFINITION.rpartition("/")[0])["items"]
+    return DEFINITION.rpartition("/")[2] in {one["metadata"]["name"] for one in definitions}
+
+
+def read(cluster: Cluster, kind: Kind, *names: str) -> list[Object]:
+    """Objects as they are."""
+    return [cluster.get(kind, name) for name in names]
 
 
 def done(pod: Pod) -> bool:

@@ -207,6 +207,26 @@ async def test_advice_fits_the_error(error: str, advice: str) -> None:
     assert f"Suggested action: {advice}" in await lines(await judged(failed(message=error)))
 
 
+#: An error for each kind of them that has an advice of its own, in the order of the param.
+KINDS = (
+    "cannot pickle the model", "No module named 'pandas'", 'secret "git" not found', "could not read from the repository",
+    "OOMKilled", "No space left on device", "ImagePullBackOff", "exceeded quota: full", "0/3 nodes are available",
+    "container has runAsNonRoot", "papermill: command not found", "FileNotFoundError: data.csv", "Permission denied: /data",
+    "CreateContainerConfigError", "Connection refused", "cell timed out", "no such build strategy", "admission denied it",
+    "golden notebook differs", "the prediction is wrong", "CrashLoopBackOff",
+)  # fmt: skip
+
+
+async def test_each_kind_of_error_has_an_advice_of_its_own() -> None:
+    """Each entry of the param is reached: none before it takes its errors, and none gives the advice for everything."""
+    pack = shipped(PACK)
+    expected = [entry["advice"] for entry in pack.params["advice"].default]
+    told = [await lines(await judged(failed(message=error))) for error in KINDS]
+    assert [next(line for line in each if line.startswith("Suggested action: ")) for each in told] == [
+        f"Suggested action: {advice}" for advice in expected
+    ]
+
+
 async def test_own_advice_comes_first() -> None:
     """What a cluster adds is tried before what the pack knows, and the pack's stays."""
     mine = [{"pattern": "No module named 'pandas'", "advice": "Use the image with pandas"}]

@@ -48,7 +48,7 @@ def type_of_schema(schema: Any, name: str, *, pruned: bool) -> Type:
     """Return the type of the values of a schema, dyn for what is not certain; `name` is that of an object's type.
 
     Where they are `pruned`, as the API server does with custom resources, an object has no other fields than its schema names;
-    by JSON Schema it may have any, unless `additionalProperties` is false.
+    by the JSON Schema of a pack it may have any, unless `additionalProperties` is false, and a number there is always a double.
     """
     return SchemaTypes(pruned).of(schema, name)
 
@@ -113,7 +113,8 @@ class SchemaTypes:
             case "integer":
                 return INT
             case "number":
-                return union([INT, DOUBLE])  # 1 is an int and 1.5 a double, as they stand in JSON
+                # Of objects 1 is an int and 1.5 a double, as they stand in JSON; params and inputs are converted to doubles.
+                return union([INT, DOUBLE]) if self.pruned else DOUBLE
             case "null":
                 return NULL
             case "array":

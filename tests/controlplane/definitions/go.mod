@@ -8,4 +8,5 @@ require (
 	github.com/fluxcd/helm-controller v1.4.0
 	github.com/operator-framework/operator-controller v1.2.0
 	github.com/prometheus-operator/prometheus-operator v0.85.0
+	github.com/tektoncd/pipeline v1.3.1
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,8 +31,8 @@ def catalog(*rules: str, mode: Mode = Mode.ENFORCE, **fields: Any) -> Catalog:
 class Fixture:
     """An embedded cluster, and what keeps the times there, anew for each process."""
 
-    def __init__(self) -> None:
-        self.clock = FakeClock(START, alone=True)
+    def __init__(self, *, alone: bool = True) -> None:
+        self.clock = FakeClock(START, alone=alone)
         self.cluster = EmbeddedCluster(self.clock)
 
     async def dated(self, catalog: Catalog, *, dry_run: bool = False) -> dict[str, str]:
@@ -103,6 +104,41 @@ async def test_a_rename_keeps_the_time() -> None:
     await fixture.dated(catalog("a"))
     await fixture.clock.advance(3600)
     assert (await fixture.dated(catalog("b", previousNames=["a"])))["p.b"] == "2026-01-24T22:00:00Z"
+
+
+@pytest.mark.parametrize("change", [True, False], ids=["with the next change of a pack", "within a minute"])
+async def test_times_that_somebody_deletes_are_put_back(change: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """A rule that was in force stays so, for this process and for the next one."""
+    fixture = Fixture(alone=False)
+    await fixture.namespace()
+    times = InForceTimes(Leases(fixture.cluster, "system"), fixture.clock, dry_run=False)
+    await times.dated(catalog("a"))
+    await fixture.clock.advance(3600)
+    await fixture.cluster.delete(LEASE, "system", "rulepack-state")
+
+    running = asyncio.create_task(times.run())
+    if change:
+        assert (await times.dated(catalog("a", "b"))).times["p.a"].text == "2026-01-24T22:00:00Z"
+    await fixture.clock.advance(61)
+
+    assert (await fixture.kept())["since.rules.mlops.dev/p.a"] == "2026-01-24T22:00:00Z"
+    assert (await fixture.dated(catalog("a")))["p.a"] == "2026-01-24T22:00:00Z"
+    assert "Lease rulepack-state has lost since when 1 rules are in force; it is put back" in caplog.text
+    running.cancel()
+
+
+async def test_a_look_at_the_times_writes_nothing_where_they_are_there() -> None:
+    """And an API server that does not answer ends nothing."""
+    fixture = Fixture(alone=False)
+    await fixture.namespace()
+    times = InForceTimes(Leases(fixture.cluster, "system"), fixture.clock, dry_run=False)
+    await times.dated(catalog("a"))
+    writes = len(fixture.cluster.writes)
+    fixture.cluster.faults.add(InjectedFault(503, verb="get", kind="Lease", times=2))
+    running = asyncio.create_task(times.run())
+    await fixture.clock.advance(300)
+    assert (len(fixture.cluster.writes), running.done()) == (writes, False)
+    running.cancel()
 
 
 async def test_a_conflict_is_read_again() -> None:

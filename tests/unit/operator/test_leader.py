@@ -192,8 +192,21 @@ class Hanging(EmbeddedCluster):
         return await super().get(*args, **kwargs)
 
 
-async def test_a_request_that_hangs_ends_leading_in_time() -> None:
-    """A renewal that is never answered is given up at the deadline, and on_stopped is called."""
+async def test_one_request_that_hangs_ends_nothing() -> None:
+    """It is given up while there is time for another, so that one dead connection does not cost the Lease."""
+    election = Election()
+    cluster = election.cluster = Hanging(election.clock)
+    contender = election.contenders["one"] = Contender(cluster, election.clock, "one")
+    async with election.running("one"):
+        cluster.hanging = True
+        await election.clock.advance(3)
+        cluster.hanging = False
+        await election.clock.advance(30)
+        assert contender.reported == ["started"]
+
+
+async def test_a_request_that_hangs_ends_leading_in_time(caplog: pytest.LogCaptureFixture) -> None:
+    """A renewal that is never answered is given up at the deadline, and on_stopped is called; the log says why."""
     election = Election()
     cluster = election.cluster = Hanging(election.clock)
     contender = election.contenders["one"] = Contender(cluster, election.clock, "one")
@@ -201,6 +214,7 @@ async def test_a_request_that_hangs_ends_leading_in_time() -> None:
         cluster.hanging = True
         await election.clock.advance(10)
         assert contender.reported == ["started", "stopped"]
+        assert "was not renewed: the API server does not answer" in caplog.text
         cluster.hanging = False
         await election.clock.advance(20)
         assert election.leading() == ["one"]

@@ -166,3 +166,15 @@ def test_a_parameter_that_names_an_annotation_must_be_there() -> None:
     }  # fmt: skip
     with pytest.raises(InvalidText, match="declares no parameter 'key'"):
         parse_pack(json.dumps(pack), "pack.yaml", backend())
+
+
+@pytest.mark.parametrize("format", ["yaml", "json"])
+def test_a_number_has_the_type_of_the_schema(format: Literal["yaml", "json"]) -> None:
+    """An expression that computes with a double computes with 1 too; the default is typed likewise."""
+    declared = Input("limits", "example.com/limits", format, {"items": {"type": "number"}}, [2])
+
+    values, error = declared.parse("[1, 1.5]")
+
+    assert error == ""
+    assert [type(value) for value in values] == [float, float]
+    assert [type(value) for value in declared.default] == [float]

@@ -390,6 +390,18 @@ def test_a_reference_to_what_another_operator_ships_is_left_alone() -> None:
     assert reports["rulepack/ops/theirs"] == Report("rulepack/ops/theirs")
 
 
+def test_a_second_reference_does_not_take_over_while_the_first_is_refused() -> None:
+    """A slip in the object on which a pack was disabled does not put it in force again."""
+    store, other = PackStore(CEL), rulepack({"shipped": "example"}, "a-first")
+    store.update([shipped(pack())], objects=[rulepack({"shipped": "example", "mode": "Disabled"}), other])
+
+    reports = by_source(store.update([shipped(pack())], objects=[rulepack({"shipped": "exmaple"}, generation=2), other]))
+
+    assert store.catalog.modes == {"example": Mode.OFF}
+    assert reports["rulepack/ops/example"].generation == 1
+    assert "no pack 'exmaple' is shipped" in reported(reports["rulepack/ops/example"])[0]
+
+
 def test_what_is_set_of_packs_that_another_operator_ships_is_left_alone() -> None:
     """An operator with other packs shares the ConfigMaps with it; a name that nobody ships is told all the same."""
     flags = {"sync-waves": "Off", "model-freshness": "Aduit", "sync-wave": "Off"}
@@ -491,3 +503,24 @@ def test_params_of_a_reference_that_a_new_text_does_not_have_are_kept_as_they_we
     ]
     assert store.catalog.modes == {"example": Mode.AUDIT}
     assert store.catalog.params == {"example": {"size": 9, "colour": "red"}}
+
+
+RATIO = {"ratio": {"type": "number", "default": 2}, "bounds": {"type": "array", "items": {"type": "number"}, "default": [0, 1]}}
+
+
+@pytest.mark.parametrize("written", ["1", "1.0", "1e0"])
+def test_a_number_has_its_params_type_however_it_is_written(written: str) -> None:
+    """Kubectl makes 1 of 1.0: a RulePack and a ConfigMap give the same, and CEL computes with doubles, as Kubernetes' does."""
+    store, texts = PackStore(CEL), [shipped(pack(params=RATIO))]
+    value = yaml.safe_load(written.replace("1e0", "1.0"))
+
+    store.update(texts, params={"example": f"ratio: {written}\nbounds: [{written}]\n"})
+    of_config_map = store.catalog.params["example"]
+    store.update(texts, objects=[rulepack({"shipped": "example", "params": {"ratio": value, "bounds": [value]}})])
+    of_object = store.catalog.params["example"]
+    store.update(texts)
+    of_default = store.catalog.params["example"]
+
+    assert of_config_map == of_object == {"ratio": 1.0, "bounds": [1.0]}
+    for values in (of_config_map, of_object, of_default):
+        assert {type(number) for number in (values["ratio"], *values["bounds"])} == {float}

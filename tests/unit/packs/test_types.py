@@ -77,6 +77,7 @@ FAULTS = {
     "vars.count == '3'": "vars.count == 3",
     "params.limit == '3'": "params.limit == 3",
     "params.limit.name == '3'": "an object or a map",
+    "params.ratio * 2 > 1.0": "params.ratio * 2.0",
     "inputs.wait.tme == 3": "'time' (did you mean that?)",
     "inputs.wait.time > 'a'": "string(inputs.wait.time) > 'a'",
     "lookup.pods.exists(p, p.status.phse == 'Failed')": "'phase' (did you mean that?)",
@@ -114,6 +115,7 @@ SOUND = (
     "'memory' in object.spec.limits && object.spec.limits['memory'] == '1Gi'",
     "oldObject == null || oldObject.spec != object.spec",
     "vars.count > 3 && params.limit > 3 && inputs.wait != null && inputs.wait.time > 1",
+    "params.ratio * 2.0 > 1.0 && params.ratio > 1",
     "lookup.pod == null || lookup.pod.status.phase == 'Running'",
     "lookup.pods.filter(p, p.status.conditions.exists(c, c.type == 'Ready')).size() > 1",
     "jmespath(object, 'spec.items[0]') == 'a' && annotation(object, 'a/b') == '1'",
@@ -130,7 +132,7 @@ def said(condition: str, kind: str = "Widget", api_version: str = "example.com/v
     schema = {"type": "object", "properties": {"time": {"type": "integer"}}, "additionalProperties": False}
     text = pack(
         watch=watch,
-        params={"limit": {"type": "integer", "default": 3}},
+        params={"limit": {"type": "integer", "default": 3}, "ratio": {"type": "number", "default": 1}},
         inputs={"wait": {"annotation": "example.com/wait", "format": "yaml", "schema": schema}},
         vars={"count": "size(object.spec.items)"} if kind == "Widget" else {},
         targets=[{**target, "verbs": ["list", "watch"], "consent": "true"}],

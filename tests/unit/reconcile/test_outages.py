@@ -150,10 +150,10 @@ async def test_what_no_longer_holds_is_dropped_and_said() -> None:
     await say(world, "off")
 
     assert [act.detail for act in world.seen.acts if act.result is ActResult.DROPPED] == [
-        "when[1] is false: object.data.word != 'off'"
+        "it does not apply any more (when[1] is false: object.data.word != 'off')"
     ]
     assert await told(world, "RuleDropped") == [
-        "Rule p/r no longer waits, and does not do it: when[1] is false: object.data.word != 'off'"
+        "Rule p/r no longer waits, and does not do it: it does not apply any more (when[1] is false: object.data.word != 'off')"
     ]
     world.engine.faults.clear()
     await world.settle(HOUR, step=30)
@@ -165,7 +165,7 @@ async def test_another_occasion_takes_the_place_of_the_one_that_waits() -> None:
     world = await world_of(LABEL, outage(503))
     await world.settle(120, step=5)
     await say(world, "b")
-    assert dropped(world) == [("a", "", "it fires for b now")]
+    assert dropped(world) == [("a", "", "it is to be done for b now")]
     world.engine.faults.clear()
     await world.settle(305, step=5)
 

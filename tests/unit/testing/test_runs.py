@@ -349,6 +349,23 @@ def test_a_failing_step_says_why_rules_have_done_nothing(steps: str, lines: list
     assert told[at + 1 : at + len(lines)] == [f"    {line}" for line in lines[1:]]
 
 
+def test_a_step_that_is_an_alias_is_told_from_where_its_anchor_is(tmp_path: Path) -> None:
+    """What fails is written at the anchor, and which step it is of stands beside it."""
+    steps = READY + "- expect: &one {events: [{reason: Ready}]}\n- advance: 1m\n- expect: *one\n"
+    (outcome,) = played(tmp_path, steps)
+    (failure,) = outcome.failures
+    lines = (tmp_path / "tests.yaml").read_text().splitlines()
+    assert "&one" in lines[failure.place.line - 1]
+    assert failure.message == f"no Event is as expected (in the step in line {len(lines)})"
+
+
+def test_a_rule_that_was_not_evaluated_again_says_that_nothing_has_changed(tmp_path: Path) -> None:
+    """Its reason is an earlier one, and still holds."""
+    steps = f"- apply: {{{WIDGET}, status: {{phase: Begun}}}}\n- expect: {{}}\n- advance: 1h\n- expect: {{events: [{{}}]}}\n"
+    told = "\n".join(failure_lines(*played(tmp_path, steps)))
+    assert "when[1] is false: object.status.phase == 'Ready' (evaluated earlier; nothing has changed since)" in told
+
+
 def test_what_is_refused_and_what_fires_without_an_effect_are_told_apart(tmp_path: Path) -> None:
     """A rule that has fired is no reason for what is missing, unless `-v` asks for all; a refusal is."""
     (outcome,) = played(tmp_path, READY + "- expect: {nothing: true}\n")
