@@ -155,7 +155,7 @@ async def _offline(catalog: Catalog, target: str, objects: Sequence[Object]) -> 
     clock = SystemClock()
     world = World(catalog, clock.time())
     for pack in catalog.packs.values():
-        for kind in (pack.watch.kind, *(target.kind for target in pack.targets if target.kind.kind != "*")):
+        for kind in (*pack.watches, *(target.kind for target in pack.targets if target.kind.kind != "*")):
             await world.serve(kind)
     watched = []
     for given in objects:
@@ -169,7 +169,7 @@ async def _offline(catalog: Catalog, target: str, objects: Sequence[Object]) -> 
             there = await world.get(kind_of(obj), kept["name"], obj["metadata"].get("namespace", ""))
             watched.append({**there, "metadata": {**there["metadata"], **obj["metadata"]}})
     if not watched:
-        watched_kinds = ", ".join(sorted({str(pack.watch.kind) for pack in catalog.packs.values()}))
+        watched_kinds = ", ".join(sorted({str(kind) for pack in catalog.packs.values() for kind in pack.watches}))
         raise RulepackError(f"{target}: no pack watches {kind_of(objects[0])}; packs watch {watched_kinds}")
     return [await explain_object(world.cluster, clock, catalog, obj) for obj in watched]
 
@@ -269,7 +269,7 @@ async def _resource(api: KubernetesApi, catalog: Catalog, word: str) -> Resource
     Raise UsageError where it means none, or several.
     """
     name, _, group = word.lower().partition(".")
-    kinds = list(dict.fromkeys(pack.watch.kind for pack in catalog.packs.values()))
+    kinds = list(dict.fromkeys(kind for pack in catalog.packs.values() for kind in pack.watches))
     found = []
     for kind in kinds:
         version = kind.api_version.rpartition("/")[2]

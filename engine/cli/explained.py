@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -14,7 +14,7 @@ from engine.model.observe import Act, Evaluated
 from engine.model.text import clean, cut
 from engine.reconcile.explain import Clause, Value
 from engine.testing.describe import plain, step_text, value_text
-from engine.testing.explain import Explanation, PackExplanation, RuleExplanation
+from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, Selector
 
 _VERDICTS = {
     Evaluated.FIRED: ("fires", "green"),
@@ -39,8 +39,8 @@ def as_text(explanation: Explanation, *, everything: bool = True) -> Iterator[st
 
 def _pack(pack: PackExplanation, everything: bool) -> Iterator[str]:
     yield f"{click.style(f'pack {pack.name}', bold=True)} ({pack.mode}, {pack.source})"
-    if pack.selector:
-        yield f"  label selector {pack.selector}: {'picks it' if pack.picked else 'does not pick it, so no rule sees it'}"
+    for each in pack.selectors:
+        yield f"  {each.of} selector {each.text}: {'picks it' if each.picks else 'does not pick it, so no rule sees it'}"
     folded = [] if everything else [rule for rule in pack.rules if rule.mode is Mode.OFF or rule.on == "Delete"]
     shown = [rule for rule in pack.rules if rule not in folded]
     if pack.fields and shown:
@@ -109,9 +109,15 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
 
 def _pack_json(pack: PackExplanation) -> dict[str, Any]:
     return {
-        "pack": pack.name, "source": pack.source, "mode": str(pack.mode), "labelSelector": pack.selector, "picked": pack.picked,
+        "pack": pack.name, "source": pack.source, "mode": str(pack.mode),
+        **_selectors_json(pack.selectors), "picked": pack.picked,
         "fields": [_value_json(field) for field in pack.fields], "rules": [_rule_json(rule) for rule in pack.rules],
     }  # fmt: skip
+
+
+def _selectors_json(selectors: Sequence[Selector]) -> dict[str, Any]:
+    texts = {each.of: each.text for each in selectors}
+    return {"labelSelector": texts.get("label", ""), "namespaceSelector": texts.get("namespace", "")}
 
 
 def _rule_json(rule: RuleExplanation) -> dict[str, Any]:

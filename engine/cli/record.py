@@ -15,7 +15,7 @@ from engine.cli.arguments import Cluster, cluster_options, paths_option, read_pa
 from engine.errors import UsageError
 from engine.kube.api import Api
 from engine.kube.clock import Clock, SystemClock, cancel, within
-from engine.model.objects import Kind, Object
+from engine.model.objects import NAMESPACE, Kind, Object
 from engine.operator.informer import Informer
 from engine.operator.selection import InformerKey
 from engine.packs.fields import seconds
@@ -93,8 +93,9 @@ def _doing(packs: Sequence[RulePack], namespaces: Sequence[str], redact: Sequenc
 
 
 def _kinds(packs: Sequence[RulePack]) -> list[Kind]:
-    """Return the kinds that packs watch and act on, each once."""
-    kinds = (kind for pack in packs for kind in (pack.watch.kind, *(target.kind for target in pack.targets)))
+    """Return the kinds that packs watch, select by and act on, each once."""
+    kinds = [kind for pack in packs for kind in (*pack.watches, *(target.kind for target in pack.targets))]
+    kinds += [NAMESPACE] if any(pack.selects_namespaces for pack in packs) else []
     return list(dict.fromkeys(kind for kind in kinds if kind.kind != "*"))
 
 

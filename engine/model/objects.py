@@ -87,6 +87,11 @@ class GroupKey(NamedTuple):
     def __str__(self) -> str:
         return f"group {self.group!r} of {self.pack}/{self.rule}"
 
+    @property
+    def ref(self) -> Ref:
+        """Return what names a group that is about no object."""
+        return Ref(GROUP, f"{self.pack}/{self.rule}", self.group)
+
 
 def flow_of(key: ObjectKey | GroupKey | Ref) -> str:
     """Return what a key shares work and budgets by: its namespace; a Namespace counts as itself, what lives in none by its kind.
@@ -100,6 +105,8 @@ def flow_of(key: ObjectKey | GroupKey | Ref) -> str:
     return key.namespace or str(key.kind)
 
 
+GROUP = Kind("", "group")
+"""Stands for the kind of groups of objects, which the cluster knows nothing of."""
 NAMESPACE, SECRET = Kind("v1", "Namespace"), Kind("v1", "Secret")
 
 

@@ -185,15 +185,15 @@ class Activity:
     ) -> dict[str, Any]:
         # one that is Off has none of its own, but another pack may have one of the same selection
         informers, followed = ([], []) if catalog.mode(pack) is Mode.OFF else (caches.of(pack), caches.followed(pack))
-        waiting = any(informer.waits for informer in informers)
+        waiting = [] if catalog.mode(pack) is Mode.OFF else [str(kind) for kind, waits in caches.waiting(pack).items() if waits]
         suspended = self.suspensions.get(pack.identity, {})
         return {
             "name": pack.identity,
             "description": pack.description,
             "source": pack.source,
             "mode": catalog.mode(pack).value,
-            "kind": str(pack.watch.kind),
-            "waitingFor": str(pack.watch.kind) if waiting else None,
+            "kind": ", ".join(map(str, pack.watches)),
+            "waitingFor": ", ".join(waiting) or None,
             "objects": sum(len(informer.cache) for informer in informers),
             "suspended": len(suspended) >= MANY,
             "suspendedFor": {flow: _timestamp(since) for flow, since in sorted(suspended.items())},

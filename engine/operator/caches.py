@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from math import inf
 
@@ -14,15 +14,17 @@ from engine.kube.act import named
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.kube.selectors import Predicate, label_selector
-from engine.model.objects import Kind, Object, ObjectKey, Ref
+from engine.model.objects import NAMESPACE, Kind, Object, ObjectKey, Ref
 from engine.model.plan import Held, Read
 from engine.operator.informer import Informer
 from engine.operator.selection import InformerKey, State
 from engine.packs.pack import RulePack
+from engine.packs.watches import Watch
 from engine.reconcile.caches import Cached, OnRelated
 from engine.reconcile.labelindex import LabelIndex
+from engine.reconcile.namespaces import Namespaces
 from engine.reconcile.prune import Pruner
-from engine.reconcile.reads import looked_up_by, pruner_of
+from engine.reconcile.reads import NAMES, looked_up_by, pruner_of
 
 LISTING = 2
 """Informers of one kind that list at a time: there is one for each namespace, and each may have some MB under way."""
@@ -35,8 +37,9 @@ class PackCaches:
     """One informer for each distinct selection of the packs and each namespace; implements `engine.reconcile.caches.Caches`.
 
     What lookups follow is a selection, too; one informer serves it where packs also watch the same. `changed` is called with
-    each object that an informer of a pack's selection reports as new, changed or gone, as it was and as it is; `labels` is a
-    selector that all watched objects must fit, beside the pack's own.
+    each object that an informer of a pack's selection reports as new, changed or gone, as it was and as it is, and with each of
+    a namespace that begins or ceases to be selected; `labels` is a selector that all watched objects must fit, beside the pack's
+    own.
     """
 
     def __init__(self, api: Api, clock: Clock, namespaces: Collection[str], changed: Changed, labels: str = "") -> None:
@@ -48,26 +51,27 @@ class PackCaches:
         self._on_listed: Callable[[Kind], None] = _nobody
         self._kept: dict[InformerKey, Pruner] = {}
         self._listing = defaultdict[Kind, asyncio.Semaphore](lambda: asyncio.Semaphore(LISTING))
-        self._of: dict[RulePack, list[Informer]] = {}
+        self._of: dict[RulePack, dict[Kind, list[Informer]]] = {}
+        self._selected = Namespaces(clock.monotonic)
+        self._selecting: list[InformerKey] = []
         self._followers: dict[RulePack, list[Informer]] = {}
-        self._deleted: TTLCache[tuple[str, str, str], Object] = TTLCache(inf, DELETED_SECONDS, timer=clock.monotonic)
+        self._deleted: TTLCache[tuple[str, ObjectKey], Object] = TTLCache(inf, DELETED_SECONDS, timer=clock.monotonic)
 
     async def use(self, packs: Collection[RulePack]) -> None:
         """Start the informers that these packs need, and stop all others."""
-        self._packs = {}
-        for pack in packs:
-            for key in self._keys(pack):
-                self._packs.setdefault(key, []).append(pack)
+        self._packs = self._watching(packs)
         wanted: dict[InformerKey, Pruner] = {}
-        known: dict[tuple[RulePack, ...], Pruner] = {}  # the same packs watch in every namespace
+        known: dict[tuple[Kind, tuple[RulePack, ...]], Pruner] = {}  # the same packs watch in every namespace
         for key, watching in self._packs.items():
-            together = tuple(watching)
+            together = key.kind, tuple(watching)
             if together not in known:
-                known[together] = pruner_of(together)
+                known[together] = pruner_of(*together)
             wanted[key] = known[together]
         followed = {key: kept for held, kept in looked_up_by(packs).items() for key in self._held(held)}
         for key, kept in followed.items():
             wanted[key] = wanted.get(key, kept).also(kept.keep)
+        self._selecting = self._namespace_keys() if any(pack.selects_namespaces for pack in packs) else []
+        wanted |= {key: wanted.get(key, NAMES) for key in self._selecting}
         self._followed = {key: self._followed.get(key) or LabelIndex() for key in followed}
         for key, kept in wanted.items():
             if key not in self.informers:
@@ -78,7 +82,12 @@ class PackCaches:
             elif kept != self._kept[key]:
                 self.informers[key].refresh(kept)
             self._kept[key] = kept
-        self._of = {pack: [self.informers[key] for key in self._keys(pack)] for pack in packs}
+        for (_, name), cached in (each for key in self._selecting for each in self.informers[key].cache.items()):
+            self._selected.put(name, cached.object)
+        self._of = {
+            pack: {kind: [self.informers[key] for key in self._keys(watch)] for kind, watch in pack.watches.items()}
+            for pack in packs
+        }
         self._followers = {
             pack: list(dict.fromkeys(self.informers[key] for held in looked_up_by([pack]) for key in self._held(held)))
             for pack in packs if pack.followed
@@ -91,11 +100,11 @@ class PackCaches:
         """Stop all informers."""
         await self.use(())
 
-    def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
-        """Return the object as the informer of this pack's selection has it."""
-        for informer in self._of.get(pack, ()):
-            if (found := informer.cache.get((namespace, name))) is not None:
-                return found
+    def get(self, pack: RulePack, key: ObjectKey) -> Cached | None:
+        """See `engine.reconcile.caches.Caches.get`."""
+        for informer in self._of.get(pack, {}).get(key.kind, ()):
+            if (found := informer.cache.get((key.namespace, key.name))) is not None:
+                return found if self._selects(pack, key) else None
         return None
 
     def has(self, ref: Ref) -> bool:
@@ -104,9 +113,9 @@ class PackCaches:
             (ref.namespace, ref.name) in informer.cache for key, informer in self.informers.items() if key.kind == ref.kind
         )
 
-    def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
+    def take_deleted(self, pack: RulePack, key: ObjectKey) -> Object | None:
         """Return the last state of an object that is gone from this pack's selection; it is given out once."""
-        return self._deleted.pop((pack.identity, namespace, name), None)
+        return self._deleted.pop((pack.identity, key), None)
 
     def find(self, read: Read) -> Sequence[Object] | None:
         """Return what a lookup finds in the informers that follow it, in order; None where none of them covers it.
@@ -137,11 +146,12 @@ class PackCaches:
         """Yield all objects of a pack's selection."""
         for informer in self.of(pack):
             for namespace, name in informer.cache:
-                yield ObjectKey(informer.key.kind, namespace, name)
+                if self._selects(pack, key := ObjectKey(informer.key.kind, namespace, name)):
+                    yield key
 
     def synced(self, pack: RulePack) -> bool:
         """Return whether the informers of a pack's selection have listed all of them."""
-        informers = self.of(pack)
+        informers = self.needed(pack)
         return bool(informers) and all(informer.synced.is_set() for informer in informers)
 
     def watches(self, namespace: str) -> bool:
@@ -150,26 +160,48 @@ class PackCaches:
 
     def of(self, pack: RulePack) -> Sequence[Informer]:
         """Return the informers of a pack's selection."""
-        return self._of.get(pack, ())
+        return [informer for informers in self._of.get(pack, {}).values() for informer in informers]
+
+    def needed(self, pack: RulePack) -> Sequence[Informer]:
+        """Return the informers of a pack's selection, and those of the namespaces that it selects by."""
+        selecting = self._selecting if pack in self._of and pack.selects_namespaces else ()
+        return [*self.of(pack), *(self.informers[key] for key in selecting)]
 
     def followed(self, pack: RulePack) -> Sequence[Informer]:
         """Return the informers that a pack's lookups follow."""
         return self._followers.get(pack, ())
 
-    def waiting(self, pack: RulePack) -> bool:
-        """Return whether the objects that a pack watches cannot be listed or watched."""
-        return any(informer.waits for informer in self.of(pack))
+    def waiting(self, pack: RulePack) -> Mapping[Kind, bool]:
+        """Return of each kind that a pack watches, or selects by, whether its objects cannot be listed or watched."""
+        informers = self.needed(pack)
+        return {each.key.kind: any(other.waits for other in informers if other.key.kind == each.key.kind) for each in informers}
 
     def problems(self, pack: str) -> list[str]:
         """Return why the objects that a pack watches or looks up cannot be listed or watched, by the pack's identity."""
-        informers = [informer for each in self._of if each.identity == pack for informer in self.of(each)]
+        informers = [informer for each in self._of if each.identity == pack for informer in self.needed(each)]
         watched = [f"pack {pack} waits: {informer.problem()}" for informer in informers if informer.problem()]
         followed = [informer for each, those in self._followers.items() if each.identity == pack for informer in those]
         return watched + [f"lookups of pack {pack} wait: {each.problem()}" for each in followed if each.problem()]
 
-    def _keys(self, pack: RulePack) -> list[InformerKey]:
-        labels = ",".join(filter(None, (pack.watch.label_selector, self._labels)))
-        return [InformerKey(pack.watch.kind, namespace, labels) for namespace in self._namespaces]
+    def _watching(self, packs: Iterable[RulePack]) -> dict[InformerKey, list[RulePack]]:
+        found: dict[InformerKey, list[RulePack]] = {}
+        for pack in packs:
+            for key in (key for watch in pack.watches.values() for key in self._keys(watch)):
+                found.setdefault(key, []).append(pack)
+        return found
+
+    def _keys(self, watch: Watch) -> list[InformerKey]:
+        labels = ",".join(filter(None, (watch.selection.labels, self._labels)))
+        return [InformerKey(watch.kind, namespace, labels) for namespace in self._namespaces]
+
+    def _namespace_keys(self) -> list[InformerKey]:
+        """All namespaces, or those that are watched, each by its name, so that no more rights are needed."""
+        if "" in self._namespaces:
+            return [InformerKey(NAMESPACE)]
+        return [InformerKey(NAMESPACE, fields=f"metadata.name={namespace}") for namespace in self._namespaces]
+
+    def _selects(self, pack: RulePack, key: ObjectKey) -> bool:
+        return self._selected.selects(pack.watches[key.kind].selection, key.namespace)
 
     def _held(self, held: Held) -> list[InformerKey]:
         namespaces = [held.namespace] if held.namespace else self._namespaces
@@ -183,7 +215,26 @@ class PackCaches:
             self.informers[key] for key in keys if key in self._followed and (not namespace or key.namespace in ("", namespace))
         ]
 
+    def _select(self, name: str, namespace: Object | None) -> None:
+        """Take in a namespace, and report the objects in it of the packs that begin or cease to watch them."""
+        watching = [
+            (pack, watch) for pack in self._of for watch in pack.watches.values() if watch.selection.namespaces is not None
+        ]
+        before = [self._selected.selects(watch.selection, name) for _, watch in watching]
+        self._selected.put(name, namespace)
+        found: dict[ObjectKey, None] = {}
+        for (pack, watch), was in zip(watching, before, strict=True):
+            if self._selected.selects(watch.selection, name) is not was:
+                for informer in self._of[pack][watch.kind]:
+                    found |= dict.fromkeys(ObjectKey(watch.kind, *each) for each in informer.cache if each[0] == name)
+        for key in found:
+            self._changed(key, None, None)
+
     def _listed(self, key: InformerKey) -> None:
+        if key in self._selecting:
+            for pack in self._of:
+                for each in self.objects(pack) if pack.selects_namespaces else ():
+                    self._changed(each, None, None)
         if key in self._followed:
             self._on_listed(key.kind)
 
@@ -194,14 +245,20 @@ class PackCaches:
         if (index := self._followed.get(key)) is not None:
             index.put((namespace, name), old, new)
             self._on_related(key.kind, namespace, name, old, new)
+        if key in self._selecting:
+            if self.informers[key].synced.is_set():
+                self._select(name, new)
+            else:
+                self._selected.put(name, new)  # what there is of all of them is reported once they are listed
         if key not in self._packs:
             return
+        changed = ObjectKey(key.kind, namespace, name)
         # a kind that is not served any more says nothing about its objects
         if new is None and old is not None and self.informers[key].state is not State.WAITING:
             for pack in self._packs.get(key, ()):
-                if pack.ends:
-                    self._deleted[pack.identity, namespace, name] = old
-        self._changed(ObjectKey(key.kind, namespace, name), old, new)
+                if pack.ends and self._selects(pack, changed):
+                    self._deleted[pack.identity, changed] = old
+        self._changed(changed, old, new)
 
 
 def _nobody(*_: object) -> None:

@@ -154,8 +154,9 @@ class PackSources:
             report = reports.get(f"configmap/{ref.namespace}/{ref.name}") or Report("")
             waits = [line for pack in report.packs for line in self._rulepacks.waits_of(pack)]
             problems, reason = [*map(str, report.faults), *waits], "RulePackInvalid" if report.faults else "RulePackWaiting"
-            if report.warnings and not problems:
-                problems, reason = ["in force, with warnings:", *map(str, report.warnings)], "RulePackWarnings"
+            notes = [*map(str, report.warnings), *(line for pack in report.packs for line in self._rulepacks.notes_of(pack))]
+            if notes and not problems:
+                problems, reason = ["in force, with warnings:", *notes], "RulePackWarnings"
             statuses.append(Status(config_map, problems, reason))
         for informer, name in ((self._flags, FLAGS), (self._params, PARAMS)):
             source = f"configmap/{name}"

@@ -42,11 +42,15 @@ MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
 
 
 class Fare(NamedTuple):
-    """How a pack fares: why it cannot work, in one word ('' where it can) and in sentences, and what its rules did."""
+    """How a pack fares: why it cannot work, in one word ('' where it can) and in sentences, and what its rules did.
+
+    `notes` say what does not keep it from working, a sentence each.
+    """
 
     reason: str
     waits: Sequence[str]
     counts: Mapping[str, RuleCounts]
+    notes: Sequence[str] = ()
 
 
 class RulePackObjects:
@@ -145,9 +149,17 @@ class RulePackStatuses:
 
     def waits_of(self, identity: str) -> Sequence[str]:
         """Return what a pack in force waits for, a sentence each."""
-        pack = self._catalog.packs.get(identity)
-        fare = None if pack is None or self._catalog.mode(pack) is Mode.OFF else self._fare(pack)
+        fare = self._fare_of(identity)
         return fare.waits if fare and fare.reason == "WaitingForKind" else ()
+
+    def notes_of(self, identity: str) -> Sequence[str]:
+        """Return what people should know of a pack in force that works, a sentence each."""
+        fare = self._fare_of(identity)
+        return fare.notes if fare else ()
+
+    def _fare_of(self, identity: str) -> Fare | None:
+        pack = self._catalog.packs.get(identity)
+        return None if pack is None or self._catalog.mode(pack) is Mode.OFF else self._fare(pack)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -246,7 +258,8 @@ class RulePackStatuses:
         if fare.reason != LISTS:
             self._listing.pop(pack.identity, None)
         counts = self._counted(obj, pack, fare.counts)
-        return Standing(pack, report.generation, mode, refused, report.faults, unready, report.note, counts, report.warnings)
+        note = "; ".join(filter(None, (report.note, *fare.notes)))
+        return Standing(pack, report.generation, mode, refused, report.faults, unready, note, counts, report.warnings)
 
     def _elsewhere(self, obj: Object) -> Standing:
         """Return how an object of another namespace stands: it is not in force."""

@@ -237,7 +237,8 @@ class Operator:
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 
     def _metrics(self) -> Reply:
-        self.metrics.forget_gone(self.caches.has, self._clock.monotonic())
+        groups, now = self._reconciler.aggregates, self._clock.monotonic()
+        self.metrics.forget_gone(lambda ref: self.caches.has(ref) or groups.has(ref), now)
         return Reply(self.metrics.pieces(), "text/plain; version=0.0.4; charset=utf-8")
 
     def _packs(self, query: Mapping[str, str]) -> Reply:
@@ -274,7 +275,8 @@ class Operator:
         return {(pack.identity, catalog.mode(pack).value, pack.source): 1.0 for pack in catalog.packs.values()}
 
     def _pack_waiting(self) -> Mapping[Labels, float]:
-        return {(pack.identity, str(pack.watch.kind)): float(self.caches.waiting(pack)) for pack in self._on()}
+        waiting = ((pack.identity, self.caches.waiting(pack)) for pack in self._on())
+        return {(name, str(kind)): float(waits) for name, kinds in waiting for kind, waits in kinds.items()}
 
     def _on(self) -> Sequence[RulePack]:
         """Return the packs that are not Off."""
@@ -287,10 +289,11 @@ class Operator:
         if problems := list(self.caches.problems(pack.identity)):
             return Fare("WaitingForKind", problems, counts)
         if not self.caches.synced(pack):
-            return Fare(LISTS, [f"{pack.watch.kind} is being listed"], counts)
+            listing = {informer.key.kind: None for informer in self.caches.needed(pack) if not informer.synced.is_set()}
+            return Fare(LISTS, [f"{kind} is being listed" for kind in listing or pack.watches], counts)
         if suspended := self._activity.suspensions.get(pack.identity):
             return Fare("Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"], counts)
-        return Fare("", (), counts)
+        return Fare("", (), counts, self._reconciler.waits.refusals(pack.identity))
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

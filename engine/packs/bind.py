@@ -9,12 +9,11 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from engine.actions import ACTIONS, Action, Need
-from engine.actions.event import EVENT
+from engine.actions.event import EVENT, EventSpec
 from engine.actions.lookup import Lookup
 from engine.actions.metric import MetricAction
 from engine.actions.target import WATCHED, TargetSpec
 from engine.cel import Cel, Compiled, Compiler, Path, Program
-from engine.cel.documents import path_steps
 from engine.cel.uses import refuse_circles, uses_of_vars
 from engine.errors import Fault
 from engine.model.flags import Mode
@@ -22,17 +21,18 @@ from engine.model.objects import Kind
 from engine.model.text import found, shown, suggestion
 from engine.packs import declarations
 from engine.packs.aggregate import Urgent
-from engine.packs.declarations import GROUP_VARIABLES, VARIABLES, DeclaredNames, lookups_of, needed_through
+from engine.packs.declarations import VARIABLES, DeclaredNames, lookups_of, needed_through
 from engine.packs.diagnostics import SCHEMA, Diagnostics
 from engine.packs.document import Document
 from engine.packs.fields import IDENTIFIER
 from engine.packs.groups import GroupBinder
 from engine.packs.identity import LONGEST_RECORD, config_key
-from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack, Watch
+from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack
 from engine.packs.schema import RulePackSpec, RuleSpec
+from engine.packs.watches import bind_watches, kinds_left
 
 #: What only a rule that acts once for each object can have.
-ONE_OBJECT_ONLY = frozenset(["on", "hold", "once_per", "existing", "loop", "lookup"])
+ONE_OBJECT_ONLY = frozenset(["on", "hold", "once_per", "existing", "loop"])
 _BESIDE_ACTION = ("when", "register")
 #: An action of kubectl, Ansible or Kyverno -> the one of a rule pack.
 _ELSEWHERE = {"update": "'patch'", "create": "'apply'", "mutate": "'patch'", "generate": "'apply'", "validate": "'assert'",
@@ -65,11 +65,7 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str =
         feature_flag=config_key(namespace, body.feature_flag or name),
         default_mode=Mode(body.default_mode),
         mode=Mode(body.mode) if body.mode else None,
-        watch=Watch(
-            Kind(body.watch.api_version, body.watch.kind),
-            body.watch.label_selector,
-            tuple(path_steps(path) for path in body.watch.fields_),
-        ),
+        watches=bind_watches(body.watch, diagnostics),
         params=declarations.bind_params(body.params, diagnostics, ("spec", "params"))
         | (declarations.params(declarations.COMMON) if body.targets else {}),
         discover=declarations.bind_discoveries(
@@ -113,11 +109,13 @@ class _RuleBinder:
         looked_up = (*spec.lookup, *lookups_of((*spec.actions, *spec.rescue)))
         self._names = names.having(vars=(*pack.vars, *spec.vars), lookup=looked_up)
         with_item = VARIABLES | ({spec.loop_var} if spec.loop else set())
-        self._deciding = diagnostics.compiler(self._names, VARIABLES)
+        self._deciding = diagnostics.compiler(self._names, VARIABLES - ({"lookup"} if spec.aggregate else set()))
         self._looping = diagnostics.compiler(self._names, with_item)
         self._group = GroupBinder(spec.aggregate, self._names, diagnostics, path) if spec.aggregate else None
-        of_group = GROUP_VARIABLES | {"lookup"}  # that of a `wait` among them
-        self._acting, self._acting_names = (of_group, self._group.names) if self._group else (with_item, self._names)
+        self._acting, self._acting_names = with_item, self._names
+        if self._group is not None:
+            self._acting, self._acting_names = self._group.variables, self._group.names
+        self._kinds = tuple(pack.watches)
         own = {name: self._looping.program(text, (*path, "vars", name)) for name, text in spec.vars.items()}
         self._vars = {**pack.vars, **own}
         refuse_circles("vars", uses_of_vars(self._vars), own, self._looping, (*path, "vars"))
@@ -130,6 +128,7 @@ class _RuleBinder:
         self._refuse_what_does_not_go_together()
         registers = {*_registers(spec.actions)} - {""}
         when = tuple(self._decide(text, "when", index) for index, text in enumerate(spec.when))
+        self._kinds = kinds_left(self._pack.watches, when)
         timed = (i for i, each in enumerate(when) if "now" in each.variables or needed_through(each, self._vars, "now"))
         return Rule(
             name=spec.name,
@@ -190,7 +189,9 @@ class _RuleBinder:
     def _lookups(self) -> dict[str, Lookup]:
         """Return the lookups, each after those that it uses."""
         path = (*self._path, "lookup")
-        compiler = self._diagnostics.compiler(self._names.having(lookup=tuple(self._spec.lookup)), VARIABLES, self._vars)
+        names = self._acting_names.having(lookup=tuple(self._spec.lookup))
+        variables, vars = (self._acting, {}) if self._group else (VARIABLES, self._vars)
+        compiler = self._diagnostics.compiler(names, variables, vars)
         bound = Lookup.compile_all(self._spec.lookup, compiler, path)
         for name, target in bound.items():
             self._check_needs(target.needs(), (*path, name))
@@ -242,38 +243,33 @@ class _RuleBinder:
         schema = ACTIONS[name].Schema
         try:
             spec = schema.model_validate(raw)
-            if getattr(spec, "target", None) == WATCHED:
+            watched = getattr(spec, "target", None) == WATCHED
+            if watched:
                 spec = spec.model_copy(update={"target": self._watched()})
+            aimless = self._spec.aggregate is not None and self._spec.aggregate.target is None
+            if aimless and (watched or (isinstance(spec, EventSpec) and spec.regarding is None)):
+                key = "target" if watched else "regarding"
+                self._diagnostics.fault(path, f"{name} without {key}, and the aggregate has no target", f"{key} here, or there")
+                return None
             action: Action = ACTIONS[name].compile(spec, compiler, path)
         except ValidationError as error:
             self._diagnostics.spec(error, schema, raw, path)
             return None
         if isinstance(action, MetricAction):
-            self._check_metric(action, path)
-        self._check_needs(action.needs(), (*path, "target"))
+            declarations.check_metric(action, self._pack.metrics, self._diagnostics, path)
+        if aimless and action.writes_own():
+            self._diagnostics.fault(path, f"{name} writes on the target, and the aggregate has none", "aggregate.target")
+        for kind in (self._kinds if watched and self._group is None else ()) or (None,):
+            self._check_needs([need._replace(kind=need.kind or kind) for need in action.needs()], (*path, "target"))
         return action
 
     def _watched(self) -> TargetSpec:
-        """Return the object that a rule is about, with the kind that is known of it."""
-        aggregate = self._spec.aggregate
-        kind = self._pack.watch.kind if aggregate is None else Kind(aggregate.target.api_version, aggregate.target.kind)
-        return WATCHED.model_copy(update={"api_version": kind.api_version, "kind": kind.kind})
-
-    def _check_metric(self, action: MetricAction, path: Path) -> None:
-        metric = self._pack.metrics.get(action.metric)
-        if metric is None:
-            expected = suggestion(action.metric, self._pack.metrics)
-            self._diagnostics.fault((*path, "name"), f"the pack declares no metric {shown(action.metric, 60)}", expected)
-            return
-        here = (*path, "labels")
-        for label in action.label_names:
-            if label not in metric.labels:
-                message = f"{metric.name} has no label {shown(label, 60)}"
-                self._diagnostics.fault((*here, label), message, suggestion(label, metric.labels), at_key=True)
-        missing = [label for label in metric.labels if label not in action.label_names]
-        if missing:
-            expected = f"a value for each label of {metric.name}"
-            self._diagnostics.fault(here, f"{', '.join(missing)} missing", expected, at_key=True)
+        """Return the object that a rule is about, with the kind that is known of it; of several kinds only the rule knows it."""
+        aggregate, kinds = self._spec.aggregate, self._kinds
+        if aggregate is not None and aggregate.target is not None:
+            kinds = (Kind(aggregate.target.api_version, aggregate.target.kind),)
+        known = {"api_version": kinds[0].api_version, "kind": kinds[0].kind} if len(kinds) == 1 else {}
+        return WATCHED.model_copy(update=known)
 
     def _check_needs(self, needs: Sequence[Need], path: Path) -> None:
         """Add a fault for each verb that `targets` do not grant, which would be refused whenever the rule fires."""

@@ -37,7 +37,8 @@ class Catalog:
     def __post_init__(self) -> None:
         watching: dict[Kind, list[RulePack]] = {}
         for _, pack in sorted(self.packs.items()):
-            watching.setdefault(pack.watch.kind, []).append(pack)
+            for kind in pack.watches:
+                watching.setdefault(kind, []).append(pack)
         object.__setattr__(self, "flags", {name: str(mode) for name, mode in self.modes.items()})
         object.__setattr__(self, "_watching", {kind: tuple(packs) for kind, packs in watching.items()})
         in_force = {kind: tuple(each for each in packs if self.mode(each) is not Mode.OFF) for kind, packs in watching.items()}

@@ -7,25 +7,26 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from engine.actions.metric import MetricAction
 from engine.cel import Cel, Compiler, Path, Program, fields_of
 from engine.cel.syntax import place
 from engine.cel.uses import used_names, uses_of_vars, way
 from engine.errors import ExpressionError
 from engine.model.objects import Kind
-from engine.model.text import suggestion
+from engine.model.text import shown, suggestion
 from engine.packs.diagnostics import Diagnostics
 from engine.packs.identity import metric_name
 from engine.packs.inputs import BOUNDS, Input
 from engine.packs.jsonschemas import Checker, schema_faults
-from engine.packs.metrics import MetricSpec
+from engine.packs.metrics import MetricDeclaration, MetricSpec
 from engine.packs.pack import DISRUPTIONS, OTHER_NAMESPACES, TRUSTED_NAMESPACES, Discovery, Param, Target
-from engine.packs.schema import DiscoverySpec, InputSpec, MetricDeclaration, PackTargetSpec
+from engine.packs.schema import DiscoverySpec, InputSpec, PackTargetSpec
 
 #: What every expression of a rule sees. `target`, the loop's variable, `results` and `error` come where they have a value.
 VARIABLES = frozenset(["object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "lookup", "now"])
 
 #: What the actions of an aggregate see: there the object is the target of a group.
-GROUP_VARIABLES = frozenset(["object", "target", "group", "groupKey", "params", "flags", "now", "vars"])
+GROUP_VARIABLES = frozenset(["object", "target", "group", "groupKey", "params", "flags", "lookup", "now", "vars"])
 
 #: The parameters that every pack with targets has beside its own.
 COMMON: Mapping[str, dict[str, Any]] = {
@@ -192,3 +193,21 @@ def bind_targets(specs: list[PackTargetSpec], diagnostics: Diagnostics, compiler
             consent = compiler.program(consent, (*here, "consent"), ("target",))
         found.append(Target(kind, frozenset(spec.verbs), consent, spec.description))
     return tuple(found)
+
+
+def check_metric(action: MetricAction, metrics: Mapping[str, MetricSpec], diagnostics: Diagnostics, path: Path) -> None:
+    """Add a fault where a pack does not declare the metric of an action, or not with its labels."""
+    metric = metrics.get(action.metric)
+    if metric is None:
+        expected = suggestion(action.metric, metrics)
+        diagnostics.fault((*path, "name"), f"the pack declares no metric {shown(action.metric, 60)}", expected)
+        return
+    here = (*path, "labels")
+    for label in action.label_names:
+        if label not in metric.labels:
+            message = f"{metric.name} has no label {shown(label, 60)}"
+            diagnostics.fault((*here, label), message, suggestion(label, metric.labels), at_key=True)
+    missing = [label for label in metric.labels if label not in action.label_names]
+    if missing:
+        expected = f"a value for each label of {metric.name}"
+        diagnostics.fault(here, f"{', '.join(missing)} missing", expected, at_key=True)

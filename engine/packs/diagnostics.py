@@ -99,8 +99,9 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
     kind, steps = detail["type"], detail["loc"]
     at_key = steps[-1:] == ("[key]",)
     path = tuple(steps[:-1] if at_key else steps)
+    written = tuple(_written(path, raw))
     if kind == "missing":
-        above = (*base, *_existing(path, raw))  # at the key of the mapping that lacks it, or where it begins if it has none
+        above = (*base, *_existing(written, raw))  # at the key of the mapping that lacks it, or where it begins if it has none
         location = document.locate_key(above) if above and isinstance(above[-1], str) else document.locate(above)
         return Fault(location, f"{str(path[-1])!r} is missing", _description(model, path))
     if kind == "extra_forbidden":
@@ -110,8 +111,8 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
         expected = (
             _READ_AS_TRUE if key == "true" and "event" in known else repr(meant) if meant in known else suggestion(key, known)
         )
-        return Fault(document.locate_key((*base, *path)), f"unknown key {shown(key, 60)}", expected)
-    location = document.locate_key((*base, *path)) if at_key else document.locate((*base, *_existing(path, raw)))
+        return Fault(document.locate_key((*base, *written)), f"unknown key {shown(key, 60)}", expected)
+    location = document.locate_key((*base, *written)) if at_key else document.locate((*base, *_existing(written, raw)))
     return Fault(location, *_message(detail))
 
 
@@ -138,6 +139,16 @@ def _message(detail: ErrorDetails) -> tuple[str, str]:
         message, expected = _RANGES[kind]
         return f"{found(value)} {message}", expected.format(**context)
     return str(context.get("error", detail["msg"])), ""
+
+
+def _written(path: Path, raw: Any) -> Iterator[str | int]:
+    """Yield a path without the indexes of lists that one value may stand for, where it does."""
+    for step in path:
+        if isinstance(step, int) and isinstance(raw, dict):
+            continue
+        yield step
+        inside = isinstance(raw, list) and isinstance(step, int) and step < len(raw)
+        raw = raw[step] if inside else raw.get(step) if isinstance(raw, dict) else None
 
 
 def _existing(path: Path, raw: Any) -> Iterator[str | int]:

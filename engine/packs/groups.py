@@ -8,10 +8,9 @@ from engine.actions import Need
 from engine.actions.target import Target
 from engine.cel import Compiler, Path, Program
 from engine.cel.uses import refuse_circles, uses_of_vars
-from engine.packs.aggregate import Aggregate, AggregateList, Urgent
+from engine.packs.aggregate import Aggregate, AggregateList, AggregateSpec, Urgent, UrgentSpec
 from engine.packs.declarations import GROUP_VARIABLES, DeclaredNames
 from engine.packs.diagnostics import Diagnostics
-from engine.packs.schema import AggregateSpec, UrgentSpec
 
 
 class GroupBinder:
@@ -21,17 +20,21 @@ class GroupBinder:
         self._spec, self._names, self._diagnostics, self._path = spec, names, diagnostics, path
         self.names = names.having(group=_names(spec), vars=spec.vars)
         """The names that expressions over a group may use."""
+        self.variables = GROUP_VARIABLES if spec.target else GROUP_VARIABLES - {"object", "target"}
+        """The variables that they may name."""
 
     def compiler(self) -> Compiler:
         """Return a compiler of expressions over a group."""
-        return self._diagnostics.compiler(self.names, GROUP_VARIABLES)
+        return self._diagnostics.compiler(self.names, self.variables)
 
     def bind(self, decide: Callable[..., Program], check: Callable[[Sequence[Need], Path], None]) -> Aggregate:
         """Return the aggregate; `decide` compiles what is evaluated for an object, `check` adds a fault for missing verbs."""
         spec, path = self._spec, (*self._path, "aggregate")
-        placing = self._diagnostics.compiler(self._names, GROUP_VARIABLES - {"group", "object", "target", "vars"})
-        target = Target.compile(spec.target, placing, (*path, "target"))
-        check([*target.needs("patch"), *target.listing()], (*path, "target"))
+        target = None
+        if spec.target is not None:
+            placing = self._diagnostics.compiler(self._names, GROUP_VARIABLES - {"group", "object", "target", "vars", "lookup"})
+            target = Target.compile(spec.target, placing, (*path, "target"))
+            check([*target.needs("patch"), *target.listing()], (*path, "target"))
         lists = {
             name: AggregateList(
                 decide(each.value, "aggregate", "lists", name, "value"),

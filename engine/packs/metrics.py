@@ -5,6 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import Field
+
+from engine.model.spec import Spec
+from engine.packs.fields import MetricLabel, Text
+
+
+class MetricDeclaration(Spec):
+    """A metric that the pack's `metric` actions write."""
+
+    type: Literal["counter", "gauge", "histogram"]
+    """`counter`, `gauge` or `histogram`."""
+    help: Text
+    """What it counts or measures."""
+    labels: list[MetricLabel] = Field(default=[], max_length=10)
+    """Names of its labels."""
+    buckets: list[float] = Field(default=[], max_length=50)
+    """Upper bounds of a histogram's buckets, ascending."""
+
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:

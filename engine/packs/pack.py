@@ -18,6 +18,7 @@ from engine.packs.aggregate import Aggregate, Urgent
 from engine.packs.inputs import Input
 from engine.packs.metrics import MetricSpec
 from engine.packs.parts import instances
+from engine.packs.watches import Watch, kinds_left
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
 """Parameters of every pack with targets: what of targets in other namespaces than the object's own."""
@@ -29,15 +30,6 @@ DURABLE = 300.0
 """Seconds: timers of that length and more outlive the process."""
 RESUME = "rules.mlops.dev/resume"
 """The annotation of ConfigMap rulepack-params whose change has what is suspended go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Which objects a pack is about, and the field paths whose change makes it evaluate one (none: any change)."""
-
-    kind: Kind
-    label_selector: str = ""
-    fields: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +161,9 @@ class Rule:
         telling = living and self.once_per is None and any(entry.action.tells for entry in self.actions)
         object.__setattr__(self, "tells", telling)
         object.__setattr__(self, "durable_hold", self.on == "Change" and self.hold >= DURABLE)
-        recorded = self.aggregate is not None or (living and (self.once_per is not None or self.annotates()))
+        recorded = (self.aggregate is not None and self.aggregate.target is not None) or (
+            living and (self.once_per is not None or self.annotates())
+        )
         object.__setattr__(self, "durable_throttle", long and recorded)
 
     def needs(self) -> Iterator[Need]:
@@ -178,7 +172,7 @@ class Rule:
             yield from entry.action.needs()
         for lookup in self.lookups.values():
             yield from lookup.needs()
-        if self.aggregate is not None:
+        if self.aggregate is not None and self.aggregate.target is not None:
             yield from self.aggregate.target.needs("patch")
             yield from self.aggregate.target.listing()
 
@@ -201,7 +195,7 @@ class RulePack:
     description: str
     feature_flag: str
     default_mode: Mode
-    watch: Watch
+    watches: Mapping[Kind, Watch]
     location: Location
     mode: Mode | None = None
     params: Mapping[str, Param] = field(default_factory=dict)
@@ -257,6 +251,15 @@ class RulePack:
     def rule(self, name: str) -> Rule:
         """Return one of its rules."""
         return self.rules[self.numbers[name]]
+
+    def kinds(self, rule: Rule) -> tuple[Kind, ...]:
+        """Return the watched kinds that a rule can be about: those that its conditions do not rule out."""
+        return kinds_left(self.watches, rule.when)
+
+    @property
+    def selects_namespaces(self) -> bool:
+        """Return whether it watches objects by the labels of their namespaces."""
+        return any(watch.selection.namespaces is not None for watch in self.watches.values())
 
     def target(self, kind: Kind) -> Target | None:
         """Return the entry of `targets` for a kind; an exact one comes before that for any kind (`*`)."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from engine.actions import Need
 from engine.actions.event import EVENT
 from engine.model.flags import Mode
-from engine.model.objects import Kind, Resource, api_verb
+from engine.model.objects import NAMESPACE, Kind, Resource, api_verb
 from engine.model.plurals import guessed_resource
 from engine.packs.pack import RulePack
 from engine.packs.schema import API_VERSION
@@ -63,17 +63,15 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
     """Return what the packs need in the namespaces that they watch and act in."""
     grants = Grants()
     for pack in sorted(packs, key=lambda pack: pack.identity):
-        watched = plurals(pack.watch.kind)
-        for verb in ("list", "watch"):
-            grants.add(watched, verb, pack.identity)
-            for name, discovery in pack.discover.items():
-                grants.add(plurals(discovery.kind), verb, f"{pack.identity}/parameter {name}")
+        for kind, reason in _listed(pack):
+            for verb in ("list", "watch"):
+                grants.add(plurals(kind), verb, reason)
         for verb in ("create", "patch"):
             grants.add(plurals(EVENT), verb, f"{pack.identity}/rules that wait or fail")
         for rule in pack.rules:
             name = f"{pack.identity}/{rule.name}"
-            if rule.writes_own():
-                grants.add(watched, "patch", name)
+            for kind in pack.kinds(rule) if rule.writes_own() else ():
+                grants.add(plurals(kind), "patch", name)
             for need in pack.rights(rule.needs()):
                 _grant(grants, pack, need, name, plurals)
         if any(target.consent == "SubjectAccessReview" for target in pack.targets):
@@ -91,6 +89,14 @@ def granted_by_name(pack: RulePack, plurals: Plurals = guessed_resource) -> Sequ
                 grants.names |= {need.name}
                 grants.add(plurals(need.kind), need.verb, f"{pack.identity}/{rule.name}")
     return [found[kind] for kind in sorted(found)]
+
+
+def _listed(pack: RulePack) -> Iterator[tuple[Kind, str]]:
+    """Yield the kinds that a pack lists and watches, lookups left aside, each with what needs it."""
+    yield from ((kind, pack.identity) for kind in pack.watches)
+    if pack.selects_namespaces:
+        yield NAMESPACE, f"{pack.identity}/namespaceSelector"
+    yield from ((discovery.kind, f"{pack.identity}/parameter {name}") for name, discovery in pack.discover.items())
 
 
 def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plurals) -> None:

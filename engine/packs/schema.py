@@ -7,14 +7,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from engine.actions.lookup import LookupSpec
-from engine.actions.target import TargetSpec
 from engine.model.spec import Spec
+from engine.packs.aggregate import AggregateSpec, UrgentSpec
 from engine.packs.fields import (
     Duration,
-    FieldPath,
     Identifier,
     LoopVariable,
-    MetricLabel,
     MetricName,
     ModeName,
     Name,
@@ -25,6 +23,8 @@ from engine.packs.fields import (
     Verb,
     refusal,
 )
+from engine.packs.metrics import MetricDeclaration
+from engine.packs.watches import WatchSpec
 
 API_VERSION = "rules.mlops.dev/v1alpha1"
 
@@ -33,21 +33,12 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _as_watches(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
 def _as_policy(value: Any) -> Any:
     return {"policy": value} if isinstance(value, str) else value
-
-
-class WatchSpec(Spec):
-    """Which objects the pack is about."""
-
-    api_version: Text
-    """apiVersion of the watched kind, such as `apps/v1`."""
-    kind: Text
-    """The watched kind, such as `Deployment`."""
-    label_selector: Selector = ""
-    """Only objects with these labels, evaluated by the API server: a mapping, or a text such as `app=web,tier in (a,b)`."""
-    fields_: list[FieldPath] = Field(default=[], alias="fields", max_length=50)
-    """An object is evaluated only when one of these changed, such as `status.phase`; without any, at every change."""
 
 
 class DiscoverySpec(Spec):
@@ -97,19 +88,6 @@ class InputSpec(Spec):
     """The value where the annotation is absent."""
 
 
-class MetricDeclaration(Spec):
-    """A metric that the pack's `metric` actions write."""
-
-    type: Literal["counter", "gauge", "histogram"]
-    """`counter`, `gauge` or `histogram`."""
-    help: Text
-    """What it counts or measures."""
-    labels: list[MetricLabel] = Field(default=[], max_length=10)
-    """Names of its labels."""
-    buckets: list[float] = Field(default=[], max_length=50)
-    """Upper bounds of a histogram's buckets, ascending."""
-
-
 class ExistingSpec(Spec):
     """What becomes of what was so before the rule came into force. That time outlives restarts and changes of leader.
 
@@ -127,49 +105,6 @@ class ExistingSpec(Spec):
     """`CatchUp` only with what is no older than this when the rule comes into force."""
     age_from: Text | None = None
     """CEL that gives the time since when it is so, such as `object.status.completionTime`; the object's creation if left out."""
-
-
-class AggregateListSpec(Spec):
-    """A list of a group."""
-
-    value: Text
-    """CEL that gives what the list holds of a member."""
-    where: Text | None = None
-    """CEL condition: which members are on it; all where left out."""
-    limit: int = Field(default=50, ge=0, le=1000)
-    """How many are shown, in order; `group.<list>LeftOut` says how many more there are."""
-    keep_for: Period = 0.0
-    """How long a value stays on the list after its member has gone or has another one, so that it is not missed."""
-
-
-class AggregateSpec(Spec):
-    """Counts objects in groups. The rule then acts once for a group, on its target, instead of once for each object."""
-
-    by: Text
-    """CEL that gives the key of the group that an object belongs to; '' for none. `when` says which objects count at all."""
-    target: TargetSpec
-    """The object that a group is about, found from `groupKey`. In the rule's actions it is `object`, and `target` too."""
-    counts: dict[Identifier, Text] = Field(default={}, max_length=50)
-    """For each count a CEL condition: how many members meet it is `group.<count>`."""
-    lists: dict[Identifier, AggregateListSpec] = Field(default={}, max_length=20)
-    """Lists of values of members, sorted: `group.<list>`."""
-    sum_: dict[Identifier, Text] = Field(default={}, alias="sum", max_length=20)
-    """For each sum CEL that gives a number or null: what all members have together is `group.<sum>`, 0 where none has any."""
-    min_: dict[Identifier, Text] = Field(default={}, alias="min", max_length=20)
-    """For each minimum CEL that gives a number, a text or null: the smallest of all members is `group.<minimum>`, else null."""
-    max_: dict[Identifier, Text] = Field(default={}, alias="max", max_length=20)
-    """For each maximum CEL that gives a number, a text or null: the largest of all members is `group.<maximum>`, else null."""
-    vars: dict[Identifier, Text] = Field(default={}, max_length=50)
-    """Named expressions over `group`, `groupKey` and `target`, read as `vars.<name>` in `throttle.urgent` and the actions."""
-
-
-class UrgentSpec(Spec):
-    """What does not wait for the throttle of an aggregate."""
-
-    when: Text
-    """CEL condition over `group` and its `target`: while it is true, the rule fires although the interval has not passed."""
-    every: Period = 3.0
-    """The interval that it waits for all the same; the target is read at most so often."""
 
 
 class ThrottleSpec(Spec):
@@ -303,8 +238,15 @@ class PackSpec(Spec):
     """
     discover: dict[Identifier, DiscoverySpec] = Field(default={}, max_length=10)
     """For some of `params`, what is in the cluster and says their value, where nobody has set one."""
-    watch: WatchSpec
-    """Which objects the pack is about."""
+    watch: Annotated[
+        list[WatchSpec],
+        BeforeValidator(_as_watches, json_schema_input_type=WatchSpec | Annotated[list[WatchSpec], Field(min_length=1)]),
+        Field(min_length=1, max_length=20),
+    ]
+    """Which objects the pack is about: of one kind, or a list of kinds, each with its own selectors and fields.
+
+    Rules are evaluated for objects of each kind; one that is for some kinds only says so: `when: object.kind == 'Secret'`.
+    """
     targets: list[PackTargetSpec] = Field(default=[], max_length=50)
     """Everything that the pack may touch besides the watched object's own metadata."""
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)

@@ -32,8 +32,8 @@ class Cached(NamedTuple):
 class Caches(Protocol):
     """Where the reconciler finds watched objects: the operator's informers, or a test's."""
 
-    def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
-        """Return the object as the informer of this pack's selection has it."""
+    def get(self, pack: RulePack, key: ObjectKey) -> Cached | None:
+        """Return the object as the informer of this pack's selection has it; None also where its namespace is not selected."""
         ...
 
     def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
@@ -48,7 +48,7 @@ class Caches(Protocol):
         """Return whether the objects of a namespace are watched at all."""
         ...
 
-    def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
+    def take_deleted(self, pack: RulePack, key: ObjectKey) -> Object | None:
         """Return the last state of an object that is gone from this pack's selection, once."""
         ...
 

@@ -35,10 +35,16 @@ class Counted:
     states: dict[str, PackState] = field(default_factory=dict)
     tried_at: dict[str, float] = field(default_factory=dict)
     first: dict[ObjectKey, tuple[Object, Skipped]] = field(default_factory=dict)
+    woken: set[str] = field(default_factory=set)
+    """The groups that are to be evaluated again because something that they looked up has changed."""
+    fired: set[str] = field(default_factory=set)
+    """The groups for which a rule without a target has fired, and so has to once more when they are empty."""
 
     def forget_if_empty(self, group: str) -> None:
         """Forget the state of a group without members."""
         if not self.totals.has_members(group):
+            self.fired.discard(group)
+            self.woken.discard(group)
             self.states.pop(group, None)
             self.tried_at.pop(group, None)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from engine.kube.selectors import label_selector, required_labels
-from engine.model.objects import Kind, Object, ObjectKey, labels_of
+from engine.model.objects import GroupKey, Kind, Object, ObjectKey, labels_of
 from engine.model.plan import Read
 
 Label = tuple[str, str] | None
@@ -16,10 +16,10 @@ Selects = Callable[[str, str], bool]
 
 
 class Dependent(NamedTuple):
-    """A pack, by its identity, and an object that it has evaluated by what it looked up."""
+    """A pack, by its identity, and an object or group that it has evaluated by what it looked up."""
 
     pack: str
-    key: ObjectKey
+    key: ObjectKey | GroupKey
 
 
 class _Selector(NamedTuple):

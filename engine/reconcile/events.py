@@ -69,6 +69,9 @@ class Events:
 
     async def emit(self, key: Key, step: Create) -> tuple[ActResult, str]:
         """Emit an Event now, or later where the API server refuses it; return what came of it, and why. Raises NotLeading."""
+        if not step.body["involvedObject"]["name"]:
+            log.warning("%s: %s: %s", key, step.body["reason"], step.body["message"])
+            return ActResult.UNCHANGED, "a group without a target is no object that an Event could be about; the log has it"
         sent = self._sent.setdefault(key, [0])
         if sent[0] >= MOST:
             self._leave_out(key, step)

@@ -48,7 +48,7 @@ class ItemRun(NamedTuple):
         return self.mode is Mode.ENFORCE and self.rule.aggregate is None
 
     @property
-    def dependent(self) -> ObjectKey | None:
+    def dependent(self) -> ObjectKey | GroupKey | None:
         """What depends on what its actions look up."""
         return dependent_of(self.rule, self.key)
 

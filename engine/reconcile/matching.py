@@ -9,7 +9,7 @@ from itertools import count
 from engine.actions import Cause
 from engine.model.flags import Mode
 from engine.model.merge import added, merged
-from engine.model.objects import GroupKey, Object, ObjectKey, Ref, ref_of
+from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, ref_of
 from engine.model.outcome import Outcome
 from engine.model.plan import Annotate, OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
@@ -31,9 +31,10 @@ class Evaluation:
     `whole` is the object with those that its rules read, once it has been read. `values` are those of the fields that
     `watchers` watch, of which the pack is one. It is the `first` one of the object under this catalog, and `woken` where
     something has changed that it looked up, and not `complete` where an item that waits is left out. Where it is about a
-    group, `group` names it, `object` is its target, and `counted` holds the namespaces that count. `own` is what is to be
-    written on the object itself, and which rule's action wants it, `timers` what of it is for timers alone, by rules, `steps`
-    how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic clock as `now`.
+    group, `group` names it, `object` is its target, empty where it has none, and `counted` holds the namespaces that count.
+    `own` is what is to be written on the object itself, and which rule's action wants it, `timers` what of it is for timers
+    alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic
+    clock as `now`.
     """
 
     pack: RulePack
@@ -69,7 +70,7 @@ class Evaluation:
     @property
     def key(self) -> ObjectKey | GroupKey:
         """What is reconciled."""
-        return self.group or ObjectKey(self.pack.watch.kind, self.ref.namespace, self.ref.name)
+        return self.group or ObjectKey(self.ref.kind, self.ref.namespace, self.ref.name)
 
     def cause(self, rule: Rule, key: str) -> Cause:
         """Return why actions of a rule run, for a firing key."""
@@ -96,16 +97,16 @@ class Matcher:
         self._every_rule = every_rule
         self._wakes = count()
         self._known: dict[ObjectKey, Known] = {}
-        self._watchers: dict[tuple[RulePack, ...], Sequence[Watchers]] = {}
+        self._watchers: dict[tuple[Kind, tuple[RulePack, ...]], Sequence[Watchers]] = {}
         self._catalog, self._generation = Catalog(), 0
 
     def match(self, key: ObjectKey, packs: tuple[RulePack, ...], catalog: Catalog, now: float) -> Iterator[Evaluation]:
         """Yield the evaluations of those packs whose fields have changed or whose timers have run out."""
         if catalog is not self._catalog:
             self._watchers, self._catalog, self._generation = {}, catalog, self._generation + 1
-        groups = self._watchers.get(packs)
+        groups = self._watchers.get((key.kind, packs))
         if groups is None:
-            groups = self._watchers[packs] = watchers(packs, catalog.params)
+            groups = self._watchers[key.kind, packs] = watchers(key.kind, packs, catalog.params)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = Known()
@@ -122,7 +123,7 @@ class Matcher:
         """Evaluations of an object that is gone."""
         for index in group.end:
             pack = group.packs[index]
-            gone = self._caches.take_deleted(pack, key.namespace, key.name)
+            gone = self._caches.take_deleted(pack, key)
             if gone is not None:
                 known.ending[pack.identity] = PackState(pack, ref_of(gone).uid, evaluated=gone)
             state = known.ending.get(pack.identity)
@@ -134,7 +135,7 @@ class Matcher:
     def _changed(self, key: ObjectKey, known: Known, group: Watchers, now: float) -> Iterator[Evaluation]:
         """Evaluations of an object as it is."""
         for pack in group.packs:
-            if (cached := self._caches.get(pack, key.namespace, key.name)) is not None:
+            if (cached := self._caches.get(pack, key)) is not None:
                 break
         else:
             known.seen.pop(group, None)
@@ -203,7 +204,7 @@ class Matcher:
 
     def wake(self, dependent: Dependent) -> bool:
         """Have a pack evaluate an object although that has not changed; return whether the object is known."""
-        known = self._known.get(dependent.key)
+        known = self._known.get(dependent.key) if isinstance(dependent.key, ObjectKey) else None
         if known is None:
             return False
         known.woken[dependent.pack] = next(self._wakes)

@@ -8,9 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from engine.cel import Ask, Field, Program
-from engine.model.objects import Object, dig, metadata
+from engine.model.objects import Kind, Object, dig, metadata
 from engine.packs.inputs import Input
 from engine.packs.pack import Rule, RulePack
+from engine.packs.watches import Selection
 
 Path = tuple[str, ...]
 Values = tuple[Any, ...]
@@ -18,16 +19,16 @@ _IGNORED = ("resourceVersion", "managedFields")
 
 
 class Watchers:
-    """Packs that see the same objects. What they watch is read once for all of them; packs go by their index in `packs`.
+    """Packs that see the same objects of a kind. What they watch is read once for all of them.
 
-    `params` are the values of their params, by their identities.
+    Packs go by their index in `packs`. `params` are the values of their params, by their identities.
     """
 
-    def __init__(self, packs: Sequence[RulePack], params: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, kind: Kind, packs: Sequence[RulePack], params: Mapping[str, Mapping[str, Any]]) -> None:
         self.packs = packs
         watching: dict[Path, list[int]] = {}
         for index, pack in enumerate(packs):
-            for path in pack.watch.fields or ((),):
+            for path in pack.watches[kind].fields or ((),):
                 watching.setdefault(path, []).append(index)
         self._fields = [(key, [path[1:] for path in paths]) for key, paths in groupby(sorted(watching), lambda path: path[:1])]
         self._watching = [frozenset(watching[path]) for path in sorted(watching)]
@@ -73,12 +74,12 @@ class Watchers:
         return found
 
 
-def watchers(packs: Iterable[RulePack], params: Mapping[str, Mapping[str, Any]]) -> Sequence[Watchers]:
-    """Return the packs of one kind, those together that pick their objects by the same labels."""
-    by_labels: dict[str, list[RulePack]] = {}
+def watchers(kind: Kind, packs: Iterable[RulePack], params: Mapping[str, Mapping[str, Any]]) -> Sequence[Watchers]:
+    """Return the packs that watch a kind, those together that pick their objects by the same labels."""
+    by_selection: dict[Selection, list[RulePack]] = {}
     for pack in packs:
-        by_labels.setdefault(pack.watch.label_selector, []).append(pack)
-    return [Watchers(together, params) for together in by_labels.values()]
+        by_selection.setdefault(pack.watches[kind].selection, []).append(pack)
+    return [Watchers(kind, together, params) for together in by_selection.values()]
 
 
 def _whole(obj: Object) -> Values:

@@ -13,7 +13,7 @@ from engine.errors import ApiError, EvaluationError
 from engine.kube.access import AccessReviews, Question
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
-from engine.model.objects import Kind, Object, ObjectKey, Ref
+from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref
 from engine.model.outcome import Done, Obstacle, Refused, Skipped, Waiting
 from engine.model.plan import Delete, OwnWrite, Patch, Read
 from engine.packs.pack import Rule, RulePack
@@ -41,12 +41,12 @@ class Reader:
         self._answers: TTLCache[Read, Sequence[Object]] = TTLCache(LIMIT, TTL, timer=clock.monotonic)
 
     async def read(
-        self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope, key: ObjectKey | None = None
+        self, pack: RulePack, read: Read, verbs: Collection[str], scope: Scope, key: ObjectKey | GroupKey | None = None
     ) -> Done | Refused | Waiting:
         """Return Done with the objects that a read finds, for a pack that then wants to do `verbs` to them, or Refused.
 
-        `key` is the object that is evaluated once more when something has changed that a lookup follows. Waiting where the
-        objects that it follows are about to be listed. Raises ApiError.
+        `key` is the object or group that is evaluated once more when something has changed that a lookup follows. Waiting where
+        the objects that it follows are about to be listed. Raises ApiError.
         """
         permitted = await self._permitted(pack, read, verbs, scope)
         if isinstance(permitted, Refused):
@@ -69,7 +69,7 @@ class Reader:
         return permitted if isinstance(permitted, Refused) else refused_targets(pack, permitted, found, scope)
 
     async def look_up(
-        self, pack: RulePack, rule: Rule, scope: Scope, key: ObjectKey | None = None
+        self, pack: RulePack, rule: Rule, scope: Scope, key: ObjectKey | GroupKey | None = None
     ) -> Done | Skipped | Refused | Waiting:
         """Return Done with the value of `lookup`, or why there is none; each may use those before it. Raises ApiError."""
         found: dict[str, Any] = {}
@@ -117,7 +117,9 @@ class Reader:
         for read in [read for read in self._answers if read.ref.kind == kind]:
             del self._answers[read]
 
-    async def _looked_up(self, pack: RulePack, lookup: Lookup, scope: Scope, key: ObjectKey | None) -> Done | Refused | Waiting:
+    async def _looked_up(
+        self, pack: RulePack, lookup: Lookup, scope: Scope, key: ObjectKey | GroupKey | None
+    ) -> Done | Refused | Waiting:
         """One lookup: followed, read live, or from an answer that was read some seconds ago."""
         read = lookup.read(scope)
         if lookup.live or (self._related is not None and pack.follows(lookup.held, across=lookup.selects_namespaces)):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import fields
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import fields, replace
 
 from engine.actions.lookup import Lookup
 from engine.cel import ELEMENTS, Program
@@ -15,21 +15,21 @@ from engine.reconcile.prune import Path, Pruner
 
 NAMESPACES = Held(NAMESPACE)
 """What `namespaceSelector` goes by."""
-_NAMES = Pruner(frozenset())
+NAMES = Pruner(frozenset())
 """What keeps no more than what names an object and its metadata."""
 
 
-def pruner_of(packs: Collection[RulePack]) -> Pruner:
+def pruner_of(kind: Kind, packs: Collection[RulePack]) -> Pruner:
     """Return what keeps the parts of a watched object that these packs read, large values only where they cannot be read again:
 
     what they have been (`oldObject`), what is counted in groups at once, and what is gone (`on: Delete`).
     """
     cached: set[Path] = set()
     for pack in packs:
-        for rule in pack.rules:
+        for rule in _rules_for(kind, pack):
             again = rule.aggregate is None and rule.on == "Change"
             cached.update(reads_of(rule, ("oldObject",) if again else ("object", "oldObject")))
-    return Pruner(_read_by(packs), frozenset(cached))
+    return Pruner(_read_by(kind, packs), frozenset(cached))
 
 
 def looked_up_by(packs: Collection[RulePack]) -> dict[Held, Pruner]:
@@ -39,9 +39,9 @@ def looked_up_by(packs: Collection[RulePack]) -> dict[Held, Pruner]:
         for rule, lookup in pack.followed:
             assert lookup.held is not None
             paths = frozenset((*_read_of(rule, lookup), *_consent_reads(pack, lookup.held.kind)))
-            found[lookup.held] = found.get(lookup.held, _NAMES).also(None if () in paths else paths)
+            found[lookup.held] = found.get(lookup.held, NAMES).also(None if () in paths else paths)
             if lookup.selects_namespaces:
-                found.setdefault(NAMESPACES, _NAMES)
+                found.setdefault(NAMESPACES, NAMES)
     return found
 
 
@@ -61,12 +61,22 @@ def reads_of(rule: Rule, variables: Collection[str] = ("object",)) -> frozenset[
     return frozenset(found)
 
 
-def _read_by(packs: Collection[RulePack]) -> frozenset[Path] | None:
-    """The paths of a watched object that these packs read; None where one of them uses an object as a whole."""
+def _rules_for(kind: Kind, pack: RulePack) -> Sequence[Rule]:
+    """The rules that can be about a kind."""
+    return [rule for rule in pack.rules if kind in pack.kinds(rule)]
+
+
+def _read_by(kind: Kind, packs: Collection[RulePack]) -> frozenset[Path] | None:
+    """The paths of a watched object that these packs read; None where one of them uses an object as a whole.
+
+    Of a rule that is about other kinds they are those of its conditions, which say so.
+    """
     paths: set[Path] = set()
     for pack in packs:
-        paths.update(pack.watch.fields)
-        reads = (read for program in instances(pack, Program) for read in program.reads)
+        paths.update(pack.watches[kind].fields)
+        others = [rule.when for rule in pack.rules if kind not in pack.kinds(rule)]
+        programs = instances([replace(pack, rules=()), _rules_for(kind, pack), others], Program)
+        reads = (read for program in programs for read in program.reads)
         paths.update(read[1:] for read in reads if read[0] in ("object", "oldObject"))
     return None if () in paths else frozenset(paths)
 

@@ -68,9 +68,9 @@ class Reconciler:
         budgets = Budgets(self.actor, observer, replica.budget_share)
         requests = Requests(self.actor, replica)
         self._performer = Performer(self.actor, self._reader, self._events, requests, observer, budgets, clock)
-        self._aggregates = Aggregates(self.actor, self._reader, caches, clock, enqueue, replica.owns)
+        self.aggregates = Aggregates(self.actor, self._reader, caches, clock, enqueue, replica.owns)
         self._matcher, self._large = Matcher(caches, self.related, every_rule), LargeValues(self.actor)
-        self._recorder = Recorder(self.actor, clock, observer, self._aggregates, replica.operator)
+        self._recorder = Recorder(self.actor, clock, observer, self.aggregates, replica.operator)
         self._catalog = Catalog()
 
     @property
@@ -85,7 +85,7 @@ class Reconciler:
         packs = [pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF]
         in_force = {pack.identity for pack in packs}
         self.related.use(packs)
-        self._aggregates.keep(in_force)
+        self.aggregates.counting.keep(in_force)
         self.waits.keep(in_force)
         self.others.use(catalog)
 
@@ -117,7 +117,10 @@ class Reconciler:
             retry_at = await self._record(key, evaluations)
         else:
             retry_at = getattr(matched, "retry_at", None)
-        self.waits.update(key, self._aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))
+        states = [*(self.aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))]
+        self.waits.update(key, states)
+        if isinstance(key, GroupKey) and not states:
+            self.related.forget_group(key)
         times = [time for time in (retry_at, self._events.retry_at(key)) if time is not None]
         return max(0.0, min(times) - self._clock.monotonic()) if times else None
 
@@ -125,20 +128,21 @@ class Reconciler:
         """Enqueue objects that depend on what has changed, no more than that many; return whether there may be more."""
         taken = self.related.take(limit)
         for dependent in taken:
-            if self._matcher.wake(dependent):
-                self._enqueue(dependent.key)
+            key = dependent.key
+            if self.aggregates.wake(key) if isinstance(key, GroupKey) else self._matcher.wake(dependent):
+                self._enqueue(key)
         return len(taken) == limit
 
     async def _match(self, key: ObjectKey | GroupKey, now: float) -> Outcome:
         """Done with the evaluations that there are to make."""
         if isinstance(key, GroupKey):
-            return await self._aggregates.match(self._catalog, key, now)
+            return await self.aggregates.match(self._catalog, key, now)
         packs, owned = self._catalog.in_force(key.kind), self._replica.owns(key)
         if not owned:
             packs = tuple(pack for pack in packs if pack.counts)
         for pack in packs:
-            if pack.counts and self._caches.get(pack, key.namespace, key.name) is None:
-                self._aggregates.forget(pack, key)
+            if pack.counts and self._caches.get(pack, key) is None:
+                self.aggregates.counting.forget(pack, key)
         evaluations = list(self._matcher.match(key, packs, self._catalog, now))
         for evaluation in evaluations:
             if not owned:
@@ -154,7 +158,8 @@ class Reconciler:
         if not evaluation.rules:
             return ()
         if evaluation.group is not None:
-            return [(rule, self._aggregates.scope(self._catalog, evaluation)) for rule in evaluation.rules]
+            self.related.begin(pack, evaluation.group)
+            return [(rule, self.aggregates.scope(self._catalog, evaluation)) for rule in evaluation.rules]
         old = evaluation.state.evaluated if evaluation.on == "Change" else evaluation.object
         obj = evaluation.whole or evaluation.object
         shared = Scope(variables_of(self._catalog, pack, obj, old, self._clock.time()), pack.vars, evaluation.now)
@@ -164,9 +169,9 @@ class Reconciler:
         """Done with a Firing where the rule fires, else why not; with the scope of its actions."""
         before = state = evaluation.rule_state(rule)
         if evaluation.group is not None:
-            outcome, scope = await self._aggregates.evaluate(evaluation, rule, scope)
+            outcome, scope = await self.aggregates.evaluate(evaluation, rule, scope)
         elif rule.aggregate is not None:
-            outcome = await self._aggregates.count(self._catalog, evaluation, rule, scope)
+            outcome = await self.aggregates.counting.count(self._catalog, evaluation, rule, scope)
         else:
             outcome, scope, state = await self._evaluate_object(evaluation, rule, scope, state)
             outcome, state = self.others.leave(evaluation, rule, outcome, state, self._catalog)
@@ -222,7 +227,7 @@ class Reconciler:
                 self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
         if unknown and state.unknown != unknown:
             log.warning("%s/%s has no answer for %s: %s", pack, rule.name, ref, unknown)
-        return state if state.unknown == unknown else state._replace(unknown=unknown)
+        return state if state.unknown == unknown else state._replace(unknown=unknown, refused=isinstance(outcome, Refused))
 
     async def _plan_and_act(self, evaluation: Evaluation, rule: Rule, scope: Scope, firing: Firing) -> Outcome:
         """Carry out the items of a firing that are due, and note for the record those that have ended."""
@@ -262,7 +267,7 @@ class Reconciler:
     async def _skip(self, evaluation: Evaluation, rule: Rule, outcome: Outcome) -> None:
         """Drop what is under way of a rule that does not fire any more; where nobody knows whether it does, keep it."""
         state = evaluation.rule_state(rule)
-        refused = isinstance(outcome, Refused) and evaluation.on == "Change"  # somebody may consent meanwhile
+        refused = isinstance(outcome, Refused) and evaluation.on != "Delete"  # somebody may consent meanwhile
         if isinstance(outcome, Skipped) and not outcome.unknown:
             await self._drop(evaluation, rule, unwanted(rule, outcome))
         elif refused or (state.firing is not None and state.under_way(state.firing.key)):
@@ -296,11 +301,12 @@ class Reconciler:
                 if written is not None:
                     self._reader.wrote_own(living[0].ref, written)
                 if isinstance(key, GroupKey):
-                    self._aggregates.settle(living[0], written)
+                    self.aggregates.settle(living[0], written)
                 else:
                     self._matcher.settle(key, living, written)
             except ApiError as error:
                 await self.waits.unrecorded(living, error)
         if isinstance(key, GroupKey):
-            return self._aggregates.finish(living[0])
+            self.related.end(living[0].pack, key, complete=living[0].complete)
+            return self.aggregates.finish(living[0])
         return self._matcher.finish(key, evaluations)

@@ -35,7 +35,7 @@ class Recorder:
         progress, names = state.firing, evaluation.pack.record_names[rule.name]
         ended = progress.ended() if progress and progress.mode is Mode.ENFORCE else {}
         wanted = ended or (progress and rule.loop) or rule.durable_hold or rule.durable_throttle
-        if wanted and mode is Mode.ENFORCE and evaluation.on != "Delete":
+        if wanted and mode is Mode.ENFORCE and evaluation.on != "Delete" and evaluation.object:
             if evaluation.group is not None and ended:
                 text = self._aggregates.record_text(evaluation, ended[""])
                 evaluation.own.append((None, on_record(evaluation.object, names, text)))
@@ -66,6 +66,8 @@ class Recorder:
         """
         obj = evaluations[-1].object
         own = joined(own for each in evaluations for own in (*(own for _, own in each.own), *each.timers.values()))
+        if own == Annotate():
+            return None
         try:
             written = await write_own(self._actor, obj, self._without_old_records(obj, own, times))
         except ApiError as error:

@@ -73,12 +73,12 @@ class Related:
         self._kinds = frozenset(lookup.held.kind for pack in packs for _, lookup in pack.followed if lookup.held)
         self.dependents.forget(each for each in self.dependents.all() if each.pack not in names)
 
-    def begin(self, pack: RulePack, key: ObjectKey) -> None:
+    def begin(self, pack: RulePack, key: ObjectKey | GroupKey) -> None:
         """Note that a pack begins to evaluate an object."""
         if pack.followed:
             self.dependents.begin(Dependent(pack.identity, key))
 
-    def end(self, pack: RulePack, key: ObjectKey, *, complete: bool) -> None:
+    def end(self, pack: RulePack, key: ObjectKey | GroupKey, *, complete: bool) -> None:
         """Note that it has; what it did not look up again matters no more, unless it left out something that waits."""
         if pack.followed:
             dependent = Dependent(pack.identity, key)
@@ -90,7 +90,11 @@ class Related:
         """Forget what packs have looked up for an object."""
         self.dependents.forget(Dependent(pack.identity, key) for pack in packs if pack.followed)
 
-    def find(self, pack: RulePack, key: ObjectKey | None, read: Read) -> Sequence[Object] | None:
+    def forget_group(self, key: GroupKey) -> None:
+        """Forget what was looked up for a group."""
+        self.dependents.forget([Dependent(key.pack, key)])
+
+    def find(self, pack: RulePack, key: ObjectKey | GroupKey | None, read: Read) -> Sequence[Object] | None:
         """Return what a lookup finds, in order, and note that the pack's evaluation of the object `key` depends on it (None: no).
 
         None where no informer covers it, so that it must be read. Raises ApiError while that cannot list its objects, NotListed
@@ -182,9 +186,9 @@ class Related:
         return any(label_selector(selector)(obj) for obj in found or ())
 
 
-def dependent_of(rule: Rule, key: ObjectKey | GroupKey) -> ObjectKey | None:
-    """Return the object that is evaluated again when what a rule looks up changes; None for a group and for one that is gone."""
-    return key if isinstance(key, ObjectKey) and rule.on == "Change" else None
+def dependent_of(rule: Rule, key: ObjectKey | GroupKey) -> ObjectKey | GroupKey | None:
+    """Return what is evaluated again when what a rule looks up changes: an object or a group; None for an object that is gone."""
+    return key if rule.on == "Change" else None
 
 
 def _older(obj: Object, version: str) -> bool:

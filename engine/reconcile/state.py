@@ -143,7 +143,7 @@ class RuleState(NamedTuple):
     `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `unknown`: why it had no answer.
     `noted_at`: when `true_since` was last put on record. `firing`: what is under way. `incident`: whether the conditions
     hold, or have held before, for a rule that tells each incident. `stall`: what its lookups wait for. `left`: the key of a
-    firing that is left to another operator, and since when.
+    firing that is left to another operator, and since when. `refused`: it had no answer since a lookup is refused.
     """
 
     true_since: float | None = None
@@ -154,6 +154,7 @@ class RuleState(NamedTuple):
     incident: Incident = Incident.NONE
     stall: Stall | None = None
     left: tuple[str, float] | None = None
+    refused: bool = False
 
     def under_way(self, key: str) -> bool:
         """Return whether a firing with this key has items that have not ended."""

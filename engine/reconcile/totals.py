@@ -13,10 +13,8 @@ from sortedcontainers import SortedList
 from engine.cel import Scope
 from engine.errors import EvaluationError
 from engine.model.merge import canonical
+from engine.model.objects import ObjectKey
 from engine.packs.aggregate import Aggregate
-
-Member = tuple[str, str]
-"""The namespace and name of an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +131,9 @@ class _Group:
     """
 
     sums: _Sums
-    members: dict[Member, None] = field(default_factory=dict)
-    counted: set[Member] = field(default_factory=set)
-    unasked: set[Member] = field(default_factory=set)
+    members: dict[ObjectKey, None] = field(default_factory=dict)
+    counted: set[ObjectKey] = field(default_factory=set)
+    unasked: set[ObjectKey] = field(default_factory=set)
     asked_of: tuple[str, str] = ("", "")
     kept: dict[tuple[int, str], tuple[str, float]] = field(default_factory=dict)
 
@@ -149,15 +147,14 @@ class Totals:
     """All groups of one aggregate rule. A member counts once it was admitted; times are seconds of the monotonic clock."""
 
     aggregate: Aggregate
-    rows: dict[Member, Row] = field(default_factory=dict)
+    rows: dict[ObjectKey, Row] = field(default_factory=dict)
     _groups: dict[str, _Group] = field(default_factory=dict)
 
-    def put(self, namespace: str, name: str, row: Row | None, now: float = 0.0) -> Collection[str]:
+    def put(self, member: ObjectKey, row: Row | None, now: float = 0.0) -> Collection[str]:
         """Let an object contribute this row, and no other; returns the groups that are not what they were.
 
         A member that counts goes on to do so with its new row until it is asked again, which `unasked` wants.
         """
-        member = namespace, name
         before = self.rows.get(member)
         if before == row:
             if row is not None:
@@ -188,7 +185,7 @@ class Totals:
         """Whether a group has members."""
         return group in self._groups and bool(self._groups[group].members)
 
-    def unasked(self, group: str, target: tuple[str, str]) -> list[Member]:
+    def unasked(self, group: str, target: tuple[str, str]) -> list[ObjectKey]:
         """The members to ask for consent: those that have changed, and all where the target is not what it was."""
         found = self._groups.get(group)
         if found is None:
@@ -198,7 +195,7 @@ class Totals:
             found.asked_of = target
         return sorted(found.unasked)
 
-    def admit(self, group: str, member: Member, *, consents: bool) -> None:
+    def admit(self, group: str, member: ObjectKey, *, consents: bool) -> None:
         """Have a member count, or not. One that has gone meanwhile, or is in another group now, is left alone."""
         found, row = self._groups.get(group), self.rows.get(member)
         if found is None or row is None or row.group != group:
@@ -218,7 +215,7 @@ class Totals:
             return frozenset()
         found.expire(now)
         self._forget_if_empty(group)
-        return frozenset([*(namespace for namespace, _ in found.counted), *(namespace for namespace, _ in found.kept.values())])
+        return frozenset([*(member.namespace for member in found.counted), *(namespace for namespace, _ in found.kept.values())])
 
     def kept_until(self, group: str) -> float | None:
         """When the next of the values ends that a group keeps; None where it keeps none."""
@@ -258,7 +255,7 @@ class Totals:
             for member in group.counted:
                 group.sums.add(self.rows[member])
 
-    def _remove(self, member: Member, before: Row, after: Row | None, now: float) -> bool:
+    def _remove(self, member: ObjectKey, before: Row, after: Row | None, now: float) -> bool:
         """Take a row away; return whether it counted. Values of it that are to be kept stay for their time."""
         group = self._groups[before.group]
         group.members.pop(member)
@@ -268,7 +265,7 @@ class Totals:
         group.counted.discard(member)
         group.sums.remove(before)
         for index, value in self._to_keep(before, after):
-            group.kept[index, value] = member[0], now + list(self.aggregate.lists.values())[index].keep_for
+            group.kept[index, value] = member.namespace, now + list(self.aggregate.lists.values())[index].keep_for
         return True
 
     def _to_keep(self, before: Row, after: Row | None) -> Iterator[tuple[int, str]]:

@@ -51,17 +51,41 @@ class Waits:
     def __init__(self, events: Events, clock: Clock) -> None:
         self._events, self._clock = events, clock
         self._waits: dict[ObjectKey | GroupKey, tuple[Wait, ...]] = {}
+        self._refused: dict[tuple[str, str], dict[ObjectKey | GroupKey, str]] = {}  # by pack and rule: why, by object
+        self._refused_of: dict[ObjectKey | GroupKey, set[tuple[str, str]]] = {}
 
     def update(self, key: ObjectKey | GroupKey, states: Iterable[PackState]) -> None:
-        """Take in what waits of a key now; nothing of it waits where there are no states."""
+        """Take in what waits of a key now, and which lookups are refused; nothing of it waits where there are no states."""
+        states = list(states)
+        self._update_refused(key, states)
         waits = tuple(wait for state in states for wait in _waits_of(state, getattr(key, "rule", RECORD)))
         if waits:
             self._waits[key] = waits
         else:
             self._waits.pop(key, None)
 
+    def _update_refused(self, key: ObjectKey | GroupKey, states: Iterable[PackState]) -> None:
+        now = {
+            (state.pack.identity, name): rule.unknown for state in states for name, rule in state.rules.items() if rule.refused
+        }
+        for each in self._refused_of.pop(key, set()) - now.keys():
+            self._refused[each].pop(key)
+            if not self._refused[each]:
+                del self._refused[each]
+        for each, why in now.items():
+            self._refused.setdefault(each, {})[key] = why
+        if now:
+            self._refused_of[key] = set(now)
+
+    def refusals(self, pack: str) -> Sequence[str]:
+        """Return for which of its rules lookups of a pack are refused, a sentence each, with the first object as an example."""
+        found = [(rule, *next(iter(keys.items()))) for (name, rule), keys in self._refused.items() if name == pack]
+        return [f"rule {rule} has no answer for some objects, such as {key}: {why}" for rule, key, why in sorted(found)]
+
     def keep(self, packs: Collection[str]) -> None:
         """Forget what packs wait for that are no longer in force."""
+        self._refused = {each: keys for each, keys in self._refused.items() if each[0] in packs}
+        self._refused_of = {key: {each for each in of if each in self._refused} for key, of in self._refused_of.items()}
         kept = {key: tuple(wait for wait in waits if wait.pack in packs) for key, waits in self._waits.items()}
         self._waits = {key: waits for key, waits in kept.items() if waits}
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 
 from engine.kube.selectors import label_selector
 from engine.model.objects import Kind, Object, ObjectKey, names_of
 from engine.model.plan import Read
 from engine.packs.pack import RulePack
+from engine.packs.watches import Selection
 from engine.reconcile import Cached
 from engine.reconcile.caches import OnRelated
+from engine.reconcile.namespaces import Namespaces
 from engine.reconcile.prune import Pruner, pruner
 from engine.reconcile.reads import looked_up_by, pruner_of
+
+Watched = tuple[Kind, Selection]
 
 
 class DirectCaches:
@@ -25,7 +29,8 @@ class DirectCaches:
         self._large = large
         self.only: frozenset[str] | None = None
         self._there: dict[ObjectKey, Object] = {}
-        self._pruned: dict[tuple[ObjectKey, str], Cached] = {}
+        self._pruned: dict[tuple[ObjectKey, Selection], Cached] = {}
+        self._namespaces, self._known = Namespaces(lambda: 0.0), frozenset[str]()
         self._deleted: dict[tuple[str, ObjectKey], Object] = {}
         self._related: dict[Kind, dict[tuple[str, str], Object]] = {}
         self._on_related: OnRelated | None = None
@@ -34,32 +39,48 @@ class DirectCaches:
     def use(self, packs: Iterable[RulePack]) -> None:
         """Hold of each object what these packs read."""
         self._packs = tuple(packs)
-        selections: dict[tuple[Kind, str], list[RulePack]] = {}
+        selections: dict[Watched, list[RulePack]] = {}
         for pack in self._packs:
-            selections.setdefault((pack.watch.kind, pack.watch.label_selector), []).append(pack)
-        prune = {selection: pruner_of(together) for selection, together in selections.items()}
-        self._prune = {selection: pruner(each.keep) if self._large else each for selection, each in prune.items()}
-        self._picks = {selection: label_selector(selection[1]) for selection in selections}
+            for watch in pack.watches.values():
+                selections.setdefault((watch.kind, watch.selection), []).append(pack)
+        prune = {watched: pruner_of(watched[0], together) for watched, together in selections.items()}
+        self._prune = {watched: pruner(each.keep) if self._large else each for watched, each in prune.items()}
         self._pruned.clear()
         self._followed: dict[Kind, Pruner] = {}
         for held, kept in looked_up_by(self._packs).items():
             self._followed[held.kind] = self._followed.get(held.kind, kept).also(kept.keep)
         self._related = {kind: there for kind, there in self._related.items() if kind in self._followed}
 
-    def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
+    def get(self, pack: RulePack, key: ObjectKey) -> Cached | None:
         """See `Caches.get`."""
-        key, labels = ObjectKey(pack.watch.kind, namespace, name), pack.watch.label_selector
-        found = self._there.get(key)
-        if found is None or not self._picks[key.kind, labels](found):
+        found, watch = self._there.get(key), pack.watches.get(key.kind)
+        if found is None or watch is None or not self._picks(watch.selection, key, found):
             return None
-        if (key, labels) not in self._pruned:
-            self._pruned[key, labels] = self._prune[key.kind, labels].entry(found)
-        return self._pruned[key, labels]
+        selection = watch.selection
+        if (key, selection) not in self._pruned:
+            self._pruned[key, selection] = self._prune[key.kind, selection].entry(found)
+        return self._pruned[key, selection]
 
     def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
         """See `Caches.objects`."""
-        keys = [key for key in self._there if key.kind == pack.watch.kind]
-        return [key for key in keys if self.get(pack, key.namespace, key.name) is not None]
+        keys = [key for key in self._there if key.kind in pack.watches]
+        return [key for key in keys if self.get(pack, key) is not None]
+
+    def select(self, namespaces: Mapping[str, Object]) -> Collection[ObjectKey]:
+        """Take in all namespaces as they are now, by name; return the objects that packs begin or cease to watch by that."""
+        selections = {(kind, selection) for kind, selection in self._prune if selection.namespaces is not None}
+
+        def selected() -> set[tuple[Selection, ObjectKey]]:
+            keys = ((selection, key) for kind, selection in selections for key in self._there if key.kind == kind)
+            return {(selection, key) for selection, key in keys if self._namespaces.selects(selection, key.namespace)}
+
+        before = selected()
+        for name in self._known - namespaces.keys():
+            self._namespaces.put(name, None)
+        for name, namespace in namespaces.items():
+            self._namespaces.put(name, namespace)
+        self._known = frozenset(namespaces)
+        return dict.fromkeys(key for _, key in sorted(before ^ selected(), key=lambda each: each[1]))
 
     def synced(self, pack: RulePack) -> bool:
         """See `Caches.synced`: everything is read before anything is evaluated."""
@@ -69,9 +90,9 @@ class DirectCaches:
         """See `Caches.watches`."""
         return self.only is None or namespace in self.only
 
-    def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
+    def take_deleted(self, pack: RulePack, key: ObjectKey) -> Object | None:
         """See `Caches.take_deleted`."""
-        return self._deleted.pop((pack.identity, ObjectKey(pack.watch.kind, namespace, name)), None)
+        return self._deleted.pop((pack.identity, key), None)
 
     def find(self, read: Read) -> Sequence[Object] | None:
         """See `Caches.find`. A kind is not followed before `relate` has taken in its objects."""
@@ -107,13 +128,15 @@ class DirectCaches:
         if obj is not None:
             self._there[key] = obj
         for pack in self._packs:
-            if pack.watch.kind == key.kind:
-                selection = key.kind, pack.watch.label_selector
-                self._pruned.pop((key, selection[1]), None)
-                picks = self._picks[selection]
-                gone = last is not None and picks(last) and not (obj is not None and picks(obj))
-                if gone and last is not None and pack.ends:
-                    self._deleted[pack.identity, key] = self._prune[selection].entry(last).object
+            if (watch := pack.watches.get(key.kind)) is not None:
+                selection = watch.selection
+                self._pruned.pop((key, selection), None)
+                still = obj is not None and label_selector(selection.labels)(obj)
+                if pack.ends and last is not None and not still and self._picks(selection, key, last):
+                    self._deleted[pack.identity, key] = self._prune[key.kind, selection].entry(last).object
+
+    def _picks(self, selection: Selection, key: ObjectKey, obj: Object) -> bool:
+        return label_selector(selection.labels)(obj) and self._namespaces.selects(selection, key.namespace)
 
     def keys(self) -> Set[ObjectKey]:
         """Return the objects that are there."""

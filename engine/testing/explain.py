@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from engine.actions.event import EVENT
 from engine.cel import Scope
@@ -15,11 +16,12 @@ from engine.kube.api import Api, Selection
 from engine.kube.clock import Clock
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, dig, kind_of, metadata, names_of
+from engine.model.objects import NAMESPACE, GroupKey, Object, ObjectKey, annotations_of, dig, kind_of, metadata, names_of
 from engine.model.observe import Act, Evaluated
 from engine.model.outcome import Done
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
+from engine.packs.watches import Selection as Selected
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.evaluate import variables_of
 from engine.reconcile.explain import Clause, Value, clauses, value_of
@@ -54,17 +56,29 @@ class RuleExplanation:
     waiting: tuple[str, ...] = ()
 
 
+class Selector(NamedTuple):
+    """A selector of a pack: by which labels, and whether it picks the object."""
+
+    of: str
+    text: str
+    picks: bool
+
+
 @dataclass(frozen=True, slots=True)
 class PackExplanation:
-    """What one pack makes of the object; without `rules` where its selector does not pick it."""
+    """What one pack makes of the object; without `rules` where one of its selectors does not pick it."""
 
     name: str
     source: str
     mode: Mode
-    selector: str
-    picked: bool
+    selectors: tuple[Selector, ...]
     fields: tuple[Value, ...]
     rules: tuple[RuleExplanation, ...]
+
+    @property
+    def picked(self) -> bool:
+        """Whether all selectors pick the object."""
+        return all(each.picks for each in self.selectors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +91,13 @@ class Explanation:
 
 
 async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Explanation:
-    """Look at one object. Only reads; raises ApiError where objects of an aggregate cannot be listed."""
+    """Look at one object. Only reads; raises ApiError where objects of an aggregate, or namespaces, cannot be read."""
     cluster = ReadOnlyCluster(api)
     packs = catalog.for_kind(kind_of(obj))
     seen, groups = Seen(), list[ObjectKey | GroupKey]()
     caches = DirectCaches(packs, large=True)  # it is the given object that is explained, not what it has become since
+    namespaces = await _namespaces(api, packs, obj)
+    caches.select(namespaces)
     for each in [*await _others(api, packs), obj]:
         caches.put(_key(each), each)
     replica = Replica(lambda: True, sender=PlayedHttp(clock))
@@ -93,7 +109,7 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
             await reconciler.reconcile(group)
     actor = Actor(cluster, lambda: True)
     reader = Reader(actor, AccessReviews(cluster, clock), clock)
-    explainer = _Explainer(catalog, obj, clock.time(), seen, reader, await _waiting(cluster, obj))
+    explainer = _Explainer(catalog, obj, clock.time(), seen, reader, await _waiting(cluster, obj), namespaces)
     explained = [await explainer.pack(pack) for pack in packs]
     return Explanation(obj, tuple(explained), tuple(dict.fromkeys(cluster.assumed)))
 
@@ -121,8 +137,19 @@ async def _others(api: Api, packs: Sequence[RulePack]) -> list[Object]:
     """All objects of the kind, where a rule counts them in groups."""
     if not any(rule.aggregate is not None for pack in packs for rule in pack.rules):
         return []
-    page = await api.list(Selection(await api.discover(packs[0].watch.kind)))
-    return list(page.items)
+    kinds = dict.fromkeys(kind for pack in packs if pack.counts for kind in pack.watches)
+    return [each for kind in kinds for each in (await api.list(Selection(await api.discover(kind)))).items]
+
+
+async def _namespaces(api: Api, packs: Sequence[RulePack], obj: Object) -> Mapping[str, Object]:
+    """The namespaces by name, where packs select by their labels: all where objects are counted in groups, else the object's."""
+    selecting, (name, _) = [pack for pack in packs if pack.selects_namespaces], names_of(obj)
+    if not selecting:
+        return {}
+    resource = await api.discover(NAMESPACE)
+    if any(pack.counts for pack in selecting):
+        return {names_of(each)[1]: each for each in (await api.list(Selection(resource))).items}
+    return {name: await api.get(resource, "", name)} if name else {}
 
 
 def _counts_in(catalog: Catalog, key: GroupKey, obj: Object, now: float) -> bool:
@@ -147,14 +174,23 @@ class _Explainer:
     seen: Seen
     reader: Reader
     events: Sequence[Object]
+    namespaces: Mapping[str, Object]
 
     async def pack(self, pack: RulePack) -> PackExplanation:
         """What one pack makes of it."""
-        picked = label_selector(pack.watch.label_selector)(self.obj)
-        fields = tuple(_field(self.obj, path) for path in pack.watch.fields)
-        rules = [await self.rule(pack, rule) for rule in pack.rules] if picked else []
-        mode, selector = self.catalog.mode(pack), pack.watch.label_selector
-        return PackExplanation(pack.identity, pack.source, mode, selector, picked, fields, tuple(rules))
+        watch = pack.watches[kind_of(self.obj)]
+        selectors = tuple(self._selectors(watch.selection))
+        fields = tuple(_field(self.obj, path) for path in watch.fields)
+        rules = [await self.rule(pack, rule) for rule in pack.rules] if all(each.picks for each in selectors) else []
+        return PackExplanation(pack.identity, pack.source, self.catalog.mode(pack), selectors, fields, tuple(rules))
+
+    def _selectors(self, selection: Selected) -> Iterator[Selector]:
+        if selection.labels:
+            yield Selector("label", selection.labels, label_selector(selection.labels)(self.obj))
+        if selection.namespaces is not None:
+            namespace = self.namespaces.get(names_of(self.obj)[0])
+            picks = namespace is not None and label_selector(selection.namespaces)(namespace)
+            yield Selector("namespace", selection.namespaces, picks)
 
     async def rule(self, pack: RulePack, rule: Rule) -> RuleExplanation:
         """What one rule makes of it."""
@@ -187,7 +223,7 @@ async def scope_of(
 ) -> tuple[Scope, list[str]]:
     """Return what a rule's expressions see of an object, with what it looks up, and why that could not be looked up."""
     scope = Scope(variables_of(catalog, pack, obj, None, now), rule.vars)
-    if not rule.lookups:
+    if not rule.lookups or rule.aggregate is not None:  # which a group looks up, not an object
         return scope, []
     try:
         found = await reader.look_up(pack, rule, scope)

@@ -13,11 +13,12 @@ from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
-from engine.model.objects import Object, ObjectKey, Ref
+from engine.model.objects import Object, ObjectKey, Ref, names_of
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Create
 from engine.packs.aggregate import Aggregate
 from engine.packs.pack import Rule, RulePack
+from engine.packs.watches import Watch
 from engine.reconcile.evaluate import NO_ITEMS, condition
 from engine.reconcile.explain import Value, clauses, values_of
 from engine.reconcile.item import RULE_FAILED
@@ -119,7 +120,9 @@ class Reasons:
     async def _missing_targets(self, pack: RulePack, rule: Rule, aggregate: Aggregate) -> list[str]:
         """Say of each group of which nothing is written that its target is not there."""
         groups, missing, now = dict[str, Scope](), [], self._world.clock.time()
-        for obj in await self._world.all(pack.watch.kind):
+        if aggregate.target is None:
+            return []
+        for obj in [each for kind in pack.watches for each in await self._world.all(kind)]:
             scope, _ = await scope_of(self._reader, self._world.catalog, pack, rule, obj, now)
             with suppress(EvaluationError):  # it is in no group
                 groups.setdefault(str(aggregate.by.evaluate(scope)), scope)
@@ -162,14 +165,20 @@ class Reasons:
 
     async def _absent(self, pack: RulePack, rule: Rule) -> str:
         """Return why a rule was never evaluated."""
-        kind, labels = pack.watch.kind.kind, pack.watch.label_selector
+        return "; ".join([await self._absent_kind(pack, rule, pack.watches[kind]) for kind in pack.kinds(rule) or pack.watches])
+
+    async def _absent_kind(self, pack: RulePack, rule: Rule, watch: Watch) -> str:
+        kind, (labels, namespaces) = watch.kind.kind, watch.selection
         if rule.on == "Delete":
             return f"no {kind} that the pack watches was deleted"
-        objects = await self._world.all(pack.watch.kind)
+        objects = await self._world.all(watch.kind)
         if not objects:
             return f"there is no {kind}"
-        if labels and not any(map(label_selector(labels), objects)):
+        objects = [obj for obj in objects if label_selector(labels)(obj)]
+        if not objects:
             return f"the label selector {labels} picks none of the {kind} objects"
+        if not any(self._world.caches.get(pack, ObjectKey(watch.kind, *names_of(obj))) for obj in objects):
+            return f"the namespace selector {namespaces} picks none of the {kind} objects"
         return f"nothing that the pack watches of a {kind} has changed"
 
 

@@ -14,7 +14,7 @@ from engine.kube.embedded.patches import json_patched
 from engine.kube.fake_clock import FakeClock
 from engine.kube.selectors import label_selector
 from engine.model.merge import merged
-from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Resource, kind_of, metadata, names_of
+from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, Resource, kind_of, metadata, names_of
 from engine.model.observe import Act, ActResult
 from engine.model.plan import Annotate
 from engine.model.plurals import guessed_resource
@@ -158,7 +158,7 @@ class Replay:
         self._wanted: dict[ObjectKey | GroupKey, int] = {}
         self._counter = 0
         self._recorded: dict[ObjectKey, Object] = {}
-        self._kinds = {pack.watch.kind for pack in catalog.packs.values()}
+        self._kinds = {kind for pack in catalog.packs.values() for kind in pack.watches}
         self._http = PlayedHttp(self._clock)
         replica = Replica(lambda: True, sender=self._http)
         self._reconciler = Reconciler(self._cluster, self._clock, self._caches, self._seen, replica, self._enqueue)
@@ -198,6 +198,9 @@ class Replay:
             self._caches.relate(kind, objects.values())
             while self._reconciler.wake(1000):
                 pass
+        if kind == NAMESPACE:
+            for selected in self._caches.select({name: obj for (_, name), obj in objects.items()}):
+                self._enqueue(selected)
         return key
 
     async def _look_at(self, keys: list[ObjectKey]) -> None:

@@ -286,5 +286,5 @@ class _CaseRun:
             self._world.cluster.register(resource, status_subresource=spec.status_subresource)
         for pack in self._packs.values():
             discovered = (discovery.kind for discovery in pack.discover.values())
-            for kind in (pack.watch.kind, *discovered, *(target.kind for target in pack.targets if target.kind.kind != "*")):
+            for kind in (*pack.watches, *discovered, *(target.kind for target in pack.targets if target.kind.kind != "*")):
                 await self._world.serve(kind)

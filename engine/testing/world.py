@@ -5,7 +5,7 @@ The caches read the cluster itself, so that what the reconciler sees is what is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -17,7 +17,7 @@ from engine.kube.embedded import EmbeddedCluster
 from engine.kube.fake_clock import FakeClock
 from engine.kube.faults import Crash, Faults
 from engine.model.merge import merged
-from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata
+from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata, names_of
 from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
 from engine.outbound.sender import Sender
@@ -28,7 +28,6 @@ from engine.reconcile import Reconciler, Replica
 from engine.testing.caches import DirectCaches
 from engine.testing.http import PlayedHttp
 
-NAMESPACE = Kind("v1", "Namespace")
 OPERATOR_NAMESPACE = "rulepack-system"
 """Where the Secrets of packs are."""
 SHORTEST = 0.001
@@ -175,6 +174,12 @@ class World:
         while self.reconciler.wake(1000):
             pass
 
+    async def _select(self) -> Collection[ObjectKey]:
+        """Read all namespaces anew, where packs select by them; return the objects that are watched, or not, by that."""
+        if not any(pack.selects_namespaces for pack in self._catalog.packs.values()):
+            return ()
+        return self.caches.select({names_of(obj)[1]: obj for obj in await self.all(NAMESPACE)})
+
     def _enqueue(self, key: ObjectKey | GroupKey) -> None:
         self._due[key] = self.clock.monotonic()
 
@@ -184,16 +189,17 @@ class World:
         await self._relate()
         keys: list[ObjectKey | GroupKey] = []
         present: set[ObjectKey | GroupKey] = set()
-        for kind in dict.fromkeys(pack.watch.kind for pack in self._catalog.packs.values()):
+        selected = await self._select()
+        for kind in dict.fromkeys(kind for pack in self._catalog.packs.values() for kind in pack.watches):
             for obj in await self.all(kind):
-                key = ObjectKey(kind, str(metadata(obj).get("namespace", "")), str(metadata(obj)["name"]))
+                key = ObjectKey(kind, *names_of(obj))
                 version = str(metadata(obj)["resourceVersion"])
                 present.add(key)
                 if self._evaluated.get(key) != version:
                     self.caches.put(key, obj)
                     self._evaluated[key] = version
                     keys.append(key)
-                elif self._due.get(key, float("inf")) <= self.clock.monotonic():
+                elif key in selected or self._due.get(key, float("inf")) <= self.clock.monotonic():
                     keys.append(key)
         for key in self.caches.keys() - present:
             self._evaluated.pop(key, None)

@@ -80,10 +80,10 @@ class Bench:
         metrics, clock = Metrics(), SystemClock()
         for pack in packs:
             metrics.declare(pack.name, tuple(pack.metrics.values()))
-        watching = [pack for pack in packs if pack.watch.kind == JOB and modes[pack.name] is not Mode.OFF]
+        watching = [pack for pack in packs if JOB in pack.watches and modes[pack.name] is not Mode.OFF]
         self.api = InstantApi()
         self.groups: dict[ObjectKey | GroupKey, None] = {}
-        self._on, self._prune = {pack.name for pack in watching}, pruner_of(watching)
+        self._on, self._prune = {pack.name for pack in watching}, pruner_of(JOB, watching)
         self._cached: dict[tuple[str, str], Cached] = {}
         self.reconciler = Reconciler(
             cast(Api, self.api),  # what the line does not call is not there
@@ -100,9 +100,9 @@ class Bench:
         """Let the engine's cache have an object as it would after a watch event."""
         self._cached[key.namespace, key.name] = self._prune.entry(obj)
 
-    def get(self, pack: RulePack, namespace: str, name: str) -> Cached | None:
+    def get(self, pack: RulePack, key: ObjectKey) -> Cached | None:
         """See `Caches.get`."""
-        return self._cached.get((namespace, name)) if pack.name in self._on else None
+        return self._cached.get((key.namespace, key.name)) if pack.name in self._on else None
 
     def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
         """See `Caches.objects`."""
@@ -116,7 +116,7 @@ class Bench:
         """See `Caches.watches`."""
         return True
 
-    def take_deleted(self, pack: RulePack, namespace: str, name: str) -> Object | None:
+    def take_deleted(self, pack: RulePack, key: ObjectKey) -> Object | None:
         """See `Caches.take_deleted`."""
         return None
 

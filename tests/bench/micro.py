@@ -16,7 +16,7 @@ import pyperf
 from engine.actions import Cause
 from engine.cel import Cel, Scope, backend
 from engine.model.flags import Mode
-from engine.model.objects import Object, ref_of
+from engine.model.objects import Object, ObjectKey, ref_of
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
@@ -68,14 +68,14 @@ def steps(job: Object) -> dict[str, tuple[Any, ...]]:
     """Each step by its name: a function and its arguments."""
     waves = shipped("sync-waves")
     raw = orjson.dumps(job)
-    watching = [pack for pack in all_packs() if pack.watch.kind == JOB and pack.default_mode is not Mode.OFF]
-    watchers = Watchers(watching, Catalog.of({pack.name: pack for pack in watching}, {}).params)
+    watching = [pack for pack in all_packs() if JOB in pack.watches and pack.default_mode is not Mode.OFF]
+    watchers = Watchers(JOB, watching, Catalog.of({pack.name: pack for pack in watching}, {}).params)
     scope = Scope(variables_of(_catalog(waves), waves, job, None, 0.0), waves.vars)
     action = waves.rules[0].actions[0].action
     cause = Cause(waves.name, waves.rules[0].name, job, ref_of(job), "")
     return {
         "decode a job": (orjson.loads, raw),
-        "drop what nobody reads": (pruner_of(watching).entry, job),
+        "drop what nobody reads": (pruner_of(JOB, watching).entry, job),
         "match: nothing has changed": (_affected, watchers, watchers.values(job), job),
         "match: which rules may hold": (watchers.candidates, job, watchers.everyone),
         "template: four annotations": (action.values.render, scope),  # type: ignore[attr-defined]
@@ -103,12 +103,12 @@ def _aggregate(size: int) -> tuple[Any, ...]:
         Row("g", (True, phase, not phase), (None if phase else "j",), (), (), ((True, DONE), None)) for phase in (True, False)
     ]
     for number in range(size):
-        groups.put("ns", f"job-{number}", rows[number % 2])
-        groups.admit("g", ("ns", f"job-{number}"), consents=True)
+        groups.put(ObjectKey(JOB, "ns", f"job-{number}"), rows[number % 2])
+        groups.admit("g", ObjectKey(JOB, "ns", f"job-{number}"), consents=True)
 
     def change() -> None:
         for row in rows:
-            groups.put("ns", "job-7", row)
+            groups.put(ObjectKey(JOB, "ns", "job-7"), row)
             groups.view("g")
 
     return (change,)

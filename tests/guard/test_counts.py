@@ -177,8 +177,8 @@ async def test_other_objects_cost_nothing() -> None:
 
 def test_what_is_kept_of_a_job(cel: Cel) -> None:
     """Of a job of 6,200 bytes with 30 results, all alike to the packs, 950 bytes are cached, and one result stands for all."""
-    watching = [pack for pack in all_packs(cel) if pack.watch.kind == JOB and pack.default_mode is not Mode.OFF]
-    kept = pruner_of(watching).entry(workload.job(0) | {"status": workload.status()}).object
+    watching = [pack for pack in all_packs(cel) if JOB in pack.watches and pack.default_mode is not Mode.OFF]
+    kept = pruner_of(JOB, watching).entry(workload.job(0) | {"status": workload.status()}).object
 
     assert len(orjson.dumps(kept)) <= 950
     assert len({id(result) for result in kept["status"]["results"]}) <= 1

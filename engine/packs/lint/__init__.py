@@ -146,7 +146,7 @@ def type_faults(packs: Sequence[ParsedPack], kinds: Callable[[Kind], Type]) -> l
 
 def kinds_of(packs: Sequence[ParsedPack]) -> frozenset[Kind]:
     """Return the kinds of which packs read objects: what they watch, look up and act on."""
-    watched = {parsed.pack.watch.kind for parsed in packs}
+    watched = {kind for parsed in packs for kind in parsed.pack.watches}
     needed = {need.kind for parsed in packs for rule in parsed.pack.rules for need in rule.needs() if need.kind is not None}
     discovered = {discovery.kind for parsed in packs for discovery in parsed.pack.discover.values()}
     return frozenset(watched | needed | discovered)

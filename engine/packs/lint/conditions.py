@@ -15,6 +15,7 @@ from engine.packs.lint.base import Check, Severity, Subject, raw_rules
 from engine.packs.lint.facts import Fact, excluding, facts_of, facts_of_rule
 from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
+from engine.packs.watches import Watch
 
 
 class DeadRule(Check):
@@ -32,6 +33,11 @@ class DeadRule(Check):
         for parsed in subject.packs:
             for index, rule in enumerate(parsed.pack.rules):
                 before: list[Fact] = []
+                if not parsed.pack.kinds(rule):
+                    location = parsed.document.locate_key(("spec", "rules", index, "when"))
+                    kinds = " and ".join(kind.kind for kind in parsed.pack.watches)
+                    yield self.fault(location, f"rule {rule.name} can never fire: the pack watches {kinds} only", "one of them")
+                    continue
                 for number, clause in enumerate(rule.when):
                     own = list(facts_of(clause.source))
                     reason, expected = _never(clause, before, own)
@@ -103,9 +109,17 @@ def _apart(one: _Write, other: _Write) -> bool:
 
 
 def _writes(parsed: ParsedPack) -> Iterator[_Write]:
-    selected = _selected(parsed)
+    for watch in parsed.pack.watches.values():
+        yield from _writes_about(parsed, watch)
+
+
+def _writes_about(parsed: ParsedPack, watch: Watch) -> Iterator[_Write]:
+    """Yield what rules write for objects of one of the watched kinds."""
+    selected = _selected(watch)
     for index, (rule, raw) in enumerate(zip(parsed.pack.rules, raw_rules(parsed), strict=True)):
-        own = json.dumps(raw["aggregate"]["target"]) if rule.aggregate else str(parsed.pack.watch.kind)
+        if watch.kind not in parsed.pack.kinds(rule):
+            continue
+        own = json.dumps(raw["aggregate"].get("target")) if rule.aggregate else str(watch.kind)
         entries = [(part, number, entry) for part in ("actions", "rescue") for number, entry in enumerate(raw.get(part, ()))]
         for part, number, entry in entries:
             (name,) = entry.keys() & ACTIONS.keys()
@@ -121,8 +135,8 @@ def _writes(parsed: ParsedPack) -> Iterator[_Write]:
                         yield _Write(target, what, value, rule, owner, parsed.document.locate_key(path), facts)
 
 
-def _selected(parsed: ParsedPack) -> list[Fact]:
-    """Return what is true of the labels of every object that a pack watches."""
-    parts = parsed.pack.watch.label_selector.split(",")
+def _selected(watch: Watch) -> list[Fact]:
+    """Return what is true of the labels of every object of a kind that a pack watches."""
+    parts = watch.selection.labels.split(",")
     pairs = (part.split("=") for part in parts if re.fullmatch(r"[^=!()\s]+=[^=()\s]*", part))
     return [Fact(f"label {key}", (value,), True, f"{key}={value}") for key, value in pairs]

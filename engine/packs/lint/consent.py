@@ -7,11 +7,10 @@ from typing import Any
 
 from engine.cel import Path
 from engine.errors import Fault
-from engine.model.objects import Kind
+from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
 from engine.packs.lint.base import Check, Severity, Subject
 from engine.packs.lint.strings import mappings
-from engine.packs.parse import ParsedPack
 
 
 class MissingConsent(Check):
@@ -34,7 +33,9 @@ class MissingConsent(Check):
             declared = {(each.get("apiVersion"), each.get("kind")) for each in spec.get("targets", ())}
             for path, target in _reached(spec["rules"]):
                 kind = target["apiVersion"], target["kind"]
-                why = _elsewhere(parsed, Kind(*kind), target)
+                kinds = parsed.pack.kinds(parsed.pack.rules[int(path[2])])
+                reasons = [_elsewhere(guessed_resource(watched), Kind(*kind), target) for watched in kinds]
+                why = reasons[0] if all(reasons) and reasons else ""
                 if why and kind in declared and kind not in said:
                     message = f"{target['kind']} {why}, and its entry under targets has no consent"
                     expected = "consent there: 'true', a condition over target and object, or SubjectAccessReview"
@@ -59,9 +60,8 @@ def _named(found: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         yield path, found
 
 
-def _elsewhere(parsed: ParsedPack, kind: Kind, target: Mapping[str, Any]) -> str:
-    """Return how a target is certainly elsewhere than the watched object, '' where it may be in the same namespace."""
-    watched = guessed_resource(parsed.pack.watch.kind)
+def _elsewhere(watched: Resource, kind: Kind, target: Mapping[str, Any]) -> str:
+    """Return how a target is certainly elsewhere than a watched object, '' where it may be in the same namespace."""
     namespace = target.get("namespace", (target.get("metadata") or {}).get("namespace"))
     if not guessed_resource(kind).namespaced:
         return "lies in no namespace" if watched.namespaced else ""

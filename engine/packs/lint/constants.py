@@ -38,7 +38,7 @@ class NoAnswer(Check):
         """Yield a fault for each largest part that depends on nothing, or on defaults of params, and has no answer."""
         for parsed in subject.packs:
             defaults = {name: param.default for name, param in parsed.pack.params.items() if param.default not in (None, "")}
-            for compiled, checker, _ in checked(subject, parsed):
+            for compiled, checker, *_ in checked(subject, parsed):
                 tree = parse(compiled.program.source)
                 for node in () if checker.faults or checker.missing else _constant(tree.root, defaults, guarded=False):
                     failed, error = _failed(tree, node, defaults)
@@ -119,7 +119,7 @@ class IntegerDivision(Check):
     def faults(self, subject: Subject) -> Iterator[Fault]:
         """Yield a fault for each division of integers that is compared with a fraction, multiplied, or made a double."""
         for parsed in subject.packs:
-            for compiled, checker, _ in checked(subject, parsed):
+            for compiled, checker, *_ in checked(subject, parsed):
                 tree = parse(compiled.program.source)
                 for parent in tree.root.walk():
                     for node in parent.children if isinstance(parent, Call) else ():
@@ -158,7 +158,7 @@ class OrderOfTexts(Check):
     def faults(self, subject: Subject) -> Iterator[Fault]:
         """Yield a fault for each comparison by order with a text that is a number or a quantity."""
         for parsed in subject.packs:
-            for compiled, checker, _ in checked(subject, parsed):
+            for compiled, checker, *_ in checked(subject, parsed):
                 tree = parse(compiled.program.source)
                 for node in () if checker.faults else tree.root.walk():
                     if isinstance(node, Call) and node.name in _ORDERING and (expected := _amounts(tree, node)):

@@ -10,6 +10,7 @@ from engine.errors import Fault, Location
 from engine.model.text import suggestion
 from engine.packs.lint.base import Check, Severity, Subject, location_of
 from engine.packs.lint.scope import checked, kind_type
+from engine.packs.watches import watch_path
 
 
 class UnknownField(Check):
@@ -26,16 +27,16 @@ class UnknownField(Check):
     def faults(self, subject: Subject) -> Iterator[Fault]:
         """Yield a fault for every such field of every expression, and of `watch.fields`."""
         for parsed in subject.packs:
-            kind = parsed.pack.watch.kind
-            for index, path in enumerate(parsed.pack.watch.fields):
-                checker = Checker(Expression("", Literal(0, 0, None), 0), {})
-                checker.descend(kind_type(subject, kind), path, 0, ("object",))
-                location = parsed.document.locate(("spec", "watch", "fields", index))
-                yield from (self._missing(kind.kind, missing, location) for missing in checker.missing)
-            for expression, checker, target in checked(subject, parsed):
-                names = {"object": kind.kind, "oldObject": kind.kind, "target": target}
-                for missing in checker.missing:
-                    location = location_of(parsed, expression, missing.offset)
+            for number, (kind, watch) in enumerate(parsed.pack.watches.items()):
+                for index, path in enumerate(watch.fields):
+                    checker = Checker(Expression("", Literal(0, 0, None), 0), {})
+                    checker.descend(kind_type(subject, kind), path, 0, ("object",))
+                    location = parsed.document.locate((*watch_path(parsed.document, number), "fields", index))
+                    yield from (self._missing(kind.kind, missing, location) for missing in checker.missing)
+            for each in checked(subject, parsed):
+                names = {"object": each.watched, "oldObject": each.watched, "target": each.target}
+                for missing in each.checker.missing:
+                    location = location_of(parsed, each.expression, missing.offset)
                     yield self._missing(names.get(missing.root, missing.root), missing, location)
 
     def _missing(self, what: str, missing: Missing, location: Location) -> Fault:
@@ -57,6 +58,6 @@ class WrongType(Check):
     def faults(self, subject: Subject) -> Iterator[Fault]:
         """Yield a fault for everything that does not fit."""
         for parsed in subject.packs:
-            for expression, checker, _ in checked(subject, parsed):
-                for found in checker.faults:
-                    yield self.fault(location_of(parsed, expression, found.offset), found.message, found.expected)
+            for each in checked(subject, parsed):
+                for found in each.checker.faults:
+                    yield self.fault(location_of(parsed, each.expression, found.offset), found.message, found.expected)

@@ -54,9 +54,10 @@ class TimerRight(Check):
         """Yield a fault for each such timer."""
         for parsed in subject.packs:
             for index, rule in enumerate(parsed.pack.rules):
-                patches = rule.annotates() or Need(parsed.pack.watch.kind, "patch") in rule.needs()
+                kinds, needs = parsed.pack.kinds(rule), [*rule.needs()]
+                patches = rule.annotates() or all({Need(kind, "patch"), Need(None, "patch")} & {*needs} for kind in kinds)
                 if rule.durable_hold and rule.once_per is None and not patches:
-                    kind = parsed.pack.watch.kind.kind
+                    kind = " and ".join(kind.kind for kind in kinds)
                     message = (
                         f"rule {rule.name} needs the right to patch {kind} for its timer alone, else a restart begins it anew"
                     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from engine.actions import ACTIONS
 from engine.cel import Compiled, Program
 from engine.cel.checker import Checker, elements, type_of_schema, union
 from engine.cel.checker.openapi import Fields
 from engine.cel.parser import parse
+from engine.cel.reads import reads
+from engine.cel.syntax import Has, Node
 from engine.cel.types import DOUBLE, DYN, INT, NULL, STRING, TIMESTAMP, ObjectType, Type, list_of, map_of
 from engine.cel.uses import in_order, uses_of_vars
 from engine.errors import ExpressionError
@@ -50,32 +52,72 @@ def object_type(name: str, fields: Types, *, more: bool = False) -> ObjectType:
     return ObjectType(name, Fields(fields, lambda field: fields[field]), open=more)
 
 
-def checked(subject: Subject, parsed: ParsedPack) -> Iterator[tuple[Compiled, Checker, str]]:
-    """Yield each expression of a pack with the types in it, and the name of the kind of its `target`."""
-    scope = _PackScope(subject, parsed)
+class Checked(NamedTuple):
+    """An expression with the types in it, and the names of the kinds of its `object` and its `target`."""
+
+    expression: Compiled
+    checker: Checker
+    watched: str
+    target: str
+
+
+def checked(subject: Subject, parsed: ParsedPack) -> Iterator[Checked]:
+    """Yield each expression of a pack, checked for the watched kinds that it is evaluated for.
+
+    One that itself tells kinds apart, and what is shared by rules for several kinds, need only fit one of them.
+    """
+    scopes: dict[Sequence[Kind], _PackScope] = {}
     for expression in parsed.expressions:
         target = _target_kind(parsed, expression)
-        tree = parse(expression.program.source)
-        checker = Checker(tree, scope.variables(expression, target))
-        if _is_condition(expression):
-            checker.condition(tree.root)
-        else:
-            checker.type_of(tree.root)
-        yield expression, checker, target.kind if target else "target"
+        tree, condition = parse(expression.program.source), _is_condition(expression)
+        kinds = _kinds_of(parsed, expression)
+        for together in [kinds] if _tells_apart(parsed, expression, tree.root) else [(kind,) for kind in kinds]:
+            if together not in scopes:
+                scopes[together] = _PackScope(subject, parsed, together)
+            checker = Checker(tree, scopes[together].variables(expression, target))
+            if condition:
+                checker.condition(tree.root)
+            else:
+                checker.type_of(tree.root)
+            watched = " or ".join(kind.kind for kind in together)
+            yield Checked(expression, checker, watched, target.kind if target else "target")
+
+
+def _kinds_of(parsed: ParsedPack, expression: Compiled) -> tuple[Kind, ...]:
+    """The watched kinds for which an expression is evaluated: those of its rule; all where it is about none of them."""
+    pack, path = parsed.pack, expression.path
+    return (pack.kinds(pack.rules[int(path[2])]) if path[:2] == ("spec", "rules") else ()) or tuple(pack.watches)
+
+
+def _tells_apart(parsed: ParsedPack, expression: Compiled, root: Node) -> bool:
+    """Whether an expression may read what only some of the kinds have: it names the kind, asks what is there, or is shared."""
+    path = expression.path
+    if path[:2] != ("spec", "rules") or path[3] == "vars" or any(isinstance(node, Has) for node in root.walk()):
+        return True
+    condition = raw_rules(parsed)[int(path[2])][path[3]][path[4]].get("when") if path[3] in ("actions", "rescue") else None
+    sources = [expression.program.reads, *([_reads(condition)] if isinstance(condition, str) else [])]
+    return any(read[:2] in (("object", "kind"), ("object", "apiVersion")) for reads in sources for read in reads)
+
+
+def _reads(source: str) -> Iterable[tuple[str, ...]]:
+    try:
+        return list(reads(parse(source).root))
+    except ExpressionError:  # a fault of its own
+        return ()
 
 
 class _PackScope:
-    """The variables of one pack, which are the same for all of its rules, and of each rule."""
+    """The variables of one pack for objects of some of the kinds that it watches: for all of its rules, and of each rule."""
 
-    def __init__(self, subject: Subject, parsed: ParsedPack) -> None:
+    def __init__(self, subject: Subject, parsed: ParsedPack, kinds: Sequence[Kind]) -> None:
         self._subject, self._parsed = subject, parsed
         pack = parsed.pack
-        watched = kind_type(subject, pack.watch.kind)
+        watched = union([kind_type(subject, kind) for kind in kinds])
         params = {name: type_of_schema(param.schema, f"params.{name}", pruned=False) for name, param in pack.params.items()}
         inputs = {}
         for name, each in pack.inputs.items():
-            kind = type_of_schema(each.schema, f"inputs.{name}", pruned=False)
-            inputs[name] = union([kind, NULL]) if each.default is None else kind
+            typed = type_of_schema(each.schema, f"inputs.{name}", pruned=False)
+            inputs[name] = union([typed, NULL]) if each.default is None else typed
         self._common: Types = {
             "object": watched,
             "oldObject": union([watched, NULL]),
@@ -102,7 +144,7 @@ class _PackScope:
                 found["results"] = self._results(int(path[2]))
             aggregate = self._parsed.pack.rules[int(path[2])].aggregate
             if aggregate is not None and (path[3] in ("actions", "rescue", "throttle") or path[3:5] == ("aggregate", "vars")):
-                found["object"] = found["target"] = kind_type(self._subject, aggregate.target.kind)
+                found["object"] = found["target"] = kind_type(self._subject, aggregate.target.kind if aggregate.target else None)
                 found["vars"] = self._vars(aggregate.vars, found)
         return found
 

@@ -17,7 +17,7 @@ from engine.actions import ACTIONS
 from engine.cel import backend
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
-from engine.model.objects import Kind
+from engine.model.objects import Kind, ObjectKey
 from engine.model.observe import ActResult
 from engine.packs.lint import lint
 from engine.packs.pack import RulePack
@@ -106,7 +106,7 @@ async def test_it_acts_on_what_the_operator_keeps_of_an_object(name: str) -> Non
     await world.settle()
 
     assert [act.result for act in world.seen.acts][-1] in (ActResult.DONE, ActResult.UNCHANGED)
-    cached = world.caches.get(next(iter(world.catalog.packs.values())), "ns", "c")
+    cached = world.caches.get(next(iter(world.catalog.packs.values())), ObjectKey(CONFIG, "ns", "c"))
     assert cached is not None
     assert cached.object["data"] == {"note": "kept"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,49 @@ async def test_a_count_stays_until_a_list_has_succeeded(seconds: float, tmp_path
         await fixture.clock.advance(30)
 
     assert (before, meanwhile, await total(fixture)) == ("4", "4", "3")
+
+
+GAUGE = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: totals}
+spec:
+  watch: {apiVersion: example.com/v1, kind: Widget}
+  metrics: {widgets: {type: gauge, help: Widgets., labels: [size]}}
+  rules:
+    - name: count
+      aggregate: {by: string(object.spec.size), counts: {widgets: 'true'}}
+      actions:
+        - metric: {name: widgets, labels: {size: '${groupKey}'}, value: '${group.widgets}'}
+"""
+
+
+@pytest.mark.parametrize("seconds", [20, 200])
+async def test_the_gauge_of_a_group_that_empties_meanwhile_goes_to_0(seconds: float, tmp_path: Path) -> None:
+    """Not before a list has succeeded; what is not certain is not told."""
+    fixture = Fixture(tmp_path)
+    (fixture.rules / "pack.yaml").write_text(GAUGE)
+    await fixture.widget("a", 1)
+    await fixture.widget("b", 2)
+    operator = fixture.operator()
+
+    def shown() -> list[str]:
+        return sorted(re.findall(r"^widgets{.*", b"".join(operator.metrics.pieces()).decode(), re.MULTILINE))
+
+    async with fixture.running(operator):
+        await fixture.clock.advance(5)
+        before = shown()
+        for verb in ("discover", "list", "watch"):
+            fixture.cluster.faults.add(InjectedFault(404, verb=verb, kind="Widget", times=None))
+        fixture.cluster.cut_watches()
+        await fixture.cluster.delete(WIDGET, "default", "a")
+        await fixture.clock.advance(seconds)
+        meanwhile = shown()
+        fixture.cluster.faults.clear()
+        await fixture.clock.advance(30)
+
+        assert before == meanwhile == ['widgets{size="1"} 1.0', 'widgets{size="2"} 1.0']
+        assert shown() == ['widgets{size="1"} 0.0', 'widgets{size="2"} 1.0']
 
 
 HOUR = """\

@@ -484,3 +484,49 @@ async def test_a_pack_that_another_operator_ships_keeps_its_status(packs: Packs)
 
     assert (await packs.got("marks"))["status"] == before
     assert [fault for report in second.packs.reports for fault in report.faults] == []
+
+
+LOOKING = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: looking}
+spec:
+  watch: {apiVersion: example.com/v1, kind: Widget}
+  targets:
+    - apiVersion: v1
+      kind: ConfigMap
+      verbs: [list, watch]
+      consent: "target.data.open == 'yes'"
+      description: it says that it is open
+  rules:
+    - name: paint
+      lookup:
+        settings: {apiVersion: v1, kind: ConfigMap, namespace: theirs, name: settings}
+      actions: [{annotate: {annotations: {example.com/mark: '${lookup.settings.data.open}'}}}]
+"""
+
+
+async def test_a_lookup_without_consent_is_told_in_the_status(packs: Packs) -> None:
+    """On the RulePack, whose other objects go on, and on the ConfigMap that holds it; until there is consent."""
+    await packs.cluster.create(Resource(Kind("v1", "Namespace"), "namespaces", False), "", {"metadata": {"name": "theirs"}})
+    await packs.cluster.create(CONFIG_MAP, "theirs", {"metadata": {"name": "settings"}, "data": {"open": "no"}})
+    for name in ("one", "two"):
+        await packs.widget(name)
+    async with packs.running(packs.operator()):
+        await packs.config_map("packs", {"looking.yaml": LOOKING}, pack=True)
+        await packs.clock.advance(40)
+        why = (
+            "rule paint has no answer for some objects, such as Widget default/one: lookup is refused: ConfigMap theirs/settings"
+            " is in another namespace and does not consent: it says that it is open"
+        )
+        ready = await packs.condition("Ready", "looking")
+        status = await packs.status("packs")
+        await packs.cluster.patch(CONFIG_MAP, "theirs", "settings", {"data": {"open": "yes"}})
+        await packs.clock.advance(40)
+
+        assert ready == ("True", "InForce", f"the pack is in force, and acts; {why}")
+        assert status == f"in force, with warnings:\n{why}"
+        assert await packs.condition("Ready", "looking") == ("True", "InForce", "the pack is in force, and acts")
+        assert await packs.status("packs") == "ok"
+        events = [event for event in await packs.events() if event["reason"] == "RulePackWarnings"]
+        assert len(events) == 1

@@ -15,6 +15,7 @@ from engine.packs.metrics import MetricSpec
 from engine.packs.pack import Existing, Limits, Retry
 from engine.packs.parse import parse_pack, parse_spec
 from engine.packs.sources import PackObject
+from engine.packs.watches import Selection, Watch
 from tests.unit.packs.packs import CEL, faults, pack, parsed, rule
 
 POD = {"apiVersion": "v1", "kind": "Pod"}
@@ -36,7 +37,7 @@ def test_what_is_left_out_has_its_default() -> None:
     (first,) = found.rules
 
     assert (found.feature_flag, found.default_mode, found.source) == ("example", Mode.ENFORCE, "pack.yaml")
-    assert (found.watch.label_selector, found.watch.fields) == ("", ())
+    assert found.watches == {Kind("v1", "ConfigMap"): Watch(Kind("v1", "ConfigMap"), Selection("", None), ())}
     assert (first.when, first.on, first.hold, first.once_per) == ((), "Change", 0.0, None)
     assert (first.loop, first.loop_var, first.loop_key) == (None, "item", None)
     assert (first.existing, first.retry, first.limits) == (Existing(), Retry(None, 2.0, 300.0, None), Limits(None, "Fail"))
@@ -55,8 +56,9 @@ def test_every_key_of_a_pack_is_compiled() -> None:
     ))  # fmt: skip
 
     assert (found.feature_flag, found.default_mode, found.description) == ("other", Mode.OFF, "x")
-    assert (found.watch.kind, found.watch.label_selector) == (Kind("v1", "Pod"), "a=1,b=2")
-    assert found.watch.fields == (("status", "phase"), ("metadata", "annotations", "a/b.c"))
+    (watch,) = found.watches.values()
+    assert (watch.kind, watch.selection.labels) == (Kind("v1", "Pod"), "a=1,b=2")
+    assert watch.fields == (("status", "phase"), ("metadata", "annotations", "a/b.c"))
     assert (found.params["size"].schema["type"], found.params["size"].default) == ("integer", 3)
     never, expression = found.targets
     assert (never.kind, never.consent, never.verbs) == (Kind("v1", "Pod"), "Never", frozenset({"get"}))
@@ -122,7 +124,9 @@ def test_events_need_no_target() -> None:
 @pytest.mark.parametrize("selector", ["", "app=web", "app==web,tier!=x", "app in (a, b),tier notin (c)", "app,!old", "a.b/c=d-e"])
 def test_a_label_selector_may_be_a_text(selector: str) -> None:
     """What the API server takes as a label selector is taken as it is."""
-    assert parsed(pack(watch={**POD, "labelSelector": selector})).watch.label_selector == selector
+    (watch,) = parsed(pack(watch={**POD, "labelSelector": selector})).watches.values()
+
+    assert watch.selection.labels == selector
 
 
 @pytest.mark.parametrize("selector", ["=a", "a=b,", "a in b", "a in (b", "a=b c", "a b", ",", "a=(b)", "a/b/c=d"])

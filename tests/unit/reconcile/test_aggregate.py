@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cel import backend
+from engine.model.objects import Kind, ObjectKey
 from engine.packs.aggregate import Aggregate
 from engine.packs.parse import parse_pack
 from engine.reconcile.totals import Row, Totals
@@ -54,6 +55,11 @@ spec:
 AGGREGATE = cast(Aggregate, PACK.rules[0].aggregate)
 
 
+def member(namespace: str, name: str) -> ObjectKey:
+    """Return the key of a member."""
+    return ObjectKey(Kind("v1", "Pod"), namespace, name)
+
+
 def naive(rows: dict[tuple[str, str], Row], group: str, foreign: set[str]) -> dict[str, Any]:
     """The same by counting everything but the members of these names."""
     members = [row for (_, name), row in rows.items() if row.group == group and name not in foreign]
@@ -75,8 +81,8 @@ def naive(rows: dict[tuple[str, str], Row], group: str, foreign: set[str]) -> di
 def ask(groups: Totals, target: str, foreign: set[str]) -> None:
     """Ask all members that have to be asked; those of these names do not consent."""
     for group in ("x", "y"):
-        for member in groups.unasked(group, ("uid", target)):
-            groups.admit(group, member, consents=member[1] not in foreign)
+        for each in groups.unasked(group, ("uid", target)):
+            groups.admit(group, each, consents=each.name not in foreign)
 
 
 @given(CHANGES, st.sets(NAMES), st.sets(NAMES))
@@ -86,7 +92,7 @@ def test_running_totals_are_what_a_recount_gives(
     """Whatever objects come, change, move between groups and go: each group is as if it had been counted now."""
     groups, rows = Totals(AGGREGATE), dict[tuple[str, str], Row]()
     for number, (namespace, name, row) in enumerate(changes):
-        groups.put(namespace, name, row)
+        groups.put(member(namespace, name), row)
         rows.pop((namespace, name), None)
         if row is not None:
             rows[namespace, name] = row
@@ -110,16 +116,16 @@ def test_a_value_is_kept_after_its_member_has_gone_or_changed() -> None:
     lists = {"failedJobs": replace(AGGREGATE.lists["failedJobs"], keep_for=60.0)}
     groups = Totals(replace(AGGREGATE, lists=lists))
     for name in ("gone", "changed", "foreign"):
-        groups.put("ns", name, Row("g", (True, True), (name,), (None,), (None,), (None,)), 0.0)
-        groups.admit("g", ("ns", name), consents=name != "foreign")
+        groups.put(member("ns", name), Row("g", (True, True), (name,), (None,), (None,), (None,)), 0.0)
+        groups.admit("g", member("ns", name), consents=name != "foreign")
     for name in ("gone", "foreign"):
-        groups.put("ns", name, None, 10.0)
-    groups.put("ns", "changed", Row("g", (True, False), (None,), (None,), (None,), (None,)), 20.0)
+        groups.put(member("ns", name), None, 10.0)
+    groups.put(member("ns", "changed"), Row("g", (True, False), (None,), (None,), (None,), (None,)), 20.0)
 
     assert groups.view("g", 30.0)["failedJobs"] == ["changed", "gone"]
     assert groups.kept_until("g") == 70.0
     assert (groups.view("g", 75.0)["failedJobs"], groups.view("g", 85.0)["failedJobs"]) == (["changed"], [])
-    groups.put("ns", "changed", None, 90.0)
+    groups.put(member("ns", "changed"), None, 90.0)
     assert groups.namespaces("g", 90.0) == frozenset()
 
 
@@ -127,8 +133,8 @@ def test_a_value_is_kept_after_its_member_has_gone_or_changed() -> None:
 def test_a_change_names_the_groups_that_it_changes(namespace: str, name: str, before: Row, after: Row) -> None:
     """An object that moves changes the group it leaves and the one it joins; one that stays as it is changes none."""
     groups = Totals(AGGREGATE)
-    assert set(groups.put(namespace, name, before)) == {before.group}
-    assert set(groups.put(namespace, name, before)) == set()
-    assert set(groups.put(namespace, name, after)) == ({before.group, after.group} if before != after else set())
-    assert set(groups.put(namespace, name, None)) == {after.group}
-    assert groups.put(namespace, name, None) == ()
+    assert set(groups.put(member(namespace, name), before)) == {before.group}
+    assert set(groups.put(member(namespace, name), before)) == set()
+    assert set(groups.put(member(namespace, name), after)) == ({before.group, after.group} if before != after else set())
+    assert set(groups.put(member(namespace, name), None)) == {after.group}
+    assert groups.put(member(namespace, name), None) == ()

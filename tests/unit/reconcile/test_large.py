@@ -58,7 +58,7 @@ def reads(world: World) -> int:
 def cached(world: World) -> Any:
     """What the cache holds of the ConfigMap's data."""
     (pack,) = world.catalog.packs.values()
-    found = world.caches.get(pack, "ns", "c")
+    found = world.caches.get(pack, ObjectKey(CONFIG, "ns", "c"))
     assert found is not None
     return found.object["data"]
 
@@ -202,4 +202,4 @@ def test_whether_metadata_is_enough(rule: str, alone: bool) -> None:
     """Where no rule reads anything else, no more has to be listed and watched."""
     packs = world(rule, fields="metadata.labels").catalog.packs.values()
 
-    assert pruner_of(list(packs)).metadata_only is alone
+    assert pruner_of(CONFIG, list(packs)).metadata_only is alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.cel import backend
+from engine.model.objects import Kind
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
 from engine.reconcile.prefilter import Watchers, watchers
@@ -27,7 +28,7 @@ def pack(name: str, watch: str) -> RulePack:
 
 def test_only_those_who_watch_a_field_are_affected_by_it() -> None:
     """A pack is concerned by another value in its fields, one without fields by any but that of the resourceVersion."""
-    group = Watchers([
+    group = Watchers(Kind("v1", "ConfigMap"), [
         pack("a", "fields: [data.word]"), pack("b", "fields: [data.word, data.size]"), pack("c", "fields: [data.size]"),
         pack("d", "fields: []"),
     ], {})  # fmt: skip
@@ -45,18 +46,20 @@ def test_only_those_who_watch_a_field_are_affected_by_it() -> None:
 
 def test_a_value_is_another_one_only_where_it_differs() -> None:
     """Equal mappings of two decoded objects are no change."""
-    group = Watchers([pack("a", "fields: [data]")], {})
+    group = Watchers(Kind("v1", "ConfigMap"), [pack("a", "fields: [data]")], {})
     assert group.affected(group.values({"data": {"a": ["b"]}}), group.values({"data": {"a": ["b"]}})) == set()
 
 
 def test_rules_of_those_who_are_asked() -> None:
     """Of the packs that are asked, each has the rules that the object does not rule out."""
-    group = Watchers([pack("a", "fields: [data]"), pack("b", "fields: [data]")], {})
+    group = Watchers(Kind("v1", "ConfigMap"), [pack("a", "fields: [data]"), pack("b", "fields: [data]")], {})
     assert group.candidates({"data": {"word": "x"}}, {0, 1}) == {0: [0, 1], 1: [0, 1]}
     assert group.candidates({"data": {"word": "y"}}, {1}) == {1: [1]}
 
 
 def test_packs_of_other_labels_see_other_objects() -> None:
     """Packs stand together that pick their objects by the same labels."""
-    groups = watchers([pack("a", "labelSelector: app"), pack("b", "fields: []"), pack("c", "labelSelector: app")], {})
+    groups = watchers(
+        Kind("v1", "ConfigMap"), [pack("a", "labelSelector: app"), pack("b", "fields: []"), pack("c", "labelSelector: app")], {}
+    )
     assert [[each.name for each in group.packs] for group in groups] == [["a", "c"], ["b"]]
