@@ -71,7 +71,9 @@ def actions() -> str:
             lines.append(f"\nGives `results.<register>` with {gives}.")
         else:
             lines.append("\nGives nothing: `results.<register>` is null.")
-    lines += ["\n## target\n", f"{schema['$defs']['TargetSpec']['description']}\n", *_table(schema["$defs"]["TargetSpec"])]
+    for name in ("target", "secretKey"):
+        definition = schema["$defs"][f"{name[0].upper()}{name[1:]}Spec"]
+        lines += [f"\n## {name}\n", f"{definition['description']}\n", *_table(definition)]
     return _text(lines)
 
 

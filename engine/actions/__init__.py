@@ -10,6 +10,7 @@ from engine.actions.base import Action, Cause, MetadataWrite, Need
 from engine.actions.check import AssertAction
 from engine.actions.delete import DeleteAction
 from engine.actions.event import EventAction
+from engine.actions.http import HttpAction
 from engine.actions.metric import MetricAction
 from engine.actions.patch import PatchAction
 from engine.actions.scale import ScaleAction
@@ -18,8 +19,8 @@ from engine.actions.wait import WaitAction
 ACTIONS: Mapping[str, type[Action]] = {
     action.name: action
     for action in (
-        AnnotateAction, ApplyAction, AssertAction, DeleteAction, EventAction, LabelAction, MetricAction, PatchAction,
-        ScaleAction, WaitAction,
+        AnnotateAction, ApplyAction, AssertAction, DeleteAction, EventAction, HttpAction, LabelAction, MetricAction,
+        PatchAction, ScaleAction, WaitAction,
     )
 }  # fmt: skip
 

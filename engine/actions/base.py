@@ -33,12 +33,14 @@ class Cause(NamedTuple):
 class Need(NamedTuple):
     """A right that an action needs: a verb on a kind; `kind` is None where only the running rule knows it.
 
-    Where it is `followed`, `list` and `watch` stand for it in a pack that grants those.
+    Where it is `followed`, `list` and `watch` stand for it in a pack that grants those. With a `name` it is a right on that one
+    object of the pack's own namespace, which no `targets` declare.
     """
 
     kind: Kind | None
     verb: str
     followed: bool = False
+    name: str = ""
 
 
 class MetadataWrite(NamedTuple):

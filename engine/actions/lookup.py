@@ -14,10 +14,8 @@ from engine.cel import Compiler, Path, Scope
 from engine.cel.uses import in_order, refuse_circles, uses, with_vars
 from engine.errors import EvaluationError
 from engine.model.labels import LabelSelector, selector_text
-from engine.model.objects import NAMESPACE, Kind
+from engine.model.objects import NAMESPACE, SECRET, Kind
 from engine.model.plan import Held, Read
-
-SECRET = Kind("v1", "Secret")
 
 
 class LookupSpec(TargetSpec):

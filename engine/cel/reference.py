@@ -23,6 +23,7 @@ VARIABLE_TEXTS: Mapping[str, tuple[str, str]] = {
     "group": ("`actions` of an `aggregate`, its `vars` and `throttle.urgent`", "The group's counts, lists and maxima."),
     "groupKey": ("`target`, `vars` and `actions` of an `aggregate`", "The group's key."),
     "results": ("`actions`, `rescue`", "What earlier actions registered."),
+    "secrets": ("`http`", "The action's secrets, each only as a whole: `${secrets.token}`."),
     "error": ("`rescue`", "Why the actions have failed."),
 }
 

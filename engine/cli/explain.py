@@ -52,6 +52,12 @@ Examples:
 """
 
 
+ASK = """
+What only the running engine knows (timers, waits, suspensions) is not in this. To ask it, too:
+  kubectl port-forward -n {namespace} deployment/rulepack 8443 &
+  rulepack explain … --engine https://localhost:8443"""
+
+
 class Where(NamedTuple):
     """Where an object of a cluster is: how the cluster is reached, the object's namespace and the operator's, and where a running
     engine answers ('': it is not asked)."""
@@ -104,15 +110,16 @@ def explain(
         raise InvalidText(faults)
     if not store.catalog.packs:
         raise no_packs(rules)
+    live = False
     match target:
         case [file] if file == "-" or Path(file).exists() or file.endswith((".yaml", ".yml", ".json")):
             check_flags(flags, store.catalog.feature_flags)
             explanations = asyncio.run(_offline(store.catalog, file, _objects(file)))
         case [one] if "/" in one:
             word, _, name = one.partition("/")
-            explanations = asyncio.run(_live(store, texts, (word, name), where, flags, only=bool(rules)))
+            live, explanations = True, asyncio.run(_live(store, texts, (word, name), where, flags, only=bool(rules)))
         case [word, name]:
-            explanations = asyncio.run(_live(store, texts, (word, name), where, flags, only=bool(rules)))
+            live, explanations = True, asyncio.run(_live(store, texts, (word, name), where, flags, only=bool(rules)))
         case _:
             wrong = f"there is no file {target[0]}" if len(target) == 1 else f"{len(target)} words name no object"
             raise UsageError(f"{wrong}; expected a manifest, or KIND/NAME or KIND NAME of an object in a cluster")
@@ -120,6 +127,8 @@ def explain(
         click.echo(json.dumps([as_json(each) for each in explanations], indent=2, ensure_ascii=False))
     else:
         click.echo("\n\n".join("\n".join(as_text(each, everything=everything)) for each in explanations))
+        if live and not where.engine:
+            click.echo(ASK.format(namespace=where.operator))
 
 
 def _objects(name: str) -> list[Object]:

@@ -24,6 +24,7 @@ from engine.kube.clock import SystemClock
 from engine.operator.settings import LEASE_NAME, Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
 from engine.operator.wiring import Operator
+from engine.outbound.allowed import parse_allowed
 from engine.packs.sources import shipped_rules
 
 log = logging.getLogger(__name__)
@@ -92,12 +93,20 @@ Examples:
     metavar="I",
     help="Which of the shards this is, from 0 on. Default: the ordinal at the end of the host name, as in a StatefulSet.",
 )
+@click.option(
+    "--http-allow",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="Where the action `http` may send requests, by HTTPS; may be repeated. With http:// first by plain HTTP; with =NETWORK "
+    "last also where the host has a private address, as in http://alertmanager.monitoring.svc:9093=10.96.0.0/12. "
+    "Default: nowhere, so that the action is off.",
+)
 @click.option("--watch-label-selector", default="", metavar="SELECTOR", help="Watch only objects whose labels fit.")
 @click.option("--log-level", default="info", show_default=True, type=click.Choice(LEVELS, case_sensitive=False))
 @click.option("--log-format", default="text", show_default=True, type=click.Choice(["text", "json"]))
 def run(
     namespaces: tuple[str, ...], operator_namespace: str | None, rules: tuple[Path, ...], feature_flags: tuple[str, ...],
-    shards: int | None, shard: int | None, **options: Any,
+    shards: int | None, shard: int | None, http_allow: tuple[str, ...], **options: Any,
 ) -> None:  # fmt: skip
     """Run the engine against a cluster: watch what the rule packs name, and act as they say.
 
@@ -111,6 +120,7 @@ def run(
         namespaces=watched_namespaces(namespaces, os.environ),
         rules=rules or (shipped_rules(),),
         flags=parse_flags(feature_flags),
+        http_allow=tuple(map(parse_allowed, http_allow)),
         shard=own_shard(shards, shard, socket.gethostname()),
         in_pod=bool(os.environ.get("KUBERNETES_SERVICE_HOST")),  # the kubelet sets it in each container
         **options,

@@ -137,11 +137,15 @@ class Actor:
         body = {"apiVersion": target.kind.api_version, "kind": target.kind.kind, "metadata": meta, "status": status}
         await self._api.apply_status(resource, target.namespace, target.name, body, manager)
 
+    def check_lease(self) -> None:
+        """Raise NotLeading where this replica may not act now."""
+        if not self._may_act():
+            raise NotLeading("this replica does not hold the Lease; it does not act")
+
     async def _allowed(self, kind: Kind) -> Resource:
         """The resource that serves a kind, where this replica may act."""
         resource = await self._api.discover(kind)
-        if not self._may_act():  # last of all: whatever is waited for after this question might outlast the Lease
-            raise NotLeading("this replica does not hold the Lease; it does not act")
+        self.check_lease()  # last of all: whatever is waited for after this question might outlast the Lease
         return resource
 
     async def _patch(self, resource: Resource, step: Patch, dry_run: bool) -> Written:

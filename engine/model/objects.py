@@ -107,7 +107,7 @@ def flow_of(key: ObjectKey | GroupKey | Ref) -> str:
 
 GROUP = Kind("", "group")
 """Stands for the kind of groups of objects, which the cluster knows nothing of."""
-NAMESPACE = Kind("v1", "Namespace")
+NAMESPACE, SECRET = Kind("v1", "Namespace"), Kind("v1", "Secret")
 
 
 def kind_of(obj: Object) -> Kind:

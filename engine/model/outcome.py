@@ -15,7 +15,7 @@ class Obstacle(StrEnum):
     """What something waits for, in a word: the label `reason` of `rulepack_items_waiting`."""
 
     NO_ANSWER = "NoAnswer"
-    """The API server does not answer."""
+    """The API server, or the server that an HTTP request is for, does not answer."""
     UNAUTHORIZED = "Unauthorized"
     """It does not take the credentials."""
     MISSING_RIGHT = "MissingRight"
@@ -40,6 +40,10 @@ class Obstacle(StrEnum):
     """The action `wait`: for as long as its rule says."""
     DISRUPTION_BUDGET = "DisruptionBudget"
     """A PodDisruptionBudget."""
+    REQUESTS_UNDER_WAY = "RequestsUnderWay"
+    """As many HTTP requests as there may be are under way."""
+    SECRET_MISSING = "SecretMissing"
+    """A Secret that an HTTP request needs is not there, or lacks a key."""
     PACK_BUDGET = "PackBudget"
     """The pack's own budget of disruptive steps."""
 

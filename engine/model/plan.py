@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from engine.model.merge import merged
 from engine.model.objects import Kind, Object, Ref, metadata, ref_of
 from engine.model.outcome import Done, Outcome
+from engine.model.send import Send
 
 
 class Held(NamedTuple):
@@ -114,14 +115,15 @@ def own_patch(obj: Object, own: Annotate) -> Patch:
     return Patch(ref_of(obj), {"metadata": {name: values for name, values in parts.items() if values}}, before=obj)
 
 
-Step = Patch | Delete | Create | Measure | Annotate
+Step = Patch | Delete | Create | Measure | Annotate | Send
 
 
 class Plan(NamedTuple):
     """What one action wants, given what it read: the steps to take now, and what holds once they are taken.
 
-    `outcome` is Done with what `register` keeps, Waiting where more is to be done later, or Refused. `targets` counts the
-    objects that are still to be changed, those of `steps` included. `state` is what the action has to remember until then.
+    `outcome` is Done with what `register` keeps, Waiting where more is to be done later, or Refused; in place of Done comes
+    the answer to a step that has one. `targets` counts the objects that are still to be changed, those of `steps` included.
+    `state` is what the action has to remember until then.
     """
 
     steps: Sequence[Step] = ()

@@ -14,6 +14,7 @@ from engine.model.flags import Mode
 from engine.model.objects import ObjectKey, Ref, flow_of, ref_of
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
+from engine.model.send import Send
 from engine.model.text import cut
 from engine.operator.caches import PackCaches
 from engine.operator.selection import State
@@ -90,7 +91,8 @@ class Activity:
             log.log(level, "%s/%s: %s: %s: %s%s%s", act.pack, act.rule, act.object, doing, act.result.value, detail, changed)
         if act.result is ActResult.AUDITED:
             for line in act.diff:
-                log.info("%s/%s: %s: would change %s", act.pack, act.rule, act.object, line)
+                doing = "send" if isinstance(act.step, Send) else "change"
+                log.info("%s/%s: %s: would %s %s", act.pack, act.rule, act.object, doing, line)
         rule = self._rule(act.pack, act.rule)
         if act.result in _FAULTS:
             rule.failures += act.result is not ActResult.RETRYING
@@ -225,5 +227,7 @@ def _description(step: Step) -> str:
             return f"{body.get('type')} Event {body.get('reason')}" if target.kind.kind == "Event" else f"create {target}"
         case Measure(metric=metric):
             return f"measure {metric}"
+        case Send():
+            return str(step)
         case Annotate():
             return "its own metadata"

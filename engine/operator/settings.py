@@ -14,6 +14,7 @@ from engine.errors import ApiError, UsageError
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode, parse_mode
 from engine.operator.shards import Shard
+from engine.outbound.allowed import Allowed
 from engine.packs.sources import shipped_rules
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -59,6 +60,8 @@ class Settings:
     """Whether it runs in a pod; a process that does not never takes the Lease of an operator that does."""
     shard: Shard | None = None
     """Which part of the cluster is this operator's, where several share it; None where it has all to itself."""
+    http_allow: tuple[Allowed, ...] = ()
+    """Where the action `http` may send requests; nowhere: it is off."""
     watch_label_selector: str = ""
     """Which objects are watched at all, beside what each pack says."""
     identity: str = field(default_factory=lambda: f"{socket.gethostname()}_{uuid.uuid4()}")

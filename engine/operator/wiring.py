@@ -37,6 +37,7 @@ from engine.operator.server import Queried, Reply, Server, probe
 from engine.operator.settings import Settings
 from engine.operator.shards import Layout, layout_name, suffix
 from engine.operator.workers import Key, Workers
+from engine.outbound.client import client_of
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
@@ -91,7 +92,8 @@ class Operator:
         self._activity = Activity(clock)
         observer = Observers(self.metrics, self._activity, *observers)
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
-        replica = Replica(may_act, operator=f"{settings.operator_namespace}/{settings.lease_name}")
+        name, sender = f"{settings.operator_namespace}/{settings.lease_name}", client_of(settings.http_allow, clock)
+        replica = Replica(may_act, operator=name, sender=sender, namespace=settings.operator_namespace)
         replica = replica._replace(owns=shard.owns, budget_share=1 / shard.count) if shard else replica
         self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._left_out = LeftOut(Actor(api, self._may_emit), clock, self._informers, replica.owns)

@@ -282,8 +282,10 @@ class RulePack:
         return kinds <= {each.kind for each in self.targets if each.verbs >= FOLLOWING}
 
     def rights(self, needs: Iterable[Need]) -> Iterator[Need]:
-        """Yield the rights that needs come to in this pack: those to follow a lookup where it grants them, else to read it."""
+        """Yield the rights on targets that needs come to: to follow a lookup where the pack grants that, else to read it."""
         for need in needs:
+            if need.name:
+                continue
             if need.followed and need.kind is not None and self.follows(Held(need.kind)):
                 yield from (Need(need.kind, verb) for verb in sorted(FOLLOWING))
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -40,6 +41,8 @@ class Grants:
     """Verbs on kinds that only the running rule knows, each with what needs it."""
     cluster_wide: set[tuple[str, str]] = field(default_factory=set)
     """Those of `by_resource` that live in no namespace, so that no Role can grant them."""
+    names: frozenset[str] = frozenset()
+    """The only objects that `by_resource` is about; none: all of them."""
 
     def add(self, resource: Resource, verb: str, reason: str) -> None:
         """Add that something needs a verb; the verbs of rule packs for subresources become those of the API server."""
@@ -82,6 +85,18 @@ def _listed(pack: RulePack) -> Iterator[tuple[Kind, str]]:
     if pack.selects_namespaces:
         yield NAMESPACE, f"{pack.identity}/namespaceSelector"
     yield from ((discovery.kind, f"{pack.identity}/parameter {name}") for name, discovery in pack.discover.items())
+
+
+def granted_by_name(pack: RulePack, plurals: Plurals = guessed_resource) -> Sequence[Grants]:
+    """Return what a pack needs on single objects of its own namespace: by kind, with the names of all of them."""
+    found: dict[Kind, Grants] = {}
+    for rule in pack.rules:
+        for need in rule.needs():
+            if need.name and need.kind is not None:
+                grants = found.setdefault(need.kind, Grants())
+                grants.names |= {need.name}
+                grants.add(plurals(need.kind), need.verb, f"{pack.identity}/{rule.name}")
+    return [found[kind] for kind in sorted(found)]
 
 
 def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plurals) -> None:
@@ -158,7 +173,8 @@ def pack_roles(
 
     They stand beside the operator's own roles, and are named after their pack, so that packs never take each other's rights
     away. With `namespaces` they are a Role and a RoleBinding in each of these. Packs that are Off until somebody switches
-    them on are left out, and named in a comment, unless `off` asks for them.
+    them on are left out, and named in a comment, unless `off` asks for them. What a pack needs of Secrets of its own namespace is
+    a Role there, by their names.
     """
     chosen, comment = _chosen(packs, off=off)
     documents = []
@@ -168,6 +184,10 @@ def pack_roles(
             documents += [_role(grants, "Role", name, namespace), _binding("Role", name, account, namespace)]
         if not namespaces:
             documents += [_role(grants, "ClusterRole", name), _binding("ClusterRole", name, account)]
+        home = pack.namespace or account.namespace
+        for named in granted_by_name(pack, plurals):
+            own = ":".join([name, *(resource for _, resource in named.by_resource)])
+            documents += [_role(named, "Role", own, home), _binding("Role", own, account, home)]
     return "\n".join([*comment, "\n---\n".join("\n".join(lines) for lines in documents)])
 
 
@@ -187,6 +207,8 @@ def _role(grants: Grants, kind: str, name: str, namespace: str = "") -> Iterator
     for (group, resource), verbs in by_resource.items():
         yield "  - apiGroups: [%s]" % (group or '""')
         yield f"    resources: [{resource}]"
+        if grants.names:
+            yield f"    resourceNames: {json.dumps(sorted(grants.names))}"  # quoted: a name may look like a number
         yield "    verbs:"
         for verb in in_order(verbs):
             yield f"      - {verb:<6} # {reasons(verbs[verb])}".rstrip()

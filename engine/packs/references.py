@@ -34,7 +34,7 @@ class References:
         The object of the pack's own name goes before others, also while its spec is refused: a later one must not end a mode
         that an administrator set on it.
         """
-        for obj in sorted(objects, key=lambda obj: not self._has_name_of_pack(obj)):
+        for obj in sorted(objects, key=lambda obj: (not self._has_name_of_pack(obj), obj.name not in self._packs)):
             version = self._versions[obj.file]
             if self._some and version.accepted is None and "shipped" in obj.spec and _name(obj) not in self._packs:
                 self._reports.faults[obj.source].clear()
@@ -52,7 +52,9 @@ class References:
 
     def _take(self, obj: PackObject, counts: Reference) -> None:
         """Have an object stand for its pack, as far as there is one and no other object does; `counts` is what counts of it."""
-        pack = self._pack(counts.obj)
+        pack, named = self._pack(counts.obj), self._packs.get(obj.name)
+        if pack is None and counts.said is None and "shipped" in obj.spec and named and named.source in self._shipped:
+            pack = named  # its own object has a slip in the name; what that said of it before, nobody knows
         self._reports.texts[obj.source] = source_of(pack, self._versions) if pack else _held(counts.obj)
         self._reports.generations[obj.source] = self._versions[obj.file].generation
         if pack is not None and self._found.setdefault(pack.identity, counts) is counts:

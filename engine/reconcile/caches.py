@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey
 from engine.model.plan import Read
+from engine.outbound.sender import Sender
 from engine.packs.pack import RulePack
 
 OnRelated = Callable[[Kind, str, str, Object | None, Object | None], None]
@@ -71,10 +72,13 @@ def everything(key: ObjectKey | GroupKey) -> bool:
 class Replica(NamedTuple):
     """What this replica is to do: whether it may act now, which objects and groups are its own, and its share of each budget.
 
-    `operator` names the installation that it is of, for other operators in the cluster.
+    `operator` names the installation that it is of, for other operators in the cluster: its namespace and its Lease. `sender`
+    sends the HTTP requests of actions; None: none may be sent. `namespace` is the operator's own, where their Secrets are.
     """
 
     may_act: Callable[[], bool]
     owns: Callable[[ObjectKey | GroupKey], bool] = everything
     budget_share: float = 1.0
     operator: str = ""
+    sender: Sender | None = None
+    namespace: str = ""

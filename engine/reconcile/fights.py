@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from cachetools import TTLCache
 
 from engine.actions import Cause
+from engine.errors import ApiError
+from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.backoff import Backoff
 from engine.model.merge import canonical
@@ -82,6 +84,17 @@ class Fights:
         field = _field(cause, step)
         rules = {f"{each.pack}/{each.rule}" for each in list(self._written) if each.target == field.target}
         return sorted(rules - {f"{cause.pack}/{cause.rule}"})
+
+
+async def managers_of(actor: Actor, step: Patch) -> list[str]:
+    """Return the other field managers of what a step writes, those of the last write first. What is cached has left them out."""
+    seen: Object = step.before or {}
+    if "managedFields" not in metadata(seen):
+        try:
+            seen = {"metadata": await actor.metadata_of(step.target)}
+        except ApiError:
+            return []
+    return managers(seen, step.body)
 
 
 def managers(obj: Object, body: Any) -> list[str]:

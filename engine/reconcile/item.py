@@ -8,10 +8,12 @@ from engine.actions import Cause
 from engine.cel import Scope
 from engine.errors import ApiError
 from engine.model.backoff import Backoff
+from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.names import digest
-from engine.model.objects import GroupKey, ObjectKey
+from engine.model.objects import GroupKey, Object, ObjectKey, metadata
 from engine.model.outcome import Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
+from engine.model.plan import Patch
 from engine.packs.pack import Retry, Rule, RulePack
 from engine.reconcile.answers import explained, obstacle_of
 from engine.reconcile.related import dependent_of
@@ -93,6 +95,17 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
 def passed_over(run: ItemRun, outcome: Outcome) -> bool:
     """Return whether an action that only tells, and could not read what about, is left out: at once, or after a while."""
     return isinstance(outcome, Refused) or (isinstance(outcome, Waiting | Unavailable) and run.waited >= GRACE)
+
+
+def changed(run: ItemRun, step: Patch, after: Object) -> tuple[str, ...]:
+    """Return what a patch changed; of the watched object its annotations and labels, as what is cached lacks other fields."""
+    before = step.before or {}
+    if before is run.cause.object:
+        before, after = (
+            {"kind": step.target.kind.kind, "metadata": {name: metadata(obj).get(name) for name in ("annotations", "labels")}}
+            for obj in (before, after)
+        )
+    return diff(before, after)
 
 
 def backoff(retry: Retry, cause: Cause, attempts: int) -> float:

@@ -9,24 +9,24 @@ from engine.actions import Cause
 from engine.actions.event import Content, event
 from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
-from engine.kube.access import AccessReviews
 from engine.kube.act import Actor, Written
 from engine.kube.clock import Clock
-from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.merge import changes, merged
-from engine.model.objects import Object, metadata, version_of
+from engine.model.objects import Object, version_of
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, Telling, own_patch
+from engine.model.send import Send
 from engine.packs.pack import RuleAction
 from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.events import Events
-from engine.reconcile.fights import Fights, managers
-from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, passed_over
+from engine.reconcile.fights import Fights, managers_of
+from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, changed, passed_over
 from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import Reader
+from engine.reconcile.requests import Requests
 from engine.reconcile.rights import Wanted, explained_with, verbs_on, wanted
 from engine.reconcile.state import ActionProgress
 
@@ -39,10 +39,9 @@ class Performer:
     """Carries out items. Whatever a cluster, a target or an expression answers becomes an outcome, never an exception."""
 
     def __init__(
-        self, actor: Actor, reader: Reader, access: AccessReviews, events: Events, observer: Observer, budgets: Budgets,
-        clock: Clock,
-    ) -> None:  # fmt: skip
-        self._actor, self._reader, self._access, self._events, self._observer = actor, reader, access, events, observer
+        self, actor: Actor, reader: Reader, events: Events, requests: Requests, observer: Observer, budgets: Budgets, clock: Clock
+    ) -> None:
+        self._actor, self._reader, self._events, self._requests, self._observer = actor, reader, events, requests, observer
         self.budgets, self.fights = budgets, Fights(clock)
 
     async def run(self, run: ItemRun) -> Outcome:
@@ -107,6 +106,7 @@ class Performer:
                     taken = await self._step(run, action.name, step)
                     if not isinstance(taken, Done):
                         return self._report_outcome(run, action.name, taken)
+                    outcome = taken if taken.result is not None else outcome
                     progress.steps += 1
                 if not isinstance(outcome, Done) or not plan.steps:
                     self._report_outcome(run, action.name, outcome)
@@ -145,11 +145,11 @@ class Performer:
         """Take one step, or ask what it would do in Audit. Raises ApiError."""
         audit = run.mode is not Mode.ENFORCE
         if isinstance(step, Measure):
-            if not audit:
-                self._observer.measured(run.cause.ref, run.pack.metrics[step.metric].name, step.labels, step.value)
-            return self._report(run, action, step, ActResult.AUDITED if audit else ActResult.DONE)
+            return self._measure(run, action, step)
         if isinstance(step, Create):
             return await self._tell(run, action, step)
+        if isinstance(step, Send):
+            return await self._send(run, action, step)
         if isinstance(step, Annotate):
             own = own_patch(run.cause.object, step)
             changing = changes(run.cause.object, own.body)
@@ -161,7 +161,7 @@ class Performer:
                 return self._report(run, action, step, ActResult.UNCHANGED)
             if not audit:
                 after = merged(run.cause.object, own.body)
-                return self._report(run, action, step, ActResult.DONE, self._changed(run, own, after))
+                return self._report(run, action, step, ActResult.DONE, changed(run, own, after))
             step = own
         elif isinstance(step, Patch) and (contested := await self._contested(run, step)):
             return contested
@@ -185,20 +185,9 @@ class Performer:
             self._reader.wrote(step, written.after)
         if isinstance(step, Patch) and not audit and version_of(written.after) != version_of(step.before):
             self.fights.wrote(run.cause, step)
-        lines = self._changed(run, step, written.after or {}) if isinstance(step, Patch) else ()
+        lines = changed(run, step, written.after or {}) if isinstance(step, Patch) else ()
         result = ActResult.AUDITED if audit else ActResult.DONE if written.changed else ActResult.UNCHANGED
         return self._report(run, action, step, result, lines)
-
-    @staticmethod
-    def _changed(run: ItemRun, step: Patch, after: Object) -> tuple[str, ...]:
-        """Return what a patch changed; of the watched object its annotations and labels, as what is cached lacks other fields."""
-        before = step.before or {}
-        if before is run.cause.object:
-            before, after = (
-                {"kind": step.target.kind.kind, "metadata": {name: metadata(obj).get(name) for name in ("annotations", "labels")}}
-                for obj in (before, after)
-            )
-        return diff(before, after)
 
     async def _written(self, run: ItemRun, step: Patch | Delete) -> Written:
         """Write; what was taken from the budget is given back where nothing was done. Raises ApiError."""
@@ -230,6 +219,22 @@ class Performer:
             return self._report(run, action, step, ActResult.RETRYING, detail=explained(error))
         return self._report(run, action, step, ActResult.AUDITED)
 
+    def _measure(self, run: ItemRun, action: str, step: Measure) -> Done:
+        """Make a measurement; none in Audit."""
+        if run.mode is not Mode.ENFORCE:
+            return self._report(run, action, step, ActResult.AUDITED)
+        self._observer.measured(run.cause.ref, run.pack.metrics[step.metric].name, step.labels, step.value)
+        return self._report(run, action, step, ActResult.DONE)
+
+    async def _send(self, run: ItemRun, action: str, step: Send) -> Outcome:
+        """Send a request, and return Done with the answer; in Audit say what would be sent, and why it would be refused."""
+        if run.mode is not Mode.ENFORCE:
+            return self._report(run, action, step, ActResult.AUDITED, step.lines, self._requests.refusal(step))
+        outcome = await self._requests.send(run.pack, step, run.scope.now)
+        if isinstance(outcome, Done):
+            self._report(run, action, step, ActResult.DONE, step.lines)
+        return outcome
+
     async def _contested(self, run: ItemRun, step: Patch) -> Waiting | None:
         """Wait with a write that somebody else undoes, and tell who that is; None where it may be written."""
         fight = self.fights.held(run.cause, step, run.scope.now) if run.mode is Mode.ENFORCE else None
@@ -237,7 +242,7 @@ class Performer:
             return None
         if fight.begins:
             self._observer.contested(run.cause.pack, run.cause.rule, step.target)
-            who = [f"field manager {name}" for name in await self._managers(step)]
+            who = [f"field manager {name}" for name in await managers_of(self._actor, step)]
             who += [f"rule {name}" for name in self.fights.others(run.cause, step)]
             message = (
                 f"Rule {run.cause.pack}/{run.cause.rule} writes the same on {step.target} again and again, as it is undone by "
@@ -248,20 +253,10 @@ class Performer:
             await self._events.emit(run.key, event(cause, run.cause.object, content, run.scope.value("now")))
         return Waiting(f"what it writes on {step.target} was undone {fight.undone} times", fight.free_at, Obstacle.CONTESTED)
 
-    async def _managers(self, step: Patch) -> list[str]:
-        """The other field managers of what a step writes, those of the last write first. What is cached has left them out."""
-        seen: Object = step.before or {}
-        if "managedFields" not in metadata(seen):
-            try:
-                seen = {"metadata": await self._actor.metadata_of(step.target)}
-            except ApiError:
-                return []
-        return managers(seen, step.body)
-
     async def _outcome_of(self, run: ItemRun, error: ApiError, needed: Iterable[Wanted]) -> Outcome:
         """What an error of the API server means for an item that needs these rights."""
         if error.status == 403:
-            self._access.forget(run.cause.ref.namespace)
+            self._reader.access.forget(run.cause.ref.namespace)
         obstacle = obstacle_of(error)
         if obstacle is None:
             return Failed(str(error))

@@ -11,6 +11,7 @@ from engine.model.names import misnamed
 from engine.model.objects import Kind, Object, Ref, annotations_of, metadata, ref_of
 from engine.model.outcome import Done, Refused, Waiting
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step
+from engine.model.send import Send
 from engine.model.text import shown
 from engine.packs.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, Limits, RulePack
 
@@ -80,7 +81,7 @@ def refused_targets(pack: RulePack, read: Read, found: Sequence[Object], scope: 
 def refused_step(pack: RulePack, step: Step) -> Refused | None:
     """Return why a pack must not take a step, None where it may."""
     match step:
-        case Create() | Measure() | Annotate():  # an Event, a metric, the watched object's own metadata
+        case Create() | Measure() | Annotate() | Send():  # an Event, a metric, the watched object's own metadata, no object
             return None
         case Patch():
             verbs = ["create", verb_of(step)] if step.format == "apply" and step.before is None else [verb_of(step)]

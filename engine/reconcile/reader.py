@@ -36,7 +36,7 @@ class Reader:
     """
 
     def __init__(self, actor: Actor, access: AccessReviews, clock: Clock, related: Related | None = None) -> None:
-        self._actor, self._access, self._related = actor, access, related
+        self._actor, self.access, self._related = actor, access, related
         self.time_slice = TimeSlice()
         self._answers: TTLCache[Read, Sequence[Object]] = TTLCache(LIMIT, TTL, timer=clock.monotonic)
 
@@ -99,7 +99,7 @@ class Reader:
                     questions.update(dict.fromkeys(_questions(account, placed, verbs)))
         except (EvaluationError, ApiError):
             pass  # what it is depends on what may not be read, or is not served
-        return await self._access.refusal(questions) or refused.reason
+        return await self.access.refusal(questions) or refused.reason
 
     def wrote(self, step: Patch | Delete, after: Object | None) -> None:
         """Take in what the engine has written on another object: no lookup is behind it."""
@@ -145,7 +145,7 @@ class Reader:
             account = service_account(scope.value("object"))
             if isinstance(account, Refused):
                 return account
-            if why := await self._access.refusal(_questions(account, placed, verbs)):
+            if why := await self.access.refusal(_questions(account, placed, verbs)):
                 return Refused(why, lacking=True)
         return placed
 

@@ -37,6 +37,7 @@ from engine.reconcile.reader import Reader
 from engine.reconcile.record import Result, recorded
 from engine.reconcile.recorder import Recorder
 from engine.reconcile.related import Related, dependent_of
+from engine.reconcile.requests import Requests
 from engine.reconcile.state import FiringProgress, Incident, ItemProgress, PackState, RuleState
 from engine.reconcile.timers import restored, unfinished
 from engine.reconcile.waits import Waits
@@ -65,7 +66,8 @@ class Reconciler:
         self.waits = Waits(self._events, clock)
         self.others = Others(replica.operator, self._events, clock)
         budgets = Budgets(self.actor, observer, replica.budget_share)
-        self._performer = Performer(self.actor, self._reader, access, self._events, observer, budgets, clock)
+        requests = Requests(self.actor, replica)
+        self._performer = Performer(self.actor, self._reader, self._events, requests, observer, budgets, clock)
         self.aggregates = Aggregates(self.actor, self._reader, caches, clock, enqueue, replica.owns)
         self._matcher, self._large = Matcher(caches, self.related, every_rule), LargeValues(self.actor)
         self._recorder = Recorder(self.actor, clock, observer, self.aggregates, replica.operator)

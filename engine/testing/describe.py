@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.cel.conversions import to_string
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
+from engine.model.send import Send
 from engine.model.text import clean, cut
 from engine.reconcile.explain import Value
 
@@ -26,6 +27,8 @@ def step_text(step: Step | None) -> str:
         case Measure():
             labels = ",".join(f"{key}={value}" for key, value in sorted(step.labels.items()))
             return f"metric {step.metric}{{{labels}}} {step.value:g}"
+        case Send():
+            return str(step)
         case Annotate():
             parts = {"annotations": dict(step.annotations), "labels": dict(step.labels)}
             return json.dumps({name: values for name, values in parts.items() if values}, ensure_ascii=False, sort_keys=True)

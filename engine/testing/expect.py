@@ -27,13 +27,14 @@ class Marks:
     """What has happened up to the last `expect`."""
 
     def __init__(self) -> None:
-        self.acts = self.evaluations = self.measurements = self.writes = 0
+        self.acts = self.evaluations = self.measurements = self.writes = self.requests = 0
         self.events: dict[str, int] = {}
 
     async def move(self, world: World) -> None:
         """Everything up to now has been checked."""
         self.acts, self.evaluations = len(world.seen.acts), len(world.seen.evaluations)
         self.measurements, self.writes = len(world.seen.measurements), len(world.engine.writes)
+        self.requests = len(world.http.requests)
         self.events = {_uid(event): event.get("count", 1) for event in await world.all(EVENT)}
 
 
@@ -53,11 +54,14 @@ async def check(expected: ExpectSpec, world: World, marks: Marks, metrics: Mappi
     if expected.metrics is not None:
         measured = _measured(world.seen.measurements[marks.measurements :], metrics)
         failed += _all("metrics", "metric", [_full(pattern) for pattern in expected.metrics], measured)
+    if expected.http is not None:
+        failed += _all("http", "request", _patterns(expected.http), world.http.requests[marks.requests :])
     writes = world.writes[marks.writes :]
     if expected.writes is not None:
         failed += _all("writes", "write", expected.writes, writes)
-    if expected.nothing and writes:
-        failed.append((("nothing",), "the engine has written", tuple(f"  + {write}" for write in writes)))
+    sent = [f"{request['method']} {request['url']}" for request in world.http.requests[marks.requests :]]
+    if expected.nothing and (writes or sent):
+        failed.append((("nothing",), "the engine has written", tuple(f"  + {write}" for write in (*writes, *sent))))
     failed += _rules(expected.rules, world)
     return failed
 

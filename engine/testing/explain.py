@@ -29,6 +29,7 @@ from engine.reconcile.reader import Reader
 from engine.reconcile.record import PREFIX
 from engine.reconcile.waits import RULE_WAITING
 from engine.testing.caches import DirectCaches
+from engine.testing.http import PlayedHttp
 from engine.testing.readonly import ReadOnlyCluster
 from engine.testing.world import Seen
 
@@ -99,7 +100,8 @@ async def explain(api: Api, clock: Clock, catalog: Catalog, obj: Object) -> Expl
     caches.select(namespaces)
     for each in [*await _others(api, packs), obj]:
         caches.put(_key(each), each)
-    reconciler = Reconciler(cluster, clock, caches, seen, Replica(lambda: True), groups.append, every_rule=True)
+    replica = Replica(lambda: True, sender=PlayedHttp(clock))
+    reconciler = Reconciler(cluster, clock, caches, seen, replica, groups.append, every_rule=True)
     reconciler.catalog = _audited(catalog)
     await reconciler.reconcile(_key(obj))
     for group in groups:

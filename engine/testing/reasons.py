@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from engine.errors import ApiError, Location
+from engine.cel import Scope
+from engine.errors import ApiError, EvaluationError, Location
 from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.kube.selectors import label_selector
@@ -14,6 +16,7 @@ from engine.model.flags import Mode
 from engine.model.objects import Object, ObjectKey, Ref, names_of
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Create
+from engine.packs.aggregate import Aggregate
 from engine.packs.pack import Rule, RulePack
 from engine.packs.watches import Watch
 from engine.reconcile.evaluate import NO_ITEMS, condition
@@ -111,7 +114,24 @@ class Reasons:
             for ref, each in last.items()
             if rule.on == "Delete" or ObjectKey(ref.kind, ref.namespace, ref.name) in there
         ]
-        return [*_acts(name, acts), *evaluations]
+        missing = [] if acts or rule.aggregate is None else await self._missing_targets(pack, rule, rule.aggregate)
+        return [*_acts(name, acts), *(RuleReason(name, "", "skipped", reason) for reason in missing), *evaluations]
+
+    async def _missing_targets(self, pack: RulePack, rule: Rule, aggregate: Aggregate) -> list[str]:
+        """Say of each group of which nothing is written that its target is not there."""
+        groups, missing, now = dict[str, Scope](), [], self._world.clock.time()
+        if (target := aggregate.target) is None:
+            return []
+        for obj in [obj for kind in pack.watches for obj in await self._world.all(kind)]:
+            scope, _ = await scope_of(self._reader, self._world.catalog, pack, rule, obj, now)
+            with suppress(EvaluationError):  # it is in no group
+                groups.setdefault(str(aggregate.by.evaluate(scope)), scope)
+        for group, scope in groups.items():
+            with suppress(EvaluationError):
+                ref = target.read(scope.child(groupKey=group)).ref
+                if ref.name and await self._object(ref) is None:
+                    missing.append(f"its target for the group {group!r}, {ref}, is not there")
+        return missing
 
     async def _evaluation(self, pack: RulePack, rule: Rule, ref: Ref, last: LastEvaluation, window: Window) -> RuleReason:
         name, reason = f"{pack.identity}/{rule.name}", last.reason

@@ -23,6 +23,7 @@ from engine.reconcile import Reconciler, Replica
 from engine.reconcile.record import PREFIX
 from engine.testing.caches import DirectCaches
 from engine.testing.describe import step_text
+from engine.testing.http import PlayedHttp
 from engine.testing.recording import Change
 from engine.testing.world import Seen
 
@@ -158,7 +159,9 @@ class Replay:
         self._counter = 0
         self._recorded: dict[ObjectKey, Object] = {}
         self._kinds = {kind for pack in catalog.packs.values() for kind in pack.watches}
-        self._reconciler = Reconciler(self._cluster, self._clock, self._caches, self._seen, Replica(lambda: True), self._enqueue)
+        self._http = PlayedHttp(self._clock)
+        replica = Replica(lambda: True, sender=self._http)
+        self._reconciler = Reconciler(self._cluster, self._clock, self._caches, self._seen, replica, self._enqueue)
         self._reconciler.catalog = catalog
 
     async def play(self, changes: Iterable[Change]) -> None:
@@ -243,6 +246,7 @@ class Replay:
         self._seen.acts.clear()
         self._seen.evaluations.clear()
         self._seen.measurements.clear()
+        self._http.requests.clear()
 
 
 def _carried_on(obj: Object, before: Object | None, there: Object | None) -> Object:

@@ -12,7 +12,6 @@ from typing import Any
 
 from engine.cel import Path
 from engine.errors import ApiError, InvalidText, Location
-from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.names import misnamed
 from engine.model.objects import Kind, Ref, Resource, kind_of, metadata, ref_of
@@ -25,8 +24,9 @@ from engine.packs.sources import load_folder
 from engine.packs.yamltext import read_yaml
 from engine.testing.coverage import Coverage
 from engine.testing.expect import Marks, check
+from engine.testing.http import played
 from engine.testing.reasons import LastEvaluation, Reasons, StepReasons, Window
-from engine.testing.schema import DEFAULT_NAMESPACE, FaultSpec, StepSpec
+from engine.testing.schema import DEFAULT_NAMESPACE, StepSpec
 from engine.testing.suite import Suite
 from engine.testing.world import Seen, World
 
@@ -222,7 +222,9 @@ class _CaseRun:
         elif step.restart is not None:
             world.restart()
         elif step.fault is not None:
-            world.engine.faults.add(_fault(step.fault))
+            world.engine.faults.add(step.fault.injected())
+        elif step.http is not None:
+            world.http.play(played(step.http))
 
     async def _apply(self, what: str | dict[str, Any] | list[dict[str, Any]]) -> None:
         objects = self._read(what) if isinstance(what, str) else [what] if isinstance(what, dict) else what
@@ -286,10 +288,3 @@ class _CaseRun:
             discovered = (discovery.kind for discovery in pack.discover.values())
             for kind in (*pack.watches, *discovered, *(target.kind for target in pack.targets if target.kind.kind != "*")):
                 await self._world.serve(kind)
-
-
-def _fault(spec: FaultSpec) -> InjectedFault:
-    effect = spec.answer if isinstance(spec.answer, int) else Effect(spec.answer)
-    return InjectedFault(
-        effect, spec.verb, spec.kind, spec.namespace, spec.name, spec.subresource, spec.times, spec.after, spec.retry_after
-    )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from engine.kube.faults import Effect, InjectedFault
 from engine.model.spec import Spec
 from engine.model.text import found
 from engine.packs.fields import Duration, ModeName, Period, Text, refusal
@@ -88,6 +89,12 @@ class FaultSpec(Spec):
     retry_after: Period | None = None
     """After how long the server asks to be asked again."""
 
+    def injected(self) -> InjectedFault:
+        """Return the fault for the cluster in memory."""
+        effect = self.answer if isinstance(self.answer, int) else Effect(self.answer)
+        where = self.verb, self.kind, self.namespace, self.name, self.subresource
+        return InjectedFault(effect, *where, self.times, self.after, self.retry_after)
+
 
 class ActPattern(Spec):
     """Something that an action did, or came to. What is left out matches anything."""
@@ -138,6 +145,46 @@ class MetricPattern(Spec):
     """By how much a counter has grown, what a gauge was set to last, how many values a histogram has observed."""
 
 
+class AnswerSpec(Spec):
+    """What a server answers to HTTP requests from now on. Requests for which nothing is played get 200 and an empty body."""
+
+    status: Annotated[int, Field(ge=200, le=599)] = 200
+    """The status code."""
+    no_answer: Literal[True] | None = None
+    """The server does not answer at all."""
+    json_: Any = Field(default=None, alias="json")
+    """A body of JSON."""
+    text: str | None = None
+    """A body of text, in place of `json`."""
+    url: str = ""
+    """How the URL of these requests begins; any URL where it is left out. Secrets stand there as `(secret NAME/KEY)`."""
+    times: int | None = Field(default=1, ge=1)
+    """How many requests get it; null: all."""
+    retry_after: Period | None = None
+    """After how long the server asks to be asked again."""
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        if self.text is not None and "json_" in self.model_fields_set:
+            raise ValueError("an answer has either json or text")
+        return self
+
+
+class RequestPattern(Spec):
+    """An HTTP request. What is left out matches anything; secrets stand in it as `(secret NAME/KEY)`."""
+
+    method: Text | None = None
+    """Its method."""
+    url: Any = None
+    """Its URL."""
+    headers: dict[str, Any] | None = None
+    """Its headers, with the engine's own Content-Type and Idempotency-Key."""
+    json_: Any = Field(default=None, alias="json")
+    """Its body, where that is JSON: every field named here must have this value."""
+    text: Any = None
+    """Its body, where that is text."""
+
+
 class ExpectSpec(Spec):
     """What must be so now, and what must have happened since the last `expect` of the test.
 
@@ -154,6 +201,8 @@ class ExpectSpec(Spec):
     """All that actions did or came to since then, in any order: no others may be there."""
     metrics: list[MetricPattern] | None = None
     """All that was measured since then: nothing else may have been."""
+    http: list[RequestPattern] | None = None
+    """All HTTP requests since then, in any order, those without an answer included: no others may have been sent."""
     writes: list[Any] | None = None
     """All writes of the engine since then, as `verb Kind namespace/name`, in any order."""
     rules: dict[str, Annotated[Literal["fired", "skipped", "unknown"], BeforeValidator(_current_word)]] = Field(default={})
@@ -180,6 +229,8 @@ class StepSpec(Spec):
     """Restart the engine: it remembers nothing but what stands in the cluster."""
     fault: FaultSpec | None = None
     """Let calls that the engine makes from now on fail."""
+    http: AnswerSpec | None = None
+    """Play what a server answers to HTTP requests."""
     expect: ExpectSpec | None = None
     """Check what has become of it."""
 

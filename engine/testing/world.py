@@ -20,12 +20,16 @@ from engine.model.merge import merged
 from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, Ref, kind_of, metadata, names_of
 from engine.model.observe import Act, Evaluated
 from engine.model.plurals import guessed_resource
+from engine.outbound.sender import Sender
 from engine.packs.catalog import Catalog
 from engine.packs.discovery import discovered, discoveries
 from engine.packs.in_force import InForce
 from engine.reconcile import Reconciler, Replica
 from engine.testing.caches import DirectCaches
+from engine.testing.http import PlayedHttp
 
+OPERATOR_NAMESPACE = "rulepack-system"
+"""Where the Secrets of packs are."""
 SHORTEST = 0.001
 """Seconds: the clock is never moved by less, so that rounding cannot leave it just before what is due."""
 
@@ -75,7 +79,8 @@ class World:
         self.engine.faults = Faults(self.clock.time)
         self.leading = True
         self.crashes = 0
-        self.seen = seen or Seen()
+        self.seen, self.http = seen or Seen(), PlayedHttp(self.clock)
+        self.sender: Sender | None = self.http
         self._catalog = self._given = self._dated(catalog, {})
         self._every_rule = every_rule
         self.restart()
@@ -120,7 +125,7 @@ class World:
             self.clock,
             self.caches,
             self.seen,
-            Replica(lambda: self.leading),
+            Replica(lambda: self.leading, sender=self.sender, namespace=OPERATOR_NAMESPACE),
             self._enqueue,
             every_rule=self._every_rule,
         )

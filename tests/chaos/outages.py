@@ -196,7 +196,7 @@ def grant(plane: ControlPlane, command: str) -> None:
         where = f"/namespaces/{words[words.index('-n') + 1]}" if "-n" in words else ""
         if kind in ("role", "clusterrole"):
             resource, _, group = options["resource"].partition(".")
-            rules = [{"apiGroups": [group], "resources": [resource], "verbs": [options["verb"]]}]
+            rules = [{"apiGroups": [group], "resources": [resource], "verbs": options["verb"].split(",")}]
             plane.ensure(f"{RBAC}{where}/{kind}s", {"metadata": {"name": name}, "rules": rules})
         else:
             space, _, account = options["serviceaccount"].partition(":")

@@ -76,6 +76,8 @@ def test_explain_needs_the_right_to_read_and_no_more(cluster: Cluster, reader: s
     rules: dict[str, Any] = {rule["rule"]: rule for pack in explanation["packs"] for rule in pack["rules"]}
     assert rules["wave-complete"]["result"] == "fired"
     assert any("mlops.dev/wave-complete" in line for line in rules["wave-complete"]["steps"][0]["diff"])
+    assert run_command(["explain", *target, "--operator-namespace", "tools"]) == 0
+    assert "kubectl port-forward -n tools deployment/rulepack 8443" in capsys.readouterr().out
     assert written(cluster) == []
 
 

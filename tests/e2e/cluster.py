@@ -41,6 +41,7 @@ PLURALS = {
     Kind("argoproj.io/v1alpha1", "Rollout"): "rollouts",
     Kind("serving.knative.dev/v1", "Service"): "services",
     Kind("helm.toolkit.fluxcd.io/v2", "HelmRelease"): "helmreleases",
+    Kind("kustomize.toolkit.fluxcd.io/v1", "Kustomization"): "kustomizations",
 }
 
 

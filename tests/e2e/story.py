@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from engine.model.objects import Kind, Object, annotations_of, dig, metadata
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
+from tests.e2e.kinds import OWNERS, install_owners
 from tests.e2e.predictors import inference_service
 from tests.world import APPLICATION, DEPLOYMENT, EVENT, JOB, POD, SERVICE, job, named, pod, trigger, triggers
 
@@ -16,6 +17,12 @@ STATEFUL_SET, DAEMON_SET = Kind("apps/v1", "StatefulSet"), Kind("apps/v1", "Daem
 ROLE, ROLE_BINDING = (Kind("rbac.authorization.k8s.io/v1", kind) for kind in ("Role", "RoleBinding"))
 AT = ("spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")
 ROLLED_OUT = ("spec", "predictor", "annotations", "mlops.dev/restarted-at")
+FIELDS = {
+    OWNERS["rollouts"]: ("spec", "restartAt"),
+    OWNERS["services"]: ("spec", "template", "metadata", "annotations", "mlops.dev/restarted-at"),
+    OWNERS["kustomizations"]: ("metadata", "annotations", "reconcile.fluxcd.io/requestedAt"),
+    OWNERS["helmreleases"]: ("metadata", "annotations", "reconcile.fluxcd.io/requestedAt"),
+}
 FAR = "story-far"
 INCIDENTS = """\
 apiVersion: rules.mlops.dev/v1alpha1
@@ -46,6 +53,7 @@ class Story:
     def __init__(self, plane: ControlPlane, home: Cluster, log: Callable[[], str]) -> None:
         for name in ("story", FAR, "argocd"):
             plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
+        install_owners(plane)
         self.home, self.here, self._log = home, Cluster(plane, "story"), log
 
     def play(self) -> None:
@@ -65,10 +73,14 @@ class Story:
         self.here.create(*(workload(kind, "web") for kind in kinds), workload(DEPLOYMENT, "predictor", predictor))
         self.here.create(inference_service("model", "story"))
         asks = [trigger(kind, "web", "restart") for kind in kinds]
+        self.here.create(*(named(kind, "web", "story", spec={}) for kind in OWNERS.values()))
+        asks += [trigger(kind, "web", "restart") for kind in OWNERS.values()]
         asks += [trigger(SERVICE, "model", "restart")]
         self._succeed("workloads", *asks)
         for kind in kinds:
             eventually(lambda kind=kind: dig(self.here.get(kind, "web"), AT, None), f"restart of {kind} web")  # type: ignore[misc]
+        for kind, field in FIELDS.items():
+            eventually(lambda kind=kind, field=field: dig(self.here.get(kind, "web"), field, None), f"restart of {kind} web")  # type: ignore[misc]
         eventually(lambda: dig(self.here.get(SERVICE, "model"), ROLLED_OUT, None), "restart of the model")
         wave = "mlops.dev/wave-complete"
         eventually(lambda: annotations_of(self.here.get(JOB, "workloads")).get(wave) == "3", "wave that is complete")

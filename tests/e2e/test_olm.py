@@ -24,7 +24,7 @@ from tests.e2e.installation import RBAC, Installation
 from tests.e2e.kinds import install_kinds
 from tests.e2e.olm import Olm
 from tests.e2e.pod import Pod
-from tests.e2e.rulepacks import DEFINITION, SHIPPED, RulePackUser, files, live
+from tests.e2e.rulepacks import DEFINITION, MARK, SHIPPED, RulePackUser, files, live
 from tests.e2e.story import AT, Story, status, workload
 from tests.e2e.transcript import play
 from tests.world import DEPLOYMENT, JOB, RULES, job, trigger, triggers
@@ -165,6 +165,10 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
         pod.start()
         eventually(lambda: status(home, "team-packs") == "ok", "status of the user's pack")
         story = Story(plane, home, pod.log)
+        user = RulePackUser(Kubectl(kubectl, plane, HOME, tmp_path), story.here)
+        user.applies(MARK)
+        user.makes_job("marked")
+        user.finds_marked("marked", "first")
         story.play()
         assert story.here.get(JOB, "synced")["metadata"]["labels"]["example.com/phase"] == "Succeeded"
         assert "rulepack_leader 1.0" in pod.ask("/metrics")
@@ -178,6 +182,8 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
     with Pod(plane, operator.deployment, tmp_path) as pod:
         pod.start()
         eventually(lambda: done(pod), "new version that has looked at all objects")
+        user.waits_for("condition=Ready")
+        assert (user.status("mark")["fired"], user.status("mark")["generationInForce"]) == (1, 1)
         assert pod.stop() == 0
         changed = {one.resource for one in pod.requested() if one.verb in CHANGING}
         # Statuses of packs, who reads metrics, counts on the Application, and Events about restarts that still go on.

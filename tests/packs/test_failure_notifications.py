@@ -396,12 +396,13 @@ async def test_without_an_application_only_the_job_is_told(annotations: dict[str
 
 
 async def test_an_application_that_does_not_consent_is_not_told() -> None:
-    """Whoever can write a label on a job cannot write Events about somebody else's Application."""
+    """Whoever can write a label on a job cannot write Events about somebody else's Application; the job is told why."""
     elsewhere = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "theirs"}}
     world = await judged(
         named(APPLICATION, "mine", "argocd", spec=elsewhere), failed(labels={"app.kubernetes.io/part-of": "mine"})
     )
-    assert await regarded(world) == ["NotebookValidationJob ns/train"]
+    assert set(await regarded(world)) == {"NotebookValidationJob ns/train"}
+    assert sorted(event["reason"] for event in await world.all(EVENT)) == ["LookupRefused", "ValidationFailed"]
 
 
 async def test_a_job_that_has_not_failed_costs_no_request() -> None:

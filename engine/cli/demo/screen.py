@@ -15,6 +15,7 @@ from engine.kube.clock import Clock
 from engine.model.objects import Ref
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
+from engine.model.send import Send
 from engine.model.text import cut
 
 PLAIN_WIDTH = 140
@@ -166,6 +167,8 @@ def _step(step: Step, diff: Sequence[str]) -> str:
             return f"Event {body['type']} {body['reason']}: {body['message']}" if "reason" in body else f"create {target}"
         case Measure(metric=metric, labels=labels, value=value):
             return f"metric {metric}{{{', '.join(f'{key}={label}' for key, label in labels.items())}}} {value:+g}"
+        case Send():
+            return str(step)
         case Annotate(annotations=annotations, labels=labels):
             # what is only taken away mostly never was there
             return ", ".join(f"{key}={value}" for key, value in {**annotations, **labels}.items() if value is not None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.actions.lookup import SECRET, Lookup
+from engine.actions.lookup import Lookup
 from engine.cel import Path, Program
 from engine.errors import Fault
+from engine.model.objects import SECRET
 from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, raw_rules
 from engine.packs.pack import FOLLOWING, Rule, RulePack

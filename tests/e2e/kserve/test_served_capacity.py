@@ -108,7 +108,7 @@ def _short(message: str) -> str:
                     r"PodDisruptionBudget all allows 0 pods to go", r"would take its only pod"):  # fmt: skip
         if found := re.search(pattern, message):
             return found[0]
-    return re.sub(r"\d+ new pods.*", "no pod comes", message.partition("waits: ")[2] or message)
+    return re.sub(r"\d+ new pods? .*", "no pod comes", message.partition("waits: ")[2] or message)
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ def test_variables_set_what_options_set(monkeypatch: pytest.MonkeyPatch) -> None
     """Numbers, choices, flags and lists."""
     for name, value in {
         "WORKERS": "7", "LOG_LEVEL": "debug", "DRY_RUN": "true", "NAMESPACE": "team-a team-b", "RULES": "/a:/b",
-        "FEATURE_FLAGS": "a=Off,b=Audit", "PORT": "9443", "SHARDS": "3",
+        "FEATURE_FLAGS": "a=Off,b=Audit",
+        "HTTP_ALLOW": "a.example:443 http://b.example:80=10.0.0.0/8", "PORT": "9443", "SHARDS": "3",
     }.items():  # fmt: skip
         monkeypatch.setenv(f"RULEPACK_RUN_{name}", value)
     found = parsed()
@@ -36,6 +37,7 @@ def test_variables_set_what_options_set(monkeypatch: pytest.MonkeyPatch) -> None
     assert found["namespaces"] == ("team-a", "team-b")
     assert found["rules"] == (Path("/a"), Path("/b"))
     assert found["feature_flags"] == ("a=Off,b=Audit",)
+    assert found["http_allow"] == ("a.example:443", "http://b.example:80=10.0.0.0/8")
 
 
 def test_the_command_line_goes_before(monkeypatch: pytest.MonkeyPatch) -> None:

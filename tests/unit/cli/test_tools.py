@@ -65,6 +65,21 @@ def test_rights_add_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert not own & {one["metadata"]["name"] for one in documents}
 
 
+def test_rights_on_secrets_are_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a Role of the operator's namespace, wherever the rest is; no other role has a right on Secrets."""
+    folder = RULES.parent / "examples/packs/slack-on-failure"
+    for options, others in ([], 2), (["-n", "team-a"], 2):
+        assert run_command(["rbac", str(folder), *options, "--operator-namespace", "tools"]) == 0
+        documents = list(yaml.safe_load_all(capsys.readouterr().out))
+        role, binding = documents[others:]
+        assert [(one["kind"], one["metadata"]) for one in (role, binding)] == [
+            (kind, {"name": "rulepack:slack-on-failure:secrets", "namespace": "tools"}) for kind in ("Role", "RoleBinding")
+        ]
+        assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["slack"], "verbs": ["get"]}]
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "rulepack", "namespace": "tools"}]
+        assert "secrets" not in str(documents[:others])
+
+
 def test_rights_for_some_namespaces_are_roles(capsys: pytest.CaptureFixture[str]) -> None:
     """--namespace writes a Role and a RoleBinding in each, and names in a comment what no Role can grant."""
     assert run_command(["rbac", str(RULES / "on-success-triggers"), "-n", "team-a", "-n", "team-b"]) == 0

@@ -402,6 +402,20 @@ def test_a_second_reference_does_not_take_over_while_the_first_is_refused() -> N
     assert "no pack 'exmaple' is shipped" in reported(reports["rulepack/ops/example"])[0]
 
 
+@pytest.mark.parametrize("others", [[], ["a-first"]])
+def test_after_a_restart_a_pack_whose_reference_names_another_is_disabled(others: list[str]) -> None:
+    """As with any other fault of a reference, nothing says any more what it was to do."""
+    store = PackStore(CEL)
+    slip = rulepack({"shipped": "exmaple", "mode": "Disabled"})
+
+    reports = by_source(
+        store.update([shipped(pack())], objects=[slip, *(rulepack({"shipped": "example"}, name) for name in others)])
+    )
+
+    assert store.catalog.modes == {"example": Mode.OFF}
+    assert len(reported(reports["rulepack/ops/example"])) == 1
+
+
 def test_what_is_set_of_packs_that_another_operator_ships_is_left_alone() -> None:
     """An operator with other packs shares the ConfigMaps with it; a name that nobody ships is told all the same."""
     flags = {"sync-waves": "Off", "model-freshness": "Aduit", "sync-wave": "Off"}

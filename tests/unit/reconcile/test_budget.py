@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -142,6 +143,24 @@ def test_namespaces_that_wait_share_the_budget_in_turn() -> None:
 
     assert sum(map(len, done.values())) in range(115, 125)
     assert all(len(times) in range(36, 44) for times in done.values())
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+@pytest.mark.parametrize("counts", [{"a": 150, "b": 60}, {"a": 150, "b": 150}, {"a": 150, "b": 60, "c": 20}])
+@pytest.mark.parametrize("limit", [4, 40])
+def test_no_namespace_has_more_than_half_while_another_one_waits(first: str, counts: dict[str, int], limit: int) -> None:
+    """In each minute in which others wait all the time, and one step more at most, whoever came first and wants how much."""
+    budget, terms = Budget(), Terms(limit, "go on")
+    takes(budget, [0.0] * (limit + 1), limit=limit, flow=first)
+
+    done = drained(budget, counts, terms, 1.0, 181.0)
+
+    for flow, times in done.items():
+        others = max(done[other][-1] if len(done[other]) == counts[other] else 181.0 for other in counts if other != flow)
+        for begin in (1.0, 61.0, 121.0):
+            if begin + 60 <= others:
+                assert sum(begin <= time < begin + 60 for time in times) <= limit / 2 + 1
+    assert sum(map(len, done.values())) >= min(sum(counts.values()), 3 * limit - 2)  # and nothing of it is left unused
 
 
 def test_one_step_a_minute_is_shared_in_turn_too() -> None:

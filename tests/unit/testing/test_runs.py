@@ -163,6 +163,8 @@ BAD = {
     "- expect: {rules: {mask: skipped}}\n": ("rule mask was not evaluated", ()),
     "- expect: {acts: []}\n": ("there is an unexpected act", None),
     "- expect: {nothing: true}\n": ("the engine has written", None),
+    "- expect: {http: [{method: GET, url: x}]}\n":
+        ("no request is as expected", ('  - expected {"method": "GET", "url": "x"}', "  + found    none")),
     "- flags: {widgetz: Audit}\n": ("no pack has the feature flag 'widgetz'; expected 'widgets' (did you mean that?)", ()),
     "- params: {widgets: {lable: x}}\n": ("widgets has no param 'lable'; expected 'label' (did you mean that?)", ()),
     "- params: {widgets: {label: 3}}\n": ("the number 3 stands here; expected a text", ()),
@@ -347,6 +349,29 @@ def test_a_failing_step_says_why_rules_have_done_nothing(steps: str, lines: list
     at = next((number for number, line in enumerate(told) if line.startswith(f"    {lines[0]}")), None)
     assert at is not None, "\n".join(told)
     assert told[at + 1 : at + len(lines)] == [f"    {line}" for line in lines[1:]]
+
+
+TOTALS = """
+    - name: totals
+      aggregate:
+        by: label(object, 'watched')
+        target: {apiVersion: v1, kind: ConfigMap, namespace: default, name: 'totals-${groupKey}'}
+        counts: {widgets: 'true'}
+      actions:
+        - annotate: {annotations: {widgets: '${string(group.widgets)}'}}
+"""
+
+
+def test_a_failing_step_says_that_the_target_of_a_group_is_missing(tmp_path: Path) -> None:
+    """With its name, and no more of it once it is there."""
+    written(tmp_path, f"- apply: {{{WIDGET}}}\n- expect: {{events: [{{reason: Other}}]}}\n")
+    pack = tmp_path / "pack.yaml"
+    pack.write_text(pack.read_text().replace("verbs: [get, patch]", "verbs: [get, list, patch]").rstrip() + TOTALS)
+    suites, faults = load_suites([tmp_path], backend())
+    assert faults == []
+    (outcome,) = run([Case(suites[0], 0)])
+    told = "    widgets/totals: skipped: its target for the group 'yes', ConfigMap default/totals-yes, is not there"
+    assert told in failure_lines(outcome), "\n".join(failure_lines(outcome))
 
 
 def test_a_step_that_is_an_alias_is_told_from_where_its_anchor_is(tmp_path: Path) -> None:
