@@ -60,13 +60,11 @@ class PackCaches:
     async def use(self, packs: Collection[RulePack]) -> None:
         """Start the informers that these packs need, and stop all others."""
         self._packs = self._watching(packs)
-        wanted: dict[InformerKey, Pruner] = {}
         known: dict[tuple[Kind, tuple[RulePack, ...]], Pruner] = {}  # the same packs watch in every namespace
         for key, watching in self._packs.items():
-            together = key.kind, tuple(watching)
-            if together not in known:
-                known[together] = pruner_of(*together)
-            wanted[key] = known[together]
+            if (key.kind, tuple(watching)) not in known:
+                known[key.kind, tuple(watching)] = pruner_of(key.kind, watching)
+        wanted = {key: known[key.kind, tuple(watching)] for key, watching in self._packs.items()}
         followed = {key: kept for held, kept in looked_up_by(packs).items() for key in self._held(held)}
         for key, kept in followed.items():
             wanted[key] = wanted.get(key, kept).also(kept.keep)

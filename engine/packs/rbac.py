@@ -79,6 +79,14 @@ def granted(packs: Iterable[RulePack], plurals: Plurals = guessed_resource) -> G
     return grants
 
 
+def _listed(pack: RulePack) -> Iterator[tuple[Kind, str]]:
+    """Yield the kinds that a pack lists and watches, lookups left aside, each with what needs it."""
+    yield from ((kind, pack.identity) for kind in pack.watches)
+    if pack.selects_namespaces:
+        yield NAMESPACE, f"{pack.identity}/namespaceSelector"
+    yield from ((discovery.kind, f"{pack.identity}/parameter {name}") for name, discovery in pack.discover.items())
+
+
 def granted_by_name(pack: RulePack, plurals: Plurals = guessed_resource) -> Sequence[Grants]:
     """Return what a pack needs on single objects of its own namespace: by kind, with the names of all of them."""
     found: dict[Kind, Grants] = {}
@@ -89,14 +97,6 @@ def granted_by_name(pack: RulePack, plurals: Plurals = guessed_resource) -> Sequ
                 grants.names |= {need.name}
                 grants.add(plurals(need.kind), need.verb, f"{pack.identity}/{rule.name}")
     return [found[kind] for kind in sorted(found)]
-
-
-def _listed(pack: RulePack) -> Iterator[tuple[Kind, str]]:
-    """Yield the kinds that a pack lists and watches, lookups left aside, each with what needs it."""
-    yield from ((kind, pack.identity) for kind in pack.watches)
-    if pack.selects_namespaces:
-        yield NAMESPACE, f"{pack.identity}/namespaceSelector"
-    yield from ((discovery.kind, f"{pack.identity}/parameter {name}") for name, discovery in pack.discover.items())
 
 
 def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plurals) -> None:

@@ -120,15 +120,15 @@ class Reasons:
     async def _missing_targets(self, pack: RulePack, rule: Rule, aggregate: Aggregate) -> list[str]:
         """Say of each group of which nothing is written that its target is not there."""
         groups, missing, now = dict[str, Scope](), [], self._world.clock.time()
-        if aggregate.target is None:
+        if (target := aggregate.target) is None:
             return []
-        for obj in [each for kind in pack.watches for each in await self._world.all(kind)]:
+        for obj in [obj for kind in pack.watches for obj in await self._world.all(kind)]:
             scope, _ = await scope_of(self._reader, self._world.catalog, pack, rule, obj, now)
             with suppress(EvaluationError):  # it is in no group
                 groups.setdefault(str(aggregate.by.evaluate(scope)), scope)
         for group, scope in groups.items():
             with suppress(EvaluationError):
-                ref = aggregate.target.read(scope.child(groupKey=group)).ref
+                ref = target.read(scope.child(groupKey=group)).ref
                 if ref.name and await self._object(ref) is None:
                     missing.append(f"its target for the group {group!r}, {ref}, is not there")
         return missing
