@@ -67,7 +67,7 @@ class RulePackObjects:
         prune = pruner([("spec",), ("status",)])
 
         def on_change(namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
-            if old is None or new is None or metadata(old).get("generation") != metadata(new).get("generation"):
+            if old is None or new is None or PackObject.of(old) != PackObject.of(new):
                 changed()
 
         self.own = Informer(api, InformerKey(RULE_PACK, own), clock, prune, on_change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from engine.errors import Fault, Location, UsageError
-from engine.model.objects import Object, dig, metadata, ref_of
+from engine.model.objects import Object, annotations_of, dig, metadata, ref_of
 from engine.packs.yamltext import CODE, PACK_BOUNDS, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""The annotation in which kubectl, and what works like it, notes what it was given to apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Text:
 class PackObject:
     """An object of kind RulePack. `file` and `source` name it in Locations and reports: `rulepack/<namespace>/<name>`.
 
-    `uid` tells it from another one that had its name before.
+    `uid` tells it from another one that had its name before. `spec` has the nulls that `kubectl apply` was given and did not
+    send; where it has been changed otherwise since, `dropped` are their paths instead.
     """
 
     file: str
@@ -42,13 +46,18 @@ class PackObject:
     uid: str
     generation: int
     spec: Mapping[str, Any]
+    dropped: Sequence[str] = ()
 
     @classmethod
     def of(cls, obj: Object) -> PackObject:
         """Return what there is to read of an object."""
         ref, spec = ref_of(obj), obj.get("spec")
         generation = int(metadata(obj).get("generation", 0))
-        return cls(f"rulepack/{ref.namespace}/{ref.name}", ref.name, ref.uid, generation, spec if isinstance(spec, dict) else {})
+        given = _last_applied(obj)
+        unchanged = given is not None and _without_nulls(given) == spec
+        read, dropped = (given, ()) if unchanged else (spec, tuple(_dropped(given, spec, "spec")))
+        file = f"rulepack/{ref.namespace}/{ref.name}"
+        return cls(file, ref.name, ref.uid, generation, read if isinstance(read, dict) else {}, dropped)
 
     @property
     def source(self) -> str:
@@ -59,6 +68,39 @@ class PackObject:
     def reference(self) -> bool:
         """Whether it stands for a pack whose text is elsewhere."""
         return "shipped" in self.spec or "configMap" in self.spec
+
+
+def _last_applied(obj: Object) -> Any:
+    """Return the spec that `kubectl apply` was given last, without --server-side, where there is a null in it; else None.
+
+    kubectl notes it as it was written, and sends it without nulls, which in its patches mean that a key is to go: see
+    k8s.io/kubectl, pkg/util/apply.go.
+    """
+    text = annotations_of(obj).get(LAST_APPLIED, "")
+    try:
+        return dig(json.loads(text), ("spec",), None) if "null" in text else None
+    except (ValueError, RecursionError):  # anybody can write an annotation
+        return None
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a value without the keys that hold null, at any depth."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def _dropped(given: Any, stored: Any, path: str) -> Iterator[str]:
+    """Yield the paths of nulls that were given and are not stored."""
+    if isinstance(given, dict) and isinstance(stored, dict):
+        for key, value in given.items():
+            if key in stored:
+                yield from _dropped(value, stored[key], f"{path}.{key}")
+            elif value is None:
+                yield f"{path}.{key}"
+    elif isinstance(given, list) and isinstance(stored, list) and len(given) == len(stored):
+        for index, (value, kept) in enumerate(zip(given, stored, strict=True)):
+            yield from _dropped(value, kept, f"{path}[{index}]")
 
 
 class Settable(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -211,3 +212,50 @@ def test_a_pack_that_breaks_keeps_its_last_good_spec_until_it_is_mended(rulepack
     assert [each["generationInForce"] for each in (edited, broken, mended)] == [2, 2, 4]
     assert [each["observedGeneration"] for each in (edited, broken, mended)] == [2, 3, 4]
     assert ready == ("False", "Invalid", "it is not accepted; the last good text, generation 2, stays in force")
+
+
+@pytest.mark.parametrize("flags", [[], ["--server-side"]], ids=["client", "server"])
+def test_a_null_removes_a_key_however_it_is_applied(rulepacks: RulePacks, flags: list[str]) -> None:
+    """`kubectl apply` without --server-side sends no null, and notes what it was given in an annotation."""
+    name = f"emptied-{len(flags)}"
+    rulepacks.kubectl("apply", *flags, "-f", "-", given=json.dumps(removing(name)))
+    rulepacks.kubectl("wait", "--for=condition=Ready", f"rp/{name}", "--timeout=60s")
+    rulepacks.kubectl("create", "configmap", name, "-n", rulepacks.watched, f"--from-literal={name}=x", "--from-literal=b=y")
+
+    eventually(lambda: data(rulepacks, name) == {"b": "y"}, "key that is removed")
+
+
+def test_a_null_that_is_added_later_counts(rulepacks: RulePacks) -> None:
+    """Only the annotation changes then. What is edited otherwise has nulls that nobody can be sure of: refused by path."""
+    kubectl, pack = rulepacks.kubectl, removing("later")
+    kubectl("apply", "-f", "-", given=json.dumps(pack).replace('{"later": null}', "{}"))
+    rulepacks.condition("later", "Accepted")
+    kubectl("apply", "-f", "-", given=json.dumps(pack))
+    kubectl("create", "configmap", "later", "-n", rulepacks.watched, "--from-literal=later=x", "--from-literal=b=y")
+    eventually(lambda: data(rulepacks, "later") == {"b": "y"}, "key that is removed")
+
+    kubectl("patch", "rp", "later", "--type=merge", "-p", '{"spec": {"description": "edited"}}')
+    accepted = rulepacks.condition("later", "Accepted")
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=json.dumps(pack))
+    kubectl("wait", "--for=condition=Accepted", "rp/later", "--timeout=60s")
+
+    assert accepted[:2] == ("False", "Invalid")
+    assert accepted[2].startswith("spec.rules[0].actions[0].patch.patch.data.later: kubectl apply dropped the null here")
+
+
+def removing(name: str) -> dict[str, Any]:
+    """A pack that removes the key of its name from ConfigMaps."""
+    rule = {
+        "name": name,
+        "when": f"has(object.data) && '{name}' in object.data",
+        "actions": [{"patch": {"patch": {"data": {name: None}}}}],
+    }
+    config_maps = {"apiVersion": "v1", "kind": "ConfigMap"}
+    spec = {"watch": config_maps, "targets": [config_maps | {"verbs": ["get", "patch"]}], "rules": [rule]}
+    return {"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": {"name": name}, "spec": spec}
+
+
+def data(rulepacks: RulePacks, name: str) -> Any:
+    """The data of a ConfigMap of the watched namespace."""
+    found = rulepacks.plane.request("GET", f"/api/v1/namespaces/{rulepacks.watched}/configmaps/{name}")
+    return found.get("data", {})

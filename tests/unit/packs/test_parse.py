@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from engine.actions.annotate import AnnotateAction
 from engine.cel import Program, Scope, backend
 from engine.errors import InvalidText
 from engine.model.flags import Mode
-from engine.model.objects import Kind
+from engine.model.objects import Kind, Object
 from engine.packs.metrics import MetricSpec
 from engine.packs.pack import Existing, Limits, Retry
 from engine.packs.parse import parse_pack, parse_spec
@@ -168,3 +169,64 @@ def test_faults_of_an_object_come_in_the_order_of_its_rules() -> None:
     _, faults = parse_spec(PackObject("rulepack/ops/a", "a", "1", 1, spec), backend())
 
     assert [fault.location.inner for fault in faults] == [f"spec.rules[{number}].when" for number in range(12)]
+
+
+def applied(spec: Object, stored: Object) -> PackObject:
+    """A RulePack that kubectl was given with one spec, and that has another."""
+    note = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"spec": spec})}
+    meta = {"namespace": "ops", "name": "a", "uid": "1", "generation": 1, "annotations": note}
+    return PackObject.of({"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": meta, "spec": stored})
+
+
+def patching(patch: Object) -> Object:
+    """A spec whose only rule patches what it watches."""
+    config_maps = {"apiVersion": "v1", "kind": "ConfigMap"}
+    rules = [{"name": "r", "actions": [{"patch": {"patch": patch}}]}]
+    return {"watch": config_maps, "targets": [{**config_maps, "verbs": ["get", "patch"]}], "rules": rules}
+
+
+def test_a_null_that_kubectl_apply_drops_is_read_as_it_was_given() -> None:
+    """Without it a patch that removes a key would change nothing; kubectl says nothing of it."""
+    given = patching({"data": {"a": None}, "list": [{"b": None}]})
+
+    assert applied(given, patching({"data": {}, "list": [{}]})).spec == given
+
+
+def test_a_null_that_was_dropped_from_what_is_edited_since_is_a_fault() -> None:
+    """It may be meant no more, so that nobody can tell what is."""
+    stored = {**patching({"data": {}}), "description": "edited"}
+
+    _, (fault,) = parse_spec(applied(patching({"data": {"a": None}}), stored), backend())
+
+    assert fault.location.inner == "spec.rules[0].actions[0].patch.patch.data.a"
+    assert fault.text == (
+        "kubectl apply dropped the null here, and the object has been changed otherwise since; "
+        "expected the whole pack once more by kubectl apply --server-side, which keeps nulls"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        (patching({"data": {"a": None}}), patching({"data": {"a": None}})),
+        (patching({"data": {"a": None}}), patching({"data": "since edited"})),
+        (patching({"data": [{"a": None}]}), patching({"data": []})),
+        ({"description": "none here"}, patching({"data": {}})),
+    ],
+    ids=["kept", "another type", "another length", "no null"],
+)
+def test_what_is_stored_counts_where_no_null_was_dropped(given: Object, stored: Object) -> None:
+    found = applied(given, stored)
+
+    assert (found.spec, found.dropped) == (stored, ())
+
+
+@pytest.mark.parametrize(
+    "text", ["null", "{", '{"spec": null}', "[" * 100_000 + "null"], ids=["null", "cut", "no spec", "nested"]
+)
+def test_a_note_of_kubectl_that_is_none_says_nothing(text: str) -> None:
+    meta = {"name": "a", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": text}}
+
+    given = PackObject.of({"metadata": meta, "apiVersion": "x/v1", "kind": "RulePack", "spec": patching({})})
+
+    assert given.dropped == ()
