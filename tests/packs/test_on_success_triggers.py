@@ -30,6 +30,7 @@ from tests.world import (
     named,
     names,
     pod,
+    pulled,
     shipped,
     trigger,
     triggers,
@@ -952,3 +953,17 @@ async def test_a_job_that_is_deleted_when_one_of_its_syncs_waits_has_that_one_to
 
     assert world.writes.count("patch Application argocd/consumers") == 1
     assert world.writes.count("patch Application argocd/others") == 1
+
+
+async def test_pods_that_are_newer_are_replaced_among_more_events_than_can_be_gone_through() -> None:
+    """They are by less than clocks may differ, and nobody can say whether the jobs' own operator has replaced them."""
+    world = World(shipped(PACK), params={PACK: EVICT})
+    await world.create(named(SERVICE, "model", spec={"predictor": {}}), predictor(2))
+    await world.create(*(pulled(number) for number in range(6000)), job(phase="ValidationRunning", annotations=triggers(RESTART)))
+    await world.clock.advance(1810)
+    await world.create(pod("old-0"), pod("old-1"))
+
+    await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE})
+    await world.settle(10)
+
+    assert [event["reason"] for event in await world.all(EVENT) if event["reason"] != "Pulled"] == STARTED
