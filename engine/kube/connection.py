@@ -6,8 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 
@@ -134,7 +133,7 @@ class Connection:
         try:
             async with opening:
                 answer = await self._ask("GET", path, {"Accept": accept} if accept else {}, None, patience, watch=True)
-            async with _left_at_any_time(answer) as response:
+            async with sessions.left_at_any_time(answer) as response:
                 since = loop.time()
                 parts: list[bytes] = []  # of a line that has not ended: one object may be several MB, which readline() refuses
                 while chunk := await response.content.readany():
@@ -296,14 +295,3 @@ class Connection:
         if type(value) is not dict:
             raise failures.invalid(self._host, f"JSON that is no object but {found(value)}")
         return value
-
-
-@asynccontextmanager
-async def _left_at_any_time(answer: aiohttp.ClientResponse) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Have an answer's connection dropped where it has not ended: a graceful end of TLS waits up to 30 s for the server."""
-    async with answer as response:
-        try:
-            yield response
-        finally:
-            if response.connection is not None and response.connection.transport is not None:
-                response.connection.transport.abort()

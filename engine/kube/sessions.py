@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -62,6 +64,17 @@ def _tls(access: Access) -> ssl.SSLContext:
     if not access.verify:  # insecure-skip-tls-verify
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
+
+
+@asynccontextmanager
+async def left_at_any_time(answer: aiohttp.ClientResponse) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Have an answer's connection dropped where it has not ended: a graceful end of TLS waits up to 30 s for the server."""
+    async with answer as response:
+        try:
+            yield response
+        finally:
+            if response.connection is not None and response.connection.transport is not None:
+                response.connection.transport.abort()
 
 
 def settings(access: Access) -> Access:

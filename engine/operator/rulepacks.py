@@ -23,7 +23,7 @@ from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
 from engine.packs.sources import PackObject, Text
-from engine.packs.status import RuleCounts, Standing, computed, holds, left, mode_word, part, refusal
+from engine.packs.status import RuleCounts, Standing, computed, holds, left, part, refusal, was_ready
 from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
@@ -243,7 +243,7 @@ class RulePackStatuses:
             return False
         now = self._clock.monotonic()
         began = self._listing.setdefault(standing.pack.identity, now)
-        return _was_ready(obj, standing) and now - began < LISTING
+        return was_ready(obj, standing) and now - began < LISTING
 
     def _standing(self, obj: Object) -> Standing:
         """Return how an object of the operator's namespace stands."""
@@ -292,14 +292,6 @@ class RulePackStatuses:
                 last_firing=last.last_firing, last_object=last.last_object,
             )  # fmt: skip
         return added
-
-
-def _was_ready(obj: Object, standing: Standing) -> bool:
-    """Return whether an object's status says that it is in force as it is now."""
-    status = dig(obj, ("status",), {})
-    ready = [each["status"] for each in status.get("conditions", ()) if each.get("type") == "Ready"]
-    same = (status.get("observedGeneration"), status.get("mode")) == (metadata(obj).get("generation"), mode_word(standing.mode))
-    return same and ready == ["True"]
 
 
 def _of_another_operator(obj: Object) -> bool:

@@ -128,6 +128,14 @@ def left(gone: Mapping[str, Any]) -> dict[str, Any]:
     return {"shard": gone["shard"], "rules": rules}
 
 
+def was_ready(obj: Object, standing: Standing) -> bool:
+    """Return whether an object's status says that it is in force as it is now."""
+    status = dig(obj, ("status",), {})
+    ready = [each["status"] for each in status.get("conditions", ()) if each.get("type") == "Ready"]
+    same = (status.get("observedGeneration"), status.get("mode")) == (metadata(obj).get("generation"), mode_word(standing.mode))
+    return same and ready == ["True"]
+
+
 def mode_word(mode: Mode) -> str:
     """Return a mode as the kind says it."""
     return DISABLED if mode is Mode.OFF else mode.value

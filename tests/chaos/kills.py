@@ -13,6 +13,7 @@ from random import Random
 
 from tests.chaos.theatre import Theatre
 from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import eventually
 from tests.e2e.gateway import Gateway, Strike
 
 JOBS_PER_SECOND = 8.0
@@ -96,6 +97,7 @@ def run(plane: ControlPlane, *, seed: int, seconds: float, kills: int, jobs: int
     random = Random(seed)
     with Theatre(plane, namespace, seed, groups=max(4, jobs // 20)) as theatre, Gateway(plane) as gateway:
         killer, ledger = Killer(theatre, gateway, random), theatre.ledger
+        _come_into_force(theatre)
         begun = time.monotonic()
         ledger.due = 0
         theatre.play(jobs, JOBS_PER_SECOND)
@@ -120,6 +122,16 @@ def run(plane: ControlPlane, *, seed: int, seconds: float, kills: int, jobs: int
             f"{ledger.syncs.total()} syncs, {ledger.rollouts} rollouts; effects lost: 0, doubled: 0; "
             f"caught up {caught_up:.1f} s after the last kill; writes of one more restart: 0"
         )
+
+
+def _come_into_force(theatre: Theatre) -> None:
+    """Let the packs come into force before any job ends: what has ended before is never restarted.
+
+    A life of the killed engine may be too short for that.
+    """
+    theatre.engine.start()
+    eventually(theatre.engine.in_force, "Lease that says since when packs are in force")
+    theatre.engine.kill()
 
 
 def _writes_of_a_restart(theatre: Theatre) -> list[str]:

@@ -45,7 +45,7 @@ def test_the_script_comes_to_its_effects(own_plane: ControlPlane, capsys: pytest
     before = names(own_plane, NAMESPACES)
     status = run_command(["demo", "--kubeconfig", str(own_plane.kubeconfig), "--install-crds"])
     captured = capsys.readouterr()
-    assert (status, captured.err) == (0, "")
+    assert (status, captured.err) == (0, ""), captured.out
     assert "15 of 15 effects are as expected" in captured.out
     assert "rule simulated-" not in captured.out, "a simulator cannot do what the script needs"
     assert names(own_plane, NAMESPACES) == before

@@ -72,7 +72,7 @@ def undoing(cluster: Cluster, name: str) -> Iterator[None]:
     def undo() -> None:
         where = path(CONFIG_MAP, cluster.namespace, name)
         while not over.wait(0.02):
-            if labels_of(cluster.get(CONFIG_MAP, name)).get("team") == "ours":
+            if labels_of(cluster.find(CONFIG_MAP, name) or {}).get("team") == "ours":  # it may not be there yet
                 body = {"metadata": {"labels": {"team": "theirs"}}}
                 cluster.plane.request("PATCH", f"{where}?fieldManager=team-controller", body)
 

@@ -93,6 +93,10 @@ class Engine:
         found = self._cluster.find(LEASE, "rulepack")
         return dict(found["spec"]) if found else {}
 
+    def in_force(self) -> bool:
+        """Whether it has written since when its packs are in force."""
+        return self._cluster.find(LEASE, "rulepack-state") is not None
+
     def ready(self) -> None:
         """Wait until it knows the cluster."""
 
