@@ -187,6 +187,12 @@ def named(kind: Kind, name: str, namespace: str = "ns", **fields: Any) -> Object
     return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name, "namespace": namespace}, **fields}
 
 
+def pulled(number: int) -> Object:
+    """An Event about one of many pods."""
+    about = {"kind": "Pod", "namespace": "ns", "name": f"other-{number}", "uid": f"uid-{number}"}
+    return named(EVENT, f"other-{number}", reason="Pulled", message="pulled", involvedObject=about)
+
+
 def trigger(kind: Kind, name: str, action: str, namespace: str | None = None) -> str:
     """One entry of the annotation mlops.dev/on-success-trigger."""
     lines = [f"- apiVersion: {kind.api_version}", f"  kind: {kind.kind}", f"  name: {name}", f"  action: {action}"]

@@ -133,10 +133,14 @@ class Plan(NamedTuple):
 
 
 class OwnWrite(NamedTuple):
-    """What the engine itself wrote last on a watched object, until the watch has shown it."""
+    """What the engine itself wrote last on a watched object, until the watch has shown it.
+
+    Where the object was `gone` by then, nothing is written: it is what the engine has done for it and could not put on record.
+    """
 
     patch: Object
-    resource_version: str
+    resource_version: str = ""
+    gone: bool = False
 
     def over(self, obj: Object) -> Object:
         """The object with our own write on it, where the object is from before that write.

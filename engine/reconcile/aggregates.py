@@ -158,7 +158,8 @@ class Aggregates:
         state, rule = evaluation.state, evaluation.rules[0]
         state.unrecorded = 0
         ended = not evaluation.rule_state(rule).under_way("")
-        if ended and (written is not None or evaluation.steps or not evaluation.object):
+        reached = written is not None and not written.gone
+        if ended and (reached or evaluation.steps or not evaluation.object):
             state.rules[rule.name] = evaluation.rule_state(rule)._replace(fired_at=evaluation.now)
             if rule.urgent is not None:  # what it could not say in one firing
                 evaluation.again(evaluation.now + rule.urgent.every)

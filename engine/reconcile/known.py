@@ -6,7 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from engine.model.objects import Object
+from engine.model.merge import added, merged
+from engine.model.objects import Object, metadata
 from engine.model.plan import OwnWrite
 from engine.packs.pack import RulePack
 from engine.reconcile.prefilter import Values, Watchers
@@ -30,6 +31,8 @@ class Known:
     living: dict[str, PackState] = field(default_factory=dict)
     ending: dict[str, PackState] = field(default_factory=dict)
     own: OwnWrite | None = None
+    unrecorded: tuple[str, Object] | None = None
+    """The uid of an object that is gone, which the watch has not shown yet, and what could not be written on it any more."""
     woken: dict[str, int] = field(default_factory=dict)
     """The packs that have to evaluate it although it has not changed, each with a number that is another one each time."""
     taken: dict[str, int] = field(default_factory=dict)
@@ -44,13 +47,24 @@ class Known:
         self.generation = generation
 
     def as_written(self, obj: Object) -> Object:
-        """Return the object with what we wrote on it ourselves, as long as the watch has not shown that yet."""
-        if self.own is None:
-            return obj
-        after = self.own.over(obj)
-        if after is obj:
-            self.own = None
+        """Return the object with what we wrote on it ourselves, or could not since it is gone, until the watch has shown that."""
+        after = obj
+        if self.own is not None:
+            after = self.own.over(obj)
+            if after is obj:
+                self.own = None
+        if self.unrecorded is not None and self.unrecorded[0] == metadata(obj).get("uid"):
+            after = merged(after, self.unrecorded[1])
         return after
+
+    def wrote(self, uid: str, written: OwnWrite) -> None:
+        """Note what we wrote on the object with this uid, beside what we wrote before."""
+        if not written.gone:
+            self.own = written if self.own is None else written._replace(patch=added(self.own.patch, written.patch))
+        elif self.unrecorded is not None and self.unrecorded[0] == uid:
+            self.unrecorded = uid, added(self.unrecorded[1], written.patch)
+        else:
+            self.unrecorded = uid, written.patch
 
     def changed(self, group: Watchers, uid: str, values: Values, now: float) -> frozenset[int]:
         """Return which of the watchers have not evaluated the object as it is, or wait for this time."""

@@ -8,7 +8,7 @@ from itertools import count
 
 from engine.actions import Cause
 from engine.model.flags import Mode
-from engine.model.merge import added, merged
+from engine.model.merge import merged
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, ref_of
 from engine.model.outcome import Outcome
 from engine.model.plan import Annotate, OwnWrite, joined, own_patch
@@ -125,6 +125,7 @@ class Matcher:
             pack = group.packs[index]
             gone = self._caches.take_deleted(pack, key)
             if gone is not None:
+                gone = known.as_written(gone)  # whose rules ask for records, and so for what is done already
                 known.ending[pack.identity] = PackState(pack, ref_of(gone).uid, evaluated=gone)
             state = known.ending.get(pack.identity)
             if state is not None and state.evaluated is not None and (state.retry_at or 0.0) <= now:
@@ -185,7 +186,7 @@ class Matcher:
         """Remember what was evaluated, as it is after our own write: that is news only for packs that did not evaluate."""
         known = self._known[key]
         if written is not None:
-            known.own = written if known.own is None else written._replace(patch=added(known.own.patch, written.patch))
+            known.wrote(evaluations[0].ref.uid, written)
         by_watchers: dict[Watchers, list[Evaluation]] = {}
         for evaluation in evaluations:
             if evaluation.watchers is not None:

@@ -202,9 +202,9 @@ class Performer:
             self.budgets.give_back(run.cause)
         return written
 
-    def wrote_own(self, written: bool, steps: Sequence[tuple[Cause | None, Annotate]]) -> None:
+    def wrote_own(self, steps: Iterable[tuple[Cause | None, Annotate]]) -> None:
         """Note what rules have written on the watched object itself; records, which have no cause, are nobody else's."""
-        for cause, step in steps if written else ():
+        for cause, step in steps:
             if cause is not None and changes(cause.object, (own := own_patch(cause.object, step)).body):
                 self.fights.wrote(cause, own)
 

@@ -297,8 +297,8 @@ class Reconciler:
         if living:
             try:
                 written = await self._recorder.write(living, self._catalog.times)
-                self._performer.wrote_own(written is not None, [own for each in living for own in each.own])
-                if written is not None:
+                if written is not None and not written.gone:
+                    self._performer.wrote_own(own for each in living for own in each.own)
                     self._reader.wrote_own(living[0].ref, written)
                 if isinstance(key, GroupKey):
                     self.aggregates.settle(living[0], written)

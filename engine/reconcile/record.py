@@ -147,7 +147,7 @@ def removed(obj: Object, names: Collection[str]) -> dict[str, None]:
 async def write_own(actor: Actor, obj: Object, own: Annotate) -> OwnWrite | None:
     """Bring the watched object's metadata to what it should be, in one patch; return what was written.
 
-    None where nothing is to be written, or where the object is gone. Raises ApiError and NotLeading.
+    None where nothing is to be written. Raises ApiError and NotLeading.
     """
     step = own_patch(obj, own)
     if not changes(obj, step.body):
@@ -156,6 +156,6 @@ async def write_own(actor: Actor, obj: Object, own: Annotate) -> OwnWrite | None
         version = await actor.write_metadata(step)
     except ApiError as error:
         if error.not_found or "uid" in error.message.lower():
-            return None
+            return OwnWrite(step.body, gone=True)
         raise
     return OwnWrite(step.body, version)

@@ -223,11 +223,12 @@ def _told(event: Object) -> tuple[str, str, str]:
     """uid of what an Event is about, reason, and the first line of the message: of a restart, what a job hears of it.
 
     That it is newer already is as good an answer to a run as that it is restarted for it; so is a sync together with others. What
-    is restarted has an Event for each run, which names the run.
+    is restarted has an Event for each run: the uid is that of both, since two runs of one name may end within the same second.
     """
     reason, message = event["reason"], event["message"].partition("\n")[0]
     if event["involvedObject"].get("kind") != "NotebookValidationJob":
-        return str(event["involvedObject"].get("uid")), reason, message
+        run = f" for {event['related']['uid']}" if reason == "TriggerStarted" else ""
+        return f"{event['involvedObject'].get('uid')}{run}", reason, message
     if reason == "TriggerStarted":
         message = message.partition(",")[0]
     elif reason == "TriggerSuccess" and NEWER in message:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import pytest
 
 from engine.model.objects import Object, metadata
 from tests.chaos.ledger import NOTE, Ledger, Run
+from tests.chaos.theatre import until_nothing
 from tests.world import APPLICATION, EVENT, JOB, job, named, pod
 
 EARLY, DONE, LATE = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2026-01-01T00:02:00Z"
@@ -111,3 +115,57 @@ def test_a_run_that_was_deleted_asks_for_nothing() -> None:
     pods = [*NEW, model("old-2", EARLY, "model-1"), model("old-3", EARLY, "model-1")]
     assert ledger.missing(found(pods, told(RESTARTED, SYNCED)), "note") == []
     assert ledger.wrong == []
+
+
+def restart_of(service: str, run: str) -> Object:
+    """The Event on a service that it is restarted for a run of `train` that ended at DONE."""
+    about = {"kind": "InferenceService", "uid": service}
+    message = f"Restarting InferenceService/model-0, so that it runs what ns/train has trained until {DONE}."
+    return named(EVENT, "e", involvedObject=about, related={"uid": run}, reason="TriggerStarted", message=message)
+
+
+def test_two_runs_of_one_name_have_a_restart_each() -> None:
+    """The first one was deleted, and both ended within the same second; two Events for one of them are one too many."""
+    ledger = Ledger()
+    ended(ledger)
+    both = [restart_of("model", "uid-0"), restart_of("model", "uid-1")]
+    assert ledger.missing(found(NEW, [*told(RESTARTED, SYNCED), *both]), "note") == []
+
+    (problem,) = ledger.missing(found(NEW, [*told(RESTARTED, SYNCED), *both, restart_of("model", "uid-0")]), "note")
+
+    assert problem.endswith(": 2 Events")
+
+
+class Late:
+    """A clock that only `sleep` moves, and effects that come one after the other, each after so many seconds."""
+
+    def __init__(self, *pauses: float) -> None:
+        self.now, self.pauses = 0.0, list(pauses)
+
+    def missing(self) -> list[str]:
+        """What has not come yet."""
+        came = [sum(self.pauses[: number + 1]) for number in range(len(self.pauses))]
+        return [f"effect {number}" for number, at in enumerate(came) if at > self.now]
+
+    def sleep(self, seconds: float) -> None:
+        """Move the clock."""
+        self.now += seconds
+
+    def wait(self, patience: float) -> float:
+        """Wait until nothing is missing."""
+
+        def told(waited: float, problems: Sequence[str]) -> str:
+            return f"after {waited:.0f} s {len(problems)} are missing"
+
+        return until_nothing(self.missing, patience, told, lambda: None, lambda: self.now, self.sleep)
+
+
+def test_what_is_late_is_waited_for_as_long_as_more_comes() -> None:
+    """However long all of it takes: that is up to the machine."""
+    assert Late(100, 110, 90).wait(patience=120) == 300
+
+
+def test_what_does_not_come_is_lost() -> None:
+    """Nothing of what is missing has come for longer than an engine needs to notice a silent watch."""
+    with pytest.raises(AssertionError, match="after 220 s 2 are missing"):
+        Late(100, 130, 10).wait(patience=120)

@@ -11,7 +11,7 @@ import pytest
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.objects import Object
-from tests.world import APPLICATION, DONE, EVENT, JOB, World, job, named, shipped
+from tests.world import APPLICATION, DONE, EVENT, JOB, World, job, named, pulled, shipped
 
 PACK = "failure-notifications"
 HERE = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "ns"}}
@@ -443,3 +443,9 @@ async def test_a_crash_at_any_call_neither_loses_nor_doubles(effect: Effect) -> 
             break
         assert found == expected, f"{effect} at call {call}"
     assert call > 3
+
+
+async def test_a_failure_is_told_among_more_events_than_can_be_gone_through() -> None:
+    """Where nobody can say whether the jobs' own operator has told it, it is told."""
+    world = await judged(*(pulled(number) for number in range(9000)), failed())
+    assert [event["reason"] for event in await world.all(EVENT) if event["reason"] != "Pulled"] == ["ValidationFailed"]

@@ -30,6 +30,7 @@ from tests.world import (
     named,
     names,
     pod,
+    pulled,
     shipped,
     trigger,
     triggers,
@@ -900,3 +901,69 @@ def test_one_parameter_names_the_annotation_for_all_packs() -> None:
     assert {pack.name for pack in with_param} == {"on-success-triggers", "rollouts", "model-training"}
     assert all(each.param == "triggerAnnotation" for pack in reading for each in pack.inputs.values())
     assert schemas == [{"description": "", "type": "string", "default": key}] * 3
+
+
+async def busy_evictions(*entries: str) -> World:
+    """A world in which a restart has evicted the first of two pods, and waits for the one that is to take its place."""
+    world = await world_of(
+        named(SERVICE, "model", spec={"predictor": {}}), predictor(2), pod("old-0"), pod("old-1"),
+        named(DEPLOYMENT, "web", spec={"replicas": 1, "template": {}}), annotations=triggers(*entries), **EVICT,
+    )  # fmt: skip
+    await world.settle(10)
+    assert names(await world.all(POD)) == ["old-1"]
+    return world
+
+
+async def test_a_job_that_is_deleted_during_its_restart_has_it_finished_and_told_once() -> None:
+    """The rule about deleted jobs goes on with it; people have been told already."""
+    world = await busy_evictions(RESTART)
+
+    await world.delete(JOB, "train")
+    world.stagehands.append(replace_pods)
+    await world.settle(60)
+
+    assert names(await world.all(POD)) == ["new-0", "new-1"]
+    assert await reasons(world) == STARTED
+
+
+async def test_a_job_that_is_deleted_when_some_of_its_triggers_are_done_has_the_others_done() -> None:
+    """What is on record as done is not done again."""
+    world = await busy_evictions(RESTART, trigger(DEPLOYMENT, "web", "restart"))
+    assert "Deployment/ns/web" in annotations_of(await world.get(JOB, "train"))[f"fired.rules.mlops.dev/{PACK}.restart"]
+
+    await world.delete(JOB, "train")
+    world.stagehands.append(replace_pods)
+    await world.settle(60)
+
+    assert names(await world.all(POD)) == ["new-0", "new-1"]
+    assert await reasons(world) == STARTED * 2
+
+
+async def test_a_job_that_is_deleted_when_one_of_its_syncs_waits_has_that_one_too() -> None:
+    """The other one is on record, and is not started again."""
+    consumers, others = (named(APPLICATION, name, "argocd", spec=HERE) for name in ("consumers", "others"))
+    busy = {**others, "status": {"operationState": {"phase": "Running"}}}
+    world = await world_of(consumers, busy, annotations=triggers(SYNC, trigger(APPLICATION, "others", "sync")))
+    await world.settle(20)
+    assert world.writes.count("patch Application argocd/consumers") == 1
+
+    await world.delete(JOB, "train")
+    await world.status(APPLICATION, "others", {"operationState": {"phase": "Succeeded"}}, "argocd")
+    await world.settle(60)
+
+    assert world.writes.count("patch Application argocd/consumers") == 1
+    assert world.writes.count("patch Application argocd/others") == 1
+
+
+async def test_pods_that_are_newer_are_replaced_among_more_events_than_can_be_gone_through() -> None:
+    """They are by less than clocks may differ, and nobody can say whether the jobs' own operator has replaced them."""
+    world = World(shipped(PACK), params={PACK: EVICT})
+    await world.create(named(SERVICE, "model", spec={"predictor": {}}), predictor(2))
+    await world.create(*(pulled(number) for number in range(6000)), job(phase="ValidationRunning", annotations=triggers(RESTART)))
+    await world.clock.advance(1810)
+    await world.create(pod("old-0"), pod("old-1"))
+
+    await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE})
+    await world.settle(10)
+
+    assert [event["reason"] for event in await world.all(EVENT) if event["reason"] != "Pulled"] == STARTED

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from engine.cel import backend
 from engine.kube.faults import InjectedFault
-from engine.model.objects import Kind
+from engine.model.objects import Kind, ObjectKey
 from engine.model.observe import Evaluated
 from engine.packs.parse import parse_pack
 from tests.world import World, named
@@ -89,3 +91,65 @@ async def test_a_server_that_does_not_answer_is_asked_again() -> None:
     await world.settle(60)
 
     assert await world.events() == [("c", "Gone", "it is gone")]
+
+
+ONCE = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: p}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap}
+  metrics:
+    done_total: {type: counter, help: h, labels: [rule]}
+  rules:
+    - name: done
+      when: 'true'
+      for: 5s
+      oncePer: object.metadata.uid
+      actions:
+        - metric: {name: done_total, labels: {rule: done}}
+    - name: done-for-a-deleted-one
+      on: Delete
+      when: annotation(object, 'fired.rules.mlops.dev/p.done') == ''
+      actions:
+        - metric: {name: done_total, labels: {rule: done-for-a-deleted-one}}
+"""
+
+
+async def unseen(deleted: int) -> World:
+    """A world in which a ConfigMap is deleted after so many seconds, and no watch shows anything of it for ten."""
+    world = World(*parse_pack(ONCE, "pack.yaml", backend()))
+    await world.create(named(CONFIG, "c"))
+    await world.settle()
+    for second in range(10):
+        if second == deleted:
+            await world.delete(CONFIG, "c")
+        await world.clock.advance(1)
+        await world.reconciler.reconcile(ObjectKey(CONFIG, "ns", "c"))
+    return world
+
+
+def counted(world: World) -> list[str]:
+    """The rules that have counted something."""
+    return [labels["rule"] for _, labels, _ in world.seen.measurements]
+
+
+@pytest.mark.parametrize("deleted", [2, 7])
+async def test_what_is_done_for_an_object_whose_deletion_is_not_shown_yet_is_done_once(deleted: int) -> None:
+    """Whether its record cannot be written any more, or is not shown either; rules about deleted objects know of it too."""
+    world = await unseen(deleted)
+    assert counted(world) == ["done"]
+
+    await world.settle(30)
+
+    assert counted(world) == ["done"]
+
+
+async def test_what_was_done_for_a_deleted_object_says_nothing_of_another_one_of_its_name() -> None:
+    """That has a uid of its own."""
+    world = await unseen(deleted=2)
+
+    await world.create(named(CONFIG, "c"))
+    await world.settle(30)
+
+    assert counted(world) == ["done", "done"]
