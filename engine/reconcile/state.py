@@ -113,6 +113,16 @@ class FiringProgress:
             if item.ended is None and item.stall is not None:
                 yield name, item.stall
 
+    def renew(self) -> bool:
+        """Have the actions that are done carried out again with what is under way; return False where only `rescue` is left."""
+        if any(item.error for item in self.items.values()):
+            return False
+        for item in self.items.values():
+            if item.ended is None:
+                item.actions = {number: action for number, action in item.actions.items() if action.done is None}
+                item.own = []
+        return True
+
     def drop(self, keep: Collection[str] = ()) -> dict[str, Stall]:
         """Forget the items that have not ended, but for these; return those that waited."""
         dropped = {name: stall for name, stall in self.stalls() if name not in keep}
