@@ -249,6 +249,24 @@ async def test_what_waits_is_counted_by_rule(packs: Packs) -> None:
     assert "waitingFor" not in after["parts"][0]["rules"][0]
 
 
+async def test_each_firing_of_a_rule_for_one_object_counts(packs: Packs) -> None:
+    """Also of a rule without `oncePer`; two steps of one firing count once, and what changes nothing does not."""
+    actions = [{"annotate": {"annotations": {f"example.com/{name}": "${string(object.spec.size)}"}}} for name in ("a", "b")]
+    async with packs.running(packs.operator()):
+        await packs.put("sizes", spec() | {"rules": [{"name": "size", "actions": actions}]})
+        await packs.clock.advance(5)
+        for size in (1, 2, 3):
+            if size == 1:
+                await packs.widget("one", size)
+            await packs.cluster.patch(WIDGET, "default", "one", {"spec": {"size": size}})
+            await packs.clock.advance(5)
+        await packs.cluster.patch(WIDGET, "default", "one", {"metadata": {"labels": {"new": "yes"}}})
+        await packs.clock.advance(10)
+        fired = (await packs.got("sizes"))["status"]["fired"]
+
+    assert fired == 3
+
+
 async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
     """A pack that was ready is said to be so while its kind is listed again, and what it did last stays."""
     async with packs.running(packs.operator()):
