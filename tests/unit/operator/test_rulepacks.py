@@ -264,6 +264,19 @@ async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
     assert len(packs.written()) == writes
 
 
+async def test_a_pack_is_ready_as_soon_as_its_kind_is_listed(packs: Packs) -> None:
+    """Whoever waits for it does not wait for the next time at which counts are written."""
+    packs.cluster.seconds = 2.0
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(0.5)
+        first = await packs.condition("Ready", "marks")
+        await packs.clock.advance(1.5)
+        second = await packs.condition("Ready", "marks")
+
+    assert first[:2] == ("False", "Listing")
+    assert second[:2] == ("True", "InForce")
+
+
 async def test_a_list_that_does_not_end_is_told(packs: Packs) -> None:
     """Half a minute after a restart a pack that cannot list its kind yet is no longer ready."""
     async with packs.running(packs.operator()):
