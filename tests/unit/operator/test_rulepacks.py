@@ -357,6 +357,47 @@ async def test_a_pack_in_a_config_map_is_visible_too(packs: Packs) -> None:
     assert mode == "Audit"
 
 
+async def test_a_pack_that_is_in_another_config_map_by_now_takes_the_mode_of_its_rulepack(packs: Packs) -> None:
+    """Of two ConfigMaps with one pack, the one that had it holds another now."""
+    text = PACK.replace("name: marks}", "name: team}")
+    async with packs.running(packs.operator()):
+        await packs.config_map("a", {"pack.yaml": text}, pack=True)
+        await packs.config_map("b", {"pack.yaml": text}, pack=True)
+        await packs.clock.advance(10)
+        await packs.config_map("a", {"pack.yaml": text.replace("name: team}", "name: new}")}, pack=True)
+        await packs.clock.advance(10)
+        ready, accepted = await packs.condition("Ready", "team"), await packs.condition("Accepted", "team")
+        await packs.cluster.patch(RULE_PACK, "system", "team", {"spec": {"mode": "Disabled"}})
+        await packs.clock.advance(5)
+        disabled = await packs.condition("Ready", "team")
+
+    assert ready[:2] == ("True", "InForce")
+    assert accepted == (
+        "True", "Warnings", "spec.configMap: pack 'team' is that in configmap/system/b/pack.yaml; expected configMap: b",
+    )  # fmt: skip
+    assert disabled[:2] == ("True", "Disabled")
+
+
+async def test_after_a_restart_nothing_has_the_name_of_a_refused_rulepack(packs: Packs) -> None:
+    """Neither the shipped text nor that in a ConfigMap acts in place of what the RulePack held; it says that nothing does."""
+    async with packs.running(packs.operator()):
+        await packs.config_map("team-packs", {"pack.yaml": PACK}, pack=True)
+        await packs.put("marks", spec(mode="Disabled"))
+        await packs.clock.advance(5)
+        await packs.put("marks", spec(mode="Disabled", descripton="slip"))
+        await packs.clock.advance(5)
+        before = await packs.condition("Ready", "marks")
+    async with packs.running(packs.operator()):
+        await packs.widget("one")
+        await packs.clock.advance(10)
+        after, status = await packs.condition("Ready", "marks"), await packs.status("team-packs")
+
+    assert before[2].endswith("stays in force")
+    assert after[2] == "it is not accepted; nothing is in force"
+    assert await packs.mark("one") is None
+    assert "rulepack/system/marks has the name 'marks', and is refused: no pack of that name is in force" in str(status)
+
+
 async def test_an_empty_config_map_is_not_ok(packs: Packs) -> None:
     async with packs.running(packs.operator()):
         await packs.config_map("empty", {"pack.yaml": "# nothing yet"}, pack=True)
