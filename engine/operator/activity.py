@@ -40,6 +40,8 @@ _LEVELS = {
     ActResult.REFUSED: logging.WARNING,
     ActResult.DROPPED: logging.INFO,
 }
+AT_ONCE = 64
+"""How many firings of one rule may be under way at once and yet be counted once each."""
 SHOWN = 10
 """How many objects /packs names of those that wait for the same."""
 CHANGE = 200
@@ -55,8 +57,8 @@ class RuleActivity:
     failed: tuple[float, Act] | None = None
     firings: int = 0
     failures: int = 0
-    counted: tuple[str, ...] = ()
-    """The firing that was counted last: its steps come one after another, mostly, and count once."""
+    counted: dict[tuple[str, str, str], None] = field(default_factory=dict)
+    """Object, key and item of the last firings that were counted: all steps of one count once."""
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON data, without what went wrong: that may quote the object, so only the log and its Events say it."""
@@ -77,7 +79,11 @@ class Activity:
     """By pack and flow: since when."""
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
-        """Do nothing: the reconciler logs an Unknown, once for each object and reason."""
+        """Note that another firing begins. An Unknown is logged by the reconciler, once for each object and reason."""
+        if result is Evaluated.FIRED and (activity := self.rules.get((pack, rule))):
+            about = str(obj)
+            for firing in [each for each in activity.counted if each[0] == about]:
+                del activity.counted[firing]
 
     def acted(self, act: Act) -> None:
         """Log it, and remember it as the rule's last firing or last error."""
@@ -100,8 +106,11 @@ class Activity:
             rule.failed = (self.clock.time(), act)
         elif act.result not in (ActResult.WAITING, ActResult.DROPPED, ActResult.UNCHANGED):
             firing = (str(act.object), act.key, act.item)
-            if firing != rule.counted:
-                rule.firings, rule.counted = rule.firings + 1, firing
+            if firing not in rule.counted:
+                rule.firings += 1
+                rule.counted[firing] = None
+                if len(rule.counted) > AT_ONCE:
+                    del rule.counted[next(iter(rule.counted))]
             rule.fired = (self.clock.time(), act)
 
     def measured(self, obj: Ref, metric: str, labels: object, value: float) -> None:

@@ -27,8 +27,8 @@ from engine.packs.status import RuleCounts, Standing, computed, holds, left, par
 from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
-PERIOD = 5.0
-"""Seconds between two writes of a status in which only counts differ."""
+PERIOD, SOON = 5.0, 0.5
+"""Seconds between two writes of a status in which only counts differ, and while a pack lists its kind, for which people wait."""
 RETRY = 10.0
 """Seconds before a status that could not be written is tried again."""
 LISTING = 30.0
@@ -168,7 +168,8 @@ class RulePackStatuses:
             self._news.clear()
             written = await self._write(create=True)
             while not self._news.is_set():
-                await within(self._clock, PERIOD if written else RETRY, self._news.wait())
+                soon = SOON if self._listing else PERIOD
+                await within(self._clock, soon if written else RETRY, self._news.wait())
                 if not self._news.is_set():
                     written = await self._write(create=not written)
 

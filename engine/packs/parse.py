@@ -105,8 +105,8 @@ def parse_reference(obj: PackObject) -> ReferenceSpec:
 
 def _dropped(obj: PackObject) -> list[Fault]:
     """Return a fault for each null that kubectl dropped from what has been changed since: a patch would not remove that key."""
-    message = "kubectl apply dropped the null here, and the object has been changed otherwise since"
-    expected = "the whole pack once more by kubectl apply --server-side, which keeps nulls"
+    message = "kubectl apply dropped the null here, and what is around it has been changed otherwise since"
+    expected = "the whole pack once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
     return [Fault(Location(obj.file, 1, 1, path), message, expected, SCHEMA) for path in obj.dropped]
 
 

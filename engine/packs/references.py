@@ -18,6 +18,7 @@ class References:
     refers to another shipped pack is none of this process's, and nothing is said of it.
 
     A spec is accepted as a whole: where it stands for nothing, or a param does not fit, the one accepted before counts.
+    One with `configMap` stands for the pack of its own name also where that is elsewhere by now: its mode must not get lost.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class References:
         pack, named = self._pack(counts.obj), self._packs.get(obj.name)
         if pack is None and counts.said is None and "shipped" in obj.spec and named and named.source in self._shipped:
             pack = named  # its own object has a slip in the name; what that said of it before, nobody knows
-        self._reports.texts[obj.source] = source_of(pack, self._versions) if pack else _held(counts.obj)
+        self._reports.texts[obj.source] = source_of(pack, self._versions) if pack else held(counts.obj)
         self._reports.generations[obj.source] = self._versions[obj.file].generation
+        if pack is not None and "configMap" in counts.obj.spec and source_of(pack, self._versions) != held(counts.obj):
+            self._reports.warnings[obj.source].append(self._elsewhere(counts.obj, pack))
         if pack is not None and self._found.setdefault(pack.identity, counts) is counts:
             self._reports.packs[obj.source].append(pack.identity)
 
@@ -66,12 +69,15 @@ class References:
         return obj.name == _name(obj) or (accepted is not None and obj.name == _name(accepted.obj))
 
     def _pack(self, obj: PackObject) -> RulePack | None:
-        """Return the pack that an object names, None where there is none of that name and origin."""
+        """Return the pack that an object names, None where there is none; one that it calls shipped must be."""
         pack = self._packs.get(_name(obj))
-        if pack is None:
-            return None
-        there = pack.source in self._shipped if "shipped" in obj.spec else source_of(pack, self._versions) == _held(obj)
-        return pack if there else None
+        return pack if pack is None or "shipped" not in obj.spec or pack.source in self._shipped else None
+
+    def _elsewhere(self, obj: PackObject, pack: RulePack) -> Fault:
+        """Return the warning that a pack is not in the ConfigMap that its object names."""
+        config_map = source_of(pack, self._versions).rpartition("/")[2]
+        expected = f"shipped: {pack.identity}" if pack.source in self._shipped else f"configMap: {config_map}"
+        return Fault(Location(obj.file, 1, 1, "spec.configMap"), f"pack {pack.identity!r} is that in {pack.source}", expected)
 
     def _refusal(self, reference: Reference) -> Sequence[Fault]:
         """Return why a reference cannot be accepted, nothing where it can."""
@@ -90,7 +96,8 @@ class References:
             message = f"no pack {name!r} is shipped"
             expected = suggestion(name, [each for each, pack in self._packs.items() if pack.source in self._shipped])
         else:
-            message = f"{_held(obj)} holds no pack {name!r} that is in force"
+            message = f"{held(obj)} holds no pack {name!r} that is in force"
+            expected = "such a pack there; where it was renamed or taken away, delete this RulePack"
         where = Location(obj.file, 1, 1, "spec.shipped" if "shipped" in obj.spec else "spec.configMap")
         return [Fault(where, message, expected)]
 
@@ -100,6 +107,6 @@ def _name(obj: PackObject) -> str:
     return str(obj.spec.get("shipped") or obj.name)
 
 
-def _held(obj: PackObject) -> str:
+def held(obj: PackObject) -> str:
     """Return the source that holds the text of a pack in a ConfigMap, '' where it is a shipped one."""
     return "" if "shipped" in obj.spec else f"configmap/{obj.file.split('/')[1]}/{obj.spec.get('configMap')}"

@@ -38,7 +38,7 @@ class PackObject:
     """An object of kind RulePack. `file` and `source` name it in Locations and reports: `rulepack/<namespace>/<name>`.
 
     `uid` tells it from another one that had its name before. `spec` has the nulls that `kubectl apply` was given and did not
-    send; where it has been changed otherwise since, `dropped` are their paths instead.
+    send; `dropped` are the paths of those in parts of it that have been changed since.
     """
 
     file: str
@@ -53,11 +53,10 @@ class PackObject:
         """Return what there is to read of an object."""
         ref, spec = ref_of(obj), obj.get("spec")
         generation = int(metadata(obj).get("generation", 0))
-        given = _last_applied(obj)
-        unchanged = given is not None and _without_nulls(given) == spec
-        read, dropped = (given, ()) if unchanged else (spec, tuple(_dropped(given, spec, "spec")))
+        given, unclear = _last_applied(obj), list[str]()
+        read = spec if given is None else _with_nulls(given, spec, "spec", unclear)
         file = f"rulepack/{ref.namespace}/{ref.name}"
-        return cls(file, ref.name, ref.uid, generation, read if isinstance(read, dict) else {}, dropped)
+        return cls(file, ref.name, ref.uid, generation, read if isinstance(read, dict) else {}, tuple(unclear))
 
     @property
     def source(self) -> str:
@@ -90,17 +89,37 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
-def _dropped(given: Any, stored: Any, path: str) -> Iterator[str]:
-    """Yield the paths of nulls that were given and are not stored."""
+def _with_nulls(given: Any, stored: Any, path: str, unclear: list[str]) -> Any:
+    """Return what is stored, with the nulls that were given in those of its parts that are otherwise as they were given.
+
+    The paths of nulls in parts that have been changed since are added to `unclear`.
+    """
+    if stored in (given, _without_nulls(given)):
+        return given
     if isinstance(given, dict) and isinstance(stored, dict):
-        for key, value in given.items():
-            if key in stored:
-                yield from _dropped(value, stored[key], f"{path}.{key}")
-            elif value is None:
-                yield f"{path}.{key}"
-    elif isinstance(given, list) and isinstance(stored, list) and len(given) == len(stored):
-        for index, (value, kept) in enumerate(zip(given, stored, strict=True)):
-            yield from _dropped(value, kept, f"{path}[{index}]")
+        unclear += [f"{path}.{key}" for key, value in given.items() if value is None and key not in stored]
+        return {
+            key: _with_nulls(given[key], value, f"{path}.{key}", unclear) if key in given else value
+            for key, value in stored.items()
+        }
+    if isinstance(given, list) and isinstance(stored, list) and len(given) == len(stored):
+        both = enumerate(zip(given, stored, strict=True))
+        return [_with_nulls(each, kept, f"{path}[{index}]", unclear) for index, (each, kept) in both]
+    if _without_nulls(stored) == stored:  # else what has changed it keeps nulls
+        unclear += _nulls(given, path)
+    return stored
+
+
+def _nulls(value: Any, path: str) -> Iterator[str]:
+    """Yield the paths of all nulls in a value."""
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _nulls(each, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _nulls(each, f"{path}[{index}]")
 
 
 class Settable(NamedTuple):

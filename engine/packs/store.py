@@ -14,7 +14,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.document import ObjectDocument
 from engine.packs.pack import Param, RulePack
 from engine.packs.params import defaults, of_text, overridden
-from engine.packs.references import References
+from engine.packs.references import References, held
 from engine.packs.sources import PackObject, Settable, Text, packs_of_configmap, shipped_settable
 from engine.packs.versions import Reference, Report, Reports, Version, source_of
 
@@ -54,17 +54,18 @@ class PackStore:
 
         `flags` and `params` are the data of their ConfigMaps, `resume` is an annotation of the latter, `objects` are of kind
         RulePack. Of packs of one name a RulePack goes before one of a ConfigMap, and that before a shipped one; of two in
-        ConfigMaps, the first by namespace and name has it.
+        ConfigMaps, the first by namespace and name has it. Where a RulePack is refused as a whole, nothing has its name.
         """
         own = sorted((text for config_map in config_maps for text in packs_of_configmap(config_map)), key=lambda text: text.file)
         written = sorted(map(PackObject.of, objects), key=lambda obj: obj.file)
         reports = Reports()
         self._read([*shipped, *own, *written], reports)
         of_objects = self._named(written, {}, reports)
-        of_config_maps = self._named(own, of_objects, reports)
+        claims = self._claims(written, own)
+        of_config_maps = self._named(own, of_objects, reports, claims)
         of_operator = self._named(shipped, {}, reports)
         self.shipped = frozenset(of_operator)
-        packs = {**of_operator, **of_config_maps, **of_objects}
+        packs = {name: pack for name, pack in of_operator.items() if name not in claims} | of_config_maps | of_objects
         for pack in packs.values():
             reports.packs[source_of(pack, self._versions)].append(pack.identity)
         references = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some).find(written)
@@ -100,11 +101,34 @@ class PackStore:
             reports.faults[each.source] += version.faults
             reports.generations[each.source] = version.generation
 
-    def _named(self, given: Sequence[Text | PackObject], taken: Mapping[str, RulePack], reports: Reports) -> dict[str, RulePack]:
-        """Return the packs of these sources by name; add a fault for a name that is taken, or that an earlier source has."""
+    def _claims(self, objects: Sequence[PackObject], own: Sequence[Text]) -> dict[str, str]:
+        """Return the names that no other text may have, each with the RulePack that has it.
+
+        Those are where a RulePack's own text, or that of the ConfigMap which it names, has a fault and was never good, as after
+        a restart: it may have been there to replace or to disable what else has the name.
+        """
+        good = {(text.source, pack.identity) for text in own for pack in self._versions[text.file].packs}
+        broken = {text.source for text in own if self._versions[text.file].faults}
+        claims = {}
+        for obj in objects:
+            version, text = self._versions[obj.file], held(obj)
+            never_good = not obj.reference and not version.packs and version.accepted is None
+            if never_good or (obj.reference and text in broken and (text, obj.name) not in good):
+                claims[obj.name] = obj.file
+        return claims
+
+    def _named(
+        self, given: Sequence[Text | PackObject], taken: Mapping[str, RulePack], reports: Reports,
+        claims: Mapping[str, str] | None = None,
+    ) -> dict[str, RulePack]:  # fmt: skip
+        """Return the packs of these sources by name; add a fault for a name that is taken, claimed, or of an earlier pack."""
         packs: dict[str, RulePack] = {}
         for each in given:
             for pack in self._versions[each.file].packs:
+                if claimant := (claims or {}).get(pack.identity):
+                    message = f"{claimant} has the name {pack.identity!r}, and is refused: no pack of that name is in force"
+                    reports.faults[each.source].append(Fault(pack.location, message, "another name, or that RulePack corrected"))
+                    continue
                 first = taken.get(pack.identity) or packs.setdefault(pack.identity, pack)
                 if first is not pack:
                     message = f"pack {pack.identity!r} is also in {first.source}, which has it"

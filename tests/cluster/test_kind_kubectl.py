@@ -234,11 +234,15 @@ def test_a_null_that_is_added_later_counts(rulepacks: RulePacks) -> None:
     kubectl("create", "configmap", "later", "-n", rulepacks.watched, "--from-literal=later=x", "--from-literal=b=y")
     eventually(lambda: data(rulepacks, "later") == {"b": "y"}, "key that is removed")
 
-    kubectl("patch", "rp", "later", "--type=merge", "-p", '{"spec": {"description": "edited"}}')
+    kubectl("patch", "rp", "later", "--type=merge", "-p", '{"spec": {"mode": "Disabled"}}')
+    disabled = rulepacks.condition("later", "Ready")
+    edit = '[{"op": "add", "path": "/spec/rules/0/actions/0/patch/patch/data/b", "value": "z"}]'
+    kubectl("patch", "rp", "later", "--type=json", "-p", edit)
     accepted = rulepacks.condition("later", "Accepted")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=json.dumps(pack))
     kubectl("wait", "--for=condition=Accepted", "rp/later", "--timeout=60s")
 
+    assert disabled[:2] == ("True", "Disabled")
     assert accepted[:2] == ("False", "Invalid")
     assert accepted[2].startswith("spec.rules[0].actions[0].patch.patch.data.later: kubectl apply dropped the null here")
 

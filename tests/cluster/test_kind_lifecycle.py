@@ -12,7 +12,7 @@ from engine.operator.shards import bucket
 from engine.packs.crd import custom_resource_definition
 from tests.chaos.stage import prepare
 from tests.cluster.conftest import RulePacks
-from tests.cluster.test_kind_kubectl import pack
+from tests.cluster.test_kind_kubectl import misspelt, pack
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import eventually
@@ -79,6 +79,27 @@ def test_what_0_1_0_left_is_kept_and_an_export_brings_rulepacks_back(before: Rul
     assert flag["mode"] == "Audit"
     assert gone == 1
     assert marked(before, "one")["resourceVersion"] == first["resourceVersion"]
+
+
+def test_after_a_restart_a_config_map_does_not_replace_a_refused_rulepack(before: RulePacks) -> None:
+    """Both have a pack of one name; the ConfigMap says why its own does nothing."""
+    kubectl, engine = before.kubectl, before.engine
+    engine.stop()
+    before.plane.define(custom_resource_definition())
+    kubectl("apply", "-f", "-", given=misspelt("in-config-map"))
+    kubectl("apply", "-f", "-", given=pack("own"))
+    engine.start()
+    engine.ready()
+    kubectl("create", "configmap", "one", "-n", before.watched, "--from-literal=in-config-map=x", "--from-literal=own=x")
+    kubectl("wait", "--for=jsonpath={.status.fired}=1", "rp/own", "--timeout=60s")
+    ready = before.condition("in-config-map", "Ready")
+    loser = kubectl("get", "configmap", "packs", "-o", "jsonpath={.metadata.annotations}")
+    annotations = kubectl("get", "configmap", "one", "-n", before.watched, "-o", "jsonpath={.metadata.annotations}")
+
+    assert ready == ("False", "Invalid", "it is not accepted; nothing is in force")
+    assert f"rulepack/{engine.own}/in-config-map has the name 'in-config-map', and is refused" in loser
+    assert "example.com/own" in annotations
+    assert "example.com/in-config-map" not in annotations
 
 
 def test_each_shard_writes_its_own_part_of_a_status(control_plane: ControlPlane, kubectl_path: Path, tmp_path: Path) -> None:

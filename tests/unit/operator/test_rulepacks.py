@@ -249,6 +249,24 @@ async def test_what_waits_is_counted_by_rule(packs: Packs) -> None:
     assert "waitingFor" not in after["parts"][0]["rules"][0]
 
 
+async def test_each_firing_of_a_rule_for_one_object_counts(packs: Packs) -> None:
+    """Also of a rule without `oncePer`; two steps of one firing count once, and what changes nothing does not."""
+    actions = [{"annotate": {"annotations": {f"example.com/{name}": "${string(object.spec.size)}"}}} for name in ("a", "b")]
+    async with packs.running(packs.operator()):
+        await packs.put("sizes", spec() | {"rules": [{"name": "size", "actions": actions}]})
+        await packs.clock.advance(5)
+        for size in (1, 2, 3):
+            if size == 1:
+                await packs.widget("one", size)
+            await packs.cluster.patch(WIDGET, "default", "one", {"spec": {"size": size}})
+            await packs.clock.advance(5)
+        await packs.cluster.patch(WIDGET, "default", "one", {"metadata": {"labels": {"new": "yes"}}})
+        await packs.clock.advance(10)
+        fired = (await packs.got("sizes"))["status"]["fired"]
+
+    assert fired == 3
+
+
 async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
     """A pack that was ready is said to be so while its kind is listed again, and what it did last stays."""
     async with packs.running(packs.operator()):
@@ -262,6 +280,19 @@ async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
     assert before["parts"][0]["rules"][0]["lastObject"] == "Widget default/one"
     assert after == before
     assert len(packs.written()) == writes
+
+
+async def test_a_pack_is_ready_as_soon_as_its_kind_is_listed(packs: Packs) -> None:
+    """Whoever waits for it does not wait for the next time at which counts are written."""
+    packs.cluster.seconds = 2.0
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(0.5)
+        first = await packs.condition("Ready", "marks")
+        await packs.clock.advance(1.5)
+        second = await packs.condition("Ready", "marks")
+
+    assert first[:2] == ("False", "Listing")
+    assert second[:2] == ("True", "InForce")
 
 
 async def test_a_list_that_does_not_end_is_told(packs: Packs) -> None:
@@ -324,6 +355,47 @@ async def test_a_pack_in_a_config_map_is_visible_too(packs: Packs) -> None:
     assert first["spec"] == {"configMap": "team-packs"}
     assert first["status"]["ruleCount"] == 1
     assert mode == "Audit"
+
+
+async def test_a_pack_that_is_in_another_config_map_by_now_takes_the_mode_of_its_rulepack(packs: Packs) -> None:
+    """Of two ConfigMaps with one pack, the one that had it holds another now."""
+    text = PACK.replace("name: marks}", "name: team}")
+    async with packs.running(packs.operator()):
+        await packs.config_map("a", {"pack.yaml": text}, pack=True)
+        await packs.config_map("b", {"pack.yaml": text}, pack=True)
+        await packs.clock.advance(10)
+        await packs.config_map("a", {"pack.yaml": text.replace("name: team}", "name: new}")}, pack=True)
+        await packs.clock.advance(10)
+        ready, accepted = await packs.condition("Ready", "team"), await packs.condition("Accepted", "team")
+        await packs.cluster.patch(RULE_PACK, "system", "team", {"spec": {"mode": "Disabled"}})
+        await packs.clock.advance(5)
+        disabled = await packs.condition("Ready", "team")
+
+    assert ready[:2] == ("True", "InForce")
+    assert accepted == (
+        "True", "Warnings", "spec.configMap: pack 'team' is that in configmap/system/b/pack.yaml; expected configMap: b",
+    )  # fmt: skip
+    assert disabled[:2] == ("True", "Disabled")
+
+
+async def test_after_a_restart_nothing_has_the_name_of_a_refused_rulepack(packs: Packs) -> None:
+    """Neither the shipped text nor that in a ConfigMap acts in place of what the RulePack held; it says that nothing does."""
+    async with packs.running(packs.operator()):
+        await packs.config_map("team-packs", {"pack.yaml": PACK}, pack=True)
+        await packs.put("marks", spec(mode="Disabled"))
+        await packs.clock.advance(5)
+        await packs.put("marks", spec(mode="Disabled", descripton="slip"))
+        await packs.clock.advance(5)
+        before = await packs.condition("Ready", "marks")
+    async with packs.running(packs.operator()):
+        await packs.widget("one")
+        await packs.clock.advance(10)
+        after, status = await packs.condition("Ready", "marks"), await packs.status("team-packs")
+
+    assert before[2].endswith("stays in force")
+    assert after[2] == "it is not accepted; nothing is in force"
+    assert await packs.mark("one") is None
+    assert "rulepack/system/marks has the name 'marks', and is refused: no pack of that name is in force" in str(status)
 
 
 async def test_an_empty_config_map_is_not_ok(packs: Packs) -> None:

@@ -192,16 +192,34 @@ def test_a_null_that_kubectl_apply_drops_is_read_as_it_was_given() -> None:
     assert applied(given, patching({"data": {}, "list": [{}]})).spec == given
 
 
-def test_a_null_that_was_dropped_from_what_is_edited_since_is_a_fault() -> None:
+def test_nulls_count_where_another_part_has_been_edited_since() -> None:
+    """Such as the mode, by which a pack is stopped; and another key of the same list's item."""
+    given = patching({"data": {"a": None}, "list": [{"b": {"c": None}, "d": 1}]})
+    stored = {**patching({"data": {}, "list": [{"b": {}, "d": 2}]}), "mode": "Disabled"}
+
+    found = applied(given, stored)
+
+    assert found.spec == {**patching({"data": {"a": None}, "list": [{"b": {"c": None}, "d": 2}]}), "mode": "Disabled"}
+    assert found.dropped == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "stored", "where"),
+    [
+        ({"data": {"a": None}}, {"data": {"b": "edited"}}, "data.a"),
+        ({"data": {"a": None}}, {"data": "edited"}, "data.a"),
+        ({"list": [{"a": None}]}, {"list": []}, "list[0].a"),
+    ],
+    ids=["beside it", "another type", "another length"],
+)
+def test_a_null_whose_surroundings_have_been_edited_since_is_a_fault(given: Object, stored: Object, where: str) -> None:
     """It may be meant no more, so that nobody can tell what is."""
-    stored = {**patching({"data": {}}), "description": "edited"}
+    _, (fault,) = parse_spec(applied(patching(given), patching(stored)), backend())
 
-    _, (fault,) = parse_spec(applied(patching({"data": {"a": None}}), stored), backend())
-
-    assert fault.location.inner == "spec.rules[0].actions[0].patch.patch.data.a"
+    assert fault.location.inner == f"spec.rules[0].actions[0].patch.patch.{where}"
     assert fault.text == (
-        "kubectl apply dropped the null here, and the object has been changed otherwise since; "
-        "expected the whole pack once more by kubectl apply --server-side, which keeps nulls"
+        "kubectl apply dropped the null here, and what is around it has been changed otherwise since; "
+        "expected the whole pack once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
     )
 
 
@@ -209,11 +227,10 @@ def test_a_null_that_was_dropped_from_what_is_edited_since_is_a_fault() -> None:
     ("given", "stored"),
     [
         (patching({"data": {"a": None}}), patching({"data": {"a": None}})),
-        (patching({"data": {"a": None}}), patching({"data": "since edited"})),
-        (patching({"data": [{"a": None}]}), patching({"data": []})),
+        (patching({"data": [{"a": None}]}), patching({"data": [{"a": None}, {"b": None}]})),
         ({"description": "none here"}, patching({"data": {}})),
     ],
-    ids=["kept", "another type", "another length", "no null"],
+    ids=["kept", "what keeps nulls", "no null"],
 )
 def test_what_is_stored_counts_where_no_null_was_dropped(given: Object, stored: Object) -> None:
     found = applied(given, stored)

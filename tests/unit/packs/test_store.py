@@ -416,6 +416,82 @@ def test_after_a_restart_a_pack_whose_reference_names_another_is_disabled(others
     assert len(reported(reports["rulepack/ops/example"])) == 1
 
 
+@pytest.mark.parametrize("mode", ["Disabled", "Enforce"])
+def test_after_a_restart_nothing_else_has_the_name_of_a_refused_rulepack(mode: str) -> None:
+    """Its text may have been there to disable what else has the name. Once it is corrected, it is in force itself."""
+    store, texts, maps = PackStore(CEL), [shipped(pack())], [config_map(pack() + "\n---\n" + pack("other"))]
+    slip = rulepack(written() | {"descripton": "own", "mode": mode})
+
+    reports = by_source(store.update(texts, maps, objects=[slip]))
+    in_force = list(store.catalog.packs)
+    store.update(texts, maps, objects=[rulepack(written(description="own"), generation=2)])
+
+    assert in_force == ["other"]
+    assert (reports["rulepack/ops/example"].packs, reports["rulepack/ops/example"].generation) == ((), None)
+    assert reported(reports["configmap/ops/mine"]) == [
+        "configmap/ops/mine/pack.yaml:1:1: rulepack/ops/example has the name 'example', and is refused: no pack of that name is "
+        "in force; expected another name, or that RulePack corrected"
+    ]
+    assert description(store) == "own"
+
+
+def test_a_shipped_pack_stays_in_force_whose_rulepack_becomes_a_refused_text() -> None:
+    """Until a restart: nothing of what is refused takes effect, and what was accepted last was the reference."""
+    store, texts = PackStore(CEL), [shipped(pack())]
+    store.update(texts, objects=[rulepack({"shipped": "example", "mode": "Audit"})])
+
+    store.update(texts, objects=[rulepack(written() | {"descripton": "own"}, generation=2)])
+
+    assert store.catalog.modes == {"example": Mode.AUDIT}
+
+
+def test_after_a_restart_a_shipped_pack_does_not_replace_one_of_a_broken_config_map() -> None:
+    """The RulePack says from where the pack of its name is to come."""
+    store, texts, reference = PackStore(CEL), [shipped(pack(description="shipped"))], rulepack({"configMap": "mine"})
+
+    reports = by_source(store.update(texts, [config_map("kind: RulePack\nspec: [")], objects=[reference]))
+    in_force = dict(store.catalog.packs)
+    store.update(texts, [config_map(pack(description="own"))], objects=[reference])
+
+    assert in_force == {}
+    assert "holds no pack 'example' that is in force" in reported(reports["rulepack/ops/example"])[0]
+    assert description(store) == "own"
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+@pytest.mark.parametrize(
+    ("name", "where", "expected"),
+    [("b", "configmap/ops/b/pack.yaml", "configMap: b"), ("", SOURCE, "shipped: example")],
+)
+def test_a_rulepack_keeps_its_mode_where_its_pack_is_elsewhere_by_now(
+    name: str, where: str, expected: str, restarted: bool
+) -> None:
+    """The ConfigMap that it names holds another pack; a warning says where the pack of its name is."""
+    store, texts = PackStore(CEL), [] if name else [shipped(pack())]
+    reference = rulepack({"configMap": "a", "mode": "Disabled"})
+    others = [config_map(pack(), name)] if name else []
+    if not restarted:
+        store.update(texts, [config_map(pack(), "a"), *others], objects=[reference])
+
+    report = by_source(store.update(texts, [config_map(pack("new"), "a"), *others], objects=[reference]))["rulepack/ops/example"]
+
+    assert (store.catalog.modes["example"], report.packs, report.faults) == (Mode.OFF, ("example",), ())
+    assert [str(warning) for warning in report.warnings] == [
+        f"rulepack/ops/example: spec.configMap: pack 'example' is that in {where}; expected {expected}"
+    ]
+
+
+def test_a_rulepack_of_which_no_pack_is_left_says_what_to_do() -> None:
+    store = PackStore(CEL)
+
+    reports = by_source(store.update([], [config_map(pack("renamed"))], objects=[rulepack({"configMap": "mine"})]))
+
+    assert reported(reports["rulepack/ops/example"]) == [
+        "rulepack/ops/example: spec.configMap: configmap/ops/mine holds no pack 'example' that is in force; "
+        "expected such a pack there; where it was renamed or taken away, delete this RulePack"
+    ]
+
+
 def test_what_is_set_of_packs_that_another_operator_ships_is_left_alone() -> None:
     """An operator with other packs shares the ConfigMaps with it; a name that nobody ships is told all the same."""
     flags = {"sync-waves": "Off", "model-freshness": "Aduit", "sync-wave": "Off"}
