@@ -153,7 +153,8 @@ class RuleState(NamedTuple):
     `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `unknown`: why it had no answer.
     `noted_at`: when `true_since` was last put on record. `firing`: what is under way. `incident`: whether the conditions
     hold, or have held before, for a rule that tells each incident. `stall`: what its lookups wait for. `left`: the key of a
-    firing that is left to another operator, and since when. `refused`: it had no answer since a lookup is refused.
+    firing that is left to another operator, and since when. `refused`: it had no answer since a lookup is
+    refused, or has none for a group.
     """
 
     true_since: float | None = None
