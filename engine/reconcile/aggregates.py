@@ -127,7 +127,8 @@ class Aggregates:
         if not evaluation.counted and not self.counting.was_told(counted, evaluation):
             return Skipped("no member of it has the target's consent"), scope
         counted.fired.add(key.group)
-        scope = scope.having(totals.aggregate.vars).child(group=totals.view(key.group, now))
+        view = totals.view(key.group, now)
+        scope = scope.having(totals.aggregate.vars).child(group=view)
         if rule.lookups:
             try:
                 found = await self._reader.look_up(counted.pack, rule, scope, key)
@@ -136,7 +137,10 @@ class Aggregates:
             if not isinstance(found, Done):
                 return found, scope
             scope = scope.child(lookup=found.result)
-        return counted.not_urgent(key.group, scope, now) or Done(ONCE), scope
+        if held_up := counted.not_urgent(key.group, scope, now):
+            return held_up, scope
+        counted.act_for(key.group, view, now)
+        return Done(ONCE), scope
 
     def record_text(self, evaluation: Evaluation, result: Result) -> str | None:
         """Return what to put on record on a group's target, a durable throttle included; None as no member is left."""
@@ -170,8 +174,11 @@ class Aggregates:
         assert key is not None
         counted = self.counting.get(key)
         under_way = evaluation.rule_state(evaluation.rules[0]).under_way("")
+        if counted is not None and not under_way and key.group in counted.outdated:
+            counted.outdated.discard(key.group)
+            evaluation.again(evaluation.now)
         state.retry_at = evaluation.retry_at if under_way or state.unrecorded else None
-        if evaluation.retry_at is None and counted is not None:
+        if evaluation.retry_at is None and counted is not None and not evaluation.counted:  # it may have emptied since
             counted.forget_if_empty(key.group)
         return evaluation.retry_at
 

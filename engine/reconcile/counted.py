@@ -38,7 +38,11 @@ class Counted:
     woken: set[str] = field(default_factory=set)
     """The groups that are to be evaluated again because something that they looked up has changed."""
     fired: set[str] = field(default_factory=set)
-    """The groups for which a rule without a target has fired, and so has to once more when they are empty."""
+    """The groups for which the rule has fired, and so has to once more when they are empty."""
+    acted_for: dict[str, tuple[Mapping[str, Any], float]] = field(default_factory=dict)
+    """What the groups held when their actions were begun, and when that was."""
+    outdated: set[str] = field(default_factory=set)
+    """The groups that have changed since then, and are to be acted for once more as soon as what is under way has ended."""
 
     def forget_if_empty(self, group: str) -> None:
         """Forget the state of a group without members."""
@@ -47,6 +51,22 @@ class Counted:
             self.woken.discard(group)
             self.states.pop(group, None)
             self.tried_at.pop(group, None)
+            self.acted_for.pop(group, None)
+            self.outdated.discard(group)
+
+    def act_for(self, group: str, view: Mapping[str, Any], now: float) -> None:
+        """Have actions act for a group as it is now: also those that are done while others wait, as the throttle allows."""
+        state = self.states[group].rules.get(self.rule.name)
+        firing = None if state is None else state.firing
+        if firing is not None and firing.under_way("") and group in self.acted_for:
+            before, began = self.acted_for[group]
+            if before == view:
+                return
+            if now < began + (self.rule.throttle or 0.0) or not firing.renew():
+                self.outdated.add(group)
+                return
+        self.acted_for[group] = view, now
+        self.outdated.discard(group)
 
     def throttled(self, group: str, state: PackState, now: float) -> Skipped | None:
         """Return why a group is not even read now, None where it is: its throttle allows it, or something may be urgent."""

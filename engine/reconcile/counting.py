@@ -113,12 +113,15 @@ class Counting:
                 log.debug("%s does not count in %s: %s", member, group, refused.reason)
 
     def was_told(self, counted: Counted, evaluation: Evaluation) -> bool:
-        """Return whether the rule has fired for a group while it had members, by the record on its target where it has one."""
+        """Return whether the rule has begun to act for a group while it had members; the record on its target says so too."""
         assert evaluation.group is not None
-        if counted.totals.aggregate.target is None:
-            return evaluation.group.group in counted.fired
+        group, totals = evaluation.group.group, counted.totals
+        if totals.aggregate.target is None:
+            return group in counted.fired
+        if group in counted.fired and not totals.has_members(group):  # one with members may count none of them, time and again
+            return True
         known = recorded(evaluation.object, counted.pack.record_names[evaluation.group.rule])
-        return known.key == evaluation.group.group and self._all_watched(known)
+        return known.key == group and self._all_watched(known)
 
     def _all_watched(self, record: Record) -> bool:
         """Whether all namespaces that were counted are watched here; otherwise another engine knows of their objects."""

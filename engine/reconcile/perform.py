@@ -84,7 +84,8 @@ class Performer:
                     if entry.when is not None and not entry.when.condition(scope):
                         continue
                 except EvaluationError as error:
-                    return Failed(f"when of {entry.action.name} has no answer: {error}")
+                    failed = Failed(f"when of {entry.action.name} has no answer: {error}")
+                    return self._report_outcome(run, entry.action.name, failed)
                 outcome = await self._action(run, entries[number - offset :], scope, progress)
                 if not isinstance(outcome, Done):
                     if not (entry.action.tells and passed_over(run, outcome)):

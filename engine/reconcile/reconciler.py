@@ -227,7 +227,10 @@ class Reconciler:
                 self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
         if unknown and state.unknown != unknown:
             log.warning("%s/%s has no answer for %s: %s", pack, rule.name, ref, unknown)
-        return state if state.unknown == unknown else state._replace(unknown=unknown, refused=isinstance(outcome, Refused))
+        refused = isinstance(outcome, Refused) or (
+            evaluation.group is not None and isinstance(outcome, Skipped) and bool(unknown)
+        )
+        return state if state.unknown == unknown else state._replace(unknown=unknown, refused=refused)
 
     async def _plan_and_act(self, evaluation: Evaluation, rule: Rule, scope: Scope, firing: Firing) -> Outcome:
         """Carry out the items of a firing that are due, and note for the record those that have ended."""

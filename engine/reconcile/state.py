@@ -113,6 +113,16 @@ class FiringProgress:
             if item.ended is None and item.stall is not None:
                 yield name, item.stall
 
+    def renew(self) -> bool:
+        """Have the actions that are done carried out again with what is under way; return False where only `rescue` is left."""
+        if any(item.error for item in self.items.values()):
+            return False
+        for item in self.items.values():
+            if item.ended is None:
+                item.actions = {number: action for number, action in item.actions.items() if action.done is None}
+                item.own = []
+        return True
+
     def drop(self, keep: Collection[str] = ()) -> dict[str, Stall]:
         """Forget the items that have not ended, but for these; return those that waited."""
         dropped = {name: stall for name, stall in self.stalls() if name not in keep}
@@ -143,7 +153,8 @@ class RuleState(NamedTuple):
     `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `unknown`: why it had no answer.
     `noted_at`: when `true_since` was last put on record. `firing`: what is under way. `incident`: whether the conditions
     hold, or have held before, for a rule that tells each incident. `stall`: what its lookups wait for. `left`: the key of a
-    firing that is left to another operator, and since when. `refused`: it had no answer since a lookup is refused.
+    firing that is left to another operator, and since when. `refused`: it had no answer since a lookup is
+    refused, or has none for a group.
     """
 
     true_since: float | None = None

@@ -78,9 +78,10 @@ class Waits:
             self._refused_of[key] = set(now)
 
     def refusals(self, pack: str) -> Sequence[str]:
-        """Return for which of its rules lookups of a pack are refused, a sentence each, with the first object as an example."""
+        """Return which lookups of a pack are refused, or have no answer for a group: a sentence for each rule with an example."""
         found = [(rule, *next(iter(keys.items()))) for (name, rule), keys in self._refused.items() if name == pack]
-        return [f"rule {rule} has no answer for some objects, such as {key}: {why}" for rule, key, why in sorted(found)]
+        some = {rule: "groups" if isinstance(key, GroupKey) else "objects" for rule, key, _ in found}
+        return [f"rule {rule} has no answer for some {some[rule]}, such as {key}: {why}" for rule, key, why in sorted(found)]
 
     def keep(self, packs: Collection[str]) -> None:
         """Forget what packs wait for that are no longer in force."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.model.objects import Kind, Object, annotations_of
+from engine.model.observe import ActResult
 from tests.unit.packs.packs import faults, pack, parsed
 from tests.world import POD, World, named, pod
 
@@ -216,6 +217,33 @@ async def test_a_lookup_that_is_not_there_is_null() -> None:
     await world.settle()
 
     assert (before, measured(world)) == ([], [("ml", 4.0)])
+
+
+async def test_the_status_names_a_lookup_that_has_no_answer_for_a_group() -> None:
+    """No Event could be about the group; once there is an answer, nothing is said any more."""
+    lookup = {**LOOKUP, "more": {**CONFIGS, "namespace": "ns", "name": "${lookup.quota.data.next}"}}
+    world = World(parsed(counting(lookup=lookup, verbs=["get", "list", "watch"])))
+    await world.create(config("quota-ml", pods="5"), pod("a", team="ml"))
+    await world.settle()
+    (before,) = world.reconciler.waits.refusals("example")
+    await world.patch(CONFIG, "quota-ml", {"data": {"next": "other"}})
+    await world.settle()
+
+    assert before.startswith(
+        "rule count has no answer for some groups, such as group 'ml' of example/count: lookup has no answer"
+    )
+    assert (world.reconciler.waits.refusals("example"), measured(world)) == ([], [("ml", 1.0)])
+
+
+async def test_an_action_whose_condition_has_no_answer_counts_as_failed() -> None:
+    """It is in the log, the metrics and the status, as any action that fails."""
+    world = World(parsed(counting({"when": "int(groupKey) > 0", **GAUGE})))
+    await world.create(pod("a", team="ml"))
+    await world.settle(5)
+
+    failed = [act for act in world.seen.acts if act.result is ActResult.FAILED]
+    assert [(act.rule, act.action) for act in failed] == [("count", "metric")]
+    assert failed[0].detail.startswith("when of metric has no answer")
 
 
 def test_an_object_of_a_group_looks_up_nothing() -> None:
