@@ -249,6 +249,7 @@ class RulePackStatuses:
     def _standing(self, obj: Object) -> Standing:
         """Return how an object of the operator's namespace stands."""
         given = PackObject.of(obj)
+        self._seed(given.name, obj)
         report = self._reports.get(given.file, Report(given.file))
         pack = self._catalog.packs.get(report.packs[0]) if report.packs else None
         refused = "Invalid" if report.faults else ""
@@ -258,7 +259,7 @@ class RulePackStatuses:
         unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
         if fare.reason != LISTS:
             self._listing.pop(pack.identity, None)
-        counts = self._counted(obj, pack, fare.counts)
+        counts = self._counted(given.name, pack, fare.counts)
         note = "; ".join(filter(None, (report.note, *fare.notes)))
         return Standing(pack, report.generation, mode, refused, report.faults, unready, note, counts, report.warnings)
 
@@ -268,21 +269,24 @@ class RulePackStatuses:
         location = Location(PackObject.of(obj).file, 1, 1, "metadata.namespace")
         return Standing(refused=NOT_HERE, faults=[Fault(location, message, code="namespace")])
 
-    def _counted(self, obj: Object, pack: RulePack, counts: Mapping[str, RuleCounts]) -> Mapping[str, RuleCounts]:
-        """Return what rules did, also as other replicas: that is in the status that this one found when it began to lead.
+    def _seed(self, name: str, obj: Object) -> None:
+        """Note what the status counts when this replica first sees it, which others, or this one when it led before, have done.
 
-        So may be some of its own, from when it has led before.
+        Also where the pack is refused, and loses its counts in the status: they go on once it is mended.
         """
-        name = pack.identity
-        if name not in self._seeded:
-            self._seeded.add(name)
-            parts = {each.get("shard"): each for each in dig(obj, ("status", "parts"), ())}
-            for rule in parts.get(self._shard, {}).get("rules", ()):
-                fired, failed = self._counts.get((name, rule["name"]), (0, 0))
-                self._seeds[name, rule["name"]] = RuleCounts(
-                    rule.get("fired", 0) - fired, rule.get("failed", 0) - failed,
-                    last_firing=rule.get("lastFiring", ""), last_object=rule.get("lastObject", ""),
-                )  # fmt: skip
+        if name in self._seeded:
+            return
+        self._seeded.add(name)
+        parts = {each.get("shard"): each for each in dig(obj, ("status", "parts"), ())}
+        for rule in parts.get(self._shard, {}).get("rules", ()):
+            fired, failed = self._counts.get((name, rule["name"]), (0, 0))
+            self._seeds[name, rule["name"]] = RuleCounts(
+                rule.get("fired", 0) - fired, rule.get("failed", 0) - failed,
+                last_firing=rule.get("lastFiring", ""), last_object=rule.get("lastObject", ""),
+            )  # fmt: skip
+
+    def _counted(self, name: str, pack: RulePack, counts: Mapping[str, RuleCounts]) -> Mapping[str, RuleCounts]:
+        """Return what rules did, with what others did before; see `_seed`."""
         added = {}
         for rule in pack.rules:
             own, seed = counts.get(rule.name, RuleCounts()), self._seeds.get((name, rule.name), RuleCounts())

@@ -295,6 +295,28 @@ async def test_a_pack_is_ready_as_soon_as_its_kind_is_listed(packs: Packs) -> No
     assert second[:2] == ("True", "InForce")
 
 
+async def test_counts_go_on_after_a_restart_with_a_refused_spec(packs: Packs) -> None:
+    """Nothing is in force then, and the status has no counts; once the spec is mended they are there again."""
+    rules = [{"name": "own", "actions": [{"annotate": {"annotations": {"example.com/own": "yes"}}}]}]
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec(rules=rules))
+        await packs.widget("one")
+        await packs.clock.advance(10)
+        before = (await packs.got("own"))["status"]["fired"]
+        await packs.put("own", spec(rules=rules, descripton="slip"))
+        await packs.clock.advance(5)
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(10)
+        meanwhile = await packs.condition("Ready", "own")
+        await packs.put("own", spec(rules=rules, description="mended"))
+        await packs.widget("two")
+        await packs.clock.advance(10)
+        after = (await packs.got("own"))["status"]["fired"]
+
+    assert meanwhile[2] == "it is not accepted; nothing is in force"
+    assert (before, after) == (1, 2)
+
+
 async def test_a_list_that_does_not_end_is_told(packs: Packs) -> None:
     """Half a minute after a restart a pack that cannot list its kind yet is no longer ready."""
     async with packs.running(packs.operator()):
