@@ -40,8 +40,8 @@ _LEVELS = {
     ActResult.REFUSED: logging.WARNING,
     ActResult.DROPPED: logging.INFO,
 }
-AT_ONCE = 64
-"""How many firings of one rule may be under way at once and yet be counted once each."""
+AT_ONCE = 16
+"""How many firings of one rule may be under way at once and yet be counted once each: as many as there are workers by default."""
 SHOWN = 10
 """How many objects /packs names of those that wait for the same."""
 CHANGE = 200
