@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import urllib.error
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
 import yaml
@@ -14,6 +16,7 @@ from engine.model.plurals import guessed_resource
 from scripts.bundle import ROOT
 from tests.controlplane.gobuild import Programs
 from tests.controlplane.plane import ControlPlane
+from tests.e2e.cluster import eventually
 
 
 def render(tools: Programs, folder: Path, *options: str) -> list[Object]:
@@ -36,8 +39,8 @@ def send(plane: ControlPlane, document: Object, *, dry_run: bool = False) -> Non
     query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
     collection = path(kind_of(document), str(metadata(document).get("namespace", "")))
     name = metadata(document)["name"]
-    there = any(one["metadata"]["name"] == name for one in plane.request("GET", collection)["items"])
-    plane.request(*(("PATCH", f"{collection}/{name}{query}") if there else ("POST", collection + query)), document)
+    present = any(one["metadata"]["name"] == name for one in plane.request("GET", collection)["items"])
+    plane.request(*(("PATCH", f"{collection}/{name}{query}") if present else ("POST", collection + query)), document)
 
 
 @contextmanager
@@ -49,7 +52,20 @@ def applied(plane: ControlPlane, documents: Sequence[Object]) -> Iterator[Object
     for document in reversed(documents):
         if document["kind"] != "Namespace":
             meta = metadata(document)
-            plane.request("DELETE", f"{path(kind_of(document), str(meta.get('namespace', '')))}/{meta['name']}")
+            where = f"{path(kind_of(document), str(meta.get('namespace', '')))}/{meta['name']}"
+            plane.request("DELETE", where)
+            if document["kind"] == "CustomResourceDefinition":  # it goes only after its objects
+                eventually(lambda where=where: not there(plane, where), f"end of {where}")  # type: ignore[misc]
+
+
+def there(plane: ControlPlane, where: str) -> bool:
+    """Whether there is an object at a path."""
+    try:
+        return bool(plane.request("GET", where))
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.NOT_FOUND:
+            raise
+        return False
 
 
 def path(kind: Kind, namespace: str) -> str:

@@ -23,10 +23,11 @@ DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rulepacks.
 
 
 @pytest.fixture
-def before(own_plane: ControlPlane, kubectl_path: Path, tmp_path: Path) -> Iterator[RulePacks]:
-    """An engine on a cluster without the kind, as 0.1.0 left it: with a pack in a ConfigMap, and a flag."""
-    prepare(own_plane, "shop")
-    with Engine(own_plane, "shop") as engine:
+def before(own_plane: ControlPlane, kubectl_path: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RulePacks]:
+    """An engine as 0.1.0 left it, with a pack in a ConfigMap, and a flag; the first test's cluster has no kind RulePack."""
+    shop = f"shop-{request.session.items.index(request.node)}"
+    prepare(own_plane, shop)
+    with Engine(own_plane, shop) as engine:
         engine.grant("", "configmaps")
         engine.flags({"sync-waves": "Audit"})
         kubectl = Kubectl(kubectl_path, own_plane, engine.own, tmp_path)
@@ -34,7 +35,7 @@ def before(own_plane: ControlPlane, kubectl_path: Path, tmp_path: Path) -> Itera
         kubectl("label", "configmap", "packs", "rules.mlops.dev/rule-pack=true")
         engine.start()
         engine.ready()
-        yield RulePacks(own_plane, engine, kubectl, "shop")
+        yield RulePacks(own_plane, engine, kubectl, shop)
 
 
 def marked(rulepacks: RulePacks, name: str) -> dict[str, Any]:
@@ -86,6 +87,7 @@ def test_after_a_restart_a_config_map_does_not_replace_a_refused_rulepack(before
     kubectl, engine = before.kubectl, before.engine
     engine.stop()
     before.plane.define(custom_resource_definition())
+    kubectl("delete", "rp", "in-config-map", "--ignore-not-found")  # the reference, where the kind was served before
     kubectl("apply", "-f", "-", given=misspelt("in-config-map"))
     kubectl("apply", "-f", "-", given=pack("own"))
     engine.start()
