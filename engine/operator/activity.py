@@ -90,7 +90,7 @@ class Activity:
         quiet = act.result is ActResult.DONE and isinstance(act.step, Measure)
         level = logging.DEBUG if quiet else _LEVELS[act.result]
         if log.isEnabledFor(level):
-            doing = f"{act.action}: {_description(act.step)}" if act.step else act.action
+            doing = f"{act.action}: {description(act.step)}" if act.step else act.action
             detail = f": {act.detail}" if act.detail else ""
             changed = (
                 f": {'; '.join(cut(line, CHANGE) for line in act.diff)}" if act.result is ActResult.DONE and act.diff else ""
@@ -244,7 +244,7 @@ def _timestamp(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _description(step: Step) -> str:
+def description(step: Step) -> str:
     match step:
         case Patch(target=target):
             return f"patch {target}"
