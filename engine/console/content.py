@@ -171,7 +171,7 @@ class Content:
         """Return in a word how a pack in force stands, and why in sentences; see `Operator.fare`, which counts as well."""
         if self._catalog.mode(pack) is Mode.OFF:
             return "Disabled", ()
-        reason, why = self._operator.standing(pack)
+        reason, why = self._operator.activity.standing(pack, self._operator.caches)
         return reason or "Ready", why
 
     async def pack(self, name: str, viewer: Viewer) -> dict[str, Any] | None:

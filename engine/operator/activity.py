@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import nsmallest
@@ -18,6 +18,7 @@ from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
 from engine.model.send import Send
 from engine.model.text import cut
 from engine.operator.caches import PackCaches
+from engine.operator.rulepacks import LISTS
 from engine.operator.selection import State
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
@@ -155,6 +156,16 @@ class Activity:
                 waiting=reasons[name].total(), waiting_since=_timestamp(started + since[name]), waiting_for=most
             )
         return found
+
+    def standing(self, pack: RulePack, caches: PackCaches) -> tuple[str, Sequence[str]]:
+        """Return why a pack in force cannot work, in one word ('' where it can) and in sentences."""
+        if problems := caches.problems(pack.identity):
+            return "WaitingForKind", problems
+        if listing := caches.listing(pack):
+            return LISTS, [f"{kind} is being listed" for kind in listing]
+        if suspended := self.suspensions.get(pack.identity):
+            return "Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"]
+        return "", ()
 
     def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report], waits: Waits) -> dict[str, Any]:
         """Return the packs in force, how they fare, and what is wrong with others, as JSON data; of objects kinds and names."""

@@ -31,7 +31,7 @@ from engine.operator.metrics import MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
 from engine.operator.reviews import Reviews
-from engine.operator.rulepacks import LISTS, Fare, RulePackStatuses
+from engine.operator.rulepacks import Fare, RulePackStatuses
 from engine.operator.selection import State
 from engine.operator.series import Labels
 from engine.operator.server import Queried, Reply, Server, probe
@@ -43,7 +43,6 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.budget import Terms, resumed
-from engine.reconcile.budgets import described
 
 log = logging.getLogger(__name__)
 
@@ -294,18 +293,8 @@ class Operator:
     def fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
         counts = self.activity.counts_of(pack, self.reconciler.waits)
-        reason, why = self.standing(pack)
+        reason, why = self.activity.standing(pack, self.caches)
         return Fare(reason, why, counts, () if reason else self.reconciler.waits.refusals(pack.identity))
-
-    def standing(self, pack: RulePack) -> tuple[str, Sequence[str]]:
-        """Return why a pack in force cannot work, in one word ('' where it can) and in sentences."""
-        if problems := list(self.caches.problems(pack.identity)):
-            return "WaitingForKind", problems
-        if listing := self.caches.listing(pack):
-            return LISTS, [f"{kind} is being listed" for kind in listing]
-        if suspended := self.activity.suspensions.get(pack.identity):
-            return "Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"]
-        return "", ()
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
+from yarl import URL
 
 from engine.kube.faults import InjectedFault
 from tests.unit.console.builder import ADMIN, NOBODY, Console, Page, jwt
@@ -166,3 +172,52 @@ async def test_plain_http_has_no_console(console: Console) -> None:
     async with console.running(insecure_metrics=True):
         status, _ = await ask(console.operator, "/console/login")
     assert status == 404
+
+
+async def test_it_works_under_a_path_of_a_proxy(console: Console) -> None:
+    """A proxy that passes on /ops/rules/… as /console/…: the cookie, redirects, pages, files and the form all stay below it."""
+    jar = aiohttp.CookieJar(unsafe=True)  # keeps cookies of an address too
+    async with console.running(), proxy(console, "/ops/rules") as url, aiohttp.ClientSession(cookie_jar=jar) as session:
+        first = await session.get(url)
+        assert str(first.url).startswith(f"{url}login?next=")
+        page = await session.post(f"{url}login", data={"token": ADMIN, "next": "packs"})
+        assert (page.status, str(page.url)) == (200, f"{url}packs")
+        found = set(re.findall(r'(?:href|src|action)="([^"#]*)"', await page.text()))
+        assert found >= {"./", "packs", "activity", "logout", "static/console.css"}
+        for where in found - {"logout"}:
+            answer = await session.get(page.url.join(URL(where)))
+            assert (answer.status, str(answer.url).startswith(url), "login" in str(answer.url)) == (200, True, False), where
+        (cookie,) = session.cookie_jar
+        assert cookie["path"] == "/ops/rules"
+        assert str((await session.post(f"{url}logout")).url) == f"{url}login"
+        assert str((await session.get(f"{url}packs")).url).startswith(f"{url}login?next=packs")
+
+
+@asynccontextmanager
+async def proxy(console: Console, prefix: str) -> AsyncIterator[str]:
+    """A proxy with a path of its own; gives the address of the console behind it."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+
+        async def forward(request: web.BaseRequest) -> web.StreamResponse:
+            assert request.path.startswith(f"{prefix}/")
+            url = URL(console.url + str(request.rel_url).removeprefix(f"{prefix}/"), encoded=True)
+            passed = {name: request.headers[name] for name in ("Cookie", "Content-Type") if name in request.headers}
+            async with session.request(
+                request.method,
+                URL(url, encoded=True),
+                headers=passed,
+                data=await request.read(),
+                ssl=False,
+                allow_redirects=False,
+            ) as answer:
+                back = {name: answer.headers[name] for name in ("Location", "Content-Type") if name in answer.headers}
+                if "Set-Cookie" in answer.headers:
+                    back["Set-Cookie"] = answer.headers["Set-Cookie"].replace("; Secure", "")  # this proxy speaks plain HTTP
+                return web.Response(status=answer.status, headers=back, body=await answer.read())
+
+        runner = web.ServerRunner(web.Server(forward))
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}{prefix}/"
+        await runner.cleanup()
