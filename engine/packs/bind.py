@@ -33,7 +33,7 @@ from engine.packs.schema import RulePackSpec, RuleSpec
 from engine.packs.watches import bind_watches, kinds_left
 
 #: What only a rule that acts once for each object can have.
-ONE_OBJECT_ONLY = frozenset(["on", "hold", "schedule", "once_per", "existing", "loop"])
+ONE_OBJECT_ONLY = frozenset(["event", "on", "hold", "schedule", "once_per", "existing", "loop"])
 _BESIDE_ACTION = ("when", "register")
 #: An action of kubectl, Ansible or Kyverno -> the one of a rule pack.
 _ELSEWHERE = {"update": "'patch'", "create": "'apply'", "mutate": "'patch'", "generate": "'apply'", "validate": "'assert'",
