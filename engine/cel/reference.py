@@ -18,6 +18,7 @@ VARIABLE_TEXTS: Mapping[str, tuple[str, str]] = {
     "flags": ("everywhere", "The mode of each pack, such as `flags['other-pack'] == 'Enforce'`."),
     "lookup": ("everywhere but in `vars` of packs without lookups", "What the rule's lookups found."),
     "now": ("everywhere but in what is written", "The time, the same in all of one look."),
+    "schedule": ("rules with `schedule`", "`schedule.time`: the time of the schedule for which the rule is evaluated."),
     "item": ("`loopKey`, `actions`, `rescue`, and `vars` they use", "The loop's item, under the name that `loopVar` gives."),
     "target": ("`where`, `guard`, `doneWhen`, `that`, `patch`, `consent`", "The live target of an action."),
     "group": ("`actions` of an `aggregate`, its `vars` and `throttle.urgent`", "The group's counts, lists and maxima."),

@@ -121,7 +121,7 @@ _ELSEWHERE = {
     "foreach": "loop", "with_items": "loop", "items": "loop", "if": "when", "match": "when", "condition": "when",
     "conditions": "when", "preconditions": "when", "then": "actions", "do": "actions", "tasks": "actions", "steps": "actions",
     "variables": "vars", "context": "lookup", "delay": "for", "interval": "resync", "selector": "labelSelector",
-    "matchlabels": "labelSelector", "parameters": "params", "values": "params",
+    "matchlabels": "labelSelector", "cron": "schedule", "parameters": "params", "values": "params",
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from engine.model.text import found
 #: Names that a loop variable cannot have: those of the built-in variables, and CEL's own words.
 RESERVED = (
     "object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "target", "group", "groupKey", "results", "error",
-    "lookup", "now", "true", "false", "null", "in",
+    "lookup", "now", "schedule", "true", "false", "null", "in",
 )  # fmt: skip
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _METRIC = re.compile(r"(?!rulepack_)[a-zA-Z_:][a-zA-Z0-9_:]*\Z")

@@ -18,6 +18,7 @@ from engine.packs.aggregate import Aggregate, Urgent
 from engine.packs.inputs import Input
 from engine.packs.metrics import MetricSpec
 from engine.packs.parts import instances
+from engine.packs.schedule import Schedule
 from engine.packs.watches import Watch, kinds_left
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
@@ -126,6 +127,7 @@ class Rule:
     when: tuple[Program, ...] = ()
     on: Literal["Change", "Delete"] = "Change"
     hold: float = 0.0
+    schedule: Schedule | None = None
     once_per: Program | None = None
     existing: Existing = Existing()
     lookups: Mapping[str, Lookup] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -154,7 +155,7 @@ class RuleState(NamedTuple):
     `noted_at`: when `true_since` was last put on record. `firing`: what is under way. `incident`: whether the conditions
     hold, or have held before, for a rule that notifies of each incident. `stall`: what its lookups wait for. `left`: the key of a
     firing that is left to another operator, and since when. `refused`: it had no answer since a lookup is
-    refused, or has none for a group.
+    refused, or has none for a group. `scheduled`: up to which time of its schedule nothing is left to do.
     """
 
     true_since: float | None = None
@@ -166,6 +167,7 @@ class RuleState(NamedTuple):
     stall: Stall | None = None
     left: tuple[str, float] | None = None
     refused: bool = False
+    scheduled: datetime | None = None
 
     def under_way(self, key: str) -> bool:
         """Return whether a firing with this key has items that have not ended."""
@@ -189,7 +191,7 @@ class RuleState(NamedTuple):
     def idle(self, rule: Rule) -> bool:
         """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
-        busy = timed or (self.firing and self.firing.items) or self.unknown or self.noted_at is not None
+        busy = timed or (self.firing and self.firing.items) or self.unknown or self.noted_at is not None or self.scheduled
         return not busy and self.incident is Incident.NONE and self.stall is None and self.left is None
 
 

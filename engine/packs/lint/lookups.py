@@ -36,7 +36,7 @@ class UnfollowedLookup(Check):
         for parsed in subject.sound():
             followed = {id(lookup) for _, lookup in parsed.pack.followed}
             for index, rule in enumerate(parsed.pack.rules):
-                for name, lookup in rule.lookups.items():
+                for name, lookup in rule.lookups.items() if rule.schedule is None else ():
                     polled = lookup.kind is None and rule.resync is not None  # which is all that can be done
                     if lookup.live is None and not polled and rule.on == "Change" and id(lookup) not in followed:
                         location = parsed.document.locate_key(("spec", "rules", index, "lookup", name))
