@@ -140,7 +140,7 @@ class Activity:
         )  # fmt: skip
 
     def counts_of(self, pack: RulePack, waits: Waits) -> dict[str, RuleCounts]:
-        """Return what each rule of a pack did, and what has waited for a minute: how much, since when, and mostly for what."""
+        """Return what each rule of a pack did, and what waits and is told: how much, since when, and mostly for what."""
         reasons: dict[str, Counter[str]] = {}
         since: dict[str, float] = {}
         for _, wait in waits.told():
@@ -177,7 +177,7 @@ class Activity:
         return known
 
     def _waiting(self, waits: Waits) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """Return what has waited for a minute, by pack and rule: why, how many, since when, and the first few objects."""
+        """Return what waits and is told, by pack and rule: why, how many, since when, and the first few objects."""
         found: dict[tuple[str, str, str], list[tuple[float, int, str]]] = {}
         for key, wait in waits.told():
             found.setdefault((wait.pack, wait.rule, wait.obstacle.value), []).append((wait.since, wait.items, str(key)))
