@@ -163,6 +163,20 @@ async def test_an_object_elsewhere_is_not_in_force(packs: Packs) -> None:
     assert packs.written().count("RulePack team/own") == 1
 
 
+async def test_an_object_elsewhere_has_its_status_as_fast_as_an_own_one(packs: Packs) -> None:
+    """At once, and not with the next counts; after an edit too."""
+    await packs.cluster.create(Resource(Kind("v1", "Namespace"), "namespaces", False), "", {"metadata": {"name": "team"}})
+
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(31)
+        for size in (10, 11):
+            await packs.put("own", spec(PACK.replace("size > 10", f"size > {size}")), "team")
+            await packs.clock.advance(1)
+            found = await packs.got("own", "team")
+
+            assert dig(found, ("status", "observedGeneration"), 0) == found["metadata"]["generation"]
+
+
 async def test_a_mode_in_the_object_disables_a_shipped_pack(packs: Packs) -> None:
     async with packs.running(packs.operator()):
         await packs.clock.advance(5)
@@ -451,7 +465,7 @@ async def test_a_flag_that_cannot_be_read_is_not_said_to_be_off(packs: Packs) ->
         _, reason, message = await packs.condition("Ready", "marks")
 
     assert reason == "Disabled"
-    assert message.endswith("the feature flag marks cannot be read (the text 'Enforced'), so it counts as Off")
+    assert message.endswith("the feature flag marks cannot be read (the text 'Enforced'), so it counts as Disabled")
 
 
 async def test_a_broken_config_map_shows_on_the_object_that_stands_for_its_pack(packs: Packs) -> None:
