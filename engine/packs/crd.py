@@ -172,7 +172,7 @@ _RULES = _list(
     ["name"],
     {
         "name": _text("The rule."),
-        "fired": _count("How often it acted."),
+        "fired": _count("How often it acted, and did not fail after all."),
         "failed": _count("How often its actions failed for good."),
         "waiting": _count("How many items wait."),
         "waitingSince": _text("Since when the oldest of them waits.", **_TIME),

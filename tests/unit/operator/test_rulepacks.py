@@ -281,6 +281,29 @@ async def test_each_firing_of_a_rule_for_one_object_counts(packs: Packs) -> None
     assert fired == 3
 
 
+async def test_a_firing_that_fails_in_a_later_step_counts_as_failed_only(packs: Packs) -> None:
+    """Neither its first step, nor what it does in `rescue`, makes it one that fired."""
+    target = {"apiVersion": "v1", "kind": "ConfigMap"}
+    actions: list[Any] = [
+        {"patch": {"target": {**target, "namespace": "default", "name": name}, "patch": {"data": {"a": "b"}}}}
+        for name in ("good", "bad", "told")
+    ]
+    rule = {"name": "r", "actions": actions[:2], "rescue": actions[2:]}
+    async with packs.running(packs.operator()):
+        for name in ("good", "bad", "told"):
+            await packs.cluster.create(CONFIG_MAP, "default", {**target, "metadata": {"name": name}})
+        packs.cluster.faults.add(InjectedFault(422, verb="patch", kind="ConfigMap", name="bad", times=None))
+        await packs.put("late", spec(rules=[rule], targets=[{**target, "verbs": ["get", "patch"]}]))
+        await packs.widget("one")
+        await packs.clock.advance(30)
+        status = (await packs.got("late"))["status"]
+        rescued = await packs.cluster.get(CONFIG_MAP, "default", "told")
+
+    counted = status["parts"][0]["rules"][0]
+    assert rescued["data"] == {"a": "b"}
+    assert (status["fired"], counted["fired"], counted["failed"]) == (0, 0, 1)
+
+
 async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
     """A pack that was ready is said to be so while its kind is listed again, and what it did last stays."""
     async with packs.running(packs.operator()):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.cel import backend
+from engine.cel import Scope, backend
 from engine.model.objects import Kind
 from engine.model.plurals import guessed_resource
 from engine.packs.lint import lint
@@ -216,3 +216,13 @@ def test_the_example_of_the_docs_is_a_sound_pack(page: str) -> None:
     text = f"apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePack\nmetadata: {{name: example}}\n{spec}"
 
     assert [str(fault) for fault in lint([Text("pack.yaml", text, "pack.yaml")], backend())[1]] == []
+
+
+def test_the_example_of_the_docs_takes_a_config_map_without_data() -> None:
+    """Its rule does nothing there, in place of having no answer."""
+    (spec, *_) = re.findall(r"^```yaml\n(spec:\n.*?)^```", (DOCS / "watching.md").read_text(), re.MULTILINE | re.DOTALL)
+    digest = parsed(f"apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePack\nmetadata: {{name: a}}\n{spec}").rules[0]
+
+    objects = [CONFIGS, {**CONFIGS, "data": {"a": "b"}}]
+
+    assert [[clause.condition(Scope({"object": each})) for clause in digest.when] for each in objects] == [[False], [True]]
