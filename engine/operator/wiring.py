@@ -42,7 +42,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.budget import Terms, resumed
-from engine.reconcile.budgets import described
+from engine.reconcile.budgets import described, resume_command
 
 log = logging.getLogger(__name__)
 
@@ -292,7 +292,8 @@ class Operator:
             listing = {informer.key.kind: None for informer in self.caches.needed(pack) if not informer.synced.is_set()}
             return Fare(LISTS, [f"{kind} is being listed" for kind in listing or pack.watches], counts)
         if suspended := self._activity.suspensions.get(pack.identity):
-            return Fare("Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"], counts)
+            spent = f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"
+            return Fare("Suspended", [f"{spent}; to go on: {resume_command(self._settings.operator_namespace)}"], counts)
         return Fare("", (), counts, self._reconciler.waits.refusals(pack.identity))
 
     def _informers(self) -> Iterator[Informer]:

@@ -86,7 +86,8 @@ def _selector(value: Any) -> str:
     if isinstance(value, dict):
         for key, text in value.items():
             if not isinstance(text, str):
-                raise refusal(f"the label {key} has {found(text)}, not a text", _SELECTOR)
+                expected = _SELECTOR if isinstance(text, dict | list) else "a text: put it in quotes"
+                raise refusal(f"the label {key} has {found(text)}, not a text", expected)
             _check_label(key, text)
         return ",".join(f"{key}={text}" for key, text in sorted(value.items()))
     if not isinstance(value, str):

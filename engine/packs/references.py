@@ -82,6 +82,7 @@ class References:
     def _refusal(self, reference: Reference) -> Sequence[Fault]:
         """Return why a reference cannot be accepted, nothing where it can."""
         obj, said = reference
+        delete = f"delete this RulePack: kubectl delete rulepack {obj.name} -n {obj.file.split('/')[1]}"
         name, pack = _name(obj), self._pack(obj)
         if pack is not None and name not in self._found:
             document = ObjectDocument(said.params if said else {}, obj.file, ("spec", "params"))
@@ -91,13 +92,14 @@ class References:
             message, expected = f"{self._found[name].obj.file} stands for the pack {name!r} already", "one object for each pack"
         elif name in self._packs:
             message = f"pack {name!r} is that in {self._packs[name].source}"
-            expected = "no reference to another: delete this RulePack"
+            expected = f"no reference to another: {delete}"
         elif "shipped" in obj.spec:
             message = f"no pack {name!r} is shipped"
-            expected = suggestion(name, [each for each, pack in self._packs.items() if pack.source in self._shipped])
+            names = [each for each, pack in self._packs.items() if pack.source in self._shipped]
+            expected = f"{suggestion(name, names)}; where this operator ships it no more, {delete}"
         else:
             message = f"{text_source(obj)} holds no pack {name!r} that is in force"
-            expected = "such a pack there; where it was renamed or taken away, delete this RulePack"
+            expected = f"such a pack there; where it was renamed or taken away, {delete}"
         where = Location(obj.file, 1, 1, "spec.shipped" if "shipped" in obj.spec else "spec.configMap")
         return [Fault(where, message, expected)]
 

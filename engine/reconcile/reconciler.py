@@ -66,7 +66,7 @@ class Reconciler:
         self._events = Events(self.actor, clock)
         self.waits = Waits(self._events, clock)
         self.others = Others(replica.operator, self._events, clock)
-        budgets = Budgets(self.actor, observer, replica.budget_share)
+        budgets = Budgets(self.actor, observer, replica)
         requests = Requests(self.actor, replica)
         self._performer = Performer(self.actor, self._reader, self._events, requests, observer, budgets, clock)
         self.aggregates = Aggregates(self.actor, self._reader, caches, clock, enqueue, replica.owns)

@@ -1,4 +1,7 @@
-"""What rules wait for, reported after a minute: by an Event on the object, a metric and /packs. Once for each cause."""
+"""What rules wait for, reported by an Event on the object, a metric and /packs: once for each cause.
+
+What only somebody can mend, such as a missing right, is reported at once, anything else after a minute.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ from engine.reconcile.matching import Evaluation
 from engine.reconcile.state import PackState, Stall
 
 MINUTE = 60.0
-"""Seconds that something waits before it is reported."""
+"""Seconds that something waits before it is reported, unless it is one of these."""
+_AT_ONCE = frozenset({Obstacle.MISSING_RIGHT, Obstacle.SECRET_MISSING})
+"""These end only when somebody has granted the right, or made the Secret."""
 PAUSES = Backoff(2.0, 300.0)
 SHOWN = 10
 """Items that an Event names at most."""
@@ -91,15 +96,15 @@ class Waits:
         self._waits = {key: waits for key, waits in kept.items() if waits}
 
     def overdue(self) -> Iterator[tuple[ObjectKey | GroupKey, Wait]]:
-        """Yield what has waited for a minute."""
-        before = self._clock.monotonic() - MINUTE
+        """Yield what has waited for long enough to be reported."""
+        now = self._clock.monotonic()
         for key, waits in self._waits.items():
             for wait in waits:
-                if wait.since <= before:
+                if _reported_at(wait) <= now:
                     yield key, wait
 
     def counts(self) -> Mapping[tuple[str, ...], float]:
-        """Return how many items have waited for a minute, by pack, rule and obstacle."""
+        """Return how many items are overdue, by pack, rule and obstacle."""
         counts: dict[tuple[str, ...], float] = {}
         for _, wait in self.overdue():
             labels = wait.pack, wait.rule, wait.obstacle.value
@@ -107,7 +112,7 @@ class Waits:
         return counts
 
     async def report(self, key: ObjectKey | GroupKey, cause: Cause, stalls: Iterable[Stall], emits: bool) -> float | None:
-        """Emit Events on the object for what has waited for a minute and was not reported; return when to do so again.
+        """Emit Events on the object for what has waited for long enough and was not reported; return when to do so again.
 
         `cause` names the rule and the object; where `emits` is false, nothing is written.
         """
@@ -116,8 +121,8 @@ class Waits:
         for stall in stalls:
             if stall.cause in stall.reported or stall.obstacle in _UNREPORTED:
                 continue
-            if now < stall.since + MINUTE:
-                retry_at = min(retry_at or stall.since + MINUTE, stall.since + MINUTE)
+            if now < _reported_at(stall):
+                retry_at = min(retry_at or _reported_at(stall), _reported_at(stall))
                 continue
             stall.reported = (*stall.reported, stall.cause)
             unreported.setdefault(stall.cause, []).append(stall)
@@ -174,6 +179,11 @@ class Waits:
     def _create(self, cause: Cause, content: Content) -> Create:
         now = datetime.fromtimestamp(self._clock.time(), UTC)
         return event(cause._replace(telling=Telling.REPEAT), cause.object, content, now)
+
+
+def _reported_at(waiting: Wait | Stall) -> float:
+    """Return from when on what waits is reported."""
+    return waiting.since + (0.0 if waiting.obstacle in _AT_ONCE else MINUTE)
 
 
 def _waits_of(state: PackState, all_rules: str) -> Iterator[Wait]:
