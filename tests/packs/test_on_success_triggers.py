@@ -967,3 +967,28 @@ async def test_pods_that_are_newer_are_replaced_among_more_events_than_can_be_go
     await world.settle(10)
 
     assert [event["reason"] for event in await world.all(EVENT) if event["reason"] != "Pulled"] == STARTED
+
+
+@pytest.mark.parametrize(("ended", "told"), [("22:29:00", "TriggerSuccess"), ("22:29:40", "TriggerStarted")])
+async def test_the_training_ended_when_its_container_did(ended: str, told: str) -> None:
+    """Pods from between the end of the container and the completionTime run what was trained; older ones are replaced."""
+    world = World(shipped(PACK))
+    await world.create(
+        named(SERVICE, "model", spec={"predictor": {}}), job(phase="ValidationRunning", annotations=triggers(RESTART))
+    )
+    uid = metadata(await world.get(JOB, "train"))["uid"]
+    trainer = pod("train-validation")
+    trainer["metadata"]["labels"] = {}
+    trainer["metadata"]["ownerReferences"] = [{"apiVersion": JOB.api_version, "kind": JOB.kind, "name": "train", "uid": uid}]
+    finished = {"terminated": {"exitCode": 0, "finishedAt": f"2026-01-24T{ended}Z"}}
+    trainer["status"] = {"phase": "Succeeded", "containerStatuses": [{"name": "notebook", "state": finished}]}
+    await world.clock.advance(1770)  # 22:29:30
+    await world.create(trainer, pod("new-0"))
+    await world.clock.advance(30)
+
+    await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE, "validationPodName": "train-validation"})
+    await world.settle(10)
+
+    assert set(await reasons(world)) == {told}
+    time = f"2026-01-24T{ended}Z"
+    assert all(time in message for _, _, message in await world.events())
