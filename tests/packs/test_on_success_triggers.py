@@ -981,7 +981,7 @@ async def test_the_training_ended_when_its_container_did(ended: str, told: str) 
     trainer["metadata"]["labels"] = {}
     trainer["metadata"]["ownerReferences"] = [{"apiVersion": JOB.api_version, "kind": JOB.kind, "name": "train", "uid": uid}]
     finished = {"terminated": {"exitCode": 0, "finishedAt": f"2026-01-24T{ended}Z"}}
-    trainer["status"] = {"phase": "Succeeded", "containerStatuses": [{"name": "notebook", "state": finished}]}
+    trainer = {**trainer, "status": {"phase": "Succeeded", "containerStatuses": [{"name": "notebook", "state": finished}]}}
     await world.clock.advance(1770)  # 22:29:30
     await world.create(trainer, pod("new-0"))
     await world.clock.advance(30)
