@@ -15,7 +15,7 @@ from engine.cel.uses import in_order, refuse_circles, uses, with_vars
 from engine.errors import EvaluationError
 from engine.model.labels import LabelSelector, selector_text
 from engine.model.objects import NAMESPACE, SECRET, Kind
-from engine.model.plan import Held, Read
+from engine.model.plan import LookupWatch, Read
 from engine.model.selectable import FIELDS
 from engine.model.text import shown
 
@@ -55,11 +55,11 @@ class LookupSpec(TargetSpec):
 
 @dataclass(frozen=True, slots=True)
 class Lookup(Target):
-    """A compiled lookup. `held` is what an informer has to hold for it, None where it is always read."""
+    """A compiled lookup. `watch` is what answers it, None where it is always read."""
 
     name: str = ""
     live: bool | None = None
-    held: Held | None = None
+    watch: LookupWatch | None = None
     selects_namespaces: bool = False
     selects_fields: bool = False
 
@@ -74,7 +74,7 @@ class Lookup(Target):
                 problem = f"the API server does not select {kind.kind} objects by {field}"
                 compiler.fault((*path, "fieldSelector", field), problem, " or ".join(sorted(known)))
         across, by_fields = spec.namespace_selector is not None, spec.field_selector is not None
-        return cls(kind, by_selector, template, name, spec.live, _held(spec, fields), across, by_fields)
+        return cls(kind, by_selector, template, name, spec.live, _watch(spec, fields), across, by_fields)
 
     @classmethod
     def compile_all(cls, specs: Mapping[str, LookupSpec], compiler: Compiler, path: Path) -> dict[str, Self]:
@@ -91,13 +91,13 @@ class Lookup(Target):
 
     def needs(self, *verbs: str) -> list[Need]:
         """The right to read it, which is that to follow it where the pack has that."""
-        own = [need._replace(followed=self.held is not None) for need in Target.needs(self, *verbs)]
+        own = [need._replace(followed=self.watch is not None) for need in Target.needs(self, *verbs)]
         return [*own, Need(NAMESPACE, "list", followed=True)] if self.selects_namespaces else own
 
     def read(self, scope: Scope) -> Read:
         """What it resolves to now. Raises EvaluationError where a name is none that the API server would take."""
         fields = self.fields.render(scope)
-        read = self.placed(fields, scope)._replace(held=self.held, fields=_fields_text(fields.get("fieldSelector") or {}))
+        read = self.placed(fields, scope)._replace(watch=self.watch, fields=_fields_text(fields.get("fieldSelector") or {}))
         if (namespaces := fields.get("namespaceSelector")) is None:
             return read
         try:
@@ -117,7 +117,7 @@ def _fields_text(selector: Mapping[str, Any]) -> str:
     return ",".join(f"{field}={value}" for field, value in selector.items())
 
 
-def _held(spec: LookupSpec, fields: dict[str, Any]) -> Held | None:
+def _watch(spec: LookupSpec, fields: dict[str, Any]) -> LookupWatch | None:
     """What an informer holds, by as much as is known before the rule runs; all of the kind where that is nothing."""
     computed = "${" in str(spec.name)
     kind = Kind(spec.api_version, spec.kind)
@@ -131,4 +131,4 @@ def _held(spec: LookupSpec, fields: dict[str, Any]) -> Held | None:
     except ValueError:  # said where the rule runs
         text = ""
     namespace = "" if "${" in spec.namespace else spec.namespace
-    return Held(kind, namespace, text, "" if spec.name is None or computed else f"metadata.name={spec.name}")
+    return LookupWatch(kind, namespace, text, "" if spec.name is None or computed else f"metadata.name={spec.name}")

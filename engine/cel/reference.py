@@ -10,7 +10,7 @@ from engine.cel.macros import MACROS
 
 VARIABLE_TEXTS: Mapping[str, tuple[str, str]] = {
     "object": ("everywhere", "The watched object; in the actions of an `aggregate`, its target."),
-    "oldObject": ("everywhere", "The object as it was when it was last judged; null at the first look."),
+    "oldObject": ("everywhere", "The object as it was when it was last evaluated; null at the first evaluation."),
     "params": ("everywhere", "The pack's parameters."),
     "inputs": ("everywhere", "The pack's inputs, parsed; one that has faults has no value."),
     "inputErrors": ("everywhere", "What is wrong with each input; `''` where nothing is."),

@@ -143,7 +143,7 @@ class Activity:
         """Return what each rule of a pack did, and what has waited for a minute: how much, since when, and mostly for what."""
         reasons: dict[str, Counter[str]] = {}
         since: dict[str, float] = {}
-        for _, wait in waits.told():
+        for _, wait in waits.overdue():
             if wait.pack == pack.identity:
                 reasons.setdefault(wait.rule, Counter())[wait.obstacle.value] += wait.items
                 since[wait.rule] = min(wait.since, since.get(wait.rule, wait.since))
@@ -179,7 +179,7 @@ class Activity:
     def _waiting(self, waits: Waits) -> dict[str, dict[str, list[dict[str, Any]]]]:
         """Return what has waited for a minute, by pack and rule: why, how many, since when, and the first few objects."""
         found: dict[tuple[str, str, str], list[tuple[float, int, str]]] = {}
-        for key, wait in waits.told():
+        for key, wait in waits.overdue():
             found.setdefault((wait.pack, wait.rule, wait.obstacle.value), []).append((wait.since, wait.items, str(key)))
         started = self.clock.time() - self.clock.monotonic()
         waiting: dict[str, dict[str, list[dict[str, Any]]]] = {}

@@ -56,9 +56,9 @@ class References:
         pack, named = self._pack(counts.obj), self._packs.get(obj.name)
         if pack is None and counts.said is None and "shipped" in obj.spec and named and named.source in self._shipped:
             pack = named  # its own object has a slip in the name; what that said of it before, nobody knows
-        self._reports.texts[obj.source] = source_of(pack, self._versions) if pack else held(counts.obj)
+        self._reports.texts[obj.source] = source_of(pack, self._versions) if pack else text_source(counts.obj)
         self._reports.generations[obj.source] = self._versions[obj.file].generation
-        if pack is not None and "configMap" in counts.obj.spec and source_of(pack, self._versions) != held(counts.obj):
+        if pack is not None and "configMap" in counts.obj.spec and source_of(pack, self._versions) != text_source(counts.obj):
             self._reports.warnings[obj.source].append(self._elsewhere(counts.obj, pack))
         if pack is not None and self._found.setdefault(pack.identity, counts) is counts:
             self._reports.packs[obj.source].append(pack.identity)
@@ -96,7 +96,7 @@ class References:
             message = f"no pack {name!r} is shipped"
             expected = suggestion(name, [each for each, pack in self._packs.items() if pack.source in self._shipped])
         else:
-            message = f"{held(obj)} holds no pack {name!r} that is in force"
+            message = f"{text_source(obj)} holds no pack {name!r} that is in force"
             expected = "such a pack there; where it was renamed or taken away, delete this RulePack"
         where = Location(obj.file, 1, 1, "spec.shipped" if "shipped" in obj.spec else "spec.configMap")
         return [Fault(where, message, expected)]
@@ -107,6 +107,6 @@ def _name(obj: PackObject) -> str:
     return str(obj.spec.get("shipped") or obj.name)
 
 
-def held(obj: PackObject) -> str:
+def text_source(obj: PackObject) -> str:
     """Return the source that holds the text of a pack in a ConfigMap, '' where it is a shipped one."""
     return "" if "shipped" in obj.spec else f"configmap/{obj.file.split('/')[1]}/{obj.spec.get('configMap')}"

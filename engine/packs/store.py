@@ -14,7 +14,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.document import ObjectDocument
 from engine.packs.pack import Param, RulePack
 from engine.packs.params import defaults, of_text, overridden
-from engine.packs.references import References, held
+from engine.packs.references import References, text_source
 from engine.packs.sources import PackObject, Settable, Text, packs_of_configmap, shipped_settable
 from engine.packs.versions import Reference, Report, Reports, Version, source_of
 
@@ -111,7 +111,7 @@ class PackStore:
         broken = {text.source for text in own if self._versions[text.file].faults}
         claims = {}
         for obj in objects:
-            version, text = self._versions[obj.file], held(obj)
+            version, text = self._versions[obj.file], text_source(obj)
             never_good = not obj.reference and not version.packs and version.accepted is None
             if never_good or (obj.reference and text in broken and (text, obj.name) not in good):
                 claims[obj.name] = obj.file

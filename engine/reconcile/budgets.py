@@ -1,4 +1,4 @@
-"""The disruption budgets of all packs, and what people are told of what they hold back."""
+"""The disruption budgets of all packs, and the Events about what they hold back."""
 
 from __future__ import annotations
 

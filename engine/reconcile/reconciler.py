@@ -210,12 +210,12 @@ class Reconciler:
             state = restored(rule, state, record(), scope)
         before = state
         outcome, state = evaluate(rule, scope, before, record, self._catalog.since(pack, rule))
-        if rule.tells and not evaluation.first:
+        if rule.notifies and not evaluation.first:
             state = state.began(before, fires=isinstance(outcome, Done))
         return outcome, scope, state
 
     def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
-        """Tell the observer what came of an evaluation; log why a condition has no answer, once for each reason."""
+        """Notify the observer of what came of an evaluation; log why a condition has no answer, once for each reason."""
         pack, ref, unknown = evaluation.pack.identity, evaluation.ref, ""
         if isinstance(outcome, Done):
             if evaluation.group is None:
@@ -242,7 +242,7 @@ class Reconciler:
                 evaluation, rule, f"its mode is {mode.value} now" if same else f"it is to be done for {firing.key} now"
             )
             progress = FiringProgress(firing.key, mode)
-        if began and rule.tells:
+        if began and rule.notifies:
             progress.telling = state.incident.telling
             state = state._replace(incident=Incident.OPEN)
         evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))

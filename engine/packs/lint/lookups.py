@@ -47,7 +47,7 @@ class UnfollowedLookup(Check):
 def _expected(pack: RulePack, lookup: Lookup) -> str:
     if lookup.kind is None:
         return "live: true, since a kind that only the running rule knows cannot be followed"
-    if lookup.kind == SECRET and lookup.held is None:
+    if lookup.kind == SECRET and lookup.watch is None:
         return "live: true, or live: false to hold all Secrets that are watched"
     if lookup.selects_fields:
         return "live: true, since what a fieldSelector selects cannot be followed"

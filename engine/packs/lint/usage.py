@@ -155,7 +155,7 @@ class NeedlessResync(Check):
     severity = Severity.WARNING
 
     def faults(self, subject: Subject) -> Iterator[Fault]:
-        """Yield a fault for each such rule that only tells, or writes on its own object."""
+        """Yield a fault for each such rule that only notifies, or writes on its own object."""
         for parsed in subject.packs:
             for index, (rule, raw) in enumerate(zip(parsed.pack.rules, raw_rules(parsed), strict=True)):
                 watched = {each.kind for each in parsed.pack.targets if {"list", "watch"} <= each.verbs}
