@@ -25,7 +25,8 @@ class Read(NamedTuple):
     """What must be seen before there can be a plan: one object by name, or all that a selector picks.
 
     `namespaces` selects the namespaces of these by labels; None: that of `ref`. `watch` answers a lookup that is
-    followed; it is None for what is read live. With `entry` it matters only which objects are selected.
+    followed; it is None for what is read live. With `entry` it matters only which objects are selected. `fields` is a field
+    selector beside that of labels, which only the API server answers.
     """
 
     ref: Ref
@@ -33,6 +34,7 @@ class Read(NamedTuple):
     namespaces: str | None = None
     watch: LookupWatch | None = None
     entry: bool = False
+    fields: str = ""
 
 
 Answers = Mapping[Read, Sequence[Object]]
