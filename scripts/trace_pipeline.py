@@ -2,7 +2,8 @@
 
 Two changes are followed on the embedded cluster: an object for which one rule writes one annotation, and a job whose trigger
 evicts a pod. For each it prints how many files and functions take part, and how often a call leads from one file to another:
-of all of engine/, and without engine/operator/, which brings the change to the reconciler. Only the tasks that carry a change
+of all of engine/, without engine/operator/, which brings the change to the reconciler, and without engine/cel/ as well, whose
+compiled expressions call each other for every node of a condition. Only the tasks that carry a change
 are followed, those of informers and workers. The embedded cluster and the clocks are left out, and comprehensions and lambdas
 belong to the function around them.
 
@@ -174,10 +175,12 @@ async def main() -> None:
         (Path(folder) / "pack.yaml").write_text(PACK)
         annotation = await followed(Path(folder), nothing, widget)
     eviction = await followed(ROOT / "rules/on-success-triggers/pack.yaml", job, success)
-    print(f"{'':48}{'files':>8}{'functions':>11}{'switches':>10}")
+    print(f"{'':56}{'files':>8}{'functions':>11}{'switches':>10}")
     for name, trace in (("one rule with one annotation", annotation), ("a trigger to an eviction", eviction)):
-        for text, part in ((name, trace), (f"{name}, without operator/", trace.without("operator"))):
-            print(f"{text:48}{len(part.files):8}{len(set(part.calls)):11}{part.switches:10,}")
+        reconciling = trace.without("operator")
+        parts = {"": trace, ", without operator/": reconciling, ", without operator/, cel/": reconciling.without("cel")}
+        for text, part in ((f"{name}{without}", part) for without, part in parts.items()):
+            print(f"{text:56}{len(part.files):8}{len(set(part.calls)):11}{part.switches:10,}")
         if "--files" in sys.argv:
             print("\n".join(sorted(trace.files)))
 

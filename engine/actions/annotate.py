@@ -59,7 +59,7 @@ class _Metadata:
     Schema: ClassVar[type[Spec]]
     written: ClassVar[frozenset[str]]
     part: ClassVar[str]
-    tells: ClassVar[bool] = False
+    notifies: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 
     @classmethod

@@ -37,7 +37,7 @@ class ApplyAction:
     name: ClassVar[str] = "apply"
     Schema: ClassVar[type[Spec]] = ApplySpec
     written: ClassVar[frozenset[str]] = frozenset({"manifest"})
-    tells: ClassVar[bool] = False
+    notifies: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod

@@ -89,8 +89,8 @@ class Action(Protocol):
     Schema: ClassVar[type[Spec]]
     written: ClassVar[frozenset[str]]
     """Keys of the spec whose templates become part of what is written."""
-    tells: ClassVar[bool]
-    """Whether it only tells people something: it is in nobody's way, and what it fails at does not fail the rule."""
+    notifies: ClassVar[bool]
+    """Whether it only notifies people: it is in nobody's way, and what it fails at does not fail the rule."""
     gives: ClassVar[Mapping[str, Type]]
     """The fields of its result, with their types; without any, its result is null."""
 

@@ -37,7 +37,7 @@ class AssertAction:
     name: ClassVar[str] = "assert"
     Schema: ClassVar[type[Spec]] = AssertSpec
     written: ClassVar[frozenset[str]] = frozenset()
-    tells: ClassVar[bool] = False
+    notifies: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod

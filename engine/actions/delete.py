@@ -97,7 +97,7 @@ class DeleteAction:
     name: ClassVar[str] = "delete"
     Schema: ClassVar[type[Spec]] = DeleteSpec
     written: ClassVar[frozenset[str]] = frozenset()
-    tells: ClassVar[bool] = False
+    notifies: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"deleted": INT}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The action `emitEvent`: tell people what happened, on the object it is about."""
+"""The action `emitEvent`: emit an Event on the object that it is about."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class EventAction:
     name: ClassVar[str] = "emitEvent"
     Schema: ClassVar[type[Spec]] = EventSpec
     written: ClassVar[frozenset[str]] = frozenset({"reason", "message", "labels"})
-    tells: ClassVar[bool] = True
+    notifies: ClassVar[bool] = True
     gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod

@@ -120,7 +120,7 @@ class HttpAction:
     name: ClassVar[str] = "http"
     Schema: ClassVar[type[Spec]] = HttpSpec
     written: ClassVar[frozenset[str]] = frozenset({"url", "headers", "json", "text"})
-    tells: ClassVar[bool] = False
+    notifies: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"status": INT, "text": STRING, "json": DYN}
 
     @classmethod

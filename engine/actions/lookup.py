@@ -15,7 +15,9 @@ from engine.cel.uses import in_order, refuse_circles, uses, with_vars
 from engine.errors import EvaluationError
 from engine.model.labels import LabelSelector, selector_text
 from engine.model.objects import NAMESPACE, SECRET, Kind
-from engine.model.plan import Held, Read
+from engine.model.plan import LookupWatch, Read
+from engine.model.selectable import FIELDS
+from engine.model.text import shown
 
 
 class LookupSpec(TargetSpec):
@@ -30,6 +32,12 @@ class LookupSpec(TargetSpec):
 
     `targets` must grant `list` on Namespaces too, and `watch` for it to be followed.
     """
+    field_selector: dict[str, str] | None = None
+    """Fields with their values, beside `labelSelector`, which may be `{}`: those by which the API server can select the kind.
+
+    Of Events these are `involvedObject.name`, `.uid` and the like, `reason` and `type`; of a kind that a
+    CustomResourceDefinition adds, its `selectableFields`; of each kind `metadata.name`. Such a lookup is read, and not followed.
+    """
     live: bool | None = None
     """`true` reads at each evaluation, and follows nothing. `false` says that an answer may be some seconds old.
 
@@ -40,25 +48,33 @@ class LookupSpec(TargetSpec):
     def _one_way_to_place(self) -> Self:
         if self.namespace_selector is not None and (self.namespace or self.label_selector is None):
             raise ValueError("namespaceSelector goes with labelSelector, and without namespace")
+        if self.field_selector is not None and self.label_selector is None:
+            raise ValueError("fieldSelector goes with labelSelector (labelSelector: {} is all objects)")
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup(Target):
-    """A compiled lookup. `held` is what an informer has to hold for it, None where it is always read."""
+    """A compiled lookup. `watch` is what answers it, None where it is always read."""
 
     name: str = ""
     live: bool | None = None
-    held: Held | None = None
+    watch: LookupWatch | None = None
     selects_namespaces: bool = False
+    selects_fields: bool = False
 
     @classmethod
     def of(cls, name: str, spec: LookupSpec, compiler: Compiler, path: Path) -> Self:
         """Compile `lookup.<name>` at a path; faults go to the compiler."""
         fields = spec.model_dump(by_alias=True, exclude_none=True, exclude={"live"})
-        return cls(
-            *Target.parts(spec, fields, compiler, path), name, spec.live, _held(spec, fields), spec.namespace_selector is not None
-        )
+        kind, by_selector, template = Target.parts(spec, fields, compiler, path)
+        for field in spec.field_selector or ():
+            known = None if kind is None or "${" in field else FIELDS.get(kind)
+            if kind is not None and known is not None and field not in known:
+                problem = f"the API server does not select {kind.kind} objects by {field}"
+                compiler.fault((*path, "fieldSelector", field), problem, " or ".join(sorted(known)))
+        across, by_fields = spec.namespace_selector is not None, spec.field_selector is not None
+        return cls(kind, by_selector, template, name, spec.live, _watch(spec, fields), across, by_fields)
 
     @classmethod
     def compile_all(cls, specs: Mapping[str, LookupSpec], compiler: Compiler, path: Path) -> dict[str, Self]:
@@ -75,13 +91,13 @@ class Lookup(Target):
 
     def needs(self, *verbs: str) -> list[Need]:
         """The right to read it, which is that to follow it where the pack has that."""
-        own = [need._replace(followed=self.held is not None) for need in Target.needs(self, *verbs)]
+        own = [need._replace(followed=self.watch is not None) for need in Target.needs(self, *verbs)]
         return [*own, Need(NAMESPACE, "list", followed=True)] if self.selects_namespaces else own
 
     def read(self, scope: Scope) -> Read:
         """What it resolves to now. Raises EvaluationError where a name is none that the API server would take."""
         fields = self.fields.render(scope)
-        read = self.placed(fields, scope)._replace(held=self.held)
+        read = self.placed(fields, scope)._replace(watch=self.watch, fields=_fields_text(fields.get("fieldSelector") or {}))
         if (namespaces := fields.get("namespaceSelector")) is None:
             return read
         try:
@@ -90,10 +106,23 @@ class Lookup(Target):
             raise EvaluationError(f"target {problem}") from None
 
 
-def _held(spec: LookupSpec, fields: dict[str, Any]) -> Held | None:
+def _fields_text(selector: Mapping[str, Any]) -> str:
+    """Return a field selector in the form of a request. Raises EvaluationError for a value that would change its meaning.
+
+    Source of the form: kubernetes, apimachinery/pkg/fields/selector.go.
+    """
+    for field, value in selector.items():
+        if not isinstance(value, str) or set(value) & set(",=\\"):
+            raise EvaluationError(f"fieldSelector: {field} is {shown(value)}, expected a text without , = and \\")
+    return ",".join(f"{field}={value}" for field, value in selector.items())
+
+
+def _watch(spec: LookupSpec, fields: dict[str, Any]) -> LookupWatch | None:
     """What an informer holds, by as much as is known before the rule runs; all of the kind where that is nothing."""
     computed = "${" in str(spec.name)
     kind = Kind(spec.api_version, spec.kind)
+    if spec.field_selector is not None:
+        return None
     if spec.live or "${" in spec.api_version + spec.kind or (kind == SECRET and computed and spec.live is None):
         return None
     labels = {} if spec.label_selector is None or "${" in str(fields["labelSelector"]) else fields["labelSelector"]
@@ -102,4 +131,4 @@ def _held(spec: LookupSpec, fields: dict[str, Any]) -> Held | None:
     except ValueError:  # said where the rule runs
         text = ""
     namespace = "" if "${" in spec.namespace else spec.namespace
-    return Held(kind, namespace, text, "" if spec.name is None or computed else f"metadata.name={spec.name}")
+    return LookupWatch(kind, namespace, text, "" if spec.name is None or computed else f"metadata.name={spec.name}")

@@ -42,7 +42,7 @@ class MetricAction:
     name: ClassVar[str] = "metric"
     Schema: ClassVar[type[Spec]] = MeasureSpec
     written: ClassVar[frozenset[str]] = frozenset()
-    tells: ClassVar[bool] = False
+    notifies: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {}
 
     @classmethod

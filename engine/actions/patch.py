@@ -51,7 +51,7 @@ class PatchAction:
     name: ClassVar[str] = "patch"
     Schema: ClassVar[type[Spec]] = PatchSpec
     written: ClassVar[frozenset[str]] = frozenset({"patch"})
-    tells: ClassVar[bool] = False
+    notifies: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 
     @classmethod

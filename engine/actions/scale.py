@@ -41,7 +41,7 @@ class ScaleAction:
     Schema: ClassVar[type[Spec]] = ScaleSpec
     written: ClassVar[frozenset[str]] = frozenset({"replicas"})
     conflict_is_final: ClassVar[bool] = False
-    tells: ClassVar[bool] = False
+    notifies: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 
     @classmethod

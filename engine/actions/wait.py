@@ -53,7 +53,7 @@ class WaitAction:
     name: ClassVar[str] = "wait"
     Schema: ClassVar[type[Spec]] = WaitSpec
     written: ClassVar[frozenset[str]] = frozenset()
-    tells: ClassVar[bool] = False
+    notifies: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"met": BOOL, "value": DYN}
 
     @classmethod

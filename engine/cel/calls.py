@@ -131,7 +131,7 @@ def same_text(value: Closure, literal: str, *, wanted: bool) -> Closure:
 
 
 def element(text: str, caller: Caller, container: Closure, key: Closure) -> Closure:
-    """`container[key]`; a field that is missing is told as one."""
+    """`container[key]`; a missing field is an error of its own."""
     chosen, choose = caller.chosen, caller.choose
 
     def call(frame: Frame) -> Any:

@@ -132,8 +132,8 @@ def map_of(entries: list[tuple[Closure, Closure, bool]], text: str) -> Closure:
             value = value_closure(frame)
             if not optional:
                 result[key] = value
-            elif (held := _optional(value, text)).present:
-                result[key] = held.value
+            elif (entry := _optional(value, text)).present:
+                result[key] = entry.value
         return result
 
     return build

@@ -62,7 +62,7 @@ _VARIABLES = {
     "resource": "object", "variables": "vars", "oldobject": "oldObject", "element": "item, in a rule with a loop",
     "none": "null, or has(object.field)", "nil": "null, or has(object.field)",
     "undefined": "null, or has(object.field)", "true": "true", "false": "false",
-    "not": "! in place of not",
+    "not": "! in place of not", "schedule": "schedule.time, in a rule with a schedule",
 }  # fmt: skip
 
 

@@ -118,11 +118,11 @@ def _optional_map(builder: Builder, use: Use) -> Node:
     name, inner = _variable(builder, use, 0), builder.slot()
     body = builder.build(use.arguments[1], {name: inner})
     at = use.start, use.end
-    held = Local(*at, use.name, slot)
-    mapped: Node = Bind(*at, inner, Call(*at, "value", (held,), method=True), body)
+    optional = Local(*at, use.name, slot)
+    mapped: Node = Bind(*at, inner, Call(*at, "value", (optional,), method=True), body)
     if use.name == "optMap":
         mapped = Call(*at, "optional.of", (mapped,))
-    tested = Call(*at, "_?_:_", (Call(*at, "hasValue", (held,), method=True), mapped, Call(*at, "optional.none", ())))
+    tested = Call(*at, "_?_:_", (Call(*at, "hasValue", (optional,), method=True), mapped, Call(*at, "optional.none", ())))
     return Bind(*at, slot, target, tested)
 
 

@@ -10,7 +10,7 @@ from engine.cel.macros import MACROS
 
 VARIABLE_TEXTS: Mapping[str, tuple[str, str]] = {
     "object": ("everywhere", "The watched object; in the actions of an `aggregate`, its target."),
-    "oldObject": ("everywhere", "The object as it was when it was last judged; null at the first look."),
+    "oldObject": ("everywhere", "The object as it was when it was last evaluated; null at the first evaluation."),
     "params": ("everywhere", "The pack's parameters."),
     "inputs": ("everywhere", "The pack's inputs, parsed; one that has faults has no value."),
     "inputErrors": ("everywhere", "What is wrong with each input; `''` where nothing is."),
@@ -18,6 +18,7 @@ VARIABLE_TEXTS: Mapping[str, tuple[str, str]] = {
     "flags": ("everywhere", "The mode of each pack, such as `flags['other-pack'] == 'Enforce'`."),
     "lookup": ("everywhere but in `vars` of packs without lookups", "What the rule's lookups found."),
     "now": ("everywhere but in what is written", "The time, the same in all of one look."),
+    "schedule": ("rules with `schedule`", "`schedule.time`: the time of the schedule for which the rule is evaluated."),
     "item": ("`loopKey`, `actions`, `rescue`, and `vars` they use", "The loop's item, under the name that `loopVar` gives."),
     "target": ("`where`, `guard`, `doneWhen`, `that`, `patch`, `consent`", "The live target of an action."),
     "group": ("`actions` of an `aggregate`, its `vars` and `throttle.urgent`", "The group's counts, lists and maxima."),

@@ -21,29 +21,32 @@ NOTHING = "-"
 EXAMPLES = """\b
 Examples:
   rulepack get                                  every pack of the cluster
-  rulepack get my-pack -n rulepack-system
+  rulepack get my-pack other-pack -n rulepack-system
 """
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("name", default="")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("-n", "--namespace", default="", metavar="NAME", help="Only RulePacks of this namespace. Default: of all.")
 @cluster_options
-def get(name: str, namespace: str, cluster: Cluster) -> None:
+def get(names: tuple[str, ...], namespace: str, cluster: Cluster) -> None:
     """Write a line for each rule of each RulePack: how often it acted and failed for good, how many items wait, and on which
     object it last acted; below it why a pack is not ready and what rules wait for. Counts are approximate.
 
     Only needs list on rulepacks.
     """
     objects = asyncio.run(_objects(namespace, cluster))
-    found = [obj for obj in objects if name in ("", ref_of(obj).name)]
+    there = [ref_of(obj).name for obj in objects]
+    found = [obj for obj in objects if not names or ref_of(obj).name in names]
     where = f"namespace {namespace}" if namespace else "any namespace"
-    if not found:
-        expected = suggestion(name, [ref_of(obj).name for obj in objects]) if name else "one, by `kubectl apply`"
-        what = f"there is no RulePack {name!r} in {where}" if name else f"there is no RulePack in {where}"
-        raise RulepackError(f"{what}; expected {expected}")
-    for line in table(found):
+    for line in table(found) if found else ():
         click.echo(line)
+    unknown = [name for name in names if name not in there]
+    missing = [f"there is no RulePack {name!r} in {where}; expected {suggestion(name, there)}" for name in unknown]
+    if not objects and not names:
+        missing = [f"there is no RulePack in {where}; expected one, by `kubectl apply`"]
+    if missing:
+        raise RulepackError("\n".join(missing))
 
 
 async def _objects(namespace: str, cluster: Cluster) -> Sequence[Object]:

@@ -20,7 +20,6 @@ from engine.packs.catalog import Catalog
 from engine.packs.excerpts import excerpt, lines_at
 from engine.packs.pack import RulePack
 from engine.packs.sources import Text
-from engine.packs.status import mode_word
 from engine.packs.versions import Report
 from engine.reconcile.budgets import described
 
@@ -105,7 +104,7 @@ class Content:
         started = self._clock.time() - self._clock.monotonic()
         found: dict[tuple[str, str, str], Waiting] = {}
         keys: dict[tuple[str, str, str], ObjectKey | GroupKey] = {}
-        async for key, wait in _in_slices(list(self._operator.reconciler.waits.told())):
+        async for key, wait in _in_slices(list(self._operator.reconciler.waits.overdue())):
             if (pack and wait.pack != pack) or not await viewer.sees(_ref(key)):
                 continue
             where, since = (wait.pack, wait.rule, wait.obstacle.value), started + wait.since
@@ -149,7 +148,7 @@ class Content:
 
     def _packs(self) -> list[dict[str, Any]]:
         waiting: dict[str, int] = {}
-        for _, wait in self._operator.reconciler.waits.told():
+        for _, wait in self._operator.reconciler.waits.overdue():
             waiting[wait.pack] = waiting.get(wait.pack, 0) + wait.items
         return [self._pack(pack, waiting.get(name, 0)) for name, pack in sorted(self._catalog.packs.items())]
 
@@ -162,7 +161,7 @@ class Content:
         counts = [activity.counts(name, rule.name) for rule in pack.rules]
         state, why = self._state(pack)
         return {
-            "name": name, "description": pack.description, "mode": mode_word(self._catalog.mode(pack)), "source": pack.source,
+            "name": name, "description": pack.description, "mode": self._catalog.mode(pack).word, "source": pack.source,
             "kinds": ", ".join(kind.kind for kind in pack.watches), "state": state, "why": why, "rules": len(pack.rules),
             "fired": sum(each.fired for each in counts), "failed": sum(each.failed for each in counts), "waiting": waiting,
         }  # fmt: skip
@@ -171,7 +170,7 @@ class Content:
         """Return in a word how a pack in force stands, and why in sentences; see `Operator.fare`, which counts as well."""
         if self._catalog.mode(pack) is Mode.OFF:
             return "Disabled", ()
-        reason, why = self._operator.activity.standing(pack, self._operator.caches)
+        reason, why = self._operator.activity.standing(pack, self._operator.caches, self._operator.resume)
         return reason or "Ready", why
 
     async def pack(self, name: str, viewer: Viewer) -> dict[str, Any] | None:
@@ -187,7 +186,7 @@ class Content:
             ref = last.fired[1].object if last and last.fired else None
             seen = ref is not None and await viewer.sees(ref)
             rows.append({
-                "name": rule.name, "description": rule.description, "mode": mode_word(self._catalog.mode(pack, rule)),
+                "name": rule.name, "description": rule.description, "mode": self._catalog.mode(pack, rule).word,
                 "counts": counts, "object": str(ref) if seen else "",
                 "waiting": [each for each in waiting if each.rule == rule.name],
             })  # fmt: skip

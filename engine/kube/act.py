@@ -66,7 +66,7 @@ class Actor:
                 if error.not_found:
                     return ()
                 raise
-        selection = Selection(resource, read.ref.namespace, read.label_selector)
+        selection = Selection(resource, read.ref.namespace, read.label_selector, read.fields)
         page = await self._api.list(selection, limit=PAGE)
         found, left_out = list(page.items), list(page.undecodable)
         while page.next:

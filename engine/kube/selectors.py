@@ -20,6 +20,14 @@ _REQUIREMENT = re.compile(
                                       | (?P<operator>==|=|!=|>|<)\s*(?P<value>(?:{_KEY})?) )? )\s*(?P<end>,|$)""",
     re.VERBOSE,
 )
+#: Fields that a selector calls by another path than the object does, or that are not '' where they are absent.
+#: Source: kubernetes, pkg/registry/core/event, core/pod, core/node and batch/job: strategy.go.
+_SELECTED: Mapping[tuple[str, ...], tuple[tuple[str, ...], str]] = {
+    ("source",): (("source", "component"), ""),
+    ("spec", "hostNetwork"): (("spec", "hostNetwork"), "false"),
+    ("spec", "unschedulable"): (("spec", "unschedulable"), "false"),
+    ("status", "successful"): (("status", "succeeded"), "0"),
+}
 _FIELD_TERM = re.compile(r"\s*(?P<path>[^=!,\s]+)\s*(?P<operator>==|!=|=)(?P<value>[^=!,]*)")
 
 
@@ -92,7 +100,8 @@ def _label_test(found: re.Match[str]) -> Callable[[Mapping[str, str]], bool]:
 
 
 def _field_test(path: tuple[str, ...], value: str, wanted: bool) -> Predicate:
-    return lambda obj: (_text(dig(obj, path, "")) == value) == wanted
+    path, absent = _SELECTED.get(path, (path, ""))
+    return lambda obj: (_text(found if (found := dig(obj, path, None)) is not None else absent) == value) == wanted
 
 
 def _text(value: Any) -> str:

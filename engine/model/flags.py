@@ -19,6 +19,11 @@ class Mode(StrEnum):
         """Take `Disabled` for Off. The kind says so, since kubectl reads an unquoted `Off` as false (YAML 1.1)."""
         return cls.OFF if value == DISABLED else None
 
+    @property
+    def word(self) -> str:
+        """It as every status says it, whichever way a pack or a flag was written."""
+        return DISABLED if self is Mode.OFF else self.value
+
 
 STRICTNESS = (Mode.ENFORCE, Mode.AUDIT, Mode.OFF)
 """The modes, a stricter one after those that it is stricter than."""

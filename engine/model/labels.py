@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from engine.model.names import bad_label
 from engine.model.spec import Spec
@@ -37,9 +37,19 @@ class SelectorSpec(Spec):
     """Requirements on labels."""
 
 
-LabelSelector = dict[str, str] | SelectorSpec
-"""Labels with their values, or `matchLabels` and `matchExpressions` as Kubernetes has them."""
 _PARTS = frozenset(["matchLabels", "matchExpressions"])
+
+
+def _form(selector: Any) -> str:
+    """Return which of the two forms a selector is meant to have: that of Kubernetes has no plain values."""
+    nested = isinstance(selector, Mapping) and any(isinstance(value, Mapping | list) for value in selector.values())
+    return "<parts>" if nested or isinstance(selector, SelectorSpec) else "<labels>"
+
+
+LabelSelector = Annotated[
+    Annotated[dict[str, str], Tag("<labels>")] | Annotated[SelectorSpec, Tag("<parts>")], Discriminator(_form)
+]
+"""Labels with their values, or `matchLabels` and `matchExpressions` as Kubernetes has them."""
 
 
 def selector_text(selector: Mapping[str, Any]) -> str:

@@ -12,8 +12,8 @@ from engine.model.outcome import Done, Outcome
 from engine.model.send import Send
 
 
-class Held(NamedTuple):
-    """What an informer holds to answer a lookup: a kind, a namespace ('' for all that are watched), label and field selectors."""
+class LookupWatch(NamedTuple):
+    """What is watched to answer a lookup: a kind, a namespace ('' for all that are watched), label and field selectors."""
 
     kind: Kind
     namespace: str = ""
@@ -24,15 +24,17 @@ class Held(NamedTuple):
 class Read(NamedTuple):
     """What must be seen before there can be a plan: one object by name, or all that a selector picks.
 
-    `namespaces` selects the namespaces of these by labels; None: that of `ref`. `held` is what an informer has to hold for a
-    lookup that is followed; it is None for what is read live. With `entry` it matters only which objects are selected.
+    `namespaces` selects the namespaces of these by labels; None: that of `ref`. `watch` answers a lookup that is
+    followed; it is None for what is read live. With `entry` it matters only which objects are selected. `fields` is a field
+    selector beside that of labels, which only the API server answers.
     """
 
     ref: Ref
     label_selector: str | None = None
     namespaces: str | None = None
-    held: Held | None = None
+    watch: LookupWatch | None = None
     entry: bool = False
+    fields: str = ""
 
 
 Answers = Mapping[Read, Sequence[Object]]
@@ -66,10 +68,10 @@ class Delete(NamedTuple):
 
 
 class Telling(StrEnum):
-    """What becomes of an Event that is there already, since its cause was told before."""
+    """What becomes of an Event that is there already, since it was emitted for its cause before."""
 
     ONCE = "Once"
-    """Nothing: it was told."""
+    """Nothing: it was emitted."""
     REPEAT = "Repeat"
     """Its count is raised, at most once a minute."""
     ANEW = "Anew"
@@ -77,7 +79,7 @@ class Telling(StrEnum):
 
 
 class Create(NamedTuple):
-    """Create an Event under a name derived from its cause, so that AlreadyExists means that it was told before."""
+    """Create an Event under a name derived from its cause, so that AlreadyExists means that it was emitted before."""
 
     target: Ref
     body: Object

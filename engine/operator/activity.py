@@ -58,8 +58,21 @@ class RuleActivity:
     failed: tuple[float, Act] | None = None
     firings: int = 0
     failures: int = 0
-    counted: dict[tuple[str, str, str], None] = field(default_factory=dict)
-    """Object, key and item of the last firings that were counted: all steps of one count once."""
+    counted: dict[tuple[str, str, str], bool] = field(default_factory=dict)
+    """Object, key and item of the last firings, and whether they count as such: all steps of one count once."""
+
+    def count(self, act: Act) -> None:
+        """Count the firing that an act is of: as failed only where it fails for good, whatever else it does."""
+        firing = (str(act.object), act.key, act.item)
+        if act.result in _FAULTS:
+            self.failures += 1
+            self.firings -= self.counted.get(firing, False)
+            self.counted[firing] = False
+        elif firing not in self.counted:
+            self.firings += 1
+            self.counted[firing] = True
+        if len(self.counted) > AT_ONCE:
+            del self.counted[next(iter(self.counted))]
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON data, without what went wrong: that may quote the object, so only the log and its Events say it."""
@@ -103,15 +116,11 @@ class Activity:
                 log.info("%s/%s: %s: would %s %s", act.pack, act.rule, act.object, doing, line)
         rule = self._rule(act.pack, act.rule)
         if act.result in _FAULTS:
-            rule.failures += act.result is not ActResult.RETRYING
             rule.failed = (self.clock.time(), act)
+            if act.result is not ActResult.RETRYING:
+                rule.count(act)
         elif act.result not in (ActResult.WAITING, ActResult.DROPPED, ActResult.UNCHANGED):
-            firing = (str(act.object), act.key, act.item)
-            if firing not in rule.counted:
-                rule.firings += 1
-                rule.counted[firing] = None
-                if len(rule.counted) > AT_ONCE:
-                    del rule.counted[next(iter(rule.counted))]
+            rule.count(act)
             rule.fired = (self.clock.time(), act)
 
     def measured(self, obj: Ref, metric: str, labels: object, value: float) -> None:
@@ -141,10 +150,10 @@ class Activity:
         )  # fmt: skip
 
     def counts_of(self, pack: RulePack, waits: Waits) -> dict[str, RuleCounts]:
-        """Return what each rule of a pack did, and what has waited for a minute: how much, since when, and mostly for what."""
+        """Return what each rule of a pack did, and what waits and is told: how much, since when, and mostly for what."""
         reasons: dict[str, Counter[str]] = {}
         since: dict[str, float] = {}
-        for _, wait in waits.told():
+        for _, wait in waits.overdue():
             if wait.pack == pack.identity:
                 reasons.setdefault(wait.rule, Counter())[wait.obstacle.value] += wait.items
                 since[wait.rule] = min(wait.since, since.get(wait.rule, wait.since))
@@ -157,14 +166,15 @@ class Activity:
             )
         return found
 
-    def standing(self, pack: RulePack, caches: PackCaches) -> tuple[str, Sequence[str]]:
-        """Return why a pack in force cannot work, in one word ('' where it can) and in sentences."""
+    def standing(self, pack: RulePack, caches: PackCaches, resume: str) -> tuple[str, Sequence[str]]:
+        """Return why a pack in force cannot work, in one word ('' where it can) and in sentences; `resume` has it go on."""
         if problems := caches.problems(pack.identity):
             return "WaitingForKind", problems
         if listing := caches.listing(pack):
             return LISTS, [f"{kind} is being listed" for kind in listing]
         if suspended := self.suspensions.get(pack.identity):
-            return "Suspended", [f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"]
+            spent = f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"
+            return "Suspended", [f"{spent}; to go on: {resume}"]
         return "", ()
 
     def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report], waits: Waits) -> dict[str, Any]:
@@ -188,9 +198,9 @@ class Activity:
         return known
 
     def _waiting(self, waits: Waits) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """Return what has waited for a minute, by pack and rule: why, how many, since when, and the first few objects."""
+        """Return what waits and is told, by pack and rule: why, how many, since when, and the first few objects."""
         found: dict[tuple[str, str, str], list[tuple[float, int, str]]] = {}
-        for key, wait in waits.told():
+        for key, wait in waits.overdue():
             found.setdefault((wait.pack, wait.rule, wait.obstacle.value), []).append((wait.since, wait.items, str(key)))
         started = self.clock.time() - self.clock.monotonic()
         waiting: dict[str, dict[str, list[dict[str, Any]]]] = {}

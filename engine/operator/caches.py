@@ -15,7 +15,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.kube.selectors import Predicate, label_selector
 from engine.model.objects import NAMESPACE, Kind, Object, ObjectKey, Ref
-from engine.model.plan import Held, Read
+from engine.model.plan import LookupWatch, Read
 from engine.operator.informer import Informer
 from engine.operator.selection import InformerKey, State
 from engine.packs.pack import RulePack
@@ -65,7 +65,7 @@ class PackCaches:
             if (key.kind, tuple(watching)) not in known:
                 known[key.kind, tuple(watching)] = pruner_of(key.kind, watching)
         wanted = {key: known[key.kind, tuple(watching)] for key, watching in self._packs.items()}
-        followed = {key: kept for held, kept in looked_up_by(packs).items() for key in self._held(held)}
+        followed = {key: kept for watch, kept in looked_up_by(packs).items() for key in self._lookup_keys(watch)}
         for key, kept in followed.items():
             wanted[key] = wanted.get(key, kept).also(kept.keep)
         self._selecting = self._namespace_keys() if any(pack.selects_namespaces for pack in packs) else []
@@ -87,7 +87,7 @@ class PackCaches:
             for pack in packs
         }
         self._followers = {
-            pack: list(dict.fromkeys(self.informers[key] for held in looked_up_by([pack]) for key in self._held(held)))
+            pack: list(dict.fromkeys(self.informers[key] for watch in looked_up_by([pack]) for key in self._lookup_keys(watch)))
             for pack in packs if pack.followed
         }  # fmt: skip
         for key in self.informers.keys() - wanted.keys():
@@ -207,14 +207,14 @@ class PackCaches:
     def _selects(self, pack: RulePack, key: ObjectKey) -> bool:
         return self._selected.selects(pack.watches[key.kind].selection, key.namespace)
 
-    def _held(self, held: Held) -> list[InformerKey]:
-        namespaces = [held.namespace] if held.namespace else self._namespaces
-        return [InformerKey(held.kind, namespace, held.labels, held.fields) for namespace in namespaces]
+    def _lookup_keys(self, watch: LookupWatch) -> list[InformerKey]:
+        namespaces = [watch.namespace] if watch.namespace else self._namespaces
+        return [InformerKey(watch.kind, namespace, watch.labels, watch.fields) for namespace in namespaces]
 
     def _covering(self, read: Read) -> list[Informer]:
         """The informers that have all that a read may find; those of a kind where it says nothing more."""
         kind, namespace = read.ref.kind, read.ref.namespace
-        keys = self._held(read.held) if read.held else [key for key in self._followed if key.kind == kind]
+        keys = self._lookup_keys(read.watch) if read.watch else [key for key in self._followed if key.kind == kind]
         return [
             self.informers[key] for key in keys if key in self._followed and (not namespace or key.namespace in ("", namespace))
         ]

@@ -32,7 +32,7 @@ BACKOFF = Backoff(0.5, 30.0)
 FLICKER = 60.0
 """Seconds for which a kind may be answered with 404 before its objects are forgotten."""
 UNLISTED, UNWATCHED = 5.0, 120.0
-"""Seconds after which people are told that a kind cannot be listed, or not be watched any more: after an API server has come back
+"""Seconds after which it is reported that a kind cannot be listed, or not be watched any more: after an API server has come back
 it may take BACKOFF.longest until a watch is tried again."""
 WAIT_FOR_KIND = 5.0
 """The longest pause while a kind is not served, so that a new CRD is picked up within 10 s."""

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class LeftOut:
-    """What informers and reads have left out: for the metric, and told by one Event for each version of an object."""
+    """What informers and reads have left out: for the metric, and reported by one Event for each version of an object."""
 
     def __init__(
         self, actor: Actor, clock: Clock, informers: Callable[[], Iterable[Informer]], owns: Callable[[ObjectKey], bool]
@@ -54,7 +54,7 @@ class LeftOut:
         return Counter((str(kind_of(obj)),) for obj, _ in self.objects())
 
     async def run(self) -> None:
-        """Tell of each on the object itself, until cancelled."""
+        """Emit an Event for each on the object itself, until cancelled."""
         while True:
             await self._clock.sleep(INTERVAL)
             present = set()

@@ -77,9 +77,7 @@ class Metrics:
             ("pack", "watched_namespace"),
         )
         self.left_out = Gauge("rulepack_objects_left_out", "Objects that cannot be decoded, which rules go without.", ("kind",))
-        self.waiting = Gauge(
-            "rulepack_items_waiting", "Items that have waited for a minute, by what stands in the way.", (*rule, "reason")
-        )
+        self.waiting = Gauge("rulepack_items_waiting", "Items that wait, by what stands in the way.", (*rule, "reason"))
         self.others = Gauge(
             "rulepack_other_operators", "Namespaces in which another operator acts by the same pack, as its records show.",
             ("pack", "operator"),

@@ -25,7 +25,7 @@ from engine.packs.schema import API_VERSION
 from engine.packs.sources import PackObject, Text
 from engine.packs.status import RuleCounts, Standing, computed, holds, left, part, refusal, was_ready
 from engine.packs.versions import Report
-from engine.reconcile.prune import pruner
+from engine.reconcile.prune import Whole, pruner
 
 PERIOD, SOON = 5.0, 0.5
 """Seconds between two writes of a status in which only counts differ, and while a pack lists its kind, for which people wait."""
@@ -70,8 +70,9 @@ class RulePackObjects:
             if old is None or new is None or PackObject.of(old) != PackObject.of(new):
                 changed()
 
-        self.own = Informer(api, InformerKey(RULE_PACK, own), clock, prune, on_change)
-        self.elsewhere = [Informer(api, key, clock, prune, lambda *_: None) for key in elsewhere]
+        # whole, since managedFields say whether nulls count
+        self.own = Informer(api, InformerKey(RULE_PACK, own), clock, Whole(), on_change)
+        self.elsewhere = [Informer(api, key, clock, prune, on_change) for key in elsewhere]
 
     @property
     def informers(self) -> list[Informer]:

@@ -43,6 +43,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.budget import Terms, resumed
+from engine.reconcile.budgets import resume_command
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class Operator:
             {"/metrics": self._metrics, "/packs": Queried(self._packs)},
             guard=None if settings.insecure_metrics else Readers(self.reviews).refusal, certificate=self._certificate,
         )  # fmt: skip
-        self.activity = Activity(clock)
+        self.activity, self.resume = Activity(clock), resume_command(settings.operator_namespace)
         observer = Observers(self.metrics, self.activity, *observers)
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
         name, sender = f"{settings.operator_namespace}/{settings.lease_name}", client_of(settings.http_allow, clock)
@@ -293,7 +294,7 @@ class Operator:
     def fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
         counts = self.activity.counts_of(pack, self.reconciler.waits)
-        reason, why = self.activity.standing(pack, self.caches)
+        reason, why = self.activity.standing(pack, self.caches, self.resume)
         return Fare(reason, why, counts, () if reason else self.reconciler.waits.refusals(pack.identity))
 
     def _informers(self) -> Iterator[Informer]:

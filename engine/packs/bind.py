@@ -28,11 +28,12 @@ from engine.packs.fields import IDENTIFIER
 from engine.packs.groups import GroupBinder
 from engine.packs.identity import LONGEST_RECORD, config_key
 from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack
+from engine.packs.schedule import NOT_BESIDE, TIME, Schedule
 from engine.packs.schema import RulePackSpec, RuleSpec
 from engine.packs.watches import bind_watches, kinds_left
 
 #: What only a rule that acts once for each object can have.
-ONE_OBJECT_ONLY = frozenset(["on", "hold", "once_per", "existing", "loop"])
+ONE_OBJECT_ONLY = frozenset(["event", "on", "hold", "schedule", "once_per", "existing", "loop"])
 _BESIDE_ACTION = ("when", "register")
 #: An action of kubectl, Ansible or Kyverno -> the one of a rule pack.
 _ELSEWHERE = {"update": "'patch'", "create": "'apply'", "mutate": "'patch'", "generate": "'apply'", "validate": "'assert'",
@@ -107,9 +108,10 @@ class _RuleBinder:
     def __init__(self, spec: RuleSpec, pack: RulePack, names: DeclaredNames, diagnostics: Diagnostics, path: Path) -> None:
         self._spec, self._pack, self._diagnostics, self._path = spec, pack, diagnostics, path
         looked_up = (*spec.lookup, *lookups_of((*spec.actions, *spec.rescue)))
-        self._names = names.having(vars=(*pack.vars, *spec.vars), lookup=looked_up)
-        with_item = VARIABLES | ({spec.loop_var} if spec.loop else set())
-        self._deciding = diagnostics.compiler(self._names, VARIABLES - ({"lookup"} if spec.aggregate else set()))
+        self._names = names.having(vars=(*pack.vars, *spec.vars), lookup=looked_up, schedule=("time",))
+        self._variables = VARIABLES | ({"schedule"} if spec.schedule else set())
+        with_item = self._variables | ({spec.loop_var} if spec.loop else set())
+        self._deciding = diagnostics.compiler(self._names, self._variables - ({"lookup"} if spec.aggregate else set()))
         self._looping = diagnostics.compiler(self._names, with_item)
         self._group = GroupBinder(spec.aggregate, self._names, diagnostics, path) if spec.aggregate else None
         self._acting, self._acting_names = with_item, self._names
@@ -135,10 +137,11 @@ class _RuleBinder:
             description=spec.description,
             vars=self._vars,
             when=when,
-            reads_now=frozenset(timed),
+            reads_now=frozenset() if spec.schedule else frozenset(timed),
             on=spec.event or spec.on or "Change",
             hold=spec.hold,
-            once_per=self._optional(spec.once_per, "oncePer"),
+            schedule=Schedule.of(spec.schedule),
+            once_per=self._decide(TIME, "schedule") if spec.schedule else self._optional(spec.once_per, "oncePer"),
             existing=self._existing(),
             lookups=self._lookups(),
             aggregate=self._group.bind(self._decide, self._check_needs) if self._group else None,
@@ -168,6 +171,10 @@ class _RuleBinder:
             self._fault((_alias(key),), f"{_alias(key)} without a loop", "loop: CEL that gives a list", at_key=True)
         for key in sorted(fields & ONE_OBJECT_ONLY) if self._spec.aggregate else ():
             self._fault((_alias(key),), f"{_alias(key)} together with aggregate", "one of the two", at_key=True)
+        for key in sorted(fields & NOT_BESIDE.keys()) if self._spec.schedule else ():
+            self._fault((_alias(key),), f"{_alias(key)} together with schedule", NOT_BESIDE[key], at_key=True)
+        if self._spec.schedule and "Delete" in (self._spec.event, self._spec.on):
+            self._fault(("schedule",), "an object that is gone has no schedule", "event: Delete without it", at_key=True)
 
     def _decide(self, text: str, *below: str | int) -> Program:
         """Compile an expression that is evaluated before there is an item of the loop."""
@@ -190,7 +197,7 @@ class _RuleBinder:
         """Return the lookups, each after those that it uses."""
         path = (*self._path, "lookup")
         names = self._acting_names.having(lookup=tuple(self._spec.lookup))
-        variables, vars = (self._acting, {}) if self._group else (VARIABLES, self._vars)
+        variables, vars = (self._acting, {}) if self._group else (self._variables, self._vars)
         compiler = self._diagnostics.compiler(names, variables, vars)
         bound = Lookup.compile_all(self._spec.lookup, compiler, path)
         for name, target in bound.items():

@@ -172,7 +172,7 @@ _RULES = _list(
     ["name"],
     {
         "name": _text("The rule."),
-        "fired": _count("How often it acted."),
+        "fired": _count("How often it acted, and did not fail after all."),
         "failed": _count("How often its actions failed for good."),
         "waiting": _count("How many items wait."),
         "waitingSince": _text("Since when the oldest of them waits.", **_TIME),
@@ -199,8 +199,8 @@ STATUS_SCHEMA: dict[str, Any] = {
         "conditions": _CONDITIONS,
         "faultCount": _count("How many faults the spec has."),
         "faults": _faults("What is wrong in the spec: the first ten."),
-        "warningCount": _count("How many expressions and fields do not fit the schemas of the cluster."),
-        "warnings": _faults("What does not fit the schemas of the cluster, and so never holds: the first ten."),
+        "warningCount": _count("How many things in the spec may not be meant."),
+        "warnings": _faults("What may not be meant, such as what does not fit the schemas of the cluster: the first ten."),
         "parts": _list(
             "What each shard counts; one part where there are no shards.",
             ["shard"],

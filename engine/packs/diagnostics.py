@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import UnionType
@@ -34,6 +35,8 @@ _RANGES = {
     "too_long": ("is too long", "at most {max_length} of them"),
 }
 
+_TAG = re.compile(r"<\w+>$")
+"""What pydantic has in a path for the chosen one of several forms, as its type names it."""
 _READ_AS_TRUE = "'event': kubectl reads an unquoted `on` as true (YAML 1.1)"
 
 
@@ -96,7 +99,7 @@ def spec_faults(error: ValidationError, model: type[Spec], raw: Any, document: D
 
 
 def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document, base: Path) -> Fault:
-    kind, steps = detail["type"], detail["loc"]
+    kind, steps = detail["type"], tuple(step for step in detail["loc"] if not _TAG.match(str(step)))
     at_key = steps[-1:] == ("[key]",)
     path = tuple(steps[:-1] if at_key else steps)
     written = tuple(_written(path, raw))
@@ -121,7 +124,7 @@ _ELSEWHERE = {
     "foreach": "loop", "with_items": "loop", "items": "loop", "if": "when", "match": "when", "condition": "when",
     "conditions": "when", "preconditions": "when", "then": "actions", "do": "actions", "tasks": "actions", "steps": "actions",
     "variables": "vars", "context": "lookup", "delay": "for", "interval": "resync", "selector": "labelSelector",
-    "matchlabels": "labelSelector", "parameters": "params", "values": "params",
+    "matchlabels": "labelSelector", "cron": "schedule", "parameters": "params", "values": "params",
 }  # fmt: skip
 
 
@@ -133,6 +136,8 @@ def _message(detail: ErrorDetails) -> tuple[str, str]:
     if kind == "literal_error":
         choices = str(context["expected"]).replace(" or ", ", ").split(", ")  # pydantic gives `'a', 'b' or 'c'`
         return f"{found(value)} is not possible here", one_of(value, [choice.strip("'") for choice in choices])
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return f"{found(value)} stands here", "a text: put it in quotes"
     if kind in _WANTED:
         return f"{found(value)} stands here", _WANTED[kind]
     if kind in _RANGES:

@@ -17,7 +17,7 @@ from engine.model.text import found
 #: Names that a loop variable cannot have: those of the built-in variables, and CEL's own words.
 RESERVED = (
     "object", "oldObject", "params", "inputs", "inputErrors", "vars", "flags", "target", "group", "groupKey", "results", "error",
-    "lookup", "now", "true", "false", "null", "in",
+    "lookup", "now", "schedule", "true", "false", "null", "in",
 )  # fmt: skip
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _METRIC = re.compile(r"(?!rulepack_)[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
@@ -86,7 +86,8 @@ def _selector(value: Any) -> str:
     if isinstance(value, dict):
         for key, text in value.items():
             if not isinstance(text, str):
-                raise refusal(f"the label {key} has {found(text)}, not a text", _SELECTOR)
+                expected = _SELECTOR if isinstance(text, dict | list) else "a text: put it in quotes"
+                raise refusal(f"the label {key} has {found(text)}, not a text", expected)
             _check_label(key, text)
         return ",".join(f"{key}={text}" for key, text in sorted(value.items()))
     if not isinstance(value, str):

@@ -12,12 +12,13 @@ from engine.cel import Program
 from engine.errors import Location
 from engine.model.flags import Mode
 from engine.model.objects import NAMESPACE, Kind
-from engine.model.plan import Held
+from engine.model.plan import LookupWatch
 from engine.packs import identity
 from engine.packs.aggregate import Aggregate, Urgent
 from engine.packs.inputs import Input
 from engine.packs.metrics import MetricSpec
 from engine.packs.parts import instances
+from engine.packs.schedule import Schedule
 from engine.packs.watches import Watch, kinds_left
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
@@ -126,6 +127,7 @@ class Rule:
     when: tuple[Program, ...] = ()
     on: Literal["Change", "Delete"] = "Change"
     hold: float = 0.0
+    schedule: Schedule | None = None
     once_per: Program | None = None
     existing: Existing = Existing()
     lookups: Mapping[str, Lookup] = field(default_factory=dict)
@@ -146,8 +148,8 @@ class Rule:
     """The indexes of the clauses of `when` that depend on `now`, themselves or through vars."""
     durable_hold: bool = field(init=False)
     """Whether how long its conditions have held is put on record."""
-    tells: bool = field(init=False)
-    """Whether it tells each incident anew: that its conditions hold, after they did not."""
+    notifies: bool = field(init=False)
+    """Whether it notifies of each incident anew: that its conditions hold, after they did not."""
     durable_throttle: bool = field(init=False)
     """Whether when it fired is put on record, for its throttle: where it writes on the object, or the group's target, anyway.
 
@@ -158,8 +160,8 @@ class Rule:
     def __post_init__(self) -> None:
         living = self.on == "Change" and self.aggregate is None
         long = self.throttle is not None and self.throttle >= DURABLE
-        telling = living and self.once_per is None and any(entry.action.tells for entry in self.actions)
-        object.__setattr__(self, "tells", telling)
+        notifying = living and self.once_per is None and any(entry.action.notifies for entry in self.actions)
+        object.__setattr__(self, "notifies", notifying)
         object.__setattr__(self, "durable_hold", self.on == "Change" and self.hold >= DURABLE)
         recorded = (self.aggregate is not None and self.aggregate.target is not None) or (
             living and (self.once_per is not None or self.annotates())
@@ -234,7 +236,7 @@ class RulePack:
         object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
         lookups = ((rule, lookup) for rule in self.rules for lookup in instances(rule, Lookup))
         object.__setattr__(
-            self, "followed", tuple(pair for pair in lookups if self.follows(pair[1].held, across=pair[1].selects_namespaces))
+            self, "followed", tuple(pair for pair in lookups if self.follows(pair[1].watch, across=pair[1].selects_namespaces))
         )
 
     def _record_names(self, rule: Rule) -> tuple[str, ...]:
@@ -273,12 +275,12 @@ class RulePack:
         target = self.target(need.kind)
         return target is not None and need.verb in target.verbs
 
-    def follows(self, held: Held | None, *, across: bool = False) -> bool:
+    def follows(self, watch: LookupWatch | None, *, across: bool = False) -> bool:
         """Return whether `targets` grant what informers need for a lookup, `across` namespaces that it selects by labels.
 
         A target of any kind grants it for none.
         """
-        kinds = {held.kind, *([NAMESPACE] if across else [])} if held is not None else {None}
+        kinds = {watch.kind, *([NAMESPACE] if across else [])} if watch is not None else {None}
         return kinds <= {each.kind for each in self.targets if each.verbs >= FOLLOWING}
 
     def rights(self, needs: Iterable[Need]) -> Iterator[Need]:
@@ -286,7 +288,7 @@ class RulePack:
         for need in needs:
             if need.name:
                 continue
-            if need.followed and need.kind is not None and self.follows(Held(need.kind)):
+            if need.followed and need.kind is not None and self.follows(LookupWatch(need.kind)):
                 yield from (Need(need.kind, verb) for verb in sorted(FOLLOWING))
             else:
                 yield need._replace(followed=False)

@@ -84,7 +84,7 @@ def parse_spec(obj: PackObject, cel: Cel) -> tuple[list[ParsedPack], list[Fault]
     """Return the pack of an object of kind RulePack, and its faults, located by path."""
     written = {"apiVersion": API_VERSION, "kind": "RulePack", "metadata": {"name": obj.name}, "spec": obj.spec}
     packs: list[ParsedPack] = []
-    faults = _dropped(obj)
+    faults: list[Fault] = []
     try:
         _bind(ObjectDocument(written, obj.file), cel, "", packs, faults)
     except RecursionError:
@@ -95,19 +95,10 @@ def parse_spec(obj: PackObject, cel: Cel) -> tuple[list[ParsedPack], list[Fault]
 def parse_reference(obj: PackObject) -> ReferenceSpec:
     """Return what an object says of a shipped pack. Raise InvalidText with every fault, located by path."""
     document = ObjectDocument(dict(obj.spec), obj.file, ("spec",))
-    if faults := _dropped(obj):
-        raise InvalidText(faults)
     try:
         return ReferenceSpec.model_validate(document.value)
     except ValidationError as error:
         raise InvalidText(spec_faults(error, ReferenceSpec, document.value, document)) from error
-
-
-def _dropped(obj: PackObject) -> list[Fault]:
-    """Return a fault for each null that kubectl dropped from what has been changed since: a patch would not remove that key."""
-    message = "kubectl apply dropped the null here, and what is around it has been changed otherwise since"
-    expected = "the whole pack once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
-    return [Fault(Location(obj.file, 1, 1, path), message, expected, SCHEMA) for path in obj.dropped]
 
 
 def _sorted(faults: list[Fault]) -> list[Fault]:

@@ -54,7 +54,9 @@ def _entry(actions: dict[str, type[Spec]]) -> dict[str, Any]:
 
 
 def _tidy(node: dict[str, Any]) -> None:
-    """Leave out what only repeats the key, and write durations as users do."""
+    """Leave out what only repeats the key, and write durations and alternatives as users do."""
+    for alternatives in [each["oneOf"] for each in node.get("anyOf", ()) if each.keys() == {"oneOf"}]:
+        node["anyOf"] = [*alternatives, *(each for each in node["anyOf"] if each.keys() != {"oneOf"})]
     if isinstance(node.get("title"), str):
         del node["title"]
     if isinstance(node.get("description"), str):

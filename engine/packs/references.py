@@ -56,9 +56,9 @@ class References:
         pack, named = self._pack(counts.obj), self._packs.get(obj.name)
         if pack is None and counts.said is None and "shipped" in obj.spec and named and named.source in self._shipped:
             pack = named  # its own object has a slip in the name; what that said of it before, nobody knows
-        self._reports.texts[obj.source] = source_of(pack, self._versions) if pack else held(counts.obj)
+        self._reports.texts[obj.source] = source_of(pack, self._versions) if pack else text_source(counts.obj)
         self._reports.generations[obj.source] = self._versions[obj.file].generation
-        if pack is not None and "configMap" in counts.obj.spec and source_of(pack, self._versions) != held(counts.obj):
+        if pack is not None and "configMap" in counts.obj.spec and source_of(pack, self._versions) != text_source(counts.obj):
             self._reports.warnings[obj.source].append(self._elsewhere(counts.obj, pack))
         if pack is not None and self._found.setdefault(pack.identity, counts) is counts:
             self._reports.packs[obj.source].append(pack.identity)
@@ -82,6 +82,7 @@ class References:
     def _refusal(self, reference: Reference) -> Sequence[Fault]:
         """Return why a reference cannot be accepted, nothing where it can."""
         obj, said = reference
+        delete = f"delete this RulePack: kubectl delete rulepack {obj.name} -n {obj.file.split('/')[1]}"
         name, pack = _name(obj), self._pack(obj)
         if pack is not None and name not in self._found:
             document = ObjectDocument(said.params if said else {}, obj.file, ("spec", "params"))
@@ -91,13 +92,14 @@ class References:
             message, expected = f"{self._found[name].obj.file} stands for the pack {name!r} already", "one object for each pack"
         elif name in self._packs:
             message = f"pack {name!r} is that in {self._packs[name].source}"
-            expected = "no reference to another: delete this RulePack"
+            expected = f"no reference to another: {delete}"
         elif "shipped" in obj.spec:
             message = f"no pack {name!r} is shipped"
-            expected = suggestion(name, [each for each, pack in self._packs.items() if pack.source in self._shipped])
+            names = [each for each, pack in self._packs.items() if pack.source in self._shipped]
+            expected = f"{suggestion(name, names)}; where this operator ships it no more, {delete}"
         else:
-            message = f"{held(obj)} holds no pack {name!r} that is in force"
-            expected = "such a pack there; where it was renamed or taken away, delete this RulePack"
+            message = f"{text_source(obj)} holds no pack {name!r} that is in force"
+            expected = f"such a pack there; where it was renamed or taken away, {delete}"
         where = Location(obj.file, 1, 1, "spec.shipped" if "shipped" in obj.spec else "spec.configMap")
         return [Fault(where, message, expected)]
 
@@ -107,6 +109,6 @@ def _name(obj: PackObject) -> str:
     return str(obj.spec.get("shipped") or obj.name)
 
 
-def held(obj: PackObject) -> str:
+def text_source(obj: PackObject) -> str:
     """Return the source that holds the text of a pack in a ConfigMap, '' where it is a shipped one."""
     return "" if "shipped" in obj.spec else f"configmap/{obj.file.split('/')[1]}/{obj.spec.get('configMap')}"

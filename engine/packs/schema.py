@@ -24,6 +24,7 @@ from engine.packs.fields import (
     refusal,
 )
 from engine.packs.metrics import MetricDeclaration
+from engine.packs.schedule import ScheduleSpec
 from engine.packs.watches import WatchSpec
 
 API_VERSION = "rules.mlops.dev/v1alpha1"
@@ -173,6 +174,8 @@ class RuleSpec(Spec):
 
     For that it is put in the firing record once it has held for a minute, in one write; one more when it no longer holds.
     """
+    schedule: ScheduleSpec | None = None
+    """Evaluate objects only at the times of a cron expression: the rule fires once for each object and time."""
     once_per: Text | None = None
     """CEL that names the occasion: the rule fires once for each value, however often the engine restarts."""
     existing: Annotated[

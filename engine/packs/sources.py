@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from engine.errors import Fault, Location, UsageError
-from engine.model.objects import Object, annotations_of, dig, metadata, ref_of
+from engine.model.objects import Object, dig, metadata, ref_of
+from engine.packs.last_applied import Dropped, spec_with_nulls
 from engine.packs.yamltext import CODE, PACK_BOUNDS, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-"""The annotation in which kubectl, and what works like it, notes what it was given to apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class PackObject:
     """An object of kind RulePack. `file` and `source` name it in Locations and reports: `rulepack/<namespace>/<name>`.
 
     `uid` tells it from another one that had its name before. `spec` has the nulls that `kubectl apply` was given and did not
-    send; `dropped` are the paths of those in parts of it that have been changed since.
+    send; `dropped` are those that do not count, since others may have written these parts of it since.
     """
 
     file: str
@@ -46,17 +45,25 @@ class PackObject:
     uid: str
     generation: int
     spec: Mapping[str, Any]
-    dropped: Sequence[str] = ()
+    dropped: Sequence[Dropped] = ()
 
     @classmethod
     def of(cls, obj: Object) -> PackObject:
         """Return what there is to read of an object."""
-        ref, spec = ref_of(obj), obj.get("spec")
-        generation = int(metadata(obj).get("generation", 0))
-        given, unclear = _last_applied(obj), list[str]()
-        read = spec if given is None else _with_nulls(given, spec, "spec", unclear)
+        ref, generation = ref_of(obj), int(metadata(obj).get("generation", 0))
+        spec, dropped = spec_with_nulls(obj)
         file = f"rulepack/{ref.namespace}/{ref.name}"
-        return cls(file, ref.name, ref.uid, generation, read if isinstance(read, dict) else {}, tuple(unclear))
+        return cls(file, ref.name, ref.uid, generation, spec if isinstance(spec, dict) else {}, tuple(dropped))
+
+    @property
+    def warnings(self) -> list[Fault]:
+        """A warning for each null that kubectl dropped and that does not count: a patch does not remove that key."""
+        expected = "the whole pack once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
+        said = "kubectl apply dropped the null here, and it does not count:"
+        return [
+            Fault(Location(self.file, 1, 1, path), f"{said} {_changed(path, manager)}", expected)
+            for path, manager in self.dropped
+        ]
 
     @property
     def source(self) -> str:
@@ -69,57 +76,9 @@ class PackObject:
         return "shipped" in self.spec or "configMap" in self.spec
 
 
-def _last_applied(obj: Object) -> Any:
-    """Return the spec that `kubectl apply` was given last, without --server-side, where there is a null in it; else None.
-
-    kubectl notes it as it was written, and sends it without nulls, which in its patches mean that a key is to go: see
-    k8s.io/kubectl, pkg/util/apply.go.
-    """
-    text = annotations_of(obj).get(LAST_APPLIED, "")
-    try:
-        return dig(json.loads(text), ("spec",), None) if "null" in text else None
-    except (ValueError, RecursionError):  # anybody can write an annotation
-        return None
-
-
-def _without_nulls(value: Any) -> Any:
-    """Return a value without the keys that hold null, at any depth."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
-    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
-
-
-def _with_nulls(given: Any, stored: Any, path: str, unclear: list[str]) -> Any:
-    """Return what is stored, with the nulls that were given in those of its parts that are otherwise as they were given.
-
-    The paths of nulls in parts that have been changed since are added to `unclear`.
-    """
-    if stored in (given, _without_nulls(given)):
-        return given
-    if isinstance(given, dict) and isinstance(stored, dict):
-        unclear += [f"{path}.{key}" for key, value in given.items() if value is None and key not in stored]
-        return {
-            key: _with_nulls(given[key], value, f"{path}.{key}", unclear) if key in given else value
-            for key, value in stored.items()
-        }
-    if isinstance(given, list) and isinstance(stored, list) and len(given) == len(stored):
-        both = enumerate(zip(given, stored, strict=True))
-        return [_with_nulls(each, kept, f"{path}[{index}]", unclear) for index, (each, kept) in both]
-    if _without_nulls(stored) == stored:  # else what has changed it keeps nulls
-        unclear += _nulls(given, path)
-    return stored
-
-
-def _nulls(value: Any, path: str) -> Iterator[str]:
-    """Yield the paths of all nulls in a value."""
-    if value is None:
-        yield path
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from _nulls(each, f"{path}.{key}")
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _nulls(each, f"{path}[{index}]")
+def _changed(path: str, manager: str) -> str:
+    """Return why a null does not count."""
+    return f"{manager} has written {re.split('[.[]', path)[1]} since" if manager else "what is around it has been changed since"
 
 
 class Settable(NamedTuple):

@@ -53,8 +53,8 @@ class Standing:
 
     `pack` is None where nothing is in force; `generation` is the one that is. `refused` says in one word why the newest is not
     (`Invalid`, `NameTaken`, `NotAnOperatorNamespace`), `faults` in detail. `unready` gives for what stands in the way of a
-    pack in force a word and a sentence, '' where nothing does. `note` is added to what Ready says. `warnings` do not fit the
-    schemas of the cluster, which keeps nothing out of force.
+    pack in force a word and a sentence, '' where nothing does. `note` is added to what Ready says. `warnings` say what
+    may not be meant, which keeps nothing out of force.
     """
 
     pack: RulePack | None = None
@@ -76,7 +76,7 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
         others = [each for each in dig(obj, ("status", "parts"), ()) if each.get("shard") != shard]
         rules = [rule for each in (own, *others) for rule in each.get("rules", ())]
         status |= {
-            "mode": mode_word(standing.mode),
+            "mode": standing.mode.word,
             "ruleCount": len(standing.pack.rules),
             "fired": sum(rule.get("fired", 0) for rule in rules),
             "waiting": sum(rule.get("waiting", 0) for rule in rules),
@@ -132,13 +132,8 @@ def was_ready(obj: Object, standing: Standing) -> bool:
     """Return whether an object's status says that it is in force as it is now."""
     status = dig(obj, ("status",), {})
     ready = [each["status"] for each in status.get("conditions", ()) if each.get("type") == "Ready"]
-    same = (status.get("observedGeneration"), status.get("mode")) == (metadata(obj).get("generation"), mode_word(standing.mode))
+    same = (status.get("observedGeneration"), status.get("mode")) == (metadata(obj).get("generation"), standing.mode.word)
     return same and ready == ["True"]
-
-
-def mode_word(mode: Mode) -> str:
-    """Return a mode as the kind says it."""
-    return DISABLED if mode is Mode.OFF else mode.value
 
 
 def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
@@ -154,7 +149,7 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
     reason, message = standing.unready
     note = f"; {standing.note}" if standing.note else ""
     if standing.warnings:
-        note += f"; {len(standing.warnings)} of its expressions or fields cannot be meant, see status.warnings"
+        note += f"; {len(standing.warnings)} things in it may not be meant, see status.warnings"
     if reason:
         yield "Ready", "False", reason, message
     elif standing.mode is Mode.OFF:

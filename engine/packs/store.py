@@ -14,7 +14,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.document import ObjectDocument
 from engine.packs.pack import Param, RulePack
 from engine.packs.params import defaults, of_text, overridden
-from engine.packs.references import References, held
+from engine.packs.references import References, text_source
 from engine.packs.sources import PackObject, Settable, Text, packs_of_configmap, shipped_settable
 from engine.packs.versions import Reference, Report, Reports, Version, source_of
 
@@ -99,6 +99,7 @@ class PackStore:
             self._versions[each.file] = version
             version.take(each, self._cel)
             reports.faults[each.source] += version.faults
+            reports.warnings[each.source] += each.warnings if isinstance(each, PackObject) else ()
             reports.generations[each.source] = version.generation
 
     def _claims(self, objects: Sequence[PackObject], own: Sequence[Text]) -> dict[str, str]:
@@ -111,7 +112,7 @@ class PackStore:
         broken = {text.source for text in own if self._versions[text.file].faults}
         claims = {}
         for obj in objects:
-            version, text = self._versions[obj.file], held(obj)
+            version, text = self._versions[obj.file], text_source(obj)
             never_good = not obj.reference and not version.packs and version.accepted is None
             if never_good or (obj.reference and text in broken and (text, obj.name) not in good):
                 claims[obj.name] = obj.file
@@ -152,11 +153,11 @@ class PackStore:
         given = [mode for mode in (written, flag) if mode is not None]
         mode = max(given, key=STRICTNESS.index) if given else pack.default_mode
         if flag is not None and flag is not mode and pack.feature_flag not in self._fixed:
-            fault = Fault(Location(f"{FLAGS}/{pack.feature_flag}", 1, 1), f"{source} says {mode.value}, which is stricter")
+            fault = Fault(Location(f"{FLAGS}/{pack.feature_flag}", 1, 1), f"{source} says {mode.word}, which is stricter")
             reports.warnings[FLAGS].append(fault)
         if flag is not None and mode is not (written or pack.default_mode):
             unread = self._unread_flags.get(pack.feature_flag) if pack.feature_flag not in self._fixed else None
-            says = f"says {flag.value}" if unread is None else f"cannot be read ({unread}), so it counts as {flag.value}"
+            says = f"says {flag.word}" if unread is None else f"cannot be read ({unread}), so it counts as {flag.word}"
             reports.notes[source] = f"the feature flag {pack.feature_flag} {says}"
         return mode
 
@@ -169,7 +170,7 @@ class PackStore:
             mode = parse_mode(text)
             if mode is None:
                 self._unread_flags[name] = found(text)
-                fault = Fault(Location(f"{FLAGS}/{name}", 1, 1), f"{found(text)} is no mode", "Enforce, Audit or Off")
+                fault = Fault(Location(f"{FLAGS}/{name}", 1, 1), f"{found(text)} is no mode", "Enforce, Audit or Disabled")
                 reports.faults[FLAGS].append(fault)
                 mode = self._flags.get(name, Mode.OFF)  # a switch that cannot be read must not start anything
             flags[name] = mode

@@ -1,4 +1,4 @@
-"""The disruption budgets of all packs, and what people are told of what they hold back."""
+"""The disruption budgets of all packs, and the Events about what they hold back."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from engine.model.outcome import DONE, Obstacle, Outcome, Waiting
 from engine.model.plan import Delete, Patch, Step
 from engine.packs.pack import DISRUPTIONS, RESUME
 from engine.reconcile.budget import MANY, PAUSE, Admission, Budget, Terms
+from engine.reconcile.caches import Replica
 
 REMEMBERED = 10_000
 """Objects of which is remembered that they have an Event; one that is forgotten gets the same Event, which changes nothing."""
@@ -31,11 +32,12 @@ def disruptive(step: Step) -> bool:
 class Budgets:
     """The budgets of all packs. They are kept in memory only: a new engine begins with whole budgets.
 
-    `resume` is what people last said to have what is suspended go on; `share` is the part of each budget that is this replica's.
+    `resume` is what people last said to have what is suspended go on; the replica has a share of each budget.
     """
 
-    def __init__(self, actor: Actor, observer: Observer, share: float) -> None:
-        self._actor, self._observer, self._share, self.resume = actor, observer, share, ""
+    def __init__(self, actor: Actor, observer: Observer, replica: Replica) -> None:
+        self._actor, self._observer, self._share, self.resume = actor, observer, replica.budget_share, ""
+        self._namespace = replica.namespace
         self._budgets: dict[str, Budget] = {}
         self._reported: LRUCache[tuple[str, ...], None] = LRUCache(REMEMBERED)
 
@@ -90,8 +92,8 @@ class Budgets:
         message = (
             f"{what}: it has spent its budget of {_limit(scope)} disruptive steps a minute (parameter {DISRUPTIONS}). "
             f"What rule {cause.rule} has still to do for this object is kept. "
-            "To have it done, at that pace: kubectl annotate configmap rulepack-params -n <the operator's namespace> "
-            f'--overwrite {RESUME}="$(date)". To drop it: set the pack\'s feature flag to Off.'
+            f"To have it done, at that pace: {resume_command(self._namespace)}. "
+            "To drop it: set the pack's feature flag to Disabled."
         )
         reported = Cause(cause.pack, "", cause.object, cause.ref, word)
         step = event(reported, cause.object, Content("Warning", reason, message, {}), scope.value("now"))
@@ -101,6 +103,14 @@ class Budgets:
         except ApiError as error:
             self._reported.pop(key, None)
             log.warning("cannot emit an Event that %s is held back by pack %s: %s", cause.ref, cause.pack, error)
+
+
+def resume_command(namespace: str) -> str:
+    """Return what to type to have all that is suspended go on."""
+    return (
+        f'kubectl annotate configmap rulepack-params -n {namespace} --overwrite {RESUME}="$(date)" '
+        f"(where there is none, first: kubectl create configmap rulepack-params -n {namespace})"
+    )
 
 
 def described(flow: str) -> str:

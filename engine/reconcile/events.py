@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Series:
-    """An Event that was told: its count (None: not known here), and when that was last written."""
+    """An Event that was emitted: its count (None: not known here), and when that was last written."""
 
     count: int | None
     written_at: float
@@ -50,7 +50,7 @@ class _Aside:
 
 @dataclass(slots=True)
 class _Box:
-    """What is still to be told about one object: Events that were refused, and how many were left out until then."""
+    """What is still to be emitted about one object: Events that were refused, and how many were left out until then."""
 
     aside: list[_Aside] = field(default_factory=list)
     left_out: int = 0
@@ -158,7 +158,7 @@ class Events:
         box.left_out, box.example = box.left_out + 1, step
 
     def _box(self, key: Key) -> _Box | None:
-        """What is still to be told about an object; None where there are too many others."""
+        """What is still to be emitted about an object; None where there are too many others."""
         if key not in self._boxes and len(self._boxes) >= ASIDE:
             return None
         return self._boxes.setdefault(key, _Box())

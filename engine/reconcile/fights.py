@@ -63,7 +63,7 @@ class Fights:
     def __init__(self, clock: Clock) -> None:
         self._written: TTLCache[Field, _Written] = TTLCache(LIMIT, QUIET, timer=clock.monotonic)
 
-    def held(self, cause: Cause, step: Patch, now: float) -> Fight | None:
+    def pause(self, cause: Cause, step: Patch, now: float) -> Fight | None:
         """Return how long a write has to wait that would change an object, None where it need not."""
         last = self._written.get(_field(cause, step))
         if last is None or last.undone < FREE or last.value != _value(step):

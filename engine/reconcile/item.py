@@ -28,7 +28,7 @@ READ_WAIT = 7.0
 PATIENCE = 10.0
 """Seconds between two reads of a target that has not been ready for a minute; at first they follow each other sooner."""
 RULE_FAILED = "RuleFailed"
-"""The reason of the Event that tells of a failure, where the rule has no `rescue`."""
+"""The reason of the Event about a failure, where the rule has no `rescue`."""
 
 
 class ItemRun(NamedTuple):
@@ -62,7 +62,7 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
     """Return what an outcome means under the rule's `retry`: Failed where there were enough attempts or it waited too long.
 
     Keep count of both in the item's progress: `limit` is for what stands in the way, `timeout` for a target that is not ready.
-    A `rescue` is tried without end: it is what tells people of an outage, so it must not be lost to the same one.
+    A `rescue` is tried without end: it is what notifies people of an outage, so it must not be lost to the same one.
     """
     retry, progress, now = run.rule.retry, run.progress, run.scope.now
     match outcome:
@@ -93,7 +93,7 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
 
 
 def passed_over(run: ItemRun, outcome: Outcome) -> bool:
-    """Return whether an action that only tells, and could not read what about, is left out: at once, or after a while."""
+    """Return whether an action that only notifies, and could not read what about, is left out: at once, or after a while."""
     return isinstance(outcome, Refused) or (isinstance(outcome, Waiting | Unavailable) and run.waited >= GRACE)
 
 

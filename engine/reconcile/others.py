@@ -1,4 +1,4 @@
-"""Other operators in the cluster that act by the same rules: noticed by what they put on record, told, and not competed with.
+"""Other operators in the cluster that act by the same rules: noticed by what they put on record, reported, and not competed with.
 
 Each firing record names the operator that wrote it. Of two operators the one whose name sorts first goes on as ever; the other
 one leaves each firing to it for a minute, and does then what is not on record yet.

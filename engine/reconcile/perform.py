@@ -88,7 +88,7 @@ class Performer:
                     return self._report_outcome(run, entry.action.name, failed)
                 outcome = await self._action(run, entries[number - offset :], scope, progress)
                 if not isinstance(outcome, Done):
-                    if not (entry.action.tells and passed_over(run, outcome)):
+                    if not (entry.action.notifies and passed_over(run, outcome)):
                         return outcome
                     outcome = DONE
                 progress.done, run.progress.attempts = outcome, 0
@@ -238,7 +238,7 @@ class Performer:
 
     async def _contested(self, run: ItemRun, step: Patch) -> Waiting | None:
         """Wait with a write that somebody else undoes, and tell who that is; None where it may be written."""
-        fight = self.fights.held(run.cause, step, run.scope.now) if run.mode is Mode.ENFORCE else None
+        fight = self.fights.pause(run.cause, step, run.scope.now) if run.mode is Mode.ENFORCE else None
         if fight is None:
             return None
         if fight.begins:
@@ -267,7 +267,7 @@ class Performer:
         return Unavailable(why, run.scope.now + min(error.retry_after or 0.0, LONGEST), obstacle)
 
     def _report_outcome(self, run: ItemRun, action: str, outcome: Outcome) -> Outcome:
-        """Tell the observer about an action that comes to no step; return its outcome."""
+        """Notify the observer of an action that comes to no step; return its outcome."""
         match outcome:
             case Done():
                 self._report(run, action, None, ActResult.UNCHANGED)

@@ -27,7 +27,7 @@ def verb_of(step: Patch | Delete) -> str:
 
 def refused_read(pack: RulePack, read: Read, scope: Scope) -> Refused | None:
     """Return why a pack must not even read a target, None where it may."""
-    followed = pack.follows(read.held, across=read.namespaces is not None)
+    followed = pack.follows(read.watch, across=read.namespaces is not None)
     verb = "get" if read.label_selector is None and not followed else "list"
     if refusal := _undeclared(pack, read.ref.kind, verb):
         return refusal

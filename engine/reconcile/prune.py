@@ -160,7 +160,9 @@ def _digest(value: Any, meta: Mapping[str, Any]) -> bytes:
         text = value.encode(errors="surrogatepass") if len(value) > LARGE // 4 else b""
     else:
         try:
-            text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+            text = orjson.dumps(value)
+            if len(text) > LARGE:  # most are small, and sorting takes most of the time
+                text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         except orjson.JSONEncodeError:  # nested too deeply: equal only as long as the object is
             return str(meta.get("resourceVersion")).encode()
     return sha256(text).digest() if len(text) > LARGE else b""

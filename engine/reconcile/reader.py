@@ -52,7 +52,7 @@ class Reader:
         if isinstance(permitted, Refused):
             return permitted
         found = None
-        if self._related is not None and pack.follows(permitted.held, across=permitted.namespaces is not None):
+        if self._related is not None and pack.follows(permitted.watch, across=permitted.namespaces is not None):
             try:
                 found = self._related.find(pack, key, permitted)
             except NotListed as listing:
@@ -122,7 +122,7 @@ class Reader:
     ) -> Done | Refused | Waiting:
         """One lookup: followed, read live, or from an answer that was read some seconds ago."""
         read = lookup.read(scope)
-        if lookup.live or (self._related is not None and pack.follows(lookup.held, across=lookup.selects_namespaces)):
+        if lookup.live or (self._related is not None and pack.follows(lookup.watch, across=lookup.selects_namespaces)):
             return await self.read(pack, read, (), scope, key)
         permitted = await self._permitted(pack, read, (), scope)
         if isinstance(permitted, Refused):

@@ -8,12 +8,12 @@ from dataclasses import fields, replace
 from engine.actions.lookup import Lookup
 from engine.cel import ELEMENTS, Program
 from engine.model.objects import NAMESPACE, Kind
-from engine.model.plan import Held
+from engine.model.plan import LookupWatch
 from engine.packs.pack import Rule, RulePack
 from engine.packs.parts import instances
 from engine.reconcile.prune import Path, Pruner
 
-NAMESPACES = Held(NAMESPACE)
+NAMESPACES = LookupWatch(NAMESPACE)
 """What `namespaceSelector` goes by."""
 NAMES = Pruner(frozenset())
 """What keeps no more than what names an object and its metadata."""
@@ -32,14 +32,14 @@ def pruner_of(kind: Kind, packs: Collection[RulePack]) -> Pruner:
     return Pruner(_read_by(kind, packs), frozenset(cached))
 
 
-def looked_up_by(packs: Collection[RulePack]) -> dict[Held, Pruner]:
+def looked_up_by(packs: Collection[RulePack]) -> dict[LookupWatch, Pruner]:
     """Return what keeps the parts that these packs read of what lookups follow, consent included, however large they are."""
-    found: dict[Held, Pruner] = {}
+    found: dict[LookupWatch, Pruner] = {}
     for pack in packs:
         for rule, lookup in pack.followed:
-            assert lookup.held is not None
-            paths = frozenset((*_read_of(rule, lookup), *_consent_reads(pack, lookup.held.kind)))
-            found[lookup.held] = found.get(lookup.held, NAMES).also(None if () in paths else paths)
+            assert lookup.watch is not None
+            paths = frozenset((*_read_of(rule, lookup), *_consent_reads(pack, lookup.watch.kind)))
+            found[lookup.watch] = found.get(lookup.watch, NAMES).also(None if () in paths else paths)
             if lookup.selects_namespaces:
                 found.setdefault(NAMESPACES, NAMES)
     return found

@@ -38,6 +38,7 @@ from engine.reconcile.record import Result, recorded
 from engine.reconcile.recorder import Recorder
 from engine.reconcile.related import Related, dependent_of
 from engine.reconcile.requests import Requests
+from engine.reconcile.scheduled import evaluated, scheduled
 from engine.reconcile.state import FiringProgress, Incident, ItemProgress, PackState, RuleState
 from engine.reconcile.timers import restored, unfinished
 from engine.reconcile.waits import Waits
@@ -65,7 +66,7 @@ class Reconciler:
         self._events = Events(self.actor, clock)
         self.waits = Waits(self._events, clock)
         self.others = Others(replica.operator, self._events, clock)
-        budgets = Budgets(self.actor, observer, replica.budget_share)
+        budgets = Budgets(self.actor, observer, replica)
         requests = Requests(self.actor, replica)
         self._performer = Performer(self.actor, self._reader, self._events, requests, observer, budgets, clock)
         self.aggregates = Aggregates(self.actor, self._reader, caches, clock, enqueue, replica.owns)
@@ -173,7 +174,7 @@ class Reconciler:
         elif rule.aggregate is not None:
             outcome = await self.aggregates.counting.count(self._catalog, evaluation, rule, scope)
         else:
-            outcome, scope, state = await self._evaluate_object(evaluation, rule, scope, state)
+            outcome, scope, state = await self._evaluate_timely(evaluation, rule, scope, state)
             outcome, state = self.others.leave(evaluation, rule, outcome, state, self._catalog)
         reported = self._reported(evaluation, rule, outcome, state)
         if reported is not before:
@@ -183,13 +184,28 @@ class Reconciler:
             await self.waits.refused(evaluation.key, evaluation.cause(rule, ""), reported.unknown)
         return outcome, scope
 
+    async def _evaluate_timely(
+        self, evaluation: Evaluation, rule: Rule, scope: Scope, state: RuleState
+    ) -> tuple[Outcome, Scope, RuleState]:
+        """Evaluate a rule for an object; one that has a schedule only where a time of it is due."""
+        pack = evaluation.pack
+        if state.firing is None and self._catalog.mode(pack, rule) is Mode.ENFORCE:
+            state = unfinished(evaluation, rule, state, scope, self._replica.operator)
+        if rule.schedule is None:
+            return await self._evaluate_object(evaluation, rule, scope, state)
+        record = recorded(evaluation.object, pack.record_names[rule.name])
+        due, state = scheduled(rule.schedule, evaluation, scope, state, record, self._catalog.since(pack, rule))
+        if not isinstance(due, Done):
+            return due, scope, state
+        scope = scope.child(schedule={"time": due.result})
+        outcome, scope, state = await self._evaluate_object(evaluation, rule, scope, state)
+        return outcome, scope, evaluated(due.result, outcome, state)
+
     async def _evaluate_object(
         self, evaluation: Evaluation, rule: Rule, scope: Scope, state: RuleState
     ) -> tuple[Outcome, Scope, RuleState]:
         """Evaluate a rule for an object, with what it looks up."""
         pack = evaluation.pack
-        if state.firing is None and self._catalog.mode(pack, rule) is Mode.ENFORCE:
-            state = unfinished(evaluation, rule, state, scope, self._replica.operator)
         if rule.resync is not None:
             evaluation.again(evaluation.now + rule.resync)
         if rule.lookups:
@@ -210,12 +226,12 @@ class Reconciler:
             state = restored(rule, state, record(), scope)
         before = state
         outcome, state = evaluate(rule, scope, before, record, self._catalog.since(pack, rule))
-        if rule.tells and not evaluation.first:
+        if rule.notifies and not evaluation.first:
             state = state.began(before, fires=isinstance(outcome, Done))
         return outcome, scope, state
 
     def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
-        """Tell the observer what came of an evaluation; log why a condition has no answer, once for each reason."""
+        """Notify the observer of what came of an evaluation; log why a condition has no answer, once for each reason."""
         pack, ref, unknown = evaluation.pack.identity, evaluation.ref, ""
         if isinstance(outcome, Done):
             if evaluation.group is None:
@@ -242,7 +258,7 @@ class Reconciler:
                 evaluation, rule, f"its mode is {mode.value} now" if same else f"it is to be done for {firing.key} now"
             )
             progress = FiringProgress(firing.key, mode)
-        if began and rule.tells:
+        if began and rule.notifies:
             progress.telling = state.incident.telling
             state = state._replace(incident=Incident.OPEN)
         evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))

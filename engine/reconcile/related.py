@@ -70,7 +70,7 @@ class Related:
     def use(self, packs: Collection[RulePack]) -> None:
         """Follow the lookups of these packs, and forget what depends on those of others."""
         names = {pack.identity for pack in packs}
-        self._kinds = frozenset(lookup.held.kind for pack in packs for _, lookup in pack.followed if lookup.held)
+        self._kinds = frozenset(lookup.watch.kind for pack in packs for _, lookup in pack.followed if lookup.watch)
         self.dependents.forget(each for each in self.dependents.all() if each.pack not in names)
 
     def begin(self, pack: RulePack, key: ObjectKey | GroupKey) -> None:
@@ -100,7 +100,7 @@ class Related:
         None where no informer covers it, so that it must be read. Raises ApiError while that cannot list its objects, NotListed
         while it is about to.
         """
-        chosen = Read(Ref(NAMESPACE, "", ""), read.namespaces, held=NAMESPACES, entry=True)
+        chosen = Read(Ref(NAMESPACE, "", ""), read.namespaces, watch=NAMESPACES, entry=True)
         for each in [read] if read.namespaces is None else [chosen, read]:
             if key is not None:
                 self.dependents.add(Dependent(pack.identity, key), each)
@@ -182,7 +182,7 @@ class Related:
         return next(iter(found or ()), None)
 
     def _selects(self, selector: str, namespace: str) -> bool:
-        found = self._find(Read(Ref(NAMESPACE, "", namespace), held=NAMESPACES))
+        found = self._find(Read(Ref(NAMESPACE, "", namespace), watch=NAMESPACES))
         return any(label_selector(selector)(obj) for obj in found or ())
 
 

@@ -1,4 +1,4 @@
-"""What the actions of a rule need beside the one that is refused, so that one message tells of all that is missing."""
+"""What the actions of a rule need beside the one that is refused, so that one message names all that is missing."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ _NOT_READY = frozenset({
 
 @dataclass(slots=True)
 class Stall:
-    """What something waits for: since when at all, since when for that, why in words, and of which causes people were told.
+    """What something waits for: since when at all, since when for that, why in words, and which causes were reported.
 
     `waited` are the seconds, up to `at`, in which what it acts on was not ready: no outage, no `wait`, and not the pack's budget.
     """
@@ -45,7 +46,7 @@ class Stall:
     obstacle_since: float
     waited: float
     at: float
-    told: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
 
     @classmethod
     def after(cls, before: Stall | None, outcome: Waiting | Unavailable, now: float) -> Stall:
@@ -55,11 +56,11 @@ class Stall:
             return cls(obstacle, outcome.reason, now, now, 0.0, now)
         since = before.obstacle_since if before.obstacle is obstacle else now
         waited = before.waited + (now - before.at if before.obstacle in _NOT_READY else 0.0)
-        return cls(obstacle, outcome.reason, before.since, since, waited, now, before.told)
+        return cls(obstacle, outcome.reason, before.since, since, waited, now, before.reported)
 
     @property
     def cause(self) -> str:
-        """What is told of once: each missing right and each kind that is not served for itself, anything else by its kind."""
+        """What is reported once: each missing right and each kind that is not served for itself, anything else by its kind."""
         return self.reason if self.obstacle in (Obstacle.MISSING_RIGHT, Obstacle.KIND_NOT_SERVED) else self.obstacle.value
 
 
@@ -135,7 +136,7 @@ class FiringProgress:
 
 
 class Incident(Enum):
-    """Whether the conditions of a rule hold that tells each incident: that time after they did not, it is another one."""
+    """Whether the conditions of a rule hold that notifies of each incident: that time after they did not, it is another one."""
 
     NONE = auto()
     OPEN = auto()
@@ -152,9 +153,9 @@ class RuleState(NamedTuple):
 
     `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `unknown`: why it had no answer.
     `noted_at`: when `true_since` was last put on record. `firing`: what is under way. `incident`: whether the conditions
-    hold, or have held before, for a rule that tells each incident. `stall`: what its lookups wait for. `left`: the key of a
+    hold, or have held before, for a rule that notifies of each incident. `stall`: what its lookups wait for. `left`: the key of a
     firing that is left to another operator, and since when. `refused`: it had no answer since a lookup is
-    refused, or has none for a group.
+    refused, or has none for a group. `scheduled`: up to which time of its schedule nothing is left to do.
     """
 
     true_since: float | None = None
@@ -166,6 +167,7 @@ class RuleState(NamedTuple):
     stall: Stall | None = None
     left: tuple[str, float] | None = None
     refused: bool = False
+    scheduled: datetime | None = None
 
     def under_way(self, key: str) -> bool:
         """Return whether a firing with this key has items that have not ended."""
@@ -189,7 +191,7 @@ class RuleState(NamedTuple):
     def idle(self, rule: Rule) -> bool:
         """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
-        busy = timed or (self.firing and self.firing.items) or self.unknown or self.noted_at is not None
+        busy = timed or (self.firing and self.firing.items) or self.unknown or self.noted_at is not None or self.scheduled
         return not busy and self.incident is Incident.NONE and self.stall is None and self.left is None
 
 

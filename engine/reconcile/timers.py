@@ -20,7 +20,7 @@ SETTLED = 60.0
 PAUSE = 300.0
 """Seconds between two such writes for one rule and object."""
 ON_RECORD = "on record"
-"""The cause that stands for all of which people were told before this process began."""
+"""The cause that stands for all that was reported before this process began."""
 SLACK = timedelta(seconds=5)
 """Differences that come from reading two clocks one after the other, and from rounding."""
 
@@ -73,7 +73,7 @@ def wall(seconds: float, scope: Scope) -> datetime:
 def unfinished(evaluation: Evaluation, rule: Rule, state: RuleState, scope: Scope, operator: str) -> RuleState:
     """Return the state with the items that an earlier process of this operator began and that wait, as the record says.
 
-    So they go on with the time that they have waited, or people are told why they do not.
+    So they go on with the time that they have waited, or it is reported why they do not.
     """
     if rule.loop is None or rule.once_per is None:
         return state
@@ -83,6 +83,6 @@ def unfinished(evaluation: Evaluation, rule: Rule, state: RuleState, scope: Scop
     progress = FiringProgress(record.key, Mode.ENFORCE)
     for name, wait in record.waiting.items():
         since = monotonic(wait.since, scope)
-        stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, now, now - since, now, told=(ON_RECORD,))
+        stall = Stall(Obstacle.TARGET_NOT_READY, wait.reason, since, now, now - since, now, reported=(ON_RECORD,))
         progress.items[name] = ItemProgress(stall=stall)
     return state._replace(firing=progress)

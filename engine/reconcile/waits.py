@@ -1,4 +1,7 @@
-"""What rules wait for, told to people after a minute: by an Event on the object, a metric and /packs. Once for each cause."""
+"""What rules wait for, reported by an Event on the object, a metric and /packs: once for each cause.
+
+What only somebody can mend, such as a missing right, is reported at once, anything else after a minute.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,16 @@ from engine.reconcile.matching import Evaluation
 from engine.reconcile.state import PackState, Stall
 
 MINUTE = 60.0
-"""Seconds that something waits before people are told."""
+"""Seconds that something waits before it is reported, unless it is one of these."""
+_AT_ONCE = frozenset({Obstacle.MISSING_RIGHT, Obstacle.SECRET_MISSING})
+"""These end only when somebody has granted the right, or made the Secret."""
 PAUSES = Backoff(2.0, 300.0)
 SHOWN = 10
 """Items that an Event names at most."""
 RULE_WAITING = "RuleWaiting"
 RECORD = "(firing record)"
 """What stands in place of a rule where the object itself cannot be written."""
-_UNTOLD = frozenset({Obstacle.PACK_BUDGET, Obstacle.CONTESTED, Obstacle.CONDITION})
+_UNREPORTED = frozenset({Obstacle.PACK_BUDGET, Obstacle.CONTESTED, Obstacle.CONDITION})
 """These have Events of their own, or end by themselves as their rule says."""
 _NORMAL = frozenset({Obstacle.TARGET_NOT_READY, Obstacle.DISRUPTION_BUDGET})
 """Nothing is wrong."""
@@ -90,59 +95,59 @@ class Waits:
         kept = {key: tuple(wait for wait in waits if wait.pack in packs) for key, waits in self._waits.items()}
         self._waits = {key: waits for key, waits in kept.items() if waits}
 
-    def told(self) -> Iterator[tuple[ObjectKey | GroupKey, Wait]]:
-        """Yield what has waited for a minute."""
-        before = self._clock.monotonic() - MINUTE
+    def overdue(self) -> Iterator[tuple[ObjectKey | GroupKey, Wait]]:
+        """Yield what has waited for long enough to be reported."""
+        now = self._clock.monotonic()
         for key, waits in self._waits.items():
             for wait in waits:
-                if wait.since <= before:
+                if _reported_at(wait) <= now:
                     yield key, wait
 
     def counts(self) -> Mapping[tuple[str, ...], float]:
-        """Return how many items have waited for a minute, by pack, rule and obstacle."""
+        """Return how many items are overdue, by pack, rule and obstacle."""
         counts: dict[tuple[str, ...], float] = {}
-        for _, wait in self.told():
+        for _, wait in self.overdue():
             labels = wait.pack, wait.rule, wait.obstacle.value
             counts[labels] = counts.get(labels, 0.0) + wait.items
         return counts
 
     async def report(self, key: ObjectKey | GroupKey, cause: Cause, stalls: Iterable[Stall], emits: bool) -> float | None:
-        """Tell on the object what has waited for a minute and was not told; return when to do so again.
+        """Emit Events on the object for what has waited for long enough and was not reported; return when to do so again.
 
         `cause` names the rule and the object; where `emits` is false, nothing is written.
         """
         now, retry_at = self._clock.monotonic(), None
-        news: dict[str, list[Stall]] = {}
+        unreported: dict[str, list[Stall]] = {}
         for stall in stalls:
-            if stall.cause in stall.told or stall.obstacle in _UNTOLD:
+            if stall.cause in stall.reported or stall.obstacle in _UNREPORTED:
                 continue
-            if now < stall.since + MINUTE:
-                retry_at = min(retry_at or stall.since + MINUTE, stall.since + MINUTE)
+            if now < _reported_at(stall):
+                retry_at = min(retry_at or _reported_at(stall), _reported_at(stall))
                 continue
-            stall.told = (*stall.told, stall.cause)
-            news.setdefault(stall.cause, []).append(stall)
-        for told, waiting in news.items() if emits else ():
-            await self._events.emit(key, self._event(cause._replace(key=f"{cause.key} waits {told}"), waiting))
+            stall.reported = (*stall.reported, stall.cause)
+            unreported.setdefault(stall.cause, []).append(stall)
+        for what, waiting in unreported.items() if emits else ():
+            await self._events.emit(key, self._event(cause._replace(key=f"{cause.key} waits {what}"), waiting))
         return retry_at
 
     async def dropped(
         self, key: ObjectKey | GroupKey, cause: Cause, stalls: Mapping[str, Stall], why: str, *, named: bool
     ) -> None:
-        """Tell that what was told to wait is not done any more; which items of a loop that are, where these have names."""
-        if told := [item for item, stall in stalls.items() if stall.told]:
-            more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-            what = f" with {', '.join(told[:SHOWN])}{more}" if named else ""
+        """Report that what was reported to wait is not done any more; which items of a loop that are, where these have names."""
+        if reported := [item for item, stall in stalls.items() if stall.reported]:
+            more = f" and {len(reported) - SHOWN} more" if len(reported) > SHOWN else ""
+            what = f" with {', '.join(reported[:SHOWN])}{more}" if named else ""
             message = f"Rule {cause.pack}/{cause.rule} no longer waits{what}, and does not do it: {why}"
             step = self._create(cause._replace(key=f"{cause.key} dropped"), Content("Normal", "RuleDropped", message, {}))
             await self._events.emit(key, step)
 
     async def refused(self, key: ObjectKey | GroupKey, cause: Cause, why: str) -> None:
-        """Tell at once that a rule must not look something up: that may last until somebody consents."""
+        """Report at once that a rule must not look something up: that may last until somebody consents."""
         message = f"Rule {cause.pack}/{cause.rule} has no answer: {why}"
         await self._events.emit(key, self._create(cause, Content("Warning", "LookupRefused", message, {})))
 
     async def unrecorded(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
-        """Have a firing record written again, ever more rarely; tell after a minute what for, and at once what does not pass."""
+        """Have a firing record written again, ever more rarely; report it after a minute, and at once what does not pass."""
         last, obstacle, why = evaluations[-1], obstacle_of(error), explained(error)
         log.warning("cannot write the firing record of %s: %s; trying again", last.ref, error)
         for each in evaluations:
@@ -174,6 +179,11 @@ class Waits:
     def _create(self, cause: Cause, content: Content) -> Create:
         now = datetime.fromtimestamp(self._clock.time(), UTC)
         return event(cause._replace(telling=Telling.REPEAT), cause.object, content, now)
+
+
+def _reported_at(waiting: Wait | Stall) -> float:
+    """Return from when on what waits is reported."""
+    return waiting.since + (0.0 if waiting.obstacle in _AT_ONCE else MINUTE)
 
 
 def _waits_of(state: PackState, all_rules: str) -> Iterator[Wait]:

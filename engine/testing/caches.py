@@ -47,8 +47,8 @@ class DirectCaches:
         self._prune = {watched: pruner(each.keep) if self._large else each for watched, each in prune.items()}
         self._pruned.clear()
         self._followed: dict[Kind, Pruner] = {}
-        for held, kept in looked_up_by(self._packs).items():
-            self._followed[held.kind] = self._followed.get(held.kind, kept).also(kept.keep)
+        for looked_up, kept in looked_up_by(self._packs).items():
+            self._followed[looked_up.kind] = self._followed.get(looked_up.kind, kept).also(kept.keep)
         self._related = {kind: there for kind, there in self._related.items() if kind in self._followed}
 
     def get(self, pack: RulePack, key: ObjectKey) -> Cached | None:

@@ -223,6 +223,8 @@ async def scope_of(
 ) -> tuple[Scope, list[str]]:
     """Return what a rule's expressions see of an object, with what it looks up, and why that could not be looked up."""
     scope = Scope(variables_of(catalog, pack, obj, None, now), rule.vars)
+    if rule.schedule is not None:
+        scope = scope.child(schedule={"time": rule.schedule.nearest(scope.value("now"))})
     if not rule.lookups or rule.aggregate is not None:  # which a group looks up, not an object
         return scope, []
     try:
@@ -260,5 +262,7 @@ def _timing(rule: Rule, in_force: datetime | None) -> Iterator[str]:
     elif rule.existing.max_age is not None:
         age = f"{rule.existing.max_age:g} s"
         yield f"existing: what was so ({since}) {age} before the rule came into force{at} is left alone"
+    if rule.schedule is not None:
+        yield f"schedule: {rule.schedule.describe()}, at most {rule.schedule.starting_deadline:g} s late"
     if rule.resync is not None:
         yield f"resync: evaluated again every {rule.resync:g} s"

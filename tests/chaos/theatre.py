@@ -168,7 +168,7 @@ class Theatre:
     def told(self, waited: float, problems: Sequence[str]) -> str:
         """What is missing, and what the engine's log says of the objects that it is missing on."""
         named = {word.strip(":") for problem in problems[:10] for word in problem.split() if "-" in word}
-        log = [line for line in self.engine.log().splitlines() if any(name in line for name in named) or "ead" in line]
+        log = [line for line in self.engine.whole_log().splitlines() if any(name in line for name in named) or "ead" in line]
         shown = [*problems[:10], *problems[10:][-10:], "the engine's log of these:", *log[-150:]]
         return f"after {waited:.0f} s there were still {len(problems)} things missing:\n" + "\n".join(shown)
 

@@ -47,6 +47,7 @@ def test_get_says_why_a_pack_is_not_ready(rulepacks: RulePacks) -> None:
 
     shown = kubectl.plain("rulepack", "get", "why").splitlines()
     missing = kubectl.run("rulepack", "get", "wyh", plain=True)
+    several = kubectl.run("rulepack", "get", "why", "wyh", "sync-waves", plain=True)
 
     assert shown[1].split() == [rulepacks.engine.own, "why", "-", "False", "-", "-", "-", "-", "-"]
     assert shown[2:] == [
@@ -56,3 +57,5 @@ def test_get_says_why_a_pack_is_not_ready(rulepacks: RulePacks) -> None:
     assert (missing.returncode, missing.stderr.splitlines()[0]) == (
         1, "Error: there is no RulePack 'wyh' in any namespace; expected 'why' (did you mean that?)",
     )  # fmt: skip
+    assert {line.split()[1] for line in several.stdout.splitlines() if line[0] != " "} == {"NAME", "why", "sync-waves"}
+    assert (several.returncode, several.stderr) == (1, missing.stderr)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.cluster.conftest import RulePacks
+from tests.cluster.conftest import RULE_PACKS, RulePacks
 from tests.e2e.cluster import eventually
 from tests.e2e.rulepacks import SHIPPED, files
 
@@ -226,7 +227,7 @@ def test_a_null_removes_a_key_however_it_is_applied(rulepacks: RulePacks, flags:
 
 
 def test_a_null_that_is_added_later_counts(rulepacks: RulePacks) -> None:
-    """Only the annotation changes then. What is edited otherwise has nulls that nobody can be sure of: refused by path."""
+    """Only the annotation changes then; and a mode that is set meanwhile leaves it as it is."""
     kubectl, pack = rulepacks.kubectl, removing("later")
     kubectl("apply", "-f", "-", given=json.dumps(pack).replace('{"later": null}', "{}"))
     rulepacks.condition("later", "Accepted")
@@ -235,16 +236,68 @@ def test_a_null_that_is_added_later_counts(rulepacks: RulePacks) -> None:
     eventually(lambda: data(rulepacks, "later") == {"b": "y"}, "key that is removed")
 
     kubectl("patch", "rp", "later", "--type=merge", "-p", '{"spec": {"mode": "Disabled"}}')
-    disabled = rulepacks.condition("later", "Ready")
-    edit = '[{"op": "add", "path": "/spec/rules/0/actions/0/patch/patch/data/b", "value": "z"}]'
-    kubectl("patch", "rp", "later", "--type=json", "-p", edit)
-    accepted = rulepacks.condition("later", "Accepted")
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=json.dumps(pack))
-    kubectl("wait", "--for=condition=Accepted", "rp/later", "--timeout=60s")
 
-    assert disabled[:2] == ("True", "Disabled")
-    assert accepted[:2] == ("False", "Invalid")
-    assert accepted[2].startswith("spec.rules[0].actions[0].patch.patch.data.later: kubectl apply dropped the null here")
+    assert rulepacks.condition("later", "Ready")[:2] == ("True", "Disabled")
+    assert rulepacks.condition("later", "Accepted")[:2] == ("True", "Accepted")
+
+
+PATCHED = "/spec/rules/0/actions/0/patch/patch/data"
+
+
+def edited(rulepacks: RulePacks, name: str) -> None:
+    """Edit what is around the null, and undo that: what is stored is as it was given again."""
+    for edit in ({"op": "add", "path": f"{PATCHED}/b", "value": "z"}, {"op": "remove", "path": f"{PATCHED}/b"}):
+        rulepacks.kubectl("patch", "rp", name, "--type=json", "-p", json.dumps([edit]))
+
+
+def applied_on_the_server(rulepacks: RulePacks, name: str) -> None:
+    """As Argo CD and Flux do: another field manager takes over, with a spec without the null."""
+    given = json.loads(json.dumps(removing(name)).replace(f'{{"{name}": null}}', "{}"))
+    path = f"{RULE_PACKS.format(rulepacks.engine.own)}/{name}?fieldManager=other&force=true"
+    rulepacks.plane.request("PATCH", path, given, content_type="application/apply-patch+yaml")
+
+
+@pytest.mark.parametrize("change", [edited, applied_on_the_server])
+def test_a_null_does_not_count_once_another_tool_has_written_there(
+    rulepacks: RulePacks, change: Callable[[RulePacks, str], None]
+) -> None:
+    """The annotation is of long ago: who took the null away must not get it back. The status says so, and what brings it back."""
+    kubectl, name = rulepacks.kubectl, change.__name__.replace("_", "-")
+    kubectl("apply", "-f", "-", given=json.dumps(removing(name)))
+    kubectl("wait", "--for=condition=Ready", f"rp/{name}", "--timeout=60s")
+
+    change(rulepacks, name)
+    kubectl("wait", "--for=jsonpath={.status.warningCount}=1", f"rp/{name}", "--timeout=60s")
+    accepted = rulepacks.condition(name, "Accepted")
+    kubectl("create", "configmap", name, "-n", rulepacks.watched, f"--from-literal={name}=x", "--from-literal=b=y")
+    kubectl("patch", "rp", name, "--type=json", "-p", RESYNC)
+    eventually(lambda: data(rulepacks, name).get("resynced") == "yes", "patch without the null")
+    kept = data(rulepacks, name)
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=json.dumps(removing(name)))
+    eventually(lambda: name not in data(rulepacks, name), "key that is removed")
+
+    path = f"spec.rules[0].actions[0].patch.patch.data.{name}"
+    assert accepted[:2] == ("True", "Warnings")
+    assert accepted[2].startswith(f"{path}: kubectl apply dropped the null here, and it does not count: ")
+    assert "kubectl apply --server-side --force-conflicts" in accepted[2]
+    assert kept == {name: "x", "b": "y", "resynced": "yes"}
+
+
+def test_a_null_does_not_count_once_kubectl_has_replaced_the_pack(rulepacks: RulePacks) -> None:
+    """Kubectl replace notes in the annotation what it replaces the pack by: what `kubectl get` gave has no null."""
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "-f", "-", given=json.dumps(removing("replaced")))
+    kubectl("wait", "--for=condition=Ready", "rp/replaced", "--timeout=60s")
+    kubectl("replace", "-f", "-", given=kubectl("get", "rp", "replaced", "-o", "json"))
+    kubectl("patch", "rp", "replaced", "--type=json", "-p", RESYNC)
+    kubectl("wait", "--for=jsonpath={.status.generationInForce}=2", "rp/replaced", "--timeout=60s")
+    kubectl("create", "configmap", "replaced", "-n", rulepacks.watched, "--from-literal=replaced=x")
+
+    eventually(lambda: data(rulepacks, "replaced") == {"replaced": "x", "resynced": "yes"}, "patch without the null")
+    assert rulepacks.condition("replaced", "Accepted")[:2] == ("True", "Accepted")
+
+
+RESYNC = json.dumps([{"op": "add", "path": f"{PATCHED}/resynced", "value": "yes"}])
 
 
 def removing(name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from engine.model.objects import Kind, Object, annotations_of
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.engine import Engine
-from tests.world import named
+from tests.world import EVENT, named
 
 SECRET = Kind("v1", "Secret")
 PACK = """\
@@ -36,6 +36,29 @@ spec:
 """
 
 
+ABOUT = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: about}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap, labelSelector: {role: told}}
+  targets:
+    - {apiVersion: v1, kind: Event, verbs: [list]}
+  rules:
+    - name: count
+      lookup:
+        told:
+          apiVersion: v1
+          kind: Event
+          labelSelector: {}
+          fieldSelector: {involvedObject.uid: '${object.metadata.uid}', reason: Told}
+          live: true
+      resync: 1s
+      actions:
+        - annotate: {annotations: {example.com/told: '${lookup.told.map(e, e.message).join(" ")}'}}
+"""
+
+
 @pytest.fixture
 def cluster(control_plane: ControlPlane, namespace: str) -> Cluster:
     return Cluster(control_plane, namespace)
@@ -45,9 +68,11 @@ def cluster(control_plane: ControlPlane, namespace: str) -> Cluster:
 def engine(cluster: Cluster) -> Iterator[Engine]:
     with Engine(cluster.plane, cluster.namespace) as engine:
         engine.grant("", "configmaps")
-        pack = named(CONFIG_MAP, "follow", engine.own, data={"pack.yaml": PACK})
-        pack["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
-        cluster.create(pack)
+        engine.grant("", "events")
+        for name, text in (("follow", PACK), ("about", ABOUT)):
+            pack = named(CONFIG_MAP, name, engine.own, data={"pack.yaml": text})
+            pack["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
+            cluster.create(pack)
         engine.start()
         engine.ready()
         yield engine
@@ -103,3 +128,18 @@ def waits(cluster: Cluster, engine: Engine) -> bool:
     """Whether the pack's status says that a lookup waits for a right."""
     status = annotations_of(cluster.get(CONFIG_MAP, "follow", engine.own)).get("rules.mlops.dev/status", "")
     return "lookups of pack follow wait: Secret.v1" in status and "rulepack rbac" in status
+
+
+def test_fields_select_the_events_about_one_object(cluster: Cluster, engine: Engine) -> None:
+    """Those with its uid and that reason, and no others of the namespace."""
+    cluster.create(labelled("about", cluster.namespace, role="told"))
+    uid = cluster.get(CONFIG_MAP, "about")["metadata"]["uid"]
+    for name, of, reason in (("a", uid, "Told"), ("b", uid, "Other"), ("c", "another", "Told")):
+        about = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": cluster.namespace, "name": "about", "uid": of}
+        event = named(EVENT, name, cluster.namespace, involvedObject=about, reason=reason, message=name, type="Normal")
+        cluster.create(event)
+
+    def told() -> bool:
+        return annotations_of(cluster.get(CONFIG_MAP, "about")).get("example.com/told") == "a"
+
+    eventually(told, "Event that the fields select")

@@ -6,8 +6,11 @@ from contextlib import aclosing
 
 import pytest
 
+from engine.errors import ApiError
 from engine.kube.api import Api, Selection
-from engine.model.objects import Object, Resource
+from engine.kube.embedded import EmbeddedCluster
+from engine.model.objects import Kind, Object, Resource
+from engine.model.selectable import FIELDS
 from tests.contract.conftest import Subject
 from tests.contract.support import CONFIG_MAP, EVENT, NAMESPACE, POD, configmap, events, named, names, of, refused, summary
 
@@ -83,6 +86,43 @@ async def test_field_selectors_of_built_in_kinds(api: Api, namespace: str) -> No
     assert namespace in await names(api, Selection(NAMESPACE, fields="status.phase=Active"))
     with refused(400, "BadRequest", "field label not supported: status.reason"):
         await api.list(Selection(POD, namespace, fields="status.reason=x"))
+
+
+#: Kinds that the embedded cluster does not serve.
+NOT_EMBEDDED = ("Node", "PersistentVolumeClaim", "CronJob")
+
+
+async def test_each_kind_can_be_selected_by_its_own_fields_and_no_others(api: Api, namespace: str) -> None:
+    """What lint knows of the kinds that a cluster serves is what the API server takes."""
+    taken: dict[Kind, set[str]] = {}
+    for kind in [kind for kind in FIELDS if kind.kind not in NOT_EMBEDDED or not isinstance(api, EmbeddedCluster)]:
+        resource = await api.discover(kind)
+        for field in {field for fields in FIELDS.values() for field in fields}:
+            try:
+                await api.list(Selection(resource, namespace if resource.namespaced else "", fields=f"{field}=x"))
+                taken.setdefault(kind, set()).add(field)
+            except ApiError as error:
+                assert error.status == 400 and field in error.message
+    assert taken == {kind: FIELDS[kind] for kind in taken}
+    assert len(taken) >= 14
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "expected"),
+    [
+        (POD, "spec.hostNetwork=false", ["a"]), (POD, "spec.hostNetwork=true", []),
+        (EVENT, "source=kubelet", ["a"]), (EVENT, "source=other", []), (EVENT, "source!=kubelet", []),
+    ],
+)  # fmt: skip
+async def test_fields_that_are_called_otherwise_or_have_a_default(
+    api: Api, namespace: str, kind: Resource, fields: str, expected: list[str]
+) -> None:
+    """A field selector reads them as the API server does."""
+    about = {"apiVersion": "v1", "kind": "Pod", "name": "a", "namespace": namespace}
+    body = {"spec": {"containers": [{"name": "c", "image": "i"}]}} if kind == POD else {
+        "involvedObject": about, "reason": "R", "type": "Normal", "source": {"component": "kubelet"}}  # fmt: skip
+    await api.create(kind, namespace, named(kind, "a", **body))
+    assert await names(api, Selection(kind, namespace, fields=fields)) == expected
 
 
 async def test_a_list_is_in_order(api: Api, namespace: str) -> None:

@@ -125,9 +125,11 @@ class ControlPlane:
         revision = self._etcd("maintenance/status", {})["header"]["revision"]
         self._etcd("kv/compaction", {"revision": revision, "physical": True})
 
-    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = "") -> dict[str, Any]:
+    def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = "", content_type: str = ""
+    ) -> dict[str, Any]:
         """One request, as administrator or with a token; the path starts with '/'. Raises urllib.error.HTTPError."""
-        content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        content_type = content_type or ("application/merge-patch+json" if method == "PATCH" else "application/json")
         headers = {
             "Authorization": f"Bearer {token or self.admin_token}", "Content-Type": content_type,
             "User-Agent": ADMIN_USER_AGENT,

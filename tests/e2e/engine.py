@@ -171,6 +171,11 @@ class Engine:
         """All that it has printed."""
         return self.processes.log("rulepack").read_text(errors="replace")
 
+    def whole_log(self) -> str:
+        """All that its processes have printed, one after the other, each line after the name of its process."""
+        logs = {path.stem: path.read_text(errors="replace") for path in sorted(self._folder.glob("*.log"))}
+        return "\n".join(f"{name}: {line}" for name, log in logs.items() for line in log.splitlines())
+
     def logs(self) -> dict[str, str]:
         """The end of its log."""
         return {"rulepack": self.processes.end_of_log("rulepack")}

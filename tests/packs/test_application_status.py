@@ -154,6 +154,24 @@ async def test_a_tracked_job_counts_where_argo_cd_lists_it() -> None:
     assert (await told(world))[STATE] == "Succeeded"
 
 
+async def test_an_application_without_a_destination_namespace_says_what_its_own_jobs_have_failed() -> None:
+    """Its resources name their namespaces themselves: each failure has an id of its own."""
+    ours = {"group": "mlops.mlops.dev", "kind": "NotebookValidationJob", "namespace": "ns", "name": "train"}
+    anywhere = {"destination": {"server": "https://kubernetes.default.svc"}}
+    failed = tracked("train", "platform")
+    failed["status"]["phase"] = "Failed"
+    world = await counted(application(spec=anywhere, status={"resources": [ours]}), failed)
+    first = (await told(world))[FAILURE]
+
+    await world.delete(JOB, "train")
+    await world.create(failed)
+    await world.settle(120)
+
+    assert first
+    assert (await told(world))[FAILURE] not in ("", first)
+    assert (await told(world))[STATE] == "Failed"
+
+
 async def test_many_changes_are_at_most_one_write_a_minute_and_the_last_state_lands() -> None:
     """The first change at once, the rest together, a minute later."""
     world = await counted(application(), *(member(f"job-{n}", "Pending") for n in range(200)))

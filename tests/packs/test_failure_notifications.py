@@ -209,9 +209,10 @@ async def test_advice_fits_the_error(error: str, advice: str) -> None:
 
 #: An error for each kind of them that has an advice of its own, in the order of the param.
 KINDS = (
-    "cannot pickle the model", "No module named 'pandas'", 'secret "git" not found', "could not read from the repository",
+    "cannot pickle the model", "No module named 'pandas'", 'failed to resolve Git credentials: secret "git" not found',
     "OOMKilled", "No space left on device", "ImagePullBackOff", "exceeded quota: full", "0/3 nodes are available",
-    "container has runAsNonRoot", "papermill: command not found", "FileNotFoundError: data.csv", "Permission denied: /data",
+    "container has runAsNonRoot", "papermill: command not found", "could not read from the repository",
+    "FileNotFoundError: data.csv", "Permission denied: /data",
     "CreateContainerConfigError", "Connection refused", "cell timed out", "no such build strategy", "admission denied it",
     "golden notebook differs", "the prediction is wrong", "CrashLoopBackOff",
 )  # fmt: skip
@@ -225,6 +226,76 @@ async def test_each_kind_of_error_has_an_advice_of_its_own() -> None:
     assert [next(line for line in each if line.startswith("Suggested action: ")) for each in told] == [
         f"Suggested action: {advice}" for advice in expected
     ]
+
+
+GIT = "Check spec.notebook.git, and that the Secret which credentialsSecret names holds credentials that are valid"
+IMAGE = "Check spec.podConfig.containerImage and the pull secret of its registry"
+CRASH = "Read the end of the container's log, and run its image by hand"
+USER = "Use an image that runs as any user, or have one built by spec.podConfig.buildConfig"
+CONFIG = "Check that the ConfigMaps, Secrets and volumes which spec.podConfig names exist"
+PROGRAM = "Use an image that has the program which is missing, such as git or papermill"
+MEMORY = "Raise the memory limit in spec.podConfig.resources, or load less data at once"
+ROOM = "Ask for less in spec.podConfig.resources, or add nodes that have what it asks for"
+VOLUME = "Check the volume's permissions and the security context of spec.podConfig"
+#: What the jobs' operator says of each way in which a pod can fail that it knows (its pod_failure_analyzer.go): the container,
+#: what that said, what the operator suggests, in short, and the advice that it should get. What containers say may be nothing.
+FAILURES = {
+    "no reason": ("notebook", "", "Pod failed for unknown reason", "Pod failed for unknown reason"),
+    "unschedulable": ("notebook", "", "Pod cannot be scheduled", ROOM),
+    "unschedulable, told": (
+        "notebook",
+        "0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
+        "Pod cannot be scheduled",
+        ROOM,
+    ),
+    "git, credentials": ("git-clone", "fatal: Authentication failed for 'https://x'", "Git authentication failed", GIT),
+    "git, key": ("git-clone", "x: Permission denied (publickey). fatal: Could not read", "Git authentication failed", GIT),
+    "git, no repository": ("git-clone", "ERROR: Repository not found.", "Git repository not found", GIT),
+    "git, code 128": ("git-clone", "", "Git-clone init container failed (exit code 128)", GIT),
+    "git, code 2": ("git-clone", "x", "Git-clone init container failed (exit code 2)", GIT),
+    "git, says nothing": ("git-clone", "", "", GIT),
+    "init, denied": ("git-clone", "", "Git-clone init container failed with permission denied. An OpenShift SCC issue", USER),
+    "init, denied, told": (
+        "git-clone",
+        "mkdir: Permission denied",
+        "Git-clone init container failed with permission denied",
+        VOLUME,
+    ),
+    "init, no command": ("git-clone", "", "Required command not found in init container. The git-clone image lacks it", PROGRAM),
+    "init, no command, told": ("git-clone", "sh: git: command not found", "", PROGRAM),
+    "init, memory": ("git-clone", "", "Init container killed due to out of memory", MEMORY),
+    "init, code": ("git-clone", "", "Init container failed with exit code 1", CRASH),
+    "init, pull": ("git-clone", "", "Image pull failed for init container", IMAGE),
+    "init, pull error": ("git-clone", "", "Image pull error for init container", IMAGE),
+    "init, crashes": ("git-clone", "back-off 5m0s restarting failed container", "Init container crashing repeatedly", CRASH),
+    "init, user": ("git-clone", "", "OpenShift SCC violation in init container. The git-clone container cannot run", USER),
+    "init, run": ("git-clone", "", "Init container failed to run", CONFIG),
+    "init, configuration": ("git-clone", 'configmap "x" not found', "Init container configuration error", CONFIG),
+    "denied": ("notebook", "", "Container failed with permission denied", VOLUME),
+    "denied, told": (
+        "notebook",
+        "PermissionError: [Errno 13]",
+        "Container failed with permission denied. SCC constraint",
+        VOLUME,
+    ),
+    "no command": ("notebook", "", "Required command not found in container", PROGRAM),
+    "memory": ("notebook", "", "Container killed due to out of memory", MEMORY),
+    "code": ("notebook", "", "Container failed with exit code 1", CRASH),
+    "pull": ("notebook", "", "Image pull failed. Check image registry", IMAGE),
+    "pull error": ("notebook", "", "Image pull error. Verify image exists", IMAGE),
+    "crashes": ("notebook", "", "Container crashing repeatedly", CRASH),
+    "user": ("notebook", "", "OpenShift Security Context Constraint (SCC) violation", USER),
+    "run": ("notebook", "", "Container failed to run", CONFIG),
+    "configuration": ("notebook", 'secret "x" not found', "Container configuration error", CONFIG),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+async def test_each_failure_that_the_jobs_operator_knows_has_its_advice(case: str) -> None:
+    """By what the container said, else by what the operator suggests, else by the container."""
+    container, said, suggestion, advice = FAILURES[case]
+    message = f"Validation pod failed: {container} - {said}" + (f". Suggested action: {suggestion}" if suggestion else "")
+    assert f"Suggested action: {advice}" in await lines(await judged(failed(message=message)))
 
 
 async def test_own_advice_comes_first() -> None:
@@ -445,7 +516,18 @@ async def test_a_crash_at_any_call_neither_loses_nor_doubles(effect: Effect) -> 
     assert call > 3
 
 
-async def test_a_failure_is_told_among_more_events_than_can_be_gone_through() -> None:
-    """Where nobody can say whether the jobs' own operator has told it, it is told."""
-    world = await judged(*(pulled(number) for number in range(9000)), failed())
-    assert [event["reason"] for event in await world.all(EVENT) if event["reason"] != "Pulled"] == ["ValidationFailed"]
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_failure_is_told_once_among_any_number_of_events(*, told: bool) -> None:
+    """By the jobs' own operator, or where that has not done so."""
+    world = World(shipped(PACK))
+    await world.create(job(phase="ValidationRunning"), *(pulled(number) for number in range(9000)))
+    about = {"kind": JOB.kind, "namespace": "ns", "name": "train", "uid": (await world.get(JOB, "train"))["metadata"]["uid"]}
+    source = {"component": "notebookvalidationjob-controller"}
+    if told:
+        await world.create(named(EVENT, "theirs", reason="ValidationFailed", message="x", involvedObject=about, source=source))
+
+    await world.status(JOB, "train", {"phase": "Failed", "completionTime": DONE})
+    await world.settle()
+
+    events = [event["source"]["component"] for event in await world.all(EVENT) if event["reason"] == "ValidationFailed"]
+    assert events == [source["component"] if told else "rulepack"]

@@ -955,15 +955,46 @@ async def test_a_job_that_is_deleted_when_one_of_its_syncs_waits_has_that_one_to
     assert world.writes.count("patch Application argocd/others") == 1
 
 
-async def test_pods_that_are_newer_are_replaced_among_more_events_than_can_be_gone_through() -> None:
-    """They are by less than clocks may differ, and nobody can say whether the jobs' own operator has replaced them."""
+@pytest.mark.parametrize("replaced", [True, False])
+async def test_pods_that_are_newer_are_replaced_unless_one_of_many_events_says_that_they_were(*, replaced: bool) -> None:
+    """They are by less than clocks may differ; the jobs' own operator tells where it has replaced them."""
     world = World(shipped(PACK), params={PACK: EVICT})
     await world.create(named(SERVICE, "model", spec={"predictor": {}}), predictor(2))
     await world.create(*(pulled(number) for number in range(6000)), job(phase="ValidationRunning", annotations=triggers(RESTART)))
     await world.clock.advance(1810)
     await world.create(pod("old-0"), pod("old-1"))
+    about = {"kind": JOB.kind, "namespace": "ns", "name": "train", "uid": metadata(await world.get(JOB, "train"))["uid"]}
+    if replaced:
+        told = named(EVENT, "theirs", reason="TriggerSuccess", message="x", involvedObject=about, source={"component": "other"})
+        await world.create(told)
 
     await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE})
     await world.settle(10)
 
-    assert [event["reason"] for event in await world.all(EVENT) if event["reason"] != "Pulled"] == STARTED
+    events = [event["reason"] for event in await world.all(EVENT) if event["reason"] != "Pulled"]
+    assert events == (["TriggerSuccess"] if replaced else STARTED)
+
+
+@pytest.mark.parametrize(("ended", "told"), [("22:29:00", "TriggerSuccess"), ("22:29:40", "TriggerStarted")])
+async def test_the_training_ended_when_its_container_did(ended: str, told: str) -> None:
+    """Pods from between the end of the container and the completionTime run what was trained; older ones are replaced."""
+    world = World(shipped(PACK))
+    await world.create(
+        named(SERVICE, "model", spec={"predictor": {}}), job(phase="ValidationRunning", annotations=triggers(RESTART))
+    )
+    uid = metadata(await world.get(JOB, "train"))["uid"]
+    trainer = pod("train-validation")
+    trainer["metadata"]["labels"] = {}
+    trainer["metadata"]["ownerReferences"] = [{"apiVersion": JOB.api_version, "kind": JOB.kind, "name": "train", "uid": uid}]
+    finished = {"terminated": {"exitCode": 0, "finishedAt": f"2026-01-24T{ended}Z"}}
+    trainer = {**trainer, "status": {"phase": "Succeeded", "containerStatuses": [{"name": "notebook", "state": finished}]}}
+    await world.clock.advance(1770)  # 22:29:30
+    await world.create(trainer, pod("new-0"))
+    await world.clock.advance(30)
+
+    await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE, "validationPodName": "train-validation"})
+    await world.settle(10)
+
+    assert set(await reasons(world)) == {told}
+    time = f"2026-01-24T{ended}Z"
+    assert all(time in message for _, _, message in await world.events())

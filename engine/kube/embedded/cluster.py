@@ -213,7 +213,7 @@ class EmbeddedCluster:
 
 
 def _predicate(table: Table, selection: Selection) -> Predicate:
-    labels, fields = label_selector(selection.labels), field_selector(selection.fields, table.served.selectable)
+    labels, fields = label_selector(selection.labels), field_selector(selection.fields, table.served.fields)
     namespace = selection.namespace if table.served.resource.namespaced else ""
     return lambda obj: (not namespace or obj["metadata"]["namespace"] == namespace) and labels(obj) and fields(obj)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.kube.embedded import answers
 from engine.model.objects import Kind, Object, Resource, dig
+from engine.model.selectable import FIELDS, NAME, USUAL
 
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 NAMESPACE = Kind("v1", "Namespace")
@@ -24,51 +25,39 @@ class Served:
     """A kind that is served.
 
     `status`: it has the status subresource. `generation`: its objects carry metadata.generation. `fields`: what a field
-    selector may name beyond metadata.name and metadata.namespace. `custom`: it is defined by a CustomResourceDefinition,
-    so a put needs a resourceVersion and a body must say its kind. `initial_status` is what a new object's status is.
+    selector may name. `custom`: it is defined by a CustomResourceDefinition, so a put needs a resourceVersion and a body must
+    say its kind. `initial_status` is what a new object's status is.
     """
 
     resource: Resource
     status: bool = False
     generation: bool = False
-    fields: frozenset[str] = frozenset()
+    fields: frozenset[str] = USUAL
     custom: bool = False
     initial_status: Object = field(default_factory=dict)
-
-    @property
-    def selectable(self) -> frozenset[str]:
-        """The paths a field selector may name."""
-        return self.fields | {"metadata.name", "metadata.namespace"}
 
 
 def _served(api_version: str, kind: str, plural: str, **settings: Any) -> Served:
     namespaced = settings.pop("namespaced", True)
-    return Served(Resource(Kind(api_version, kind), plural, namespaced), **settings)
+    of = Kind(api_version, kind)
+    return Served(Resource(of, plural, namespaced), fields=FIELDS.get(of, USUAL if namespaced else NAME), **settings)
 
 
-_POD_FIELDS = frozenset(
-    {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "status.phase", "status.podIP"}
-)
-_EVENT_FIELDS = frozenset(
-    {"reason", "type", "source", "reportingComponent"}
-    | {f"involvedObject.{name}" for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")}
-)
-
-#: The built-in kinds; fields and generation as kubernetes v1.34 has them (pkg/apis/*/conversion.go, pkg/registry/*/strategy.go).
+#: The built-in kinds; generation as kubernetes v1.34 has it (pkg/registry/*/strategy.go).
 BUILT_IN = (
-    _served("v1", "Namespace", "namespaces", namespaced=False, status=True, fields=frozenset({"status.phase"}),
+    _served("v1", "Namespace", "namespaces", namespaced=False, status=True,
             initial_status={"phase": "Active"}),
     _served("v1", "ConfigMap", "configmaps"),
-    _served("v1", "Secret", "secrets", fields=frozenset({"type"})),
+    _served("v1", "Secret", "secrets"),
     _served("v1", "Service", "services", status=True),
     _served("v1", "ServiceAccount", "serviceaccounts"),
-    _served("v1", "Event", "events", fields=_EVENT_FIELDS),
-    _served("v1", "Pod", "pods", status=True, generation=True, fields=_POD_FIELDS, initial_status={"phase": "Pending"}),
+    _served("v1", "Event", "events"),
+    _served("v1", "Pod", "pods", status=True, generation=True, initial_status={"phase": "Pending"}),
     _served("apps/v1", "Deployment", "deployments", status=True, generation=True),
     _served("apps/v1", "StatefulSet", "statefulsets", status=True, generation=True),
     _served("apps/v1", "DaemonSet", "daemonsets", status=True, generation=True),
-    _served("apps/v1", "ReplicaSet", "replicasets", status=True, generation=True, fields=frozenset({"status.replicas"})),
-    _served("batch/v1", "Job", "jobs", status=True, generation=True, fields=frozenset({"status.successful"})),
+    _served("apps/v1", "ReplicaSet", "replicasets", status=True, generation=True),
+    _served("batch/v1", "Job", "jobs", status=True, generation=True),
     _served("coordination.k8s.io/v1", "Lease", "leases"),
     _served("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False),
     _served("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False),
@@ -101,6 +90,7 @@ def defined_by(crd: Object) -> Served:
                  dig(crd, ("spec", "scope")) == "Namespaced"),
         status="status" in (version.get("subresources") or {}),
         generation=True,
-        fields=frozenset(entry["jsonPath"].removeprefix(".") for entry in version.get("selectableFields") or ()),
+        fields=(USUAL if dig(crd, ("spec", "scope")) == "Namespaced" else NAME)
+        | {entry["jsonPath"].removeprefix(".") for entry in version.get("selectableFields") or ()},
         custom=True,
     )  # fmt: skip

@@ -85,7 +85,8 @@ class SameAnnotation(Check):
 
     Where both fire, the one that is evaluated last wins, and from one change to the next that may be either; two that are each
     kept so undo each other's writes for ever. Let their conditions exclude one another, such as by `== 'Succeeded'` in one and
-    `== 'Failed'` in the other, or write different keys. Rules of all packs that are given together are compared.
+    `== 'Failed'` in the other, or write different keys. Schedules that are never due at the same time keep rules apart too. Rules
+    of all packs that are given together are compared.
     """
 
     name = "same-annotation"
@@ -105,6 +106,9 @@ class SameAnnotation(Check):
 
 
 def _apart(one: _Write, other: _Write) -> bool:
+    schedules = one.rule.schedule, other.rule.schedule
+    if schedules[0] is not None and schedules[1] is not None and not schedules[0].meets(schedules[1]):
+        return True
     return one.rule.on != other.rule.on or excluding(one.facts, other.facts) is not None
 
 
@@ -136,7 +140,12 @@ def _writes_about(parsed: ParsedPack, watch: Watch) -> Iterator[_Write]:
 
 
 def _selected(watch: Watch) -> list[Fact]:
-    """Return what is true of the labels of every object of a kind that a pack watches."""
-    parts = watch.selection.labels.split(",")
-    pairs = (part.split("=") for part in parts if re.fullmatch(r"[^=!()\s]+=[^=()\s]*", part))
-    return [Fact(f"label {key}", (value,), True, f"{key}={value}") for key, value in pairs]
+    """Return what is true of the labels of every object that a pack watches: their values, and whether they are there."""
+    found = []
+    for part in re.sub(r"\([^()]*\)", "()", watch.selection.labels).split(","):
+        if match := re.fullmatch(r"(!?)([^=!()\s]+)(?:=([^=()\s]*))?", part):
+            absent, key, value = match.groups()
+            found.append(Fact(f"label {key} is there", (True,), not absent, part))
+            if value is not None:
+                found.append(Fact(f"label {key}", (value,), True, part))
+    return found

@@ -14,7 +14,7 @@ from engine.packs.lint.base import Check, Severity, Subject, raw_rules
 from engine.packs.pack import FOLLOWING, Rule, RulePack
 from engine.packs.parse import ParsedPack
 
-_PLACING = ("apiVersion", "kind", "namespace", "name", "labelSelector")
+_PLACING = ("apiVersion", "kind", "namespace", "name", "labelSelector", "fieldSelector")
 
 
 class UnfollowedLookup(Check):
@@ -36,7 +36,7 @@ class UnfollowedLookup(Check):
         for parsed in subject.sound():
             followed = {id(lookup) for _, lookup in parsed.pack.followed}
             for index, rule in enumerate(parsed.pack.rules):
-                for name, lookup in rule.lookups.items():
+                for name, lookup in rule.lookups.items() if rule.schedule is None else ():
                     polled = lookup.kind is None and rule.resync is not None  # which is all that can be done
                     if lookup.live is None and not polled and rule.on == "Change" and id(lookup) not in followed:
                         location = parsed.document.locate_key(("spec", "rules", index, "lookup", name))
@@ -47,8 +47,10 @@ class UnfollowedLookup(Check):
 def _expected(pack: RulePack, lookup: Lookup) -> str:
     if lookup.kind is None:
         return "live: true, since a kind that only the running rule knows cannot be followed"
-    if lookup.kind == SECRET and lookup.held is None:
+    if lookup.kind == SECRET and lookup.watch is None:
         return "live: true, or live: false to hold all Secrets that are watched"
+    if lookup.selects_fields:
+        return "live: true, since what a fieldSelector selects cannot be followed"
     target = pack.target(lookup.kind)
     missing = " and ".join(sorted(FOLLOWING - (target.verbs if target and target.kind == lookup.kind else frozenset())))
     if not missing:

@@ -149,7 +149,8 @@ class _PackScope:
         return found
 
     def _rule(self, rule: Rule, raw: Mapping[str, Any]) -> Types:
-        found = {**self._common, "lookup": self._lookups(rule, raw), "group": _group(rule)}
+        schedule = object_type("schedule", {"time": TIMESTAMP})
+        found = {**self._common, "lookup": self._lookups(rule, raw), "group": _group(rule), "schedule": schedule}
         found["vars"] = self._vars(rule.vars, found)
         if rule.loop is not None:
             pair = elements(_type_of(rule.loop, found))

@@ -74,7 +74,7 @@ class MissingAgeFrom(Check):
         """Yield a fault for the first action on another object of each rule that says nothing of what exists."""
         for parsed in subject.packs:
             for rule, raw in zip(parsed.pack.rules, raw_rules(parsed), strict=True):
-                if rule.once_per is None or rule.on == "Delete" or "existing" in raw:
+                if rule.once_per is None or rule.schedule or rule.on == "Delete" or "existing" in raw:
                     continue
                 for entry in (entry for entry in rule.actions if entry.action.repeated(())):
                     message = f"rule {rule.name} does not say when an occasion was, and {entry.action.repeated(())}"
@@ -105,7 +105,8 @@ class NowWritten(Check):
                 if through:
                     location = location_of(parsed, expression, max(program.source.find(through), 0))
                     message = f"{through} is part of {what}, which differs at every evaluation"
-                    yield self.fault(location, message, "a time of the object")
+                    expected = "a time of the object" if rule.schedule is None else "schedule.time"
+                    yield self.fault(location, message, expected)
 
 
 def _written(path: Path) -> str:
@@ -155,7 +156,7 @@ class NeedlessResync(Check):
     severity = Severity.WARNING
 
     def faults(self, subject: Subject) -> Iterator[Fault]:
-        """Yield a fault for each such rule that only tells, or writes on its own object."""
+        """Yield a fault for each such rule that only notifies, or writes on its own object."""
         for parsed in subject.packs:
             for index, (rule, raw) in enumerate(zip(parsed.pack.rules, raw_rules(parsed), strict=True)):
                 watched = {each.kind for each in parsed.pack.targets if {"list", "watch"} <= each.verbs}

@@ -13,7 +13,7 @@ from engine.packs.lint.base import Check, Severity, Subject
 #: Plain scalars that YAML 1.1 takes for booleans and YAML 1.2 for texts. Source: https://yaml.org/type/bool.html.
 _BOOLEAN = re.compile(r"(?P<true>y|Y|yes|Yes|YES|on|On|ON)|n|N|no|No|NO|off|Off|OFF")
 #: What the kind RulePack has instead.
-_WORDS = {"on": "'event'", "Off": f"'{DISABLED}'"}
+_WORDS = {"on": "'event' as the key of a rule, quotes elsewhere", "Off": f"'{DISABLED}' as a mode, quotes elsewhere"}
 
 
 class OtherwiseInKubectl(Check):

@@ -18,7 +18,11 @@ REPLICA_SET = Kind("apps/v1", "ReplicaSet")
 
 
 #: What is told of each of FAULTS.
-WHY = {"quota": "exceeded quota: full", "room": "Insufficient nvidia.com/gpu", "model": "model.joblib: no such file"}
+WHY = {
+    "quota": "exceeded quota: full",
+    "room": "0/3 nodes are available: 3 Insufficient nvidia.com/gpu",
+    "model": "model.joblib: no such file",
+}
 
 
 def under_way(cluster: Cluster, service: Service) -> None:
@@ -94,6 +98,7 @@ def test_success_is_not_told_before_the_new_model_serves(cluster: Cluster, engin
     serving = service.pods()
     assert serving <= before
     assert WHY[fault] in dict(cluster.events("train"))["TriggerWaiting"]
+    assert WHY[fault] in dict(cluster.events("model"))["TriggerWaiting"]
     assert "TriggerSuccess" not in told(cluster), f"told {told(cluster)} with {len(serving)} Ready pods, all from before"
 
 
@@ -179,3 +184,36 @@ def test_trainings_within_seconds_are_one_restart(cluster: Cluster, engine: Engi
         eventually(lambda name=name: "TriggerSuccess" in dict(cluster.events(name)), "end of the restart", PATIENCE)  # type: ignore[misc]
     assert len(cluster.all(REPLICA_SET)) == 2
     assert engine.metric("argocd_triggers_total", action="restart", status="success") == 2
+
+
+def test_a_service_of_model_mesh_is_refused_at_once(cluster: Cluster, engine: Engine, service: Service) -> None:
+    """KServe makes no pods for it and writes no mode into its status: nothing is written on it, and what does load is told."""
+    service.make(1, mode="ModelMesh")
+    time.sleep(3)  # longer than KServe takes for any other mode
+    before = service.get()
+
+    succeed(cluster)
+    eventually(lambda: told(cluster), "Event about the restart", 30)
+
+    assert told(cluster) == ["TriggerFailed"]
+    assert "only another storageUri loads a model anew" in dict(cluster.events("train"))["TriggerFailed"]
+    assert not dig(before, ("status", "deploymentMode"), "")
+    assert service.get()["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert not service.pods()
+
+
+def test_a_circle_of_jobs_ends_at_so_many_restarts(cluster: Cluster, stopped_engine: Engine, service: Service) -> None:
+    """The third restart within an hour is not started where two are allowed, and its job says what to do."""
+    stopped_engine.params({"on-success-triggers": "restartsPerHour: 2\n"})
+    stopped_engine.start()
+    stopped_engine.ready()
+    service.create(1)
+    asked = triggers(trigger(SERVICE, "model", "restart"))
+
+    for name, reason in (("first", "TriggerSuccess"), ("second", "TriggerSuccess"), ("third", "TriggerFailed")):
+        time.sleep(6)  # longer than one restart takes in what has ended
+        cluster.create(job(name, phase="Succeeded", completed=now(), annotations=asked, namespace=cluster.namespace))
+        eventually(lambda name=name, reason=reason: reason in dict(cluster.events(name)), reason, PATIENCE)  # type: ignore[misc]
+
+    assert "raise the param restartsPerHour" in dict(cluster.events("third"))["TriggerFailed"]
+    assert len(cluster.all(REPLICA_SET)) == 3

@@ -142,7 +142,7 @@ async def test_faults_of_flags_and_params_are_told_as_those_of_packs(tmp_path: P
     assert found == {
         "broken": "configmap/system/broken/pack.yaml:9:7: unknown key 'oncPer'; expected 'oncePer' (did you mean that?)",
         "rulepack-feature-flags": (
-            "configmap/rulepack-feature-flags/talk:1:1: the text 'Enfroce' is no mode; expected Enforce, Audit or Off"
+            "configmap/rulepack-feature-flags/talk:1:1: the text 'Enfroce' is no mode; expected Enforce, Audit or Disabled"
         ),
         "rulepack-params": ("configmap/rulepack-params/talk:1:23: the text 'many' stands here; expected a whole number"),
     }

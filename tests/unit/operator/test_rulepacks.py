@@ -163,6 +163,20 @@ async def test_an_object_elsewhere_is_not_in_force(packs: Packs) -> None:
     assert packs.written().count("RulePack team/own") == 1
 
 
+async def test_an_object_elsewhere_has_its_status_as_fast_as_an_own_one(packs: Packs) -> None:
+    """At once, and not with the next counts; after an edit too."""
+    await packs.cluster.create(Resource(Kind("v1", "Namespace"), "namespaces", False), "", {"metadata": {"name": "team"}})
+
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(31)
+        for size in (10, 11):
+            await packs.put("own", spec(PACK.replace("size > 10", f"size > {size}")), "team")
+            await packs.clock.advance(1)
+            found = await packs.got("own", "team")
+
+            assert dig(found, ("status", "observedGeneration"), 0) == found["metadata"]["generation"]
+
+
 async def test_a_mode_in_the_object_disables_a_shipped_pack(packs: Packs) -> None:
     async with packs.running(packs.operator()):
         await packs.clock.advance(5)
@@ -265,6 +279,29 @@ async def test_each_firing_of_a_rule_for_one_object_counts(packs: Packs) -> None
         fired = (await packs.got("sizes"))["status"]["fired"]
 
     assert fired == 3
+
+
+async def test_a_firing_that_fails_in_a_later_step_counts_as_failed_only(packs: Packs) -> None:
+    """Neither its first step, nor what it does in `rescue`, makes it one that fired."""
+    target = {"apiVersion": "v1", "kind": "ConfigMap"}
+    actions: list[Any] = [
+        {"patch": {"target": {**target, "namespace": "default", "name": name}, "patch": {"data": {"a": "b"}}}}
+        for name in ("good", "bad", "told")
+    ]
+    rule = {"name": "r", "actions": actions[:2], "rescue": actions[2:]}
+    async with packs.running(packs.operator()):
+        for name in ("good", "bad", "told"):
+            await packs.cluster.create(CONFIG_MAP, "default", {**target, "metadata": {"name": name}})
+        packs.cluster.faults.add(InjectedFault(422, verb="patch", kind="ConfigMap", name="bad", times=None))
+        await packs.put("late", spec(rules=[rule], targets=[{**target, "verbs": ["get", "patch"]}]))
+        await packs.widget("one")
+        await packs.clock.advance(30)
+        status = (await packs.got("late"))["status"]
+        rescued = await packs.cluster.get(CONFIG_MAP, "default", "told")
+
+    counted = status["parts"][0]["rules"][0]
+    assert rescued["data"] == {"a": "b"}
+    assert (status["fired"], counted["fired"], counted["failed"]) == (0, 0, 1)
 
 
 async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
@@ -451,7 +488,7 @@ async def test_a_flag_that_cannot_be_read_is_not_said_to_be_off(packs: Packs) ->
         _, reason, message = await packs.condition("Ready", "marks")
 
     assert reason == "Disabled"
-    assert message.endswith("the feature flag marks cannot be read (the text 'Enforced'), so it counts as Off")
+    assert message.endswith("the feature flag marks cannot be read (the text 'Enforced'), so it counts as Disabled")
 
 
 async def test_a_broken_config_map_shows_on_the_object_that_stands_for_its_pack(packs: Packs) -> None:

@@ -78,7 +78,7 @@ async def test_a_watch_that_fails_for_a_moment_is_no_news(fixture: Fixture) -> N
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"marks": "Stopped"}, "'Stopped' is no mode; expected Enforce, Audit or Off"),
+        ({"marks": "Stopped"}, "'Stopped' is no mode; expected Enforce, Audit or Disabled"),
         ({"mark": "Off"}, "no pack has the feature flag 'mark'; expected 'marks' (did you mean that?)"),
     ],
 )

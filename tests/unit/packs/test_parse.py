@@ -12,10 +12,12 @@ from engine.cel import Program, Scope, backend
 from engine.errors import InvalidText
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object
+from engine.packs.last_applied import LAST_APPLIED
 from engine.packs.metrics import MetricSpec
 from engine.packs.pack import Existing, Limits, Retry
 from engine.packs.parse import parse_pack, parse_spec
 from engine.packs.sources import PackObject
+from engine.packs.store import PackStore
 from engine.packs.watches import Selection, Watch
 from tests.unit.packs.packs import CEL, faults, pack, parsed, rule
 
@@ -171,11 +173,20 @@ def test_faults_of_an_object_come_in_the_order_of_its_rules() -> None:
     assert [fault.location.inner for fault in faults] == [f"spec.rules[{number}].when" for number in range(12)]
 
 
-def applied(spec: Object, stored: Object) -> PackObject:
-    """A RulePack that kubectl was given with one spec, and that has another."""
-    note = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"spec": spec})}
-    meta = {"namespace": "ops", "name": "a", "uid": "1", "generation": 1, "annotations": note}
+def applied(spec: Object, stored: Object, *writers: Object) -> PackObject:
+    """A RulePack that kubectl was given with one spec, and that has another; `writers` are in its managedFields too."""
+    note = {LAST_APPLIED: json.dumps({"spec": spec})}
+    meta = {"namespace": "ops", "name": "a", "uid": "1", "generation": 1, "annotations": note,
+            "managedFields": [writer("kubectl-client-side-apply", 10, *spec, note=True), *writers]}  # fmt: skip
     return PackObject.of({"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": meta, "spec": stored})
+
+
+def writer(manager: str, second: int, *keys: str, note: bool = False, **more: str) -> Object:
+    """An entry of managedFields: the manager wrote these keys of the spec; with `note` the annotation of kubectl too."""
+    fields: Object = {"f:spec": {f"f:{key}": {} for key in keys}}
+    noted: Object = {"f:metadata": {"f:annotations": {f"f:{LAST_APPLIED}": {}}}} if note else {}
+    time = f"2026-01-01T00:00:{second:02}Z"
+    return {"manager": manager, "operation": "Update", "time": time, "fieldsV1": {**fields, **noted}, **more}
 
 
 def patching(patch: Object) -> Object:
@@ -212,15 +223,76 @@ def test_nulls_count_where_another_part_has_been_edited_since() -> None:
     ],
     ids=["beside it", "another type", "another length"],
 )
-def test_a_null_whose_surroundings_have_been_edited_since_is_a_fault(given: Object, stored: Object, where: str) -> None:
-    """It may be meant no more, so that nobody can tell what is."""
-    _, (fault,) = parse_spec(applied(patching(given), patching(stored)), backend())
+def test_a_null_whose_surroundings_have_been_edited_since_does_not_count(given: Object, stored: Object, where: str) -> None:
+    """It may be meant no more: the spec counts as it is stored, with a warning."""
+    found = applied(patching(given), patching(stored))
 
-    assert fault.location.inner == f"spec.rules[0].actions[0].patch.patch.{where}"
-    assert fault.text == (
-        "kubectl apply dropped the null here, and what is around it has been changed otherwise since; "
+    (warning,) = found.warnings
+    assert found.spec == patching(stored)
+    assert warning.location.inner == f"spec.rules[0].actions[0].patch.patch.{where}"
+    assert warning.text == (
+        "kubectl apply dropped the null here, and it does not count: what is around it has been changed since; "
         "expected the whole pack once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
     )
+
+
+GIVEN, STORED = patching({"data": {"a": None}}), patching({"data": {}})
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        writer("kubectl-edit", 11, "rules"),
+        writer("kubectl-patch", 10, "rules"),
+        {key: value for key, value in writer("flux", 11, "rules", operation="Apply").items() if key != "time"},
+        writer("argocd-controller", 11, "rules", operation="Apply"),
+        writer("kubectl-replace", 12, "watch", "targets", "rules"),
+    ],
+    ids=["edit", "in the same second", "no time", "server-side", "replace"],
+)
+def test_a_null_does_not_count_in_what_another_tool_has_written_since(later: Object) -> None:
+    """Also where that is equal to what was given: who took the null away would get it back."""
+    found = applied(GIVEN, STORED, later)
+
+    (warning,) = found.warnings
+    assert found.spec == STORED
+    assert f"and it does not count: {later['manager']} has written rules since; expected" in warning.text
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        writer("kubectl-create", 9, "watch", "targets", "rules"),
+        writer("kubectl-patch", 11, "mode"),
+        writer("rulepack", 11, "rules", subresource="status"),
+    ],
+    ids=["before", "another key", "status"],
+)
+def test_a_null_counts_in_what_nobody_has_written_since(other: Object) -> None:
+    found = applied(GIVEN, STORED, other)
+
+    assert (found.spec, found.warnings) == (GIVEN, [])
+
+
+def test_a_null_does_not_count_where_nobody_is_known_to_have_applied_it() -> None:
+    """An annotation that came along with the object, such as by `kubectl apply --server-side` of what `kubectl get` gave."""
+    note = {LAST_APPLIED: json.dumps({"spec": GIVEN})}
+    entry = writer("kubectl", 10, "rules", note=True, operation="Apply")
+    meta = {"namespace": "ops", "name": "a", "annotations": note, "managedFields": [entry]}
+    found = PackObject.of({"apiVersion": "x/v1", "kind": "RulePack", "metadata": meta, "spec": STORED})
+
+    assert found.spec == STORED
+    assert [warning.message.rpartition(": ")[2] for warning in found.warnings] == ["another tool has written rules since"]
+
+
+def test_nulls_that_do_not_count_are_warnings_in_the_report() -> None:
+    meta = {"namespace": "ops", "name": "a", "uid": "1", "annotations": {LAST_APPLIED: json.dumps({"spec": GIVEN})}}
+    stored = {"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": meta, "spec": STORED}
+
+    report = PackStore(CEL).update([], objects=[stored])[0]
+
+    assert (report.packs, report.faults) == (("a",), ())
+    assert [each.location.inner for each in report.warnings] == ["spec.rules[0].actions[0].patch.patch.data.a"]
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_flag_that_is_no_mode_is_reported_and_the_last_one_stays() -> None:
 
     reports = by_source(store.update(texts, flags={"example": "Of"}))
     assert store.catalog.modes == {"example": Mode.OFF}
-    assert reported(reports[FLAGS]) == [f"{FLAGS}/example:1:1: the text 'Of' is no mode; expected Enforce, Audit or Off"]
+    assert reported(reports[FLAGS]) == [f"{FLAGS}/example:1:1: the text 'Of' is no mode; expected Enforce, Audit or Disabled"]
 
     store.update(texts, flags={})
     assert store.catalog.modes == {"example": Mode.ENFORCE}
@@ -377,7 +377,8 @@ def test_a_reference_to_nothing_is_reported() -> None:
     reports = by_source(store.update([shipped(pack())], objects=[rulepack({"shipped": "exmple"}, "other")]))
 
     assert reported(reports["rulepack/ops/other"]) == [
-        "rulepack/ops/other: spec.shipped: no pack 'exmple' is shipped; expected 'example' (did you mean that?)"
+        "rulepack/ops/other: spec.shipped: no pack 'exmple' is shipped; expected 'example' (did you mean that?); "
+        "where this operator ships it no more, delete this RulePack: kubectl delete rulepack other -n ops"
     ]
 
 
@@ -488,7 +489,19 @@ def test_a_rulepack_of_which_no_pack_is_left_says_what_to_do() -> None:
 
     assert reported(reports["rulepack/ops/example"]) == [
         "rulepack/ops/example: spec.configMap: configmap/ops/mine holds no pack 'example' that is in force; "
-        "expected such a pack there; where it was renamed or taken away, delete this RulePack"
+        "expected such a pack there; where it was renamed or taken away, delete this RulePack: "
+        "kubectl delete rulepack example -n ops"
+    ]
+
+
+def test_a_reference_to_a_shipped_pack_that_is_gone_says_what_to_type() -> None:
+    store = PackStore(CEL)
+
+    reports = by_source(store.update([shipped(pack("renamed"))], objects=[rulepack({"shipped": "example"})]))
+
+    assert reported(reports["rulepack/ops/example"]) == [
+        "rulepack/ops/example: spec.shipped: no pack 'example' is shipped; expected 'renamed'; where this operator ships it no "
+        "more, delete this RulePack: kubectl delete rulepack example -n ops"
     ]
 
 
@@ -540,7 +553,11 @@ def test_of_two_references_to_a_pack_the_one_of_its_name_counts(other: str) -> N
             {"params": {"size": 9, "color": "blue"}},
             "spec.params.color: unknown parameter 'color'; expected 'colour' (did you mean that?)",
         ),
-        ({"shipped": "exmple"}, "spec.shipped: no pack 'exmple' is shipped; expected 'example' (did you mean that?)"),
+        (
+            {"shipped": "exmple"},
+            "spec.shipped: no pack 'exmple' is shipped; expected 'example' (did you mean that?); "
+            "where this operator ships it no more, delete this RulePack: kubectl delete rulepack example -n ops",
+        ),
         (
             {"mode": "Enforced"},
             "spec.mode: the text 'Enforced' is not possible here; "

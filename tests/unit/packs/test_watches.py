@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from engine.cel import backend
+from engine.cel import Scope, backend
 from engine.model.objects import Kind
 from engine.model.plurals import guessed_resource
 from engine.packs.lint import lint
+from engine.packs.parse import parse_spec
 from engine.packs.rbac import Account, granted, pack_roles
-from engine.packs.sources import Text
+from engine.packs.sources import PackObject, Text
 from engine.packs.watches import Selection
 from tests.unit.packs.packs import faults, pack, parsed, rule
 
@@ -52,6 +54,35 @@ def test_each_kind_has_its_selectors_and_fields() -> None:
         Selection("a=b", "env notin (test)"), Selection("", "team=ml"), Selection("", None),
     ]  # fmt: skip
     assert [watch.fields for watch in found.watches.values()] == [(("data",),), (), ()]
+
+
+@pytest.mark.parametrize(
+    ("selector", "fault"),
+    [
+        ({"matchLabels": {"v": 1.1}}, ".matchLabels.v: the number 1.1 stands here; expected a text: put it in quotes"),
+        ({"v": True}, ".v: true stands here; expected a text: put it in quotes"),
+        ({"matchLabel": {"v": "a"}}, ".matchLabel: unknown key 'matchLabel'; expected 'matchLabels' (did you mean that?)"),
+        (
+            {"matchExpressions": [{"key": "v", "operator": "In", "values": [1.1]}]},
+            ".matchExpressions[0].values[0]: the number 1.1 stands here; expected a text: put it in quotes",
+        ),
+        ("a=b", ": the text 'a=b' stands here; expected a mapping"),
+    ],
+)
+def test_a_fault_in_a_namespace_selector_is_at_what_was_written(selector: Any, fault: str) -> None:
+    """By the path in the object, in whichever of its two forms it is."""
+    spec = yaml.safe_load(pack(watch={**CONFIGS, "namespaceSelector": selector}))["spec"]
+
+    _, found = parse_spec(PackObject("rulepack/ops/a", "a", "1", 1, spec), backend())
+
+    assert [f"{each.location.inner}: {each.text}" for each in found] == [f"spec.watch.namespaceSelector{fault}"]
+
+
+def test_a_number_as_the_value_of_a_label_is_to_be_quoted() -> None:
+    """Also in a selector of objects."""
+    (fault,) = faults(pack(watch={**CONFIGS, "labelSelector": {"v": 1.1}}))
+
+    assert fault.endswith("the label v has the number 1.1, not a text; expected a text: put it in quotes")
 
 
 @pytest.mark.parametrize(
@@ -185,3 +216,13 @@ def test_the_example_of_the_docs_is_a_sound_pack(page: str) -> None:
     text = f"apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePack\nmetadata: {{name: example}}\n{spec}"
 
     assert [str(fault) for fault in lint([Text("pack.yaml", text, "pack.yaml")], backend())[1]] == []
+
+
+def test_the_example_of_the_docs_takes_a_config_map_without_data() -> None:
+    """Its rule does nothing there, in place of having no answer."""
+    (spec, *_) = re.findall(r"^```yaml\n(spec:\n.*?)^```", (DOCS / "watching.md").read_text(), re.MULTILINE | re.DOTALL)
+    digest = parsed(f"apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePack\nmetadata: {{name: a}}\n{spec}").rules[0]
+
+    objects = [CONFIGS, {**CONFIGS, "data": {"a": "b"}}]
+
+    assert [[clause.condition(Scope({"object": each})) for clause in digest.when] for each in objects] == [[False], [True]]

@@ -303,14 +303,14 @@ async def test_no_secret_is_shown_anywhere(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_a_secret_that_is_not_there_is_waited_for() -> None:
-    """Nothing is lost where somebody forgets it; the words name it, and a restart is not needed."""
+    """Nothing is lost where somebody forgets it; the words name it at once, and a restart is not needed."""
     async with serving(answering(answer())) as server:
         url = f"http://127.0.0.1:{server.port}/"
         spec = {**HOOK, "url": url, "headers": {"A": "${secrets.t}"}, "secrets": {"t": {"name": "hook", "key": "t"}}}
         world = await world_of({"http": spec})
         world.sender = HttpClient([parse_allowed(f"http://127.0.0.1:{server.port}")], world.clock)
         world.restart()
-        await world.settle(90)
+        await world.settle(5)
         (waiting,) = await world.all(EVENT)
         await secret(world, t=VALUE)
         await world.settle(120)

@@ -293,6 +293,59 @@ def test_a_secret_with_a_computed_name_is_read_live(lookup: dict[str, Any], foll
     assert bool(found.followed) == followed
 
 
+def on_node(name: str, node: str) -> Object:
+    """A pod on a node."""
+    return named(POD, name, spec={"nodeName": node, "containers": [{"name": "c", "image": "i"}]})
+
+
+PODS = {"apiVersion": "v1", "kind": "Pod", "labelSelector": {}, "fieldSelector": {"spec.nodeName": "${object.data.node}"}}
+NAMES = [{"annotate": {"annotations": {"example.com/seen": "${lookup.pods.map(p, p.metadata.name).join(' ')}"}}}]
+
+
+@pytest.mark.parametrize("live", [True, False, None])
+async def test_fields_select_by_what_the_object_says(live: bool | None) -> None:
+    """Only what has these values is listed, at the next evaluation too: that is not followed."""
+    world = world_of({"pods": {**PODS, **({} if live is None else {"live": live})}}, NAMES)
+    await world.create(on_node("a", "one"), on_node("b", "two"), on_node("c", "one"), source(data={"node": "one"}))
+    await world.settle()
+    assert await seen(world) == "a c"
+    assert requests(world, POD) == ["list"]
+
+    await world.create(on_node("d", "two"))
+    await world.settle()
+    assert evaluated(world) == 1  # of the ConfigMap, before that pod was there
+    await world.patch(CONFIG, "source", {"data": {"node": "two"}})
+    await world.settle()
+    assert await seen(world) == "b d"
+
+
+async def test_fields_labels_and_namespaces_select_together() -> None:
+    """All of them must fit."""
+    pods = {**PODS, "labelSelector": {"app": "web"}, "namespaceSelector": {"team": "ml"}}
+    world = world_of({"pods": pods}, NAMES)
+    for namespace, name, node, app in (
+        ("ns", "a", "one", "web"), ("ml", "b", "one", "web"), ("ml", "c", "two", "web"), ("ml", "d", "one", "db"),
+    ):  # fmt: skip
+        pod = on_node(name, node)
+        await world.create({**pod, "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}}})
+    await world.patch(NAMESPACE, "ml", {"metadata": {"labels": {"team": "ml"}}}, "")
+    await world.create(source(data={"node": "one"}))
+    await world.settle()
+    assert await seen(world) == "b"
+
+
+@pytest.mark.parametrize("node", ["one,status.phase=Running", "a=b", "a\\\\"])
+async def test_a_value_cannot_change_what_fields_select(node: str) -> None:
+    """One that the API server would read as another term has no answer, and says why."""
+    world = world_of({"pods": PODS}, NAMES)
+    await world.create(on_node("a", "one"), source(data={"node": node}))
+    await world.settle()
+    assert await seen(world) is None
+    assert requests(world, POD) == []
+    (evaluation, *_) = [each for each in world.seen.evaluations if "fieldSelector" in str(each)]
+    assert "spec.nodeName is" in str(evaluation)
+
+
 async def test_a_wait_goes_on_at_the_change_that_it_waits_for() -> None:
     """It does not sleep until its next turn, and reads nothing meanwhile."""
     waiting = {"wait": {"lookup": {"other": OTHER}, "until": "lookup.other != null", "atMost": "1h"}}

@@ -402,6 +402,16 @@ async def test_what_a_rule_has_to_read_first_is_waited_for_and_told(text: str) -
     assert world.reconciler.waits.counts() == {}
 
 
+@pytest.mark.parametrize(("text", "verb"), [(LABEL, "patch"), (LOOKUP, "get")], ids=["action", "lookup"])
+async def test_a_missing_right_is_told_at_once(text: str, verb: str) -> None:
+    """Nobody grants it without being told; the metric has it too."""
+    world = await world_of(text, outage(RIGHT, verb=verb, kind="Pod"))
+    await world.settle(1)
+
+    assert len(await told(world)) == 1
+    assert world.reconciler.waits.counts() == {("p", "r", "MissingRight"): 1.0}
+
+
 async def test_explain_says_what_a_running_engine_waits_for() -> None:
     """By its Events, as it reads nothing else."""
     world = await world_of(LABEL, outage(QUOTA))

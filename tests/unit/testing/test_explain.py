@@ -118,3 +118,38 @@ async def test_what_was_so_before_a_rule_came_into_force_is_explained_as_the_eng
     )
     await world.settle()
     assert [reason for _, result, reason in world.seen.evaluations] == [engine]
+
+
+async def test_a_rule_with_a_schedule_says_when_it_is_due_next() -> None:
+    """In words too; where it is due, what it would do; its conditions read the time that counts."""
+    text = "      schedule: {cron: '30 18 * * MON-FRI', timeZone: Europe/Berlin}\n" + TELL
+    (pack,) = parse_pack(SCHEDULED + text, "pack.yaml", backend())
+    world = World(pack)
+    await world.create(named(JOB, "train"))
+    rule = (await told(world))["tell"]
+    assert (rule.result, rule.skipped) == (Evaluated.SKIPPED, "is due next at 2026-01-26T18:30+01:00 (Europe/Berlin)")
+    assert rule.timing == (
+        "schedule: At 18:30 on Monday through Friday (30 18 * * MON-FRI in Europe/Berlin), at most 600 s late",
+    )
+    assert [(value.path, str(value.value)) for value in rule.clauses[0].values] == [
+        ("schedule.time", "2026-01-26 17:30:00+00:00")
+    ]
+    await world.clock.advance(43.5 * 3600 + 60)
+    rule = (await told(world))["tell"]
+    assert (rule.result, rule.skipped) == (Evaluated.FIRED, "")
+
+
+SCHEDULED = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: p}
+spec:
+  watch: {apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob}
+  rules:
+    - name: tell
+"""
+TELL = """\
+      when: schedule.time.getHours() == 17
+      actions:
+        - emitEvent: {type: Normal, reason: Due, message: due}
+"""

@@ -1,0 +1,115 @@
+"""The nulls that `kubectl apply` was given and did not send, as the annotation has them in which it notes what it was given.
+
+Source of what kubectl notes and sends: k8s.io/kubectl, pkg/util/apply.go; of metadata.managedFields:
+kubernetes.io/docs/reference/using-api/server-side-apply. An Update takes what it changes from other managers, and gets a new time
+with that; `spec.rules` has one owner, since it is a list without keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from engine.model.objects import Object, annotations_of, dig, metadata
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""The annotation in which kubectl, and what works like it, notes what it was given to apply."""
+_ANNOTATION = ("fieldsV1", "f:metadata", "f:annotations", f"f:{LAST_APPLIED}")
+
+
+class Dropped(NamedTuple):
+    """A null that does not count: its path, and the field manager that has written that part since ('' where none has)."""
+
+    path: str
+    manager: str = ""
+
+
+def spec_with_nulls(obj: Object) -> tuple[Any, list[Dropped]]:
+    """Return an object's spec with the nulls that `kubectl apply` dropped of it, and the nulls that do not count.
+
+    Nulls count in the keys of the spec that nobody has written since the annotation, and there in each part that is as it was
+    given: to restore one that somebody has taken away would remove what that one wants to keep.
+    """
+    stored = obj.get("spec")
+    given = _last_applied(obj)
+    if not isinstance(given, dict) or not isinstance(stored, dict):
+        return stored, []
+    writers, dropped, spec = _later_writers(obj), list[Dropped](), dict[str, Any](stored)
+    for key, value in given.items():
+        path = f"spec.{key}"
+        if value is None:
+            dropped += [] if key in stored else [Dropped(path)]
+        elif key in writers:
+            lost = set(_nulls(value, path)) - set(_nulls(stored.get(key), path))
+            dropped += [Dropped(each, writers[key]) for each in sorted(lost)]
+        elif key in stored:
+            spec[key] = _with_nulls(value, stored[key], path, dropped)
+    return spec, dropped
+
+
+def _last_applied(obj: Object) -> Any:
+    """Return the spec that `kubectl apply` was given last, without --server-side, where there is a null in it; else None."""
+    text = annotations_of(obj).get(LAST_APPLIED, "")
+    try:
+        return dig(json.loads(text), ("spec",), None) if "null" in text else None
+    except (ValueError, RecursionError):  # anybody can write an annotation
+        return None
+
+
+def _later_writers(obj: Object) -> Mapping[str, str]:
+    """Return the keys of a spec that have been written since the annotation, by the field manager that did.
+
+    Times are whole seconds, so of two in the same one nobody knows the order, and an apply on the server that changes no value
+    has none: both count as later. Where nobody is known to have written the annotation by an Update, all may have been.
+    """
+    entries = [each for each in metadata(obj).get("managedFields") or () if not each.get("subresource")]
+    applied = [each for each in entries if each.get("operation") == "Update" and dig(each, _ANNOTATION, None) is not None]
+    if not applied:
+        return dict.fromkeys(obj.get("spec") or {}, "another tool")
+    since = max(str(each.get("time", "")) for each in applied)
+    return {
+        key.removeprefix("f:"): str(each.get("manager", ""))
+        for each in entries if each not in applied and str(each.get("time", since)) >= since
+        for key in dig(each, ("fieldsV1", "f:spec"), {})
+    }  # fmt: skip
+
+
+def _without_nulls(value: Any) -> Any:
+    """Return a value without the keys that hold null, at any depth."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def _with_nulls(given: Any, stored: Any, path: str, dropped: list[Dropped]) -> Any:
+    """Return what is stored, with the nulls that were given in those of its parts that are otherwise as they were given.
+
+    Those in other parts are added to `dropped`.
+    """
+    if stored in (given, _without_nulls(given)):
+        return given
+    if isinstance(given, dict) and isinstance(stored, dict):
+        dropped += [Dropped(f"{path}.{key}") for key, value in given.items() if value is None and key not in stored]
+        return {
+            key: _with_nulls(given[key], value, f"{path}.{key}", dropped) if key in given else value
+            for key, value in stored.items()
+        }
+    if isinstance(given, list) and isinstance(stored, list) and len(given) == len(stored):
+        both = enumerate(zip(given, stored, strict=True))
+        return [_with_nulls(each, kept, f"{path}[{index}]", dropped) for index, (each, kept) in both]
+    if _without_nulls(stored) == stored:  # else what has changed it keeps nulls
+        dropped += map(Dropped, _nulls(given, path))
+    return stored
+
+
+def _nulls(value: Any, path: str) -> Iterator[str]:
+    """Yield the paths of all nulls in a value."""
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _nulls(each, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _nulls(each, f"{path}[{index}]")
