@@ -134,7 +134,8 @@ async def test_everything_is_done_with_the_keyboard(browser: Browser, console: C
     """Log in, skip to the content, go to a page, filter, open what is folded, log out; what has the focus can be seen."""
     async with tab(browser) as page:
         await page.goto(console.url + "activity")
-        await page.keyboard.insert_text(ADMIN)  # the field has the focus
+        await expect(page.get_by_label("Token", exact=True)).to_be_focused()
+        await page.keyboard.insert_text(ADMIN)
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", name="Activity")).to_be_visible()
         await page.keyboard.press("Tab")
