@@ -68,7 +68,7 @@ class Theatre:
         self._wait(self._cast.set_stage())
         params = dict.fromkeys(PACKS, "disruptionsPerMinute: 0\n")  # so many jobs at once are meant, and so many syncs
         params["on-success-triggers"] += (
-            "restartStrategy: Evict\nsyncsPerHour: 0\n"  # the pods are played, and no KServe is there
+            "restartStrategy: Evict\nsyncsPerHour: 0\nrestartsPerHour: 0\n"  # the pods are played, and no KServe is there
         )
         self.engine.params(params)
         self.engine.flags({"rollouts": "Disabled"})  # no controller says how far a rollout is
