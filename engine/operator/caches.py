@@ -152,6 +152,11 @@ class PackCaches:
         informers = self.needed(pack)
         return bool(informers) and all(informer.synced.is_set() for informer in informers)
 
+    def current(self, pack: RulePack) -> bool:
+        """Return whether everything that a pack watches and looks up is listed, watched without a failure, and decoded."""
+        informers = [*self.needed(pack), *self.followed(pack)]
+        return all(each.synced.is_set() and each.state is State.WATCHING and not each.left_out for each in informers)
+
     def watches(self, namespace: str) -> bool:
         """Return whether all objects of a namespace are watched here that anybody watches: none are left to other labels."""
         return not self._labels and ("" in self._namespaces or namespace in self._namespaces)
