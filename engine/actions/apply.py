@@ -1,4 +1,4 @@
-"""The action `apply`: server-side apply of a manifest, as field manager `rulepack`."""
+"""The action `apply`: server-side apply of a manifest, as field manager `rulepack`, and what `prune` removes again."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from engine.actions.base import Cause, MetadataWrite, Need
+from engine.actions.generated import Generates
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Scope, Template
 from engine.cel.types import Type
+from engine.model.generated import PACK, Origin, described, is_generated, up_to_date
+from engine.model.objects import Object, ObjectKey, Ref, metadata
+from engine.model.outcome import Refused
 from engine.model.plan import Answers, Patch, Plan, Read
 from engine.model.spec import Spec
 
@@ -24,6 +28,14 @@ class ApplySpec(Spec):
     """The object; every string may hold `${…}`."""
     force: bool = False
     """Take a field over from another manager instead of failing with a conflict."""
+    prune: bool = False
+    """Keep what the rule generates in step: put back what somebody changes or deletes, and remove it when its reason is gone.
+
+    That is when the loop has no such item any more, when the rule's conditions are false, and when the watched object is
+    deleted or has lost the labels it is watched by. Nothing is removed while anything is unknown.
+    """
+    adopt: bool = False
+    """With `prune`, take over an object that is there already, instead of refusing it; it is then removed like any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,8 @@ class ApplyAction:
     target: Target
     manifest: Template
     force: bool
+    generates: Generates | None = None
+    adopt: bool = False
 
     name: ClassVar[str] = "apply"
     Schema: ClassVar[type[Spec]] = ApplySpec
@@ -54,7 +68,16 @@ class ApplyAction:
         if isinstance(meta.get("namespace"), str):
             texts["namespace"] = meta["namespace"]
         target = Target.compile(TargetSpec.model_validate(texts), compiler, here)
-        return cls(target, compiler.template(spec.manifest, here), spec.force)
+        manifest = compiler.template(spec.manifest, here)
+        if spec.adopt and not spec.prune:
+            compiler.fault((*path, "adopt"), "adopt without prune", "prune: true beside it")
+        if not spec.prune:
+            return cls(target, manifest, spec.force)
+        if target.kind is None:
+            compiler.fault(here, "prune needs to know the kind", "apiVersion and kind without ${…}")
+        if any("results" in program.variables for program in target.fields.programs):
+            compiler.fault(here, "prune needs to know the names before any action runs", "name and namespace without results")
+        return cls(target, manifest, spec.force, Generates.of_target(target), spec.adopt)
 
     @classmethod
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
@@ -62,25 +85,52 @@ class ApplyAction:
         return iter(())
 
     def needs(self) -> Sequence[Need]:
-        """get, create and patch: server-side apply of an object that is not there creates it."""
-        return self.target.needs("create", "patch")
+        """get, create and patch, as applying an object that is not there creates it; what `prune` needs to see and to remove."""
+        return self.target.needs("create", "patch", *(("delete", "list", "watch") if self.generates else ()))
 
     def writes_own(self) -> bool:
         """Return False: it writes no metadata of the watched object."""
         return False
 
     def repeated(self, counters: Collection[str]) -> str:
-        """Return that it changes objects."""
-        return f"changes objects by {self.name}"
+        """Return that it changes objects, unless it writes only where something differs."""
+        return "" if self.generates else f"changes objects by {self.name}"
 
     def reads(self, scope: Scope, live: Answers) -> Iterable[Read]:
-        """The object as it is, for the diff that Audit reports."""
-        return (self.target.read(scope),)
+        """The object as it is, for the diff that Audit reports; what is generated already as its informer has it."""
+        if self.generates is not None:
+            yield (seen := self.generates.read(scope))
+            if live[seen] and is_generated(live[seen][0]):
+                return
+        yield self.target.read(scope)
 
     def plan(self, cause: Cause, scope: Scope, live: Answers, state: None) -> Plan:
-        """One apply; the API server itself writes nothing where nothing differs."""
+        """One apply; of what is generated none where nothing differs, and none on what somebody else has made."""
         read = self.target.read(scope)
-        found = live[read]
         body = dict(self.manifest.render(scope))
-        body["metadata"] = {**body["metadata"], "namespace": read.ref.namespace} if read.ref.namespace else body["metadata"]
-        return Plan([Patch(read.ref, body, "apply", force=self.force, before=found[0] if found else None)], targets=1)
+        if self.generates is None:
+            found = live[read]
+            return Plan([Patch(read.ref, body, "apply", force=self.force, before=found[0] if found else None)], targets=1)
+        origin = Origin(cause.pack, cause.rule, ObjectKey(*cause.ref[:3]))
+        there = next(iter(live.get(read) or live[self.generates.read(scope)]), None)
+        if there is not None and (refused := self._refused(origin, read.ref, there)):
+            return Plan(outcome=refused)
+        marked = origin.marked(body, read.ref, cause.ref.uid)
+        if there is None:
+            return Plan([Patch(read.ref, marked, "apply")], targets=1)  # no force: somebody may be faster
+        if up_to_date(marked, there):
+            return Plan(targets=1)
+        marked["metadata"]["uid"] = metadata(there)["uid"]  # another object under this name is another answer
+        return Plan([Patch(read.ref, marked, "apply", force=True, before=there)], targets=1)
+
+    def _refused(self, origin: Origin, ref: Ref, there: Object) -> Refused | None:
+        """Why an object that is there is left alone: others have made it; None where it is the rule's own, or is adopted."""
+        if origin.source == ObjectKey(*ref[:3]):
+            return Refused(f"{ref} is the watched object itself, which prune would delete; annotate or patch writes on that")
+        if origin.made(there):
+            return None
+        if is_generated(there):
+            return Refused(f"{ref} is generated by {described(there)}; nothing else takes it over while it has label {PACK}")
+        if self.adopt:
+            return None
+        return Refused(f"{ref} is there already, and rule {origin.rule} has not made it; adopt: true in the rule takes it over")

@@ -93,6 +93,16 @@ class Actor:
         found = (obj for obj in (await self._listed(ref)).items if metadata(obj).get("uid") == ref.uid)
         return next(found, None)
 
+    async def by_name(self, ref: Ref) -> Object | None:
+        """A watched object as it is now, whatever its uid and labels; None where there is none of this name. Raises ApiError.
+
+        That the kind is not served, or that the object cannot be decoded, is an error: neither says that it is gone.
+        """
+        page = await self._listed(ref)
+        for broken in page.undecodable:
+            raise ApiError(0, "Undecodable", f"{ref} cannot be decoded: {broken.reason}")
+        return next((named(obj, ref.kind) for obj in page.items), None)
+
     async def _listed(self, ref: Ref) -> Page:
         """The list of one object by its name: a pack that watches a kind has the right to that, and none to get."""
         resource = await self._api.discover(ref.kind)
@@ -162,7 +172,7 @@ class Actor:
             if step.evict:
                 await self._api.evict(target.namespace, target.name, uid=target.uid, dry_run=dry_run)
             else:
-                how = {"uid": target.uid, "propagation": step.propagation}
+                how = {"uid": target.uid, "version": step.resource_version, "propagation": step.propagation}
                 await self._api.delete(resource, target.namespace, target.name, **how, dry_run=dry_run)
         except ApiError as error:
             # A 409 says that the name is another object's now, or no more than that somebody was faster: read again to know.

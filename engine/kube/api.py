@@ -141,9 +141,9 @@ class Api(Protocol):
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, *,
-        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+        uid: str = "", version: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
     ) -> None:  # fmt: skip
-        """Delete an object; with a uid, 409 where the object has another one.
+        """Delete an object; with a uid or a resourceVersion, 409 where the object has another one.
 
         `propagation` says what becomes of its dependents: `Background`, `Foreground` (before it) or `Orphan` (they stay).
         """

@@ -140,12 +140,12 @@ class KubernetesApi:
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, *,
-        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+        uid: str = "", version: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
     ) -> None:  # fmt: skip
         """See `Api.delete`."""
         body: dict[str, Any] = {"propagationPolicy": propagation}
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        if preconditions := {key: value for key, value in (("uid", uid), ("resourceVersion", version)) if value}:
+            body["preconditions"] = preconditions
         path = _path(resource, namespace, name)
         if dry_run:
             body["dryRun"] = ["All"]

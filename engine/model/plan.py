@@ -59,12 +59,13 @@ Propagation = Literal["Background", "Foreground", "Orphan"]
 class Delete(NamedTuple):
     """Remove one object, only the one with this uid; `evict` asks the Eviction API, which honours PodDisruptionBudgets.
 
-    `propagation` says what becomes of its dependents.
+    `propagation` says what becomes of its dependents; with `resource_version` it goes only as it was seen.
     """
 
     target: Ref
     evict: bool = False
     propagation: Propagation = "Background"
+    resource_version: str = ""
 
 
 class Telling(StrEnum):

@@ -158,6 +158,11 @@ class PackCaches:
             return ()
         return list(dict.fromkeys(each.key.kind for each in self.needed(pack) if not each.synced.is_set())) or list(pack.watches)
 
+    def current(self, pack: RulePack) -> bool:
+        """Return whether everything that a pack watches and looks up is listed, watched without a failure, and decoded."""
+        informers = [*self.needed(pack), *self.followed(pack)]
+        return all(each.synced.is_set() and each.state is State.WATCHING and not each.left_out for each in informers)
+
     def watches(self, namespace: str) -> bool:
         """Return whether all objects of a namespace are watched here that anybody watches: none are left to other labels."""
         return not self._labels and ("" in self._namespaces or namespace in self._namespaces)

@@ -19,7 +19,7 @@ from engine.errors import Fault
 from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.model.text import found, shown, suggestion
-from engine.packs import declarations
+from engine.packs import declarations, pruning
 from engine.packs.aggregate import Urgent
 from engine.packs.declarations import VARIABLES, DeclaredNames, lookups_of, needed_through
 from engine.packs.diagnostics import SCHEMA, Diagnostics
@@ -132,6 +132,9 @@ class _RuleBinder:
         when = tuple(self._decide(text, "when", index) for index, text in enumerate(spec.when))
         self._kinds = kinds_left(self._pack.watches, when)
         timed = (i for i, each in enumerate(when) if "now" in each.variables or needed_through(each, self._vars, "now"))
+        lookups, actions = self._lookups(), self._actions("actions", spec.actions, registers, {"results"})
+        rescue = self._actions("rescue", spec.rescue, registers | {*_registers(spec.rescue)} - {""}, {"results", "error"})
+        pruning.check(spec, self._pack, lookups, (actions, rescue), self._fault)
         return Rule(
             name=spec.name,
             description=spec.description,
@@ -143,7 +146,7 @@ class _RuleBinder:
             schedule=Schedule.of(spec.schedule),
             once_per=self._decide(TIME, "schedule") if spec.schedule else self._optional(spec.once_per, "oncePer"),
             existing=self._existing(),
-            lookups=self._lookups(),
+            lookups=lookups,
             aggregate=self._group.bind(self._decide, self._check_needs) if self._group else None,
             loop=self._optional(spec.loop, "loop"),
             loop_var=spec.loop_var,
@@ -152,9 +155,9 @@ class _RuleBinder:
             urgent=self._urgent(),
             resync=spec.resync,
             limits=Limits(spec.limits.max_targets, spec.limits.on_exceed),
-            actions=self._actions("actions", spec.actions, registers, {"results"}),
+            actions=actions,
             retry=Retry(spec.retry.limit, spec.retry.backoff, spec.retry.max_backoff, spec.retry.timeout),
-            rescue=self._actions("rescue", spec.rescue, registers | {*_registers(spec.rescue)} - {""}, {"results", "error"}),
+            rescue=rescue,
             mode=Mode(spec.mode) if spec.mode else None,
             previous_names=tuple(spec.previous_names),
         )

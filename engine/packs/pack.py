@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.actions import Action, Need
+from engine.actions.generated import Generates
 from engine.actions.lookup import Lookup
 from engine.cel import Program
 from engine.errors import Location
@@ -148,6 +149,8 @@ class Rule:
     """The indexes of the clauses of `when` that depend on `now`, themselves or through vars."""
     durable_hold: bool = field(init=False)
     """Whether how long its conditions have held is put on record."""
+    generates: tuple[Generates, ...] = field(init=False)
+    """What its actions generate, and remove again."""
     notifies: bool = field(init=False)
     """Whether it notifies of each incident anew: that its conditions hold, after they did not."""
     durable_throttle: bool = field(init=False)
@@ -162,6 +165,7 @@ class Rule:
         long = self.throttle is not None and self.throttle >= DURABLE
         notifying = living and self.once_per is None and any(entry.action.notifies for entry in self.actions)
         object.__setattr__(self, "notifies", notifying)
+        object.__setattr__(self, "generates", tuple(instances([entry.action for entry in self.actions], Generates)))
         object.__setattr__(self, "durable_hold", self.on == "Change" and self.hold >= DURABLE)
         recorded = (self.aggregate is not None and self.aggregate.target is not None) or (
             living and (self.once_per is not None or self.annotates())

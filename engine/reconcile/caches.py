@@ -44,6 +44,10 @@ class Caches(Protocol):
         """Return whether the informers of a pack's selection have listed all of them."""
         ...
 
+    def current(self, pack: RulePack) -> bool:
+        """Return whether everything that a pack watches and looks up is listed, watched without a failure, and decoded."""
+        ...
+
     def watches(self, namespace: str) -> bool:
         """Return whether the objects of a namespace are watched at all."""
         ...

@@ -102,7 +102,7 @@ class Prefilter:
 
         That is nothing where it has something to do for other objects as well.
         """
-        if rule.aggregate is not None or rule.resync is not None:
+        if rule.aggregate is not None or rule.resync is not None or rule.generates:
             return cls()
         annotations = {name: each.key(params) for name, each in inputs.items()}
         unbound = [ask for clause in rule.when for ask in _of_object(clause.asks, rule.vars, annotations)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields, replace
 
+from engine.actions.generated import Generates
 from engine.actions.lookup import Lookup
 from engine.cel import ELEMENTS, Program
 from engine.model.objects import NAMESPACE, Kind
@@ -39,7 +40,8 @@ def looked_up_by(packs: Collection[RulePack]) -> dict[LookupWatch, Pruner]:
         for rule, lookup in pack.followed:
             assert lookup.watch is not None
             paths = frozenset((*_read_of(rule, lookup), *_consent_reads(pack, lookup.watch.kind)))
-            found[lookup.watch] = found.get(lookup.watch, NAMES).also(None if () in paths else paths)
+            whole = () in paths or isinstance(lookup, Generates)  # of which any change is to be noticed
+            found[lookup.watch] = found.get(lookup.watch, NAMES).also(None if whole else paths)
             if lookup.selects_namespaces:
                 found.setdefault(NAMESPACES, NAMES)
     return found

@@ -28,6 +28,7 @@ from engine.reconcile.caches import Caches, Replica
 from engine.reconcile.deletions import confirm
 from engine.reconcile.evaluate import NOT_WANTED, Firing, condition, evaluate, unwanted, variables_of
 from engine.reconcile.events import Events
+from engine.reconcile.generated import Generated, for_item
 from engine.reconcile.item import LONGEST, ItemRun, unread
 from engine.reconcile.large import LargeValues
 from engine.reconcile.matching import Evaluation, Matcher
@@ -64,6 +65,7 @@ class Reconciler:
         self.related, self._enqueue = Related(caches, clock), enqueue
         self._reader = Reader(self.actor, access, clock, self.related)
         self._events = Events(self.actor, clock)
+        self._generated = Generated(self.actor, caches, self.related, replica, self._events, observer, clock)
         self.waits = Waits(self._events, clock)
         self.others = Others(replica.operator, self._events, clock)
         budgets = Budgets(self.actor, observer, replica)
@@ -89,6 +91,7 @@ class Reconciler:
         self.aggregates.counting.keep(in_force)
         self.waits.keep(in_force)
         self.others.use(catalog)
+        self._generated.use(catalog)
 
     def states(self, key: ObjectKey) -> Iterable[PackState]:
         """Return what is remembered of an object."""
@@ -101,6 +104,7 @@ class Reconciler:
         """
         await self._events.retry(key)
         await self.others.report(key)
+        times: list[float | None] = []
         matched = await self._match(key, self._clock.monotonic())
         if isinstance(matched, Done):
             evaluations: Sequence[Evaluation] = matched.result
@@ -118,19 +122,24 @@ class Reconciler:
             retry_at = await self._record(key, evaluations)
         else:
             retry_at = getattr(matched, "retry_at", None)
-        states = [*(self.aggregates.states(key) if isinstance(key, GroupKey) else self._matcher.states(key))]
+        if isinstance(key, GroupKey):
+            states = [*self.aggregates.states(key)]
+        else:
+            times.append(await self._remove_what_is_left(key))
+            states = [*self._matcher.states(key), *self._generated.states(key)]
         self.waits.update(key, states)
         if isinstance(key, GroupKey) and not states:
             self.related.forget_group(key)
-        times = [time for time in (retry_at, self._events.retry_at(key)) if time is not None]
-        return max(0.0, min(times) - self._clock.monotonic()) if times else None
+        due = min((time for time in (*times, retry_at, self._events.retry_at(key)) if time is not None), default=None)
+        return None if due is None else max(0.0, due - self._clock.monotonic())
 
     def wake(self, limit: int) -> bool:
         """Enqueue objects that depend on what has changed, no more than that many; return whether there may be more."""
         taken = self.related.take(limit)
         for dependent in taken:
             key = dependent.key
-            if self.aggregates.wake(key) if isinstance(key, GroupKey) else self._matcher.wake(dependent):
+            known = self.aggregates.wake(key) if isinstance(key, GroupKey) else self._matcher.wake(dependent)
+            if known or self.related.generates(dependent):
                 self._enqueue(key)
         return len(taken) == limit
 
@@ -175,6 +184,8 @@ class Reconciler:
             outcome = await self.aggregates.counting.count(self._catalog, evaluation, rule, scope)
         else:
             outcome, scope, state = await self._evaluate_timely(evaluation, rule, scope, state)
+            if rule.generates:
+                outcome = await self._generated.decided(evaluation, rule, scope, outcome)
             outcome, state = self.others.leave(evaluation, rule, outcome, state, self._catalog)
         reported = self._reported(evaluation, rule, outcome, state)
         if reported is not before:
@@ -268,8 +279,8 @@ class Reconciler:
         for wanted in firing.items:
             item = progress.items.setdefault(wanted.key, ItemProgress())
             if item.ended is None and item.due(evaluation.now, woken=evaluation.woken):
-                inner = scope if rule.loop is None else scope.child(**{rule.loop_var: wanted.value})
-                run = ItemRun(evaluation.key, evaluation.pack, rule, cause._replace(item=wanted.key), inner, item, mode)
+                acting, inner = for_item(rule, wanted, scope)
+                run = ItemRun(evaluation.key, evaluation.pack, acting, cause._replace(item=wanted.key), inner, item, mode)
                 outcome = await self._performer.run(run)
                 item.ended = {Done: Result.DONE, Failed: Result.FAILED}.get(type(outcome))
                 evaluation.steps += item.steps
@@ -282,6 +293,13 @@ class Reconciler:
         stalled = (stall for _, stall in progress.stalls())
         evaluation.again(await self.waits.report(evaluation.key, cause, stalled, mode is Mode.ENFORCE))
         return DONE
+
+    async def _remove_what_is_left(self, key: ObjectKey) -> float | None:
+        """Remove what was generated from an object that is gone; return when to do so again, None where nothing is left."""
+        ended = await self._generated.ended(key, self._clock.monotonic())
+        for evaluation, rule, scope, firing in ended:
+            await self._plan_and_act(evaluation, rule, scope, firing)
+        return self._generated.settle(key, (evaluation for evaluation, *_ in ended))
 
     async def _skip(self, evaluation: Evaluation, rule: Rule, outcome: Outcome) -> None:
         """Drop what is under way of a rule that does not fire any more; where nobody knows whether it does, keep it."""

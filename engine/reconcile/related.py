@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
 from cachetools import TTLCache
 
+from engine.actions.generated import read_of
+from engine.errors import ApiError
 from engine.kube.clock import Clock
 from engine.kube.selectors import label_selector
+from engine.model.generated import PACK, pack_label, source_of
 from engine.model.merge import merged
-from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, Ref, metadata, names_of
+from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, Ref, labels_of, metadata, names_of
 from engine.model.plan import Delete, OwnWrite, Patch, Read
 from engine.packs.pack import Rule, RulePack
-from engine.reconcile.caches import Caches
+from engine.reconcile.caches import Caches, NotListed
 from engine.reconcile.dependencies import Dependencies, Dependent
 from engine.reconcile.reads import NAMESPACES
 
@@ -62,6 +66,7 @@ class Related:
     def __init__(self, caches: Caches, clock: Clock) -> None:
         self._caches, self.dependents = caches, Dependencies()
         self._kinds: frozenset[Kind] = frozenset()
+        self._generating: dict[str, RulePack] = {}
         self._own: TTLCache[ObjectKey, _Own] = TTLCache(OWN_LIMIT, OWN_SECONDS, timer=clock.monotonic)
         self._pending: dict[Dependent, None] = {}
         self.news = asyncio.Event()
@@ -70,8 +75,14 @@ class Related:
     def use(self, packs: Collection[RulePack]) -> None:
         """Follow the lookups of these packs, and forget what depends on those of others."""
         names = {pack.identity for pack in packs}
+        before, generating = self._generating, [pack for pack in packs if any(rule.generates for rule in pack.rules)]
+        self._generating = {pack_label(pack.identity): pack for pack in generating}
         self._kinds = frozenset(lookup.watch.kind for pack in packs for _, lookup in pack.followed if lookup.watch)
         self.dependents.forget(each for each in self.dependents.all() if each.pack not in names)
+        for pack in (pack for pack in generating if pack not in before.values()):  # what is listed already is not reported again
+            for kind in {each.kind for rule in pack.rules for each in rule.generates if each.kind is not None}:
+                with suppress(ApiError, NotListed):
+                    self._add(self._sources(*(self._find(read_of(kind, PACK)) or ())))
 
     def begin(self, pack: RulePack, key: ObjectKey | GroupKey) -> None:
         """Note that a pack begins to evaluate an object."""
@@ -137,10 +148,15 @@ class Related:
             del self._own[key]
         if old is None or new is None or not _alike(old, new):
             self._add(self.dependents.affected(key, old, new, self._selects))
+            self._add(self._sources(old, new))
 
     def listed(self, kind: Kind) -> None:
         """Take in that the objects of a kind are listed, so that lookups have an answer."""
         self._add(self.dependents.all(kind))
+
+    def generates(self, dependent: Dependent) -> bool:
+        """Return whether a pack may have generated something from an object, so that something may be left of it."""
+        return any(pack.identity == dependent.pack for pack in self._generating.values())
 
     def take(self, limit: int) -> list[Dependent]:
         """Return dependents to evaluate again, no more than that many; they are given out once."""
@@ -155,6 +171,14 @@ class Related:
         self._pending.update(dict.fromkeys(dependents))
         if self._pending:
             self.news.set()
+
+    def _sources(self, *states: Object | None) -> Iterator[Dependent]:
+        """Yield what an object is generated from: that is to put it back, or to remove it where the source is gone."""
+        for obj in states if self._generating else ():
+            if obj is not None and (source := source_of(obj)) is not None:
+                pack = self._generating.get(labels_of(obj)[PACK])
+                if pack is not None and source.kind in pack.watches:
+                    yield Dependent(pack.identity, source)
 
     def _find(self, read: Read) -> Sequence[Object] | None:
         """What the informers hold, with own writes laid over it."""

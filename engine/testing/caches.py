@@ -28,6 +28,7 @@ class DirectCaches:
     def __init__(self, packs: Iterable[RulePack] = (), *, large: bool = False) -> None:
         self._large = large
         self.only: frozenset[str] | None = None
+        self.outdated: set[Kind] = set()
         self._there: dict[ObjectKey, Object] = {}
         self._pruned: dict[tuple[ObjectKey, Selection], Cached] = {}
         self._namespaces, self._known = Namespaces(lambda: 0.0), frozenset[str]()
@@ -85,6 +86,10 @@ class DirectCaches:
     def synced(self, pack: RulePack) -> bool:
         """See `Caches.synced`: everything is read before anything is evaluated."""
         return True
+
+    def current(self, pack: RulePack) -> bool:
+        """See `Caches.current`: where a kind is not served any more, what was read of it last is not current."""
+        return not self.outdated
 
     def watches(self, namespace: str) -> bool:
         """See `Caches.watches`."""

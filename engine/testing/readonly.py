@@ -96,7 +96,7 @@ class ReadOnlyCluster:
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, *,
-        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+        uid: str = "", version: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
     ) -> None:  # fmt: skip
         """Nothing."""
         _only_dry(dry_run)

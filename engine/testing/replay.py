@@ -130,7 +130,7 @@ class RecordedCluster:
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, *,
-        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+        uid: str = "", version: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
     ) -> None:  # fmt: skip
         """See `Api.delete`."""
         await self.get(resource, namespace, name)

@@ -169,8 +169,9 @@ class World:
         for kind in self.caches.followed:
             try:
                 self.caches.relate(kind, await self.all(kind))
+                self.caches.outdated.discard(kind)
             except ApiError:  # not served: a lookup reads it, and is told so
-                continue
+                self.caches.outdated.add(kind)
         while self.reconciler.wake(1000):
             pass
 

@@ -112,6 +112,10 @@ class Bench:
         """See `Caches.synced`."""
         return True
 
+    def current(self, pack: RulePack) -> bool:
+        """See `Caches.current`."""
+        return True
+
     def watches(self, namespace: str) -> bool:
         """See `Caches.watches`."""
         return True

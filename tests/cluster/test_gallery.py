@@ -131,6 +131,17 @@ GALLERY = {
                  "/api/v1/namespaces/shop/resourcequotas/team",
                  lambda before, quota: quota and quota["metadata"]["uid"] != before["metadata"]["uid"]),
     ),
+    "secret-sync": (
+        Reaction("a Secret is copied into a namespace with the label", (
+            ("POST", "/api/v1/namespaces", made("shared-secrets")),
+            ("POST", "/api/v1/namespaces", made("copies", labels={"example.com/sync": "registry"})),
+            ("POST", "/api/v1/namespaces/shared-secrets/secrets", made(
+                "pull", labels={"example.com/sync": "registry"}, type="Opaque", data={"token": "b25l"})),
+        ), "/api/v1/namespaces/copies/secrets/pull", lambda _, copy: copy),
+        Reaction("the copy goes with the label", (
+            ("PATCH", "/api/v1/namespaces/copies", {"metadata": {"labels": {"example.com/sync": None}}}),
+        ), "/api/v1/namespaces/copies/secrets/pull", lambda _, copy: not copy),
+    ),
     "pvc-watch": (
         Reaction("a claim that is pending is told", (
             ("POST", CLAIM, made("data", spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}})),

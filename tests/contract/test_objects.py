@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from engine.kube.api import Api, Selection
+from engine.kube.api import Api, PatchType, Selection
 from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Resource
 from tests.contract.support import CONFIG_MAP, EVENT, NAMESPACE, SERVICE, configmap, named, names, refused
@@ -187,6 +187,31 @@ async def test_a_delete_can_name_the_uid(api: Api, namespace: str) -> None:
     await api.delete(CONFIG_MAP, namespace, "a", uid=created["metadata"]["uid"])
 
     assert await names(api, Selection(CONFIG_MAP, namespace)) == []
+
+
+async def test_a_delete_can_name_the_resource_version(api: Api, namespace: str) -> None:
+    """A delete of an object as it was before a change is refused with 409, one of it as it is succeeds."""
+    created = await api.create(CONFIG_MAP, namespace, configmap("a"))
+    changed = await api.patch(CONFIG_MAP, namespace, "a", {"data": {"other": "1"}})
+
+    with refused(409, "Conflict", "the ResourceVersion in the precondition"):
+        await api.delete(CONFIG_MAP, namespace, "a", version=created["metadata"]["resourceVersion"])
+    await api.delete(CONFIG_MAP, namespace, "a", version=changed["metadata"]["resourceVersion"])
+
+    assert await names(api, Selection(CONFIG_MAP, namespace)) == []
+
+
+async def test_an_apply_can_name_the_uid(api: Api, namespace: str) -> None:
+    """An apply that names the uid of an object that is gone is refused with 409, also where another one has its name."""
+    gone = await api.create(CONFIG_MAP, namespace, configmap("a"))
+    await api.delete(CONFIG_MAP, namespace, "a")
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "uid": gone["metadata"]["uid"]}}
+
+    with refused(409, "Conflict", "uid"):
+        await api.patch(CONFIG_MAP, namespace, "a", body, type=PatchType.FORCED_APPLY)
+    await api.create(CONFIG_MAP, namespace, configmap("a"))
+    with refused(422, "Invalid", "metadata.uid: "):
+        await api.patch(CONFIG_MAP, namespace, "a", body, type=PatchType.FORCED_APPLY)
 
 
 async def test_finalizers_hold_an_object(api: Api, namespace: str, probe: Resource) -> None:

@@ -39,6 +39,12 @@ def wrong_uid(kind: Kind, name: str, given: str, actual: str) -> ApiError:
     )  # fmt: skip
 
 
+def wrong_version(resource: Resource, name: str, given: str, actual: str) -> ApiError:
+    """409 Conflict of a delete that names another resourceVersion."""
+    what = f"the ResourceVersion in the precondition ({given}) does not match the ResourceVersion in record ({actual})"
+    return conflict(resource, name, f"{what}. The object might have been modified")
+
+
 def invalid(kind: Kind, name: str, *causes: str) -> ApiError:
     """422 Invalid; each cause is 'field: what'."""
     text = causes[0] if len(causes) == 1 else f"[{', '.join(causes)}]"

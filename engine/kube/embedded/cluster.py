@@ -171,11 +171,12 @@ class EmbeddedCluster:
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, *,
-        uid: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
+        uid: str = "", version: str = "", propagation: str = BACKGROUND, dry_run: bool = False,
     ) -> None:  # fmt: skip
         """See `Api.delete`. Pods end at once, as do dependents that are not to stay, and what is in a namespace."""
         async with self._call("delete", Ref(resource.kind, namespace, name), "", dry_run):
-            self._registry.delete(resource, namespace, name, uid, orphan=propagation == "Orphan", dry_run=dry_run)
+            seen = uid, version
+            self._registry.delete(resource, namespace, name, seen, orphan=propagation == "Orphan", dry_run=dry_run)
 
     async def evict(self, namespace: str, name: str, *, uid: str = "", dry_run: bool = False) -> None:
         """See `Api.evict`."""

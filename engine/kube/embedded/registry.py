@@ -68,12 +68,20 @@ class Registry:
         _check_patched(old.object, new)
         return self._update(table, key, new, subresource, dry_run=dry_run)
 
-    def delete(self, resource: Resource, namespace: str, name: str, uid: str, *, orphan: bool = False, dry_run: bool) -> None:
-        """Delete an object, or begin to where it has finalizers; with `orphan` what it owns is its own no longer."""
+    def delete(
+        self, resource: Resource, namespace: str, name: str, seen: tuple[str, str], *, orphan: bool = False, dry_run: bool
+    ) -> None:
+        """Delete an object, or begin to where it has finalizers; with `orphan` what it owns is its own no longer.
+
+        `seen` are the uid and the resourceVersion that it must have; '': any.
+        """
+        uid, version = seen
         table, key, stored = self._find(resource, namespace, name)
         actual = stored.object["metadata"]["uid"]
         if uid and uid != actual:
             raise answers.wrong_uid(resource.kind, name, uid, actual)
+        if version and version != (now := stored.object["metadata"]["resourceVersion"]):
+            raise answers.wrong_version(resource, name, version, now)
         if dry_run:
             return
         for of, dependent in self.store.dependents(actual) if orphan else ():
@@ -85,7 +93,7 @@ class Registry:
         pods, budgets = self.store.tables[POD], self.store.tables[BUDGET]
         pod = self._find(pods.served.resource, namespace, name)[2].object
         eviction.check(pod, pods.within(namespace), budgets.within(namespace), self._replicas)
-        self.delete(pods.served.resource, namespace, name, uid, dry_run=dry_run)
+        self.delete(pods.served.resource, namespace, name, (uid, ""), dry_run=dry_run)
 
     def _find(self, resource: Resource, namespace: str, name: str, subresource: str = "") -> tuple[Table, Key, Stored]:
         if not name or name in (".", "..") or "/" in name or "%" in name:

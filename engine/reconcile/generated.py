@@ -1,0 +1,251 @@
+"""What rules with `prune` have generated: which of it has no reason any more, and whether it may be removed.
+
+Nothing is removed on what is not known: a condition or lookup without an answer, objects that are not listed or not watched
+now, an object that cannot be decoded, a source of which the API server does not say that it is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from engine.actions.event import Content, event
+from engine.actions.generated import Removal, read_of
+from engine.cel import Scope
+from engine.errors import ApiError, EvaluationError
+from engine.kube.act import Actor
+from engine.kube.clock import Clock
+from engine.kube.selectors import label_selector
+from engine.model.flags import Mode
+from engine.model.generated import PACK, RULE, SOURCE_UID, Origin, pack_label, source_of, without
+from engine.model.objects import Kind, Object, ObjectKey, Ref, flow_of, labels_of, metadata, ref_of
+from engine.model.observe import Observer
+from engine.model.outcome import Done, Outcome, Skipped
+from engine.model.plan import Read
+from engine.packs.catalog import Catalog
+from engine.packs.pack import RESUME, Limits, Rule, RuleAction, RulePack
+from engine.reconcile.caches import Caches, NotListed, Replica
+from engine.reconcile.evaluate import Firing, Item
+from engine.reconcile.events import Events
+from engine.reconcile.matching import Evaluation
+from engine.reconcile.permissions import refused_read
+from engine.reconcile.related import Related
+from engine.reconcile.removals import Removals, Wanted
+from engine.reconcile.state import PackState
+
+REMOVALS = "(prune)"
+"""The item of a firing that removes what has no reason any more."""
+LISTING, PAUSE, LATER = 5.0, 30.0, 300.0
+"""Seconds until the caches are asked again that are not up to date, until the API server is that gave no answer, and until it is
+about a source that is there and not seen from here."""
+log = logging.getLogger(__name__)
+
+
+class Generated:
+    """Decides what is removed. What it remembers is no lost work when it is lost; a suspension is then decided anew."""
+
+    def __init__(
+        self, actor: Actor, caches: Caches, related: Related, replica: Replica, events: Events, observer: Observer, clock: Clock
+    ) -> None:
+        self._actor, self._caches, self._related, self._replica = actor, caches, related, replica
+        self._events, self._observer, self._clock = events, observer, clock
+        self._catalog = Catalog()
+        self._removals: dict[tuple[str, str], Removals] = {}
+        self._ended: dict[ObjectKey, dict[str, PackState]] = {}
+        self._kept: dict[tuple[str, str], str] = {}
+        self._generating: dict[Kind, list[tuple[RulePack, list[Rule]]]] = {}
+
+    def use(self, catalog: Catalog) -> None:
+        """Take in which rules are in force; say of what others have generated that it is kept."""
+        generating = {
+            (pack.identity, rule.name): f"{PACK}={pack_label(pack.identity)},{RULE}={rule.name}"
+            for pack in catalog.packs.values()
+            for rule in pack.rules
+            if rule.generates and catalog.mode(pack) is not Mode.OFF and rule.mode is not Mode.OFF
+        }
+        for key in self._kept.keys() - generating.keys():
+            message = "rule %s/%s is not in force any more; what it has generated is kept: kubectl get KIND -A -l %s"
+            log.warning(message, *key, self._kept[key])
+        self._generating = {}
+        for pack in catalog.packs.values():
+            rules = [rule for rule in pack.rules if (pack.identity, rule.name) in generating]
+            for kind in pack.watches if rules else ():
+                self._generating.setdefault(kind, []).append((pack, rules))
+        self._catalog, self._kept = catalog, generating
+        self._removals = {key: each for key, each in self._removals.items() if key in generating}
+        self._ended = {}
+
+    async def decided(self, evaluation: Evaluation, rule: Rule, scope: Scope, outcome: Outcome) -> Outcome:
+        """Return what becomes of a rule's evaluation for an object that is there: also a firing where there is only to remove."""
+        if isinstance(outcome, Done):
+            firing: Firing = outcome.result
+        elif isinstance(outcome, Skipped) and not outcome.unknown:
+            firing = Firing("", ())
+        else:
+            return outcome
+        try:
+            wanted = [
+                generates.read(scope if rule.loop is None else scope.child(**{rule.loop_var: item.value})).ref
+                for item in firing.items
+                for generates in rule.generates
+            ]
+            present = self._generated(evaluation, rule)
+        except (EvaluationError, ApiError, NotListed) as unknown:
+            log.info("%s/%s removes nothing of %s: %s", evaluation.pack.identity, rule.name, evaluation.ref, unknown)
+            evaluation.again(evaluation.now + LISTING)
+            return outcome
+        doomed = without(present, wanted)
+        if doomed and not self._caches.current(evaluation.pack):
+            evaluation.again(evaluation.now + LISTING)
+            return outcome
+        item = await self._removal(evaluation, rule, scope, doomed)
+        return outcome if item is None else Done(firing._replace(items=(*firing.items, item)))
+
+    async def ended(self, key: ObjectKey, now: float) -> Sequence[tuple[Evaluation, Rule, Scope, Firing]]:
+        """Return what there is to remove for an object that no pack sees any more, with an evaluation for each pack."""
+        found: list[tuple[Evaluation, Rule, Scope, Firing]] = []
+        states: dict[str, PackState] = {}
+        before = self._ended.pop(key, {})
+        for pack, rules in self._generating.get(key.kind, ()):
+            if self._caches.get(pack, key) is not None or not self._replica.owns(key):
+                continue
+            state = before.get(pack.identity) or PackState(pack, "")
+            pauses: list[float] = []
+            for rule in rules:
+                evaluation, doomed, pause = await self._without_source(pack, rule, key, state, now)
+                if pause is not None:
+                    pauses.append(pause)
+                if doomed:
+                    scope = Scope(_variables(self._catalog, pack, evaluation.object, self._clock.time()), {}, now)
+                    item = await self._removal(evaluation, rule, scope, doomed)
+                    found += [(evaluation, rule, scope, Firing("", (item,)))] if item is not None else []
+            if pauses:
+                state.retry_at = now + min(pauses)
+                states[pack.identity] = state
+        if states:
+            self._ended[key] = states
+        return found
+
+    def states(self, key: ObjectKey) -> Iterable[PackState]:
+        """Return what is remembered of the removals for an object that is gone."""
+        return self._ended.get(key, {}).values()
+
+    def settle(self, key: ObjectKey, evaluations: Iterable[Evaluation]) -> float | None:
+        """Return when to ask again what is still to be removed for an object that is gone, None: nothing is."""
+        for each in evaluations:
+            if each.retry_at is not None and each.state.retry_at is not None:
+                each.state.retry_at = min(each.retry_at, each.state.retry_at)
+            for state in each.state.rules.values():
+                if state.firing is not None:
+                    state.firing.keep_open()  # what shows later is another removal
+        return min((state.retry_at for state in self.states(key) if state.retry_at is not None), default=None)
+
+    async def _without_source(
+        self, pack: RulePack, rule: Rule, key: ObjectKey, state: PackState, now: float
+    ) -> tuple[Evaluation, Sequence[Object], float | None]:
+        """An evaluation of an object that is gone, what is to be removed for it, and after which seconds to ask again."""
+        gone = Evaluation(pack, _stand_in(key, ""), Ref(*key), state, now, (rule,), "Delete")
+        try:
+            if not self._generated(gone, rule):
+                return gone, (), None
+            if not (self._caches.synced(pack) and self._caches.current(pack)):
+                return gone, (), LISTING
+            there = await self._actor.by_name(gone.ref)
+            present = self._generated(gone, rule)
+        except NotListed:
+            return gone, (), LISTING
+        except ApiError as unknown:
+            log.info("%s/%s removes nothing of %s: %s", pack.identity, rule.name, key, unknown)
+            return gone, (), PAUSE
+        if there is not None and label_selector(pack.watches[key.kind].selection.labels)(there):
+            return gone, (), LATER  # it is there, and only not seen from here: by its namespace, or by another replica
+        source = there or _stand_in(key, next((labels_of(obj).get(SOURCE_UID, "") for obj in present), ""))
+        return replace(gone, object=source, ref=ref_of(source)), present, PAUSE
+
+    async def _removal(self, evaluation: Evaluation, rule: Rule, scope: Scope, doomed: Sequence[Object]) -> Item | None:
+        """The item that removes objects, or waits with that; None where there is nothing to remove."""
+        permitted = [obj for obj in doomed if self._permitted(evaluation, obj, scope)]
+        if self._catalog.mode(evaluation.pack, rule) is not Mode.ENFORCE:
+            return Item(REMOVALS, Removal(permitted)) if permitted else None
+        key, uids = (evaluation.pack.identity, rule.name), _uids(permitted)
+        before = self._removals.get(key)
+        if not permitted:
+            if before is not None:
+                self._removals[key] = before.without(ObjectKey(*evaluation.ref[:3]))
+            return None
+        removals = (before or Removals()).ask(self._wanted(evaluation, rule, uids), self._catalog.resume, evaluation.now)
+        self._removals[key] = removals
+        if removals.allows(uids):
+            return Item(REMOVALS, Removal(permitted))
+        why = f"{len(uids)} objects are to be removed, and that would be more than half of what rule {rule.name} has generated"
+        if before is None or not before.suspended:
+            self._observer.suspended(evaluation.pack.identity, flow_of(evaluation.ref), evaluation.ref)
+        await self._report(evaluation, rule, why, removals.word)
+        return Item(REMOVALS, Removal(permitted, why))
+
+    def _wanted(self, evaluation: Evaluation, rule: Rule, uids: frozenset[str]) -> Wanted:
+        pack, key = evaluation.pack, ObjectKey(*evaluation.ref[:3])
+        every = [*self._found(pack, rule, f"{PACK}={pack_label(pack.identity)},{RULE}={rule.name}")]
+        orphans = [obj for obj in every if self._orphan(pack, source_of(obj))]
+        return Wanted(key, uids, _uids(every), _uids(orphans))
+
+    def _orphan(self, pack: RulePack, source: ObjectKey | None) -> bool:
+        """Whether nothing is known of a source that would be seen from here."""
+        if source is None or source.kind not in pack.watches or not self._replica.owns(source):
+            return False
+        return self._caches.watches(source.namespace) and self._caches.get(pack, source) is None
+
+    def _generated(self, evaluation: Evaluation, rule: Rule) -> list[Object]:
+        """What is there of what was generated for an object, and is not going already. Raises ApiError and NotListed."""
+        origin = Origin(evaluation.pack.identity, rule.name, ObjectKey(*evaluation.ref[:3]))
+        found = self._found(evaluation.pack, rule, origin.selector)
+        return [obj for obj in found if origin.made(obj) and metadata(obj).get("deletionTimestamp") is None]
+
+    def _found(self, pack: RulePack, rule: Rule, selector: str) -> Iterator[Object]:
+        for kind in dict.fromkeys(generates.kind for generates in rule.generates):
+            if kind is not None:
+                yield from self._related.find(pack, None, read_of(kind, selector)) or ()
+
+    def _permitted(self, evaluation: Evaluation, obj: Object, scope: Scope) -> bool:
+        """Whether the pack may remove it: the marks on it are the consent of its namespace, unless the pack denies all others."""
+        refused = refused_read(evaluation.pack, Read(ref_of(obj)), scope.child(object=evaluation.object))
+        if refused is not None:
+            log.warning("%s keeps %s, whose reason is gone: %s", evaluation.pack.identity, ref_of(obj), refused.reason)
+        return refused is None
+
+    async def _report(self, evaluation: Evaluation, rule: Rule, why: str, word: str) -> None:
+        message = (
+            f"Rule {evaluation.pack.identity}/{rule.name} removes nothing: {why}. If that is right: kubectl annotate configmap "
+            f"rulepack-params -n <the operator's namespace> --overwrite {RESUME}=\"$(date)\". To keep them: set the pack's "
+            "feature flag to Off."
+        )
+        cause = evaluation.cause(rule, f"removals suspended {word}")
+        now = datetime.fromtimestamp(self._clock.time(), UTC)
+        step = event(cause, evaluation.object, Content("Warning", "RemovalSuspended", message, {}), now)
+        await self._events.emit(evaluation.key, step)
+
+
+def for_item(rule: Rule, item: Item, scope: Scope) -> tuple[Rule, Scope]:
+    """Return the rule with what it does for an item, and what its expressions then see."""
+    if isinstance(item.value, Removal):
+        removal = RuleAction(item.value, rule.actions[0].location)
+        return replace(rule, actions=(removal,), rescue=(), limits=Limits()), scope
+    return rule, scope if rule.loop is None else scope.child(**{rule.loop_var: item.value})
+
+
+def _variables(catalog: Catalog, pack: RulePack, obj: Object, now: float) -> dict[str, object]:
+    """What the removal of what an object that is gone has left may see: no condition of the rule is evaluated."""
+    params = catalog.params.get(pack.identity, {})
+    return {"object": obj, "params": params, "flags": catalog.flags, "now": datetime.fromtimestamp(now, UTC)}
+
+
+def _stand_in(key: ObjectKey, uid: str) -> Object:
+    """What names an object that is gone: Events are about it."""
+    meta = {"name": key.name, **({"namespace": key.namespace} if key.namespace else {}), "uid": uid}
+    return {"apiVersion": key.kind.api_version, "kind": key.kind.kind, "metadata": meta}
+
+
+def _uids(objects: Iterable[Object]) -> frozenset[str]:
+    return frozenset(str(metadata(obj).get("uid")) for obj in objects)

@@ -1,0 +1,434 @@
+"""What `apply` with `prune` generates follows the loop and the source, and nothing else is ever removed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.errors import ApiError
+from engine.kube.faults import InjectedFault
+from engine.model.flags import Mode
+from engine.model.generated import FROM, PACK, SOURCE_UID
+from engine.model.objects import Kind, Object, annotations_of, labels_of, metadata, names_of, ref_of
+from engine.model.plan import Delete
+from tests.unit.packs.packs import pack, parsed
+from tests.world import World, named
+
+CONFIG, SECRET, NAMESPACE = (Kind("v1", kind) for kind in ("ConfigMap", "Secret", "Namespace"))
+VERBS = ["get", "list", "watch", "create", "patch", "delete"]
+SPACES = {"spaces": {"apiVersion": "v1", "kind": "Namespace", "labelSelector": {"copies": "yes"}}}
+COPY = {
+    "apiVersion": "v1", "kind": "ConfigMap", "data": "${object.data}",
+    "metadata": {"name": "${object.metadata.name}", "namespace": "${item.metadata.name}"},
+}  # fmt: skip
+
+
+def copying(*, modes: dict[str, Mode] | None = None, when: Any = None, params: Any = None, **apply: Any) -> World:
+    """A world whose rule copies ConfigMaps with the label `role: source` into the namespaces with the label `copies: yes`."""
+    return World(the_pack(when, **apply), modes=modes, params=params)
+
+
+def the_pack(when: Any = None, **apply: Any) -> Any:
+    """Return the pack of `copying`."""
+    targets = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "verbs": VERBS, "consent": "true"},
+        {"apiVersion": "v1", "kind": "Namespace", "verbs": ["list", "watch"], "consent": "true"},
+    ]
+    watch = {"apiVersion": "v1", "kind": "ConfigMap", "labelSelector": {"role": "source"}}
+    rule = {
+        "name": "copy",
+        "lookup": SPACES,
+        "loop": "lookup.spaces",
+        "actions": [{"apply": {"prune": True, "manifest": COPY, **apply}}],
+        **({"when": when} if when else {}),
+    }
+    return parsed(pack(watch=watch, targets=targets, rules=[rule]))
+
+
+def source(name: str = "source", namespace: str = "ns", **data: str) -> Object:
+    """A watched object."""
+    obj = named(CONFIG, name, namespace, data=data or {"key": "value"})
+    return {**obj, "metadata": {**obj["metadata"], "labels": {"role": "source"}}}
+
+
+async def spaces(world: World, *names: str, copies: str = "yes") -> None:
+    """Have namespaces with the label."""
+    for name in names:
+        await world.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"copies": copies}}})
+
+
+async def copies(world: World) -> list[str]:
+    """Where there are copies."""
+    return sorted("/".join(names_of(obj)) for obj in await world.all(CONFIG) if FROM in labels_of(obj))
+
+
+async def test_copies_are_made_where_the_loop_says_and_removed_where_it_does_not() -> None:
+    world = copying()
+    await spaces(world, "a", "b")
+    await world.create(source())
+    await world.settle()
+    assert await copies(world) == ["a/source", "b/source"]
+    await spaces(world, "b", copies="no")
+    await spaces(world, "c")
+    await world.settle()
+    assert await copies(world) == ["a/source", "c/source"]
+    copy = await world.get(CONFIG, "source", "a")
+    assert copy["data"] == {"key": "value"}
+    assert labels_of(copy)[SOURCE_UID] == metadata(await world.get(CONFIG, "source"))["uid"]
+
+
+async def test_copies_are_kept_as_they_should_be() -> None:
+    world = copying()
+    await spaces(world, "a", "b")
+    await world.create(source(one="1", two="2"))
+    await world.settle()
+    await world.patch(CONFIG, "source", {"data": {"one": "edited"}}, "a")
+    await world.delete(CONFIG, "source", "b")
+    await world.settle()
+    assert [(await world.get(CONFIG, "source", space))["data"] for space in "ab"] == [{"one": "1", "two": "2"}] * 2
+    await world.patch(CONFIG, "source", {"data": {"two": None}})
+    await world.settle()
+    assert [(await world.get(CONFIG, "source", space))["data"] for space in "ab"] == [{"one": "1"}] * 2
+
+
+async def test_nothing_is_written_where_nothing_differs() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    written = len(world.writes)
+    world.relist()
+    await world.settle()
+    world.restart()
+    await world.settle()
+    await world.patch(CONFIG, "source", {"metadata": {"annotations": {"example.com/other": "1"}}})
+    await world.settle()
+    assert len(world.writes) == written
+
+
+async def test_copies_go_with_their_source_also_where_it_goes_while_the_engine_is_down() -> None:
+    world = copying()
+    await spaces(world, "a", "b")
+    await world.create(source("one"), source("two"))
+    await world.settle()
+    await world.delete(CONFIG, "one")
+    await world.settle()
+    assert await copies(world) == ["a/two", "b/two"]
+    await world.delete(CONFIG, "two")
+    world.restart()
+    await world.settle()
+    assert await copies(world) == []
+
+
+async def test_copies_go_with_the_label_of_their_source() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    await world.patch(CONFIG, "source", {"metadata": {"labels": {"role": None}}})
+    await world.settle()
+    assert await copies(world) == []
+    assert (await world.get(CONFIG, "source"))["data"] == {"key": "value"}
+
+
+async def test_copies_go_when_the_condition_is_false_and_stay_while_it_has_no_answer() -> None:
+    world = copying(when=["object.data.wanted == 'yes'"])
+    await spaces(world, "a")
+    await world.create(source(wanted="yes"))
+    await world.settle()
+    await world.patch(CONFIG, "source", {"data": None})
+    await world.settle()
+    assert await copies(world) == ["a/source"]
+    await world.patch(CONFIG, "source", {"data": {"wanted": "no"}})
+    await world.settle()
+    assert await copies(world) == []
+
+
+async def test_what_somebody_else_has_made_is_left_alone_unless_it_is_to_be_adopted() -> None:
+    for adopt in (False, True):
+        world = copying(adopt=adopt)
+        await spaces(world, "a")
+        await world.create(named(CONFIG, "source", "a", data={"theirs": "yes"}), source())
+        await world.settle()
+        found = await world.get(CONFIG, "source", "a")
+        assert (FROM in labels_of(found)) is adopt
+        assert found["data"] == ({"theirs": "yes", "key": "value"} if adopt else {"theirs": "yes"})
+        failures = [message for _, reason, message in await world.events() if reason == "RuleFailed"]
+        assert len(failures) == (not adopt)
+        assert all("ConfigMap a/source is there already, and rule copy has not made it" in each for each in failures)
+        await world.delete(CONFIG, "source")
+        await world.settle()
+        assert len(await world.all(CONFIG, "a")) == (not adopt)
+
+
+async def test_what_another_source_has_generated_is_not_taken_over() -> None:
+    world = copying(adopt=True)
+    await spaces(world, "a")
+    await world.create(source(namespace="first", by="first"))
+    await world.settle()
+    await world.create(source(namespace="second", by="second"))
+    await world.settle()
+    await world.delete(CONFIG, "source", "second")
+    await world.settle()
+    assert (await world.get(CONFIG, "source", "a"))["data"] == {"by": "first"}
+
+
+async def test_a_copy_that_somebody_makes_of_a_copy_and_one_without_its_labels_stay() -> None:
+    world = copying()
+    await spaces(world, "a", "b")
+    await world.create(source())
+    await world.settle()
+    copy = await world.get(CONFIG, "source", "a")
+    marks = {"labels": labels_of(copy), "annotations": annotations_of(copy)}
+    await world.create({**copy, "metadata": {"name": "mine", "namespace": "other", **marks}})
+    await world.patch(CONFIG, "source", {"metadata": {"labels": {PACK: None, FROM: None}}}, "b")
+    await world.delete(CONFIG, "source")
+    await world.settle()
+    left = sorted(f"{metadata(obj)['namespace']}/{metadata(obj)['name']}" for obj in await world.all(CONFIG))
+    assert left == ["b/source", "other/mine"]
+
+
+async def test_copies_stay_when_their_source_is_made_anew_while_the_engine_is_down() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    before = metadata(await world.get(CONFIG, "source", "a"))["uid"]
+    await world.delete(CONFIG, "source")
+    await world.create(source())
+    world.restart()
+    await world.settle()
+    after = await world.get(CONFIG, "source", "a")
+    assert metadata(after)["uid"] == before
+    assert labels_of(after)[SOURCE_UID] == metadata(await world.get(CONFIG, "source"))["uid"]
+
+
+@pytest.mark.parametrize("how", ["off", "removed", "without the rule"])
+async def test_a_pack_that_is_off_or_gone_keeps_what_it_has_generated_and_says_so(
+    how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source(), source("gone"))
+    await world.settle()
+    if how == "off":
+        world.use(the_pack(), modes={"example": Mode.OFF})
+    elif how == "removed":
+        world.use()
+    else:
+        world.use(parsed(pack()))
+    await world.delete(CONFIG, "gone")
+    await spaces(world, "a", copies="no")
+    await world.settle(60, step=30)
+    assert await copies(world) == ["a/gone", "a/source"]
+    assert "what it has generated is kept: kubectl get KIND -A -l rules.mlops.dev/generated-by=example" in caplog.text
+    world.use(the_pack())
+    await world.settle()
+    assert await copies(world) == []
+
+
+async def test_an_audit_says_what_it_would_remove() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    world.use(the_pack(), modes={"example": Mode.AUDIT})
+    await spaces(world, "a", copies="no")
+    await world.settle()
+    assert await copies(world) == ["a/source"]
+    (act,) = [act for act in world.seen.acts if act.result == "audited"]
+    assert act.action == "apply" and isinstance(act.step, Delete) and str(act.step.target) == "ConfigMap a/source"
+
+
+async def test_removals_spend_the_budget() -> None:
+    world = copying(params={"example": {"disruptionsPerMinute": 3}})
+    await spaces(world, "a", "b", "c")
+    await world.create(source())
+    await world.settle()
+    await world.delete(CONFIG, "source")
+    await world.settle()
+    assert len(await copies(world)) == 3
+    await world.settle(180, step=10)
+    assert [reason for _, reason, _ in await world.events()] == ["NamespaceSuspended"]
+    world.use(the_pack(), params={"example": {"disruptionsPerMinute": 3}}, resume="go on")
+    await world.settle(180, step=10)
+    assert await copies(world) == []
+
+
+async def relabelled_fleet(world: World) -> None:
+    """Have twenty copies whose reason is gone at once."""
+    names = [f"space-{number}" for number in range(20)]
+    await spaces(world, *names)
+    await world.create(source())
+    await world.settle()
+    assert len(await copies(world)) == 20
+    await spaces(world, *names, copies="no")
+
+
+async def test_a_fleet_that_is_relabelled_loses_nothing_until_somebody_says_so() -> None:
+    world = copying()
+    await relabelled_fleet(world)
+    await world.settle(600, step=60)
+    world.restart()
+    await world.settle(600, step=60)
+    assert len(await copies(world)) == 20
+    told = [message for _, reason, message in await world.events() if reason == "RemovalSuspended"]
+    assert len(told) == 1 and "more than half of what rule copy has generated" in told[0]
+    assert world.seen.suspensions == ["example of ns"]
+    world.use(the_pack(), resume="that is right")
+    await world.settle(60, step=30)
+    assert await copies(world) == []
+
+
+async def test_a_fleet_that_has_its_labels_again_lost_nothing() -> None:
+    world = copying()
+    await relabelled_fleet(world)
+    await world.settle(60, step=30)
+    await spaces(world, *(f"space-{number}" for number in range(20)))
+    await world.settle(60, step=30)
+    assert len(await copies(world)) == 20
+
+
+async def test_sources_that_lose_their_labels_at_once_keep_half_of_their_copies_at_least() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(*(source(f"source-{number}") for number in range(20)))
+    await world.settle()
+    for number in range(20):
+        await world.patch(CONFIG, f"source-{number}", {"metadata": {"labels": {"role": None}}})
+    await world.settle(600, step=30)
+    assert len(await copies(world)) == 20
+
+
+async def test_sources_that_lose_their_labels_one_by_one_keep_half_of_their_copies() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(*(source(f"source-{number}") for number in range(20)))
+    await world.settle()
+    for number in range(20):
+        await world.patch(CONFIG, f"source-{number}", {"metadata": {"labels": {"role": None}}})
+        await world.settle(1)
+    await world.settle(600, step=30)
+    assert len(await copies(world)) == 10
+
+
+async def test_nothing_is_removed_while_a_kind_is_not_served() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    world.caches.outdated.add(NAMESPACE)
+    world._relate = _nothing  # type: ignore[method-assign]
+    await world.delete(CONFIG, "source")
+    await world.settle(60, step=30)
+    assert await copies(world) == ["a/source"]
+
+
+async def _nothing() -> None:
+    pass
+
+
+@pytest.mark.parametrize("answer", [401, 403, 404, 429, 500, 503])
+async def test_nothing_is_removed_while_the_api_server_does_not_say_that_the_source_is_gone(answer: int) -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    world.engine.faults.add(InjectedFault(answer, "list", "ConfigMap", None, None, None, None, 0, None))
+    await world.delete(CONFIG, "source")
+    await world.settle(60, step=30)
+    assert await copies(world) == ["a/source"]
+    world.engine.faults.clear()
+    await world.settle(60, step=30)
+    assert await copies(world) == []
+
+
+async def test_a_removal_does_not_meet_what_has_changed_meanwhile() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    stale = await world.get(CONFIG, "source", "a")
+    await world.patch(CONFIG, "source", {"metadata": {"labels": {FROM: None}}}, "a")
+    step = Delete(ref_of(stale), resource_version=str(metadata(stale)["resourceVersion"]))
+    with pytest.raises(ApiError, match="ResourceVersion in the precondition"):
+        await world.reconciler.actor.perform(step, dry_run=False)
+
+
+async def test_what_another_namespace_denies_is_kept() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    world.use(the_pack(), params={"example": {"otherNamespaces": "Deny"}})
+    await world.delete(CONFIG, "source")
+    await world.settle(60, step=30)
+    assert await copies(world) == ["a/source"]
+
+
+async def test_what_lives_in_no_namespace_is_generated_too() -> None:
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "${object.metadata.name}"}}
+    targets = [{"apiVersion": "v1", "kind": "Namespace", "verbs": VERBS, "consent": "true"}]
+    rule = {"name": "make", "actions": [{"apply": {"prune": True, "manifest": manifest}}]}
+    world = World(parsed(pack(targets=targets, rules=[rule])))
+    await world.create(named(CONFIG, "made"))
+    await world.settle()
+    world.relist()
+    await world.settle()
+    assert PACK in labels_of(await world.get(NAMESPACE, "made", ""))
+    await world.delete(CONFIG, "made")
+    await world.settle()
+    assert "made" not in [metadata(obj)["name"] for obj in await world.all(NAMESPACE)]
+
+
+async def test_what_shows_after_its_source_is_gone_goes_too() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    copy = await world.get(CONFIG, "source", "a")
+    await world.delete(CONFIG, "source")
+    await world.settle()
+    assert await copies(world) == []
+    meta = {key: metadata(copy)[key] for key in ("name", "namespace", "labels", "annotations")}
+    await world.create({**copy, "metadata": meta})  # from a backup
+    await world.settle(60, step=10)
+    assert await copies(world) == []
+
+
+async def test_the_watched_object_itself_is_not_generated() -> None:
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "${object.metadata.name}"}, "data": {"a": "b"}}
+    targets = [{"apiVersion": "v1", "kind": "ConfigMap", "verbs": VERBS}]
+    rule = {"name": "itself", "actions": [{"apply": {"prune": True, "adopt": True, "manifest": manifest}}]}
+    world = World(parsed(pack(targets=targets, rules=[rule])))
+    await world.create(source())
+    await world.settle()
+    assert labels_of(await world.get(CONFIG, "source")) == {"role": "source"}
+
+
+async def test_many_copies_of_a_source_that_is_gone_go_at_the_pace_of_the_budget() -> None:
+    world = copying(params={"example": {"disruptionsPerMinute": 8}})
+    await spaces(world, *(f"space-{number}" for number in range(4)))
+    await world.create(source("one"), source("two"), source("three"))
+    await world.settle(120, step=10)
+    world.use(the_pack(), params={"example": {"disruptionsPerMinute": 8}}, resume="go on")
+    await world.settle(300, step=10)
+    assert len(await copies(world)) == 12
+    await world.delete(CONFIG, "one")
+    await world.settle(60, step=10)
+    assert {name.rpartition("/")[2] for name in await copies(world)} == {"two", "three"}
+
+
+async def test_a_write_does_not_meet_another_object_under_the_name() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    world._relate = _nothing  # type: ignore[method-assign]
+    await world.delete(CONFIG, "source", "a")
+    await world.create(named(CONFIG, "source", "a", data={"theirs": "yes"}))
+    await world.patch(CONFIG, "source", {"data": {"key": "new"}})
+    await world.settle()
+    found = await world.get(CONFIG, "source", "a")
+    assert found["data"] == {"theirs": "yes"} and FROM not in labels_of(found)
