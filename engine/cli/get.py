@@ -82,7 +82,8 @@ def _rows(obj: Object) -> Iterator[_Row]:
     ref, status = ref_of(obj), dig(obj, ("status",), {})
     conditions = {each["type"]: each for each in status.get("conditions", ())}
     ready = conditions.get("Ready", {})
-    notes = [] if ready.get("status") == "True" else [ready.get("message", "no operator has read it yet")]
+    message = ready.get("message", "no operator has read it yet")
+    notes = [note for note in [message.partition("; ")[2]] if note] if ready.get("status") == "True" else [message]
     notes += [f"{fault['path']}: {fault['message']}" for fault in status.get("faults", ())]
     first = (ref.namespace, ref.name, status.get("mode", NOTHING), ready.get("status", NOTHING))
     rules = _rules(status)

@@ -27,7 +27,7 @@ from engine.packs.versions import Report
 from engine.reconcile.budget import MANY
 from engine.reconcile.budgets import described
 from engine.reconcile.state import PackState, RuleState
-from engine.reconcile.waits import RECORD, Waits
+from engine.reconcile.waits import Waits
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _LEVELS = {
     ActResult.DROPPED: logging.INFO,
 }
 AT_ONCE = 16
-"""How many firings of one rule may be under way at once and yet be counted once each: as many as there are workers by default."""
+"""For how many objects a rule may fire at once and each firing yet be counted once: as many as there are workers by default."""
 SHOWN = 10
 """How many objects /packs names of those that wait for the same."""
 CHANGE = 200
@@ -58,21 +58,33 @@ class RuleActivity:
     failed: tuple[float, Act] | None = None
     firings: int = 0
     failures: int = 0
-    counted: dict[tuple[str, str, str], bool] = field(default_factory=dict)
-    """Object, key and item of the last firings, and whether they count as such: all steps of one count once."""
+    counted: dict[str, dict[tuple[str, str], bool]] = field(default_factory=dict)
+    """By the last objects the firings, each by key and item, and whether they count as such: all steps of one count once."""
+    unwritten: set[str] = field(default_factory=set)
+    """Those of these objects on which the last firing has yet to be written, so that what follows belongs to it."""
 
     def count(self, act: Act) -> None:
         """Count the firing that an act is of: as failed only where it fails for good, whatever else it does."""
-        firing = (str(act.object), act.key, act.item)
+        about, firing = str(act.object), (act.key, act.item)
+        counted = self.counted.setdefault(about, {})
         if act.result in _FAULTS:
             self.failures += 1
-            self.firings -= self.counted.get(firing, False)
-            self.counted[firing] = False
-        elif firing not in self.counted:
+            self.firings -= counted.get(firing, False)
+            counted[firing] = False
+        elif firing not in counted:
             self.firings += 1
-            self.counted[firing] = True
+            counted[firing] = True
         if len(self.counted) > AT_ONCE:
-            del self.counted[next(iter(self.counted))]
+            oldest = next(iter(self.counted))
+            del self.counted[oldest]
+            self.unwritten.discard(oldest)
+
+    def begin(self, about: str) -> None:
+        """Count what is done for an object from now on as another firing, unless the last one has yet to be written on it."""
+        if about in self.unwritten:
+            self.unwritten.discard(about)
+        else:
+            self.counted.pop(about, None)
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON data, without what went wrong: that may quote the object, so only the log and its Events say it."""
@@ -95,9 +107,7 @@ class Activity:
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Note that another firing begins. An Unknown is logged by the reconciler, once for each object and reason."""
         if result is Evaluated.FIRED and (activity := self.rules.get((pack, rule))):
-            about = str(obj)
-            for firing in [each for each in activity.counted if each[0] == about]:
-                del activity.counted[firing]
+            activity.begin(str(obj))
 
     def acted(self, act: Act) -> None:
         """Log it, and remember it as the rule's last firing or last error."""
@@ -119,6 +129,8 @@ class Activity:
             rule.failed = (self.clock.time(), act)
             if act.result is not ActResult.RETRYING:
                 rule.count(act)
+            elif isinstance(act.step, Annotate) and str(act.object) in rule.counted:
+                rule.unwritten.add(str(act.object))
         elif act.result not in (ActResult.WAITING, ActResult.DROPPED, ActResult.UNCHANGED):
             rule.count(act)
             rule.fired = (self.clock.time(), act)
@@ -235,7 +247,6 @@ class Activity:
                 | {"waiting": waits.get(rule.name, [])}
                 for rule in pack.rules
             ],
-            "recordsWaiting": waits.get(RECORD, []),
         }
 
     def _rule(self, pack: str, rule: str) -> RuleActivity:

@@ -295,7 +295,9 @@ class Operator:
         """Return how a pack in force fares, for its status."""
         counts = self.activity.counts_of(pack, self.reconciler.waits)
         reason, why = self.activity.standing(pack, self.caches, self.resume)
-        return Fare(reason, why, counts, () if reason else self.reconciler.waits.refusals(pack.identity))
+        waits = self.reconciler.waits
+        notes = () if reason else (*waits.refusals(pack.identity), *waits.missing_rights(pack.identity))
+        return Fare(reason, why, counts, notes)
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

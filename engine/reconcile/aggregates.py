@@ -152,7 +152,7 @@ class Aggregates:
         record = Record(fired_at=recorded(obj, names).fired_at if rule.durable_throttle else None)
         record = record.with_items(evaluation.group.group, dict.fromkeys(evaluation.counted, result))
         if rule.durable_throttle:
-            own = joined([*(own for _, own in evaluation.own), on_record(obj, names, record.text(uid))])
+            own = joined([*(own.step for own in evaluation.own), on_record(obj, names, record.text(uid))])
             if evaluation.steps or changes(obj, own_patch(obj, own).body):
                 record = record._replace(fired_at=datetime.fromtimestamp(int(self._clock.time()), UTC))
         return record.text(uid)
@@ -160,7 +160,7 @@ class Aggregates:
     def settle(self, evaluation: Evaluation, written: OwnWrite | None) -> None:
         """Remember that a group was written, which its throttle counts from."""
         state, rule = evaluation.state, evaluation.rules[0]
-        state.unrecorded = 0
+        state.unrecorded, state.unwritten = 0, ()
         ended = not evaluation.rule_state(rule).under_way("")
         reached = written is not None and not written.gone
         if ended and (reached or evaluation.steps or not evaluation.object):

@@ -20,7 +20,7 @@ from engine.reconcile.known import Known, Seen
 from engine.reconcile.prefilter import Values, Watchers, watchers
 from engine.reconcile.record import PREFIX, recorded
 from engine.reconcile.related import Related
-from engine.reconcile.state import INITIAL, PackState, RuleState
+from engine.reconcile.state import INITIAL, Own, PackState, RuleState
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Evaluation:
     `watchers` watch, of which the pack is one. It is the `first` one of the object under this catalog, and `woken` where
     something has changed that it looked up, and not `complete` where an item that waits is left out. Where it is about a
     group, `group` names it, `object` is its target, empty where it has none, and `counted` holds the namespaces that count.
-    `own` is what is to be written on the object itself, and which rule's action wants it, `timers` what of it is for timers
+    `own` is what rules want on the object itself, `timers` what of it is for timers
     alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic
     clock as `now`.
     """
@@ -54,7 +54,7 @@ class Evaluation:
     woken: bool = False
     complete: bool = True
     steps: int = 0
-    own: list[tuple[Cause | None, Annotate]] = field(default_factory=list)
+    own: list[Own] = field(default_factory=list)
     timers: dict[str, Annotate] = field(default_factory=dict)
     retry_at: float | None = None
 
@@ -238,14 +238,18 @@ class Matcher:
 def _news_of_others(group: Watchers, those: Sequence[Evaluation], evaluations: Sequence[Evaluation]) -> frozenset[int]:
     """Return the packs that have evaluated an object before another pack has written what they watch. Records are no news."""
     pending: frozenset[int] = frozenset()
-    writing = [each for each in evaluations if any(set(step.annotations) - _records(step) or step.labels for _, step in each.own)]
+    writing = [each for each in evaluations if any(_other_than_records(own.step) for own in each.own)]
     for evaluation in those if writing else ():
-        others = joined(step for each in writing if each is not evaluation for _, step in each.own)
+        others = joined(own.step for each in writing if each is not evaluation for own in each.own)
         others = others._replace(annotations={key: others.annotations[key] for key in set(others.annotations) - _records(others)})
         if others != Annotate():
             after = merged(evaluation.object, own_patch(evaluation.object, others).body)
             pending |= group.affected(evaluation.values, group.values(after)) & {group.indexes[evaluation.pack.identity]}
     return pending
+
+
+def _other_than_records(step: Annotate) -> bool:
+    return bool(step.labels) or bool(set(step.annotations) - _records(step))
 
 
 def _records(step: Annotate) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, assert_never
 
-from engine.actions import Cause
 from engine.actions.event import Content, event
 from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
@@ -28,7 +27,7 @@ from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import Reader
 from engine.reconcile.requests import Requests
 from engine.reconcile.rights import Wanted, explained_with, verbs_on, wanted
-from engine.reconcile.state import ActionProgress
+from engine.reconcile.state import ActionProgress, Own
 
 CONFLICT_TRIES = 3
 EVICTION_WAIT = 5.0
@@ -157,12 +156,13 @@ class Performer:
             if changing and (contested := await self._contested(run, own)):
                 return contested
             if not audit:
-                run.progress.own.append((run.cause, step))
+                lines = changed(run, own, merged(run.cause.object, own.body)) if changing else ()
+                done = _act(run, action, step, ActResult.DONE, lines) if changing else None
+                run.progress.own.append(Own(run.rule.name, step, run.cause, done))
             if not changing:
                 return self._report(run, action, step, ActResult.UNCHANGED)
-            if not audit:
-                after = merged(run.cause.object, own.body)
-                return self._report(run, action, step, ActResult.DONE, changed(run, own, after))
+            if not audit:  # the observer is notified once it is written, by the recorder
+                return DONE
             step = own
         elif isinstance(step, Patch) and (contested := await self._contested(run, step)):
             return contested
@@ -203,10 +203,11 @@ class Performer:
             self.budgets.give_back(run.cause)
         return written
 
-    def wrote_own(self, steps: Iterable[tuple[Cause | None, Annotate]]) -> None:
+    def wrote_own(self, steps: Iterable[Own]) -> None:
         """Note what rules have written on the watched object itself; records, which have no cause, are nobody else's."""
-        for cause, step in steps:
-            if cause is not None and changes(cause.object, (own := own_patch(cause.object, step)).body):
+        for each in steps:
+            cause = each.cause
+            if cause is not None and changes(cause.object, (own := own_patch(cause.object, each.step)).body):
                 self.fights.wrote(cause, own)
 
     async def _tell(self, run: ItemRun, action: str, step: Create) -> Done:
@@ -288,7 +289,10 @@ class Performer:
     def _report(
         self, run: ItemRun, action: str, step: Step | None, result: ActResult, lines: tuple[str, ...] = (), detail: str = ""
     ) -> Done:
-        cause = run.cause
-        act = Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode)
-        self._observer.acted(act)
+        self._observer.acted(_act(run, action, step, result, lines, detail))
         return DONE
+
+
+def _act(run: ItemRun, action: str, step: Step | None, result: ActResult, lines: tuple[str, ...] = (), detail: str = "") -> Act:
+    cause = run.cause
+    return Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode)

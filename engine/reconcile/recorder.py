@@ -16,13 +16,15 @@ from engine.model.plan import Annotate, OwnWrite, joined
 from engine.packs.in_force import InForce
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
+from engine.reconcile.answers import explained
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.record import Wait, on_record, recorded, removed, write_own
+from engine.reconcile.state import Own
 from engine.reconcile.timers import timed, wall
 
 
 class Recorder:
-    """Writes on watched objects and targets of groups. It says of which rules the timers cannot be put on record."""
+    """Writes on watched objects and targets of groups, and notifies the observer of what that comes to."""
 
     def __init__(self, actor: Actor, clock: Clock, observer: Observer, aggregates: Aggregates, operator: str) -> None:
         self._actor, self._clock, self._observer = actor, clock, observer
@@ -38,7 +40,7 @@ class Recorder:
         if wanted and mode is Mode.ENFORCE and evaluation.on != "Delete" and evaluation.object:
             if evaluation.group is not None and ended:
                 text = self._aggregates.record_text(evaluation, ended[""])
-                evaluation.own.append((None, on_record(evaluation.object, names, text)))
+                evaluation.own.append(Own(rule.name, on_record(evaluation.object, names, text)))
             elif evaluation.group is None:
                 before = after = recorded(evaluation.object, names)
                 waits = {name: Wait(wall(since, scope), why) for name, since, why in progress.waiting()} if progress else {}
@@ -54,7 +56,7 @@ class Recorder:
                     if after.without_timers() == before.without_timers():
                         evaluation.timers[rule.name] = record
                     else:
-                        evaluation.own.append((None, record))
+                        evaluation.own.append(Own(rule.name, record))
         if progress and rule.once_per is None:
             progress.keep_open()
 
@@ -65,19 +67,32 @@ class Recorder:
         missing, and only timers are to be written, those go on in memory. Raises ApiError and NotLeading.
         """
         obj = evaluations[-1].object
-        own = joined(own for each in evaluations for own in (*(own for _, own in each.own), *each.timers.values()))
+        own = joined(own for each in evaluations for own in (*(own.step for own in each.own), *each.timers.values()))
         if own == Annotate():
             return None
         try:
             written = await write_own(self._actor, obj, self._without_old_records(obj, own, times))
         except ApiError as error:
             if error.status != 403 or any(each.own for each in evaluations):
+                self._report(evaluations, error)
                 raise
             self._not_durable(evaluations, error)
             return None
+        if written is None or not written.gone:
+            self._report(evaluations)
         if self._refused:
             self._refused.difference_update(_timers(evaluations))
         return written
+
+    def _report(self, evaluations: Sequence[Evaluation], error: ApiError | None = None) -> None:
+        """Notify the observer of what actions wanted on the object: it is there now, or is tried again after an error."""
+        for own in (own for each in evaluations for own in each.own if own.act is not None):
+            assert own.act is not None
+            if error is not None:
+                self._observer.acted(own.act._replace(result=ActResult.RETRYING, detail=explained(error), diff=()))
+            else:
+                self._observer.acted(own.act)
+                own.act = None
 
     def _not_durable(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
         """Say, once for each rule until that is mended, that its timer begins anew with the next process."""

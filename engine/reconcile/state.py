@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from engine.actions import Cause
 from engine.model.flags import Mode
 from engine.model.objects import Object
+from engine.model.observe import Act
 from engine.model.outcome import Done, Obstacle, Unavailable, Waiting
 from engine.model.plan import Annotate, Telling
 from engine.model.text import cut
@@ -65,6 +66,19 @@ class Stall:
 
 
 @dataclass(slots=True)
+class Own:
+    """What a rule wants on the watched object itself; `cause` is why an action wants it, None for the firing record.
+
+    `act` is what to notify the observer of once it is written, None where that is nothing.
+    """
+
+    rule: str
+    step: Annotate
+    cause: Cause | None = None
+    act: Act | None = None
+
+
+@dataclass(slots=True)
 class ItemProgress:
     """One loop item of a firing that is under way: attempts, what it waits for, and how it ended if not on record yet.
 
@@ -78,7 +92,7 @@ class ItemProgress:
     error: str = ""
     ended: Result | None = None
     actions: dict[int, ActionProgress] = field(default_factory=dict)
-    own: list[tuple[Cause, Annotate]] = field(default_factory=list)
+    own: list[Own] = field(default_factory=list)
     steps: int = 0
 
     def due(self, now: float, *, woken: bool) -> bool:
@@ -202,8 +216,8 @@ INITIAL = RuleState()
 class PackState:
     """One pack and one object: the object as last evaluated (where the pack reads that), and when to evaluate it again.
 
-    `unrecorded` counts how often in a row the firing record could not be written, and `stall` is what that waits for, or
-    what a group waits for whose target cannot be read.
+    `unrecorded` counts how often in a row what is wanted on the object could not be written, `unwritten` names the rules that
+    want something there, and `stall` is what that waits for, or what a group waits for whose target cannot be read.
     """
 
     pack: RulePack
@@ -211,6 +225,7 @@ class PackState:
     evaluated: Object | None = None
     retry_at: float | None = None
     unrecorded: int = 0
+    unwritten: Sequence[str] = ()
     stall: Stall | None = None
     rules: dict[str, RuleState] = field(default_factory=dict)
 
@@ -226,7 +241,7 @@ class PackState:
     def settle(self, obj: Object) -> None:
         """Remember that an object was evaluated and that its records are written. Forget what that has ended."""
         self.evaluated = obj if self.pack.reads_old else None
-        self.unrecorded, self.stall = 0, None
+        self.unrecorded, self.unwritten, self.stall = 0, (), None
         kept: dict[str, RuleState] = {}
         for name, state in self.rules.items():
             if state.firing is not None and state.firing.mode is Mode.ENFORCE:

@@ -31,8 +31,6 @@ PAUSES = Backoff(2.0, 300.0)
 SHOWN = 10
 """Items that an Event names at most."""
 RULE_WAITING = "RuleWaiting"
-RECORD = "(firing record)"
-"""What stands in place of a rule where the object itself cannot be written."""
 _UNREPORTED = frozenset({Obstacle.PACK_BUDGET, Obstacle.CONTESTED, Obstacle.CONDITION})
 """These have Events of their own, or end by themselves as their rule says."""
 _NORMAL = frozenset({Obstacle.TARGET_NOT_READY, Obstacle.DISRUPTION_BUDGET})
@@ -41,13 +39,17 @@ log = logging.getLogger(__name__)
 
 
 class Wait(NamedTuple):
-    """Items of one rule and one object that wait for the same: since when (of the monotonic clock) the first of them does."""
+    """Items of one rule and one object that wait for the same: since when (of the monotonic clock) the first of them does.
+
+    What a rule wants on the object itself is one item, its firing record included. `reason` says for what in words.
+    """
 
     pack: str
     rule: str
     obstacle: Obstacle
     since: float
     items: int
+    reason: str
 
 
 class Waits:
@@ -63,7 +65,7 @@ class Waits:
         """Take in what waits of a key now, and which lookups are refused; nothing of it waits where there are no states."""
         states = list(states)
         self._update_refused(key, states)
-        waits = tuple(wait for state in states for wait in _waits_of(state, getattr(key, "rule", RECORD)))
+        waits = tuple(wait for state in states for wait in _waits_of(state, getattr(key, "rule", "")))
         if waits:
             self._waits[key] = waits
         else:
@@ -88,6 +90,18 @@ class Waits:
         some = {rule: "groups" if isinstance(key, GroupKey) else "objects" for rule, key, _ in found}
         return [f"rule {rule} has no answer for some {some[rule]}, such as {key}: {why}" for rule, key, why in sorted(found)]
 
+    def missing_rights(self, pack: str) -> Sequence[str]:
+        """Return for which rights rules of a pack wait: a sentence for each rule with an example."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for key, wait in self.overdue():
+            if wait.pack == pack and wait.obstacle is Obstacle.MISSING_RIGHT:
+                found.setdefault(wait.rule, []).append((str(key), wait.reason))
+        sentences = []
+        for rule, each in sorted(found.items()):
+            (example, why), many = min(each), f"{len(each)} objects, such as " if len(each) > 1 else ""
+            sentences.append(f"rule {rule} waits for a missing right, for {many}{example}: {why}")
+        return sentences
+
     def keep(self, packs: Collection[str]) -> None:
         """Forget what packs wait for that are no longer in force."""
         self._refused = {each: keys for each, keys in self._refused.items() if each[0] in packs}
@@ -111,10 +125,13 @@ class Waits:
             counts[labels] = counts.get(labels, 0.0) + wait.items
         return counts
 
-    async def report(self, key: ObjectKey | GroupKey, cause: Cause, stalls: Iterable[Stall], emits: bool) -> float | None:
+    async def report(
+        self, key: ObjectKey | GroupKey, cause: Cause, stalls: Iterable[Stall], emits: bool, who: str = ""
+    ) -> float | None:
         """Emit Events on the object for what has waited for long enough and was not reported; return when to do so again.
 
-        `cause` names the rule and the object; where `emits` is false, nothing is written.
+        `cause` names the rule and the object, `who` in the Events what waits where that is not the rule itself; where `emits` is
+        false, nothing is written.
         """
         now, retry_at = self._clock.monotonic(), None
         unreported: dict[str, list[Stall]] = {}
@@ -127,7 +144,7 @@ class Waits:
             stall.reported = (*stall.reported, stall.cause)
             unreported.setdefault(stall.cause, []).append(stall)
         for what, waiting in unreported.items() if emits else ():
-            await self._events.emit(key, self._event(cause._replace(key=f"{cause.key} waits {what}"), waiting))
+            await self._events.emit(key, self._event(cause._replace(key=f"{cause.key} waits {what}"), who, waiting))
         return retry_at
 
     async def dropped(
@@ -147,32 +164,34 @@ class Waits:
         await self._events.emit(key, self._create(cause, Content("Warning", "LookupRefused", message, {})))
 
     async def unrecorded(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
-        """Have a firing record written again, ever more rarely; report it after a minute, and at once what does not pass."""
+        """Have what rules want on an object written again, ever more rarely; report that as any other wait."""
         last, obstacle, why = evaluations[-1], obstacle_of(error), explained(error)
-        log.warning("cannot write the firing record of %s: %s; trying again", last.ref, error)
         for each in evaluations:
             each.state.unrecorded += 1
             pause = max(PAUSES.pause(each.state.unrecorded), min(error.retry_after or 0.0, PAUSES.longest))
             outcome = Unavailable(why, each.now + pause, obstacle or Obstacle.SERVER_ERROR)
-            each.state.stall = Stall.after(each.state.stall, outcome, each.now)
             each.again(outcome.retry_at)
-        cause = Cause("rulepack", "record", last.object, last.ref, error.reason)
+            each.state.unwritten = sorted({*(own.rule for own in each.own), *each.timers})
+            each.state.stall = Stall.after(each.state.stall, outcome, each.now) if each.state.unwritten else None
+        waiting = [(each.pack.identity, rule) for each in evaluations for rule in each.state.unwritten]
+        rules = ", ".join(f"{pack}/{rule}" for pack, rule in waiting)
+        log.warning("%s: what %s writes on it cannot be written: %s; trying again", last.ref, rules, error)
+        cause = Cause(*waiting[0], last.object, last.ref, f"on the object {error.reason}")
         if obstacle is None:  # such as too many annotations: somebody has to make room
-            message = f"What rulepack has done for this object cannot be written on it, so it may be done again: {error}"
+            message = f"What {rules} has done for this object cannot be written on it, so it may be done again: {error}"
             content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(self._clock.time(), UTC)
             await self._events.emit(last.key, event(cause, last.object, content, now))
-        elif last.state.stall is not None:
-            last.again(await self.report(last.key, cause, [last.state.stall], True))
+        else:
+            stalls = [each.state.stall for each in evaluations if each.state.stall is not None]
+            last.again(await self.report(last.key, cause, stalls, True, f"What {rules} writes on this object"))
 
-    def _event(self, cause: Cause, waiting: list[Stall]) -> Create:
+    def _event(self, cause: Cause, who: str, waiting: list[Stall]) -> Create:
         since = datetime.fromtimestamp(self._clock.time(), UTC) - timedelta(
             seconds=self._clock.monotonic() - min(stall.since for stall in waiting)
         )
-        many = f" with {len(waiting)} items" if len(waiting) > 1 else ""
-        message = (
-            f"Rule {cause.pack}/{cause.rule} waits{many} since {since:%Y-%m-%dT%H:%M:%SZ} and is tried again until it can go on: "
-            f"{waiting[0].reason}"
-        )
+        many = f" with {len(waiting)} items" if len(waiting) > 1 and not who else ""
+        what, begin = who or f"Rule {cause.pack}/{cause.rule}", f"{since:%Y-%m-%dT%H:%M:%SZ}"
+        message = f"{what} waits{many} since {begin} and is tried again until it can go on: {waiting[0].reason}"
         kind = "Normal" if waiting[0].obstacle in _NORMAL else "Warning"
         return self._create(cause, Content(kind, RULE_WAITING, message, {}))
 
@@ -186,15 +205,17 @@ def _reported_at(waiting: Wait | Stall) -> float:
     return waiting.since + (0.0 if waiting.obstacle in _AT_ONCE else MINUTE)
 
 
-def _waits_of(state: PackState, all_rules: str) -> Iterator[Wait]:
-    """What waits of one pack and one object; `all_rules` names what waits as a whole: the record, or the rule of a group."""
+def _waits_of(state: PackState, group: str) -> Iterator[Wait]:
+    """What waits of one pack and one object; `group` is the rule whose target that is, '' where it is none."""
     for name, rule in state.rules.items():
-        by_obstacle: dict[Obstacle, list[float]] = {}
+        by_obstacle: dict[Obstacle, list[Stall]] = {}
         for _, stall in rule.firing.stalls() if rule.firing is not None else ():
-            by_obstacle.setdefault(stall.obstacle, []).append(stall.since)
+            by_obstacle.setdefault(stall.obstacle, []).append(stall)
         if rule.stall is not None:
-            by_obstacle.setdefault(rule.stall.obstacle, []).append(rule.stall.since)
-        for obstacle, since in by_obstacle.items():
-            yield Wait(state.pack.identity, name, obstacle, min(since), len(since))
+            by_obstacle.setdefault(rule.stall.obstacle, []).append(rule.stall)
+        for obstacle, stalls in by_obstacle.items():
+            first = min(stalls, key=lambda stall: stall.since)
+            yield Wait(state.pack.identity, name, obstacle, first.since, len(stalls), first.reason)
     if state.stall is not None:
-        yield Wait(state.pack.identity, all_rules, state.stall.obstacle, state.stall.since, 1)
+        for name in state.unwritten or (group,):
+            yield Wait(state.pack.identity, name, state.stall.obstacle, state.stall.since, 1, state.stall.reason)

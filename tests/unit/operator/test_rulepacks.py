@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from engine.cli.get import table
 from engine.errors import ApiError, UsageError
 from engine.kube.api import Page, Selection
 from engine.kube.embedded import EmbeddedCluster
@@ -19,6 +20,10 @@ from engine.packs.crd import custom_resource_definition
 from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture
 
 RULE_PACK = Resource(Kind("rules.mlops.dev/v1alpha1", "RulePack"), "rulepacks", True)
+CANNOT_PATCH = ApiError(
+    403, "Forbidden", 'widgets.example.com "one" is forbidden: User "system:serviceaccount:system:rulepack" cannot patch '
+    'resource "widgets" in API group "example.com" in the namespace "default"',
+)  # fmt: skip
 DEFINITION = Resource(Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "customresourcedefinitions", False)
 
 
@@ -279,6 +284,59 @@ async def test_each_firing_of_a_rule_for_one_object_counts(packs: Packs) -> None
         fired = (await packs.got("sizes"))["status"]["fired"]
 
     assert fired == 3
+
+
+@pytest.mark.parametrize("once", [{}, {"oncePer": "object.metadata.uid"}], ids=["each time", "once"])
+async def test_a_firing_counts_once_it_is_written_on_the_object(packs: Packs, once: dict[str, str]) -> None:
+    """Without the right to patch what it watches, a rule has done nothing: each object waits, and the status says for what."""
+    annotate = {"annotate": {"annotations": {"example.com/seen": "yes"}}}
+    async with packs.running(packs.operator()):
+        packs.cluster.faults.add(InjectedFault(CANNOT_PATCH, verb="patch", kind="Widget", times=None))
+        await packs.put("seen", spec() | {"rules": [{"name": "see", "actions": [annotate], **once}]})
+        await packs.put("marks", {"shipped": "marks", "mode": "Disabled"})
+        await packs.clock.advance(5)
+        for number in range(20):
+            await packs.widget(f"w{number}")
+        await packs.clock.advance(40)
+        without = (await packs.got("seen"))["status"]
+        lines = [*table([await packs.got("seen")])]
+        events = [event for event in await packs.events("default") if event["reason"] == "RuleWaiting"]
+        packs.cluster.faults.clear()
+        await packs.clock.advance(310)
+        after = (await packs.got("seen"))["status"]
+
+    (rule,) = without["parts"][0]["rules"]
+    ready = without["conditions"][1]["message"]
+    assert (without["fired"], without["waiting"], rule["waitingFor"]) == (0, 20, "MissingRight")
+    assert "rule see waits for a missing right, for 20 objects, such as Widget default/w0: 403" in ready
+    assert "to grant it: kubectl create role NAME -n default --verb=patch --resource=widgets.example.com" in ready
+    assert any("rule see waits for a missing right" in line for line in lines)
+    assert len(events) == 20
+    assert all(event["message"].startswith("What seen/see writes on this object waits since") for event in events)
+    assert (after["fired"], after["waiting"]) == (20, 0)
+
+
+async def test_a_firing_that_is_written_late_counts_once(packs: Packs) -> None:
+    """Its Event was there before."""
+    actions: list[Any] = [
+        {"annotate": {"annotations": {"example.com/seen": "yes"}}},
+        {"emitEvent": {"type": "Normal", "reason": "Seen", "message": "it was seen"}},
+    ]
+    async with packs.running(packs.operator()):
+        packs.cluster.faults.add(InjectedFault(CANNOT_PATCH, verb="patch", kind="Widget", times=None))
+        await packs.put("seen", spec() | {"rules": [{"name": "see", "actions": actions}]})
+        await packs.put("marks", {"shipped": "marks", "mode": "Disabled"})
+        await packs.clock.advance(5)
+        await packs.widget("one")
+        await packs.clock.advance(40)
+        packs.cluster.faults.clear()
+        await packs.clock.advance(310)
+        written = (await packs.got("seen"))["status"]["fired"]
+        await packs.cluster.patch(WIDGET, "default", "one", {"metadata": {"annotations": {"example.com/seen": "no"}}})
+        await packs.clock.advance(10)
+        again = (await packs.got("seen"))["status"]["fired"]
+
+    assert (written, again) == (1, 2)
 
 
 async def test_a_firing_that_fails_in_a_later_step_counts_as_failed_only(packs: Packs) -> None:

@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from engine.cel import backend
 from engine.cli.explained import as_text
 from engine.errors import ApiError
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.objects import annotations_of, metadata
 from engine.model.observe import ActResult
+from engine.packs.pack import RulePack
+from engine.packs.parse import parse_pack
 from engine.testing.explain import explain
-from tests.unit.reconcile.test_rule_fields import CONFIG, config, rule, say
+from tests.unit.reconcile.test_rule_fields import CONFIG, HEAD, config, rule, say
 from tests.world import EVENT, POD, START, World, pod
 
 LABEL = """\
@@ -57,6 +60,12 @@ async def world_of(text: str, *faults: InjectedFault, mode: Mode = Mode.ENFORCE)
     await world.create(pod("web"), config())
     await world.settle()
     return world
+
+
+def named_pack(name: str, text: str) -> RulePack:
+    """A pack with another name than `p`."""
+    (found,) = parse_pack(HEAD.replace("name: p}", f"name: {name}}}") + text, "pack.yaml", backend())
+    return found
 
 
 def dropped(world: World) -> list[tuple[str, str, str]]:
@@ -329,13 +338,47 @@ async def test_an_object_that_cannot_be_written_is_told() -> None:
     await world.settle(HOUR, step=5)
     (message,) = await told(world)
     assert "denied the request: not today" in message
-    assert world.reconciler.waits.counts() == {("p", "(firing record)", "AdmissionDenied"): 1.0}
+    assert world.reconciler.waits.counts() == {("p", "r", "AdmissionDenied"): 1.0}
+    assert message.startswith("What p/r writes on this object waits since")
     world.engine.faults.clear()
     await world.settle(305, step=5)
 
     assert landed(world) == 1
     assert "fired.rules.mlops.dev/p.r" in annotations_of(await world.get(CONFIG, "c"))
     assert world.reconciler.waits.counts() == {}
+
+
+async def test_only_what_wants_something_on_the_object_waits_for_its_write() -> None:
+    """One Event for the one patch; a pack that wrote elsewhere waits for nothing."""
+    own = "      actions: [{annotate: {annotations: {example.com/NAME: '${object.data.word}'}}}]\n"
+    elsewhere = LABEL.split("\n", 1)[1]
+    world = World(
+        named_pack("one", own.replace("NAME", "a")), named_pack("two", own.replace("NAME", "b")), named_pack("x", elsewhere)
+    )
+    world.engine.faults.add(outage(RIGHT, verb="patch", kind="ConfigMap"))
+    await world.create(pod("web"), config())
+    await world.settle(30)
+
+    assert world.reconciler.waits.counts() == {("one", "r", "MissingRight"): 1.0, ("two", "r", "MissingRight"): 1.0}
+    (message,) = await told(world)
+    assert message.startswith("What one/r, two/r writes on this object waits since")
+
+
+async def test_what_a_rule_annotates_is_done_once_it_is_written() -> None:
+    """Until then it is tried again."""
+    world = await world_of(
+        "      actions: [{annotate: {annotations: {example.com/word: '${object.data.word}'}}}]\n",
+        outage(RIGHT, verb="patch", kind="ConfigMap"),
+    )
+    await world.settle(30)
+    before = {act.result for act in world.seen.acts}
+    world.engine.faults.clear()
+    await world.settle(305, step=5)
+
+    assert before == {ActResult.RETRYING}
+    assert [act.diff for act in world.seen.acts if act.result is ActResult.DONE] == [
+        ('metadata.annotations: ∅ → {"example.com/word": "a"}',)
+    ]
 
 
 async def test_audit_waits_too_and_writes_nothing() -> None:
