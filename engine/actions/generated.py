@@ -88,6 +88,6 @@ class Removal:
     def plan(self, cause: Cause, scope: Scope, live: Answers, state: None) -> Plan:
         """Return one deletion for each object."""
         if self.suspended:
-            return Plan(outcome=Waiting(self.suspended, scope.now + SUSPENDED_WAIT, Obstacle.PACK_BUDGET))
+            return Plan(outcome=Waiting(self.suspended, scope.now + SUSPENDED_WAIT, Obstacle.SUSPENDED))
         steps = [Delete(ref_of(obj), resource_version=version_of(obj)) for obj in self.objects]
         return Plan(steps, targets=len(steps))

@@ -45,7 +45,9 @@ class Obstacle(StrEnum):
     SECRET_MISSING = "SecretMissing"
     """A Secret that an HTTP request needs is not there, or lacks a key."""
     PACK_BUDGET = "PackBudget"
-    """The pack's own budget of disruptive steps."""
+    """The pack's own budget of disruptive steps: it is not its turn yet."""
+    SUSPENDED = "Suspended"
+    """The pack has spent that budget, until somebody has it go on."""
 
 
 class Done(NamedTuple):

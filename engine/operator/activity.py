@@ -22,7 +22,7 @@ from engine.operator.rulepacks import LISTS
 from engine.operator.selection import State
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
-from engine.packs.status import RuleCounts
+from engine.packs.status import SUSPENDED, RuleCounts
 from engine.packs.versions import Report
 from engine.reconcile.budget import MANY
 from engine.reconcile.budgets import described
@@ -186,7 +186,7 @@ class Activity:
             return LISTS, [f"{kind} is being listed" for kind in listing]
         if suspended := self.suspensions.get(pack.identity):
             spent = f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"
-            return "Suspended", [f"{spent}; to go on: {resume}"]
+            return SUSPENDED, [f"{spent}; to go on: {resume}"]
         return "", ()
 
     def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report], waits: Waits) -> dict[str, Any]:

@@ -22,6 +22,10 @@ MESSAGE = 1024
 """Characters of a message of a condition or a fault."""
 
 
+SUSPENDED = "Suspended"
+"""The reason of a pack that has spent its budget: only a person has it go on."""
+
+
 class RuleCounts(NamedTuple):
     """What one rule did: counts, and when (RFC 3339) it last acted and on which object ('' where it has not)."""
 
@@ -149,7 +153,7 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
     reason, message = standing.unready
     note = f"; {standing.note}" if standing.note else ""
     if standing.warnings:
-        note += f"; {len(standing.warnings)} things in it may not be meant, see status.warnings"
+        note += f"; {_counted(len(standing.warnings))} in it may not be meant, see status.warnings"
     if reason:
         yield "Ready", "False", reason, message
     elif standing.mode is Mode.OFF:
@@ -157,7 +161,15 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
     else:
         does = "acts" if standing.mode is Mode.ENFORCE else "says what it would do"
         yield "Ready", "True", "InForce", f"the pack is in force, and {does}{note}"
-    yield "Stalled", "False", "Progressing", "it is tried again by itself, see Ready" if reason else "nothing stands in the way"
+    if reason == SUSPENDED:
+        yield "Stalled", "False", SUSPENDED, "it goes on when somebody has it go on, see Ready"
+    else:
+        by_itself = "it is tried again by itself, see Ready"
+        yield "Stalled", "False", "Progressing", by_itself if reason else "nothing stands in the way"
+
+
+def _counted(things: int) -> str:
+    return "one thing" if things == 1 else f"{things} things"
 
 
 def refusal(standing: Standing) -> str:

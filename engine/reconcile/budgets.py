@@ -68,6 +68,7 @@ class Budgets:
 
     async def _outcome(self, admission: Admission, cause: Cause, scope: Scope) -> Outcome:
         limit, flow, retry_at = _limit(scope), flow_of(cause.ref), scope.now + PAUSE
+        obstacle = Obstacle.PACK_BUDGET if admission is Admission.PACED else Obstacle.SUSPENDED
         match admission:
             case Admission.GRANTED:
                 return DONE
@@ -81,7 +82,7 @@ class Budgets:
                 reason = f"pack {cause.pack} is suspended: {MANY} namespaces would have it exceed {DISRUPTIONS}, {limit}"
                 because = f"Pack {cause.pack} is suspended, since {MANY} namespaces want more than it may do"
                 await self._report(cause, scope, "PackSuspended", because)
-        return Waiting(reason, retry_at, Obstacle.PACK_BUDGET)
+        return Waiting(reason, retry_at, obstacle)
 
     async def _report(self, cause: Cause, scope: Scope, reason: str, what: str) -> None:
         """Emit one Event about an object that is held back by a suspension; where that fails, with the next evaluation."""

@@ -82,7 +82,7 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
         pause = backoff(retry, run.cause, progress.attempts)
         progress.attempts += 1
     else:
-        budget = stall.obstacle is Obstacle.PACK_BUDGET
+        budget = stall.obstacle in (Obstacle.PACK_BUDGET, Obstacle.SUSPENDED)
         if not (rescuing or budget) and retry.timeout is not None and stall.waited >= retry.timeout:
             return Failed(f"timed out waiting: {outcome.reason}")
         pause = min(run.waited / 6, PATIENCE)

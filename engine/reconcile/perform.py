@@ -274,7 +274,7 @@ class Performer:
                 self._report(run, action, None, ActResult.UNCHANGED)
             case Unavailable(reason):
                 self._report(run, action, None, ActResult.RETRYING, detail=reason)
-            case Waiting(obstacle=Obstacle.PACK_BUDGET | Obstacle.CONTESTED):
+            case Waiting(obstacle=Obstacle.PACK_BUDGET | Obstacle.SUSPENDED | Obstacle.CONTESTED):
                 pass  # these report themselves
             case Waiting(reason):
                 self._report(run, action, None, ActResult.WAITING, detail=reason)

@@ -25,13 +25,13 @@ from engine.reconcile.state import PackState, Stall
 
 MINUTE = 60.0
 """Seconds that something waits before it is reported, unless it is one of these."""
-_AT_ONCE = frozenset({Obstacle.MISSING_RIGHT, Obstacle.SECRET_MISSING})
-"""These end only when somebody has granted the right, or made the Secret."""
+_AT_ONCE = frozenset({Obstacle.MISSING_RIGHT, Obstacle.SECRET_MISSING, Obstacle.SUSPENDED})
+"""These end only when somebody has granted the right, made the Secret, or resumed the pack."""
 PAUSES = Backoff(2.0, 300.0)
 SHOWN = 10
 """Items that an Event names at most."""
 RULE_WAITING = "RuleWaiting"
-_UNREPORTED = frozenset({Obstacle.PACK_BUDGET, Obstacle.CONTESTED, Obstacle.CONDITION})
+_UNREPORTED = frozenset({Obstacle.PACK_BUDGET, Obstacle.SUSPENDED, Obstacle.CONTESTED, Obstacle.CONDITION})
 """These have Events of their own, or end by themselves as their rule says."""
 _NORMAL = frozenset({Obstacle.TARGET_NOT_READY, Obstacle.DISRUPTION_BUDGET})
 """Nothing is wrong."""

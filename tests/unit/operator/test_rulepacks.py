@@ -268,6 +268,28 @@ async def test_what_waits_is_counted_by_rule(packs: Packs) -> None:
     assert "waitingFor" not in after["parts"][0]["rules"][0]
 
 
+async def test_a_suspended_pack_waits_for_a_person(packs: Packs) -> None:
+    """What is held back counts at once, and no condition says that it goes on by itself."""
+    target = {"apiVersion": "example.com/v1", "kind": "Widget"}
+    rule = {"name": "big", "actions": [{"delete": {"target": {**target, "name": "${object.metadata.name}"}}}]}
+    async with packs.running(packs.operator()):
+        targets = [{**target, "verbs": ["get", "delete"]}]
+        await packs.put("sweep", spec(rules=[rule], targets=targets))
+        await packs.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: 1"})
+        await packs.put("marks", {"shipped": "marks", "mode": "Disabled"})
+        await packs.clock.advance(5)
+        for number in range(8):
+            await packs.widget(f"w{number}")
+        await packs.clock.advance(12)
+        status = (await packs.got("sweep"))["status"]
+        ready, stalled = [await packs.condition(kind, "sweep") for kind in ("Ready", "Stalled")]
+
+    (counted,) = status["parts"][0]["rules"]
+    assert (status["waiting"], counted["waitingFor"]) == (7, "Suspended")
+    assert ready[:2] == ("False", "Suspended")
+    assert stalled == ("False", "Suspended", "it goes on when somebody has it go on, see Ready")
+
+
 async def test_each_firing_of_a_rule_for_one_object_counts(packs: Packs) -> None:
     """Also of a rule without `oncePer`; two steps of one firing count once, and what changes nothing does not."""
     actions = [{"annotate": {"annotations": {f"example.com/{name}": "${string(object.spec.size)}"}}} for name in ("a", "b")]

@@ -20,3 +20,12 @@ def test_ten_faults_are_shown_and_all_are_counted() -> None:
 
 def test_a_rule_says_where_its_pack_is_suspended() -> None:
     assert RuleCounts(suspended=["team-a", "team-b"]).data("mark")["suspended"] == ["team-a", "team-b"]
+
+
+def test_one_warning_is_one_thing() -> None:
+    for number, words in ((1, "one thing in it may not be meant"), (2, "2 things in it may not be meant")):
+        warnings = [Fault(Location("rulepack/ops/a", 1, 1, "spec"), "odd")] * number
+
+        status = computed({"metadata": {"generation": 3}}, Standing(warnings=warnings), 0, NOW)
+
+        assert words in status["conditions"][1]["message"]
