@@ -18,7 +18,7 @@ from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
 from engine.model.send import Send
 from engine.model.text import cut
 from engine.operator.caches import PackCaches
-from engine.operator.rulepacks import LISTS
+from engine.operator.rulepacks import LISTS, MISSING_RIGHT, WAITING_FOR_KIND
 from engine.operator.selection import State
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
@@ -181,7 +181,7 @@ class Activity:
     def standing(self, pack: RulePack, caches: PackCaches, resume: str) -> tuple[str, Sequence[str]]:
         """Return why a pack in force cannot work, in one word ('' where it can) and in sentences; `resume` has it go on."""
         if problems := caches.problems(pack.identity):
-            return "WaitingForKind", problems
+            return MISSING_RIGHT if caches.forbidden(pack.identity) else WAITING_FOR_KIND, problems
         if listing := caches.listing(pack):
             return LISTS, [f"{kind} is being listed" for kind in listing]
         if suspended := self.suspensions.get(pack.identity):

@@ -187,10 +187,18 @@ class PackCaches:
 
     def problems(self, pack: str) -> list[str]:
         """Return why the objects that a pack watches or looks up cannot be listed or watched, by the pack's identity."""
-        informers = [informer for each in self._of if each.identity == pack for informer in self.needed(each)]
-        watched = [f"pack {pack} waits: {informer.problem()}" for informer in informers if informer.problem()]
-        followed = [informer for each, those in self._followers.items() if each.identity == pack for informer in those]
-        return watched + [f"lookups of pack {pack} wait: {each.problem()}" for each in followed if each.problem()]
+        watched = [f"pack {pack} waits: {each.problem()}" for each in self._needed_by(pack) if each.problem()]
+        return watched + [f"lookups of pack {pack} wait: {each.problem()}" for each in self._followed_by(pack) if each.problem()]
+
+    def forbidden(self, pack: str) -> bool:
+        """Return whether a right is missing for what a pack watches or looks up."""
+        return any(each.forbidden for each in (*self._needed_by(pack), *self._followed_by(pack)))
+
+    def _needed_by(self, pack: str) -> list[Informer]:
+        return [informer for each in self._of if each.identity == pack for informer in self.needed(each)]
+
+    def _followed_by(self, pack: str) -> list[Informer]:
+        return [informer for each, those in self._followers.items() if each.identity == pack for informer in those]
 
     def _watching(self, packs: Iterable[RulePack]) -> dict[InformerKey, list[RulePack]]:
         found: dict[InformerKey, list[RulePack]] = {}

@@ -114,12 +114,23 @@ class Informer:
             self.state is State.FAILING and (not self.synced.is_set() or self._lasts(UNWATCHED))
         )
 
+    @property
+    def forbidden(self) -> bool:
+        """Whether a right is missing."""
+        return self._failure is not None and self._failure.status == FORBIDDEN
+
     def problem(self) -> str:
-        """Return why it waits, once that has lasted, with what to do; '' also where no API server answers at all."""
-        if self._failure is None or not self._failure.status or not self._lasts(UNWATCHED if self.synced.is_set() else UNLISTED):
+        """Return why it waits, with what to do; '' also where no API server answers at all.
+
+        That the right to list is missing is said at once, anything else once it has lasted.
+        """
+        if self._failure is None or not self._failure.status:
+            return ""
+        lasting = UNWATCHED if self.synced.is_set() else 0.0 if self.forbidden else UNLISTED
+        if not self._lasts(lasting):
             return ""
         verb = "watched" if self.synced.is_set() else "listed"
-        hint = "; `rulepack rbac` writes the role that packs need" if self._failure.status == FORBIDDEN else ""
+        hint = "; to grant what a pack needs: rulepack rbac pack.yaml | kubectl apply -f -" if self.forbidden else ""
         return f"{self.key} cannot be {verb}: {self.error}{hint}"
 
     def _lasts(self, seconds: float) -> bool:

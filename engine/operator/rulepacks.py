@@ -14,7 +14,7 @@ from engine.kube.clock import Clock, within
 from engine.model.flags import Mode
 from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.plan import Create
-from engine.operator.informer import Informer
+from engine.operator.informer import UNLISTED, Informer
 from engine.operator.selection import InformerKey
 from engine.operator.settings import Settings
 from engine.operator.statuses import Writer
@@ -35,8 +35,12 @@ LISTING = 30.0
 """Seconds for which a pack may list its kind anew, as at a restart, before its status says that it is not ready."""
 LISTS = "Listing"
 """The reason of a pack whose kind is being listed."""
+WAITING_FOR_KIND, MISSING_RIGHT = "WaitingForKind", "MissingRight"
+"""The reasons of a pack whose kind cannot be listed or watched."""
 NOT_HERE = "NotAnOperatorNamespace"
 """The reason of an object in another namespace than the operator's."""
+_AGAIN = {LISTS: LISTING, MISSING_RIGHT: UNLISTED}
+"""For how long after a restart the status does not say so of a pack that was ready."""
 MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
 """The labels of objects that the operator creates."""
 
@@ -151,7 +155,7 @@ class RulePackStatuses:
     def waits_of(self, identity: str) -> Sequence[str]:
         """Return what a pack in force waits for, a sentence each."""
         fare = self._fare_of(identity)
-        return fare.waits if fare and fare.reason == "WaitingForKind" else ()
+        return fare.waits if fare and fare.reason in (WAITING_FOR_KIND, MISSING_RIGHT) else ()
 
     def notes_of(self, identity: str) -> Sequence[str]:
         """Return what people should know of a pack in force that works, a sentence each."""
@@ -169,7 +173,8 @@ class RulePackStatuses:
             self._news.clear()
             written = await self._write(create=True)
             while not self._news.is_set():
-                soon = SOON if self._listing else PERIOD
+                begun = self._clock.monotonic() - LISTING
+                soon = SOON if any(since > begun for since in self._listing.values()) else PERIOD
                 await within(self._clock, soon if written else RETRY, self._news.wait())
                 if not self._news.is_set():
                     written = await self._write(create=not written)
@@ -239,13 +244,14 @@ class RulePackStatuses:
     def _lists_again(self, obj: Object, standing: Standing) -> bool:
         """Return whether a pack that was ready lists its kind anew since a moment ago, which every restart does.
 
-        Its status stays: it would say for seconds that the pack is not ready, to those who wait for it too.
+        Its status stays: it would say for seconds that the pack is not ready, to those who wait for it too. An API server that
+        has just started too forbids everything until it has read the roles.
         """
-        if standing.pack is None or standing.unready[0] != LISTS:
+        if standing.pack is None or standing.unready[0] not in _AGAIN:
             return False
         now = self._clock.monotonic()
         began = self._listing.setdefault(standing.pack.identity, now)
-        return was_ready(obj, standing) and now - began < LISTING
+        return was_ready(obj, standing) and now - began < _AGAIN[standing.unready[0]]
 
     def _standing(self, obj: Object) -> Standing:
         """Return how an object of the operator's namespace stands."""
@@ -258,7 +264,7 @@ class RulePackStatuses:
             return Standing(refused="Invalid", faults=report.faults)
         fare, mode = self._fare(pack), self._catalog.mode(pack)
         unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
-        if fare.reason != LISTS:
+        if fare.reason not in _AGAIN:
             self._listing.pop(pack.identity, None)
         counts = self._counted(given.name, pack, fare.counts)
         note = "; ".join(filter(None, (report.note, *fare.notes)))

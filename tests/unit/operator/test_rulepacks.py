@@ -476,6 +476,32 @@ async def test_a_kind_that_cannot_be_listed_makes_a_pack_wait(packs: Packs) -> N
     assert stalled == ("False", "Progressing", "it is tried again by itself, see Ready")
 
 
+async def test_a_missing_right_to_list_is_told_at_once(packs: Packs) -> None:
+    """With the command that grants it, and never before that that the kind is being listed."""
+    packs.cluster.faults.add(InjectedFault(403, verb="list", kind="Widget", times=None))
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(1)
+        status, reason, message = await packs.condition("Ready", "marks")
+
+    assert (status, reason) == ("False", "MissingRight")
+    assert message.startswith("pack marks waits: Widget.example.com/v1 in all namespaces cannot be listed: 403")
+    assert message.endswith("to grant what a pack needs: rulepack rbac pack.yaml | kubectl apply -f -")
+
+
+async def test_a_right_that_is_there_soon_after_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
+    """An API server that has just started knows no roles yet; one that is missing for good is told."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(10)
+    packs.cluster.faults.add(InjectedFault(403, verb="list", kind="Widget", times=None))
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(2)
+        first = await packs.condition("Ready", "marks")
+        await packs.clock.advance(20)
+        later = await packs.condition("Ready", "marks")
+
+    assert (first[:2], later[:2]) == (("True", "InForce"), ("False", "MissingRight"))
+
+
 async def test_a_pack_in_a_config_map_is_visible_too(packs: Packs) -> None:
     """Its object goes with the ConfigMap, and takes a mode as that of a shipped pack does."""
     async with packs.running(packs.operator()):

@@ -47,7 +47,7 @@ async def test_a_pack_whose_kind_cannot_be_watched_says_so(fixture: Fixture, ver
         await fixture.clock.advance(150)
 
         assert (await fixture.status("own") or "").startswith(expected)
-        assert ("rulepack rbac" in (await fixture.status("own") or "")) == (status == 403)
+        assert ("rulepack rbac pack.yaml | kubectl apply -f -" in (await fixture.status("own") or "")) == (status == 403)
         assert await reasons(fixture, "own") == ["RulePackWaiting"]
         assert (await packs(operator))["marks"]["waitingFor"] == "Widget.example.com/v1"
         assert (await ask(operator, "/readyz"))[0] == 200
