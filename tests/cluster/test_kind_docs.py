@@ -19,7 +19,10 @@ def test_each_command_prints_what_the_document_shows(rulepacks: RulePacks, tmp_p
         if "kubectl describe" in step.command or "kubectl rulepack" in step.command:
             rulepacks.status("team")
 
-    assert play(rulepacks.kubectl, tmp_path, written) >= 10
+    try:
+        assert play(rulepacks.kubectl, tmp_path, written) >= 11
+    finally:
+        rulepacks.kubectl.run("delete", "clusterrole,clusterrolebinding", "rulepack:team")  # these live in no namespace
 
 
 def test_kubectl_finds_the_plugin(rulepacks: RulePacks) -> None:
