@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from difflib import get_close_matches
 from typing import Any
 
 from engine.cel import documents, hints, times
@@ -30,6 +29,7 @@ from engine.cel.syntax import (
 from engine.cel.types import BOOL, LIST, MAP, Named, short
 from engine.cel.values import Mismatch, type_of
 from engine.errors import ExpressionError
+from engine.model.text import nearest
 
 #: Function -> which argument, where it is a literal, is checked before anything is evaluated, and by what.
 _CHECKED_LITERALS: dict[str, tuple[int, Any]] = {
@@ -232,7 +232,6 @@ def _shown(term: object) -> str:
 
 def suggest(name: str, known: Collection[str], otherwise: str) -> str:
     """The name that was probably meant, otherwise all that there are."""
-    close = get_close_matches(name, known, n=1)
-    if close:
-        return f"'{close[0]}' (did you mean that?)"
+    if close := nearest(name, known):
+        return f"'{close}' (did you mean that?)"
     return f"{otherwise}{', '.join(sorted(known))}"

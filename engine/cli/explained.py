@@ -12,6 +12,7 @@ from engine.model.flags import Mode
 from engine.model.objects import ref_of
 from engine.model.observe import Act, Evaluated
 from engine.model.text import clean, cut
+from engine.packs.schedule import TIME
 from engine.reconcile.explain import Clause, Value
 from engine.testing.describe import plain, step_text, value_text
 from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, Selector
@@ -61,7 +62,7 @@ def _rule(rule: RuleExplanation) -> Iterator[str]:
     for number, clause in enumerate(rule.clauses, start=1):
         yield from _clause(number, clause)
     if rule.once_per is not None:
-        yield f"    oncePer = {value_text(rule.once_per)}"
+        yield f"    {'schedule.time' if rule.once_per.path == TIME else 'oncePer'} = {value_text(rule.once_per)}"
         yield f"    on record: {rule.record or 'nothing'}"
     if rule.loop is not None:
         yield f"    loop = {value_text(rule.loop)}"

@@ -28,13 +28,15 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("-n", "--namespace", default="", metavar="NAME", help="Only RulePacks of this namespace. Default: of all.")
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="RulePacks of all namespaces, whatever -n says.")
 @cluster_options
-def get(names: tuple[str, ...], namespace: str, cluster: Cluster) -> None:
+def get(names: tuple[str, ...], namespace: str, everywhere: bool, cluster: Cluster) -> None:
     """Write a line for each rule of each RulePack: how often it acted and failed for good, how many items wait, and on which
     object it last acted; below it why a pack is not ready and what rules wait for. Counts are approximate.
 
     Only needs list on rulepacks.
     """
+    namespace = "" if everywhere else namespace
     objects = asyncio.run(_objects(namespace, cluster))
     there = [ref_of(obj).name for obj in objects]
     found = [obj for obj in objects if not names or ref_of(obj).name in names]

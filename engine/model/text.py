@@ -15,6 +15,9 @@ _CONTROL = re.compile(
 #: What makes a text look like another one: marks of direction (Unicode UAX #9), separators of lines, lone surrogates.
 _INVISIBLE = re.compile("[\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
+SHORT = 4
+"""Characters of a name that is short."""
+
 
 def clean(text: str) -> str:
     """Return a text without escape sequences, control characters and marks of direction; tabs and newlines stay."""
@@ -55,11 +58,19 @@ def found(value: Any) -> str:
     return f"a list of {len(value)}" if value else "an empty list"
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the known name that was probably meant, '' where none is near enough.
+
+    Of a short one most letters occur in many a longer name, so that one is at most a letter longer or shorter.
+    """
+    alike = [each for each in known if len(each) > SHORT or abs(len(each) - len(name)) <= 1]
+    return next(iter(get_close_matches(name[:60], alike, n=1)), "")
+
+
 def suggestion(name: str, known: Collection[str]) -> str:
     """Return what was expected where a name is unknown: the one that was probably meant, or all that there are."""
-    close = get_close_matches(name[:60], known, n=1)
-    if close:
-        return f"{close[0]!r} (did you mean that?)"
+    if close := nearest(name, known):
+        return f"{close!r} (did you mean that?)"
     names = sorted(known)
     if len(names) < 2:
         return repr(names[0]) if names else "no name: none is declared"

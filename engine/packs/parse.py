@@ -166,8 +166,10 @@ def _same_names(packs: list[RulePack]) -> list[Fault]:
     return [Fault(pack.location, f"a second pack {pack.identity!r} in the same text", "each pack once") for pack in again]
 
 
-_NAMING = frozenset(["name", "actions", "loop", "loopVar", "vars", "lookup"])
+_NAMING = frozenset(["name", "actions", "loop", "loopVar", "vars", "lookup", "aggregate"])
 """Keys that a rule needs, or that give names to its expressions."""
+_SOME_SCHEDULE = {"cron": "0 0 * * *"}
+"""What stands for a schedule that has faults: expressions read `schedule.time`, whenever that is."""
 _BODY_KEYS = [field.alias for field in PackSpec.model_fields.values()]
 _RULE_KEYS = [str(field.alias) for field in RuleSpec.model_fields.values()]
 
@@ -210,7 +212,10 @@ def _without(rule: dict[str, Any] | RuleSpec, detail: ErrorDetails, index: int) 
     key, *deeper = [str(step) for step in detail["loc"][3:]] or ["name"]
     unknown = detail["type"] == "extra_forbidden" and not deeper
     meant = get_close_matches(key, _RULE_KEYS, n=1) if unknown else [key]
-    return _empty_rule(index) if _NAMING.intersection(meant) else {name: value for name, value in rule.items() if name != key}
+    if _NAMING.intersection(meant):
+        return _empty_rule(index)
+    kept = {name: value for name, value in rule.items() if name != key}
+    return kept | {"schedule": _SOME_SCHEDULE} if "schedule" in meant else kept
 
 
 def _empty_rule(index: int) -> RuleSpec:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model.text import clean, cut
+from engine.model.text import clean, cut, nearest
 
 DIRECTIONS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 
@@ -38,3 +39,11 @@ def test_a_cut_text_has_the_length_asked_for_and_both_ends(text: str, limit: int
         head, _, tail = short.partition("…")
         assert text.startswith(head)
         assert text.endswith(tail) or "…" in text
+
+
+@pytest.mark.parametrize(("name", "meant"), [
+    ("nosuch", ""), ("wyh", "why"), ("sc", "sch"), ("schh", "sch"), ("argocd-halth", "argocd-health"), ("sync", ""),
+])  # fmt: skip
+def test_the_name_that_was_meant_is_near(name: str, meant: str) -> None:
+    """A short one whose letters occur in another name by chance is not."""
+    assert nearest(name, ["sch", "why", "argocd-health", "sy"]) == meant

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,6 +144,20 @@ def test_a_consequence_of_a_fault_is_not_reported() -> None:
     reported = faults(pack(rules=[rule(loopp="object.items", when="true", loopKey="item.name")]))
 
     assert [fault.split("; ")[0].split(": ", 1)[1] for fault in reported] == ["unknown key 'loopp'"]
+
+
+@pytest.mark.parametrize(("keys", "read"), [
+    ({"schedule": {"cron": "99 * * * *"}}, "schedule.time"),
+    ({"schedule": {"cron": "9 * * * *", "timeZone": "Berlin Mean Time"}}, "schedule.time"),
+    ({"shedule": {"cron": "9 * * * *"}}, "schedule.time"),
+    ({"aggregate": {"by": "'all'", "bye": 3, "counts": {"pods": "true"}}}, "group.pods"),
+])  # fmt: skip
+def test_what_reads_a_faulty_schedule_or_group_has_no_fault(keys: dict[str, Any], read: str) -> None:
+    say = {"emitEvent": {"type": "Normal", "reason": "Due", "message": f"${{string({read})}}"}}
+
+    (reported,) = faults(pack(rules=[rule(**keys, actions=[say])]))
+
+    assert "unknown variable" not in reported
 
 
 def test_faults_of_expressions_are_found_beside_those_of_keys() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.cel import backend
+from engine.cli.explained import as_text
 from engine.model.flags import Mode
 from engine.model.observe import ActResult, Evaluated
 from engine.packs.parse import parse_pack
@@ -137,6 +138,19 @@ async def test_a_rule_with_a_schedule_says_when_it_is_due_next() -> None:
     await world.clock.advance(43.5 * 3600 + 60)
     rule = (await told(world))["tell"]
     assert (rule.result, rule.skipped) == (Evaluated.FIRED, "")
+
+
+async def test_of_a_rule_with_a_schedule_the_time_is_shown() -> None:
+    """It has no `oncePer` that its author has written."""
+    text = "      schedule: {cron: '30 18 * * MON-FRI', timeZone: Europe/Berlin}\n" + TELL
+    (pack,) = parse_pack(SCHEDULED + text, "pack.yaml", backend())
+    world = World(pack)
+    await world.create(named(JOB, "train"))
+
+    lines = [*as_text(await explain(world.cluster, world.clock, world.catalog, await world.get(JOB, "train")))]
+
+    assert '    schedule.time = "2026-01-26T17:30:00Z"' in lines
+    assert not [line for line in lines if "oncePer" in line]
 
 
 SCHEDULED = """\
