@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -126,12 +127,12 @@ class Waits:
         return counts
 
     async def report(
-        self, key: ObjectKey | GroupKey, cause: Cause, stalls: Iterable[Stall], emits: bool, who: str = ""
+        self, key: ObjectKey | GroupKey, cause: Cause, stalls: Iterable[Stall], emits: bool, what: str = ""
     ) -> float | None:
         """Emit Events on the object for what has waited for long enough and was not reported; return when to do so again.
 
-        `cause` names the rule and the object, `who` in the Events what waits where that is not the rule itself; where `emits` is
-        false, nothing is written.
+        `cause` names the rule and the object, `what` says in the Events with what it waits; where `emits` is false, nothing is
+        written.
         """
         now, retry_at = self._clock.monotonic(), None
         unreported: dict[str, list[Stall]] = {}
@@ -143,8 +144,8 @@ class Waits:
                 continue
             stall.reported = (*stall.reported, stall.cause)
             unreported.setdefault(stall.cause, []).append(stall)
-        for what, waiting in unreported.items() if emits else ():
-            await self._events.emit(key, self._event(cause._replace(key=f"{cause.key} waits {what}"), who, waiting))
+        for why, waiting in unreported.items() if emits else ():
+            await self._events.emit(key, self._event(cause._replace(key=f"{cause.key} waits {why}"), what, waiting))
         return retry_at
 
     async def dropped(
@@ -173,25 +174,31 @@ class Waits:
             each.again(outcome.retry_at)
             each.state.unwritten = sorted({*(own.rule for own in each.own), *each.timers})
             each.state.stall = Stall.after(each.state.stall, outcome, each.now) if each.state.unwritten else None
-        waiting = [(each.pack.identity, rule) for each in evaluations for rule in each.state.unwritten]
-        rules = ", ".join(f"{pack}/{rule}" for pack, rule in waiting)
+        rules = ", ".join(f"{each.pack.identity}/{rule}" for each in evaluations for rule in each.state.unwritten)
         log.warning("%s: what %s writes on it cannot be written: %s; trying again", last.ref, rules, error)
-        cause = Cause(*waiting[0], last.object, last.ref, f"on the object {error.reason}")
         if obstacle is None:  # such as too many annotations: somebody has to make room
             message = f"What {rules} has done for this object cannot be written on it, so it may be done again: {error}"
             content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(self._clock.time(), UTC)
+            cause = Cause("rulepack", "record", last.object, last.ref, error.reason)
             await self._events.emit(last.key, event(cause, last.object, content, now))
-        else:
-            stalls = [each.state.stall for each in evaluations if each.state.stall is not None]
-            last.again(await self.report(last.key, cause, stalls, True, f"What {rules} writes on this object"))
+            return
+        for each in evaluations:
+            if (stall := each.state.stall) is None:
+                continue
+            for rule in each.state.unwritten:
+                cause = Cause(each.pack.identity, rule, last.object, last.ref, "on the object")
+                told = each.state.stall = replace(stall)  # it is reported for each of the rules
+                each.again(await self.report(last.key, cause, [told], True, " with what it writes on this object"))
 
-    def _event(self, cause: Cause, who: str, waiting: list[Stall]) -> Create:
+    def _event(self, cause: Cause, what: str, waiting: list[Stall]) -> Create:
         since = datetime.fromtimestamp(self._clock.time(), UTC) - timedelta(
             seconds=self._clock.monotonic() - min(stall.since for stall in waiting)
         )
-        many = f" with {len(waiting)} items" if len(waiting) > 1 and not who else ""
-        what, begin = who or f"Rule {cause.pack}/{cause.rule}", f"{since:%Y-%m-%dT%H:%M:%SZ}"
-        message = f"{what} waits{many} since {begin} and is tried again until it can go on: {waiting[0].reason}"
+        what = what or (f" with {len(waiting)} items" if len(waiting) > 1 else "")
+        message = (
+            f"Rule {cause.pack}/{cause.rule} waits{what} since {since:%Y-%m-%dT%H:%M:%SZ} and is tried again until it can go on: "
+            f"{waiting[0].reason}"
+        )
         kind = "Normal" if waiting[0].obstacle in _NORMAL else "Warning"
         return self._create(cause, Content(kind, RULE_WAITING, message, {}))
 

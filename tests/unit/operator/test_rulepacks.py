@@ -334,7 +334,7 @@ async def test_a_firing_counts_once_it_is_written_on_the_object(packs: Packs, on
     assert "to grant it: kubectl create role NAME -n default --verb=patch --resource=widgets.example.com" in ready
     assert any("rule see waits for a missing right" in line for line in lines)
     assert len(events) == 20
-    assert all(event["message"].startswith("What seen/see writes on this object waits since") for event in events)
+    assert all(event["message"].startswith("Rule seen/see waits with what it writes on this object since") for event in events)
     assert (after["fired"], after["waiting"]) == (20, 0)
 
 

@@ -339,7 +339,7 @@ async def test_an_object_that_cannot_be_written_is_told() -> None:
     (message,) = await told(world)
     assert "denied the request: not today" in message
     assert world.reconciler.waits.counts() == {("p", "r", "AdmissionDenied"): 1.0}
-    assert message.startswith("What p/r writes on this object waits since")
+    assert message.startswith("Rule p/r waits with what it writes on this object since")
     world.engine.faults.clear()
     await world.settle(305, step=5)
 
@@ -349,7 +349,7 @@ async def test_an_object_that_cannot_be_written_is_told() -> None:
 
 
 async def test_only_what_wants_something_on_the_object_waits_for_its_write() -> None:
-    """One Event for the one patch; a pack that wrote elsewhere waits for nothing."""
+    """An Event says so of each rule, which explain shows; a pack that wrote elsewhere waits for nothing."""
     own = "      actions: [{annotate: {annotations: {example.com/NAME: '${object.data.word}'}}}]\n"
     elsewhere = LABEL.split("\n", 1)[1]
     world = World(
@@ -360,8 +360,11 @@ async def test_only_what_wants_something_on_the_object_waits_for_its_write() -> 
     await world.settle(30)
 
     assert world.reconciler.waits.counts() == {("one", "r", "MissingRight"): 1.0, ("two", "r", "MissingRight"): 1.0}
-    (message,) = await told(world)
-    assert message.startswith("What one/r, two/r writes on this object waits since")
+    assert [message.partition(" since")[0] for message in await told(world)] == [
+        f"Rule {name}/r waits with what it writes on this object" for name in ("one", "two")
+    ]
+    explained = await explain(world.cluster, world.clock, world.catalog, await world.get(CONFIG, "c"))
+    assert {pack.name: len(pack.rules[0].waiting) for pack in explained.packs} == {"one": 1, "two": 1, "x": 0}
 
 
 async def test_what_a_rule_annotates_is_done_once_it_is_written() -> None:
