@@ -24,6 +24,9 @@ _LINK = re.compile(r"(\]\()([^)#\s]+)(#[^)\s]*)?(?=\))")
 #: What holds no links: blocks of code, and code within a line.
 _CODE = re.compile(r"^( *)(```|~~~).*?^\1\2|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 
+#: A block of code, or the indentation of less than four spaces with which a line goes on with an item of a list.
+_INDENTED = re.compile(r"^```.*?^```|^( {1,3})(?:```.*?^\1```|(?=\S))", re.MULTILINE | re.DOTALL)
+
 
 def added(root: Path = ROOT) -> list[str]:
     """The pages that do not lie in docs/, by their paths in the repository."""
@@ -63,6 +66,16 @@ def linked(text: str, source: str, pages: frozenset[str], repository: str) -> st
     return "".join([*parts, _LINK.sub(address, text[done:])])
 
 
+def indented(text: str) -> str:
+    """The Markdown with four spaces where an item of a list goes on: Python-Markdown asks for them, GitHub for two or three."""
+
+    def shifted(match: re.Match[str]) -> str:
+        more = " " * (4 - len(match[1])) if match[1] else ""
+        return "\n".join(more + line if line else line for line in match[0].split("\n"))
+
+    return _INDENTED.sub(shifted, text)
+
+
 def _on_site(path: str) -> str:
     """The path among MkDocs' sources of a path in the repository."""
     return path.removeprefix("docs/")
@@ -79,4 +92,4 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Return the page with addresses for the site."""
     others = frozenset(added())
     source = page.file.src_uri if page.file.src_uri in others else f"docs/{page.file.src_uri}"
-    return linked(markdown, source, others, project().repository)
+    return linked(indented(markdown), source, others, project().repository)

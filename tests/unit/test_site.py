@@ -85,6 +85,12 @@ def test_code_is_left_alone() -> None:
     assert site.linked(text, "docs/install.md", frozenset(), REPOSITORY) == text
 
 
+def test_a_block_of_code_belongs_to_its_item() -> None:
+    """Two or three spaces are enough, as on GitHub; a block of its own stays as it is."""
+    text = "1. a\n   b\n\n   ```sh\n   c\n     d\n\n   ```\n\n2. e\n\n```yaml\nf:\n  g: h\n```\n"
+    assert site.indented(text) == ("1. a\n    b\n\n    ```sh\n    c\n      d\n\n    ```\n\n2. e\n\n```yaml\nf:\n  g: h\n```\n")
+
+
 class Loaded(HTMLParser):
     """The addresses from which a page loads something."""
 
