@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -172,6 +173,22 @@ def test_the_repository_is_that_of_the_project(built: Path) -> None:
     """Its address stands in pyproject.toml only."""
     assert f'href="{project().repository}/blob/main/README.md"' in (built / "index.html").read_text()
     assert project().repository not in CONFIG
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "RELEASING.md", "CHANGELOG.md", "changes/*.md"]
+)
+def test_the_links_of_a_page_beside_the_site_lead_somewhere(page: str, built: Path) -> None:
+    """Files exist, and so do anchors on pages of the site. A file in changes/ becomes a part of CHANGELOG.md."""
+    inside, broken = {f"docs/{name}": name for name in DOCS} | {name: name for name in site.added()}, []
+    for source in ROOT.glob(page):
+        folder = ROOT if source.parent.name == "changes" and source.name != "README.md" else source.parent
+        for link, anchor in re.findall(r"\]\((?!https?:)([^)#\s]+)(?:#([^)\s]+))?\)", source.read_text()):
+            target = (folder / link).resolve()
+            html = inside.get(os.path.relpath(target, ROOT))
+            if not target.exists() or (anchor and html and f'id="{anchor}"' not in (built / _html(html)).read_text()):
+                broken.append(f"{source.relative_to(ROOT)}: {link}#{anchor}")
+    assert broken == []
 
 
 def _html(page: str) -> str:
