@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,10 +12,9 @@ import click
 from engine import __version__
 from engine.errors import Fault
 from engine.model.text import clean
+from engine.packs.excerpts import excerpt
 from engine.packs.lint import CODES, Severity
 
-WIDTH = 120
-"""Columns of a source line that are shown at most, so that the caret stays in view."""
 _DIFFERENCES = (
     (re.compile(r"^\s*- "), {"fg": "green"}),
     (re.compile(r"^\s*\+ "), {"fg": "red"}),
@@ -57,28 +55,10 @@ def _lines(fault: Fault, sources: Sources) -> Iterator[str]:
     lines = sources.get(location.file, ())
     if location.line > len(lines) or not lines[location.line - 1].strip():
         return
-    line = lines[location.line - 1]
-    start = max(0, location.column - 1 - WIDTH // 2)
-    shown, before = line[start : start + WIDTH], line[start : location.column - 1]
+    shown, before = excerpt(lines[location.line - 1], location.column)
     number = f"{location.line:>6} | "
-    yield f"{number}{_visible(shown)}"
-    yield f"{' ' * (len(number) - 2)}| {_blank(before)}{click.style('^', fg=_COLOURS[level], bold=True)}"
-
-
-def _visible(line: str) -> str:
-    """Return a line without what would move the cursor or change colours."""
-    return "".join(char if char == "\t" or char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
-
-
-def _blank(text: str) -> str:
-    """Return white space as wide as a text: tabs stay, wide characters take two columns, combining ones none."""
-    return "".join("\t" if char == "\t" else " " * _columns(char) for char in text)
-
-
-def _columns(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    yield f"{number}{shown}"
+    yield f"{' ' * (len(number) - 2)}| {before}{click.style('^', fg=_COLOURS[level], bold=True)}"
 
 
 def as_json(faults: Sequence[Fault], sources: Sources) -> str:

@@ -16,11 +16,15 @@ from typing import Any
 import click
 
 from engine import __version__
-from engine.cel import backend
+from engine.cel import Cel, backend
 from engine.cli.arguments import PATH, Cluster, context_option, kubeconfig_option, paths_option, set_by_environment
 from engine.cli.logs import LEVELS, set_up
 from engine.cli.process import have_standard_streams, raise_limit_of_files
-from engine.kube.clock import SystemClock
+from engine.console.app import PATH as CONSOLE
+from engine.console.app import Console
+from engine.console.firings import Firings
+from engine.kube.api import Api
+from engine.kube.clock import Clock, SystemClock
 from engine.operator.settings import LEASE_NAME, Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
 from engine.operator.wiring import Operator
@@ -85,6 +89,12 @@ Examples:
     help="Folder with tls.crt and tls.key for --port, read again when they change; without them a self-signed certificate.",
 )
 @click.option("--insecure-metrics", is_flag=True, help="Serve /metrics and /packs by plain HTTP, to everybody.")
+@click.option(
+    "--console/--no-console",
+    default=True,
+    show_default=True,
+    help="Serve the pages of the console at /console on --port, to whoever logs in with a token; not with --insecure-metrics.",
+)
 @click.option("--lease-name", default=LEASE_NAME, show_default=True, help="Lease by which one of several replicas is chosen.")
 @click.option("--shards", type=click.IntRange(1), metavar="N", help="Share the cluster with others: how many there are.")
 @click.option(
@@ -138,7 +148,17 @@ async def _serve(settings: Settings) -> None:
         log.info("rulepack %s, operator namespace %s", __version__, settings.operator_namespace)
         stop = asyncio.Event()
         _stop_on_signals(stop)
-        await Operator(api, settings, SystemClock(), cel).run(stop)
+        await operator_of(api, settings, SystemClock(), cel).run(stop)
+
+
+def operator_of(api: Api, settings: Settings, clock: Clock, cel: Cel) -> Operator:
+    """Return an operator, with the console where the settings say so: never by plain HTTP, since people send it their tokens."""
+    if not settings.console or settings.insecure_metrics:
+        return Operator(api, settings, clock, cel)
+    firings = Firings(clock)
+    operator = Operator(api, settings, clock, cel, firings)
+    operator.server.mount(CONSOLE, Console(operator, firings, clock, settings.operator_namespace).answer)
+    return operator
 
 
 def collect_rarely() -> None:

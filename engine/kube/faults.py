@@ -68,7 +68,7 @@ class Call:
     @property
     def wrote(self) -> bool:
         """Whether it asked for a change and was not refused."""
-        reads = self.verb in READS or self.ref.kind.kind == "SubjectAccessReview"
+        reads = self.verb in READS or self.ref.kind.kind in ("SubjectAccessReview", "TokenReview")
         return not reads and not self.dry_run and 200 <= self.status < 300
 
     def __str__(self) -> str:

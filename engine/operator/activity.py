@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import nsmallest
@@ -18,6 +18,7 @@ from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
 from engine.model.send import Send
 from engine.model.text import cut
 from engine.operator.caches import PackCaches
+from engine.operator.rulepacks import LISTS
 from engine.operator.selection import State
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
@@ -103,7 +104,7 @@ class Activity:
         quiet = act.result is ActResult.DONE and isinstance(act.step, Measure)
         level = logging.DEBUG if quiet else _LEVELS[act.result]
         if log.isEnabledFor(level):
-            doing = f"{act.action}: {_description(act.step)}" if act.step else act.action
+            doing = f"{act.action}: {description(act.step)}" if act.step else act.action
             detail = f": {act.detail}" if act.detail else ""
             changed = (
                 f": {'; '.join(cut(line, CHANGE) for line in act.diff)}" if act.result is ActResult.DONE and act.diff else ""
@@ -164,6 +165,17 @@ class Activity:
                 waiting=reasons[name].total(), waiting_since=_timestamp(started + since[name]), waiting_for=most
             )
         return found
+
+    def standing(self, pack: RulePack, caches: PackCaches, resume: str) -> tuple[str, Sequence[str]]:
+        """Return why a pack in force cannot work, in one word ('' where it can) and in sentences; `resume` has it go on."""
+        if problems := caches.problems(pack.identity):
+            return "WaitingForKind", problems
+        if listing := caches.listing(pack):
+            return LISTS, [f"{kind} is being listed" for kind in listing]
+        if suspended := self.suspensions.get(pack.identity):
+            spent = f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"
+            return "Suspended", [f"{spent}; to go on: {resume}"]
+        return "", ()
 
     def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report], waits: Waits) -> dict[str, Any]:
         """Return the packs in force, how they fare, and what is wrong with others, as JSON data; of objects kinds and names."""
@@ -253,7 +265,7 @@ def _timestamp(time: float) -> str:
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _description(step: Step) -> str:
+def description(step: Step) -> str:
     match step:
         case Patch(target=target):
             return f"patch {target}"

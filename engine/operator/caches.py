@@ -152,6 +152,12 @@ class PackCaches:
         informers = self.needed(pack)
         return bool(informers) and all(informer.synced.is_set() for informer in informers)
 
+    def listing(self, pack: RulePack) -> Sequence[Kind]:
+        """Return the kinds of a pack's selection that have yet to be listed; none where all are."""
+        if self.synced(pack):
+            return ()
+        return list(dict.fromkeys(each.key.kind for each in self.needed(pack) if not each.synced.is_set())) or list(pack.watches)
+
     def watches(self, namespace: str) -> bool:
         """Return whether all objects of a namespace are watched here that anybody watches: none are left to other labels."""
         return not self._labels and ("" in self._namespaces or namespace in self._namespaces)

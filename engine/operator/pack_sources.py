@@ -28,7 +28,7 @@ from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RESUME
 from engine.packs.parse import LARGE
-from engine.packs.sources import load_folder, shipped_rules
+from engine.packs.sources import PackObject, Text, load_folder, shipped_rules
 from engine.packs.store import PackStore
 from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
@@ -74,6 +74,11 @@ class PackSources:
         self._types = TypeChecks(api, clock, cel, may_act, self.touch)
         self._statuses = Statuses(Actor(api, may_act), clock)
         self._logged: set[str] = set()
+
+    @property
+    def read(self) -> Sequence[Text | PackObject]:
+        """The texts and objects that were read last, as they were then."""
+        return self._store.read
 
     def touch(self) -> None:
         """Read everything again soon."""

@@ -1,4 +1,7 @@
-"""HTTP servers that answer GET requests on fixed paths, and may be reached by anybody: each connection costs little and ends."""
+"""HTTP servers that answer GET requests on fixed paths, and may be reached by anybody: each connection costs little and ends.
+
+What is mounted under a path answers whatever is asked there, and itself says who may ask.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +57,9 @@ Answer = Callable[[], Reply] | Queried
 Guard = Callable[[str, str], Awaitable[Reply | None]]
 """Given the header Authorization and the path, what a request is refused with, None where it is allowed."""
 
+Pages = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+"""Answers requests under a path, of any method and without the guard; what takes longer than `Limits.answer` is cut off."""
+
 
 class Server:
     """Answers GET requests on an address, all of them where it is empty; port 0 picks a free one, which `port` then names.
@@ -67,8 +73,18 @@ class Server:
     ) -> None:  # fmt: skip
         self.address, self.port, self._option, self._answers = address, port, option, answers
         self._guard, self._certificate, self._limits = guard, certificate, limits
+        self._mounted: tuple[str, Pages] | None = None
         self._connections: _Connections | None = None
         self._listening: asyncio.Server | None = None
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """What is answered here."""
+        return [*self._answers, *([self._mounted[0]] if self._mounted else [])]
+
+    def mount(self, path: str, pages: Pages) -> None:
+        """Have pages answer a path and what is below it."""
+        self._mounted = path, pages
 
     async def start(self) -> None:
         """Listen. Raises UsageError where the address cannot be had."""
@@ -89,9 +105,13 @@ class Server:
         if self._listening is not None and self._connections is not None:
             self._listening.close()
             await self._connections.shutdown(1.0)
+            self._connections.abort()
+            await asyncio.sleep(0)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         async with asyncio.timeout(self._limits.answer):
+            if self._mounted and (request.path + "/").startswith(self._mounted[0] + "/"):
+                return await self._mounted[1](request)
             reply = await self._reply(request)
             response = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.content_type})
             await response.prepare(request)
@@ -117,8 +137,11 @@ class _Connections(web.Server):
     """Makes and ends the connections of a server."""
 
     def __init__(self, answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], limits: Limits) -> None:
-        super().__init__(self._handle, access_log=None, keepalive_timeout=limits.idle, lingering_time=1.0)
+        super().__init__(
+            self._handle, access_log=None, keepalive_timeout=limits.idle, lingering_time=1.0, handler_cancellation=True
+        )
         self._answer, self._limits = answer, limits
+        self._open: dict[web.RequestHandler, asyncio.Transport] = {}
         self._idle: dict[web.RequestHandler, asyncio.Transport] = {}
         """Those that answer nothing at present, the longest idle one first."""
         self._first: dict[web.RequestHandler, asyncio.TimerHandle] = {}
@@ -127,7 +150,7 @@ class _Connections(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Make room for a connection, and wait for its first request."""
         super().connection_made(handler, transport)
-        self._idle[handler] = transport
+        self._open[handler] = self._idle[handler] = transport
         self._first[handler] = asyncio.get_running_loop().call_later(self._limits.begin, transport.abort)
         if len(self.connections) > self._limits.connections:
             next(iter(self._idle.values())).abort()
@@ -135,8 +158,14 @@ class _Connections(web.Server):
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """Forget a connection."""
         super().connection_lost(handler, exc)
+        self._open.pop(handler, None)
         self._idle.pop(handler, None)
         self._has_asked(handler)
+
+    def abort(self) -> None:
+        """Drop what is left of connections, without waiting for the other side to end TLS."""
+        for transport in list(self._open.values()):
+            transport.abort()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         handler = request.protocol

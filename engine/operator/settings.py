@@ -55,6 +55,8 @@ class Settings:
     """Where tls.crt and tls.key for `port` are, now or later; without them the certificate is self-signed."""
     insecure_metrics: bool = False
     """Whether `port` speaks plain HTTP, and to everybody."""
+    console: bool = True
+    """Whether the console is served on `port`; never where that speaks plain HTTP."""
     lease_name: str = LEASE_NAME
     in_pod: bool = True
     """Whether it runs in a pod; a process that does not never takes the Lease of an operator that does."""

@@ -30,7 +30,8 @@ from engine.operator.left_out import LeftOut
 from engine.operator.metrics import MetricError, Metrics
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
-from engine.operator.rulepacks import LISTS, Fare, RulePackStatuses
+from engine.operator.reviews import Reviews
+from engine.operator.rulepacks import Fare, RulePackStatuses
 from engine.operator.selection import State
 from engine.operator.series import Labels
 from engine.operator.server import Queried, Reply, Server, probe
@@ -42,7 +43,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.budget import Terms, resumed
-from engine.reconcile.budgets import described, resume_command
+from engine.reconcile.budgets import resume_command
 
 log = logging.getLogger(__name__)
 
@@ -76,32 +77,33 @@ class Operator:
         if shard:
             lease, identity = f"{lease}-{shard.number}", identity + suffix(shard.count)
         self.leader = Leader(leases, clock, lease, identity, self._layout, self._started, self._stopped)
-        self._statuses = RulePackStatuses(api, settings, clock, self.leader.is_leader, self._fare)
+        self._statuses = RulePackStatuses(api, settings, clock, self.leader.is_leader, self.fare)
         self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use, self._statuses)
         self.metrics.pack_errors.read = lambda: {(): sum(bool(report.faults) for report in self.packs.reports)}
         self.probes = Server(settings.address, settings.probe_port, "--probe-port", {
             "/healthz": lambda: probe(self.unhealthy()),  # that the event loop goes on is shown by any answer
             "/readyz": lambda: probe(self.unready()),
         })  # fmt: skip
+        self.reviews = Reviews(api, clock)
         self._certificate = None if settings.insecure_metrics else Certificate(settings.tls_folder)
         self.server = Server(
             settings.address, settings.port, "--port",
             {"/metrics": self._metrics, "/packs": Queried(self._packs)},
-            guard=None if settings.insecure_metrics else Readers(api, clock).refusal, certificate=self._certificate,
+            guard=None if settings.insecure_metrics else Readers(self.reviews).refusal, certificate=self._certificate,
         )  # fmt: skip
-        self._activity = Activity(clock)
-        observer = Observers(self.metrics, self._activity, *observers)
+        self.activity, self.resume = Activity(clock), resume_command(settings.operator_namespace)
+        observer = Observers(self.metrics, self.activity, *observers)
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
         name, sender = f"{settings.operator_namespace}/{settings.lease_name}", client_of(settings.http_allow, clock)
         replica = Replica(may_act, operator=name, sender=sender, namespace=settings.operator_namespace)
         replica = replica._replace(owns=shard.owns, budget_share=1 / shard.count) if shard else replica
-        self._reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
+        self.reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._left_out = LeftOut(Actor(api, self._may_emit), clock, self._informers, replica.owns)
-        self._reconciler.actor.on_left_out = self._left_out.add
+        self.reconciler.actor.on_left_out = self._left_out.add
         self.metrics.left_out.read = self._left_out.counts
-        self.metrics.waiting.read = self._reconciler.waits.counts
-        self.metrics.others.read = self._reconciler.others.counts
-        self._workers = Workers(settings.workers, self.queue, self._reconciler.reconcile, clock, self.metrics)
+        self.metrics.waiting.read = self.reconciler.waits.counts
+        self.metrics.others.read = self.reconciler.others.counts
+        self._workers = Workers(settings.workers, self.queue, self.reconciler.reconcile, clock, self.metrics)
 
     def may_act(self) -> bool:
         """Return whether this replica may act now; a dry run, which writes nothing, always may."""
@@ -109,7 +111,7 @@ class Operator:
 
     def _changed(self, key: ObjectKey, old: Object | None, new: Object | None) -> None:
         if old is not None and new is not None:
-            self._reconciler.others.notice(old, new)
+            self.reconciler.others.notice(old, new)
         self.queue.add(key)
 
     def _may_write_statuses(self) -> bool:
@@ -159,7 +161,13 @@ class Operator:
             raise
         where, plain = self.server.address or "*", self._settings.insecure_metrics
         log.info("serving /healthz and /readyz on %s:%d", where, self.probes.port)
-        log.info("serving /metrics and /packs on %s:%d%s", where, self.server.port, " to everybody" if plain else " by TLS")
+        log.info(
+            "serving %s on %s:%d%s",
+            ", ".join(self.server.paths),
+            where,
+            self.server.port,
+            " to everybody" if plain else " by TLS",
+        )
 
     async def _act(self, release: asyncio.Event) -> None:
         """Work whenever this replica leads, once packs and flags are known: nothing acts that a flag has switched off."""
@@ -173,8 +181,8 @@ class Operator:
     async def _wake(self) -> None:
         """Enqueue what depends on what has changed; where that is much, let others have their turns in between."""
         while True:
-            await self._reconciler.related.news.wait()
-            while self._reconciler.wake(WOKEN):
+            await self.reconciler.related.news.wait()
+            while self.reconciler.wake(WOKEN):
                 await asyncio.sleep(0)
 
     def _started(self) -> None:
@@ -190,10 +198,10 @@ class Operator:
     async def _use(self, catalog: Catalog) -> None:
         """Put a catalog in force, and reconcile all objects of the packs in which it differs."""
         catalog = await self._in_force.dated(catalog)
-        old, self._reconciler.catalog = self._reconciler.catalog, catalog
+        old, self.reconciler.catalog = self.reconciler.catalog, catalog
         for name in old.packs:
             if resumed(_terms(old, name), _terms(catalog, name)):
-                self._activity.resumed(name)
+                self.activity.resumed(name)
                 self.metrics.resumed(name)
         self._declare(old, catalog)
         self.metrics.begin(catalog.packs.values())
@@ -237,7 +245,7 @@ class Operator:
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 
     def _metrics(self) -> Reply:
-        groups, now = self._reconciler.aggregates, self._clock.monotonic()
+        groups, now = self.reconciler.aggregates, self._clock.monotonic()
         self.metrics.forget_gone(lambda ref: self.caches.has(ref) or groups.has(ref), now)
         return Reply(self.metrics.pieces(), "text/plain; version=0.0.4; charset=utf-8")
 
@@ -251,15 +259,15 @@ class Operator:
             "leading": self.may_act(), "leader": self.leader.holder, "dryRun": self._settings.dry_run,
             "shard": str(shard) if shard else None, "waitsFor": self._layout.waits_for,
         }  # fmt: skip
-        waits = self._reconciler.waits
-        acting["otherOperators"] = sorted({operator for _, operator in self._reconciler.others.counts()})
-        return {**acting, **self._activity.overview(self._reconciler.catalog, self.caches, self.packs.reports, waits)}
+        waits = self.reconciler.waits
+        acting["otherOperators"] = sorted({operator for _, operator in self.reconciler.others.counts()})
+        return {**acting, **self.activity.overview(self.reconciler.catalog, self.caches, self.packs.reports, waits)}
 
     def known(self, query: Mapping[str, str]) -> Any:
         """Return what is remembered of the object that a query names, as JSON data without any content of it."""
         kind = Kind(query.get("apiVersion", ""), query.get("kind", ""))
         key = ObjectKey(kind, query.get("namespace", ""), query.get("name", ""))
-        packs = self._activity.known(key, self._reconciler.states(key))
+        packs = self.activity.known(key, self.reconciler.states(key))
         return {"leading": self.may_act(), "leader": self.leader.holder, "packs": packs}
 
     def _last_events(self) -> Mapping[Labels, float]:
@@ -271,7 +279,7 @@ class Operator:
         return {kind: started + at if at else 0.0 for kind, at in last.items()}
 
     def _pack_info(self) -> Mapping[Labels, float]:
-        catalog = self._reconciler.catalog
+        catalog = self.reconciler.catalog
         return {(pack.identity, catalog.mode(pack).value, pack.source): 1.0 for pack in catalog.packs.values()}
 
     def _pack_waiting(self) -> Mapping[Labels, float]:
@@ -280,21 +288,14 @@ class Operator:
 
     def _on(self) -> Sequence[RulePack]:
         """Return the packs that are not Off."""
-        catalog = self._reconciler.catalog
+        catalog = self.reconciler.catalog
         return [pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF]
 
-    def _fare(self, pack: RulePack) -> Fare:
+    def fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
-        counts = self._activity.counts_of(pack, self._reconciler.waits)
-        if problems := list(self.caches.problems(pack.identity)):
-            return Fare("WaitingForKind", problems, counts)
-        if not self.caches.synced(pack):
-            listing = {informer.key.kind: None for informer in self.caches.needed(pack) if not informer.synced.is_set()}
-            return Fare(LISTS, [f"{kind} is being listed" for kind in listing or pack.watches], counts)
-        if suspended := self._activity.suspensions.get(pack.identity):
-            spent = f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"
-            return Fare("Suspended", [f"{spent}; to go on: {resume_command(self._settings.operator_namespace)}"], counts)
-        return Fare("", (), counts, self._reconciler.waits.refusals(pack.identity))
+        counts = self.activity.counts_of(pack, self.reconciler.waits)
+        reason, why = self.activity.standing(pack, self.caches, self.resume)
+        return Fare(reason, why, counts, () if reason else self.reconciler.waits.refusals(pack.identity))
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

@@ -14,6 +14,7 @@ from engine.kube.clock import SystemClock
 from engine.kube.kubernetes import KubernetesApi
 from engine.operator.certificate import Certificate
 from engine.operator.guard import Readers
+from engine.operator.reviews import Reviews
 from engine.operator.server import Reply, Server
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.engine import RBAC
@@ -38,7 +39,7 @@ async def serving(plane: ControlPlane, namespace: str) -> AsyncIterator[Server]:
     api = await KubernetesApi.connect(str(plane.kubeconfig_for(namespace, "operator")))
     server = Server(
         "127.0.0.1", 0, "--port", {"/metrics": lambda: Reply.text("up 1")},
-        guard=Readers(api, SystemClock()).refusal, certificate=Certificate(None),
+        guard=Readers(Reviews(api, SystemClock())).refusal, certificate=Certificate(None),
     )  # fmt: skip
     await server.start()
     try:

@@ -12,7 +12,7 @@ from engine.errors import ApiError
 from engine.kube.api import BACKGROUND, OPENAPI, Page, PatchType, Selection, WatchEvent
 from engine.kube.clock import Clock
 from engine.kube.embedded import answers
-from engine.kube.embedded.kinds import POD, REVIEW, Served
+from engine.kube.embedded.kinds import POD, REVIEW, TOKEN_REVIEW, Served
 from engine.kube.embedded.registry import Registry
 from engine.kube.embedded.store import Change, Stored, Table, Watcher
 from engine.kube.faults import Call, Faults
@@ -29,6 +29,7 @@ class EmbeddedCluster:
     """A cluster in memory. `faults` takes injected faults, `calls` is the log of every call.
 
     `access` answers a SubjectAccessReview's spec; nobody may do anything, as on a cluster without roles, until it is set.
+    `users` has whose each token is, for a TokenReview.
 
     It has the namespaces `default` and `kube-system`; others are created as on a real cluster. What it hands out belongs
     to the caller. Uids and generated names are the same in every run.
@@ -42,6 +43,7 @@ class EmbeddedCluster:
         self.faults = Faults(clock.time)
         self.published: dict[str, Mapping[str, Any]] = {}
         self.access: Callable[[Mapping[str, Any]], bool] = lambda spec: False
+        self.users: dict[str, Mapping[str, Any]] = {}
 
     @property
     def calls(self) -> list[Call]:
@@ -132,10 +134,14 @@ class EmbeddedCluster:
             table.watchers.discard(watcher)
 
     async def create(self, resource: Resource, namespace: str, body: Object, *, dry_run: bool = False) -> Object:
-        """See `Api.create`. A SubjectAccessReview is answered by `access`, and kept nowhere."""
+        """See `Api.create`. A SubjectAccessReview is answered by `access`, a TokenReview by `users`; both are kept nowhere."""
         if resource.kind == REVIEW:
             async with self._call("create", Ref(resource.kind, "", "")):
                 return {**body, "status": {"allowed": self.access(body["spec"])}}
+        if resource.kind == TOKEN_REVIEW:
+            async with self._call("create", Ref(resource.kind, "", "")):
+                user = self.users.get(body["spec"]["token"])
+                return {**body, "status": {"authenticated": True, "user": user} if user else {"authenticated": False}}
         async with self._call("create", Ref(resource.kind, namespace, metadata(body).get("name", "")), "", dry_run):
             return self._registry.create(resource, namespace, body, dry_run=dry_run)
 

@@ -13,6 +13,7 @@ CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
 NAMESPACE = Kind("v1", "Namespace")
 POD = Kind("v1", "Pod")
 REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
+TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview")
 EVENT = Kind("v1", "Event")
 BUDGET = Kind("policy/v1", "PodDisruptionBudget")
 SERVICE = Kind("v1", "Service")
@@ -59,6 +60,7 @@ BUILT_IN = (
     _served("batch/v1", "Job", "jobs", status=True, generation=True),
     _served("coordination.k8s.io/v1", "Lease", "leases"),
     _served("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False),
+    _served("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False),
     _served("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", status=True, generation=True),
     _served("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False,
             status=True, generation=True,

@@ -1,0 +1,227 @@
+"""What the pages say of a running operator, as plain data, and only what one viewer may see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
+
+from engine.console.firings import BAD, Firing, Firings
+from engine.console.viewer import Viewer
+from engine.errors import Fault
+from engine.kube.clock import Clock
+from engine.model.flags import Mode
+from engine.model.objects import GroupKey, ObjectKey, Ref
+from engine.model.send import HIDDEN
+from engine.operator.wiring import Operator
+from engine.packs.catalog import Catalog
+from engine.packs.excerpts import excerpt, lines_at
+from engine.packs.pack import RulePack
+from engine.packs.sources import Text
+from engine.packs.versions import Report
+from engine.reconcile.budgets import described
+
+T = TypeVar("T")
+
+SLICE, PER_TURN = 500, 50
+"""How many objects, and how many rules, are handled before others have their turn."""
+SHOWN = 50
+"""How many firings a page shows."""
+LATELY = 5
+"""How many failures the overview names."""
+FAULTS = 50
+"""How many faults of a source are shown."""
+
+
+class Filter(NamedTuple):
+    """Which firings are shown: those in whose names each text is, and that ended so; '' for any."""
+
+    pack: str = ""
+    rule: str = ""
+    object: str = ""
+    result: str = ""
+
+    def fits(self, firing: Firing) -> bool:
+        """Return whether a firing is shown."""
+        result = self.result
+        ended = not result or firing.result == result or (result == "problem" and firing.result in BAD)
+        names = (self.pack, firing.pack), (self.rule, firing.rule), (self.object, str(firing.object))
+        return ended and all(part.lower() in name.lower() for part, name in names)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What waits of one rule for the same: how many items, since when, an example that the viewer may see, and why in words."""
+
+    pack: str
+    rule: str
+    obstacle: str
+    items: int
+    since: float
+    example: str
+    reason: str
+
+
+class Content:
+    """Says what a running operator does."""
+
+    def __init__(self, operator: Operator, firings: Firings, clock: Clock) -> None:
+        self._operator, self._firings, self._clock = operator, firings, clock
+
+    @property
+    def version(self) -> int:
+        """The version of the last change of a firing."""
+        return self._firings.version
+
+    def leading(self) -> Mapping[str, Any]:
+        """Return whether this replica acts, and what is missing before it can."""
+        operator = self._operator
+        return {
+            "leads": operator.may_act(), "leader": operator.leader.holder or "", "problems": list(operator.unready()),
+        }  # fmt: skip
+
+    async def overview(self, viewer: Viewer) -> dict[str, Any]:
+        """Return what the overview says."""
+        failed = [firing async for firing in self.visible(viewer, Filter(result="problem"), LATELY)]
+        packs = await viewer.sees_packs()
+        return {
+            "leading": self.leading(), "waiting": await self.waiting(viewer), "failed": failed, "sees_packs": packs,
+            "suspended": self._suspended() if packs else [],
+            "faults": [report for report in self._operator.packs.reports if report.faults] if packs else [],
+            "unready": [each for each in self._packs() if each["state"] not in ("Ready", "Disabled")] if packs else [],
+            "count": len(self._operator.reconciler.catalog.packs),
+        }  # fmt: skip
+
+    def _suspended(self) -> list[tuple[str, str, float]]:
+        """Return pack, for whom, and since when."""
+        found = self._operator.activity.suspensions.items()
+        return [(pack, described(flow), since) for pack, flows in sorted(found) for flow, since in sorted(flows.items())]
+
+    async def waiting(self, viewer: Viewer, pack: str = "") -> list[Waiting]:
+        """Return what has waited for a minute, of one pack or of all, as far as the viewer may see the objects."""
+        started = self._clock.time() - self._clock.monotonic()
+        found: dict[tuple[str, str, str], Waiting] = {}
+        keys: dict[tuple[str, str, str], ObjectKey | GroupKey] = {}
+        async for key, wait in _in_slices(list(self._operator.reconciler.waits.overdue())):
+            if (pack and wait.pack != pack) or not await viewer.sees(_ref(key)):
+                continue
+            where, since = (wait.pack, wait.rule, wait.obstacle.value), started + wait.since
+            each = found.setdefault(where, Waiting(*where, 0, since, "", ""))
+            each.items += wait.items
+            if not each.example or since < each.since:
+                each.since, each.example, keys[where] = since, str(key), key
+        for where, key in keys.items():
+            found[where].reason = self._reason(key, *where) if isinstance(key, ObjectKey) else ""
+        return [each for _, each in sorted(found.items())]
+
+    def _reason(self, key: ObjectKey, pack: str, rule: str, obstacle: str) -> str:
+        """Return in words what an object waits for, as the Event on it does; a missing right comes with the command."""
+        if self._firings.hides(pack, rule, key.kind):
+            return HIDDEN
+        for state in self._operator.reconciler.states(key):
+            if state.pack.identity == pack and (found := state.rules.get(rule)):
+                stalls = [stall for _, stall in found.firing.stalls()] if found.firing else []
+                stalls += [found.stall] if found.stall else []
+                return next((stall.reason for stall in stalls if stall.obstacle.value == obstacle), "")
+        return ""
+
+    async def visible(self, viewer: Viewer, only: Filter, limit: int, *, after: int = -1) -> AsyncIterator[Firing]:
+        """Yield the newest firings that the viewer may see, the newest first; only those that changed after a version."""
+        shown = 0
+        async for firing in _in_slices(list(self._firings.newest())):
+            if firing.version > after and only.fits(firing) and await viewer.sees(firing.object):
+                yield firing
+                shown += 1
+                if shown == limit:
+                    return
+
+    async def hidden(self, viewer: Viewer, firing: Firing) -> frozenset[Ref]:
+        """Return the targets of a firing that the viewer may not see."""
+        targets = {step.target for step in firing.steps if step.target is not None}
+        return frozenset([target for target in targets if not await viewer.sees(target)])
+
+    def packs(self) -> dict[str, Any]:
+        """Return what the list of packs says."""
+        return {"packs": self._packs(), "refused": [self._source(each) for each in self._operator.packs.reports if each.faults]}
+
+    def _packs(self) -> list[dict[str, Any]]:
+        waiting: dict[str, int] = {}
+        for _, wait in self._operator.reconciler.waits.overdue():
+            waiting[wait.pack] = waiting.get(wait.pack, 0) + wait.items
+        return [self._pack(pack, waiting.get(name, 0)) for name, pack in sorted(self._catalog.packs.items())]
+
+    @property
+    def _catalog(self) -> Catalog:
+        return self._operator.reconciler.catalog
+
+    def _pack(self, pack: RulePack, waiting: int) -> dict[str, Any]:
+        activity, name = self._operator.activity, pack.identity
+        counts = [activity.counts(name, rule.name) for rule in pack.rules]
+        state, why = self._state(pack)
+        return {
+            "name": name, "description": pack.description, "mode": self._catalog.mode(pack).word, "source": pack.source,
+            "kinds": ", ".join(kind.kind for kind in pack.watches), "state": state, "why": why, "rules": len(pack.rules),
+            "fired": sum(each.fired for each in counts), "failed": sum(each.failed for each in counts), "waiting": waiting,
+        }  # fmt: skip
+
+    def _state(self, pack: RulePack) -> tuple[str, Sequence[str]]:
+        """Return in a word how a pack in force stands, and why in sentences; see `Operator.fare`, which counts as well."""
+        if self._catalog.mode(pack) is Mode.OFF:
+            return "Disabled", ()
+        reason, why = self._operator.activity.standing(pack, self._operator.caches, self._operator.resume)
+        return reason or "Ready", why
+
+    async def pack(self, name: str, viewer: Viewer) -> dict[str, Any] | None:
+        """Return what the page of one pack says, None where there is none of that name."""
+        pack = self._catalog.packs.get(name)
+        if pack is None:
+            return None
+        waiting = await self.waiting(viewer, name)
+        rows = []
+        for index, rule in enumerate(pack.rules):
+            counts = self._operator.activity.counts(name, rule.name)
+            last = self._operator.activity.rules.get((name, rule.name))
+            ref = last.fired[1].object if last and last.fired else None
+            seen = ref is not None and await viewer.sees(ref)
+            rows.append({
+                "name": rule.name, "description": rule.description, "mode": self._catalog.mode(pack, rule).word,
+                "counts": counts, "object": str(ref) if seen else "",
+                "waiting": [each for each in waiting if each.rule == rule.name],
+            })  # fmt: skip
+            if index % PER_TURN == 0:
+                await asyncio.sleep(0)
+        reports = [self._source(each) for each in self._operator.packs.reports if name in each.packs]
+        refusals = self._operator.reconciler.waits.refusals(name)
+        return {"pack": self._pack(pack, sum(each.items for each in waiting)), "rules": rows, "reports": reports,
+                "refusals": len(refusals)}  # fmt: skip
+
+    def _source(self, report: Report) -> dict[str, Any]:
+        faults = [self._fault(fault) for fault in islice(report.faults, FAULTS)]
+        warnings = [self._fault(fault) for fault in islice(report.warnings, FAULTS)]
+        return {
+            "source": report.source, "faults": faults, "warnings": warnings, "count": len(report.faults), "note": report.note,
+            "packs": report.packs,
+        }  # fmt: skip
+
+    def _fault(self, fault: Fault) -> dict[str, str]:
+        read = next((each for each in self._operator.packs.read if each.file == fault.location.file), None)
+        lines: Sequence[str] = ()
+        if read is not None:
+            lines = read.text.splitlines() if isinstance(read, Text) else lines_at(read.spec, fault.location)
+        there = 0 < fault.location.line <= len(lines)
+        line, before = excerpt(lines[fault.location.line - 1], fault.location.column) if there else ("", "")
+        return {"where": str(fault.location), "text": fault.text, "code": fault.code, "line": line, "before": before}
+
+
+def _ref(key: ObjectKey | GroupKey) -> Ref:
+    return key.ref if isinstance(key, GroupKey) else Ref(key.kind, key.namespace, key.name)
+
+
+async def _in_slices(values: Iterable[T]) -> AsyncIterator[T]:
+    """Yield values, and let others have their turn from time to time."""
+    for index, value in enumerate(values):
+        if index % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
+        yield value

@@ -1,0 +1,76 @@
+"""Who looks at the console, and what they may see: what they may get from the API server themselves."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import ApiError
+from engine.model.objects import GROUP, Kind, Object, Ref
+from engine.operator.reviews import Reviews
+from engine.packs.rbac import RULE_PACK
+
+QUESTIONS = 200
+"""How many kinds and namespaces are asked about for one page; what is beyond is not shown, and that is said."""
+COOKIE = "rulepack-token"
+COOKIE_BYTES = 4_000
+"""How long a token may be: browsers keep no cookie above 4,096 bytes (RFC 6265, 6.1)."""
+
+
+class Viewer:
+    """What one user may see, for one page. `incomplete` says that something was not asked, and so is not shown."""
+
+    def __init__(self, reviews: Reviews, user: Object, namespace: str) -> None:
+        self._reviews, self._user, self._namespace = reviews, user, namespace
+        self._sees: dict[tuple[Kind, str], bool] = {}
+        self._packs: bool | None = None
+        self.incomplete = False
+
+    @property
+    def name(self) -> str:
+        """Their user name."""
+        return str(self._user.get("username", ""))
+
+    async def sees(self, ref: Ref) -> bool:
+        """Return whether they may get all objects of the kind of an object where it is. Raises ApiError."""
+        if ref.kind == GROUP:
+            return await self.sees_packs()
+        return await self._may_get(ref.kind, "") or (ref.namespace != "" and await self._may_get(ref.kind, ref.namespace))
+
+    async def sees_packs(self) -> bool:
+        """Return whether they may see the rule packs: by /packs, or as objects in the operator's namespace. Raises ApiError."""
+        if self._packs is None:
+            by_path = await self._reviews.may_get_path(self._user, "/packs")
+            self._packs = by_path or await self._may_get(RULE_PACK, self._namespace)
+        return self._packs
+
+    async def _may_get(self, kind: Kind, namespace: str) -> bool:
+        where = kind, namespace
+        if where not in self._sees:
+            if len(self._sees) >= QUESTIONS:
+                self.incomplete = True
+                return False
+            try:
+                self._sees[where] = await self._reviews.may_get(self._user, kind, namespace)
+            except ApiError as error:
+                if error.status != 404:  # a kind that is not served any more: nobody may get it
+                    raise
+                self._sees[where] = False
+        return self._sees[where]
+
+
+def expires(token: str) -> float | None:
+    """Return when a token says that it expires, in seconds since 1970, None where it does not say (RFC 7519, 4.1.4).
+
+    It is not checked here: the API server has said by then that the token is good.
+    """
+    try:
+        _, payload, _ = token.split(".")
+        claims: Any = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        time = claims.get("exp") if isinstance(claims, Mapping) else None
+        return float(time) if isinstance(time, int | float) and not isinstance(time, bool) else None
+    except (ValueError, binascii.Error, RecursionError):
+        return None
