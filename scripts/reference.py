@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -77,7 +78,9 @@ def actions() -> str:
     for name in ("target", "secretKey"):
         definition = schema["$defs"][f"{name[0].upper()}{name[1:]}Spec"]
         lines += [f"\n## {name}\n", f"{definition['description']}\n", *_table(definition)]
-    return _text(lines)
+    text = _text(lines)
+    here = {heading.lower() for heading in re.findall(r"^## (\w+)$", text, re.MULTILINE)}
+    return re.sub(r"\]\(#(\w+)\)", lambda link: link[0] if link[1] in here else f"](rulepack.md#{link[1]})", text)
 
 
 def expressions() -> str:
