@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-unit e2e node image nightly chaos chaos-shards bench fuzz sbom bundle check format reference lock clean \
+.PHONY: help demo test test-unit e2e node image nightly chaos chaos-shards bench fuzz sbom bundle check docs format reference lock clean \
   run install uninstall deploy undeploy docker-build docker-push bundle-build bundle-push catalog-build catalog-push release
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
@@ -159,6 +159,9 @@ check: $(READY) ## Lint, formatting, types, import layers, locks, subjects of co
 	  || { echo 'check: the engine knows no domain: these lines belong in rules/' >&2; exit 1; }
 	@! git grep --untracked -nIE 'pyp[i]\.org|pythonhoste[d]|(proxy|sum)\.golan[g]|npmj[s]\.|mave[n]\.org|debia[n]\.org' \
 	  || { echo 'check: name no package registry: every machine installs from the one it is set up for' >&2; exit 1; }
+
+docs: $(READY) ## Build the site of docs/ in build/site, and check each link and anchor
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(READY) ## Format the code and sort its imports
 	$(BIN)/ruff check --fix .

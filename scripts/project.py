@@ -60,6 +60,10 @@ PLACES = (
     ("Dockerfile", r'(?<=image\.source=")[^"]+', "{0.repository}"),
     ("Dockerfile", r'(?<=image\.documentation=")[^"]+(?=/tree/)', "{0.repository}"),
     ("Dockerfile", r'(?<=maintainer=")[^"]+', "{0.mailbox}"),
+    ("SECURITY.md", r"(?<=Write to )\S+@\S+(?=\.)", "{0.mailbox}"),
+    ("CODE_OF_CONDUCT.md", r"(?<=write to )\S+@\S+(?=\.)", "{0.mailbox}"),
+    (".github/CODEOWNERS", r"(?<=\n\* )\S+", "{0.mailbox}"),
+    (".github/ISSUE_TEMPLATE/config.yml", r"(?<=url: )\S+(?=/security/)", "{0.repository}"),
 )
 
 

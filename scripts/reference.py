@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,10 +27,13 @@ from engine.model.spec import Spec
 from engine.operator.settings import OPERATOR_NAMESPACE
 from engine.packs.crd import custom_resource_definition
 from engine.packs.declarations import COMMON
+from engine.packs.libraries import shipped_libraries
+from engine.packs.library import RuleLibrarySpec
 from engine.packs.lint import CODES
 from engine.packs.published import published_schema
 from engine.packs.rbac import roles
 from engine.packs.schema import RulePackSpec
+from engine.testing.functions import RuleLibraryTestSpec
 from engine.testing.schema import RulePackTestSpec
 from scripts.bundle import CLUSTER_SCOPED, split_rights
 from scripts.rights import rights
@@ -74,7 +78,9 @@ def actions() -> str:
     for name in ("target", "secretKey"):
         definition = schema["$defs"][f"{name[0].upper()}{name[1:]}Spec"]
         lines += [f"\n## {name}\n", f"{definition['description']}\n", *_table(definition)]
-    return _text(lines)
+    text = _text(lines)
+    here = {heading.lower() for heading in re.findall(r"^## (\w+)$", text, re.MULTILINE)}
+    return re.sub(r"\]\(#(\w+)\)", lambda link: link[0] if link[1] in here else f"](rulepack.md#{link[1]})", text)
 
 
 def expressions() -> str:
@@ -258,6 +264,22 @@ def _name(model: str) -> str:
     return name[0].lower() + name[1:]
 
 
+def libraries() -> str:
+    """The keys of a library and of its tests, and the functions that are shipped."""
+    about = "`kind: RuleLibrary`, functions in CEL that rule packs share. [Libraries](../libraries.md) says how they are used."
+    lines = [_page("Libraries", about, _described(RuleLibrarySpec), set())]
+    described = _described(RuleLibraryTestSpec)
+    tests = _page("Tests of libraries", "`kind: RuleLibraryTest`, run by `rulepack test`.", described, set())
+    lines.append(tests.removeprefix(NOTE).replace("\n## ", "\n### ").replace("\n# ", "\n## "))
+    shipped = shipped_libraries()
+    for library in shipped.libraries.values():
+        lines += [f"\n## The shipped library `{library.name}`\n", f"{library.spec.spec.description}\n"]
+        lines += ["| call | what |", "|---|---|"]
+        for name, spec in library.functions.items():
+            lines.append(f"| `{shipped.functions.defined[name].signature}` | {' '.join(spec.description.split())} |")
+    return _text(lines)
+
+
 def _first(text: str) -> str:
     return " ".join(text.split("\n\n", maxsplit=1)[0].split())
 
@@ -281,6 +303,7 @@ FILES: Mapping[str, Callable[[], str]] = {
     "docs/reference/actions.md": actions,
     "docs/reference/expressions.md": expressions,
     "docs/reference/tests.md": tests,
+    "docs/reference/libraries.md": libraries,
     "docs/reference/lint.md": lint,
     "docs/reference/commands.md": commands,
     "docs/reference/settings.md": settings,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.cel import Cel, backend
+from engine.cel import Backend, backend
 from engine.kube.api import PatchType
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, Resource, annotations_of, kind_of, metadata
@@ -40,14 +40,14 @@ START = 1_769_292_000.0
 DONE = "2026-01-24T22:30:00Z"
 
 
-def shipped(name: str, cel: Cel | None = None) -> RulePack:
+def shipped(name: str, cel: Backend | None = None) -> RulePack:
     """A pack of rules/."""
     path = RULES / name / "pack.yaml"
     (pack,) = parse_pack(path.read_text(), str(path), cel or backend())
     return pack
 
 
-def all_packs(cel: Cel | None = None) -> list[RulePack]:
+def all_packs(cel: Backend | None = None) -> list[RulePack]:
     """The packs of rules/."""
     return [shipped(path.parent.name, cel) for path in sorted(RULES.glob("*/pack.yaml"))]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from engine.cel.asks import Ask, Field
 from engine.cel.compiler import Compiled, Compiler, Path
+from engine.cel.inline import Defined, Functions
 from engine.cel.interpreter import Interpreter
-from engine.cel.program import Cel, Program, Scope
+from engine.cel.program import Backend, Cel, Program, Scope
 from engine.cel.queries import ELEMENTS, EXISTS, fields_of
 from engine.cel.template import Template
 
@@ -13,10 +14,13 @@ __all__ = [
     "ELEMENTS",
     "EXISTS",
     "Ask",
+    "Backend",
     "Cel",
     "Compiled",
     "Compiler",
+    "Defined",
     "Field",
+    "Functions",
     "Path",
     "Program",
     "Scope",
@@ -26,6 +30,6 @@ __all__ = [
 ]
 
 
-def backend() -> Cel:
+def backend() -> Backend:
     """What compiles expressions."""
     return Interpreter()

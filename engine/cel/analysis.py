@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from engine.cel.asks import Ask, Field, asks, field_of
+from engine.cel.inline import Functions, inlined
 from engine.cel.parser import parse
 from engine.cel.reads import reads
 from engine.cel.resolution import Resolution
@@ -23,12 +24,13 @@ class Analysis:
     field: Field | None
 
 
-def analyse(text: str, variables: Collection[str], *, checked: bool = True) -> Analysis:
-    """Parse and check an expression that may name these variables. Raises ExpressionError."""
-    expression = parse(text)
+def analyse(text: str, variables: Collection[str], functions: Functions | None = None, *, checked: bool = True) -> Analysis:
+    """Parse and check an expression that may name these variables and functions. Raises ExpressionError."""
+    functions = functions or Functions()
+    expression = inlined(parse(text), functions, variables)
     root = expression.root
     if checked:
-        resolution = Resolution(expression, variables)
+        resolution = Resolution(expression, variables, functions)
         for node in root.walk():
             resolution.check(node)
     names = frozenset(node.name for node in root.walk() if isinstance(node, Variable))

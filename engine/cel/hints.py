@@ -53,6 +53,8 @@ def of_function(name: str, known: Collection[str]) -> str:
     close = get_close_matches((last or name).lower(), small, n=1, cutoff=_LIKE)
     if close:
         return f"'{small[close[0]]}' (did you mean that?)"
+    if dot:
+        return f"a library {namespace!r} (kind: RuleLibrary), which is not here"
     return "a function of docs/reference/expressions.md"
 
 

@@ -28,6 +28,7 @@ from engine.cel.closures import (
 )
 from engine.cel.comprehensions import comprehension, each_entry, each_item, list_of, map_of
 from engine.cel.documents import path_steps
+from engine.cel.inline import Functions
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.libraries.regex import PATTERNS
 from engine.cel.program import Program, Scope
@@ -53,13 +54,18 @@ from engine.errors import EvaluationError
 class Interpreter:
     """Compiles expressions. Without `checked`, what is known to be wrong has no answer instead of being refused."""
 
-    def __init__(self, *, checked: bool = True) -> None:
-        self._checked = checked
+    def __init__(self, functions: Functions | None = None, *, checked: bool = True) -> None:
+        self._functions, self._checked = functions or Functions(), checked
+
+    def linked(self, functions: Functions) -> Interpreter:
+        """What compiles expressions that may call these functions too."""
+        return Interpreter(functions, checked=self._checked)
 
     def compile(self, text: str, variables: Collection[str]) -> Program:
         """Compile an expression. Raises ExpressionError."""
-        analysis = analyse(text, variables, checked=self._checked)
-        return Program(text, analysis.variables, analysis.reads, answerer(analysis.expression), analysis.asks, analysis.field)
+        found = analyse(text, variables, self._functions, checked=self._checked)
+        answer = answerer(found.expression)
+        return Program(text, found.variables, found.reads, answer, found.asks, found.field, found.expression)
 
 
 def answerer(expression: Expression) -> Callable[[Scope], Any]:

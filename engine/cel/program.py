@@ -8,11 +8,15 @@ from typing import Any, Protocol
 
 from engine.cel.asks import Ask, Field
 from engine.cel.budget import MAX_RESULT, Budget, LimitReached, weigh
+from engine.cel.inline import Functions
+from engine.cel.syntax import Expression, Variable
 from engine.errors import EvaluationError
 from engine.model.mappings import is_mapping
 
 #: What most values are that have no size.
 _SCALARS = frozenset([bool, str, int, float, type(None)])
+_UNKNOWN = Expression("", Variable(0, 0, ""), 0)
+"""What stands for an expression that does not compile: nothing is known of its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Program:
     `variables` are the scope's variables that it names; `reads` the fields below them that it can see, such as
     `('object', 'status', 'phase')`; `('object',)` where it uses the whole, `[]` for the elements of a list, and `?` where it
     sees no more than whether something is there. `answer` is the backend's evaluation. It is false where one of `asks` is not
-    met, and the value of `field` where that is given.
+    met, and the value of `field` where that is given. `tree` is what is evaluated, with the functions of libraries inlined.
     """
 
     source: str
@@ -31,6 +35,7 @@ class Program:
     answer: Callable[[Scope], Any]
     asks: tuple[Ask, ...] = ()
     field: Field | None = None
+    tree: Expression = _UNKNOWN
 
     def evaluate(self, scope: Scope) -> Any:
         """The value, as plain Python: None, bool, int, float, str, list, dict, datetime (UTC) or timedelta.
@@ -72,6 +77,14 @@ class Cel(Protocol):
 
     def compile(self, text: str, variables: Collection[str]) -> Program:
         """Compile an expression that may name these variables. Raises ExpressionError."""
+        ...
+
+
+class Backend(Cel, Protocol):
+    """What compiles expressions, and can be given functions that they may call."""
+
+    def linked(self, functions: Functions) -> Backend:
+        """What compiles expressions that may call these functions too."""
         ...
 
 

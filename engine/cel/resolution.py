@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.cel import documents, hints, times
 from engine.cel.declarations import Chosen, Overload
+from engine.cel.inline import Functions
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.macros import GLOBAL, MACROS
 from engine.cel.syntax import (
@@ -44,11 +45,12 @@ _CHECKED_LITERALS: dict[str, tuple[int, Any]] = {
 
 
 class Resolution:
-    """The faults of the nodes of one expression, which may name these variables."""
+    """The faults of the nodes of one expression, which may name these variables and functions."""
 
-    def __init__(self, expression: Expression, variables: Collection[str]) -> None:
+    def __init__(self, expression: Expression, variables: Collection[str], functions: Functions) -> None:
         self._expression = expression
         self._variables = variables
+        self._functions = functions
 
     def check(self, node: Node) -> None:
         """Raises ExpressionError where a node names what is not there, or what does not fit."""
@@ -105,7 +107,8 @@ class Resolution:
             name = node.name if method else ".".join((*namespace, node.name))
             candidates = [each for each in FUNCTIONS if each[0].isalpha() and FUNCTIONS.overloads(each, member=method)]
             macros = [each for each in MACROS if (each in GLOBAL) is not method]
-            raise self._fault(f"unknown function '{name}'", node, hints.of_function(name, [*candidates, *macros]))
+            expected = self._functions.hint(name) if not method else ""
+            raise self._fault(f"unknown function '{name}'", node, expected or hints.of_function(name, [*candidates, *macros]))
         overloads = FUNCTIONS.overloads(node.name, member=node.method)
         if not overloads:
             raise self._fault(f"{node.name}() is called the wrong way", node, usage(node.name, member=node.method))

@@ -160,11 +160,15 @@ Node = Union[Literal, Variable, Local, Select, Has, Call, ListOf, MapOf, Compreh
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A parsed expression: its text, its tree and how many variables its macros bind."""
+    """A parsed expression: its text, its tree and how many variables its macros bind.
+
+    `functions` are those of libraries that are inlined in it, by their whole names.
+    """
 
     source: str
     root: Node
     slots: int
+    functions: frozenset[str] = frozenset()
 
     def text(self, node: Node) -> str:
         """The source of a node on one line, shortened where it is long, for messages."""

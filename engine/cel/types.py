@@ -154,6 +154,14 @@ def signature(name: str, text: str) -> Signature:
     return Signature(tuple(parameters), _terms(result)[0], bool(receiver), variadic)
 
 
+def term(text: str) -> Named:
+    """The type that a text names, such as `list(string)`. Raises UsageError where it names none, or a type parameter."""
+    found = _terms(text) if re.fullmatch(r"[a-z]+(\([a-z(), ]*\))?", text) and text.count("(") == text.count(")") else []
+    if len(found) == 1 and isinstance(found[0], Named):
+        return found[0]
+    raise UsageError(f"{text!r} is no type; expected one of {', '.join(sorted(SHORT))}")
+
+
 def _terms(text: str) -> list[Type]:
     """The types of a text, separated by commas."""
     found: list[list[Type]] = [[]]

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from engine.cel import Cel
+from engine.cel import Backend
 from engine.errors import Fault, InvalidText, UsageError
 from engine.model.text import suggestion
+from engine.packs.libraries import read_libraries
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_text
 from engine.packs.sources import load_folder
@@ -90,19 +91,22 @@ def cluster_options(command: Callable[..., Any]) -> Any:
     return kubeconfig_option("Default: KUBECONFIG, else ~/.kube/config.")(context_option(with_cluster))
 
 
-def read_packs(paths: Sequence[Path], cel: Cel) -> list[RulePack]:
+def read_packs(paths: Sequence[Path], cel: Backend) -> list[RulePack]:
     """Return the packs in these files and folders.
 
     Raise UsageError where there are none, InvalidText with every fault of all.
     """
     packs: list[RulePack] = []
     faults: list[Fault] = []
-    for text in load_folder(paths):
-        read, wrong = parse_text(text.text, text.file, cel, manifests=True)
+    texts = load_folder(paths)
+    libraries = read_libraries(texts, cel)
+    faults += libraries.faults
+    for text in texts:
+        read, wrong = parse_text(text.text, text.file, cel, manifests=True, libraries=libraries)
         packs += [parsed.pack for parsed in read]
         faults += [*text.faults, *wrong]
     if faults:
-        raise InvalidText(faults)
+        raise InvalidText(list(dict.fromkeys(faults)))
     if not packs:
         raise no_packs(paths)
     return packs

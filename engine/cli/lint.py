@@ -17,6 +17,7 @@ from engine.cli.findings import FORMATS, severity
 from engine.kube.openapi import published, types_of
 from engine.model.objects import Kind
 from engine.packs.crds import read_definitions
+from engine.packs.libraries import Libraries, read_libraries
 from engine.packs.lint import CODES, Severity, kinds_of
 from engine.packs.lint import lint as lint_texts
 from engine.packs.parse import parse_text
@@ -56,9 +57,10 @@ def lint(paths: tuple[Path, ...], crds: tuple[Path, ...], kubeconfig: Path | Non
     the command itself is wrong. Packs that are given together are also compared with one another.
     """
     texts = _texts(paths)
-    served = asyncio.run(_served(kubeconfig, texts)) if kubeconfig is not None else {}
-    number, faults = lint_texts(texts, backend(), read_definitions(crds), served)
-    if not number and not faults:
+    libraries = read_libraries(texts, backend())
+    served = asyncio.run(_served(kubeconfig, texts, libraries)) if kubeconfig is not None else {}
+    number, faults = lint_texts(texts, backend(), read_definitions(crds), served, libraries)
+    if not number and not libraries.given and not faults:
         raise no_packs(paths)
     sources = {text.file: re.split("\r\n|[\n\r\x85\u2028\u2029]", text.text) for text in texts}
     report = FORMATS[style](faults, sources)
@@ -66,7 +68,7 @@ def lint(paths: tuple[Path, ...], crds: tuple[Path, ...], kubeconfig: Path | Non
         click.echo(report)
     errors = sum(1 for fault in faults if severity(fault) is Severity.ERROR)
     if style == "text":
-        click.echo(_summary(number, errors, len(faults) - errors), err=bool(faults))
+        click.echo(_summary(number, len(libraries.given), errors, len(faults) - errors), err=bool(faults))
     return 1 if errors or (strict and faults) else 0
 
 
@@ -78,9 +80,10 @@ def _texts(paths: Sequence[Path]) -> list[Text]:
     return texts
 
 
-async def _served(kubeconfig: Path, texts: Sequence[Text]) -> dict[Kind, Type]:
+async def _served(kubeconfig: Path, texts: Sequence[Text], libraries: Libraries) -> dict[Kind, Type]:
     """Return the types of the packs' kinds on a cluster. Raise ApiError, and UsageError where the kubeconfig is of no use."""
-    packs = [pack for text in texts for pack in parse_text(text.text, text.file, backend(), manifests=True)[0]]
+    read = (parse_text(text.text, text.file, backend(), manifests=True, libraries=libraries) for text in texts)
+    packs = [pack for parsed, _ in read for pack in parsed]
     async with Cluster(kubeconfig).connected() as api:
         types, errors = await types_of(api, await published(api), kinds_of(packs))
     for error in errors:
@@ -88,9 +91,10 @@ async def _served(kubeconfig: Path, texts: Sequence[Text]) -> dict[Kind, Type]:
     return types
 
 
-def _summary(packs: int, errors: int, warnings: int) -> str:
+def _summary(packs: int, libraries: int, errors: int, warnings: int) -> str:
     def count(number: int, what: str) -> str:
         return f"{number} {what}{'' if number == 1 else 's'}"
 
     found = ", ".join(count(number, what) for number, what in ((errors, "error"), (warnings, "warning")) if number)
-    return f"{count(packs, 'pack')}: {found or 'no faults'}"
+    more = f", {libraries} {'library' if libraries == 1 else 'libraries'}" if libraries else ""
+    return f"{count(packs, 'pack')}{more}: {found or 'no faults'}"

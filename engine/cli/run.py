@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from engine import __version__
-from engine.cel import Cel, backend
+from engine.cel import Backend, backend
 from engine.cli.arguments import PATH, Cluster, context_option, kubeconfig_option, paths_option, set_by_environment
 from engine.cli.logs import LEVELS, set_up
 from engine.cli.process import have_standard_streams, raise_limit_of_files
@@ -151,7 +151,7 @@ async def _serve(settings: Settings) -> None:
         await operator_of(api, settings, SystemClock(), cel).run(stop)
 
 
-def operator_of(api: Api, settings: Settings, clock: Clock, cel: Cel) -> Operator:
+def operator_of(api: Api, settings: Settings, clock: Clock, cel: Backend) -> Operator:
     """Return an operator, with the console where the settings say so: never by plain HTTP, since people send it their tokens."""
     if not settings.console or settings.insecure_metrics:
         return Operator(api, settings, clock, cel)

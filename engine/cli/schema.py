@@ -1,4 +1,4 @@
-"""`rulepack schema`: the JSON Schema of rule packs and of their tests, for editors."""
+"""`rulepack schema`: the JSON Schema of rule packs, of libraries and of their tests, for editors."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from collections.abc import Mapping
 import click
 
 from engine.model.spec import Spec
+from engine.packs.library import RuleLibrarySpec
 from engine.packs.published import published_schema
 from engine.packs.schema import RulePackSpec
+from engine.testing.functions import RuleLibraryTestSpec
 from engine.testing.schema import RulePackTestSpec
 
-MODELS: Mapping[str, type[Spec]] = {"RulePack": RulePackSpec, "RulePackTest": RulePackTestSpec}
+MODELS: Mapping[str, type[Spec]] = {
+    "RulePack": RulePackSpec,
+    "RulePackTest": RulePackTestSpec,
+    "RuleLibrary": RuleLibrarySpec,
+    "RuleLibraryTest": RuleLibraryTestSpec,
+}
 
 EXAMPLES = """\b
 Examples:
@@ -28,5 +35,5 @@ Then put into the first line of a pack, for editors with yaml-language-server:
 @click.command(epilog=EXAMPLES)
 @click.argument("kind", default="RulePack", type=click.Choice(list(MODELS)), metavar="[KIND]")
 def schema(kind: str) -> None:
-    """Write the JSON Schema of KIND: RulePack (the default) or RulePackTest."""
+    """Write the JSON Schema of KIND: RulePack (the default), RulePackTest, RuleLibrary or RuleLibraryTest."""
     click.echo(json.dumps(published_schema(MODELS[kind]), indent=2, ensure_ascii=False))

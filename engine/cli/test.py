@@ -10,6 +10,7 @@ import click
 from engine.cel import backend
 from engine.cli.arguments import format_option, packs_argument
 from engine.cli.findings import say, sentence
+from engine.testing.calls import run_functions
 from engine.testing.coverage import Coverage
 from engine.testing.report import as_json, coverage_lines, failure_lines, junit, summary, verbose_lines
 from engine.testing.run import Case, CaseResult, run
@@ -37,23 +38,29 @@ def test(
     paths: tuple[Path, ...], pattern: str, fail_fast: bool, verbose: bool, style: str, with_coverage: bool,
     min_coverage: float | None,
 ) -> int:  # fmt: skip
-    """Run the tests (kind: RulePackTest) in these files and folders.
+    """Run the tests (kind: RulePackTest, RuleLibraryTest) in these files and folders.
 
     Each test has a cluster in memory and a clock of its own; nothing else is needed. Under a step that fails stands of each
     rule what kept it from firing, or what its actions came to. Exits with 1 if a test fails.
     """
-    suites, faults = load_suites(paths, backend())
-    for fault in faults:
+    loaded = load_suites(paths, backend())
+    for fault in loaded.faults:
         click.echo(f"{fault.location}: error: {sentence(fault)}", err=True)
-    cases = [Case(suite, number) for suite in suites for number in range(len(suite.spec.tests))]
+    cases = [Case(suite, number) for suite in loaded.suites for number in range(len(suite.spec.tests))]
     chosen = [case for case in cases if pattern.lower() in f"{case.suite.name} {case.name}".lower()]
-    if cases and not chosen:
-        click.echo(f"Error: no test has {pattern!r} in its name; there are {len(cases)} tests", err=True)
+    calls = [call for call in loaded.calls if pattern.lower() in f"{call.suite} {call.name}".lower()]
+    total = len(cases) + len(loaded.calls)
+    if total and not chosen and not calls:
+        click.echo(f"Error: no test has {pattern!r} in its name; there are {total} tests", err=True)
         return 2
     coverage = Coverage() if with_coverage or min_coverage is not None else None
+    if coverage is not None:
+        coverage.declare(loaded.functions)
     text = style == "text"
     ended = partial(_show, verbose) if text else lambda _: None
-    outcomes = run(chosen, coverage=coverage, fail_fast=fail_fast, explain_all=verbose, ended=ended)
+    outcomes = run_functions(calls, coverage=coverage, fail_fast=fail_fast, ended=ended)
+    if not (fail_fast and any(outcome.failures for outcome in outcomes)):
+        outcomes += run(chosen, coverage=coverage, fail_fast=fail_fast, explain_all=verbose, ended=ended)
     if text:
         _sum_up(outcomes, coverage if with_coverage else None)
     else:
@@ -61,7 +68,7 @@ def test(
     low = coverage is not None and min_coverage is not None and coverage.percent() < min_coverage
     if coverage is not None and low:
         click.echo(f"Error: the coverage is {coverage.percent():.1f} %, less than --min-coverage {min_coverage:g}", err=True)
-    return 1 if faults or low or any(outcome.failures for outcome in outcomes) else 0
+    return 1 if loaded.faults or low or any(outcome.failures for outcome in outcomes) else 0
 
 
 def _show(verbose: bool, outcome: CaseResult) -> None:

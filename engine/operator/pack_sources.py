@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from engine.cel import Cel
+from engine.cel import Backend
 from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock, within
@@ -26,6 +26,7 @@ from engine.operator.settings import Settings
 from engine.operator.statuses import Status, Statuses
 from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
+from engine.packs.library import KIND as LIBRARY
 from engine.packs.pack import RESUME
 from engine.packs.parse import LARGE
 from engine.packs.sources import PackObject, Text, load_folder, shipped_rules
@@ -51,7 +52,7 @@ class PackSources:
     """
 
     def __init__(
-        self, api: Api, settings: Settings, clock: Clock, cel: Cel, may_act: Callable[[], bool],
+        self, api: Api, settings: Settings, clock: Clock, cel: Backend, may_act: Callable[[], bool],
         use: Callable[[Catalog], Awaitable[None]], rulepacks: RulePackStatuses,
     ) -> None:  # fmt: skip
         def informer(labels: str = "", fields: str = "") -> Informer:
@@ -120,7 +121,7 @@ class PackSources:
                 self.in_force.set()
             wanted = references(catalog, self._store.shipped, self._config_maps(), self._namespace)
             self._rulepacks.use(self._objects, self._store.read, self.reports, catalog, wanted)
-            self._types.use(self._store.read)
+            self._types.use(self._store.read, self._store.libraries)
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
             log.debug("reading rule packs", exc_info=True)
@@ -131,7 +132,9 @@ class PackSources:
         resume = annotations_of(params).get(RESUME, "")
         objects = self._objects.objects(self._objects.own)
         update = partial(self._store.update, self._shipped, maps, _data(_first(self._flags)), _data(params), resume, objects)
-        size = sum(len(text) for config_map in maps for text in _data(config_map).values())
+        texts = [text for config_map in maps for text in _data(config_map).values()]
+        size = LARGE if any(LIBRARY in text for text in texts) else 0  # shipped packs may use it
+        size += sum(map(len, texts))
         size += sum(len(str(each.get("spec"))) for each in objects)
         return await asyncio.to_thread(update) if size > LARGE else update()
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from engine.cel import Cel
+from engine.cel import Backend
 from engine.cel.types import DYN
 from engine.errors import ApiError, Fault
 from engine.kube.api import Api
 from engine.kube.clock import Clock, within
 from engine.kube.openapi import published, types_of
 from engine.model.objects import Kind
+from engine.packs.libraries import Libraries
 from engine.packs.lint import kinds_of, type_faults
 from engine.packs.parse import LARGE, parse_spec, parse_text
 from engine.packs.sources import PackObject, Text
@@ -35,9 +36,10 @@ RECHECK = 300.0
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """A text or object that was checked, the kinds in it, where their schemas were, and what does not fit."""
+    """A text or object, the libraries it was checked with, the kinds in it, where their schemas were, and what does not fit."""
 
     given: Text | PackObject
+    libraries: Libraries
     kinds: frozenset[Kind] = frozenset()
     paths: frozenset[str] = frozenset()
     faults: tuple[Fault, ...] = ()
@@ -49,17 +51,18 @@ class TypeChecks:
     Nothing is asked while `may_check` says no. A schema that cannot be had says nothing of its kind.
     """
 
-    def __init__(self, api: Api, clock: Clock, cel: Cel, may_check: Callable[[], bool], changed: Callable[[], None]) -> None:
+    def __init__(self, api: Api, clock: Clock, cel: Backend, may_check: Callable[[], bool], changed: Callable[[], None]) -> None:
         self.warnings: Mapping[str, Sequence[Fault]] = {}
         self._api, self._clock, self._cel, self._may_check, self._changed = api, clock, cel, may_check, changed
         self._packs: Sequence[Text | PackObject] = ()
+        self._libraries = Libraries()
         self._checked: dict[str, _Checked] = {}
         self._given = asyncio.Event()
         self._failure = ""
 
-    def use(self, given: Sequence[Text | PackObject]) -> None:
-        """Check the packs of these from now on; those with faults of another kind are passed over."""
-        self._packs = given
+    def use(self, given: Sequence[Text | PackObject], libraries: Libraries) -> None:
+        """Check the packs of these from now on, with these libraries; those with faults of another kind are passed over."""
+        self._packs, self._libraries = given, libraries
         self._given.set()
 
     def added(self, reports: Sequence[Report]) -> list[Report]:
@@ -99,23 +102,24 @@ class TypeChecks:
 
     async def _check_pack(self, given: Text | PackObject, paths: Mapping[str, str]) -> _Checked:
         """Return what does not fit in it; what was found before, where neither that nor a schema has changed."""
-        before = self._checked.get(given.file)
-        if before is not None and before.given == given and before.paths == _paths(before.kinds, paths):
+        before, libraries = self._checked.get(given.file), self._libraries
+        same = before is not None and before.given == given and before.libraries is libraries
+        if before is not None and same and before.paths == _paths(before.kinds, paths):
             return before
         if isinstance(given, Text):
-            size, parse = len(given.text), partial(parse_text, given.text, given.file, self._cel)
+            size, parse = len(given.text), partial(parse_text, given.text, given.file, self._cel, libraries=libraries)
         elif given.reference:
-            return _Checked(given)
+            return _Checked(given, libraries)
         else:
-            size, parse = len(str(given.spec)), partial(parse_spec, given, self._cel)
+            size, parse = len(str(given.spec)), partial(parse_spec, given, self._cel, libraries)
         packs, other_faults = await _apart(size, parse)
         if other_faults:
-            return _Checked(given)
+            return _Checked(given, libraries)
         kinds = kinds_of(packs)
         types, errors = await types_of(self._api, paths, kinds)
         self._failed(str(errors[0]) if errors else "")
         faults = await _apart(size, partial(type_faults, packs, lambda kind: types.get(kind, DYN)))
-        return _Checked(given, kinds, frozenset() if errors else _paths(kinds, paths), tuple(faults))
+        return _Checked(given, libraries, kinds, frozenset() if errors else _paths(kinds, paths), tuple(faults))
 
     def _failed(self, failure: str) -> None:
         """Log once that schemas cannot be had."""

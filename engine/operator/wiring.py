@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from engine.cel import Cel
+from engine.cel import Backend
 from engine.errors import ApiError, UsageError
 from engine.kube.act import Actor
 from engine.kube.api import Api
@@ -59,7 +59,7 @@ class Operator:
     `probes.port` and `server.port` are where it says how it is; further observers get what it decides and does.
     """
 
-    def __init__(self, api: Api, settings: Settings, clock: Clock, cel: Cel, *observers: Observer) -> None:
+    def __init__(self, api: Api, settings: Settings, clock: Clock, cel: Backend, *observers: Observer) -> None:
         self._settings, self._clock, shard = settings, clock, settings.shard
         self.queue = WorkQueue[Key](clock, flow_of)
         self.metrics = Metrics()

@@ -11,25 +11,27 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from engine.cel import Cel, Compiled
+from engine.cel import Backend, Cel, Compiled
 from engine.errors import Fault, InvalidText, Location
 from engine.model.text import found, one_of
 from engine.packs.bind import bind_pack
+from engine.packs.configmaps import documents_within
 from engine.packs.diagnostics import SCHEMA, spec_faults
 from engine.packs.document import Document, ObjectDocument
+from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
+from engine.packs.library import KIND as LIBRARY
 from engine.packs.pack import RulePack
 from engine.packs.schema import API_VERSION, PackSpec, ReferenceSpec, RulePackSpec, RuleSpec
-from engine.packs.sources import PackObject
+from engine.packs.sources import PackObject, Text
 from engine.packs.yamltext import MAX_FAULTS, read_yaml
-
-LABEL = "rules.mlops.dev/rule-pack"
-"""The label (value "true") of ConfigMaps that hold rule packs."""
 
 LARGE = 5_000
 """Characters of rule packs that take some 50 ms to compile, and to check: too long for the event loop."""
 
 GROUP = API_VERSION.partition("/")[0]
-_KINDS = ("RulePack", "RulePackTest", "ConfigMap")
+_KINDS = ("RulePack", "RulePackTest", "RuleLibrary", "RuleLibraryTest", "ConfigMap")
+_ELSEWHERE = frozenset(["RulePackTest", "RuleLibrary", "RuleLibraryTest"])
+"""What is read by others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +43,34 @@ class ParsedPack:
     expressions: Sequence[Compiled]
 
 
-def parse_pack(text: str, file: str, cel: Cel, namespace: str = "") -> list[RulePack]:
-    """Return the rule packs of a text, which may hold several documents; those of kind RulePackTest are passed over.
+def parse_pack(text: str, file: str, cel: Backend, namespace: str = "", libraries: Libraries | None = None) -> list[RulePack]:
+    """Return the rule packs of a text, which may hold several documents; tests and libraries are passed over.
 
     Packs in the data of a ConfigMap manifest with the label `rules.mlops.dev/rule-pack` are found too. `file` names the
-    text in every Location; `namespace` is the packs' own, '' where that is the operator's, or they are shipped. Raise
-    InvalidText, with every fault at once, and nothing else, whatever the text.
+    text in every Location; `namespace` is the packs' own, '' where that is the operator's, or they are shipped; `libraries`
+    hold the functions that expressions may call: where left out, those of the text itself and the shipped ones.
+    Raise InvalidText, with every fault at once, and nothing else, whatever the text.
     """
-    packs, faults = parse_text(text, file, cel, namespace=namespace)
+    packs, faults = parse_text(text, file, cel, namespace=namespace, libraries=libraries)
     if faults:
         raise InvalidText(faults)
     return [parsed.pack for parsed in packs]
 
 
 def parse_text(
-    text: str, file: str, cel: Cel, *, namespace: str = "", manifests: bool = False
+    text: str, file: str, cel: Backend, *, namespace: str = "", manifests: bool = False, libraries: Libraries | None = None
 ) -> tuple[list[ParsedPack], list[Fault]]:
     """Return the packs of a text and its faults; see `parse_pack`. With `manifests`, other objects may stand in it too."""
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
+    if libraries is None and LIBRARY in text:
+        libraries = read_libraries([Text(file, text, file)], cel)
+        faults += libraries.faults
+    linked = _linked(cel, libraries)
     try:
         for document in read_yaml(text, partial(Location, file)):
             for inner in _pack_documents(document, faults, manifests=manifests):
-                _bind(inner, cel, namespace, packs, faults)
+                _bind(inner, linked, namespace, packs, faults)
         faults += _same_names([parsed.pack for parsed in packs])
     except InvalidText as invalid:
         faults += invalid.faults
@@ -72,21 +79,21 @@ def parse_text(
     return packs, _sorted(faults)
 
 
-def parse_object(obj: PackObject, cel: Cel) -> RulePack:
+def parse_object(obj: PackObject, cel: Backend, libraries: Libraries | None = None) -> RulePack:
     """Return the pack of an object of kind RulePack. Raise InvalidText with every fault, located by path."""
-    packs, faults = parse_spec(obj, cel)
+    packs, faults = parse_spec(obj, cel, libraries)
     if faults:
         raise InvalidText(faults)
     return packs[0].pack
 
 
-def parse_spec(obj: PackObject, cel: Cel) -> tuple[list[ParsedPack], list[Fault]]:
+def parse_spec(obj: PackObject, cel: Backend, libraries: Libraries | None = None) -> tuple[list[ParsedPack], list[Fault]]:
     """Return the pack of an object of kind RulePack, and its faults, located by path."""
     written = {"apiVersion": API_VERSION, "kind": "RulePack", "metadata": {"name": obj.name}, "spec": obj.spec}
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
     try:
-        _bind(ObjectDocument(written, obj.file), cel, "", packs, faults)
+        _bind(ObjectDocument(written, obj.file), _linked(cel, libraries), "", packs, faults)
     except RecursionError:
         faults = [Fault(Location(obj.file, 1, 1, "spec"), "an expression or a value is nested too deep", "fewer levels")]
     return packs, _sorted(faults)
@@ -115,11 +122,11 @@ def _pack_documents(document: Document, faults: list[Fault], *, manifests: bool)
         expected = "a mapping with apiVersion, kind, metadata and spec"
         faults.append(Fault(document.locate(()), f"{found(raw)} stands here", expected, SCHEMA))
     elif kind == "ConfigMap":
-        for inner in _in_config_map(document, raw, faults):
+        for inner in documents_within(document, raw, faults):
             yield from _pack_documents(inner, faults, manifests=False)
     elif isinstance(kind, str) and kind not in _KINDS:
         faults.append(Fault(document.locate(("kind",)), f"{found(kind)} is not possible here", one_of(kind, _KINDS), SCHEMA))
-    elif kind != "RulePackTest":
+    elif kind not in _ELSEWHERE:
         yield document
 
 
@@ -131,19 +138,8 @@ def _foreign(raw: Any) -> bool:
     return kind not in _KINDS and not get_close_matches(group, [GROUP], cutoff=0.8)
 
 
-def _in_config_map(document: Document, raw: dict[str, Any], faults: list[Fault]) -> Iterator[Document]:
-    metadata, data = raw.get("metadata"), raw.get("data")
-    labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    if not isinstance(labels, dict) or labels.get(LABEL) != "true" or not isinstance(data, dict):
-        return
-    for key, text in data.items():
-        if key.endswith(".yaml") and not isinstance(text, str):
-            faults.append(Fault(document.locate(("data", key)), f"{found(text)} stands here", "a text, after '|'", SCHEMA))
-        elif key.endswith(".yaml"):
-            try:
-                yield from read_yaml(text, document.within(("data", key)))
-            except InvalidText as invalid:
-                faults += invalid.faults
+def _linked(cel: Backend, libraries: Libraries | None) -> Cel:
+    return cel.linked((shipped_libraries() if libraries is None else libraries).functions)
 
 
 def _bind(document: Document, cel: Cel, namespace: str, packs: list[ParsedPack], faults: list[Fault]) -> None:

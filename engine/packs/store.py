@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from engine.cel import Cel
+from engine.cel import Backend
 from engine.errors import Fault, Location
 from engine.model.flags import STRICTNESS, Mode, parse_mode
 from engine.model.objects import Object
 from engine.model.text import found, suggestion
 from engine.packs.catalog import Catalog
 from engine.packs.document import ObjectDocument
+from engine.packs.libraries import read_libraries, shipped_libraries
+from engine.packs.library import KIND as LIBRARY
 from engine.packs.pack import Param, RulePack
 from engine.packs.params import defaults, of_text, overridden
 from engine.packs.references import References, text_source
@@ -27,14 +30,18 @@ class PackStore:
     """Keeps what was good. `flags` are those of the command line, which go before those of the ConfigMap.
 
     `catalog` is replaced, never changed, and only where something differs; a pack whose text did not change stays the
-    same object. `shipped` names the packs that come with the operator, `read` is all that was read last.
+    same object. `shipped` names the packs that come with the operator, `read` is all that was read last,
+    `libraries` what packs may call.
     With `some`, other operators may ship others: RulePacks, flags and params that are about those are left alone.
     """
 
-    def __init__(self, cel: Cel, flags: Mapping[str, Mode] | None = None, *, some: bool = False) -> None:
+    def __init__(self, cel: Backend, flags: Mapping[str, Mode] | None = None, *, some: bool = False) -> None:
         self.catalog, self.shipped = Catalog(), frozenset[str]()
         self.read: Sequence[Text | PackObject] = ()
+        self.libraries = shipped_libraries()
         self._cel, self._some = cel, some
+        self._texts_of_libraries: Sequence[Text] = ()
+        self._own_libraries = frozenset[str]()
         self._elsewhere = shipped_settable() if some else Settable()  # what may be set for other operators
         self._fixed = dict(flags or {})
         self._versions: dict[str, Version] = {}
@@ -70,8 +77,9 @@ class PackStore:
             reports.packs[source_of(pack, self._versions)].append(pack.identity)
         references = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some).find(written)
         for source in {text.source for text in own}:
-            if not any(
-                self._versions[text.file].packs or self._versions[text.file].faults for text in own if text.source == source
+            texts = [text for text in own if text.source == source]
+            if not any(self._versions[text.file].packs or self._versions[text.file].faults for text in texts) and not any(
+                LIBRARY in text.text for text in texts
             ):
                 reports.faults[source].append(
                     Fault(Location(source, 1, 1), "there is no rule pack in its data", "one, in pack.yaml")
@@ -92,15 +100,35 @@ class PackStore:
         """Read what has changed; a version with faults leaves the packs of the last good one."""
         before = self._versions
         self._versions = {}
+        changed = self._read_libraries(given, reports)
         for each in given:
             version = before.get(each.file)
             if version is None or getattr(version.read, "uid", "") != getattr(each, "uid", ""):
                 version = Version()
             self._versions[each.file] = version
-            version.take(each, self._cel)
-            reports.faults[each.source] += version.faults
+            version.take(each, self._cel, self.libraries, changed)
+            reports.faults[each.source] += [fault for fault in version.faults if fault not in reports.faults[each.source]]
             reports.warnings[each.source] += each.warnings if isinstance(each, PackObject) else ()
             reports.generations[each.source] = version.generation
+
+    def _read_libraries(self, given: Sequence[Text | PackObject], reports: Reports) -> frozenset[str]:
+        """Read the libraries of all texts; one with faults stays as it was. Return the names of those that have changed.
+
+        One of a ConfigMap goes before a shipped one of its name.
+        """
+        before = self.libraries
+        texts = [each for each in given if isinstance(each, Text) and LIBRARY in each.text]
+        if texts != self._texts_of_libraries:
+            self._texts_of_libraries = texts
+            own = [text for text in texts if text.source != text.file]
+            below = read_libraries([text for text in texts if text.source == text.file], self._cel)
+            last = {name: library for name, library in before.libraries.items() if name in self._own_libraries}
+            found = read_libraries(own, self._cel, below, last)
+            self.libraries, self._own_libraries = replace(found, faults=(*below.faults, *found.faults)), found.given
+        sources = {text.file: text.source for text in texts}
+        for fault in self.libraries.faults:
+            reports.faults[sources.get(fault.location.file, fault.location.file)].append(fault)
+        return self.libraries.changed(before)
 
     def _claims(self, objects: Sequence[PackObject], own: Sequence[Text]) -> dict[str, str]:
         """Return the names that no other text may have, each with the RulePack that has it.

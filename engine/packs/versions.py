@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from engine.cel import Cel
+from engine.cel import Backend
 from engine.errors import Fault, InvalidText
+from engine.packs.libraries import Libraries
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_object, parse_pack, parse_reference
 from engine.packs.schema import ReferenceSpec
@@ -54,21 +55,22 @@ class Version:
     faults: Sequence[Fault] = ()
     generation: int | None = None
 
-    def take(self, given: Text | PackObject, cel: Cel) -> None:
-        """Read what is given, unless it is what was read last."""
-        if self.read == given:
+    def take(self, given: Text | PackObject, cel: Backend, libraries: Libraries, changed: Collection[str]) -> None:
+        """Read what is given, unless it is what was read last, and names none of the libraries that have changed."""
+        written = given.text if isinstance(given, Text) else str(given.spec)
+        if self.read == given and not any(f"{name}." in written for name in changed):
             return
         self.read, self.reference = given, None
         try:
             if isinstance(given, Text):
                 if given.faults:
                     raise InvalidText(given.faults)
-                self.packs = parse_pack(given.text, given.file, cel)
+                self.packs = parse_pack(given.text, given.file, cel, libraries=libraries)
             elif given.reference:
                 self.reference, self.packs = parse_reference(given), ()
                 self.generation = self.generation if self.accepted else None
             else:
-                self.accepted, self.packs, self.generation = None, [parse_object(given, cel)], given.generation
+                self.accepted, self.packs, self.generation = None, [parse_object(given, cel, libraries)], given.generation
             self.faults = ()
         except InvalidText as invalid:
             self.faults = invalid.faults

@@ -1,13 +1,15 @@
-"""Which rules, and which of their conditions, the tests have exercised, and to what end."""
+"""Which rules, which of their conditions, and which functions of libraries the tests have exercised, and to what end."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.cel import Program, Scope
+from engine.cel import Defined, Program, Scope
+from engine.cel.resolution import static_type
+from engine.cel.types import BOOL
 from engine.errors import EvaluationError
 from engine.model.observe import Evaluated
 from engine.packs.pack import RulePack
@@ -17,17 +19,25 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One thing to cover: a rule that fires and is skipped, or a condition that is true and false. Counts by outcome."""
+    """One thing to cover, with counts by outcome.
+
+    It is a rule that fires and is skipped, a condition that is true and false, or a `function` (`rule` by its whole name, `pack`
+    is its library), which has a value, or is true and false.
+    """
 
     pack: str
     rule: str
     clause: int
     source: str
     counts: Counter[str]
+    function: bool = False
+    condition: bool = False
 
     @property
-    def wanted(self) -> tuple[str, str]:
+    def wanted(self) -> tuple[str, ...]:
         """The outcomes that cover it. Unknown is reported but not required: many conditions always have an answer."""
+        if self.function:
+            return ("true", "false") if self.condition else ("value",)
         return ("true", "false") if self.clause else (Evaluated.FIRED.value, Evaluated.SKIPPED.value)
 
     @property
@@ -42,6 +52,19 @@ class Coverage:
 
     counts: dict[tuple[str, str, int], Counter[str]] = field(default_factory=dict)
     packs: dict[str, RulePack] = field(default_factory=dict)
+    functions: dict[str, Counter[str]] = field(default_factory=dict)
+    _conditions: set[str] = field(default_factory=set)
+
+    def declare(self, functions: Iterable[Defined]) -> None:
+        """Note functions, which tests of their own are to call."""
+        for function in functions:
+            self.functions.setdefault(function.name, Counter())
+            if BOOL in (function.result, static_type(function.body.root)):
+                self._conditions.add(function.name)
+
+    def called(self, function: str, outcome: str) -> None:
+        """Count a call of a function by a test of its own."""
+        self.functions.setdefault(function, Counter())[outcome] += 1
 
     def watched(self, pack: RulePack) -> RulePack:
         """The pack with conditions that are counted whenever they are evaluated."""
@@ -74,6 +97,9 @@ class Coverage:
                 yield Point(pack.identity, rule.name, 0, rule.name, counts)
                 for number, clause in enumerate(rule.when, start=1):
                     yield Point(pack.identity, rule.name, number, clause.source, self._counter(pack.identity, rule.name, number))
+
+        for name, counts in self.functions.items():
+            yield Point(name.rpartition(".")[0], name, 0, name, counts, function=True, condition=name in self._conditions)
 
     def percent(self) -> float:
         """How much of it is covered; 100 where there is nothing to cover."""

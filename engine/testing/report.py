@@ -59,7 +59,8 @@ def coverage_lines(coverage: Coverage) -> list[str]:
         if point.pack != pack:
             pack = point.pack
             rows.append((pack, "", "", "", ""))
-        yes, no, unknown = (str(point.counts[name]) for name in (*point.wanted, UNKNOWN))
+        yes, no = (str(point.counts[name]) for name in (*point.wanted, "")[:2])
+        unknown = str(point.counts[UNKNOWN])
         rows.append((_label(point), yes, no, unknown, _missing(point)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
@@ -131,7 +132,8 @@ def _explained(step: StepReasons) -> dict[str, Any]:
 
 def _point(point: Point) -> dict[str, Any]:
     clause = {"clause": point.clause, "source": point.source} if point.clause else {}
-    return {"pack": point.pack, "rule": point.rule, **clause, "counts": dict(point.counts), "missing": list(point.missing)}
+    of = {"library": point.pack, "function": point.rule} if point.function else {"pack": point.pack, "rule": point.rule}
+    return {**of, **clause, "counts": dict(point.counts), "missing": list(point.missing)}
 
 
 __all__ = ["as_json", "coverage_lines", "failure_lines", "junit", "summary", "verbose_lines"]

@@ -1,22 +1,26 @@
-"""Finds the tests in files, and the packs that they are about."""
+"""Finds the tests in files, and the packs and libraries that they are about."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from engine.cel import Cel
+from engine.cel import Backend, Defined
 from engine.errors import Fault, InvalidText, Location, UsageError
 from engine.packs.diagnostics import spec_faults
 from engine.packs.document import Document
+from engine.packs.libraries import read_libraries
+from engine.packs.library import KIND as LIBRARY
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
 from engine.packs.sources import Text, load_folder
 from engine.packs.yamltext import PACK_BOUNDS, read_yaml
+from engine.testing import functions
+from engine.testing.functions import FunctionCase, RuleLibraryTestSpec, cases_of
 from engine.testing.schema import RulePackTestSpec, TestSpec
 
 KIND = "RulePackTest"
@@ -33,41 +37,90 @@ class Suite:
     packs: Mapping[str, RulePack]
 
 
-def load_suites(paths: Sequence[Path], cel: Cel) -> tuple[list[Suite], list[Fault]]:
-    """The tests in these files and folders, and the faults of texts that hold tests or packs under test.
+class Loaded(NamedTuple):
+    """What was found: tests of packs, tests of functions, the functions of the libraries that are there, and all faults."""
+
+    suites: list[Suite]
+    calls: list[FunctionCase]
+    functions: list[Defined]
+    faults: list[Fault]
+
+
+def load_suites(paths: Sequence[Path], cel: Backend) -> Loaded:
+    """The tests in these files and folders, and the faults of texts that hold tests, packs or libraries under test.
 
     Raises UsageError where a path does not exist, or there is no test.
     """
-    loader = _Loader(cel)
-    for text in load_folder(paths):
+    texts = load_folder(paths)
+    loader = _Loader(cel, texts)
+    for text in texts:
         loader.take(text)
-    if not loader.suites and not loader.faults:
+    if not loader.suites and not loader.calls and not loader.faults:
         raise UsageError(f"no tests in {', '.join(map(str, paths))}; expected a file with a document of kind {KIND}")
-    return loader.suites, loader.faults
+    return Loaded(loader.suites, loader.calls, loader.functions, loader.faults)
 
 
 class _Loader:
-    """Reads each pack once, however many tests are about it."""
+    """Reads each pack once, however many tests are about it. A test may use all libraries that have been met."""
 
-    def __init__(self, cel: Cel) -> None:
+    def __init__(self, cel: Backend, texts: Sequence[Text]) -> None:
         self.suites: list[Suite] = []
-        self.faults: list[Fault] = []
+        self.calls: list[FunctionCase] = []
         self._cel = cel
+        self._texts = {text.file: text for text in texts}
+        self._libraries = read_libraries(texts, cel)
+        self.faults = list(self._libraries.faults)
+        names = self._libraries.functions.defined.items()
+        self.functions = [each for name, each in names if name.rpartition(".")[0] in self._libraries.given]
         self._packs: dict[str, Sequence[RulePack]] = {}
 
     def take(self, text: Text) -> None:
         """Take in the tests of one text; a text without any may be anything."""
         self.faults += text.faults
-        if KIND not in text.text and len(text.text) <= PACK_BOUNDS.size:
+        if not any(kind in text.text for kind in (KIND, functions.KIND)) and len(text.text) <= PACK_BOUNDS.size:
             return
         try:
             documents = read_yaml(text.text, lambda line, column: Location(text.file, line, column))
         except InvalidText as invalid:
-            self.faults += invalid.faults
+            self.faults += [fault for fault in invalid.faults if fault not in self.faults]
             return
         for document in documents:
-            if isinstance(document.value, dict) and document.value.get("kind") == KIND:
+            kind = document.value.get("kind") if isinstance(document.value, dict) else None
+            if kind == KIND:
                 self._suite(document, Path(text.file))
+            elif kind == functions.KIND:
+                self._calls(document, Path(text.file))
+
+    def _calls(self, document: Document, file: Path) -> None:
+        try:
+            spec = RuleLibraryTestSpec.model_validate(document.value)
+        except ValidationError as error:
+            self.faults += spec_faults(error, RuleLibraryTestSpec, document.value, document)
+            return
+        self._under_test(spec.spec.libraries, "libraries", document, file)
+        if self._libraries.functions.refused and self.faults:
+            return  # those faults are the cause of any other
+        cases, faults = cases_of(spec, document, self._libraries, self._cel)
+        self.calls += cases
+        self.faults += faults
+
+    def _under_test(self, paths: Sequence[str], key: str, document: Document, file: Path) -> list[Text]:
+        """Return the texts of what tests are about; libraries in them are taken in."""
+        texts: list[Text] = []
+        for place, path in self._paths(paths, key, document, file):
+            try:
+                texts += load_folder([path])
+            except UsageError as error:
+                self.faults.append(Fault(place, str(error)))
+        self._meet(texts)
+        return texts
+
+    def _meet(self, texts: Sequence[Text]) -> None:
+        new = [text for text in texts if text.file not in self._texts]
+        self._texts |= {text.file: text for text in new}
+        if any(LIBRARY in text.text for text in new):
+            self._libraries = read_libraries(self._texts.values(), self._cel)
+            self.faults += [fault for fault in self._libraries.faults if fault not in self.faults]
 
     def _suite(self, document: Document, file: Path) -> None:
         raw: dict[str, Any] = document.value
@@ -77,11 +130,10 @@ class _Loader:
             self.faults += spec_faults(error, RulePackTestSpec, raw, document)
             return
         packs: dict[str, RulePack] = {}
-        for place, path in self._paths(spec.spec, document, file):
+        texts = self._under_test(spec.spec.packs, "packs", document, file)
+        for text in texts:
             try:
-                packs |= {pack.identity: pack for text in load_folder([path]) for pack in self._parsed(text)}
-            except UsageError as error:
-                self.faults.append(Fault(place, str(error)))
+                packs |= {pack.identity: pack for pack in self._parsed(text)}
             except InvalidText as invalid:
                 self.faults += [fault for fault in invalid.faults if fault not in self.faults]
                 return
@@ -93,15 +145,17 @@ class _Loader:
         self.suites.append(Suite(spec.metadata.name, spec.spec, document, file, packs))
 
     @staticmethod
-    def _paths(spec: TestSpec, document: Document, file: Path) -> Iterator[tuple[Location, Path]]:
-        if not spec.packs:
+    def _paths(given: Sequence[str], key: str, document: Document, file: Path) -> Iterator[tuple[Location, Path]]:
+        if not given:
             yield document.locate(()), file.parent
-        for index, path in enumerate(spec.packs):
-            yield document.locate(("spec", "packs", index)), file.parent / path
+        for index, path in enumerate(given):
+            yield document.locate(("spec", key, index)), file.parent / path
 
     def _parsed(self, text: Text) -> Sequence[RulePack]:
         if text.file not in self._packs:
             if text.faults:
                 raise InvalidText(text.faults)
-            self._packs[text.file] = parse_pack(text.text, text.file, self._cel) if "RulePack" in text.text else ()
+            packs = "RulePack" in text.text
+            parsed = parse_pack(text.text, text.file, self._cel, libraries=self._libraries) if packs else ()
+            self._packs[text.file] = parsed
         return self._packs[text.file]

@@ -14,7 +14,7 @@ import orjson
 import pyperf
 
 from engine.actions import Cause
-from engine.cel import Cel, Scope, backend
+from engine.cel import Backend, Scope, backend
 from engine.model.flags import Mode
 from engine.model.objects import Object, ObjectKey, ref_of
 from engine.packs.catalog import Catalog
@@ -91,7 +91,7 @@ def _affected(watchers: Watchers, before: Values, job: Object) -> Collection[int
     return watchers.affected(before, watchers.values(job))
 
 
-def _parse(cel: Cel, text: str) -> list[RulePack]:
+def _parse(cel: Backend, text: str) -> list[RulePack]:
     return parse_pack(text, "pack.yaml", cel)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from engine.cel import Cel, Program, Scope
+from engine.cel import Backend, Functions, Program, Scope
 from engine.kube.api import Api, PatchType
 from engine.model.objects import Object, Resource
 from tests.world import RULES
@@ -25,7 +25,7 @@ _CONVERSIONS = "engine/cel/conversions.py"
 class CountingCel:
     """A compiler of expressions whose programs count how often they are evaluated, vars and templates included."""
 
-    def __init__(self, cel: Cel) -> None:
+    def __init__(self, cel: Backend) -> None:
         self.evaluations = 0
         self._cel = cel
 
@@ -38,6 +38,11 @@ class CountingCel:
             return program.answer(scope)
 
         return replace(program, answer=answer)
+
+    def linked(self, functions: Functions) -> CountingCel:
+        """See `Backend.linked`; what both compile is counted here."""
+        self._cel = self._cel.linked(functions)
+        return self
 
 
 class CountingApi:

@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from inspect import cleandoc
 
-from engine.cel import Cel
+from engine.cel import Backend
 from engine.cel.types import Type
 from engine.errors import Fault
 from engine.model.objects import Kind
 from engine.packs.crds import Definition
+from engine.packs.libraries import Libraries, read_libraries
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.braces import ForeignBraces
 from engine.packs.lint.conditions import DeadRule, SameAnnotation
 from engine.packs.lint.consent import MissingConsent
 from engine.packs.lint.constants import IntegerDivision, NoAnswer, OrderOfTexts
 from engine.packs.lint.fields import UnknownField, WrongType
+from engine.packs.lint.functions import UnusedFunction
 from engine.packs.lint.kinds import UnknownKind
 from engine.packs.lint.lookups import UnfollowedLookup, WritesWhatItLooksUp
 from engine.packs.lint.records import PreviousNameInUse, TimerRight
@@ -59,6 +61,16 @@ _WHILE_READING = {
         A field that may be absent is read with `get(object, 'status.phase', '')`; one that must be there with
         `object.status.phase`, which has no answer where it is absent.
         """,
+    "function-circle": """
+        A function of a library calls itself, or another one that does so in the end.
+
+        Each call is replaced by the expression of the function before anything is evaluated, which would have no end.
+        """,
+    "function-clash": """
+        A library, or a function of one, has a name that means something else in CEL.
+
+        A library cannot be called `math` or `object`, a function not `size` or `filter`: nobody could tell which one is meant.
+        """,
     "undeclared-target": """
         An action or a lookup needs a verb on a kind that `targets` does not grant.
 
@@ -95,6 +107,7 @@ _CHECKS: tuple[type[Check], ...] = (
     UnfollowedLookup,
     UnknownField,
     UnknownKind,
+    UnusedFunction,
     UnusedTarget,
     WritesWhatItLooksUp,
     WrongType,
@@ -115,23 +128,24 @@ __all__ = ["CODES", "Code", "Severity", "kinds_of", "lint", "type_faults"]
 
 
 def lint(
-    texts: Sequence[Text], cel: Cel, definitions: Mapping[Kind, Definition] | None = None,
-    served: Mapping[Kind, Type] | None = None,
+    texts: Sequence[Text], cel: Backend, definitions: Mapping[Kind, Definition] | None = None,
+    served: Mapping[Kind, Type] | None = None, libraries: Libraries | None = None,
 ) -> tuple[int, list[Fault]]:  # fmt: skip
     """Return the number of packs in these texts, and every fault of them, in the order of the texts and their lines.
 
-    Packs of all texts are checked together. The types of kinds are those of `definitions`, then those that a cluster has
-    `served`, then those of Kubernetes' own kinds.
+    Packs of all texts are checked together, with the `libraries` that are in the texts, beside those that are shipped. The
+    types of kinds are those of `definitions`, then those that a cluster has `served`, then those of Kubernetes' own kinds.
     """
     packs: list[ParsedPack] = []
-    faults: list[Fault] = []
+    libraries = read_libraries(texts, cel) if libraries is None else libraries
+    faults = list(libraries.faults)
     broken: set[str] = set()
     for text in texts:
-        read, own = parse_text(text.text, text.file, cel, manifests=True)
+        read, own = parse_text(text.text, text.file, cel, manifests=True, libraries=libraries)
         packs += read
         broken |= {parsed.pack.identity for parsed in read if own or text.faults}
         faults += [*text.faults, *own]
-    subject = Subject(packs, types_of_kinds(definitions or {}, served or {}), frozenset(broken))
+    subject = Subject(packs, types_of_kinds(definitions or {}, served or {}), frozenset(broken), libraries, not faults)
     faults += [fault for code in CODES.values() if code.check is not None for fault in code.check.faults(subject)]
     order = {text.file: number for number, text in enumerate(texts)}
     return len(packs), sorted(dict.fromkeys(faults), key=lambda fault: (order.get(fault.location.file, 0), fault.location))

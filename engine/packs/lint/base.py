@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from inspect import cleandoc
 from typing import Any, ClassVar
@@ -14,6 +14,7 @@ from engine.cel.syntax import place
 from engine.cel.types import Type
 from engine.errors import Fault, Location
 from engine.model.objects import Kind
+from engine.packs.libraries import Libraries
 from engine.packs.parse import ParsedPack
 
 
@@ -28,12 +29,15 @@ class Severity(StrEnum):
 class Subject:
     """What is checked together: packs that have been read, and the types of the objects of each kind, dyn where not known.
 
-    `broken` names the packs that have faults, and may therefore lack what could not be read.
+    `broken` names the packs that have faults, and may therefore lack what could not be read; `libraries` are those that the
+    packs may use. `complete` says whether everything could be read.
     """
 
     packs: Sequence[ParsedPack]
     kinds: Callable[[Kind], Type]
     broken: frozenset[str] = frozenset()
+    libraries: Libraries = field(default_factory=Libraries)
+    complete: bool = True
 
     def sound(self) -> list[ParsedPack]:
         """Return the packs without faults, of which everything is known."""

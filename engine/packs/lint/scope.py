@@ -69,7 +69,7 @@ def checked(subject: Subject, parsed: ParsedPack) -> Iterator[Checked]:
     scopes: dict[Sequence[Kind], _PackScope] = {}
     for expression in parsed.expressions:
         target = _target_kind(parsed, expression)
-        tree, condition = parse(expression.program.source), _is_condition(expression)
+        tree, condition = expression.program.tree, _is_condition(expression)
         kinds = _kinds_of(parsed, expression)
         for together in [kinds] if _tells_apart(parsed, expression, tree.root) else [(kind,) for kind in kinds]:
             if together not in scopes:
@@ -188,11 +188,7 @@ class _PackScope:
 
 
 def _type_of(program: Program, variables: Types) -> Type:
-    try:
-        tree = parse(program.source)
-    except ExpressionError:  # a fault of its own
-        return DYN
-    return Checker(tree, variables).type_of(tree.root)
+    return Checker(program.tree, variables).type_of(program.tree.root)
 
 
 def _group(rule: Rule) -> ObjectType:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from engine.cel import Cel, backend
+from engine.cel import Backend, backend
 from engine.cli.run import collect_rarely
 from engine.kube.api import Selection
 from engine.kube.clock import SystemClock
@@ -55,7 +55,7 @@ def mark(value: str = "yes", key: str = "example.com/mark") -> dict[str, Any]:
 class Fixture:
     """An embedded cluster, an operator on it, and the longest CPU time between two turns of its loop."""
 
-    def __init__(self, folder: Path, cel: Cel, *rules: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, cel: Backend, *rules: dict[str, Any]) -> None:
         clock = SystemClock()
         self.cluster = EmbeddedCluster(clock)
         self.cluster.register(WIDGET)
@@ -109,7 +109,7 @@ class Fixture:
 
 
 @pytest.fixture
-def cel() -> Cel:
+def cel() -> Backend:
     """What compiles expressions."""
     return backend()
 
@@ -125,7 +125,7 @@ def garbage_collection() -> Iterator[None]:
 
 
 async def test_expensive_packs_and_large_objects_hold_nobody_up(
-    tmp_path: Path, cel: Cel, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, cel: Backend, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Rules that would take minutes on objects of 1.5 MB have no answer; other rules and other objects have their effects."""
     rules = [rule(f"hostile-{number}", ["has(object.spec.items)", when], mark()) for number, when in enumerate(HOSTILE)]
@@ -147,7 +147,7 @@ async def test_expensive_packs_and_large_objects_hold_nobody_up(
         print(f"\nLongest CPU time between two turns under hostile packs and objects: {fixture.longest * 1000:.0f} ms")
 
 
-async def test_fifty_thousand_objects_of_one_kind(tmp_path: Path, cel: Cel, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_fifty_thousand_objects_of_one_kind(tmp_path: Path, cel: Backend, capsys: pytest.CaptureFixture[str]) -> None:
     """All are evaluated, and the few that a rule is about have their effect."""
     fixture = Fixture(tmp_path, cel, rule("mark", "object.spec.size > 49990", mark()))
     await fixture.create(*(widget(f"w-{number}", size=number, note="x" * 100) for number in range(50_000)))
@@ -164,7 +164,7 @@ async def test_fifty_thousand_objects_of_one_kind(tmp_path: Path, cel: Cel, caps
         print(f"\n50,000 objects: evaluated in {took:.1f} s, {used / 1024:.0f} MB more, {turn}")
 
 
-async def test_annotations_that_leave_no_room_are_told_and_not_fought_over(tmp_path: Path, cel: Cel) -> None:
+async def test_annotations_that_leave_no_room_are_told_and_not_fought_over(tmp_path: Path, cel: Backend) -> None:
     """Where 256 KiB of annotations leave no room for others there is one Event, and another attempt only ever more rarely."""
     fixture = Fixture(tmp_path, cel, rule("mark", "object.spec.size > 0", mark("m" * 2000), oncePer="object.metadata.uid"))
     full = widget("full", size=1)
@@ -184,7 +184,7 @@ async def test_annotations_that_leave_no_room_are_told_and_not_fought_over(tmp_p
 
 
 @pytest.mark.parametrize("value", ["x" * 64, "two words", "-a", "a/b"])
-async def test_a_label_value_that_none_can_be_is_refused_once(tmp_path: Path, cel: Cel, value: str) -> None:
+async def test_a_label_value_that_none_can_be_is_refused_once(tmp_path: Path, cel: Backend, value: str) -> None:
     """A text that becomes a label is checked before it is sent: the rule has failed, with one Event that says why."""
     act = {"label": {"labels": {"example.com/team": "${object.spec.team}"}}}
     fixture = Fixture(tmp_path, cel, rule("team", "has(object.spec.team)", act, oncePer="object.metadata.uid"))

@@ -174,7 +174,7 @@ def test_the_text_of_the_error_names_the_file_and_the_location() -> None:
 
     assert str(refused.value) == (
         "dir/pack.yaml:1:7: the text 'RulePak' is not possible here; "
-        "expected RulePack, RulePackTest or ConfigMap (did you mean 'RulePack'?)"
+        "expected RulePack, RulePackTest, RuleLibrary, RuleLibraryTest or ConfigMap (did you mean 'RulePack'?)"
     )
 
 

@@ -74,7 +74,7 @@ def written(folder: Path, *cases: str, extra: str = "") -> Path:
 
 def played(folder: Path, *cases: str, extra: str = "", coverage: Coverage | None = None) -> list[CaseResult]:
     """How tests with these steps end."""
-    suites, faults = load_suites([written(folder, *cases, extra=extra)], backend())
+    suites, _, _, faults = load_suites([written(folder, *cases, extra=extra)], backend())
     assert faults == []
     return run([Case(suites[0], number) for number in range(len(cases))], coverage=coverage)
 
@@ -367,7 +367,7 @@ def test_a_failing_step_says_that_the_target_of_a_group_is_missing(tmp_path: Pat
     written(tmp_path, f"- apply: {{{WIDGET}}}\n- expect: {{events: [{{reason: Other}}]}}\n")
     pack = tmp_path / "pack.yaml"
     pack.write_text(pack.read_text().replace("verbs: [get, patch]", "verbs: [get, list, patch]").rstrip() + TOTALS)
-    suites, faults = load_suites([tmp_path], backend())
+    suites, _, _, faults = load_suites([tmp_path], backend())
     assert faults == []
     (outcome,) = run([Case(suites[0], 0)])
     told = "    widgets/totals: skipped: its target for the group 'yes', ConfigMap default/totals-yes, is not there"

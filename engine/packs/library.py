@@ -1,0 +1,69 @@
+"""The schema of `kind: RuleLibrary`: functions that rule packs share, as users write them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from engine.model.spec import Spec
+from engine.packs.fields import Identifier, Text
+
+KIND = "RuleLibrary"
+
+
+class ParameterSpec(Spec):
+    """A parameter of a function."""
+
+    name: Identifier
+    """Its name in the expression."""
+    type: Text = "dyn"
+    """Its type in CEL, such as `string`, `list(string)`, `map` or `timestamp`; `dyn`, for any, where left out."""
+    description: str = ""
+    """What to give for it."""
+
+
+class FunctionSpec(Spec):
+    """A function: an expression with a name, which rule packs call as `library.function(…)`."""
+
+    description: Text
+    """What it says or gives, for those who read a call of it."""
+    parameters: list[ParameterSpec] = Field(default=[], max_length=10)
+    """What it is called with, in this order."""
+    returns: Text = "dyn"
+    """The type of its value in CEL."""
+    expression: Text
+    """CEL over the parameters, and over nothing else. It may call other functions, but not, by any way, itself."""
+
+
+class LibrarySpec(Spec):
+    """The functions."""
+
+    description: str = ""
+    """What they are for."""
+    functions: dict[Identifier, FunctionSpec] = Field(min_length=1, max_length=200)
+    """The functions by name."""
+
+
+class LibraryMetadataSpec(Spec):
+    """The library's name, and labels and annotations that are for others."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9]*$", max_length=63)
+    """The library's name, which stands before each function: small letters and digits, a letter first."""
+    labels: dict[str, str] = Field(default={})
+    """Not read."""
+    annotations: dict[str, str] = Field(default={})
+    """Not read."""
+
+
+class RuleLibrarySpec(Spec):
+    """A library of functions that rule packs share."""
+
+    api_version: Literal["rules.mlops.dev/v1alpha1"]
+    """The version of this schema."""
+    kind: Literal["RuleLibrary"]
+    """`RuleLibrary`."""
+    metadata: LibraryMetadataSpec
+    """Its name."""
+    spec: LibrarySpec
+    """The functions."""

@@ -1,0 +1,230 @@
+"""Libraries: how they are found, which one counts, and what becomes of the packs that use one that changes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.cel import Scope
+from engine.errors import InvalidText
+from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
+from engine.packs.lint import lint
+from engine.packs.parse import parse_pack
+from engine.packs.sources import Text
+from engine.packs.store import PackStore
+from tests.unit.packs.packs import CEL, pack, rule
+from tests.unit.packs.test_store import SOURCE, by_source, config_map, reported, shipped
+
+
+def function(expression: str, *parameters: str, **fields: Any) -> dict[str, Any]:
+    """A function of these parameters, with further fields."""
+    names = [{"name": name} for name in parameters]
+    return {"description": "What it says.", "parameters": names, "expression": expression, **fields}
+
+
+def library(name: str = "texts", **functions: Any) -> str:
+    """A library as JSON (which is YAML)."""
+    body = {"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RuleLibrary", "metadata": {"name": name}}
+    return json.dumps({**body, "spec": {"functions": functions}})
+
+
+def text(content: str, file: str = "lib.yaml") -> Text:
+    return Text(file, content, file)
+
+
+def calling(call: str, name: str = "example", **fields: Any) -> str:
+    """A pack with one rule that has a call as its condition."""
+    return pack(name, rules=[rule(when=call)], **fields)
+
+
+def value(store: PackStore, name: str = "example") -> Any:
+    """What the condition of a pack's rule says of a loud object."""
+    return store.catalog.packs[name].rules[0].when[0].evaluate(Scope({"object": {"text": "loud!"}}))
+
+
+LOUD = library(loud=function("text.endsWith('!')", "text"))
+QUIET = library(loud=function("text.endsWith('?')", "text"))
+BROKEN = library(loud=function("text.endsWith(", "text"))
+GONE = library(quiet=function("!text.endsWith('!')", "text"))
+CALL = "texts.loud(object.text)"
+
+
+def test_libraries_call_one_another_in_any_order() -> None:
+    """A function is compiled after those that it calls, also those of another library."""
+    first = library("a", high=function("b.low(x) + 1", "x"))
+    second = library("b", low=function("x * 2", "x"))
+
+    found = read_libraries([text(first, "a.yaml"), text(second, "b.yaml")], CEL, Libraries())
+
+    assert found.faults == ()
+    assert CEL.linked(found.functions).compile("a.high(3)", set()).evaluate(Scope({})) == 7
+
+
+def test_of_two_libraries_of_one_name_the_first_counts() -> None:
+    """The second is a fault that names the first."""
+    found = read_libraries([text(LOUD, "a.yaml"), text(QUIET, "b.yaml")], CEL)
+
+    assert [str(fault) for fault in found.faults] == [
+        "b.yaml:1:89: library 'texts' is also in a.yaml, which has it; expected another name"
+    ]
+    assert found.libraries["texts"].file == "a.yaml"
+
+
+def test_a_library_with_a_fault_is_refused_as_a_whole() -> None:
+    """What calls it is told that it is refused, in other libraries and in packs; its own fault is told once."""
+    broken = library("a", high=function("1 +", "x"), low=function("x", "x"))
+    using = library("b", both=function("a.low(x)", "x"))
+
+    found = read_libraries([text(broken, "a.yaml"), text(using, "b.yaml")], CEL)
+    faults = [fault.text for fault in found.faults]
+
+    assert [each for each in faults if "unknown" not in each] == faults[:1]
+    assert faults[1:] == ["unknown function 'a.low'; expected library 'a' without faults: it is refused as it is"]
+    with pytest.raises(InvalidText, match=r"unknown function 'a\.low'; expected library 'a' without faults"):
+        parse_pack(calling("a.low(true)"), "pack.yaml", CEL, libraries=found)
+
+
+def test_a_circle_through_two_libraries_is_named_and_refuses_both() -> None:
+    """A function that only calls into the circle is told that it is refused."""
+    first = library("a", f=function("b.g(x)", "x"))
+    second = library("b", g=function("a.f(x)", "x"))
+    third = library("c", h=function("b.g(x)", "x"))
+
+    found = read_libraries([text(first, "a.yaml"), text(second, "b.yaml"), text(third, "c.yaml")], CEL)
+
+    assert [fault.text for fault in found.faults] == [
+        "functions go round in a circle: a.f -> b.g -> a.f; expected one that does not call itself",
+        "unknown function 'b.g'; expected library 'b' without faults: it is refused as it is",
+    ]
+
+
+def test_shipped_libraries_serve_every_pack() -> None:
+    """Whoever reads a pack, and from wherever."""
+    assert shipped_libraries().faults == ()
+    assert "argocd.consents" in shipped_libraries().functions.defined
+    assert parse_pack(calling("argocd.deploysHere(object)"), "pack.yaml", CEL)
+
+
+def test_a_library_in_the_text_of_a_pack_serves_it() -> None:
+    """As in what kustomize writes."""
+    (parsed,) = parse_pack(f"{LOUD}\n---\n{calling(CALL)}", "pack.yaml", CEL)
+
+    assert parsed.rules[0].when[0].evaluate(Scope({"object": {"text": "loud!"}})) is True
+
+
+def test_lint_finds_libraries_in_manifests_of_config_maps() -> None:
+    """A function is used where a pack of another manifest calls it."""
+    labels = {"rules.mlops.dev/rule-pack": "true"}
+    maps = [{**config_map(content, name), "metadata": {"name": name, "labels": labels}}
+            for name, content in (("library", LOUD), ("pack", calling("texts.loud(object.metadata.name)")))]  # fmt: skip
+
+    number, faults = lint([text("\n---\n".join(map(json.dumps, maps)))], CEL)
+
+    assert (number, faults) == (1, [])
+
+
+def test_lint_says_no_function_is_unused_where_a_pack_has_faults() -> None:
+    """That pack may be what uses it."""
+    _, faults = lint([text(LOUD), text(calling("texts.loudd(object.text)"), "pack.yaml")], CEL)
+
+    assert [fault.code for fault in faults] == ["expression"]
+
+
+@pytest.mark.parametrize("changed", [QUIET, library(loud=function("texts.no()", "text"), no=function("false"))])
+def test_packs_that_use_a_library_that_changes_are_compiled_again(changed: str) -> None:
+    """The others stay the same objects."""
+    store = PackStore(CEL)
+    packs = [config_map(calling(CALL)), config_map(pack("other"), "other")]
+    store.update([], [*packs, config_map(LOUD, "library")])
+    before, first = store.catalog, value(store)
+
+    reports = store.update([], [*packs, config_map(changed, "library")])
+
+    assert (first, value(store)) == (True, False)
+    assert store.catalog.packs["other"] is before.packs["other"]
+    assert [reported(report) for report in reports] == [[]] * len(reports)
+
+
+def test_a_library_that_is_refused_leaves_the_last_good_one() -> None:
+    """The fault is reported of its ConfigMap; packs that come later use the last good one too."""
+    store = PackStore(CEL)
+    store.update([], [config_map(calling(CALL)), config_map(LOUD, "library")])
+    before = store.catalog
+
+    again = config_map(calling(CALL, "again"), "again")
+    reports = by_source(store.update([], [config_map(calling(CALL)), again, config_map(BROKEN, "library")]))
+
+    assert store.catalog.packs["example"] is before.packs["example"]
+    assert value(store, "again") is True
+    assert [fault.code for fault in reports["configmap/ops/library"].faults] == ["expression"]
+    assert reported(reports["configmap/ops/mine"]) == reported(reports["configmap/ops/again"]) == []
+
+
+def test_after_a_restart_a_refused_library_refuses_its_packs() -> None:
+    """They say why, and come into force once it is corrected, though nobody touches them."""
+    store = PackStore(CEL)
+    packs = config_map(calling(CALL))
+
+    refused = by_source(store.update([], [packs, config_map(BROKEN, "library")]))["configmap/ops/mine"]
+    corrected = by_source(store.update([], [packs, config_map(LOUD, "library")]))["configmap/ops/mine"]
+
+    assert [fault.text for fault in refused.faults] == [
+        "unknown function 'texts.loud'; expected library 'texts' without faults: it is refused as it is"
+    ]
+    assert (corrected.packs, corrected.faults) == (("example",), ())
+
+
+def test_a_pack_whose_library_is_missing_is_refused_and_says_so() -> None:
+    """It comes into force as soon as the library is there."""
+    store = PackStore(CEL)
+
+    missing = by_source(store.update([], [config_map(calling(CALL))]))["configmap/ops/mine"]
+    store.update([], [config_map(calling(CALL)), config_map(LOUD, "library")])
+
+    assert [fault.text for fault in missing.faults] == [
+        "unknown function 'texts.loud'; expected a library 'texts' (kind: RuleLibrary), which is not here"
+    ]
+    assert value(store) is True
+
+
+@pytest.mark.parametrize("maps", [[], [config_map(GONE, "library")]], ids=["deleted", "without the function"])
+def test_a_pack_stays_as_it_was_where_its_function_goes(maps: list[Any]) -> None:
+    """It is reported, and the last good version is in force, as with any fault of a pack."""
+    store = PackStore(CEL)
+    store.update([], [config_map(calling(CALL)), config_map(LOUD, "library")])
+
+    report = by_source(store.update([], [config_map(calling(CALL)), *maps]))["configmap/ops/mine"]
+
+    assert value(store) is True
+    assert [fault.message for fault in report.faults] == ["unknown function 'texts.loud'"]
+
+
+def test_an_own_library_goes_before_a_shipped_one() -> None:
+    """With a fault it refuses what would use it after a restart: the shipped one might allow more than it."""
+    shipped_texts = [shipped(LOUD, "rules/lib/texts.yaml"), shipped(calling(CALL))]
+    store, restarted = PackStore(CEL), PackStore(CEL)
+    store.update(shipped_texts)
+    first = value(store)
+    store.update(shipped_texts, [config_map(QUIET, "library")])
+
+    report = by_source(restarted.update(shipped_texts, [config_map(BROKEN, "library")]))[SOURCE]
+
+    assert (first, value(store)) == (True, False)
+    assert restarted.catalog.packs == {}
+    assert "library 'texts' without faults" in reported(report)[0]
+
+
+def test_a_rulepack_of_a_library_that_changes_is_compiled_again() -> None:
+    """As a pack in a ConfigMap is."""
+    store = PackStore(CEL)
+    spec = json.loads(calling(CALL))["spec"]
+    meta = {"namespace": "ops", "name": "example", "uid": "1", "generation": 1}
+    objects = [{"apiVersion": "rules.mlops.dev/v1alpha1", "kind": "RulePack", "metadata": meta, "spec": spec}]
+    store.update([], [config_map(LOUD, "library")], objects=objects)
+    first = value(store)
+
+    store.update([], [config_map(QUIET, "library")], objects=objects)
+
+    assert (first, value(store)) == (True, False)
