@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 
 class Spec(BaseModel):
@@ -18,3 +21,13 @@ class Spec(BaseModel):
         use_attribute_docstrings=True,
         arbitrary_types_allowed=True,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_null(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse null where it would be read as if the key were not there: who has written `where:` wants no rule without one."""
+        field = cls.model_fields[str(info.field_name)]
+        if value is None and field.default is None and field.annotation is not Any:
+            context = {"message": "null stands here", "expected": "a value; take the key away where you want none"}
+            raise PydanticCustomError("rulepack", "{message}", context)
+        return value

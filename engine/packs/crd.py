@@ -113,10 +113,19 @@ def _structural(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, A
 def _mapping(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a structural schema says of the keys of a mapping."""
     if "properties" in node:
-        properties = {key: _structural(each, defs) for key, each in node["properties"].items() if key not in _OLD_KEYS}
+        properties = {key: _kept(each, defs) for key, each in node["properties"].items() if key not in _OLD_KEYS}
         return {"properties": properties, KEEP: True}
     values = node.get("additionalProperties")
-    return {"additionalProperties": _structural(values, defs)} if isinstance(values, dict) and values else {KEEP: True}
+    return {"additionalProperties": _kept(values, defs)} if isinstance(values, dict) and values else {KEEP: True}
+
+
+def _kept(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a key that keeps its null, for the operator to refuse.
+
+    Where a schema is not nullable, the API server drops the key of a null: `when:` without a value would be a rule without a
+    condition (apiextensions-apiserver, pkg/apiserver/schema/defaulting/prune.go, PruneNonNullableNullsWithoutDefaults).
+    """
+    return {**_structural(node, defs), "nullable": True}
 
 
 def _text(description: str, **keywords: Any) -> dict[str, Any]:

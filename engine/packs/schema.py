@@ -162,7 +162,7 @@ class RuleSpec(Spec):
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
     """Named expressions, read as `vars.<name>`, evaluated when first needed. One may use others, in any order."""
     when: Annotated[list[Text], BeforeValidator(_as_list, json_schema_input_type=Text | list[Text])] = Field(
-        default=[], max_length=50
+        default=[], min_length=1, max_length=50
     )
     """CEL conditions that must all be true: a list, or a single one."""
     event: Literal["Change", "Delete"] | None = None

@@ -215,6 +215,54 @@ def test_a_pack_that_breaks_keeps_its_last_good_spec_until_it_is_mended(rulepack
     assert ready == ("False", "Invalid", "it is not accepted; the last good text, generation 2, stays in force")
 
 
+def without_value(name: str, key: str) -> str:
+    """A pack in which a key has lost its value."""
+    body = yaml.safe_load(pack(name))
+    rule = body["spec"]["rules"][0]
+    if key == "where":
+        body["spec"]["targets"] = [{"apiVersion": "v1", "kind": "Secret", "verbs": ["get", "list", "delete"]}]
+        rule["actions"] = [{"delete": {"target": {"apiVersion": "v1", "kind": "Secret", "labelSelector": {}}, "where": None}}]
+    else:
+        rule[key] = None
+    return json.dumps(body)
+
+
+@pytest.mark.parametrize("key", ["when", "schedule", "where"])
+@pytest.mark.parametrize("verb", ["create", "apply", "apply --server-side", "replace"])
+def test_a_key_without_a_value_is_refused_however_it_comes(rulepacks: RulePacks, verb: str, key: str) -> None:
+    """The API server drops a null that its schema does not allow: a rule with `when:` would be one without a condition."""
+    kubectl, name = rulepacks.kubectl, f"{key}-{verb.replace(' --', '-')}"
+    if verb == "replace":
+        kubectl("apply", "-f", "-", given=pack(name))
+        kubectl("wait", "--for=condition=Ready", f"rp/{name}", "--timeout=60s")
+
+    kubectl(*verb.split(), "-f", "-", given=without_value(name, key))
+    kubectl("wait", "--for=condition=Accepted=False", f"rp/{name}", "--timeout=60s")
+
+    (fault,) = rulepacks.status(name)["faults"]
+    assert fault["path"].endswith(key)
+    assert fault["message"].startswith("null stands here; expected ")
+
+
+@pytest.mark.parametrize("verb", ["create", "apply --server-side"])
+def test_a_mode_without_a_value_is_refused_by_the_server(rulepacks: RulePacks, verb: str) -> None:
+    refused = rulepacks.kubectl.run(*verb.split(), "-f", "-", given=without_value("mode", "mode"))
+
+    assert refused.returncode == 1
+    assert 'spec.rules[0].mode: Unsupported value: null: supported values: "Enforce", "Audit", "Disabled"' in refused.stderr
+
+
+def test_a_condition_that_is_patched_away_by_a_null_is_refused(rulepacks: RulePacks) -> None:
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "-f", "-", given=pack("patched"))
+    kubectl("wait", "--for=condition=Ready", "rp/patched", "--timeout=60s")
+
+    kubectl("patch", "rp", "patched", "--type=json", "-p", '[{"op":"replace","path":"/spec/rules/0/when","value":null}]')
+    kubectl("wait", "--for=condition=Accepted=False", "rp/patched", "--timeout=60s")
+
+    assert [fault["path"] for fault in rulepacks.status("patched")["faults"]] == ["spec.rules[0].when"]
+
+
 @pytest.mark.parametrize("flags", [[], ["--server-side"]], ids=["client", "server"])
 def test_a_null_removes_a_key_however_it_is_applied(rulepacks: RulePacks, flags: list[str]) -> None:
     """`kubectl apply` without --server-side sends no null, and notes what it was given in an annotation."""
