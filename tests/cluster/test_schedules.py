@@ -12,8 +12,9 @@ from engine.model.objects import Object, annotations_of
 from engine.packs.crd import custom_resource_definition
 from tests.chaos.stage import prepare
 from tests.cluster.conftest import RULE_PACKS
+from tests.cluster.reactions import deployment
 from tests.cluster.test_continuity import leads
-from tests.cluster.test_gallery import PACKS, deployment, find, grant
+from tests.cluster.test_gallery import PACKS, find, grant
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import eventually
 from tests.e2e.engine import Engine

@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions of others, from their Go modules: Rollouts, Knative, Flux and Tekton."""
+"""CustomResourceDefinitions of others, from their Go modules: Rollouts, Workflows, Knative, KServe, Flux and Tekton."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.controlplane.gobuild import source
 from tests.controlplane.olm import DEFINITIONS, WITHOUT_GO
 
 ROLLOUTS, HELM = "github.com/argoproj/argo-rollouts", "github.com/fluxcd/helm-controller"
-TEKTON = "github.com/tektoncd/pipeline"
+TEKTON, WORKFLOWS = "github.com/tektoncd/pipeline", "github.com/argoproj/argo-workflows/v3"
 HELM_RELEASES = "config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml"
 
 
@@ -24,6 +24,14 @@ def definitions() -> Iterator[dict[str, Any]]:
         source(kserve.FOLDER, kserve.KNATIVE, WITHOUT_GO) / "config/core/300-resources/service.yaml",
     )
     for file in files:
+        yield from yaml.load_all(file.read_text(), yaml.CSafeLoader)
+
+
+def runs() -> Iterator[dict[str, Any]]:
+    """Those of Argo's Workflow and of InferenceService. Raises MissingProgram."""
+    workflows = source(DEFINITIONS, WORKFLOWS, WITHOUT_GO) / "manifests/base/crds/full/argoproj.io_workflows.yaml"
+    services = source(kserve.FOLDER, kserve.KSERVE, WITHOUT_GO) / "config/crd/full/serving.kserve.io_inferenceservices.yaml"
+    for file in (workflows, services):
         yield from yaml.load_all(file.read_text(), yaml.CSafeLoader)
 
 
