@@ -36,7 +36,7 @@ def custom_resource_definition() -> dict[str, Any]:
     spec["properties"]["shipped"] = _text("The name of a pack that the operator ships, instead of watch and rules.", minLength=1)
     spec["properties"]["configMap"] = _text("The ConfigMap that holds the pack; the operator writes such objects.", minLength=1)
     # Of a reference they are values; of a pack each declares one.
-    spec["properties"]["params"]["additionalProperties"] = {KEEP: True}
+    spec["properties"]["params"]["additionalProperties"] = {KEEP: True, "nullable": True}
     spec["description"] = "The pack itself, or a reference to one that the operator ships or that a ConfigMap holds."
     spec["x-kubernetes-validations"] = [
         {

@@ -29,7 +29,8 @@ def spec_with_nulls(obj: Object) -> tuple[Any, list[Dropped]]:
     """Return an object's spec with the nulls that `kubectl apply` dropped of it, and the nulls that do not count.
 
     Nulls count in the keys of the spec that nobody has written since the annotation, and there in each part that is as it was
-    given: to restore one that somebody has taken away would remove what that one wants to keep.
+    given: to restore one that somebody has taken away would remove what that one wants to keep. A key of the spec itself that was
+    given as null, and has no value, is null.
     """
     stored = obj.get("spec")
     given = _last_applied(obj)
@@ -39,7 +40,7 @@ def spec_with_nulls(obj: Object) -> tuple[Any, list[Dropped]]:
     for key, value in given.items():
         path = f"spec.{key}"
         if value is None:
-            dropped += [] if key in stored else [Dropped(path)]
+            spec.setdefault(key, None)  # nobody can write what is not there, and a key without a value is a fault
         elif key in writers:
             lost = set(_nulls(value, path)) - set(_nulls(stored.get(key), path))
             dropped += [Dropped(each, writers[key]) for each in sorted(lost)]

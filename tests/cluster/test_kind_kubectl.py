@@ -252,6 +252,31 @@ def test_a_mode_without_a_value_is_refused_by_the_server(rulepacks: RulePacks, v
     assert 'spec.rules[0].mode: Unsupported value: null: supported values: "Enforce", "Audit", "Disabled"' in refused.stderr
 
 
+def test_a_mode_that_loses_its_value_does_not_become_enforce(rulepacks: RulePacks) -> None:
+    """`kubectl apply` sends a null that takes the mode away; the annotation in which it notes what it was given has it."""
+    kubectl, audited = rulepacks.kubectl, pack("audited").replace("spec:\n", "spec:\n  mode: Audit\n")
+    kubectl("apply", "-f", "-", given=audited)
+    kubectl("wait", "--for=condition=Ready", "rp/audited", "--timeout=60s")
+
+    kubectl("apply", "-f", "-", given=audited.replace("mode: Audit", "mode:"))
+    kubectl("wait", "--for=condition=Accepted=False", "rp/audited", "--timeout=60s")
+
+    assert [fault["path"] for fault in rulepacks.status("audited")["faults"]] == ["spec.mode"]
+    assert rulepacks.status("audited")["mode"] == "Audit"
+
+
+def test_a_param_that_loses_its_value_does_not_become_its_default(rulepacks: RulePacks) -> None:
+    kubectl, name = rulepacks.kubectl, "on-success-triggers"
+    kubectl("patch", "rp", name, "--type=merge", "-p", '{"spec":{"params":{"otherNamespaces":"Deny"}}}')
+
+    kubectl("patch", "rp", name, "--type=json", "-p", '[{"op":"replace","path":"/spec/params/otherNamespaces","value":null}]')
+    kubectl("wait", "--for=condition=Accepted=False", f"rp/{name}", "--timeout=60s")
+    faults = rulepacks.status(name)["faults"]
+    kubectl("patch", "rp", name, "--type=json", "-p", '[{"op":"remove","path":"/spec/params"}]')
+
+    assert {fault["path"] for fault in faults} == {"spec.params.otherNamespaces"}
+
+
 def test_a_condition_that_is_patched_away_by_a_null_is_refused(rulepacks: RulePacks) -> None:
     kubectl = rulepacks.kubectl
     kubectl("apply", "-f", "-", given=pack("patched"))

@@ -100,7 +100,7 @@ spec:
 
 
 async def test_each_effect_is_one_line_with_what_it_changed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """At the level info: fields of other objects, the object's own labels, and Events by their reason."""
+    """At the level info: fields of other objects, Events by their reason, and the object's own labels, which are written last."""
     caplog.set_level("INFO")
     fixture = Fixture(tmp_path)
     (tmp_path / "pack.yaml").write_text(TALKING)
@@ -113,9 +113,9 @@ async def test_each_effect_is_one_line_with_what_it_changed(tmp_path: Path, capl
 
     lines = [record.getMessage() for record in caplog.records if "talk/mark" in record.getMessage()]
     assert lines == [
-        'talk/mark: Widget default/w: label: its own metadata: done: metadata.labels: ∅ → {"example.com/size": "3"}',
         'talk/mark: Widget default/w: patch: patch ConfigMap default/c: done: data.last: "none" → "w"; data.more: ∅ → "x"',
         "talk/mark: Widget default/w: emitEvent: Normal Event Marked: done",
+        'talk/mark: Widget default/w: label: its own metadata: done: metadata.labels: ∅ → {"example.com/size": "3"}',
     ]
 
 
