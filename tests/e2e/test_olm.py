@@ -113,10 +113,11 @@ def live_after_the_upgrade(
         assert {name: columns[0] for name, columns in user.listed().items()} == MODES
         assert [one["data"] for one in read(operator.home, CONFIG_MAP, *OURS)] == [one["data"] for one in settings]
 
-        assert play(home, folder, user.before) >= 10
+        assert play(home, folder, user.before) >= 11
         for file in files():
             assert user.faults_of(file) == []
         live(user, pod, standby)
+    home("delete", "clusterrole,clusterrolebinding", "rulepack:team")  # what an administrator has granted is not OLM's to remove
     return user
 
 
