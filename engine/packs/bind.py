@@ -130,7 +130,7 @@ class _RuleBinder:
         self._refuse_what_does_not_go_together()
         registers = {*_registers(spec.actions)} - {""}
         when = tuple(self._decide(text, "when", index) for index, text in enumerate(spec.when))
-        self._kinds = kinds_left(self._pack.watches, when)
+        self._kinds = kinds_left(self._pack.watches, when, self._vars)
         timed = (i for i, each in enumerate(when) if "now" in each.variables or needed_through(each, self._vars, "now"))
         lookups, actions = self._lookups(), self._actions("actions", spec.actions, registers, {"results"})
         rescue = self._actions("rescue", spec.rescue, registers | {*_registers(spec.rescue)} - {""}, {"results", "error"})

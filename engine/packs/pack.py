@@ -260,7 +260,7 @@ class RulePack:
 
     def kinds(self, rule: Rule) -> tuple[Kind, ...]:
         """Return the watched kinds that a rule can be about: those that its conditions do not rule out."""
-        return kinds_left(self.watches, rule.when)
+        return kinds_left(self.watches, rule.when, rule.vars)
 
     @property
     def selects_namespaces(self) -> bool:
