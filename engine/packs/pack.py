@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.actions import Action, Need
+from engine.actions import Effect, Need
 from engine.actions.generated import Generates
 from engine.actions.lookup import Lookup
 from engine.cel import Program
@@ -109,7 +109,7 @@ class RuleAction:
     `register` is the name under which its result is kept; '': none.
     """
 
-    action: Action
+    action: Effect
     location: Location
     register: str = ""
     when: Program | None = None
