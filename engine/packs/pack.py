@@ -216,6 +216,8 @@ class RulePack:
     """The namespace that it is of; '' for the operator's own and for what is shipped."""
     reads_old: bool = True
     """Whether an expression may name `oldObject`, so that objects must be kept as they were last evaluated."""
+    libraries: frozenset[str] = frozenset()
+    """The libraries whose functions its expressions call, also by way of other functions."""
     identity: str = field(init=False)
     """By what everything that belongs to it is kept and shown: `name`, or `namespace/name`."""
     numbers: Mapping[str, int] = field(init=False)
