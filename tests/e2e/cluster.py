@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from engine.model.objects import Kind, Object, kind_of, metadata
+from engine.packs.rbac import RULE_LIBRARY
 from tests.controlplane.plane import ControlPlane
 from tests.world import APPLICATION, EVENT, JOB, POD, SERVICE
 
@@ -42,6 +43,7 @@ PLURALS = {
     Kind("serving.knative.dev/v1", "Service"): "services",
     Kind("helm.toolkit.fluxcd.io/v2", "HelmRelease"): "helmreleases",
     Kind("kustomize.toolkit.fluxcd.io/v1", "Kustomization"): "kustomizations",
+    RULE_LIBRARY: "rulelibraries",
 }
 
 
