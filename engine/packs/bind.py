@@ -83,7 +83,10 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str =
     binders = [_RuleBinder(rule, pack, names, diagnostics, ("spec", "rules", index)) for index, rule in enumerate(body.rules)]
     rules = tuple(binder.bind() for binder in binders)
     reads_old = any("oldObject" in each.program.variables for each in diagnostics.expressions)
-    return BoundPack(replace(pack, rules=rules, reads_old=reads_old), diagnostics.faults, diagnostics.expressions)
+    called = {name for each in diagnostics.expressions for name in each.program.tree.functions}
+    libraries = frozenset(name.rpartition(".")[0] for name in called)
+    pack = replace(pack, rules=rules, reads_old=reads_old, libraries=libraries)
+    return BoundPack(pack, diagnostics.faults, diagnostics.expressions)
 
 
 def _check_names(pack: str, rules: Sequence[RuleSpec], diagnostics: Diagnostics) -> None:
