@@ -1,4 +1,4 @@
-"""Instructions of a change with all packs, here and in other checkouts: the same however busy the machine is.
+"""Instructions of a change with all packs, here and in other checkouts: nearly the same however busy the machine is.
 
 valgrind counts them (Debian's package of that name); what a start costs is left out, as the difference of two runs.
 """
