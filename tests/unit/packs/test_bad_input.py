@@ -47,7 +47,7 @@ HOSTILE = {
     "nothing but a directive": "%YAML 9.9\n",
     "a kind that is a list": "apiVersion: rules.mlops.dev/v1alpha1\nkind: [RulePack]\n",
     "rules that extend one long rule": pack(
-        rules=[rule("a", vars={"long": "'" + "x" * 500_000 + "'"}), *({"name": f"b{index}", "extends": "a"} for index in range(99))]
+        rules=[rule("a", vars={"long": "'" + "x" * 500_000 + "'"}), *({"name": f"b{n}", "extends": "a"} for n in range(9))]
     ),
     "a number of 10,000 digits": "a: " + "9" * 10_000,
     "a schema that nests deep": pack(params={"a": {"default": 1, "allOf": nested(40)}}),
