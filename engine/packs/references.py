@@ -85,8 +85,12 @@ class References:
         delete = f"delete this RulePack: kubectl delete rulepack {obj.name} -n {obj.file.split('/')[1]}"
         name, pack = _name(obj), self._pack(obj)
         if pack is not None and name not in self._found:
-            document = ObjectDocument(said.params if said else {}, obj.file, ("spec", "params"))
-            return overridden(pack.params, defaults(pack.params), {}, document).faults
+            own, whole = ((spec or {}).get("params") or {} if said else {} for spec in (obj.spec, obj.whole))
+            faults, doubtful = (
+                overridden(pack.params, defaults(pack.params), {}, ObjectDocument(params, obj.file, ("spec", "params"))).faults
+                for params in (own, whole)
+            )
+            return [*faults, *obj.of_nulls(doubtful)]
         expected = ""
         if pack is not None:
             message, expected = f"{self._found[name].obj.file} stands for the pack {name!r} already", "one object for each pack"

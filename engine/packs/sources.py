@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from engine.errors import Fault, Location, UsageError
 from engine.model.objects import Object, dig, metadata, ref_of
-from engine.packs.last_applied import Dropped, spec_with_nulls
+from engine.packs.last_applied import LAST_APPLIED, Dropped, spec_with_nulls
 from engine.packs.yamltext import CODE, PACK_BOUNDS, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
@@ -37,7 +37,8 @@ class PackObject:
     """An object of kind RulePack. `file` and `source` name it in Locations and reports: `rulepack/<namespace>/<name>`.
 
     `uid` tells it from another one that had its name before. `spec` has the nulls that `kubectl apply` was given and did not
-    send; `dropped` are those that do not count, since others may have written these parts of it since.
+    send; `dropped` are those that do not count, since others may have written these parts of it since. `whole` and `places`
+    have those too: they do count where a null is a fault.
     """
 
     file: str
@@ -46,14 +47,17 @@ class PackObject:
     generation: int
     spec: Mapping[str, Any]
     dropped: Sequence[Dropped] = ()
+    whole: Mapping[str, Any] | None = None
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, obj: Object) -> PackObject:
         """Return what there is to read of an object."""
         ref, generation = ref_of(obj), int(metadata(obj).get("generation", 0))
-        spec, dropped = spec_with_nulls(obj)
+        given = spec_with_nulls(obj)
         file = f"rulepack/{ref.namespace}/{ref.name}"
-        return cls(file, ref.name, ref.uid, generation, spec if isinstance(spec, dict) else {}, tuple(dropped))
+        spec = given.spec if isinstance(given.spec, dict) else {}
+        return cls(file, ref.name, ref.uid, generation, spec, given.dropped, given.whole, given.places)
 
     @property
     def warnings(self) -> list[Fault]:
@@ -64,6 +68,15 @@ class PackObject:
             Fault(Location(self.file, 1, 1, path), f"{said} {_changed(path, manager)}", expected)
             for path, manager in self.dropped
         ]
+
+    def of_nulls(self, faults: Iterable[Fault]) -> list[Fault]:
+        """Return those faults of `whole` that its nulls make: who takes a value away wants no rule without that key."""
+        _, namespace, name = self.file.split("/")
+        expected = (
+            "a value. kubectl apply has noted the null and not sent it: where you want none, apply the pack without the key, or "
+            f"remove the note: kubectl annotate rp {name} -n {namespace} {LAST_APPLIED}-"
+        )
+        return [replace(fault, expected=expected) for fault in faults if fault.location.path in self.places]
 
     @property
     def source(self) -> str:

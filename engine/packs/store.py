@@ -76,6 +76,10 @@ class PackStore:
         for pack in packs.values():
             reports.packs[source_of(pack, self._versions)].append(pack.identity)
         references = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some).find(written)
+        for obj in written:
+            refused = {obj.places.get(fault.location.path) for fault in reports.faults[obj.source]}
+            reports.warnings[obj.source] += [each for each in obj.warnings if each.location.path not in refused]
+            reports.warnings[obj.source] += self._versions[obj.file].lost
         for source in {text.source for text in own}:
             texts = [text for text in own if text.source == source]
             if not any(self._versions[text.file].packs or self._versions[text.file].faults for text in texts) and not any(
@@ -108,7 +112,6 @@ class PackStore:
             self._versions[each.file] = version
             version.take(each, self._cel, self.libraries, changed)
             reports.faults[each.source] += [fault for fault in version.faults if fault not in reports.faults[each.source]]
-            reports.warnings[each.source] += each.warnings if isinstance(each, PackObject) else ()
             reports.generations[each.source] = version.generation
 
     def _read_libraries(self, given: Sequence[Text | PackObject], reports: Reports) -> frozenset[str]:

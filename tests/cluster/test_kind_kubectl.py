@@ -288,6 +288,41 @@ def test_a_condition_that_is_patched_away_by_a_null_is_refused(rulepacks: RulePa
     assert [fault["path"] for fault in rulepacks.status("patched")["faults"]] == ["spec.rules[0].when"]
 
 
+def test_a_condition_without_a_value_stays_refused_whoever_edits_the_rule(rulepacks: RulePacks) -> None:
+    """`kubectl apply` sends no null and notes it; without that note the spec counts as it is stored, with a warning."""
+    kubectl, name = rulepacks.kubectl, "noted"
+    kubectl("apply", "-f", "-", given=without_value(name, "when"))
+    kubectl("wait", "--for=condition=Accepted=False", f"rp/{name}", "--timeout=60s")
+    kubectl("create", "configmap", name, "-n", rulepacks.watched, "--from-literal=nothing=x")
+
+    kubectl("patch", "rp", name, "--type=json", "-p", '[{"op":"add","path":"/spec/rules/0/resync","value":"5m"}]')
+    edited = rulepacks.status(name)
+    before = json.loads(kubectl("get", "cm", name, "-n", rulepacks.watched, "-o", "json"))["metadata"]
+    note = edited["faults"][0]["message"].partition("kubectl annotate ")[2].split()
+    kubectl("annotate", *note)
+    kubectl("wait", "--for=condition=Accepted=True", f"rp/{name}", "--timeout=60s")
+    accepted = rulepacks.condition(name, "Accepted")
+
+    assert (edited["observedGeneration"], [fault["path"] for fault in edited["faults"]]) == (2, ["spec.rules[0].when"])
+    assert "generationInForce" not in edited
+    assert "annotations" not in before
+    assert accepted[1] == "Warnings"
+    assert accepted[2].startswith("spec.rules[0]: rule 'mark' had a condition, and has none now; expected a condition")
+
+
+def test_a_condition_that_a_merge_patch_takes_away_is_warned_of(rulepacks: RulePacks) -> None:
+    """As `kubectl edit` sends one: the API server drops the key, and nobody can see that it was left empty."""
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "--server-side", "-f", "-", given=pack("merged"))
+    kubectl("wait", "--for=condition=Ready", "rp/merged", "--timeout=60s")
+    emptied = {"spec": {"rules": json.loads(without_value("merged", "when"))["spec"]["rules"]}}
+
+    kubectl("patch", "rp", "merged", "--type=merge", "-p", json.dumps(emptied))
+    kubectl("wait", "--for=jsonpath={.status.warningCount}=1", "rp/merged", "--timeout=60s")
+
+    assert rulepacks.condition("merged", "Accepted")[1] == "Warnings"
+
+
 @pytest.mark.parametrize("flags", [[], ["--server-side"]], ids=["client", "server"])
 def test_a_null_removes_a_key_however_it_is_applied(rulepacks: RulePacks, flags: list[str]) -> None:
     """`kubectl apply` without --server-side sends no null, and notes what it was given in an annotation."""

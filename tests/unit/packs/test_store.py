@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import yaml
 
 from engine.model.flags import Mode
 from engine.model.objects import Kind
+from engine.packs.last_applied import LAST_APPLIED
 from engine.packs.sources import Text
 from engine.packs.store import FLAGS, PARAMS, PackStore
 from engine.packs.versions import Report
@@ -333,6 +336,56 @@ def test_a_spec_that_was_never_good_is_not_in_force() -> None:
 
     assert store.catalog.packs == {}
     assert reports["rulepack/ops/example"].generation is None
+
+
+def test_a_rule_that_loses_its_condition_is_warned_of_until_conditions_change() -> None:
+    """`kubectl edit` takes an empty `when:` away before anybody can see it."""
+    store, bare = PackStore(CEL), written()
+    conditional = copy.deepcopy(bare)
+    conditional["rules"][0]["when"] = "true"
+
+    def warnings(spec: dict[str, Any], generation: int) -> list[str]:
+        return [str(each) for each in store.update([], objects=[rulepack(spec, generation=generation)])[0].warnings]
+
+    first = warnings(conditional, 1)
+    lost = [warnings(bare, 2), warnings(bare | {"description": "edited"}, 3)]
+    again = warnings(conditional, 4)
+
+    expected = [
+        f"rulepack/ops/example: spec.rules[0]: rule {bare['rules'][0]['name']!r} had a condition, and has none now; expected a "
+        "condition, if it is not meant to act on everything; `kubectl edit` takes an empty `when:` away"
+    ]
+    assert (first, lost, again) == ([], [expected, expected], [])
+
+
+def test_a_refused_pack_is_warned_of_that_loses_its_note_of_a_null() -> None:
+    """Without the annotation nobody knows of the null, and the pack comes into force as the server has it."""
+    store, bare = PackStore(CEL), written()
+    empty = copy.deepcopy(bare)
+    empty["rules"][0]["when"] = None
+    noted = rulepack(bare)
+    noted["metadata"]["annotations"] = {LAST_APPLIED: json.dumps({"spec": empty})}
+
+    refused = store.update([], objects=[noted])[0]
+    report = store.update([], objects=[rulepack(bare)])[0]
+
+    assert [fault.location.inner for fault in refused.faults] == ["spec.rules[0].when"]
+    assert (refused.packs, refused.warnings) == ((), ())
+    assert report.packs == ("example",)
+    assert [warning.message for warning in report.warnings] == ["rule 'first' had a condition, and has none now"]
+
+
+def test_a_null_of_a_params_value_stays_a_fault_where_another_tool_writes_the_params() -> None:
+    """The reference is not accepted: the default may be what somebody wanted to forbid."""
+    store, text = PackStore(CEL), shipped(pack(params=SIZE))
+    noted = rulepack({"shipped": "example", "params": {"colour": "blue"}})
+    given = {"shipped": "example", "params": {"size": None}}
+    noted["metadata"]["annotations"] = {LAST_APPLIED: json.dumps({"spec": given})}
+
+    report = by_source(store.update([text], objects=[noted]))["rulepack/ops/example"]
+
+    assert [fault.location.inner for fault in report.faults] == ["spec.params.size"]
+    assert (report.warnings, store.catalog.modes) == ((), {"example": Mode.OFF})
 
 
 def test_a_reference_says_how_a_shipped_pack_is_to_run() -> None:
