@@ -66,6 +66,7 @@ class PackSources:
         self._packs = informer(labels=PACK_SELECTOR)
         self._flags, self._params = (informer(fields=f"metadata.name={name}") for name in (FLAGS, PARAMS))
         self._objects, self._rulepacks = RulePackObjects(api, settings, clock, self.touch), rulepacks
+        self._objects.own.on_listed = self.touch
         self.informers = (self._packs, self._flags, self._params, self._objects.own)
         self._clock, self._use, self._may_act, self._dry_run = clock, use, may_act, settings.dry_run
         self._store = PackStore(cel, settings.flags, some=settings.rules != (shipped_rules(),))
@@ -130,12 +131,13 @@ class PackSources:
         """Parse what has changed; where that is much, beside the event loop, which must renew the Lease meanwhile."""
         maps, params = self._config_maps(), _first(self._params)
         resume = annotations_of(params).get(RESUME, "")
-        objects = self._objects.objects(self._objects.own)
+        own = self._objects.own
+        objects = self._objects.objects(own) if own.synced.is_set() else None  # the kind is not served
         update = partial(self._store.update, self._shipped, maps, _data(_first(self._flags)), _data(params), resume, objects)
         texts = [text for config_map in maps for text in _data(config_map).values()]
         size = LARGE if any(LIBRARY in text for text in texts) else 0  # shipped packs may use it
         size += sum(map(len, texts))
-        size += sum(len(str(each.get("spec"))) for each in objects)
+        size += sum(len(str(each.get("spec"))) for each in objects or ())
         return await asyncio.to_thread(update) if size > LARGE else update()
 
     def _config_maps(self) -> list[Object]:

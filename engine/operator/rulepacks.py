@@ -22,7 +22,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
-from engine.packs.sources import PackObject, Text
+from engine.packs.sources import MANAGED, PackObject, Text
 from engine.packs.status import RuleCounts, Standing, computed, holds, left, part, refusal, was_ready
 from engine.packs.versions import Report
 from engine.reconcile.prune import Whole, pruner
@@ -41,8 +41,6 @@ NOT_HERE = "NotAnOperatorNamespace"
 """The reason of an object in another namespace than the operator's."""
 _AGAIN = {LISTS: LISTING, MISSING_RIGHT: UNLISTED}
 """For how long after a restart the status does not say so of a pack that was ready."""
-MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
-"""The labels of objects that the operator creates."""
 
 
 class Fare(NamedTuple):

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from engine.errors import Fault, Location, UsageError
-from engine.model.objects import Object, dig, metadata, ref_of
+from engine.model.objects import Object, dig, labels_of, metadata, ref_of
 from engine.packs.last_applied import LAST_APPLIED, Dropped, spec_with_nulls
 from engine.packs.yamltext import CODE, PACK_BOUNDS, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
+MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
+"""The labels of the RulePacks that the operator creates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class PackObject:
 
     `uid` tells it from another one that had its name before. `spec` has the nulls that `kubectl apply` was given and did not
     send; `dropped` are those that do not count, since others may have written these parts of it since. `whole` and `places`
-    have those too: they do count where a null is a fault.
+    have those too: they do count where a null is a fault. `managed` says that it has the label of what the operator creates,
+    `owner` names the ConfigMap with which it goes, '' where it goes with none.
     """
 
     file: str
@@ -49,6 +52,8 @@ class PackObject:
     dropped: Sequence[Dropped] = ()
     whole: Mapping[str, Any] | None = None
     places: Mapping[str, str] = field(default_factory=dict)
+    managed: bool = False
+    owner: str = ""
 
     @classmethod
     def of(cls, obj: Object) -> PackObject:
@@ -57,17 +62,37 @@ class PackObject:
         given = spec_with_nulls(obj)
         file = f"rulepack/{ref.namespace}/{ref.name}"
         spec = given.spec if isinstance(given.spec, dict) else {}
-        return cls(file, ref.name, ref.uid, generation, spec, given.dropped, given.whole, given.places)
+        managed = MANAGED.items() <= labels_of(obj).items()
+        owners = [each["name"] for each in metadata(obj).get("ownerReferences") or () if each.get("kind") == "ConfigMap"]
+        return cls(
+            file, ref.name, ref.uid, generation, spec, given.dropped, given.whole, given.places, managed, "".join(owners[:1])
+        )
 
     @property
     def warnings(self) -> list[Fault]:
-        """A warning for each null that kubectl dropped and that does not count: a patch does not remove that key."""
+        """A warning for each null that kubectl dropped and that does not count, as a patch does not remove that key; and for what
+        a reference leaves on the pack that somebody has made of it."""
         expected = "the whole pack once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
         said = "kubectl apply dropped the null here, and it does not count:"
-        return [
+        nulls = [
             Fault(Location(self.file, 1, 1, path), f"{said} {_changed(path, manager)}", expected)
             for path, manager in self.dropped
         ]
+        return nulls if self.reference else [*nulls, *self._left()]
+
+    def _left(self) -> Iterator[Fault]:
+        """Yield a warning for what the operator put on the object when it was a reference, and what an own pack must not have."""
+        (label, _), *_ = MANAGED.items()
+        _, namespace, name = self.file.split("/")
+        if self.managed:
+            message = "it has a text of its own, and the label of those that the operator makes: an export leaves it out"
+            expected = f"no such label: kubectl label rp {name} -n {namespace} {label}-"
+            yield Fault(Location(self.file, 1, 1, f"metadata.labels[{label}]"), message, expected)
+        if self.owner:
+            message = f"it has a text of its own, and is deleted with ConfigMap {self.owner}"
+            patch = '[{"op":"remove","path":"/metadata/ownerReferences"}]'
+            expected = f"no such owner: kubectl patch rp {name} -n {namespace} --type=json -p '{patch}'"
+            yield Fault(Location(self.file, 1, 1, "metadata.ownerReferences"), message, expected)
 
     def of_nulls(self, faults: Iterable[Fault]) -> list[Fault]:
         """Return those faults of `whole` that its nulls make: who takes a value away wants no rule without that key."""

@@ -46,7 +46,8 @@ class Version:
     """The last version that was read of a text or an object, and what its last good one held.
 
     `reference` is what the newest spec of a reference says, None where it cannot be read; `accepted` is the last that was.
-    `lost` warns of each rule that had a condition in the text before this one, and has none now.
+    `initial` says that it was there when the process began. `lost` warns of each rule that had a condition in the text before
+    this one, and has none now.
     """
 
     read: Text | PackObject | None = None
@@ -55,6 +56,7 @@ class Version:
     accepted: Reference | None = None
     faults: Sequence[Fault] = ()
     generation: int | None = None
+    initial: bool = False
     lost: Sequence[Fault] = ()
 
     def take(self, given: Text | PackObject, cel: Backend, libraries: Libraries, changed: Collection[str]) -> None:
