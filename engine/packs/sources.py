@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from engine.errors import Fault, Location, UsageError
 from engine.model.objects import Object, dig, labels_of, metadata, ref_of
@@ -35,13 +35,14 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class PackObject:
-    """An object of kind RulePack. `file` and `source` name it in Locations and reports: `rulepack/<namespace>/<name>`.
+class OwnObject:
+    """An object of one of the engine's own kinds.
 
-    `uid` tells it from another one that had its name before. `spec` has the nulls that `kubectl apply` was given and did not
-    send; `dropped` are those that do not count, since others may have written these parts of it since. `whole` and `places`
-    have those too: they do count where a null is a fault. `managed` says that it has the label of what the operator creates,
-    `owner` names the ConfigMap with which it goes, '' where it goes with none.
+    `file` and `source` name it in Locations and reports, such as `rulepack/<namespace>/<name>`. `uid` tells it from another one
+    that had its name before. `spec` has the nulls that `kubectl apply` was given and did not send; `dropped` are those that do
+    not count, since others may have written these parts of it since. `whole` and `places` have those too: they do count where a
+    null is a fault. `managed` says that it has the label of what the operator creates, `owner` names the ConfigMap with which
+    it goes, '' where it goes with none.
     """
 
     file: str
@@ -56,11 +57,11 @@ class PackObject:
     owner: str = ""
 
     @classmethod
-    def of(cls, obj: Object) -> PackObject:
+    def of(cls, obj: Object) -> Self:
         """Return what there is to read of an object."""
         ref, generation = ref_of(obj), int(metadata(obj).get("generation", 0))
         given = spec_with_nulls(obj)
-        file = f"rulepack/{ref.namespace}/{ref.name}"
+        file = f"{ref.kind.kind.lower()}/{ref.namespace}/{ref.name}"
         spec = given.spec if isinstance(given.spec, dict) else {}
         managed = MANAGED.items() <= labels_of(obj).items()
         owners = [each["name"] for each in metadata(obj).get("ownerReferences") or () if each.get("kind") == "ConfigMap"]
@@ -70,15 +71,34 @@ class PackObject:
 
     @property
     def warnings(self) -> list[Fault]:
-        """A warning for each null that kubectl dropped and that does not count, as a patch does not remove that key; and for what
-        a reference leaves on the pack that somebody has made of it."""
-        expected = "the whole pack once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
+        """A warning for each null that kubectl dropped and that does not count: a patch does not remove that key."""
+        expected = "the whole object once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
         said = "kubectl apply dropped the null here, and it does not count:"
-        nulls = [
+        return [
             Fault(Location(self.file, 1, 1, path), f"{said} {_changed(path, manager)}", expected)
             for path, manager in self.dropped
         ]
-        return nulls if self.reference else [*nulls, *self._left()]
+
+    @property
+    def source(self) -> str:
+        """What it belongs to: itself."""
+        return self.file
+
+
+class PackObject(OwnObject):
+    """An object of kind RulePack."""
+
+    __slots__ = ()
+
+    @property
+    def reference(self) -> bool:
+        """Whether it stands for a pack whose text is elsewhere."""
+        return "shipped" in self.spec or "configMap" in self.spec
+
+    @property
+    def warnings(self) -> list[Fault]:
+        """Those of any object; and one for each thing that a reference leaves on the pack that somebody has made of it."""
+        return super().warnings if self.reference else [*super().warnings, *self._left()]
 
     def _left(self) -> Iterator[Fault]:
         """Yield a warning for what the operator put on the object when it was a reference, and what an own pack must not have."""
@@ -103,15 +123,11 @@ class PackObject:
         )
         return [replace(fault, expected=expected) for fault in faults if fault.location.path in self.places]
 
-    @property
-    def source(self) -> str:
-        """What it belongs to: itself."""
-        return self.file
 
-    @property
-    def reference(self) -> bool:
-        """Whether it stands for a pack whose text is elsewhere."""
-        return "shipped" in self.spec or "configMap" in self.spec
+class LibraryObject(OwnObject):
+    """An object of kind RuleLibrary."""
+
+    __slots__ = ()
 
 
 def _changed(path: str, manager: str) -> str:
