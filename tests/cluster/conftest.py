@@ -11,7 +11,7 @@ import pytest
 
 from engine.model.objects import Object
 from engine.packs.crd import custom_resource_definition
-from tests.chaos.stage import prepare
+from tests.chaos.layout import prepare
 from tests.controlplane import kubectl as kubectl_program
 from tests.controlplane.gobuild import MissingProgram, Say
 from tests.controlplane.kubectl import Kubectl
