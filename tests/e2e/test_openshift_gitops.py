@@ -12,6 +12,7 @@ from tests.controlplane import gitops as build
 from tests.controlplane.gobuild import MissingProgram, Say
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
+from tests.e2e.engine import Engine
 from tests.world import RULES
 
 CONFIG = RULES.parent / "config"
@@ -56,11 +57,26 @@ def data(cluster: Cluster, name: str) -> dict[str, str]:
 
 
 @pytest.mark.nightly
-def test_the_operator_brings_what_argo_cd_needs_into_its_config_maps(openshift: Cluster) -> None:
-    """Each key of both patches arrives as it is written, and stays; what is written into argocd-cm itself is taken back.
+def test_the_pack_leaves_argocd_cm_to_the_operator_and_says_so(openshift: Cluster) -> None:
+    """argocd-health, switched on, writes nothing there, and names the resource and what to do."""
+    before = data(openshift, "argocd-cm")
+    with Engine(openshift.plane, NAMESPACE) as engine:
+        engine.grant_packs("argocd-health")
+        engine.flags({"argocd-health": "Enforce"})
+        engine.params({"argocd-health": f"argocdNamespace: {NAMESPACE}"})
+        engine.start()
+        engine.ready()
+        ((reason, message),) = eventually(lambda: openshift.events("argocd-cm"), "Event about argocd-cm")
 
-    The pack argocd-health sees who owns argocd-cm, and says what to do: tests/packs/test_argocd_health.py.
-    """
+    assert reason == "KeyNotOurs"
+    assert message.startswith("ArgoCD/openshift-gitops manages argocd-cm")
+    assert "Apply config/openshift-gitops" in message
+    assert data(openshift, "argocd-cm") == before
+
+
+@pytest.mark.nightly
+def test_the_operator_brings_what_argo_cd_needs_into_its_config_maps(openshift: Cluster) -> None:
+    """Each key of both patches arrives as it is written, and stays; what is written into argocd-cm itself is taken back."""
     stock = data(openshift, "argocd-cm")
     argocd = patch(openshift, ARGOCD, "argocd.yaml")
     wanted = argocd["spec"]["extraConfig"]
