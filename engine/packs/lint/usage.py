@@ -8,12 +8,17 @@ from typing import Any
 
 from engine.actions import ACTIONS
 from engine.cel import Path, Program
-from engine.cel.uses import used_names
+from engine.cel.uses import used_names, with_vars
 from engine.errors import Fault
 from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
 from engine.packs.pack import Rule, RuleAction, RulePack, Target
 
+_SAME_FOR_EVER = frozenset(
+    {("object", "apiVersion"), ("object", "kind")}
+    | {("object", "metadata", field) for field in ("creationTimestamp", "name", "namespace", "uid")}
+)
+"""What never changes of an object."""
 _NOW = re.compile(r"\bnow\b(?:\.get\w+)?")
 
 
@@ -24,7 +29,7 @@ class MissingOncePer(Check):
     again, counters count on, and whoever changes the target otherwise is overwritten. Name the occasion, such as
     `oncePer: object.metadata.uid + '/' + object.status.completionTime`. A rule that keeps something as it should be, rather
     than doing something once, says so with `throttle` or `resync`;
-    `oncePer` would not do again what somebody has undone, nor what has been so before. Nothing is to be said of labels,
+    `oncePer` would not do again what somebody has undone, while it gives the same value. Nothing is to be said of labels,
     annotations and constant fields of the watched object: a repeat of these writes nothing.
     """
 
@@ -65,21 +70,41 @@ class MissingAgeFrom(Check):
     succeeded last year, it restarts what each of them is about. Say since when it is so, such as
     `existing: {ageFrom: object.status.completionTime}`; what that puts before the rule is then left alone. Where catching up
     is meant, say `existing: CatchUp`.
+
+    With `Ignore` or `maxAge` and no `ageFrom` the creation of the object counts. Where `oncePer` names what may change later,
+    such as the content of a ConfigMap, an object that is older than the rule is then left alone for ever.
     """
 
     name = "missing-age-from"
     severity = Severity.WARNING
 
     def faults(self, subject: Subject) -> Iterator[Fault]:
-        """Yield a fault for the first action on another object of each rule that says nothing of what exists."""
+        """Yield a fault for the first action on another object of each rule that says nothing of what exists, or too little."""
         for parsed in subject.packs:
-            for rule, raw in zip(parsed.pack.rules, raw_rules(parsed), strict=True):
-                if rule.once_per is None or rule.schedule or rule.on == "Delete" or "existing" in raw:
+            for index, (rule, raw) in enumerate(zip(parsed.pack.rules, raw_rules(parsed), strict=True)):
+                if rule.once_per is None or rule.schedule or rule.on == "Delete":
+                    continue
+                if "existing" in raw:
+                    if _never_again(rule):
+                        location = parsed.document.locate(("spec", "rules", index, "existing"))
+                        message = (
+                            f"rule {rule.name} leaves alone what was created before it, also when oncePer gives another value"
+                        )
+                        yield self.fault(location, message, "ageFrom, the time since when it is so, or existing: CatchUp")
                     continue
                 for entry in (entry for entry in rule.actions if entry.action.repeated(())):
                     message = f"rule {rule.name} does not say when an occasion was, and {entry.action.repeated(())}"
                     yield self.fault(entry.location, message, "existing with ageFrom, or existing: CatchUp where that is meant")
                     break
+
+
+def _never_again(rule: Rule) -> bool:
+    """Return whether a rule goes by the creation of an object for occasions that may come later."""
+    assert rule.once_per is not None
+    if rule.existing.age_from is not None or (rule.existing.policy == "CatchUp" and rule.existing.max_age is None):
+        return False
+    needed = with_vars([rule.once_per], rule.vars)
+    return any(path not in _SAME_FOR_EVER for program in needed for path in program.reads if path[0] != "vars")
 
 
 class NowWritten(Check):
