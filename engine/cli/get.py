@@ -1,4 +1,4 @@
-"""`rulepack get`: the packs of a cluster, and what each of their rules has done."""
+"""`rulepack get`: the packs of a cluster, what each of their rules has done, and the libraries that they call."""
 
 from __future__ import annotations
 
@@ -10,57 +10,77 @@ import click
 
 from engine.cli.arguments import Cluster, cluster_options
 from engine.errors import ApiError, RulepackError
-from engine.kube.api import Selection
-from engine.model.objects import Object, dig, ref_of
+from engine.kube.api import Api, Selection
+from engine.model.objects import Kind, Object, dig, ref_of
 from engine.model.text import clean, suggestion
-from engine.packs.rbac import RULE_PACK
+from engine.packs.rbac import RULE_LIBRARY, RULE_PACK
 
 HEAD = ("NAMESPACE", "NAME", "MODE", "READY", "RULE", "FIRED", "FAILED", "WAITING", "LAST")
+LIBRARY_HEAD = ("NAMESPACE", "LIBRARY", "FUNCTIONS", "READY", "USED BY")
 NOTHING = "-"
 
 EXAMPLES = """\b
 Examples:
-  rulepack get                                  every pack of the cluster
+  rulepack get                                  every pack and every library of the cluster
   rulepack get my-pack other-pack -n rulepack-system
 """
 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("-n", "--namespace", default="", metavar="NAME", help="Only RulePacks of this namespace. Default: of all.")
-@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="RulePacks of all namespaces, whatever -n says.")
+@click.option("-n", "--namespace", default="", metavar="NAME", help="Only what is in this namespace. Default: in all.")
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="What is in all namespaces, whatever -n says.")
 @cluster_options
 def get(names: tuple[str, ...], namespace: str, everywhere: bool, cluster: Cluster) -> None:
     """Write a line for each rule of each RulePack: how often it acted and failed for good, how many items wait, and on which
     object it last acted; below it why a pack is not ready and what rules wait for. Counts are approximate.
 
-    Only needs list on rulepacks.
+    Then a line for each RuleLibrary: how many functions it has and which packs call them; below it why it is not ready.
+
+    Only needs list on rulepacks and rulelibraries.
     """
     namespace = "" if everywhere else namespace
-    objects = asyncio.run(_objects(namespace, cluster))
-    there = [ref_of(obj).name for obj in objects]
-    found = [obj for obj in objects if not names or ref_of(obj).name in names]
+    packs, libraries = asyncio.run(_objects(namespace, cluster))
+    there = [ref_of(obj).name for obj in (*packs, *libraries)]
     where = f"namespace {namespace}" if namespace else "any namespace"
-    for line in table(found) if found else ():
+    rules, functions = [*table(_named(packs, names))], [*libraries_table(_named(libraries, names))]
+    for line in [*rules, *([""] if rules and functions else ()), *functions]:
         click.echo(line)
     unknown = [name for name in names if name not in there]
-    missing = [f"there is no RulePack {name!r} in {where}; expected {suggestion(name, there)}" for name in unknown]
-    if not objects and not names:
+    missing = [f"there is no RulePack or RuleLibrary {name!r} in {where}; expected {suggestion(name, there)}" for name in unknown]
+    if not there and not names:
         missing = [f"there is no RulePack in {where}; expected one, by `kubectl apply`"]
     if missing:
         raise RulepackError("\n".join(missing))
 
 
-async def _objects(namespace: str, cluster: Cluster) -> Sequence[Object]:
-    """Return the RulePacks of a namespace, or of all. Raise RulepackError where the cluster does not have the kind."""
+def _named(objects: Sequence[Object], names: Sequence[str]) -> list[Object]:
+    return [obj for obj in objects if not names or ref_of(obj).name in names]
+
+
+async def _objects(namespace: str, cluster: Cluster) -> tuple[Sequence[Object], Sequence[Object]]:
+    """Return the RulePacks and the RuleLibraries of a namespace, or of all.
+
+    Raise RulepackError where the cluster does not have the kind RulePack. RuleLibraries that cannot be listed are none, with a
+    warning, unless the cluster does not have that kind.
+    """
     async with cluster.connected() as api:
         try:
-            resource = await api.discover(RULE_PACK)
+            packs = await _listed(api, RULE_PACK, namespace)
         except ApiError as error:
             if error.status != 404:
                 raise
             raise RulepackError("the cluster has no RulePacks; `kubectl apply -k config/crd` adds the kind") from error
-        return (await api.list(Selection(resource, namespace))).items
+        try:
+            return packs, await _listed(api, RULE_LIBRARY, namespace)
+        except ApiError as error:
+            if error.status != 404:
+                click.echo(f"Warning: RuleLibraries are not known: {error}", err=True)
+            return packs, ()
+
+
+async def _listed(api: Api, kind: Kind, namespace: str) -> Sequence[Object]:
+    return (await api.list(Selection(await api.discover(kind), namespace))).items
 
 
 class _Row(NamedTuple):
@@ -71,9 +91,19 @@ class _Row(NamedTuple):
 
 
 def table(objects: Sequence[Object]) -> Iterator[str]:
-    """Yield the lines of the table."""
-    rows = [_Row(HEAD), *(row for obj in objects for row in _rows(obj))]
-    widths = [max(len(row.columns[index]) for row in rows) for index in range(len(HEAD))]
+    """Yield the lines of the table of packs; none without packs."""
+    yield from _lines(HEAD, [row for obj in objects for row in _rows(obj)])
+
+
+def libraries_table(objects: Sequence[Object]) -> Iterator[str]:
+    """Yield the lines of the table of libraries; none without libraries."""
+    yield from _lines(LIBRARY_HEAD, [_library_row(obj) for obj in objects])
+
+
+def _lines(head: tuple[str, ...], found: Sequence[_Row]) -> Iterator[str]:
+    """Yield a table of these rows, none where there are none."""
+    rows = [_Row(head), *found] if found else []
+    widths = [max(len(row.columns[index]) for row in rows) for index in range(len(head) if rows else 0)]
     for row in rows:
         yield "   ".join(text.ljust(width) for text, width in zip(row.columns, widths, strict=True)).rstrip()
         yield from (f"    {clean(note)}" for note in row.notes)
@@ -82,12 +112,8 @@ def table(objects: Sequence[Object]) -> Iterator[str]:
 def _rows(obj: Object) -> Iterator[_Row]:
     """Yield a row for each rule; one without where no rule is in force."""
     ref, status = ref_of(obj), dig(obj, ("status",), {})
-    conditions = {each["type"]: each for each in status.get("conditions", ())}
-    ready = conditions.get("Ready", {})
-    message = ready.get("message", "no operator has read it yet")
-    notes = [note for note in [message.partition("; ")[2]] if note] if ready.get("status") == "True" else [message]
-    notes += [f"{fault['path']}: {fault['message']}" for fault in status.get("faults", ())]
-    first = (ref.namespace, ref.name, status.get("mode", NOTHING), ready.get("status", NOTHING))
+    ready, notes = _ready(status)
+    first = (ref.namespace, ref.name, status.get("mode", NOTHING), ready)
     rules = _rules(status)
     if not rules:
         yield _Row((*first, *[NOTHING] * 5), notes)
@@ -96,6 +122,24 @@ def _rows(obj: Object) -> Iterator[_Row]:
         when, last = max((part.get("lastFiring", NOTHING), part.get("lastObject", "")) for part in parts)
         waits = [f"waits: {part['waitingFor']}" for part in parts if "waitingFor" in part]
         yield _Row((*first, name, *counts, f"{when} {last}".rstrip()), [*waits, *(() if number < len(rules) - 1 else notes)])
+
+
+def _library_row(obj: Object) -> _Row:
+    """Return the row of a library."""
+    ref, status = ref_of(obj), dig(obj, ("status",), {})
+    ready, notes = _ready(status)
+    functions, packs = str(status.get("functionCount", NOTHING)), ", ".join(status.get("packs", ())) or NOTHING
+    return _Row((ref.namespace, ref.name, functions, ready, packs), notes)
+
+
+def _ready(status: Any) -> tuple[str, list[str]]:
+    """Return the status of the condition Ready, why it is that, and the faults."""
+    conditions = {each["type"]: each for each in status.get("conditions", ())}
+    ready = conditions.get("Ready", {})
+    message = ready.get("message", "no operator has read it yet")
+    notes = [note for note in [message.partition("; ")[2]] if note] if ready.get("status") == "True" else [message]
+    notes += [f"{fault['path']}: {fault['message']}" for fault in status.get("faults", ())]
+    return ready.get("status", NOTHING), notes
 
 
 def _rules(status: Any) -> dict[str, list[Any]]:

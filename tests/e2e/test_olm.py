@@ -24,7 +24,7 @@ from tests.e2e.installation import RBAC, Installation
 from tests.e2e.kinds import install_kinds
 from tests.e2e.olm import Olm
 from tests.e2e.pod import Pod
-from tests.e2e.rulepacks import DEFINITION, MARK, SHIPPED, RulePackUser, files, live
+from tests.e2e.rulepacks import DEFINITION, LIBRARIES, MARK, SHIPPED, RulePackUser, files, live
 from tests.e2e.transcript import play
 from tests.e2e.walkthrough import AT, Walkthrough, status, workload
 from tests.world import DEPLOYMENT, JOB, RULES, job, trigger, triggers
@@ -90,7 +90,8 @@ def test_the_first_release_is_upgraded_in_one_step(plane: ControlPlane, running:
 
     operator.uninstall(NEW)
     assert {"mark", "team"} <= user.listed().keys()
-    plane.request("DELETE", DEFINITION)
+    for definition in (DEFINITION, LIBRARIES):
+        plane.request("DELETE", definition)
     for one in jobs.all(JOB):
         jobs.delete(JOB, one["metadata"]["name"])
 
@@ -229,9 +230,9 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
 
 
 def served(plane: ControlPlane) -> bool:
-    """Whether the API server has the kind RulePack."""
+    """Whether the API server has the kinds RulePack and RuleLibrary."""
     definitions = plane.request("GET", DEFINITION.rpartition("/")[0])["items"]
-    return DEFINITION.rpartition("/")[2] in {one["metadata"]["name"] for one in definitions}
+    return {each.rpartition("/")[2] for each in (DEFINITION, LIBRARIES)} <= {one["metadata"]["name"] for one in definitions}
 
 
 def read(cluster: Cluster, kind: Kind, *names: str) -> list[Object]:

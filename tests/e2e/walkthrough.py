@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import yaml
+
 from engine.model.objects import Kind, Object, annotations_of, dig, metadata
+from engine.packs.rbac import RULE_LIBRARY
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.kinds import OWNERS, install_owners
@@ -24,6 +27,19 @@ FIELDS = {
     OWNERS["helmreleases"]: ("metadata", "annotations", "reconcile.fluxcd.io/requestedAt"),
 }
 FAR = "walkthrough-far"
+LIBRARY = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RuleLibrary
+metadata: {name: pages}
+spec:
+  functions:
+    asked:
+      description: Whether somebody is to be paged about an object.
+      parameters:
+        - {name: object, type: map}
+      returns: bool
+      expression: label(object, 'page') == 'yes'
+"""
 INCIDENTS = """\
 apiVersion: rules.mlops.dev/v1alpha1
 kind: RulePack
@@ -32,7 +48,7 @@ spec:
   watch: {apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob}
   rules:
     - name: page
-      when: label(object, 'page') == 'yes'
+      when: pages.asked(object)
       actions:
         - emitEvent: {type: Warning, reason: Paged, message: somebody is to look}
     - name: mark
@@ -123,11 +139,14 @@ class Walkthrough:
         eventually(told, "sync and status of the Application")
 
     def _incidents(self) -> None:
-        """A user's pack tells each incident, by raising the count of an Event."""
+        """A user's pack, which calls a function of a library, tells each incident, by raising the count of an Event."""
+        self.home.create(yaml.safe_load(LIBRARY))
         pack = named(CONFIG_MAP, "incidents", self.home.namespace, data={"incidents.yaml": INCIDENTS})
         pack["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
         self.home.create(pack)
         eventually(lambda: status(self.home, "incidents") == "ok", "status of the pack")
+        uses = ("status", "packs")
+        eventually(lambda: dig(self.home.get(RULE_LIBRARY, "pages"), uses, ()) == ["incidents"], "status of the library")
         self.here.create(job("paged", namespace="walkthrough"))
         for count, word in enumerate(("yes", "no", "yes"), start=1):
             self.here.patch(JOB, "paged", {"metadata": {"labels": {"page": word}}})

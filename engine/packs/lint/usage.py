@@ -72,17 +72,17 @@ def _harmless(parsed: ParsedPack, rule: Rule, path: Path, entry: RuleAction, tex
     """
     spec = text[entry.action.name] or {}
     target, own = spec.get("target"), not spec.keys() & {"target", "targets"}
-    writes = list(entry.action.metadata(spec))
+    writes = list(ACTIONS[entry.action.name].metadata(spec))
     if not writes:
         verbs = {need.verb for need in entry.action.needs()} - _READING
         return own and bool(verbs) and verbs <= _REMOVING
-    here = (*path, entry.action.name)
+    here, written = (*path, entry.action.name), ACTIONS[entry.action.name].written
     fields = [(*here, *write.path) for write in writes if not own or write.part == "fields"]
     own_metadata = [(*here, *write.path) for write in writes if own and write.part != "fields"]
     programs = [
         each.program
         for each in parsed.expressions
-        if _below(each.path, fields) and not _below(each.path, own_metadata) and each.path[len(here)] in entry.action.written
+        if _below(each.path, fields) and not _below(each.path, own_metadata) and each.path[len(here)] in written
     ]
     variables = {name for program in with_vars(programs, rule.vars) for name in program.variables}
     if own:

@@ -163,7 +163,7 @@ async def test_an_object_elsewhere_is_not_in_force(packs: Packs) -> None:
         accepted = await packs.condition("Accepted", "own", "team")
 
     assert accepted == (
-        "False", "NotAnOperatorNamespace", "metadata.namespace: only RulePacks in the operator's namespace, system, are in force",
+        "False", "NotAnOperatorNamespace", "metadata.namespace: only a RulePack in the operator's namespace, system, is in force",
     )  # fmt: skip
     assert packs.written().count("RulePack team/own") == 1
 
