@@ -31,7 +31,7 @@ LARGE = 5_000
 
 GROUP = API_VERSION.partition("/")[0]
 _KINDS = ("RulePack", "RulePackTest", "RuleLibrary", "RuleLibraryTest", "ConfigMap")
-_ELSEWHERE = frozenset(["RulePackTest", "RuleLibrary", "RuleLibraryTest"])
+_ELSEWHERE = ("RulePackTest", "RuleLibrary", "RuleLibraryTest")
 """What is read by others."""
 
 
