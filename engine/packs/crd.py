@@ -7,7 +7,7 @@ Source of the rules for structural schemas: kubernetes, apiextensions-apiserver/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.packs.published import published_schema
@@ -37,6 +37,11 @@ def custom_resource_definition() -> dict[str, Any]:
     spec["properties"]["configMap"] = _text("The ConfigMap that holds the pack; the operator writes such objects.", minLength=1)
     # Of a reference they are values; of a pack each declares one.
     spec["properties"]["params"]["additionalProperties"] = {KEEP: True, "nullable": True}
+    declared = spec["properties"]["params"]["description"]
+    spec["properties"]["params"]["description"] = (
+        "Beside `shipped` or `configMap`: values for params of that pack, such as `disruptionsPerMinute: 20`, which go before "
+        f"those in ConfigMap rulepack-params. Beside `rules`: {declared[0].lower()}{declared[1:]}"
+    )
     spec["description"] = "The pack itself, or a reference to one that the operator ships or that a ConfigMap holds."
     spec["x-kubernetes-validations"] = [
         {
@@ -94,8 +99,8 @@ def _structural(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, A
         return {**_structural(alternatives[0], defs), **described}
     if {each.get("type") for each in alternatives} == {"integer", "string"}:
         return {"x-kubernetes-int-or-string": True, **described}
-    if "type" not in node:
-        return {KEEP: True, **described}  # several forms, or any value
+    if "type" not in node:  # several forms, or any value
+        return {KEEP: True, **({"description": f"{node['description']}{_fields(alternatives, defs)}"} if described else {})}
     if unknown := node.keys() - _SAME - _LEFT_OUT:
         raise ValueError(f"the schema has {sorted(unknown)}: say what becomes of it in the CustomResourceDefinition")
     out = {key: node[key] for key in node if key in _SAME}
@@ -108,6 +113,20 @@ def _structural(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, A
     elif node["type"] == "object":
         out |= _mapping(node, defs)
     return out
+
+
+def _fields(forms: Sequence[Mapping[str, Any]], defs: Mapping[str, Any]) -> str:
+    """Return the fields of a mapping that has a short form too, as a sentence: no schema shows them; '' where it has none."""
+    (model,) = {form["$ref"].rpartition("/")[2] for form in forms if "$ref" in form} or {""}
+    described = [
+        f"{name}{' (required)' if name in defs[model].get('required', ()) else ''}: {_first_sentence(field['description'])}"
+        for name, field in (defs[model]["properties"].items() if model else ())
+    ]
+    return f" Fields: {' '.join(described)}" if described else ""
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0].rstrip(".") + "."
 
 
 def _mapping(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +200,8 @@ _RULES = _list(
     ["name"],
     {
         "name": _text("The rule."),
-        "fired": _count("How often it acted, and did not fail after all."),
+        "fired": _count("How often it acted, and did not fail after all; what is only audited is not counted here."),
+        "audited": _count("How often it would have acted, while it was in Audit."),
         "failed": _count("How often its actions failed for good."),
         "waiting": _count("How many items wait."),
         "waitingSince": _text("Since when the oldest of them waits.", **_TIME),

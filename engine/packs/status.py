@@ -27,7 +27,10 @@ SUSPENDED = "Suspended"
 
 
 class RuleCounts(NamedTuple):
-    """What one rule did: counts, and when (RFC 3339) it last acted and on which object ('' where it has not)."""
+    """What one rule did: counts, and when (RFC 3339) it last acted and on which object ('' where it has not).
+
+    `audited` counts what it would have done while it was in Audit, which is no firing.
+    """
 
     fired: int = 0
     failed: int = 0
@@ -37,6 +40,7 @@ class RuleCounts(NamedTuple):
     suspended: Sequence[str] = ()
     last_firing: str = ""
     last_object: str = ""
+    audited: int = 0
 
     def data(self, name: str) -> dict[str, Any]:
         """Return it as an item of `status.parts[].rules`."""
@@ -46,6 +50,7 @@ class RuleCounts(NamedTuple):
         }  # fmt: skip
         return {
             "name": name, "fired": self.fired, "failed": self.failed, "waiting": self.waiting,
+            **({"audited": self.audited} if self.audited else {}),
             **({"suspended": list(self.suspended)} if self.suspended else {}),
             **{key: cut(clean(text), MESSAGE) for key, text in texts.items() if text},
         }  # fmt: skip
@@ -75,6 +80,7 @@ class Standing:
 def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str, Any]:
     """Return the whole status, given the object with the status that it has. `now` is an RFC 3339 time."""
     status: dict[str, Any] = {"observedGeneration": int(metadata(obj).get("generation", 0))}
+    rules: list[Mapping[str, Any]] = []
     if standing.pack is not None:
         own = part(standing, shard)
         others = [each for each in dig(obj, ("status", "parts"), ()) if each.get("shard") != shard]
@@ -101,7 +107,7 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
                 "lastTransitionTime"
             ],
         }
-        for name, value, reason, message in _conditions(standing)
+        for name, value, reason, message in _conditions(standing, rules)
     ]  # fmt: skip
     return status
 
@@ -140,8 +146,8 @@ def was_ready(obj: Object, standing: Standing) -> bool:
     return same and ready == ["True"]
 
 
-def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
-    """Yield type, status, reason and message of each condition."""
+def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield type, status, reason and message of each condition; `rules` have what each shard counts."""
     if standing.refused:
         yield "Accepted", "False", standing.refused, _why(standing)
         kept = _kept(standing)
@@ -152,6 +158,8 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
     yield "Accepted", "True", "Warnings" if warnings else "Accepted", warnings or "the spec has no fault"
     reason, message = standing.unready
     note = f"; {standing.note}" if standing.note else ""
+    if elsewhere := sum(rule.get("waiting", 0) for rule in rules) - sum(each.waiting for each in standing.counts.values()):
+        note += f"; {elsewhere} items wait in other shards, see status.parts"
     if standing.warnings:
         note += f"; {_counted(len(standing.warnings))} in it may not be meant, see status.warnings"
     if reason:
@@ -159,7 +167,9 @@ def _conditions(standing: Standing) -> Iterator[tuple[str, str, str, str]]:
     elif standing.mode is Mode.OFF:
         yield "Ready", "True", DISABLED, f"the pack is disabled, and does nothing{note}"
     else:
-        does = "acts" if standing.mode is Mode.ENFORCE else "says what it would do"
+        audited = sum(rule.get("audited", 0) for rule in rules)
+        would = "says what it would do" + (f" ({audited} so far)" if audited else "")
+        does = "acts" if standing.mode is Mode.ENFORCE else would
         yield "Ready", "True", "InForce", f"the pack is in force, and {does}{note}"
     if reason == SUSPENDED:
         yield "Stalled", "False", SUSPENDED, "it goes on when somebody has it go on, see Ready"
@@ -187,7 +197,11 @@ def _kept(standing: Standing) -> str:
     if standing.pack is None or standing.generation is None:
         return "nothing is in force"
     elsewhere = any(not fault.location.path for fault in standing.faults)  # in a ConfigMap, of which there are no generations
-    return "the last good text" + (" stays in force" if elsewhere else f", generation {standing.generation}, stays in force")
+    last = "the last good text" if elsewhere else f"the last good text, generation {standing.generation},"
+    if standing.mode is Mode.OFF:
+        note = f": {standing.note}" if standing.note else ""
+        return f"{last} counts meanwhile, and is {DISABLED}{note}"
+    return f"{last} stays in force"
 
 
 def _located(fault: Fault) -> str:
