@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf
@@ -27,7 +28,7 @@ FRESH = 4 * LEASE_DURATION
 EXAMPLES = """\b
 Examples:
   rulepack get                                  every pack of the cluster
-  rulepack get my-pack other-pack -n rulepack-system
+  rulepack get my-pack rp/other-pack -n rulepack-system
 """
 
 
@@ -43,6 +44,7 @@ def get(names: tuple[str, ...], namespace: str, everywhere: bool, cluster: Clust
     Needs list on rulepacks. Where a RulePack was not read, list on leases in its namespace lets it say whether an operator runs.
     """
     namespace = "" if everywhere else namespace
+    names = tuple(re.sub("^(rp|rulepacks?)/", "", name) for name in names)  # as kubectl writes and takes them
     objects, operators = asyncio.run(_read(namespace, names, cluster))
     there = [ref_of(obj).name for obj in objects]
     found = [obj for obj in objects if not names or ref_of(obj).name in names]
