@@ -31,7 +31,7 @@ from scripts.project import project  # noqa: E402
 CONFIG = ROOT / "config"
 PACKAGE, CHANNEL = "rulepack-operator", "stable"
 CSV = f"manifests/{PACKAGE}.clusterserviceversion.yaml"
-CRD = "manifests/rules.mlops.dev_rulepacks.yaml"
+CRDS = ("rulepacks", "rulelibraries")
 IMAGE = project().image
 SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?")
 
@@ -72,7 +72,7 @@ def bundle(folder: str, version: str, image: str, replaces: str, created: str) -
     return {
         CSV: _text(_csv(version, image, replaces, created)),
         **{f"manifests/{Path(name).name}": _text(_without_namespace(name)) for name in FURTHER},
-        CRD: (CONFIG / "crd/rulepacks.yaml").read_text(),
+        **{f"manifests/rules.mlops.dev_{name}.yaml": (CONFIG / f"crd/{name}.yaml").read_text() for name in CRDS},
         "metadata/annotations.yaml": annotations,
         "tests/scorecard/config.yaml": _text(yaml.safe_load((CONFIG / "scorecard/config.yaml").read_text())),
         "../bundle.Dockerfile": f"FROM scratch\n\n{labels}\n{copies}",

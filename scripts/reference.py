@@ -29,6 +29,7 @@ from engine.packs.crd import custom_resource_definition
 from engine.packs.declarations import COMMON
 from engine.packs.libraries import shipped_libraries
 from engine.packs.library import RuleLibrarySpec
+from engine.packs.library_crd import library_definition
 from engine.packs.lint import CODES
 from engine.packs.published import published_schema
 from engine.packs.rbac import roles
@@ -292,10 +293,10 @@ def _schema(model: type[Spec]) -> Callable[[], str]:
     return lambda: json.dumps(published_schema(model), indent=2, ensure_ascii=False) + "\n"
 
 
-def crd() -> str:
-    """The CustomResourceDefinition of RulePack."""
-    note = "# Written by `make reference` from the schema in engine/packs/schema.py; change it there.\n"
-    return note + yaml.safe_dump(custom_resource_definition(), sort_keys=False, width=130, allow_unicode=True)
+def _definition(source: str, write: Callable[[], dict[str, Any]]) -> Callable[[], str]:
+    """A CustomResourceDefinition as a file, which says where it is from."""
+    note = f"# Written by `make reference` from the schema in {source}; change it there.\n"
+    return lambda: note + yaml.safe_dump(write(), sort_keys=False, width=130, allow_unicode=True)
 
 
 FILES: Mapping[str, Callable[[], str]] = {
@@ -310,7 +311,8 @@ FILES: Mapping[str, Callable[[], str]] = {
     "docs/reference/rights.md": lambda: rights(ROOT / "rules"),
     "docs/reference/rulepack.schema.json": _schema(RulePackSpec),
     "docs/reference/rulepacktest.schema.json": _schema(RulePackTestSpec),
-    "config/crd/rulepacks.yaml": crd,
+    "config/crd/rulepacks.yaml": _definition("engine/packs/schema.py", custom_resource_definition),
+    "config/crd/rulelibraries.yaml": _definition("engine/packs/library.py", library_definition),
     "config/rbac/role.yaml": role,
     "config/own-namespace/role.yaml": own_namespace_role,
     "config/olmv1/role.yaml": installer_role,

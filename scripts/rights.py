@@ -21,8 +21,8 @@ def rights(rules: Path) -> str:
     on = granted([pack for pack in packs if pack not in off], guessed_resource)
     lines = [
         NOTE, "# Rights\n",
-        "What `config/rbac` and the OLM bundle grant, and why. A test of the installation by OLM plays a story and compares: "
-        "what the operator has asked the API server for by then is all of this, and nothing else.\n",
+        "What `config/rbac` and the OLM bundle grant, and why. A test of the installation by OLM runs every path of the packs "
+        "and compares: what the operator has asked the API server for by then is all of this, and nothing else.\n",
         "## Of the shipped rule packs\n", "In the namespaces that are watched and acted in.\n", *_rights(on),
         "\nOn kinds that only the object at hand names, and that are for you to grant:\n", "| verb | needed by |", "|---|---|",
         *(f"| {verb} | {reasons(needing)} |" for verb, needing in sorted(on.any_kind.items())),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from engine.actions.annotate import AnnotateAction, LabelAction
 from engine.actions.apply import ApplyAction
-from engine.actions.base import Action, Cause, MetadataWrite, Need
+from engine.actions.base import Action, Cause, Effect, MetadataWrite, Need
 from engine.actions.check import AssertAction
 from engine.actions.delete import DeleteAction
 from engine.actions.event import EventAction
@@ -24,4 +24,4 @@ ACTIONS: Mapping[str, type[Action]] = {
     )
 }  # fmt: skip
 
-__all__ = ["ACTIONS", "Action", "Cause", "MetadataWrite", "Need"]
+__all__ = ["ACTIONS", "Action", "Cause", "Effect", "MetadataWrite", "Need"]

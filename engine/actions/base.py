@@ -78,31 +78,12 @@ def written_fields(spec: Mapping[str, Any], body: Any, path: Path, below: str = 
                 yield from written_fields(spec, value, (*path, key), f"{below}{key}.")
 
 
-class Action(Protocol):
-    """One compiled action of a rule. Implementations are listed in `engine.actions.ACTIONS`.
-
-    An action describes itself: nothing outside its file knows its name. There are no defaults, so a new action states
-    each of these, and lint, rights, retries and dry run follow from them.
-    """
+class Effect(Protocol):
+    """What a rule does for an item, as it is planned and carried out. Nothing outside its file knows its name."""
 
     name: ClassVar[str]
-    Schema: ClassVar[type[Spec]]
-    written: ClassVar[frozenset[str]]
-    """Keys of the spec whose templates become part of what is written."""
     notifies: ClassVar[bool]
     """Whether it only notifies people: it is in nobody's way, and what it fails at does not fail the rule."""
-    gives: ClassVar[Mapping[str, Type]]
-    """The fields of its result, with their types; without any, its result is null."""
-
-    @classmethod
-    def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
-        """Compile a parsed spec; what does not compile becomes a fault of the compiler at its place under `path`."""
-        ...
-
-    @classmethod
-    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
-        """Yield the annotations, labels and fields that a spec, as it stands in a pack, sets."""
-        ...
 
     def needs(self) -> Sequence[Need]:
         """Return the rights it may use, for `targets`, `rulepack rbac` and lint."""
@@ -132,4 +113,28 @@ class Action(Protocol):
         `state` is what the action's own last plan for this firing gave as its state, of a type of the action's own; None at
         first. Raises EvaluationError where an expression has no answer.
         """
+        ...
+
+
+class Action(Effect, Protocol):
+    """One compiled action of a rule. Implementations are listed in `engine.actions.ACTIONS`.
+
+    An action describes itself. There are no defaults, so a new action states each of these, and lint, rights, retries and dry
+    run follow from them.
+    """
+
+    Schema: ClassVar[type[Spec]]
+    written: ClassVar[frozenset[str]]
+    """Keys of the spec whose templates become part of what is written."""
+    gives: ClassVar[Mapping[str, Type]]
+    """The fields of its result, with their types; without any, its result is null."""
+
+    @classmethod
+    def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
+        """Compile a parsed spec; what does not compile becomes a fault of the compiler at its place under `path`."""
+        ...
+
+    @classmethod
+    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
+        """Yield the annotations, labels and fields that a spec, as it stands in a pack, sets."""
         ...

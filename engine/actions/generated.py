@@ -1,21 +1,19 @@
-"""What `apply` with `prune` generates: how it is seen, and the action that removes it again, which no pack writes itself."""
+"""What `apply` with `prune` generates: how it is seen, and how it is removed again, which no pack writes itself."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from engine.actions.base import Cause, MetadataWrite, Need
+from engine.actions.base import Cause, Need
 from engine.actions.lookup import Lookup
 from engine.actions.target import Target
-from engine.cel import Compiler, Path, Scope
-from engine.cel.types import Type
+from engine.cel import Scope
 from engine.model.generated import PACK
 from engine.model.objects import Kind, Object, Ref, ref_of, version_of
 from engine.model.outcome import Obstacle, Waiting
 from engine.model.plan import Answers, Delete, LookupWatch, Plan, Read
-from engine.model.spec import Spec
 
 SUSPENDED_WAIT = 30.0
 """Seconds until a removal that is suspended is decided again, so that it goes on soon after somebody resumes it."""
@@ -42,10 +40,6 @@ def read_of(kind: Kind, selector: str) -> Read:
     return Read(Ref(kind, "", ""), selector, watch=watch_of(kind))
 
 
-class RemovalSpec(Spec):
-    """No pack writes it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Removal:
     """Remove generated objects whose reason is gone, each only as it was seen; or wait, where `suspended` says why."""
@@ -54,20 +48,7 @@ class Removal:
     suspended: str = ""
 
     name: ClassVar[str] = "apply"
-    Schema: ClassVar[type[Spec]] = RemovalSpec
-    written: ClassVar[frozenset[str]] = frozenset()
     notifies: ClassVar[bool] = False
-    gives: ClassVar[Mapping[str, Type]] = {}
-
-    @classmethod
-    def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
-        """Nothing stands in a pack that it could come from."""
-        raise NotImplementedError
-
-    @classmethod
-    def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
-        """Yield nothing."""
-        return iter(())
 
     def needs(self) -> Sequence[Need]:
         """Return nothing: the action that generates says what it takes to remove."""

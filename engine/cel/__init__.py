@@ -6,7 +6,7 @@ from engine.cel.asks import Ask, Field
 from engine.cel.compiler import Compiled, Compiler, Path
 from engine.cel.inline import Defined, Functions
 from engine.cel.interpreter import Interpreter
-from engine.cel.program import Backend, Cel, Program, Scope
+from engine.cel.program import Backend, Cel, Program, Scope, asked
 from engine.cel.queries import ELEMENTS, EXISTS, fields_of
 from engine.cel.template import Template
 
@@ -25,6 +25,7 @@ __all__ = [
     "Program",
     "Scope",
     "Template",
+    "asked",
     "backend",
     "fields_of",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,6 +65,30 @@ class Program:
         if value is True or value is False:
             return value
         raise EvaluationError(f"{_short(self.source)} is not a condition: its value is {_short(repr(value))}, not true or false")
+
+
+def asked(conditions: Iterable[Program], vars: Mapping[str, Program]) -> Iterator[Ask]:
+    """Yield what conditions ask for, all of which have to hold; instead of a var what is asked of other fields by that."""
+    return _through((ask for condition in conditions for ask in condition.asks), vars)
+
+
+def _through(asks: Iterable[Ask], vars: Mapping[str, Program]) -> Iterator[Ask]:
+    for ask in asks:
+        match ask.field.path:
+            case ("vars", name) if name in vars:
+                others = {other: program for other, program in vars.items() if other != name}  # one may name itself
+                yield from _through(_asks_of_var(ask, vars[name]), others)
+            case _:
+                yield ask
+
+
+def _asks_of_var(ask: Ask, var: Program) -> Sequence[Ask]:
+    """Return what is asked of other fields by what is asked of a var."""
+    if ask.true:
+        return var.asks
+    if var.field is None or (ask.texts is None and var.field.otherwise != ""):  # without it, there may be no answer
+        return ()
+    return (Ask(var.field, ask.texts),)
 
 
 def _short(text: str) -> str:

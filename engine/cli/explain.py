@@ -31,7 +31,7 @@ from engine.operator.pack_sources import CONFIG_MAP, FLAGS, PACK_SELECTOR, PARAM
 from engine.operator.settings import own_namespace, parse_flags
 from engine.packs.catalog import Catalog
 from engine.packs.discovery import discovered, discoveries
-from engine.packs.rbac import RULE_PACK
+from engine.packs.rbac import RULE_LIBRARY, RULE_PACK
 from engine.packs.sources import Text, load_folder, shipped_rules, text_of
 from engine.packs.store import PackStore
 from engine.packs.yamltext import read_yaml
@@ -239,7 +239,7 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namesp
         click.echo(f"Warning: feature flags, parameters and packs of namespace {namespace} are not known: {error}", err=True)
         return
     flags, params = (dig(next(iter(named[name]), {}), ("data",), {}) for name in (FLAGS, PARAMS))
-    objects = () if only else await _rule_packs(api, namespace)
+    objects = () if only else [*await _own(api, RULE_PACK, namespace), *await _own(api, RULE_LIBRARY, namespace)]
     reports = store.update(texts, packs, flags, params, objects=objects)
     explained = {pack.feature_flag for pack in store.catalog.packs.values()} | {
         pack.config_key for pack in store.catalog.packs.values()
@@ -249,17 +249,17 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namesp
             click.echo(f"Warning: {fault}", err=True)
     faulty = sorted(str(report.source) for report in reports if report.faults and report.source not in (FLAGS, PARAMS))
     if faulty:
-        hint = "`kubectl get rulepacks,configmaps -o yaml` has their faults"
+        hint = "`kubectl get rulepacks,rulelibraries,configmaps -o yaml` has their faults"
         click.echo(f"Warning: what is not in force cannot be explained: {', '.join(faulty)}; {hint}", err=True)
 
 
-async def _rule_packs(api: Api, namespace: str) -> Sequence[Object]:
-    """Return the RulePacks of the operator's namespace; none where the cluster does not have the kind."""
+async def _own(api: Api, kind: Kind, namespace: str) -> Sequence[Object]:
+    """Return the objects of one of the engine's own kinds in the operator's namespace; none where that is not served."""
     try:
-        return (await api.list(Selection(await api.discover(RULE_PACK), namespace))).items
+        return (await api.list(Selection(await api.discover(kind), namespace))).items
     except ApiError as error:
         if error.status != 404:
-            click.echo(f"Warning: the RulePacks of namespace {namespace} are not known: {error}", err=True)
+            click.echo(f"Warning: those of kind {kind.kind} in namespace {namespace} are not known: {error}", err=True)
         return ()
 
 

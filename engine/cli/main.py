@@ -23,7 +23,7 @@ COMMANDS = {
     "lint": "Check rule packs: every fault at once, each with its location.",
     "test": "Run the tests of rule packs.",
     "explain": "Say why rules fire for an object, or what keeps them from firing.",
-    "get": "Write the packs of a cluster, and what each of their rules has done.",
+    "get": "Write the packs and libraries of a cluster, and what each rule has done.",
     "record": "Write the changes of a cluster to a file.",
     "replay": "Play recorded changes through rule packs, or compare two versions of them.",
     "new": "Make a commented rule pack to begin with, with tests that pass.",

@@ -17,18 +17,19 @@ def diff(before: Any, after: Any) -> tuple[str, ...]:
     What the API server changes by itself at every write (resourceVersion, generation, managedFields) is left out. Of a
     Secret only the paths are shown, since its values stand in its annotations too, where `kubectl apply` was used.
     """
-    lines = _lines((), before, after)
+    lines = _lines((), before, after) if before != after else ()
     if "Secret" in (dig(before, ("kind",)), dig(after, ("kind",))):
         return tuple(f"{path}: (hidden)" for path, _, _ in lines)
     return tuple(f"{path}: {_value(old)} → {_value(new)}" for path, old, new in lines)
 
 
 def _lines(path: tuple[str, ...], before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
-    if path in _NOISE or before == after:
+    if path in _NOISE:
         return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
-            yield from _lines((*path, key), before.get(key), after.get(key))
+            if (old := before.get(key)) != (new := after.get(key)):
+                yield from _lines((*path, key), old, new)
     else:
         yield _name(path), before, after
 

@@ -58,6 +58,9 @@ def added(first: Any, second: Any) -> Any:
     return {**first, **{key: added(first[key], part) if key in first else part for key, part in second.items()}}
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
 def canonical(value: Any) -> str:
     """A JSON text of a value that is the same for equal values, whatever the order of their keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    return _CANONICAL.encode(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +20,9 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, annotations_of, dig, ref_of
 from engine.operator.discoveries import Discoveries
 from engine.operator.informer import Informer
-from engine.operator.rulepacks import RulePackObjects, RulePackStatuses, references
+from engine.operator.own_objects import OwnObjects
+from engine.operator.rulelibraries import RuleLibraryStatuses
+from engine.operator.rulepacks import RulePackStatuses, references
 from engine.operator.selection import InformerKey
 from engine.operator.settings import Settings
 from engine.operator.statuses import Status, Statuses
@@ -29,7 +31,8 @@ from engine.packs.catalog import Catalog
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.pack import RESUME
 from engine.packs.parse import LARGE
-from engine.packs.sources import PackObject, Text, load_folder, shipped_rules
+from engine.packs.rbac import RULE_LIBRARY, RULE_PACK
+from engine.packs.sources import OwnObject, Text, load_folder, shipped_rules
 from engine.packs.store import PackStore
 from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
@@ -65,8 +68,9 @@ class PackSources:
         self._changed = asyncio.Event()
         self._packs = informer(labels=PACK_SELECTOR)
         self._flags, self._params = (informer(fields=f"metadata.name={name}") for name in (FLAGS, PARAMS))
-        self._objects, self._rulepacks = RulePackObjects(api, settings, clock, self.touch), rulepacks
-        self.informers = (self._packs, self._flags, self._params, self._objects.own)
+        self._objects, self._rulepacks = OwnObjects(api, settings, clock, RULE_PACK, self.touch), rulepacks
+        self._libraries = OwnObjects(api, settings, clock, RULE_LIBRARY, self.touch)
+        self.informers = (self._packs, self._flags, self._params, self._objects.own, self._libraries.own)
         self._clock, self._use, self._may_act, self._dry_run = clock, use, may_act, settings.dry_run
         self._store = PackStore(cel, settings.flags, some=settings.rules != (shipped_rules(),))
         self._used = self._store.catalog  # the last one that was given to `use`
@@ -74,20 +78,25 @@ class PackSources:
         self.discoveries = Discoveries(api, clock, self.touch)
         self._types = TypeChecks(api, clock, cel, may_act, self.touch)
         self._statuses = Statuses(Actor(api, may_act), clock)
+        self._library_statuses = RuleLibraryStatuses(Actor(api, may_act), clock, self._libraries)
         self._logged: set[str] = set()
 
     @property
-    def read(self) -> Sequence[Text | PackObject]:
+    def read(self) -> Sequence[Text | OwnObject]:
         """The texts and objects that were read last, as they were then."""
-        return self._store.read
+        return [*self._store.read, *self._store.objects]
 
     def touch(self) -> None:
         """Read everything again soon."""
         self._changed.set()
 
+    def _all_informers(self) -> Iterator[Informer]:
+        """Yield those that must be listed before anything is in force, and those of objects that only get a status."""
+        yield from (*self.informers, *self._objects.elsewhere, *self._libraries.elsewhere)
+
     async def run(self) -> None:
         """Run until cancelled."""
-        for informer in (*self.informers, *self._objects.elsewhere):
+        for informer in self._all_informers():
             informer.start()
         await asyncio.gather(*(informer.answered.wait() for informer in self.informers))
         async with asyncio.TaskGroup() as group:
@@ -107,7 +116,7 @@ class PackSources:
     async def stop(self) -> None:
         """Stop the informers."""
         await self.discoveries.stop()
-        await asyncio.gather(*(informer.stop() for informer in (*self.informers, *self._objects.elsewhere)))
+        await asyncio.gather(*(informer.stop() for informer in self._all_informers()))
 
     async def _read(self) -> None:
         try:
@@ -130,10 +139,11 @@ class PackSources:
         """Parse what has changed; where that is much, beside the event loop, which must renew the Lease meanwhile."""
         maps, params = self._config_maps(), _first(self._params)
         resume = annotations_of(params).get(RESUME, "")
-        objects = self._objects.objects(self._objects.own)
+        objects = [*self._objects.objects(), *self._libraries.objects()]
         update = partial(self._store.update, self._shipped, maps, _data(_first(self._flags)), _data(params), resume, objects)
         texts = [text for config_map in maps for text in _data(config_map).values()]
-        size = LARGE if any(LIBRARY in text for text in texts) else 0  # shipped packs may use it
+        library = any(LIBRARY in text for text in texts) or self._libraries.own.cache
+        size = sum(len(text.text) for text in self._shipped) if library else 0  # shipped packs may use it
         size += sum(map(len, texts))
         size += sum(len(str(each.get("spec"))) for each in objects)
         return await asyncio.to_thread(update) if size > LARGE else update()
@@ -173,6 +183,7 @@ class PackSources:
             if config_map := _first(informer):
                 statuses.append(Status(config_map, [str(fault) for fault in found], "SettingsInvalid", says_ok=False))
         await self._statuses.write(statuses)
+        await self._library_statuses.write(self._store, reports)
 
 
 def _first(informer: Informer) -> Object:

@@ -1,4 +1,4 @@
-"""The objects of kind RulePack: those in force are of the operator's namespace, and each gets a status."""
+"""The statuses of objects of kind RulePack, and the objects that stand for packs whose text is elsewhere."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from engine.errors import ApiError, Fault, Location
 from engine.kube.act import Actor, NotLeading
 from engine.kube.api import FIELD_MANAGER, Api
 from engine.kube.clock import Clock, within
 from engine.model.flags import Mode
 from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.plan import Create
-from engine.operator.informer import UNLISTED, Informer
-from engine.operator.selection import InformerKey
+from engine.operator.informer import UNLISTED
+from engine.operator.own_objects import NOT_HERE, OwnObjects, apply_status
 from engine.operator.settings import Settings
 from engine.operator.statuses import Writer
 from engine.packs.catalog import Catalog
@@ -25,7 +24,6 @@ from engine.packs.schema import API_VERSION
 from engine.packs.sources import PackObject, Text
 from engine.packs.status import RuleCounts, Standing, computed, holds, left, part, refusal, was_ready
 from engine.packs.versions import Report
-from engine.reconcile.prune import Whole, pruner
 
 PERIOD, SOON = 5.0, 0.5
 """Seconds between two writes of a status in which only counts differ, and while a pack lists its kind, for which people wait."""
@@ -37,8 +35,6 @@ LISTS = "Listing"
 """The reason of a pack whose kind is being listed."""
 WAITING_FOR_KIND, MISSING_RIGHT = "WaitingForKind", "MissingRight"
 """The reasons of a pack whose kind cannot be listed or watched."""
-NOT_HERE = "NotAnOperatorNamespace"
-"""The reason of an object in another namespace than the operator's."""
 _AGAIN = {LISTS: LISTING, MISSING_RIGHT: UNLISTED}
 """For how long after a restart the status does not say so of a pack that was ready."""
 MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
@@ -55,37 +51,6 @@ class Fare(NamedTuple):
     waits: Sequence[str]
     counts: Mapping[str, RuleCounts]
     notes: Sequence[str] = ()
-
-
-class RulePackObjects:
-    """Holds the objects of the operator's namespace, and of others that it watches. `changed` is called when an own spec changes.
-
-    `own` must be listed before anything is in force. The others only get a status, so they may be forbidden.
-    """
-
-    def __init__(self, api: Api, settings: Settings, clock: Clock, changed: Callable[[], None]) -> None:
-        own, watched = settings.operator_namespace, settings.namespaces
-        elsewhere = [InformerKey(RULE_PACK, fields=f"metadata.namespace!={own}")]
-        if "" not in watched:
-            elsewhere = [InformerKey(RULE_PACK, namespace) for namespace in watched if namespace != own]
-        prune = pruner([("spec",), ("status",)])
-
-        def on_change(namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:
-            if old is None or new is None or PackObject.of(old) != PackObject.of(new):
-                changed()
-
-        # whole, since managedFields say whether nulls count
-        self.own = Informer(api, InformerKey(RULE_PACK, own), clock, Whole(), on_change)
-        self.elsewhere = [Informer(api, key, clock, prune, on_change) for key in elsewhere]
-
-    @property
-    def informers(self) -> list[Informer]:
-        """All of them."""
-        return [self.own, *self.elsewhere]
-
-    def objects(self, *informers: Informer) -> list[Object]:
-        """Return what informers hold, by name."""
-        return [cached.object for informer in informers for _, cached in sorted(informer.cache.items())]
 
 
 def references(catalog: Catalog, shipped: Collection[str], config_maps: Sequence[Object], namespace: str) -> list[Object]:
@@ -124,7 +89,7 @@ class RulePackStatuses:
         self._actor = Actor(api, leads)
         self._writer = Writer(self._actor, clock)
         self._news = asyncio.Event()
-        self._objects: RulePackObjects | None = None
+        self._objects: OwnObjects | None = None
         self._read: Mapping[str, Text | PackObject] = {}
         self._reports: Mapping[str, Report] = {}
         self._catalog = Catalog()
@@ -135,7 +100,7 @@ class RulePackStatuses:
         self._counts: dict[tuple[str, str], tuple[int, int, int]] = {}  # own ones that are in a status
 
     def use(
-        self, objects: RulePackObjects, read: Sequence[Text | PackObject], reports: Sequence[Report], catalog: Catalog,
+        self, objects: OwnObjects, read: Sequence[Text | PackObject], reports: Sequence[Report], catalog: Catalog,
         references: Sequence[Object],
     ) -> None:  # fmt: skip
         """Take in what was `read`, and what became of each source; write the statuses soon.
@@ -190,22 +155,21 @@ class RulePackStatuses:
         try:
             if create and self._shard == 0:
                 await self._create_references(objects)
-            for obj in objects.objects(objects.own):
+            for obj in objects.objects():
                 standing = self._standing(obj)
                 other = standing.pack is None and not standing.faults  # it stands for a pack that another operator ships
                 known = self._read.get(PackObject.of(obj).file) == PackObject.of(obj)  # else it is read soon
                 if known and not other and not self._lists_again(obj, standing):
                     await self._attempt(obj, standing)
-            for obj in objects.objects(*objects.elsewhere) if self._shard == 0 else ():
-                if not _of_another_operator(obj):
-                    await self._attempt(obj, self._elsewhere(obj))
+            for obj in objects.refused() if self._shard == 0 else ():
+                await self._attempt(obj, Standing(refused=NOT_HERE, faults=[objects.refusal(obj)]))
         except NotLeading:
             return True
         return self._writer.done()
 
-    async def _create_references(self, objects: RulePackObjects) -> None:
+    async def _create_references(self, objects: OwnObjects) -> None:
         """Create the objects that stand for packs and are not there; one that somebody deletes comes back."""
-        there = {metadata(obj)["name"] for obj in objects.objects(objects.own)}
+        there = {metadata(obj)["name"] for obj in objects.objects()}
         for body in self._references:
             if metadata(body)["name"] not in there:
                 failing = f"{ref_of(body)}, which is to stand for a pack, cannot be created"
@@ -229,11 +193,7 @@ class RulePackStatuses:
         if standing.refused and self._shard == 0 and status["conditions"] != dig(obj, ("status", "conditions"), ()):
             reason = f"RulePack{standing.refused}" if standing.refused == "Invalid" else standing.refused
             await self._writer.warn(obj, reason, refusal(standing), str(status["observedGeneration"]))
-        try:
-            await self._actor.apply_status(ref_of(obj), status, manager)
-        except ApiError as error:
-            if error.status != 404 and "uid" not in error.message.lower():  # it is gone, or another one has its name by now
-                raise
+        await apply_status(self._actor, obj, status, manager)
 
     async def _leave(self, obj: Object) -> None:
         """Take back, in the names of shards that are gone, what they said of what waits."""
@@ -270,12 +230,6 @@ class RulePackStatuses:
         note = "; ".join(filter(None, (report.note, *fare.notes)))
         return Standing(pack, report.generation, mode, refused, report.faults, unready, note, counts, report.warnings)
 
-    def _elsewhere(self, obj: Object) -> Standing:
-        """Return how an object of another namespace stands: it is not in force."""
-        message = f"only RulePacks in the operator's namespace, {self._namespace}, are in force"
-        location = Location(PackObject.of(obj).file, 1, 1, "metadata.namespace")
-        return Standing(refused=NOT_HERE, faults=[Fault(location, message, code="namespace")])
-
     def _seed(self, name: str, obj: Object) -> None:
         """Note what the status counts when this replica first sees it, which others, or this one when it led before, have done.
 
@@ -304,9 +258,3 @@ class RulePackStatuses:
                 last_firing=last.last_firing, last_object=last.last_object,
             )  # fmt: skip
         return added
-
-
-def _of_another_operator(obj: Object) -> bool:
-    """Return whether an operator of an object's own namespace has written its status."""
-    conditions = dig(obj, ("status", "conditions"), ())
-    return bool(conditions) and all(each.get("reason") != NOT_HERE for each in conditions)

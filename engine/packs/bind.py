@@ -83,7 +83,10 @@ def bind_pack(spec: RulePackSpec, document: Document, cel: Cel, namespace: str =
     binders = [_RuleBinder(rule, pack, names, diagnostics, ("spec", "rules", index)) for index, rule in enumerate(body.rules)]
     rules = tuple(binder.bind() for binder in binders)
     reads_old = any("oldObject" in each.program.variables for each in diagnostics.expressions)
-    return BoundPack(replace(pack, rules=rules, reads_old=reads_old), diagnostics.faults, diagnostics.expressions)
+    called = {name for each in diagnostics.expressions for name in each.program.tree.functions}
+    libraries = frozenset(name.rpartition(".")[0] for name in called)
+    pack = replace(pack, rules=rules, reads_old=reads_old, libraries=libraries)
+    return BoundPack(pack, diagnostics.faults, diagnostics.expressions)
 
 
 def _check_names(pack: str, rules: Sequence[RuleSpec], diagnostics: Diagnostics) -> None:
@@ -130,7 +133,7 @@ class _RuleBinder:
         self._refuse_what_does_not_go_together()
         registers = {*_registers(spec.actions)} - {""}
         when = tuple(self._decide(text, "when", index) for index, text in enumerate(spec.when))
-        self._kinds = kinds_left(self._pack.watches, when)
+        self._kinds = kinds_left(self._pack.watches, when, self._vars)
         timed = (i for i, each in enumerate(when) if "now" in each.variables or needed_through(each, self._vars, "now"))
         lookups, actions = self._lookups(), self._actions("actions", spec.actions, registers, {"results"})
         rescue = self._actions("rescue", spec.rescue, registers | {*_registers(spec.rescue)} - {""}, {"results", "error"})

@@ -24,10 +24,11 @@ from engine.model.objects import dig
 from engine.model.text import suggestion
 from engine.packs.configmaps import documents_within
 from engine.packs.diagnostics import Diagnostics, spec_faults
-from engine.packs.document import Document
+from engine.packs.document import Document, ObjectDocument
 from engine.packs.fields import RESERVED
 from engine.packs.library import KIND, FunctionSpec, RuleLibrarySpec
-from engine.packs.sources import Text, load_folder, shipped_rules
+from engine.packs.schema import API_VERSION
+from engine.packs.sources import LibraryObject, Text, load_folder, shipped_rules
 from engine.packs.yamltext import read_yaml
 
 CIRCLE, CLASH = "function-circle", "function-clash"
@@ -38,11 +39,11 @@ _WORDS = frozenset(["true", "false", "null", "in", "vars", *TYPE_NAMES])
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A library as it was written, and where. `file` names its text."""
+    """A library as it was written, and where. `origin` is the text or the object that holds it."""
 
     spec: RuleLibrarySpec
     document: Document
-    file: str
+    origin: Text | LibraryObject
 
     @property
     def name(self) -> str:
@@ -82,16 +83,22 @@ def shipped_libraries() -> Libraries:
 
 
 def read_libraries(
-    texts: Iterable[Text], cel: Backend, below: Libraries | None = None, last: Mapping[str, Library] | None = None
+    written: Iterable[Text | LibraryObject],
+    cel: Backend,
+    below: Libraries | None = None,
+    last: Mapping[str, Library] | None = None,
 ) -> Libraries:
-    """Return the libraries in these texts, together with those `below` them (the shipped ones) that have no such name.
+    """Return the libraries that are written there, together with those `below` them (the shipped ones) that have no such name.
 
-    In the place of one that has faults there is the `last` good one of its name, or none: a shipped one may allow more.
+    Of several of one name the first counts, also where it has faults. In the place of one that has faults there is its `last`
+    good version, or none: another one of that name may allow more.
     """
     faults: list[Fault] = []
     below = shipped_libraries() if below is None else below
-    given, wrong = _read(texts, faults)
-    libraries, good = {**below.libraries, **given}, dict(last or {})
+    given, origins = _read(written, faults)
+    libraries = {**below.libraries, **given}
+    good = {name: each for name, each in (last or {}).items() if name in origins and _same(each.origin, origins[name])}
+    wrong = origins.keys() - given.keys()
     refused = set(below.functions.refused) - given.keys()
     while True:
         for name in wrong:
@@ -106,30 +113,45 @@ def read_libraries(
             return Libraries(libraries, Functions(defined, frozenset(refused)), tuple(dict.fromkeys(faults)), names)
 
 
-def _read(texts: Iterable[Text], faults: list[Fault]) -> tuple[dict[str, Library], set[str]]:
-    """Return the libraries of texts by name, and the names of those that are not as the schema has it."""
+def _same(one: Text | LibraryObject, other: Text | LibraryObject) -> bool:
+    """Return whether both are versions of the same text or object, which is another one where it was deleted in between."""
+    return (one.file, getattr(one, "uid", "")) == (other.file, getattr(other, "uid", ""))
+
+
+def _read(
+    written: Iterable[Text | LibraryObject], faults: list[Fault]
+) -> tuple[dict[str, Library], dict[str, Text | LibraryObject]]:
+    """Return by name the libraries that are as the schema has it, and what holds each library, with faults or without."""
     found: dict[str, Library] = {}
-    wrong = set[str]()
-    for text in texts:
-        for document in _documents(text, faults):
+    origins: dict[str, Text | LibraryObject] = {}
+    for origin in written:
+        for document in _documents(origin, faults):
+            name = str(dig(document.value, ("metadata", "name"), ""))
+            first = origins.get(name)
+            origins.setdefault(name, origin)
             try:
-                library = Library(RuleLibrarySpec.model_validate(document.value), document, text.file)
+                spec = RuleLibrarySpec.model_validate(document.value)
             except ValidationError as error:
                 faults += spec_faults(error, RuleLibrarySpec, document.value, document)
-                wrong.add(str(dig(document.value, ("metadata", "name"), "")))
                 continue
-            if (first := found.setdefault(library.name, library)) is not library:
-                message = f"library {library.name!r} is also in {first.file}, which has it"
+            if first is None:
+                found[name] = Library(spec, document, origin)
+            else:
+                message = f"library {name!r} is also in {first.file}, which has it"
                 faults.append(Fault(document.locate(("metadata", "name")), message, "another name"))
-    return {name: library for name, library in found.items() if name not in wrong}, wrong
+    return found, origins
 
 
-def _documents(text: Text, faults: list[Fault]) -> Iterator[Document]:
-    """Yield the libraries in a text; what is wrong with its YAML is reported once."""
-    if KIND not in text.text:
+def _documents(origin: Text | LibraryObject, faults: list[Fault]) -> Iterator[Document]:
+    """Yield the libraries in a text, or the one that an object is; what is wrong with YAML is reported once."""
+    if isinstance(origin, LibraryObject):
+        written = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": origin.name}, "spec": dict(origin.spec)}
+        yield ObjectDocument(written, origin.file)
+        return
+    if KIND not in origin.text:
         return
     try:
-        for document in read_yaml(text.text, partial(Location, text.file)):
+        for document in read_yaml(origin.text, partial(Location, origin.file)):
             inside: Iterable[Document] = [document]
             if isinstance(document.value, dict) and document.value.get("kind") == "ConfigMap":
                 inside = documents_within(document, document.value, [])

@@ -10,6 +10,7 @@ from engine.model.spec import Spec
 from engine.packs.fields import Identifier, Text
 
 KIND = "RuleLibrary"
+NAME_PATTERN = "^[a-z][a-z0-9]*$"
 
 
 class ParameterSpec(Spec):
@@ -48,7 +49,7 @@ class LibrarySpec(Spec):
 class LibraryMetadataSpec(Spec):
     """The library's name, and labels and annotations that are for others."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9]*$", max_length=63)
+    name: str = Field(pattern=NAME_PATTERN, max_length=63)
     """The library's name, which stands before each function: small letters and digits, a letter first."""
     labels: dict[str, str] = Field(default={})
     """Not read."""

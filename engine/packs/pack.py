@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from engine.actions import Action, Need
+from engine.actions import Effect, Need
 from engine.actions.generated import Generates
 from engine.actions.lookup import Lookup
 from engine.cel import Program
@@ -109,7 +109,7 @@ class RuleAction:
     `register` is the name under which its result is kept; '': none.
     """
 
-    action: Action
+    action: Effect
     location: Location
     register: str = ""
     when: Program | None = None
@@ -216,6 +216,8 @@ class RulePack:
     """The namespace that it is of; '' for the operator's own and for what is shipped."""
     reads_old: bool = True
     """Whether an expression may name `oldObject`, so that objects must be kept as they were last evaluated."""
+    libraries: frozenset[str] = frozenset()
+    """The libraries whose functions its expressions call, also by way of other functions."""
     identity: str = field(init=False)
     """By what everything that belongs to it is kept and shown: `name`, or `namespace/name`."""
     numbers: Mapping[str, int] = field(init=False)
@@ -260,7 +262,7 @@ class RulePack:
 
     def kinds(self, rule: Rule) -> tuple[Kind, ...]:
         """Return the watched kinds that a rule can be about: those that its conditions do not rule out."""
-        return kinds_left(self.watches, rule.when)
+        return kinds_left(self.watches, rule.when, rule.vars)
 
     @property
     def selects_namespaces(self) -> bool:

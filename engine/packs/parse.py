@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -18,6 +18,7 @@ from engine.packs.bind import bind_pack
 from engine.packs.configmaps import documents_within
 from engine.packs.diagnostics import SCHEMA, spec_faults
 from engine.packs.document import Document, ObjectDocument
+from engine.packs.extends import extended
 from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.pack import RulePack
@@ -144,16 +145,27 @@ def _linked(cel: Backend, libraries: Libraries | None) -> Cel:
 
 def _bind(document: Document, cel: Cel, namespace: str, packs: list[ParsedPack], faults: list[Fault]) -> None:
     """Bind the pack of a document; of one whose keys or types have faults, bind the rest for the faults in it."""
+    document, unextended = extended(document)
+    faults += unextended.values()
+    raw = _without_rules(document.value, unextended)
     try:
-        spec = RulePackSpec.model_validate(document.value)
+        spec = RulePackSpec.model_validate(raw)
     except ValidationError as error:
-        faults += spec_faults(error, RulePackSpec, document.value, document)
-        rest = recovered(document.value, error)
+        faults += spec_faults(error, RulePackSpec, raw, document)
+        rest = recovered(raw, error)
         faults += bind_pack(rest, document, cel, namespace).faults if rest else ()
         return
     bound = bind_pack(spec, document, cel, namespace)
     faults += bound.faults
-    packs.append(ParsedPack(bound.pack, document, bound.expressions))
+    packs.extend(() if unextended else [ParsedPack(bound.pack, document, bound.expressions)])
+
+
+def _without_rules(raw: Any, faulty: Collection[int]) -> Any:
+    """Return a spec whose rules of these indexes do nothing: what else is wrong in them could be a mere consequence."""
+    if not faulty:
+        return raw
+    rules = [_empty_rule(index) if index in faulty else rule for index, rule in enumerate(raw["spec"]["rules"])]
+    return {**raw, "spec": {**raw["spec"], "rules": rules}}
 
 
 def _same_names(packs: list[RulePack]) -> list[Fault]:
@@ -162,7 +174,7 @@ def _same_names(packs: list[RulePack]) -> list[Fault]:
     return [Fault(pack.location, f"a second pack {pack.identity!r} in the same text", "each pack once") for pack in again]
 
 
-_NAMING = frozenset(["name", "actions", "loop", "loopVar", "vars", "lookup", "aggregate"])
+_NAMING = frozenset(["name", "extends", "actions", "loop", "loopVar", "vars", "lookup", "aggregate"])
 """Keys that a rule needs, or that give names to its expressions."""
 _SOME_SCHEDULE = {"cron": "0 0 * * *"}
 """What stands for a schedule that has faults: expressions read `schedule.time`, whenever that is."""

@@ -26,6 +26,9 @@ def published_schema(model: type[Spec]) -> dict[str, Any]:
         defs["ActionEntry"] = _entry(actions)
         for part in ("actions", "rescue"):
             defs["RuleSpec"]["properties"][part]["items"] = {"$ref": _REF.format(model="ActionEntry")}
+        # A rule may have its actions from the one that it extends.
+        defs["RuleSpec"]["required"].remove("actions")
+        defs["RuleSpec"]["anyOf"] = [{"required": ["actions"]}, {"required": ["extends"]}]
     schema = {"$schema": GenerateJsonSchema.schema_dialect, **root, "$defs": dict(sorted(defs.items()))}
     for node in _nodes(schema):
         _tidy(node)

@@ -16,8 +16,7 @@ from engine.packs.pack import RulePack
 from engine.packs.schema import API_VERSION
 
 REVIEWS = Kind("authorization.k8s.io/v1", "SubjectAccessReview")
-RULE_PACK = Kind(API_VERSION, "RulePack")
-_ELSEWHERE = "to say on RulePacks outside of the operator's namespace that they are not in force"
+RULE_PACK, RULE_LIBRARY = Kind(API_VERSION, "RulePack"), Kind(API_VERSION, "RuleLibrary")
 TOKEN_REVIEWS = Kind("authentication.k8s.io/v1", "TokenReview")
 _LEASE, _CONFIG_MAP = Kind("coordination.k8s.io/v1", "Lease"), Kind("v1", "ConfigMap")
 _ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
@@ -116,12 +115,10 @@ def _grant(grants: Grants, pack: RulePack, need: Need, name: str, plurals: Plura
 def elsewhere_grants() -> Grants:
     """Return what the engine itself can use in the namespaces that it watches, whatever the packs; it works without."""
     grants = Grants()
-    for verb in ("list", "watch", "patch/status"):
-        grants.add(
-            guessed_resource(RULE_PACK),
-            verb,
-            "to say on RulePacks outside of the operator's namespace that they are not in force",
-        )
+    for kind, plural in ((RULE_PACK, "RulePacks"), (RULE_LIBRARY, "RuleLibraries")):
+        for verb in ("list", "watch", "patch/status"):
+            reason = f"to say on {plural} outside of the operator's namespace that they are not in force"
+            grants.add(guessed_resource(kind), verb, reason)
     return grants
 
 
@@ -134,10 +131,11 @@ def own_grants() -> Grants:
         grants.add(guessed_resource(_CONFIG_MAP), verb, "rule packs, feature flags and parameters")
     grants.add(guessed_resource(_CONFIG_MAP), "patch", "the status of a ConfigMap with rule packs, flags or params")
     grants.add(guessed_resource(EVENT), "create", "Events about a ConfigMap with rule packs that are refused")
-    for verb in ("list", "watch"):
-        grants.add(guessed_resource(RULE_PACK), verb, "rule packs")
+    for kind, what, plural in ((RULE_PACK, "rule packs", "RulePacks"), (RULE_LIBRARY, "libraries", "RuleLibraries")):
+        for verb in ("list", "watch"):
+            grants.add(guessed_resource(kind), verb, what)
+        grants.add(guessed_resource(kind), "patch/status", f"the status of {plural}")
     grants.add(guessed_resource(RULE_PACK), "create", "RulePacks that stand for shipped packs")
-    grants.add(guessed_resource(RULE_PACK), "patch/status", "the status of RulePacks")
     return grants
 
 

@@ -164,6 +164,12 @@ class RuleSpec(Spec):
     """Names that it had before, in another pack as `pack/rule`: what is on record under them stays done."""
     description: str = ""
     """What it is for."""
+    extends: Name | None = None
+    """Another rule of the pack, which extends none itself: this rule has all that it does not give itself from that one.
+
+    The names of `vars` and `lookup` are joined; where both have one, that of this rule counts. Never from another rule are
+    `previousNames` and `description`, nor what says when the rule is evaluated: `event`, `for`, `schedule`, `throttle`, `resync`.
+    """
     vars: dict[Identifier, Text] = Field(default={}, max_length=50)
     """Named expressions, read as `vars.<name>`, evaluated when first needed. One may use others, in any order."""
     when: Annotated[list[Text], BeforeValidator(_as_list, json_schema_input_type=Text | list[Text])] = Field(

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from engine.errors import Fault, Location, UsageError
 from engine.model.objects import Object, dig, metadata, ref_of
@@ -33,11 +33,12 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class PackObject:
-    """An object of kind RulePack. `file` and `source` name it in Locations and reports: `rulepack/<namespace>/<name>`.
+class OwnObject:
+    """An object of one of the engine's own kinds.
 
-    `uid` tells it from another one that had its name before. `spec` has the nulls that `kubectl apply` was given and did not
-    send; `dropped` are those that do not count, since others may have written these parts of it since.
+    `file` and `source` name it in Locations and reports, such as `rulepack/<namespace>/<name>`. `uid` tells it from another one
+    that had its name before. `spec` has the nulls that `kubectl apply` was given and did not send; `dropped` are those that do
+    not count, since others may have written these parts of it since.
     """
 
     file: str
@@ -48,17 +49,17 @@ class PackObject:
     dropped: Sequence[Dropped] = ()
 
     @classmethod
-    def of(cls, obj: Object) -> PackObject:
+    def of(cls, obj: Object) -> Self:
         """Return what there is to read of an object."""
         ref, generation = ref_of(obj), int(metadata(obj).get("generation", 0))
         spec, dropped = spec_with_nulls(obj)
-        file = f"rulepack/{ref.namespace}/{ref.name}"
+        file = f"{ref.kind.kind.lower()}/{ref.namespace}/{ref.name}"
         return cls(file, ref.name, ref.uid, generation, spec if isinstance(spec, dict) else {}, tuple(dropped))
 
     @property
     def warnings(self) -> list[Fault]:
         """A warning for each null that kubectl dropped and that does not count: a patch does not remove that key."""
-        expected = "the whole pack once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
+        expected = "the whole object once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
         said = "kubectl apply dropped the null here, and it does not count:"
         return [
             Fault(Location(self.file, 1, 1, path), f"{said} {_changed(path, manager)}", expected)
@@ -70,10 +71,22 @@ class PackObject:
         """What it belongs to: itself."""
         return self.file
 
+
+class PackObject(OwnObject):
+    """An object of kind RulePack."""
+
+    __slots__ = ()
+
     @property
     def reference(self) -> bool:
         """Whether it stands for a pack whose text is elsewhere."""
         return "shipped" in self.spec or "configMap" in self.spec
+
+
+class LibraryObject(OwnObject):
+    """An object of kind RuleLibrary."""
+
+    __slots__ = ()
 
 
 def _changed(path: str, manager: str) -> str:

@@ -1,8 +1,4 @@
-"""The status of an object of kind RulePack, computed: conditions by the API conventions, faults, and what its rules did.
-
-Source of the conventions: kubernetes, contributors/devel/sig-architecture/api-conventions.md; of how kstatus reads Ready,
-Stalled and observedGeneration: sigs.k8s.io/cli-utils, pkg/kstatus/README.md.
-"""
+"""The status of an object of kind RulePack, computed: conditions, faults, and what its rules did."""
 
 from __future__ import annotations
 
@@ -14,13 +10,8 @@ from engine.errors import Fault
 from engine.model.flags import DISABLED, Mode
 from engine.model.objects import Object, dig, metadata
 from engine.model.text import clean, cut
+from engine.packs.conditions import MESSAGE, Condition, accepted, kept, listed, observed, refused, shown, why
 from engine.packs.pack import RulePack
-
-FAULTS = 10
-"""How many faults a status shows."""
-MESSAGE = 1024
-"""Characters of a message of a condition or a fault."""
-
 
 SUSPENDED = "Suspended"
 """The reason of a pack that has spent its budget: only a person has it go on."""
@@ -79,7 +70,7 @@ class Standing:
 
 def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str, Any]:
     """Return the whole status, given the object with the status that it has. `now` is an RFC 3339 time."""
-    status: dict[str, Any] = {"observedGeneration": int(metadata(obj).get("generation", 0))}
+    status: dict[str, Any] = {"observedGeneration": observed(obj)}
     rules: list[Mapping[str, Any]] = []
     if standing.pack is not None:
         own = part(standing, shard)
@@ -95,25 +86,11 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
         if standing.generation is not None:
             status["generationInForce"] = standing.generation
     if standing.faults:
-        status |= {"faultCount": len(standing.faults), "faults": _shown(standing.faults)}
+        status |= {"faultCount": len(standing.faults), "faults": shown(standing.faults)}
     if standing.warnings:
-        status |= {"warningCount": len(standing.warnings), "warnings": _shown(standing.warnings)}
-    before = {each.get("type"): each for each in dig(obj, ("status", "conditions"), ())}
-    status["conditions"] = [
-        {
-            "type": name, "status": value, "reason": reason, "message": cut(clean(message), MESSAGE),
-            "observedGeneration": status["observedGeneration"],
-            "lastTransitionTime": (before[name] if before.get(name, {}).get("status") == value else {"lastTransitionTime": now})[
-                "lastTransitionTime"
-            ],
-        }
-        for name, value, reason, message in _conditions(standing, rules)
-    ]  # fmt: skip
+        status |= {"warningCount": len(standing.warnings), "warnings": shown(standing.warnings)}
+    status["conditions"] = listed(_conditions(standing, rules), obj, now)
     return status
-
-
-def _shown(faults: Sequence[Fault]) -> list[dict[str, str]]:
-    return [{"path": _place(fault), "code": fault.code, "message": cut(clean(fault.text), MESSAGE)} for fault in faults[:FAULTS]]
 
 
 def part(standing: Standing, shard: int) -> dict[str, Any]:
@@ -146,16 +123,12 @@ def was_ready(obj: Object, standing: Standing) -> bool:
     return same and ready == ["True"]
 
 
-def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield type, status, reason and message of each condition; `rules` have what each shard counts."""
+def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Iterator[Condition]:
+    """Yield the conditions of a pack; `rules` have what each shard counts."""
     if standing.refused:
-        yield "Accepted", "False", standing.refused, _why(standing)
-        kept = _kept(standing)
-        yield "Ready", "False", standing.refused, f"it is not accepted; {kept}"
-        yield "Stalled", "True", standing.refused, f"it is not accepted; {kept}. Correct it, then it goes on"
+        yield from refused(standing.refused, standing.faults, _kept(standing))
         return
-    warnings = "; ".join(map(_located, standing.warnings[:FAULTS]))
-    yield "Accepted", "True", "Warnings" if warnings else "Accepted", warnings or "the spec has no fault"
+    yield accepted(standing.warnings)
     reason, message = standing.unready
     note = f"; {standing.note}" if standing.note else ""
     if elsewhere := sum(rule.get("waiting", 0) for rule in rules) - sum(each.waiting for each in standing.counts.values()):
@@ -163,19 +136,19 @@ def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Itera
     if standing.warnings:
         note += f"; {_counted(len(standing.warnings))} in it may not be meant, see status.warnings"
     if reason:
-        yield "Ready", "False", reason, message
+        yield Condition("Ready", "False", reason, message)
     elif standing.mode is Mode.OFF:
-        yield "Ready", "True", DISABLED, f"the pack is disabled, and does nothing{note}"
+        yield Condition("Ready", "True", DISABLED, f"the pack is disabled, and does nothing{note}")
     else:
         audited = sum(rule.get("audited", 0) for rule in rules)
         would = "says what it would do" + (f" ({audited} so far)" if audited else "")
         does = "acts" if standing.mode is Mode.ENFORCE else would
-        yield "Ready", "True", "InForce", f"the pack is in force, and {does}{note}"
+        yield Condition("Ready", "True", "InForce", f"the pack is in force, and {does}{note}")
     if reason == SUSPENDED:
-        yield "Stalled", "False", SUSPENDED, "it goes on when somebody has it go on, see Ready"
+        yield Condition("Stalled", "False", SUSPENDED, "it goes on when somebody has it go on, see Ready")
     else:
         by_itself = "it is tried again by itself, see Ready"
-        yield "Stalled", "False", "Progressing", by_itself if reason else "nothing stands in the way"
+        yield Condition("Stalled", "False", "Progressing", by_itself if reason else "nothing stands in the way")
 
 
 def _counted(things: int) -> str:
@@ -184,31 +157,11 @@ def _counted(things: int) -> str:
 
 def refusal(standing: Standing) -> str:
     """Return why a pack is refused, and what is in force of it, for an Event."""
-    return f"{_why(standing)}; {_kept(standing)}"
-
-
-def _why(standing: Standing) -> str:
-    left = len(standing.faults) - FAULTS
-    return "; ".join(map(_located, standing.faults[:FAULTS])) + (f"; and {left} more" if left > 0 else "")
+    return f"{why(standing.faults)}; {_kept(standing)}"
 
 
 def _kept(standing: Standing) -> str:
-    """Return what is in force of a pack whose newest text is refused."""
-    if standing.pack is None or standing.generation is None:
-        return "nothing is in force"
-    elsewhere = any(not fault.location.path for fault in standing.faults)  # in a ConfigMap, of which there are no generations
-    last = "the last good text" if elsewhere else f"the last good text, generation {standing.generation},"
+    stays = "stays in force"
     if standing.mode is Mode.OFF:
-        note = f": {standing.note}" if standing.note else ""
-        return f"{last} counts meanwhile, and is {DISABLED}{note}"
-    return f"{last} stays in force"
-
-
-def _located(fault: Fault) -> str:
-    """Return what a fault says, after its path where it has one."""
-    return f"{_place(fault)}: {fault.text}"
-
-
-def _place(fault: Fault) -> str:
-    """Return the path of a fault in the object, or where it is in the text of a ConfigMap."""
-    return fault.location.inner if fault.location.path else str(fault.location)
+        stays = f"counts meanwhile, and is {DISABLED}" + (f": {standing.note}" if standing.note else "")
+    return kept(standing.generation if standing.pack else None, standing.faults, stays)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from engine.cel import Backend
 from engine.errors import Fault, Location
 from engine.model.flags import STRICTNESS, Mode, parse_mode
 from engine.model.merge import canonical
-from engine.model.objects import Object
+from engine.model.objects import Object, kind_of, metadata
 from engine.model.text import found, suggestion
 from engine.packs.catalog import Catalog
 from engine.packs.document import ObjectDocument
-from engine.packs.libraries import read_libraries, shipped_libraries
+from engine.packs.libraries import Libraries
 from engine.packs.library import KIND as LIBRARY
+from engine.packs.library_store import LibraryStore
 from engine.packs.pack import Param, RulePack
 from engine.packs.params import Values, defaults, of_text, overridden
 from engine.packs.references import References, text_source
-from engine.packs.sources import PackObject, Settable, Text, packs_of_configmap, shipped_settable
+from engine.packs.sources import LibraryObject, PackObject, Settable, Text, packs_of_configmap, shipped_settable
 from engine.packs.versions import Reference, Report, Reports, Version, source_of
 
 FLAGS, PARAMS = "configmap/rulepack-feature-flags", "configmap/rulepack-params"
@@ -31,18 +31,17 @@ class PackStore:
     """Keeps what was good. `flags` are those of the command line, which go before those of the ConfigMap.
 
     `catalog` is replaced, never changed, and only where something differs; a pack whose text did not change stays the
-    same object. `shipped` names the packs that come with the operator, `read` is all that was read last,
-    `libraries` what packs may call.
+    same object. `shipped` names the packs that come with the operator, `read` is all that was read last of packs, and
+    `objects` the objects of kind RuleLibrary.
     With `some`, other operators may ship others: RulePacks, flags and params that are about those are left alone.
     """
 
     def __init__(self, cel: Backend, flags: Mapping[str, Mode] | None = None, *, some: bool = False) -> None:
         self.catalog, self.shipped = Catalog(), frozenset[str]()
         self.read: Sequence[Text | PackObject] = ()
-        self.libraries = shipped_libraries()
+        self.objects: Sequence[LibraryObject] = ()
+        self._libraries = LibraryStore(cel)
         self._cel, self._some = cel, some
-        self._texts_of_libraries: Sequence[Text] = ()
-        self._own_libraries = frozenset[str]()
         self._elsewhere = shipped_settable() if some else Settable()  # what may be set for other operators
         self._fixed = dict(flags or {})
         self._versions: dict[str, Version] = {}
@@ -54,20 +53,28 @@ class PackStore:
         self._shared_unread = False
         self._unread: set[str] = set()  # packs whose params could never be read
 
+    @property
+    def libraries(self) -> Libraries:
+        """What packs may call."""
+        return self._libraries.libraries
+
     def update(
         self, shipped: Sequence[Text], config_maps: Iterable[Object] = (), flags: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None, resume: str = "", objects: Iterable[Object] = (),
     ) -> list[Report]:  # fmt: skip
         """Take in everything as it is now; return a report for each source, and for the flags and the parameters.
 
-        `flags` and `params` are the data of their ConfigMaps, `resume` is an annotation of the latter, `objects` are of kind
-        RulePack. Of packs of one name a RulePack goes before one of a ConfigMap, and that before a shipped one; of two in
-        ConfigMaps, the first by namespace and name has it. Where a RulePack is refused as a whole, nothing has its name.
+        `flags` and `params` are the data of their ConfigMaps, `resume` is an annotation of the latter, `objects` are of the
+        kinds RulePack and RuleLibrary. Of packs of one name a RulePack goes before one of a ConfigMap, and that before a shipped
+        one; of two in ConfigMaps, the first by namespace and name has it. Where a RulePack is refused as a whole, nothing has
+        its name. The same goes for libraries.
         """
         own = sorted((text for config_map in config_maps for text in packs_of_configmap(config_map)), key=lambda text: text.file)
-        written = sorted(map(PackObject.of, objects), key=lambda obj: obj.file)
+        objects = sorted(objects, key=lambda obj: (metadata(obj)["namespace"], metadata(obj)["name"]))
+        written = [PackObject.of(obj) for obj in objects if kind_of(obj).kind != LIBRARY]
+        self.objects = [LibraryObject.of(obj) for obj in objects if kind_of(obj).kind == LIBRARY]
         reports = Reports()
-        self._read([*shipped, *own, *written], reports)
+        self._read([*shipped, *own, *written], self._libraries.update([*shipped, *own], self.objects, reports), reports)
         of_objects = self._named(written, {}, reports)
         claims = self._claims(written, own)
         of_config_maps = self._named(own, of_objects, reports, claims)
@@ -93,15 +100,14 @@ class PackStore:
         before = dict(old.packs), dict(old.modes), dict(old.params), old.resume, dict(old.undecided)
         if before != (packs, modes, values, resume, undecided):
             self.catalog = Catalog(packs, modes, values, resume, undecided)
-        given = self.read = [*shipped, *own, *written]
-        sources = dict.fromkeys(each.source for each in given)
+        self.read = [*shipped, *own, *written]
+        sources = dict.fromkeys(each.source for each in (*self.read, *self.objects))
         return [reports.of(source) for source in (*sources, FLAGS, PARAMS)]
 
-    def _read(self, given: Sequence[Text | PackObject], reports: Reports) -> None:
-        """Read what has changed; a version with faults leaves the packs of the last good one."""
+    def _read(self, given: Sequence[Text | PackObject], changed: Collection[str], reports: Reports) -> None:
+        """Read what has changed, or calls a library that has; a version with faults leaves the packs of the last good one."""
         before = self._versions
         self._versions = {}
-        changed = self._read_libraries(given, reports)
         for each in given:
             version = before.get(each.file)
             if version is None or getattr(version.read, "uid", "") != getattr(each, "uid", ""):
@@ -111,25 +117,6 @@ class PackStore:
             reports.faults[each.source] += [fault for fault in version.faults if fault not in reports.faults[each.source]]
             reports.warnings[each.source] += each.warnings if isinstance(each, PackObject) else ()
             reports.generations[each.source] = version.generation
-
-    def _read_libraries(self, given: Sequence[Text | PackObject], reports: Reports) -> frozenset[str]:
-        """Read the libraries of all texts; one with faults stays as it was. Return the names of those that have changed.
-
-        One of a ConfigMap goes before a shipped one of its name.
-        """
-        before = self.libraries
-        texts = [each for each in given if isinstance(each, Text) and LIBRARY in each.text]
-        if texts != self._texts_of_libraries:
-            self._texts_of_libraries = texts
-            own = [text for text in texts if text.source != text.file]
-            below = read_libraries([text for text in texts if text.source == text.file], self._cel)
-            last = {name: library for name, library in before.libraries.items() if name in self._own_libraries}
-            found = read_libraries(own, self._cel, below, last)
-            self.libraries, self._own_libraries = replace(found, faults=(*below.faults, *found.faults)), found.given
-        sources = {text.file: text.source for text in texts}
-        for fault in self.libraries.faults:
-            reports.faults[sources.get(fault.location.file, fault.location.file)].append(fault)
-        return self.libraries.changed(before)
 
     def _claims(self, objects: Sequence[PackObject], own: Sequence[Text]) -> dict[str, str]:
         """Return the names that no other text may have, each with the RulePack that has it.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from engine.cel import Path, Program
+from engine.cel import Path, Program, asked
 from engine.cel.documents import path_steps
 from engine.model.labels import LabelSelector, selector_text
 from engine.model.objects import Kind
@@ -83,12 +83,15 @@ def _namespaces(spec: WatchSpec, kind: Kind, diagnostics: Diagnostics, path: Pat
         return None
 
 
-def kinds_left(kinds: Iterable[Kind], when: Iterable[Program]) -> tuple[Kind, ...]:
-    """Return the kinds for whose objects conditions can hold, by what they say of `object.kind` and `object.apiVersion`."""
-    asked: Mapping[str, list[frozenset[str]]] = {"kind": [], "apiVersion": []}
-    for ask in (ask for clause in when for ask in clause.asks):
+def kinds_left(kinds: Iterable[Kind], when: Iterable[Program], vars: Mapping[str, Program]) -> tuple[Kind, ...]:
+    """Return the kinds for whose objects conditions can hold, by what they say of `object.kind` and `object.apiVersion`.
+
+    They may do so through `vars`.
+    """
+    texts: Mapping[str, list[frozenset[str]]] = {"kind": [], "apiVersion": []}
+    for ask in asked(when, vars):
         match ask.field.path:
             case ("object", "kind" | "apiVersion" as part) if ask.texts:
-                asked[part].append(ask.texts)
-    left = (kind for kind in kinds if all(kind.kind in texts for texts in asked["kind"]))
-    return tuple(kind for kind in left if all(kind.api_version in texts for texts in asked["apiVersion"]))
+                texts[part].append(ask.texts)
+    left = (kind for kind in kinds if all(kind.kind in each for each in texts["kind"]))
+    return tuple(kind for kind in left if all(kind.api_version in each for each in texts["apiVersion"]))

@@ -6,7 +6,7 @@ these the next one is made to wait, ever longer. A new value is never made to wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,8 +17,8 @@ from engine.errors import ApiError
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.backoff import Backoff
+from engine.model.mappings import is_mapping
 from engine.model.merge import canonical
-from engine.model.names import digest
 from engine.model.objects import Object, Ref, metadata
 from engine.model.plan import Patch
 
@@ -37,14 +37,14 @@ class Field(NamedTuple):
     rule: str
     item: str
     target: Ref
-    shape: str
+    shape: int
 
 
 @dataclass(slots=True)
 class _Written:
     """The last value of a field, how often it was undone and written again, and until when the next time has to wait."""
 
-    value: str
+    value: int
     undone: int = 0
     free_at: float | None = None
 
@@ -108,20 +108,21 @@ def managers(obj: Object, body: Any) -> list[str]:
     return sorted(found, key=lambda name: found[name], reverse=True)
 
 
-def _value(step: Patch) -> str:
-    return digest(canonical(step.body))
+def _value(step: Patch) -> int:
+    """A hash in place of the value itself, since thousands are remembered."""
+    return hash(canonical(step.body))
 
 
 def _field(cause: Cause, step: Patch) -> Field:
-    return Field(cause.pack, cause.rule, cause.item, step.target, digest(step.subresource, canonical(_shape(step.body))))
+    return Field(cause.pack, cause.rule, cause.item, step.target, hash((step.subresource, _shape(step.body))))
 
 
-def _shape(body: Any) -> Any:
+def _shape(body: Any) -> Hashable:
     """A body without its values."""
-    if isinstance(body, Mapping):
-        return {key: _shape(value) for key, value in body.items()}
+    if is_mapping(body):
+        return frozenset((key, _shape(value)) for key, value in body.items())
     if isinstance(body, list):
-        return [[item.get("op"), item.get("path")] if isinstance(item, Mapping) else None for item in body]
+        return tuple(f"{item.get('op')} {item.get('path')}" if is_mapping(item) else "" for item in body)
     return None
 
 

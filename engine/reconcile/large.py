@@ -24,8 +24,9 @@ class LargeValues:
 
     async def read(self, evaluations: Sequence[Evaluation]) -> None:
         """Read an object once for all evaluations of it whose rules need more than was cached; none is made where it fails."""
-        reads = {path for each in evaluations if each.omitted for rule in each.rules for path in reads_of(rule)}
-        wanting = [each for each in evaluations if any(touch(path, reads) for path in each.omitted)]
+        lacking = [each for each in evaluations if each.omitted]
+        reads = {path for each in lacking for rule in each.rules for path in reads_of(rule)}
+        wanting = [each for each in lacking if any(touch(path, reads) for path in each.omitted)]
         if not wanting:
             return
         try:

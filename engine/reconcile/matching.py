@@ -237,23 +237,25 @@ class Matcher:
 
 def _news_of_others(group: Watchers, those: Sequence[Evaluation], evaluations: Sequence[Evaluation]) -> frozenset[int]:
     """Return the packs that have evaluated an object before another pack has written what they watch. Records are no news."""
-    pending: frozenset[int] = frozenset()
-    writing = [each for each in evaluations if any(_other_than_records(own.step) for own in each.own)]
-    for evaluation in those if writing else ():
-        others = joined(own.step for each in writing if each is not evaluation for own in each.own)
-        others = others._replace(annotations={key: others.annotations[key] for key in set(others.annotations) - _records(others)})
-        if others != Annotate():
-            after = merged(evaluation.object, own_patch(evaluation.object, others).body)
-            pending |= group.affected(evaluation.values, group.values(after)) & {group.indexes[evaluation.pack.identity]}
+    writing = [each for each in evaluations if any(_without_records(own.step) != Annotate() for own in each.own)]
+    reading = {group.indexes[each.pack.identity] for each in those if all(each is not other for other in writing)}
+    pending = _affected(group, those[0], writing) & reading if writing and reading else frozenset()
+    for evaluation in those:
+        index = group.indexes[evaluation.pack.identity]
+        if index not in reading and len(writing) > 1:
+            pending |= _affected(group, evaluation, [each for each in writing if each is not evaluation]) & {index}
     return pending
 
 
-def _other_than_records(step: Annotate) -> bool:
-    return bool(step.labels) or bool(set(step.annotations) - _records(step))
+def _affected(group: Watchers, evaluated: Evaluation, writing: Sequence[Evaluation]) -> frozenset[int]:
+    """Return the packs for which an object is another one after what these evaluations write on it, records left out."""
+    step = _without_records(joined(own.step for each in writing for own in each.own))
+    after = merged(evaluated.object, own_patch(evaluated.object, step).body)
+    return group.affected(evaluated.values, group.values(after))
 
 
-def _records(step: Annotate) -> set[str]:
-    return {key for key in step.annotations if key.startswith(PREFIX)}
+def _without_records(step: Annotate) -> Annotate:
+    return Annotate({key: text for key, text in step.annotations.items() if not key.startswith(PREFIX)}, step.labels)
 
 
 def _rules(pack: RulePack, numbers: Sequence[int], on: str) -> Sequence[Rule]:

@@ -111,8 +111,8 @@ class Others:
             return outcome, state._replace(left=None) if over else state
         pack, now = evaluation.pack, evaluation.now
         operator = self._seen.get((pack.identity, flow_of(evaluation.ref)), "")
-        acts = catalog.mode(pack, rule) is Mode.ENFORCE and not state.under_way(outcome.result.key)
-        if not operator or not self._stands_by(operator) or not acts:
+        waits = bool(operator) and self._stands_by(operator) and not state.under_way(outcome.result.key)
+        if not waits or catalog.mode(pack, rule) is not Mode.ENFORCE:
             return outcome, state if state.left is None else state._replace(left=None)
         if evaluation.on == "Delete":
             return Skipped(f"left to operator {operator}"), state

@@ -158,7 +158,7 @@ class Performer:
             if not audit:
                 lines = changed(run, own, merged(run.cause.object, own.body)) if changing else ()
                 done = _act(run, action, step, ActResult.DONE, lines) if changing else None
-                run.progress.own.append(Own(run.rule.name, step, run.cause, done))
+                run.progress.own.append(Own(run.rule.name, step, run.cause, own if changing else None, done))
             if not changing:
                 return self._report(run, action, step, ActResult.UNCHANGED)
             if not audit:  # the observer is notified once it is written, by the recorder
@@ -206,9 +206,8 @@ class Performer:
     def wrote_own(self, steps: Iterable[Own]) -> None:
         """Note what rules have written on the watched object itself; records, which have no cause, are nobody else's."""
         for each in steps:
-            cause = each.cause
-            if cause is not None and changes(cause.object, (own := own_patch(cause.object, each.step)).body):
-                self.fights.wrote(cause, own)
+            if each.cause is not None and each.patch is not None:
+                self.fights.wrote(each.cause, each.patch)
 
     async def _tell(self, run: ItemRun, action: str, step: Create) -> Done:
         """Emit an Event, or ask what that would do in Audit. One that is refused is in nobody's way."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from engine.cel import Ask, Field, Program
+from engine.cel import Ask, Field, asked
 from engine.model.objects import Kind, Object, dig, metadata
 from engine.packs.inputs import Input
 from engine.packs.pack import Rule, RulePack
@@ -105,10 +105,10 @@ class Prefilter:
         if rule.aggregate is not None or rule.resync is not None or rule.generates:
             return cls()
         annotations = {name: each.key(params) for name, each in inputs.items()}
-        unbound = [ask for clause in rule.when for ask in _of_object(clause.asks, rule.vars, annotations)]
-        asked = [bound for ask in unbound if (bound := _bound(ask, params)) is not None]
-        there = frozenset(ask.field.path for ask in asked if ask.texts is None)
-        for ask in asked:
+        unbound = _of_object(asked(rule.when, rule.vars), annotations)
+        asks = [bound for ask in unbound if (bound := _bound(ask, params)) is not None]
+        there = frozenset(ask.field.path for ask in asks if ask.texts is None)
+        for ask in asks:
             if ask.texts is not None:
                 return cls(ask.field, ask.texts, there)
         return cls(there=there)
@@ -181,15 +181,12 @@ def _by_text(rules: Iterable[tuple[int, Prefilter]]) -> Mapping[str, Sequence[_G
     return {text: _grouped(those) for text, those in by_text.items()}
 
 
-def _of_object(asks: Iterable[Ask], vars: Mapping[str, Program], annotations: Mapping[str, str]) -> Iterator[Ask]:
-    """Yield what is asked of fields of the object, also through vars and through the errors of inputs."""
+def _of_object(asks: Iterable[Ask], annotations: Mapping[str, str]) -> Iterator[Ask]:
+    """Yield what is asked of fields of the object, also through the errors of inputs."""
     for ask in asks:
         match ask.field.path:
             case ("object", *path) if path and not ask.true:
                 yield Ask(Field(tuple(path), ask.field.otherwise, ask.field.param), ask.texts)
-            case ("vars", name) if name in vars:
-                others = {other: program for other, program in vars.items() if other != name}  # one may name itself
-                yield from _of_object(_of_var(ask, vars[name]), others, annotations)
             case ("inputErrors", name) if ask.texts is None and name in annotations:
                 yield Ask(Field(("metadata", "annotations", annotations[name])))
 
@@ -201,12 +198,3 @@ def _bound(ask: Ask, params: Mapping[str, Any]) -> Ask | None:
         return ask
     key = params.get(field.param)
     return Ask(Field((*field.path, key), field.otherwise), ask.texts) if isinstance(key, str) else None
-
-
-def _of_var(ask: Ask, var: Program) -> Sequence[Ask]:
-    """Return what is asked of other fields by what is asked of a var."""
-    if ask.true:
-        return var.asks
-    if var.field is None or (ask.texts is None and var.field.otherwise != ""):  # without it, there may be no answer
-        return ()
-    return (Ask(var.field, ask.texts),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 
 from engine.actions.generated import Generates
@@ -49,15 +49,19 @@ def looked_up_by(packs: Collection[RulePack]) -> dict[LookupWatch, Pruner]:
 
 def reads_of(rule: Rule, variables: Collection[str] = ("object",)) -> frozenset[Path]:
     """Return the paths below these variables that a rule reads, through vars as well."""
-    rest = [program for each in fields(rule) if each.name != "vars" for program in instances(getattr(rule, each.name), Program)]
-    found: set[Path] = set()
-    seen: set[str] = set()
+    parts = (getattr(rule, each.name) for each in fields(rule) if each.name != "vars")
+    return _reads_of(instances([*parts], Program), rule.vars, variables)
+
+
+def _reads_of(programs: Iterable[Program], vars: Mapping[str, Program], variables: Collection[str]) -> frozenset[Path]:
+    """The paths below some variables that programs read, through vars as well."""
+    rest, found, seen = [*programs], set[Path](), set[str]()
     while rest:
         for path in rest.pop().reads:
             if path[0] == "vars":
-                names = {*(path[1:2] or rule.vars)} & rule.vars.keys() - seen
+                names = {*(path[1:2] or vars)} & vars.keys() - seen
                 seen |= names
-                rest += [rule.vars[name] for name in names]
+                rest += [vars[name] for name in names]
             elif path[0] in variables:
                 found.add(path[1:])
     return frozenset(found)
@@ -76,10 +80,11 @@ def _read_by(kind: Kind, packs: Collection[RulePack]) -> frozenset[Path] | None:
     paths: set[Path] = set()
     for pack in packs:
         paths.update(pack.watches[kind].fields)
-        others = [rule.when for rule in pack.rules if kind not in pack.kinds(rule)]
-        programs = instances([replace(pack, rules=()), _rules_for(kind, pack), others], Program)
+        programs = instances([replace(pack, rules=()), _rules_for(kind, pack)], Program)
         reads = (read for program in programs for read in program.reads)
         paths.update(read[1:] for read in reads if read[0] in ("object", "oldObject"))
+        for rule in (rule for rule in pack.rules if kind not in pack.kinds(rule)):
+            paths |= _reads_of(rule.when, rule.vars, ("object", "oldObject"))
     return None if () in paths else frozenset(paths)
 
 

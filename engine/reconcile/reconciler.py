@@ -118,7 +118,7 @@ class Reconciler:
                     else:
                         await self._skip(evaluation, rule, outcome)
                     evaluation.retry(outcome)
-                    self._recorder.put(evaluation, rule, scope, self._catalog.mode(evaluation.pack, rule))
+                    self._recorder.put(evaluation, rule, scope, self._catalog)
             retry_at = await self._record(key, evaluations)
         else:
             retry_at = getattr(matched, "retry_at", None)
@@ -200,7 +200,7 @@ class Reconciler:
     ) -> tuple[Outcome, Scope, RuleState]:
         """Evaluate a rule for an object; one that has a schedule only where a time of it is due."""
         pack = evaluation.pack
-        if state.firing is None and self._catalog.mode(pack, rule) is Mode.ENFORCE:
+        if rule.loop is not None and state.firing is None and self._catalog.mode(pack, rule) is Mode.ENFORCE:
             state = unfinished(evaluation, rule, state, scope, self._replica.operator)
         if rule.schedule is None:
             return await self._evaluate_object(evaluation, rule, scope, state)
@@ -247,7 +247,7 @@ class Reconciler:
         if isinstance(outcome, Done):
             if evaluation.group is None:
                 self._observer.evaluated(pack, rule.name, ref, Evaluated.FIRED, "")
-        elif isinstance(outcome, Skipped | Refused | Unavailable):
+        elif isinstance(outcome, (Skipped, Refused, Unavailable)):
             unknown = outcome.reason if not isinstance(outcome, Skipped) or outcome.unknown else ""
             if evaluation.group is None:
                 result = Evaluated.UNKNOWN if unknown else Evaluated.SKIPPED

@@ -13,6 +13,7 @@ from engine.model.flags import Mode
 from engine.model.objects import Object
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.plan import Annotate, OwnWrite, joined
+from engine.packs.catalog import Catalog
 from engine.packs.in_force import InForce
 from engine.packs.pack import Rule
 from engine.reconcile.aggregates import Aggregates
@@ -31,13 +32,16 @@ class Recorder:
         self._aggregates, self._operator = aggregates, operator
         self._refused: set[tuple[str, str]] = set()
 
-    def put(self, evaluation: Evaluation, rule: Rule, scope: Scope, mode: Mode) -> None:
+    def put(self, evaluation: Evaluation, rule: Rule, scope: Scope, catalog: Catalog) -> None:
         """Have written on the object which items have ended, and the timers that are to outlive the process."""
         state = evaluation.rule_state(rule)
-        progress, names = state.firing, evaluation.pack.record_names[rule.name]
+        progress, durable = state.firing, rule.durable_hold or rule.durable_throttle
+        if not (progress or durable):
+            return
+        names, enforced = evaluation.pack.record_names[rule.name], catalog.mode(evaluation.pack, rule) is Mode.ENFORCE
         ended = progress.ended() if progress and progress.mode is Mode.ENFORCE else {}
-        wanted = ended or (progress and rule.loop) or rule.durable_hold or rule.durable_throttle
-        if wanted and mode is Mode.ENFORCE and evaluation.on != "Delete" and evaluation.object:
+        wanted = ended or (progress and rule.loop) or durable
+        if wanted and enforced and evaluation.on != "Delete" and evaluation.object:
             if evaluation.group is not None and ended:
                 text = self._aggregates.record_text(evaluation, ended[""])
                 evaluation.own.append(Own(rule.name, on_record(evaluation.object, names, text)))
@@ -47,7 +51,7 @@ class Recorder:
                 dropped = progress and progress.key == before.key and before.waiting.keys() - waits.keys()
                 if progress and (ended or dropped) and rule.once_per is not None:
                     after = after.with_items(progress.key, ended, waits)
-                if rule.durable_hold or rule.durable_throttle:
+                if durable:
                     after, state, retry_at = timed(rule, state, after, scope)
                     evaluation.remember(rule, state)
                     evaluation.again(retry_at)

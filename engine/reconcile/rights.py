@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from engine.actions import Action
+from engine.actions import Effect
 from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
 from engine.kube.act import Actor
@@ -21,7 +21,7 @@ Wanted = tuple[Read, frozenset[str]]
 """What is read, and the verbs that are then wanted on it."""
 
 
-def verbs_on(action: Action, read: Read) -> frozenset[str]:
+def verbs_on(action: Effect, read: Read) -> frozenset[str]:
     """Return what an action may want to do to what it reads."""
     return frozenset(need.verb for need in action.needs() if need.kind in (None, read.ref.kind)) - READING
 

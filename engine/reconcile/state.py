@@ -13,7 +13,7 @@ from engine.model.flags import Mode
 from engine.model.objects import Object
 from engine.model.observe import Act
 from engine.model.outcome import Done, Obstacle, Unavailable, Waiting
-from engine.model.plan import Annotate, Telling
+from engine.model.plan import Annotate, Patch, Telling
 from engine.model.text import cut
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.record import Result
@@ -69,12 +69,14 @@ class Stall:
 class Own:
     """What a rule wants on the watched object itself; `cause` is why an action wants it, None for the firing record.
 
-    `act` is what to notify the observer of once it is written, None where that is nothing.
+    `patch` is what that changes of the object as it was evaluated, None where it changes nothing. `act` is what to notify the
+    observer of once it is written, None where that is nothing.
     """
 
     rule: str
     step: Annotate
     cause: Cause | None = None
+    patch: Patch | None = None
     act: Act | None = None
 
 

@@ -71,11 +71,11 @@ def wall(seconds: float, scope: Scope) -> datetime:
 
 
 def unfinished(evaluation: Evaluation, rule: Rule, state: RuleState, scope: Scope, operator: str) -> RuleState:
-    """Return the state with the items that an earlier process of this operator began and that wait, as the record says.
+    """Return the state with the items of a loop that an earlier process of this operator began and that wait, as the record says.
 
     So they go on with the time that they have waited, or it is reported why they do not.
     """
-    if rule.loop is None or rule.once_per is None:
+    if rule.once_per is None:
         return state
     record, now = recorded(evaluation.object, evaluation.pack.record_names[rule.name]), evaluation.now
     if not record.waiting or record.by != operator:

@@ -1,6 +1,6 @@
 """What rules wait for, reported by an Event on the object, a metric and /packs: once for each cause.
 
-What only somebody can mend, such as a missing right, and what waits for its turn is reported at once, anything else after a minute.
+What only somebody can mend, such as a missing right, and what waits for its turn is reported at once, the rest after a minute.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from engine.reconcile.state import PackState, Stall
 MINUTE = 60.0
 """Seconds that something waits before it is reported, unless it is one of these."""
 _AT_ONCE = frozenset({Obstacle.MISSING_RIGHT, Obstacle.SECRET_MISSING, Obstacle.SUSPENDED, Obstacle.PACK_BUDGET})
-"""These end only when somebody has granted the right, made the Secret, or resumed the pack; or take their turn, which is known."""
+"""These end only when somebody has granted the right, made the Secret, or resumed the pack; or they wait for a turn."""
 PAUSES = Backoff(2.0, 300.0)
 SHOWN = 10
 """Items that an Event names at most."""

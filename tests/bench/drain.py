@@ -39,7 +39,7 @@ Run = dict[str, Any]
 
 
 def measure(jobs: int) -> Run:
-    """One start of the engine, and one relist; `faults` where it failed, wrote anything, or judged again at the relist."""
+    """One start of the engine, and one relist; `faults` where it failed, wrote anything, or evaluated again at the relist."""
     with _finished(jobs) as server, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         kubeconfig = Path(folder) / "kubeconfig"
         kubeconfig.write_text(_kubeconfig(server))
@@ -63,18 +63,18 @@ def _watched(engine: subprocess.Popen[bytes], metrics: str, server: str, jobs: i
     while (listed := _get(f"{server}/bench/changes")["listed_at"]) is None:
         _go_on(engine, began)
     before = cpu_seconds(engine.pid)
-    while _judged(metrics) < jobs:
+    while _evaluated(metrics) < jobs:
         _go_on(engine, began)
     ended, cpu = time.time(), cpu_seconds(engine.pid) - before
     rest(engine, PATIENCE)
-    judged, quiet = _judged(metrics), cpu_seconds(engine.pid)
+    evaluated, quiet = _evaluated(metrics), cpu_seconds(engine.pid)
     _get(f"{server}/bench/relist", "POST")
     time.sleep(1)
     rest(engine, PATIENCE)
     changes = _get(f"{server}/bench/changes")["changes"]
     faults = [f"{len(changes)} writes, the first {changes[0]}"] if changes else []
-    if (again := _judged(metrics) - judged) != 0:
-        faults.append(f"{again:g} objects judged again at the relist")
+    if (again := _evaluated(metrics) - evaluated) != 0:
+        faults.append(f"{again:g} objects evaluated again at the relist")
     return {
         "objects_per_second": round(jobs / (ended - listed)),
         "cpu_us_per_object": round(cpu * 1e6 / jobs),
@@ -89,11 +89,11 @@ def _watched(engine: subprocess.Popen[bytes], metrics: str, server: str, jobs: i
 def _go_on(engine: subprocess.Popen[bytes], began: float) -> None:
     alive(engine)
     if time.time() - began > PATIENCE:
-        raise TimeoutError(f"not all jobs were judged after {PATIENCE:.0f} s")
+        raise TimeoutError(f"not all jobs were evaluated after {PATIENCE:.0f} s")
     time.sleep(0.05)
 
 
-def _judged(metrics: str) -> float:
+def _evaluated(metrics: str) -> float:
     """How many looks have ended, by the engine's own metrics; 0 before it serves them."""
     try:
         with urllib.request.urlopen(metrics, timeout=60) as answer:

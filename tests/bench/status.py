@@ -13,7 +13,7 @@ from typing import Any
 from engine.packs.crd import custom_resource_definition
 from tests.bench.figures import milliseconds
 from tests.bench.machine import about
-from tests.chaos.stage import prepare
+from tests.chaos.layout import prepare
 from tests.controlplane.binaries import programs
 from tests.controlplane.gobuild import MissingProgram
 from tests.controlplane.plane import ControlPlane

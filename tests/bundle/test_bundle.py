@@ -15,8 +15,9 @@ import yaml
 
 from engine import __version__
 from engine.cel import backend
+from engine.packs.libraries import Libraries, read_libraries
 from engine.packs.parse import parse_object
-from engine.packs.sources import PackObject
+from engine.packs.sources import LibraryObject, PackObject
 from scripts.bundle import ANNOTATIONS, CSV, PACKAGE, ROOT
 from tests.bundle.rights import rights
 
@@ -88,7 +89,8 @@ def test_manifests_are_flat_and_of_allowed_kinds() -> None:
     """The folder holds files only, and of the kinds that OLM installs none that an API may be missing for."""
     assert all(path.is_file() for path in (BUNDLE / "manifests").iterdir())
     kinds = [document["kind"] for document in documents(BUNDLE / "manifests")]
-    assert sorted(kinds) == ["ClusterRole", "ClusterServiceVersion", "CustomResourceDefinition", "PodDisruptionBudget", "Service"]
+    definitions = ["CustomResourceDefinition"] * 2
+    assert sorted(kinds) == ["ClusterRole", "ClusterServiceVersion", *definitions, "PodDisruptionBudget", "Service"]
     assert not [one for one in documents(BUNDLE / "manifests") if "namespace" in one["metadata"]]
 
 
@@ -101,9 +103,9 @@ def test_annotations_and_image_labels_agree() -> None:
 
 
 def test_no_kind_is_required(csv: dict[str, Any]) -> None:
-    """It owns RulePack, requires no kind and has no dependencies: the packs wait for theirs at run time."""
-    (owned,) = csv["spec"]["customresourcedefinitions"]["owned"]
-    assert owned["name"] == "rulepacks.rules.mlops.dev"
+    """It owns RulePack and RuleLibrary, requires no kind and has no dependencies: the packs wait for theirs at run time."""
+    owned = csv["spec"]["customresourcedefinitions"]["owned"]
+    assert [each["name"] for each in owned] == ["rulepacks.rules.mlops.dev", "rulelibraries.rules.mlops.dev"]
     assert "required" not in csv["spec"]["customresourcedefinitions"]
     assert "nativeAPIs" not in csv["spec"]
     assert not (BUNDLE / "metadata/dependencies.yaml").exists()
@@ -212,16 +214,20 @@ def test_the_scorecard_has_all_tests() -> None:
 
 
 def test_examples(csv: dict[str, Any]) -> None:
-    """Each is a pack without a fault, or stands for a shipped one."""
-    own, shipped = json.loads(csv["metadata"]["annotations"]["alm-examples"])
+    """Each is a pack or a library without a fault, or stands for a shipped pack."""
+    own, shipped, library = json.loads(csv["metadata"]["annotations"]["alm-examples"])
     assert parse_object(PackObject.of(own), backend()).rules
     assert shipped["spec"]["shipped"] in {folder.name for folder in (ROOT / "rules").iterdir()}
+    assert read_libraries([LibraryObject.of(library)], backend(), Libraries()).faults == ()
 
 
 def test_each_descriptor_is_of_a_field(csv: dict[str, Any]) -> None:
-    """The definition has the fields that the ClusterServiceVersion describes."""
-    (definition,) = [one for one in documents(BUNDLE / "manifests") if one["kind"] == "CustomResourceDefinition"]
-    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
-    (owned,) = csv["spec"]["customresourcedefinitions"]["owned"]
-    assert {each["path"] for each in owned["specDescriptors"]} <= schema["spec"]["properties"].keys()
-    assert {each["path"] for each in owned["statusDescriptors"]} <= schema["status"]["properties"].keys()
+    """Each definition has the fields that the ClusterServiceVersion describes."""
+    definitions = [one for one in documents(BUNDLE / "manifests") if one["kind"] == "CustomResourceDefinition"]
+    by_name = {definition["metadata"]["name"]: definition["spec"]["versions"][0] for definition in definitions}
+    described = {owned["name"]: owned for owned in csv["spec"]["customresourcedefinitions"]["owned"]}
+    assert by_name.keys() == described.keys()
+    for name, owned in described.items():
+        schema = by_name[name]["schema"]["openAPIV3Schema"]["properties"]
+        assert {each["path"] for each in owned["specDescriptors"]} <= schema["spec"]["properties"].keys()
+        assert {each["path"] for each in owned["statusDescriptors"]} <= schema["status"]["properties"].keys()

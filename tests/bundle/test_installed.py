@@ -19,7 +19,7 @@ from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.kinds import install_kinds
 from tests.e2e.pod import Pod
-from tests.e2e.story import AT, Story, status, workload
+from tests.e2e.walkthrough import AT, Walkthrough, status, workload
 from tests.world import DEPLOYMENT, JOB, job, trigger, triggers
 
 HOME = "rulepack-system"
@@ -69,7 +69,7 @@ def refused(pod: Pod) -> set[tuple[str, str]]:
 
 
 def test_all_namespaces(plane: ControlPlane, tools: Programs, tmp_path: Path) -> None:
-    """config/default with config/samples: the whole story is played, and every right that is granted there was needed."""
+    """config/default with config/samples: the whole walkthrough is played, and every right that is granted there was needed."""
     documents = render(tools, ROOT / "config/default")
     with applied(plane, documents) as deployment, Pod(plane, deployment, tmp_path) as pod:
         for document in render(tools, ROOT / "config/samples"):
@@ -79,7 +79,7 @@ def test_all_namespaces(plane: ControlPlane, tools: Programs, tmp_path: Path) ->
         pod.start()
         eventually(lambda: status(home, "team-packs") == "ok", "status of the user's pack")
         eventually(lambda: fares(plane, "sync-waves"), "status of a shipped pack's RulePack")
-        Story(plane, home, pod.log).play()
+        Walkthrough(plane, home, pod.log).play()
         assert "rulepack_leader 1.0" in pod.ask("/metrics")
         assert pod.stop() == 0
         assert refused(pod) == set()

@@ -42,8 +42,8 @@ def main(seconds: float, number: int, jobs: int, seed: int | None, only: str | N
             for name, part in parts.items():
                 if only in (None, name):
                     begun = time.monotonic()
-                    told = part(plane)
-                    print(f"{name} ({time.monotonic() - begun:.0f} s): {told}", flush=True)
+                    report = part(plane)
+                    print(f"{name} ({time.monotonic() - begun:.0f} s): {report}", flush=True)
     except MissingProgram as missing:
         sys.exit(str(missing))
     except AssertionError as failed:

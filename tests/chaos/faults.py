@@ -8,7 +8,7 @@ from random import Random
 
 from tests.chaos.ledger import NOTE
 from tests.chaos.proxy import Fault, FaultyGateway
-from tests.chaos.theatre import Theatre
+from tests.chaos.scenario import Scenario
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import eventually
 
@@ -18,10 +18,10 @@ SLOW_TO_SHOW = 120.0
 
 
 class Trouble:
-    """A play behind a faulty gateway, and how long each kind of trouble took to be overcome."""
+    """A run behind a faulty gateway, and how long each kind of trouble took to be overcome."""
 
-    def __init__(self, theatre: Theatre, gateway: FaultyGateway, seconds: float) -> None:
-        self.theatre, self.gateway, self.seconds = theatre, gateway, seconds
+    def __init__(self, scenario: Scenario, gateway: FaultyGateway, seconds: float) -> None:
+        self.scenario, self.gateway, self.seconds = scenario, gateway, seconds
         self.overcome: dict[str, float] = {}
 
     def requests_fail(self, name: str, *faults: Fault, often: float = 0.4) -> None:
@@ -52,7 +52,7 @@ class Trouble:
 
     def token_expires(self) -> None:
         """The token is refused from now on, and a new one is in the kubeconfig only a while later."""
-        engine = self.theatre.engine
+        engine = self.scenario.engine
         self.gateway.refuse(engine.token())
         time.sleep(self.seconds / 2)
         engine.renew_token()
@@ -60,29 +60,29 @@ class Trouble:
 
     def api_server_restarts(self) -> None:
         """It is away for a while, and knows no event from before."""
-        self.theatre.plane.stop_apiserver()
+        self.scenario.plane.stop_apiserver()
         time.sleep(self.seconds / 2)
-        self.theatre.plane.start_apiserver()
+        self.scenario.plane.start_apiserver()
         self.see_overcome("API server restarted")
 
     def etcd_forgets(self) -> None:
         """No watch can be resumed, and no list be continued, from before."""
-        self.theatre.plane.compact()
-        self.theatre.plane.restart_apiserver()
+        self.scenario.plane.compact()
+        self.scenario.plane.restart_apiserver()
         self.see_overcome("etcd compacted")
 
     def see_overcome(self, name: str) -> None:
         """Time how long it takes until a job that ends only now, and all that have ended by then, have had their effects."""
         started = time.monotonic()
-        ended = self.theatre.ledger.ended
+        ended = self.scenario.ledger.ended
         before = len(ended)
 
         def has_effect() -> bool:
             done = [run for run in ended[before:] if run.phase == "Succeeded"]
-            return any(self.theatre.annotation(run.name, NOTE) for run in done[:1])
+            return any(self.scenario.annotation(run.name, NOTE) for run in done[:1])
 
         eventually(has_effect, f"effect after {name}", SLOW_TO_SHOW)
-        self.theatre.caught_up_with(list(ended), SLOW_TO_SHOW)
+        self.scenario.caught_up_with(list(ended), SLOW_TO_SHOW)
         self.overcome[name] = time.monotonic() - started
 
 
@@ -91,25 +91,25 @@ def run(plane: ControlPlane, *, seed: int, seconds: float, namespace: str = "fau
 
     In brief: all faults of requests at the same time, and no watch that is silent for longer than a minute.
     """
-    with Theatre(plane, namespace, seed, groups=10) as theatre, FaultyGateway(plane, Random(seed)) as gateway:
-        theatre.without_statuses()
-        theatre.engine.start(theatre.engine.kubeconfig_through(gateway.url))
-        theatre.engine.ready()
-        theatre.play(10_000, per_second=4)  # until it is enough
-        trouble = Trouble(theatre, gateway, seconds)
+    with Scenario(plane, namespace, seed, groups=10) as scenario, FaultyGateway(plane, Random(seed)) as gateway:
+        scenario.without_statuses()
+        scenario.engine.start(scenario.engine.kubeconfig_through(gateway.url))
+        scenario.engine.ready()
+        scenario.run(10_000, per_second=4)  # until it is enough
+        trouble = Trouble(scenario, gateway, seconds)
         if not brief:
             trouble.one_by_one()
         trouble.requests_fail("everything at once", *AT_ONCE)
         trouble.token_expires()
         trouble.etcd_forgets()
         trouble.api_server_restarts()
-        theatre.enough()
-        caught_up = theatre.caught_up(120)
-        assert theatre.ledger.wrong == [], "\n".join(theatre.ledger.wrong)
+        scenario.enough()
+        caught_up = scenario.caught_up(120)
+        assert scenario.ledger.wrong == [], "\n".join(scenario.ledger.wrong)
         met = ", ".join(f"{fault} {count}" for fault, count in sorted(gateway.met.items()))
         times = ", ".join(f"{name} {took:.1f}" for name, took in trouble.overcome.items())
         return (
             f"seed {seed}: {gateway.met.total()} faults: {met}; API server restarted 2 times, etcd compacted once; "
-            f"{len(theatre.ledger.ended)} runs ended; effects lost: 0, doubled: 0; seconds from the end of a trouble until "
+            f"{len(scenario.ledger.ended)} runs ended; effects lost: 0, doubled: 0; seconds from the end of a trouble until "
             f"all was caught up with: {times}; after the last job {caught_up:.1f}"
         )

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from random import Random
 
-from tests.chaos.theatre import Theatre
+from tests.chaos.scenario import Scenario
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import eventually
 from tests.e2e.gateway import Gateway, Strike
@@ -46,9 +46,9 @@ class Kills:
 class Killer:
     """Starts the engine and kills it, over and over."""
 
-    def __init__(self, theatre: Theatre, gateway: Gateway, random: Random) -> None:
-        self._theatre, self._gateway, self._random = theatre, gateway, random
-        self._kubeconfig = theatre.engine.kubeconfig_through(gateway.url)
+    def __init__(self, scenario: Scenario, gateway: Gateway, random: Random) -> None:
+        self._scenario, self._gateway, self._random = scenario, gateway, random
+        self._kubeconfig = scenario.engine.kubeconfig_through(gateway.url)
         self.kills = Kills()
 
     def life(self) -> None:
@@ -56,17 +56,17 @@ class Killer:
         if self._random.random() < 0.1:
             return self._stop()
         if self._random.random() < 0.5:
-            self._theatre.engine.start()
+            self._scenario.engine.start()
             time.sleep(self._random.uniform(0.3, 2.2))
-            self._theatre.engine.kill()
+            self._scenario.engine.kill()
             self.kills.at_a_time += 1
             return
         before = self._random.random() < 0.5
-        strike = Strike("before" if before else "after", WRITES, self._theatre.engine.kill, self._random.randint(1, 20))
+        strike = Strike("before" if before else "after", WRITES, self._scenario.engine.kill, self._random.randint(1, 20))
         self._gateway.arm(strike)
-        self._theatre.engine.start(self._kubeconfig)
+        self._scenario.engine.start(self._kubeconfig)
         struck = strike.done.wait(4.0)
-        self._theatre.engine.kill()  # also where it had nothing to write
+        self._scenario.engine.kill()  # also where it had nothing to write
         if not struck:
             self.kills.at_a_time += 1
         elif before:
@@ -76,7 +76,7 @@ class Killer:
 
     def _stop(self) -> None:
         """A life that ends by SIGTERM: what is under way is finished or handed back, and the Lease is released."""
-        engine = self._theatre.engine
+        engine = self._scenario.engine
         engine.start()
         engine.ready()
         time.sleep(self._random.uniform(0, 2))
@@ -95,52 +95,52 @@ def run(plane: ControlPlane, *, seed: int, seconds: float, kills: int, jobs: int
     The jobs come at the pace of the kills, so that a slow machine takes longer for the same; after `seconds` both end.
     """
     random = Random(seed)
-    with Theatre(plane, namespace, seed, groups=max(4, jobs // 20)) as theatre, Gateway(plane) as gateway:
-        killer, ledger = Killer(theatre, gateway, random), theatre.ledger
-        _come_into_force(theatre)
+    with Scenario(plane, namespace, seed, groups=max(4, jobs // 20)) as scenario, Gateway(plane) as gateway:
+        killer, ledger = Killer(scenario, gateway, random), scenario.ledger
+        _come_into_force(scenario)
         begun = time.monotonic()
         ledger.due = 0
-        theatre.play(jobs, JOBS_PER_SECOND)
-        while (killer.kills.total < kills or not ledger.played) and time.monotonic() < begun + seconds:
+        scenario.run(jobs, JOBS_PER_SECOND)
+        while (killer.kills.total < kills or not ledger.all_ended) and time.monotonic() < begun + seconds:
             ledger.due = jobs * (killer.kills.total + 1) / kills
             if random.random() < 0.2:
-                theatre.edit()
+                scenario.edit()
             killer.life()
-            theatre.check_players()
-        theatre.enough()
-        theatre.enforce()
-        theatre.engine.start(None, "--log-level=debug")  # so that it says what it waits for
-        caught_up = theatre.caught_up(max(90.0, jobs / 10))
+            scenario.check_simulation()
+        scenario.enough()
+        scenario.enforce()
+        scenario.engine.start(None, "--log-level=debug")  # so that it says what it waits for
+        caught_up = scenario.caught_up(max(90.0, jobs / 10))
         assert ledger.wrong == [], "\n".join(ledger.wrong)
-        writes = _writes_of_a_restart(theatre)
+        writes = _writes_of_a_restart(scenario)
         assert writes == [], f"a restart with nothing left to do wrote: {writes[:5]}"
         over = "" if killer.kills.total >= kills else f" (then the time was over; {kills} were wanted)"
         return (
             f"seed {seed}: {killer.kills}{over}; {len(ledger.ended)} runs of {len(ledger.runs)} jobs ended, "
-            f"{theatre.edits} edits of packs and flags; "
+            f"{scenario.edits} edits of packs and flags; "
             f"{ledger.evicted} pods replaced ({ledger.alone} of them while no other one was Ready), "
             f"{ledger.syncs.total()} syncs, {ledger.rollouts} rollouts; effects lost: 0, doubled: 0; "
             f"caught up {caught_up:.1f} s after the last kill; writes of one more restart: 0"
         )
 
 
-def _come_into_force(theatre: Theatre) -> None:
+def _come_into_force(scenario: Scenario) -> None:
     """Let the packs come into force before any job ends: what has ended before is never restarted.
 
     A life of the killed engine may be too short for that.
     """
-    theatre.engine.start()
-    eventually(theatre.engine.in_force, "Lease that says since when packs are in force")
-    theatre.engine.kill()
+    scenario.engine.start()
+    eventually(scenario.engine.in_force, "Lease that says since when packs are in force")
+    scenario.engine.kill()
 
 
-def _writes_of_a_restart(theatre: Theatre) -> list[str]:
+def _writes_of_a_restart(scenario: Scenario) -> list[str]:
     """What a new process writes once the old one has had nothing to write for a while.
 
     An Application gets one failure every 3 s, and a sync is followed to its end, so there is something to do for some time
     after nothing is missing any more.
     """
-    engine = theatre.engine
+    engine = scenario.engine
     quiet = 0
     for _ in range(120):
         written = len(engine.writes())

@@ -1,4 +1,4 @@
-"""What the players have seen and done, and whether in the end each job has had each of its effects exactly once."""
+"""What the simulators have seen and done, and whether in the end each job has had each of its effects exactly once."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class Run:
 
 @dataclass(slots=True)
 class Ledger:
-    """Written by the players' thread, read by the others'. `wrong` holds what can never be put right again."""
+    """Written by the simulators' thread, read by the others'. `wrong` holds what can never be put right again."""
 
     runs: dict[str, Run] = field(default_factory=dict)
     """The latest run by name."""
     ended: list[Run] = field(default_factory=list)
     """Every run that has ended, those that were deleted included."""
     syncs: Counter[str] = field(default_factory=Counter)
-    """How often Argo CD was told to sync an Application, by Application and cause."""
+    """How often Argo CD was asked to sync an Application, by Application and cause."""
     asked: dict[str, str] = field(default_factory=dict)
     """When the engine last started a sync, by Application: that is for every run that has ended by then."""
     evicted: int = 0
@@ -73,7 +73,7 @@ class Ledger:
     """Whether no further job is to begin."""
     statuses: bool = True
     """Whether Applications say how their jobs are; at most once a minute, so that the end of it takes that long."""
-    played: bool = False
+    all_ended: bool = False
     _latest: dict[str, str] = field(default_factory=dict)
     """The latest completion of each service, also of runs that were deleted since."""
     _restarts: dict[str, str] = field(default_factory=dict)
@@ -128,14 +128,14 @@ class Ledger:
         problems += [f"{reason}: {message}" for _, reason, message in about if reason in ("TriggerFailed", "RuleFailed")]
         with self._lock:
             runs = list(self.runs.values())
-        problems += self.untold(runs, found)
+        problems += self.without_events(runs, found)
         for run in runs:
             problems += [f"{run.name} ({run.phase}): {problem}" for problem in self._annotations(run, jobs[run.name], note)]
             if run.phase == "Succeeded" and run.completion > self.asked.get(run.consumer, ""):
                 problems.append(f"{run.name}: {run.consumer} was not synced for it")
         return problems + list(self._pods(found["Pod"])) + list(self._restarted(found)) + list(self._statuses(applications))
 
-    def untold(self, runs: Sequence[Run], found: Mapping[str, Sequence[Object]]) -> list[str]:
+    def without_events(self, runs: Sequence[Run], found: Mapping[str, Sequence[Object]]) -> list[str]:
         """The Events that runs must have caused, and of which there is not exactly one."""
         about = _about(found)
         uids = {str(metadata(obj)["name"]): str(metadata(obj)["uid"]) for obj in found["Application"]}
@@ -206,8 +206,8 @@ class Ledger:
         for run in self.runs.values() if self.statuses else ():
             wanted.setdefault(run.application, Counter())[run.phase] += 1
         for name, counts in wanted.items():
-            told = json.loads(annotations_of(applications[name]).get("mlops.dev/notebook-status", "{}"))
-            seen = (told.get("total"), told.get("succeeded"), told.get("failed"))
+            published = json.loads(annotations_of(applications[name]).get("mlops.dev/notebook-status", "{}"))
+            seen = (published.get("total"), published.get("succeeded"), published.get("failed"))
             if seen != (counts.total(), counts["Succeeded"], counts["Failed"]):
                 yield f"{name} says {seen} of its jobs, not {counts.total()} with {dict(counts)}"
 
@@ -216,10 +216,10 @@ NEWER = " is already newer than the training"
 
 
 def _about(found: Mapping[str, Sequence[Object]]) -> Counter[tuple[str, str, str]]:
-    return Counter(map(_told, found["Event"]))
+    return Counter(map(_event_key, found["Event"]))
 
 
-def _told(event: Object) -> tuple[str, str, str]:
+def _event_key(event: Object) -> tuple[str, str, str]:
     """uid of what an Event is about, reason, and the first line of the message: of a restart, what a job hears of it.
 
     That it is newer already is as good an answer to a run as that it is restarted for it; so is a sync together with others. What

@@ -240,7 +240,7 @@ def run(plane: ControlPlane, *, seconds: float, namespace: str = "outages") -> s
     """Let everything be in the way for some seconds, with a restart in it; say what came of it.
 
     Fails where an effect is lost or doubled, where one is there later than one pause and five seconds after the end, and
-    where something was told twice or not at all.
+    where something was reported twice or not at all.
     """
     with prepared(plane, namespace) as engine, OutageGateway(plane) as gateway:
         outage = Outage(plane, namespace, gateway)
@@ -259,10 +259,10 @@ def run(plane: ControlPlane, *, seconds: float, namespace: str = "outages") -> s
         engine.ready()
         time.sleep(max(0.0, begun + seconds - time.monotonic()))
         _nothing_was_done(plane, engine, gateway, sources, time.monotonic() - begun)
-        told = {name: _told(outage.cluster, name) for name in sources}
-        assert all(len(each) == 1 for each in told.values()), {name: each for name, each in told.items() if len(each) != 1}
+        causes = {name: _causes(outage.cluster, name) for name in sources}
+        assert all(len(each) == 1 for each in causes.values()), {name: each for name, each in causes.items() if len(each) != 1}
         commands = {
-            message.rpartition("to grant it: ")[2] for name in sources if name.startswith("right") for message in told[name]
+            message.rpartition("to grant it: ")[2] for name in sources if name.startswith("right") for message in causes[name]
         }
         outage.end(sorted(commands))
         late = _caught_up(plane, engine, outage.cluster, sources)
@@ -270,7 +270,7 @@ def run(plane: ControlPlane, *, seconds: float, namespace: str = "outages") -> s
         assert max(late.values()) <= allowed, f"{late} s after the end; one pause and 5 s are {allowed:.0f} s"
         return (
             f"{len(sources)} objects on {len(LANES)} lanes ({', '.join(LANES)}), {seconds:.0f} s with a restart in it: effects "
-            f"lost: 0, doubled: 0; each told once; requests about one target: {max(gateway.asked.values())} at most; done "
+            f"lost: 0, doubled: 0; each reported once; requests about one target: {max(gateway.asked.values())} at most; done "
             f"{min(late.values()):.1f} to {max(late.values()):.1f} s after the end"
         )
 
@@ -284,8 +284,8 @@ def _nothing_was_done(
     assert max(gateway.asked.values()) <= most, f"more than {most:.0f} requests: {gateway.asked.most_common(3)}"
 
 
-def _told(cluster: Cluster, name: str) -> list[str]:
-    """The causes that an object was told that a rule waits for, each as often as it was told."""
+def _causes(cluster: Cluster, name: str) -> list[str]:
+    """The causes that an object was informed of by Events, each as often as it was."""
     return [message for reason, message in cluster.events(name) if reason == "RuleWaiting"]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from tests.chaos.theatre import Theatre
+from tests.chaos.scenario import Scenario
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import eventually
 
@@ -32,8 +32,8 @@ class Figures:
 class Replicas:
     """Three processes of one engine."""
 
-    def __init__(self, theatre: Theatre) -> None:
-        self._theatre, self._engine = theatre, theatre.engine
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario, self._engine = scenario, scenario.engine
         self._served = {name: self._engine.launch(name) for name in NAMES}
         for name in NAMES:
             eventually(lambda name=name: self._ask(name, "/readyz") == "ok\n", f"replica {name} that is ready")  # type: ignore[misc]
@@ -78,22 +78,22 @@ class Replicas:
 def run(plane: ControlPlane, *, seed: int, kills: int, pauses: int, namespace: str = "replicas") -> str:
     """Kill and pause leaders while jobs run; says what came of it. Fails where an effect is lost or doubled, or two lead."""
     random, figures = Random(seed), Figures()
-    with Theatre(plane, namespace, seed, groups=10) as theatre:
-        theatre.without_statuses()
-        replicas = Replicas(theatre)
+    with Scenario(plane, namespace, seed, groups=10) as scenario:
+        scenario.without_statuses()
+        replicas = Replicas(scenario)
         leader = eventually(replicas.leader, "leader")
-        theatre.play(10_000, per_second=4)  # until it is enough
+        scenario.run(10_000, per_second=4)  # until it is enough
         ways = random.sample(["kill"] * kills + ["pause"] * pauses, kills + pauses)
         for way in ways:
             time.sleep(random.uniform(1, 3))
-            old, lists = leader, _lists(plane, theatre)
+            old, lists = leader, _lists(plane, scenario)
             if way == "kill":
-                theatre.engine.processes.kill(old)
+                scenario.engine.processes.kill(old)
             else:
                 replicas.send(old, signal.SIGSTOP)
             leader, seconds = replicas.takeover(old)
             figures.takeovers.append(seconds)
-            figures.relists += (_lists(plane, theatre) - lists).total()
+            figures.relists += (_lists(plane, scenario) - lists).total()
             if way == "kill":
                 replicas.replace(old)
                 replicas.ready(old)
@@ -102,19 +102,19 @@ def run(plane: ControlPlane, *, seed: int, kills: int, pauses: int, namespace: s
                 replicas.send(old, signal.SIGCONT)
                 time.sleep(1)
                 assert replicas.leader() in (leader, "")
-        theatre.enough()
-        caught_up = theatre.caught_up(120)
-        assert theatre.ledger.wrong == [], "\n".join(theatre.ledger.wrong)
+        scenario.enough()
+        caught_up = scenario.caught_up(120)
+        assert scenario.ledger.wrong == [], "\n".join(scenario.ledger.wrong)
         assert figures.relists == 0, f"{figures.relists} lists of watched objects by a standby that took over"
         slowest = max(figures.takeovers)
         assert slowest < TAKEOVER_SECONDS, f"a takeover took {slowest:.1f} s"
         return (
             f"seed {seed}: {kills} leaders killed, {pauses} stopped and continued; takeover after "
             f"{min(figures.takeovers):.1f} to {slowest:.1f} s (Lease {LEASE_SECONDS:.0f} s) with 0 lists; never two leaders; "
-            f"{len(theatre.ledger.ended)} runs ended; effects lost: 0, doubled: 0; caught up {caught_up:.1f} s after the last job"
+            f"{len(scenario.ledger.ended)} runs ended; effects lost: 0, doubled: 0; caught up {caught_up:.1f} s after the last"
         )
 
 
-def _lists(plane: ControlPlane, theatre: Theatre) -> Counter[str]:
+def _lists(plane: ControlPlane, scenario: Scenario) -> Counter[str]:
     """How often the engine has listed what it watches, by path; whether one job is gone it asks by a list of that one."""
-    return Counter(path for path in plane.lists(user=theatre.engine.user, of_one=False) if "notebookvalidationjobs" in path)
+    return Counter(path for path in plane.lists(user=scenario.engine.user, of_one=False) if "notebookvalidationjobs" in path)

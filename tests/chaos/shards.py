@@ -28,7 +28,7 @@ from engine.kube.api import Selection
 from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import annotations_of, metadata
 from engine.operator.shards import bucket
-from tests.chaos.stage import JOBS, prepare
+from tests.chaos.layout import JOBS, prepare
 from tests.controlplane.binaries import programs
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import Processes
@@ -118,7 +118,7 @@ class Shards:
                 assert self.processes.terminate(old[number], 40) == 0, self.processes.end_of_log(old[number])
             if number < count:
                 name = f"of-{count}-{number}"
-                self.start(name, f"--shards={count}", f"--shard={number}", f"--watch-label-selector=play={self.home}")
+                self.start(name, f"--shards={count}", f"--shard={number}", f"--watch-label-selector=run={self.home}")
                 if not at_once:
                     self.ready(name)
         eventually(self.all_act, f"{count} shards that act")
@@ -153,7 +153,7 @@ class Shards:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-async def play(api: KubernetesApi, home: str, numbers: range, rate: float, parts: int = 1) -> None:
+async def simulate(api: KubernetesApi, home: str, numbers: range, rate: float, parts: int = 1) -> None:
     """Take jobs from Pending to Succeeded, at most so many a second."""
     places = asyncio.Semaphore(AT_A_TIME)
 
@@ -161,7 +161,7 @@ async def play(api: KubernetesApi, home: str, numbers: range, rate: float, parts
         namespace, name = f"{home}-{number % NAMESPACES}", f"job-{number:05}"
         body = job(name, namespace=namespace)
         body["metadata"]["labels"] = {
-            "play": home, "part": str(number % parts), "example.com/group": f"group-{number % GROUPS}"
+            "run": home, "part": str(number % parts), "example.com/group": f"group-{number % GROUPS}"
         }  # fmt: skip
         await api.create(JOBS, namespace, body)
         for phase in ("Pending", "Running", "Succeeded"):
@@ -188,15 +188,15 @@ async def missing(api: KubernetesApi, home: str, jobs: int) -> list[str]:
 
 
 async def _unnoted(api: KubernetesApi, home: str) -> list[str]:
-    found = (await api.list(Selection(JOBS, "", f"play={home}"))).items
+    found = (await api.list(Selection(JOBS, "", f"run={home}"))).items
     return [str(metadata(each)["name"]) for each in found if annotations_of(each).get("example.com/noted") != "true"]
 
 
 async def run(plane: ControlPlane, *, jobs: int, home: str = "shards", rate: float = 40.0) -> str:
     """Play it; says what came of it. Fails where an effect is lost or doubled, or an object has two owners."""
-    assert jobs % (GROUPS * len(LAYOUTS) * 2) == 0, "as many jobs in each group, and in each part of the play"
+    assert jobs % (GROUPS * len(LAYOUTS) * 2) == 0, "as many jobs in each group, and in each part of the run"
     await asyncio.to_thread(prepare, plane, home, *(f"{home}-{number}" for number in range(NAMESPACES)))
-    api, shards, told = await KubernetesApi.connect(str(plane.kubeconfig)), Shards(plane, home), []
+    api, shards, report = await KubernetesApi.connect(str(plane.kubeconfig)), Shards(plane, home), []
     try:
         for number in range(GROUPS):
             source = {"repoURL": "https://example.com/models", "path": "."}
@@ -207,11 +207,11 @@ async def run(plane: ControlPlane, *, jobs: int, home: str = "shards", rate: flo
         # half of the jobs run while the shards change, half after that
         for turn, (count, death) in enumerate(zip(LAYOUTS, DEATHS, strict=True)):
             begin = 2 * half * turn
-            playing = asyncio.create_task(play(api, home, range(begin, begin + half), rate))
+            simulated = asyncio.create_task(simulate(api, home, range(begin, begin + half), rate))
             seconds = await asyncio.to_thread(shards.change, count, death)
-            told.append(f"{count} shards act {seconds:.1f} s after {f'one was {death}' if death else 'the start'}")
-            await playing
-            await play(api, home, range(begin + half, begin + 2 * half), rate)
+            report.append(f"{count} shards act {seconds:.1f} s after {f'one was {death}' if death else 'the start'}")
+            await simulated
+            await simulate(api, home, range(begin + half, begin + 2 * half), rate)
         begun = time.monotonic()
         while still := await missing(api, home, jobs):
             assert time.monotonic() < begun + max(60.0, jobs / 20), f"{len(still)} still missing, such as {still[:5]}"
@@ -227,7 +227,7 @@ async def run(plane: ControlPlane, *, jobs: int, home: str = "shards", rate: flo
         await asyncio.to_thread(shards.close)
         await api.close()
     each = ", ".join(f"{user} {number}" for user, number in sorted(writes.items()))
-    return f"{jobs} jobs in {NAMESPACES} namespaces: {'; '.join(told)}; effects lost: 0, doubled: 0; writes: {each}"
+    return f"{jobs} jobs in {NAMESPACES} namespaces: {'; '.join(report)}; effects lost: 0, doubled: 0; writes: {each}"
 
 
 def check(plane: ControlPlane, home: str, jobs: int) -> Counter[str]:
@@ -262,9 +262,9 @@ async def by_label(plane: ControlPlane, *, jobs: int, home: str) -> None:
     api, shards = await KubernetesApi.connect(str(plane.kubeconfig)), Shards(plane, home)
     try:
         for part in range(2):
-            selector = f"--watch-label-selector=play={home},part={part}"
+            selector = f"--watch-label-selector=run={home},part={part}"
             await asyncio.to_thread(shards.start, f"part-{part}", f"--lease-name=rulepack-part-{part}", selector)
-        await play(api, home, range(jobs), 40.0, parts=2)
+        await simulate(api, home, range(jobs), 40.0, parts=2)
         begun = time.monotonic()
         while unnoted := await _unnoted(api, home):
             assert time.monotonic() < begun + 60, f"not noted: {unnoted}"

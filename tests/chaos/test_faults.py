@@ -23,15 +23,15 @@ def test_no_effect_is_lost_or_doubled_by_faults(
     control_plane: ControlPlane, namespace: str, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Connections, answers, watches, tokens and the API server itself fail: each job has had each of its effects once."""
-    told = faults.run(control_plane, seed=seed, seconds=3.0, namespace=namespace, brief=True)
+    report = faults.run(control_plane, seed=seed, seconds=3.0, namespace=namespace, brief=True)
     with capsys.disabled():
-        print(told)
+        print(report)
 
 
 def test_a_standby_takes_over_and_nothing_is_done_twice(
     control_plane: ControlPlane, namespace: str, seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A leader that is stopped for longer than its Lease lasts is replaced, by a standby that lists nothing, and then obeys."""
-    told = replicas.run(control_plane, seed=seed, kills=0, pauses=1, namespace=namespace)
+    report = replicas.run(control_plane, seed=seed, kills=0, pauses=1, namespace=namespace)
     with capsys.disabled():
-        print(told)
+        print(report)

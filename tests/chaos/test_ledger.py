@@ -9,7 +9,7 @@ import pytest
 
 from engine.model.objects import Object, metadata
 from tests.chaos.ledger import NOTE, Ledger, Run
-from tests.chaos.theatre import until_nothing
+from tests.chaos.scenario import until_nothing
 from tests.world import APPLICATION, EVENT, JOB, job, named, pod
 
 EARLY, DONE, LATE = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "2026-01-01T00:02:00Z"
@@ -35,7 +35,7 @@ def model(name: str, created: str, service: str = "model-0") -> Object:
     return {**made, "metadata": {**metadata(made), "creationTimestamp": created}}
 
 
-def told(*messages: str, uid: str = "uid-1", reason: str = "TriggerSuccess") -> list[Object]:
+def events_of(*messages: str, uid: str = "uid-1", reason: str = "TriggerSuccess") -> list[Object]:
     """Events about a run."""
     reasons = {message: "TriggerStarted" if message == RESTARTED else reason for message in messages}
     about = {"kind": JOB.kind, "uid": uid}
@@ -53,7 +53,7 @@ def found(pods: list[Object], events: list[Object], **annotations: Any) -> dict[
     return {
         JOB.kind: [job(annotations=notes)],
         "Pod": pods,
-        "Event": [*told("noted train", reason="Noted"), *events],
+        "Event": [*events_of("noted train", reason="Noted"), *events],
         "Application": [application],
         "Deployment": [],
     }
@@ -66,15 +66,15 @@ def test_nothing_is_missing_where_each_effect_is_there_once() -> None:
     """Two new pods, one Event of each kind, one sync and the right annotations are all there is to ask for."""
     ledger = Ledger()
     ended(ledger)
-    assert ledger.missing(found(NEW, told(RESTARTED, SYNCED)), "note") == []
+    assert ledger.missing(found(NEW, events_of(RESTARTED, SYNCED)), "note") == []
     assert ledger.wrong == []
 
 
-def test_what_was_lost_is_told() -> None:
+def test_what_was_lost_is_reported() -> None:
     """A pod that is older than the completion, an Event that is not there, and an annotation of an earlier state."""
     ledger = Ledger()
     ended(ledger)
-    problems = ledger.missing(found([model("old-0", EARLY), NEW[0]], told(SYNCED), **{NOTE: "earlier"}), "note")
+    problems = ledger.missing(found([model("old-0", EARLY), NEW[0]], events_of(SYNCED), **{NOTE: "earlier"}), "note")
     assert problems == [
         f"train (Succeeded): 0 Events TriggerStarted '{RESTARTED}'",
         f"train (Succeeded): {NOTE} is 'earlier', not 'note'",
@@ -88,7 +88,7 @@ def test_a_sync_is_for_what_had_ended_when_it_was_started() -> None:
     run = ended(ledger)
     shared = "One sync of Application/consumer-0 is for this training and for others"
     late = Run("train", 0, "3", workload=False, uid="uid-2")
-    assert ledger.missing(found(NEW, told(RESTARTED, shared)), "note") == []
+    assert ledger.missing(found(NEW, events_of(RESTARTED, shared)), "note") == []
 
     ledger.runs = {"train": late}
     ledger.ends(late, "Succeeded", LATE)
@@ -96,13 +96,15 @@ def test_a_sync_is_for_what_had_ended_when_it_was_started() -> None:
     assert f"train: {run.consumer} was not synced for it" in ledger.missing(found(NEW, []), "note")
 
 
-def test_what_was_doubled_is_told() -> None:
+def test_what_was_doubled_is_reported() -> None:
     """A second Event, a second sync of one cause, and a pod that went though it was newer than every completion."""
     ledger = Ledger()
     run = ended(ledger)
     ledger.synced(run.consumer, sync_for("uid-1", DONE))
     ledger.pod_gone("model-0", model("new-2", LATE))
-    assert f"TriggerStarted '{RESTARTED}': 2 Events" in ledger.missing(found(NEW, told(RESTARTED, RESTARTED, SYNCED)), "note")
+    assert f"TriggerStarted '{RESTARTED}': 2 Events" in ledger.missing(
+        found(NEW, events_of(RESTARTED, RESTARTED, SYNCED)), "note"
+    )
     assert len(ledger.wrong) == 2
 
 
@@ -113,7 +115,7 @@ def test_a_run_that_was_deleted_asks_for_nothing() -> None:
     ended(ledger)
     ledger.pod_gone("model-1", model("old-1", EARLY, "model-1"))
     pods = [*NEW, model("old-2", EARLY, "model-1"), model("old-3", EARLY, "model-1")]
-    assert ledger.missing(found(pods, told(RESTARTED, SYNCED)), "note") == []
+    assert ledger.missing(found(pods, events_of(RESTARTED, SYNCED)), "note") == []
     assert ledger.wrong == []
 
 
@@ -129,9 +131,9 @@ def test_two_runs_of_one_name_have_a_restart_each() -> None:
     ledger = Ledger()
     ended(ledger)
     both = [restart_of("model", "uid-0"), restart_of("model", "uid-1")]
-    assert ledger.missing(found(NEW, [*told(RESTARTED, SYNCED), *both]), "note") == []
+    assert ledger.missing(found(NEW, [*events_of(RESTARTED, SYNCED), *both]), "note") == []
 
-    (problem,) = ledger.missing(found(NEW, [*told(RESTARTED, SYNCED), *both, restart_of("model", "uid-0")]), "note")
+    (problem,) = ledger.missing(found(NEW, [*events_of(RESTARTED, SYNCED), *both, restart_of("model", "uid-0")]), "note")
 
     assert problem.endswith(": 2 Events")
 
@@ -154,10 +156,10 @@ class Late:
     def wait(self, patience: float) -> float:
         """Wait until nothing is missing."""
 
-        def told(waited: float, problems: Sequence[str]) -> str:
+        def describe(waited: float, problems: Sequence[str]) -> str:
             return f"after {waited:.0f} s {len(problems)} are missing"
 
-        return until_nothing(self.missing, patience, told, lambda: None, lambda: self.now, self.sleep)
+        return until_nothing(self.missing, patience, describe, lambda: None, lambda: self.now, self.sleep)
 
 
 def test_what_is_late_is_waited_for_as_long_as_more_comes() -> None:

@@ -13,6 +13,6 @@ def test_no_effect_is_lost_or_doubled_by_an_outage(
     own_plane: ControlPlane, seconds: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ten things are in the way at the same time; each object is told once, and has its effect one pause after the end."""
-    told = outages.run(own_plane, seconds=seconds, namespace=f"outages-{seconds}")
+    report = outages.run(own_plane, seconds=seconds, namespace=f"outages-{seconds}")
     with capsys.disabled():
-        print(f"\n{told}")
+        print(f"\n{report}")

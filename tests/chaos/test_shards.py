@@ -13,9 +13,9 @@ async def test_every_job_is_one_shards(control_plane: ControlPlane, namespace: s
 
     That is so though one of the three is killed and one of the two is stopped until others have taken over.
     """
-    told = await run(control_plane, jobs=576, home=f"{namespace}-shards", rate=60.0)
+    report = await run(control_plane, jobs=576, home=f"{namespace}-shards", rate=60.0)
     with capsys.disabled():
-        print(f"\nshards: {told}", flush=True)
+        print(f"\nshards: {report}", flush=True)
 
 
 async def test_two_engines_share_by_label(control_plane: ControlPlane, namespace: str) -> None:

@@ -1,7 +1,8 @@
-"""What the tests of the kind RulePack share: its definition, a real kubectl, and an engine that reads such objects."""
+"""What the tests of the kinds RulePack and RuleLibrary share: definitions, a real kubectl, and an engine that reads them."""
 
 from __future__ import annotations
 
+import json
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from engine.model.objects import Object
 from engine.packs.crd import custom_resource_definition
-from tests.chaos.stage import prepare
+from engine.packs.library_crd import library_definition
+from tests.chaos.layout import prepare
 from tests.controlplane import kubectl as kubectl_program
 from tests.controlplane.gobuild import MissingProgram, Say
 from tests.controlplane.kubectl import Kubectl
@@ -46,6 +48,17 @@ class RulePacks:
         status: dict[str, Any] = eventually(written, f"status of RulePack {name}")
         return status
 
+    def library(self, name: str) -> dict[str, Any]:
+        """The status of a RuleLibrary; see `status`."""
+
+        def written() -> Any:
+            found = json.loads(self.kubectl("get", "rl", name, "-o", "json"))
+            status = found.get("status", {})
+            return status.get("observedGeneration") == found["metadata"]["generation"] and status
+
+        status: dict[str, Any] = eventually(written, f"status of RuleLibrary {name}")
+        return status
+
     def condition(self, name: str, kind: str) -> tuple[str, str, str]:
         """Status, reason and message of a condition; see `status`."""
         (found,) = [each for each in self.status(name)["conditions"] if each["type"] == kind]
@@ -67,7 +80,7 @@ def rulepacks(
 ) -> Iterator[RulePacks]:
     """An engine of this module that is ready, with the rights of config/rbac and to annotate ConfigMaps."""
     watched = request.module.__name__.rpartition(".")[2].replace("_", "-")
-    control_plane.define(custom_resource_definition())
+    control_plane.define(custom_resource_definition(), library_definition())
     prepare(control_plane, watched)
     with Engine(control_plane, watched) as engine:
         engine.grant("", "configmaps")

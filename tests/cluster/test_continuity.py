@@ -11,7 +11,7 @@ import pytest
 
 from engine.model.objects import annotations_of, metadata
 from engine.reconcile.evaluate import TOLERANCE
-from tests.chaos.stage import DEFINITIONS, prepare
+from tests.chaos.layout import DEFINITIONS, prepare
 from tests.cluster.test_remembered import PACK, RECORD, marks
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually

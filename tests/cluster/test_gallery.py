@@ -21,7 +21,7 @@ import yaml
 from engine.cli.main import run_command
 from engine.model.objects import Object
 from engine.packs.crd import custom_resource_definition
-from tests.chaos.stage import prepare
+from tests.chaos.layout import prepare
 from tests.cluster.conftest import RULE_PACKS
 from tests.cluster.reactions import CORE, GALLERY, SHORT, WEB, content, made
 from tests.controlplane import owners

@@ -13,7 +13,7 @@ import yaml
 
 from engine.packs.crd import custom_resource_definition
 from engine.packs.sources import load_folder, shipped_rules
-from tests.chaos.stage import prepare
+from tests.chaos.layout import prepare
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import eventually
 from tests.e2e.engine import Engine

@@ -58,7 +58,7 @@ def test_get_says_why_a_pack_is_not_ready(rulepacks: RulePacks) -> None:
         "    spec.rules[0].actions[0].labl: unknown action 'labl'; expected 'label' (did you mean that?)",
     ]
     assert (missing.returncode, missing.stderr.splitlines()[0]) == (
-        1, "Error: there is no RulePack 'wyh' in any namespace; expected 'why' (did you mean that?)",
+        1, "Error: there is no RulePack or RuleLibrary 'wyh' in any namespace; expected 'why' (did you mean that?)",
     )  # fmt: skip
     assert {line.split()[1] for line in several.stdout.splitlines() if line[0] != " "} == {"NAME", "why", "sync-waves"}
     assert (several.returncode, several.stderr) == (1, missing.stderr)

@@ -48,6 +48,24 @@ def test_a_pack_is_applied_and_ready(rulepacks: RulePacks) -> None:
     assert waited == "rulepack.rules.mlops.dev/ready condition met\n"
 
 
+def test_a_rule_that_extends_another_is_kept_as_written_and_acts(rulepacks: RulePacks) -> None:
+    """It has the condition of the other rule, and the API server keeps it as short as it was applied."""
+    kubectl, watched = rulepacks.kubectl, rulepacks.watched
+    again = {"name": "again", "extends": "mark", "actions": [{"annotate": {"annotations": {"example.com/again": "yes"}}}]}
+    body = yaml.safe_load(pack("extended"))
+    body["spec"]["rules"].append(again)
+    kubectl("create", "configmap", "no-reason", "-n", watched, "--from-literal=other=x")
+    kubectl("create", "configmap", "reason", "-n", watched, "--from-literal=extended=x")
+
+    kubectl("apply", "--validate=strict", "-f", "-", given=json.dumps(body))
+    marked = "--for=jsonpath={.metadata.annotations.example\\.com/again}=yes"
+    kubectl("wait", "-n", watched, marked, "cm/reason", "--timeout=60s")
+    other = json.loads(kubectl("get", "-n", watched, "cm/no-reason", "-o", "json"))
+
+    assert rulepacks.find("extended")["spec"]["rules"][1] == again
+    assert "example.com/again" not in other["metadata"].get("annotations", {})
+
+
 def test_get_lists_everything_that_is_in_force(rulepacks: RulePacks) -> None:
     """RulePacks, packs in ConfigMaps and shipped packs, with how often each has acted."""
     kubectl = rulepacks.kubectl

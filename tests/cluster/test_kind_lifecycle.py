@@ -10,7 +10,7 @@ import pytest
 
 from engine.operator.shards import bucket
 from engine.packs.crd import custom_resource_definition
-from tests.chaos.stage import prepare
+from tests.chaos.layout import prepare
 from tests.cluster.conftest import RulePacks
 from tests.cluster.test_kind_kubectl import misspelt, pack
 from tests.controlplane.kubectl import Kubectl

@@ -116,6 +116,6 @@ def test_a_rulepack_of_a_watched_namespace_is_not_in_force(rulepacks: RulePacks)
         return [each for each in found.get("status", {}).get("conditions", []) if each["type"] == "Accepted"]
 
     (condition,) = eventually(accepted, "status of a RulePack elsewhere")
-    why = f"metadata.namespace: only RulePacks in the operator's namespace, {rulepacks.engine.own}, are in force"
+    why = f"metadata.namespace: only a RulePack in the operator's namespace, {rulepacks.engine.own}, is in force"
     assert (condition["status"], condition["reason"], condition["message"]) == ("False", "NotAnOperatorNamespace", why)
     assert messages(rulepacks, "elsewhere", rulepacks.watched) == [("NotAnOperatorNamespace", f"{why}; nothing is in force")]

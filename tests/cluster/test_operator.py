@@ -153,7 +153,7 @@ def test_a_restart_over_finished_jobs_writes_nothing(cluster: Cluster, engine: E
     before = len(engine.writes())
     engine.start()
     engine.ready()
-    eventually(lambda: engine.judged() >= 1000, "engine that has evaluated all of them", 60)
+    eventually(lambda: engine.evaluated() >= 1000, "engine that has evaluated all of them", 60)
     eventually(engine.idle, "engine with nothing left to do")
     time.sleep(6)  # a status is written every five seconds
     assert engine.writes()[before:] == []

@@ -10,7 +10,7 @@ import pytest
 
 from engine.model.objects import Kind, Object, metadata
 from engine.packs.crd import custom_resource_definition
-from tests.chaos.stage import prepare
+from tests.chaos.layout import prepare
 from tests.cluster.conftest import RULE_PACKS
 from tests.cluster.test_continuity import leads
 from tests.cluster.test_gallery import Everywhere, grant, quick

@@ -10,7 +10,7 @@ import pytest
 
 from engine.model.objects import annotations_of, metadata
 from engine.reconcile.evaluate import TOLERANCE
-from tests.chaos.stage import prepare
+from tests.chaos.layout import prepare
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.engine import LEASE, Engine

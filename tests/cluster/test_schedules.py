@@ -10,7 +10,7 @@ import yaml
 
 from engine.model.objects import Object, annotations_of
 from engine.packs.crd import custom_resource_definition
-from tests.chaos.stage import prepare
+from tests.chaos.layout import prepare
 from tests.cluster.conftest import RULE_PACKS
 from tests.cluster.reactions import deployment
 from tests.cluster.test_continuity import leads

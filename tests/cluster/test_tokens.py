@@ -7,7 +7,7 @@ import os
 import pytest
 
 from engine.model.objects import annotations_of
-from tests.chaos.stage import prepare
+from tests.chaos.layout import prepare
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine

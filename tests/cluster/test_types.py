@@ -12,7 +12,7 @@ import yaml
 from engine.cli.main import run_command
 from engine.model.objects import annotations_of
 from engine.packs.crd import custom_resource_definition
-from tests.chaos.stage import prepare
+from tests.chaos.layout import prepare
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.engine import Engine

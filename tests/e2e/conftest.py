@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+import urllib.error
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -108,6 +111,16 @@ def operator(control_plane: ControlPlane, cluster: Cluster, argocd: ArgoCD) -> I
         yield operator
 
 
+@contextmanager
+def unless_gone() -> Iterator[None]:
+    """Let somebody else have deleted an object that is to be changed."""
+    try:
+        yield
+    except urllib.error.HTTPError as error:
+        if error.code != HTTPStatus.NOT_FOUND:
+            raise
+
+
 @pytest.fixture
 def garbage_collector(cluster: Cluster, argocd: ArgoCD) -> Iterator[None]:
     """What ends deletions in the foreground, and deletes the pods of jobs that are gone; no controller manager runs here."""
@@ -120,10 +133,12 @@ def garbage_collector(cluster: Cluster, argocd: ArgoCD) -> Iterator[None]:
             living = {metadata(job)["uid"] for job in jobs if "deletionTimestamp" not in metadata(job)}
             for pod in pods:
                 if not living.issuperset(owner["uid"] for owner in metadata(pod).get("ownerReferences", [])):
-                    cluster.delete(POD, str(metadata(pod)["name"]))
+                    with unless_gone():
+                        cluster.delete(POD, str(metadata(pod)["name"]))
             for job in jobs:
                 if metadata(job)["uid"] not in living:
-                    cluster.patch(JOB, str(metadata(job)["name"]), {"metadata": {"finalizers": None}})
+                    with unless_gone():
+                        cluster.patch(JOB, str(metadata(job)["name"]), {"metadata": {"finalizers": None}})
 
     thread = threading.Thread(target=collect)
     thread.start()

@@ -154,7 +154,7 @@ class Engine:
         """Whether it has nothing in its queue."""
         return "\nrulepack_workqueue_depth 0.0\n" in self._http("/metrics")
 
-    def judged(self) -> int:
+    def evaluated(self) -> int:
         """How many looks at jobs that have succeeded and are of a wave."""
         found = re.findall(
             r'^rulepack_evaluations_total\{.*rule="wave-complete".*\} (\S+)$', self._http("/metrics"), re.MULTILINE

@@ -17,6 +17,7 @@ from tests.e2e.transcript import Step
 from tests.world import JOB, RULES, job
 
 DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rulepacks.rules.mlops.dev"
+LIBRARIES = DEFINITION.replace("rulepacks", "rulelibraries")
 MARK = """\
 apiVersion: rules.mlops.dev/v1alpha1
 kind: RulePack
@@ -29,6 +30,20 @@ spec:
       actions:
         - annotate: {annotations: {example.com/by: first}}
 """
+LIBRARY = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RuleLibrary
+metadata: {name: teams}
+spec:
+  functions:
+    known:
+      description: Whether an object says which team it is of.
+      parameters:
+        - {name: object, type: map}
+      returns: bool
+      expression: label(object, 'example.com/team') != ''
+"""
+CALLING = MARK.replace("label(object, 'example.com/team') != ''", "teams.known(object)").replace("first", "library")
 MISSPELT = MARK.replace("when:", "wehn:")
 SHIPPED = sorted(pack.parent.name for pack in RULES.glob("*/pack.yaml"))
 
@@ -71,9 +86,9 @@ class RulePackUser:
         if "kubectl describe" in step.command or "kubectl rulepack" in step.command:
             self.status("team")
 
-    def waits_for(self, state: str, name: str = "mark") -> None:
+    def waits_for(self, state: str, name: str = "mark", kind: str = "rp") -> None:
         """Wait for a condition, or for what a path in the status holds."""
-        self._kubectl("wait", f"--for={state}", f"rp/{name}", "--timeout=60s")
+        self._kubectl("wait", f"--for={state}", f"{kind}/{name}", "--timeout=60s")
 
     def reads_of_ready(self, message: str) -> None:
         """Wait until the condition Ready has a message."""
@@ -139,3 +154,19 @@ def live(user: RulePackUser, leader: Pod, standby: Pod) -> None:
     user.waits_for("condition=Ready")
     assert user.status("mark")["generationInForce"] == 4
     eventually(lambda: user.status("mark")["fired"] > fired, "counts that went on")
+    live_with_library(user)
+
+
+def live_with_library(user: RulePackUser) -> None:
+    """Have the pack call a function of a RuleLibrary, which breaks and goes: the pack does what it did."""
+    user.applies(CALLING)
+    user.waits_for("condition=Accepted=false")
+    user.applies(LIBRARY)
+    user.waits_for("jsonpath={.status.packs[0]}=mark", "teams", "rl")
+    user.waits_for("condition=Ready", "teams", "rl")
+    user.makes_job("by-library")
+    user.finds_marked("by-library", "library")
+    user.applies(LIBRARY.replace("returns:", "retruns:"))
+    user.waits_for("jsonpath={.status.faults[0].path}=spec.functions.known.retruns", "teams", "rl")
+    user.makes_job("by-last-good-library")
+    user.finds_marked("by-last-good-library", "library")

@@ -36,6 +36,8 @@ def test_a_job_that_syncs_its_own_application_trains_once(
     argocd.application(name, repository, name)
     # One sync alone creates the job: a second one at the same time would replace it while it trains.
     assert argocd.sync(name)["phase"] == "Succeeded"
+    # selfHeal would sync once more on a comparison that was made before this sync.
+    eventually(lambda: dig(argocd.get(name), ("status", "sync", "status"), "") == "Synced", "comparison after the sync")
     argocd.cluster.patch(APPLICATION, name, {"spec": {"syncPolicy": {"automated": {"selfHeal": True}}}})
     trained = metadata(job)["name"]
     eventually(lambda: [reason for reason, _ in cluster.events(trained)] != [], "Event", 180)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.model.objects import Object
-from engine.packs.rbac import RULE_PACK
+from engine.model.objects import Kind, Object
+from engine.packs.rbac import RULE_LIBRARY, RULE_PACK
 from tests.e2e.argocd import ArgoCD
 from tests.world import DONE, SERVICE, job, named
 
@@ -144,13 +144,14 @@ RULEPACKS: dict[str, tuple[Any, tuple[str, str]]] = {
 }
 
 
+@pytest.mark.parametrize("kind", [RULE_PACK, RULE_LIBRARY], ids=lambda kind: kind.kind)
 @pytest.mark.parametrize("case", RULEPACKS)
-def test_health_of_a_rulepack(argocd: ArgoCD, settings: Path, tmp_path: Path, case: str) -> None:
+def test_health_of_a_rulepack_or_library(argocd: ArgoCD, settings: Path, tmp_path: Path, case: str, kind: Kind) -> None:
     """As kstatus reads it: Stalled is Degraded, and nothing counts before the operator has read the generation."""
     status, (health, message) = RULEPACKS[case]
     manifest = tmp_path / "rulepack.yaml"
     fields = {} if status is None else {"status": status}
-    body = named(RULE_PACK, "team", **fields)
+    body = named(kind, "team", **fields)
     manifest.write_text(yaml.safe_dump({**body, "metadata": {**body["metadata"], "generation": 2}}))
 
     printed = argocd.argocd("admin", "settings", "resource-overrides", "health", manifest, "--argocd-cm-path", settings)

@@ -24,9 +24,9 @@ from tests.e2e.installation import RBAC, Installation
 from tests.e2e.kinds import install_kinds
 from tests.e2e.olm import Olm
 from tests.e2e.pod import Pod
-from tests.e2e.rulepacks import DEFINITION, MARK, SHIPPED, RulePackUser, files, live
-from tests.e2e.story import AT, Story, status, workload
+from tests.e2e.rulepacks import DEFINITION, LIBRARIES, MARK, SHIPPED, RulePackUser, files, live
 from tests.e2e.transcript import play
+from tests.e2e.walkthrough import AT, Walkthrough, status, workload
 from tests.world import DEPLOYMENT, JOB, RULES, job, trigger, triggers
 
 HOME = "rulepack-system"
@@ -90,7 +90,8 @@ def test_the_first_release_is_upgraded_in_one_step(plane: ControlPlane, running:
 
     operator.uninstall(NEW)
     assert {"mark", "team"} <= user.listed().keys()
-    plane.request("DELETE", DEFINITION)
+    for definition in (DEFINITION, LIBRARIES):
+        plane.request("DELETE", definition)
     for one in jobs.all(JOB):
         jobs.delete(JOB, one["metadata"]["name"])
 
@@ -148,7 +149,7 @@ def work_of_the_first_release(plane: ControlPlane, operator: Installation, folde
 def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
     """Subscribed, installed, at work with OLM's own token and environment, upgraded without a repeat, and gone without a trace.
 
-    The story takes every path that needs a right, and no right that OLM was asked for is left over: without any one of them
+    The walkthrough takes every path that needs a right, and no right that OLM was asked for is left over: without any one of them
     something in it would fail.
     """
     operator = Installation(plane, running, HOME)
@@ -165,13 +166,13 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
         assert {"POD_NAMESPACE": HOME, "WATCH_NAMESPACE": ""}.items() <= pod.environment.items()
         pod.start()
         eventually(lambda: status(home, "team-packs") == "ok", "status of the user's pack")
-        story = Story(plane, home, pod.log)
-        user = RulePackUser(Kubectl(kubectl, plane, HOME, tmp_path), story.here)
+        walkthrough = Walkthrough(plane, home, pod.log)
+        user = RulePackUser(Kubectl(kubectl, plane, HOME, tmp_path), walkthrough.here)
         user.applies(MARK)
         user.makes_job("marked")
         user.finds_marked("marked", "first")
-        story.play()
-        assert story.here.get(JOB, "synced")["metadata"]["labels"]["example.com/phase"] == "Succeeded"
+        walkthrough.play()
+        assert walkthrough.here.get(JOB, "synced")["metadata"]["labels"]["example.com/phase"] == "Succeeded"
         assert "rulepack_leader 1.0" in pod.ask("/metrics")
         assert pod.stop() == 0
         assert not FORBIDDEN.search(pod.log()), pod.log()
@@ -192,9 +193,9 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
         assert changed <= {"leases", *about}, "nothing that the old version has done is done again"
 
     operator.uninstall(NEW)
-    for one in story.here.all(JOB):
-        story.here.delete(JOB, one["metadata"]["name"])
-    assert story.here.all(JOB) == []
+    for one in walkthrough.here.all(JOB):
+        walkthrough.here.delete(JOB, one["metadata"]["name"])
+    assert walkthrough.here.all(JOB) == []
 
 
 def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
@@ -229,9 +230,9 @@ def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm
 
 
 def served(plane: ControlPlane) -> bool:
-    """Whether the API server has the kind RulePack."""
+    """Whether the API server has the kinds RulePack and RuleLibrary."""
     definitions = plane.request("GET", DEFINITION.rpartition("/")[0])["items"]
-    return DEFINITION.rpartition("/")[2] in {one["metadata"]["name"] for one in definitions}
+    return {each.rpartition("/")[2] for each in (DEFINITION, LIBRARIES)} <= {one["metadata"]["name"] for one in definitions}
 
 
 def read(cluster: Cluster, kind: Kind, *names: str) -> list[Object]:
@@ -240,7 +241,7 @@ def read(cluster: Cluster, kind: Kind, *names: str) -> list[Object]:
 
 
 def done(pod: Pod) -> bool:
-    """Whether the pod leads, has judged objects, and has none left to look at."""
+    """Whether the pod leads, has evaluated objects, and has none left to look at."""
     metrics = pod.ask("/metrics")
     return all(text in metrics for text in ("rulepack_leader 1.0", "rulepack_workqueue_depth 0.0", "rulepack_evaluations_total{"))
 

@@ -23,7 +23,7 @@ from tests.e2e.installation import RBAC, Installation
 from tests.e2e.kinds import install_kinds
 from tests.e2e.olm import Olm
 from tests.e2e.pod import Pod
-from tests.e2e.story import status, workload
+from tests.e2e.walkthrough import status, workload
 from tests.world import DEPLOYMENT, JOB, RULES, job
 
 HOME = "rulepack-system"

@@ -1,4 +1,4 @@
-"""The commands of docs/rulepacks.md with what they print, and a shell that runs them in order."""
+"""The commands of a document with what they print, and a shell that runs them in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tests.controlplane.kubectl import Kubectl
 from tests.world import RULES
 
-DOCUMENT = RULES.parent / "docs" / "rulepacks.md"
+DOCS = RULES.parent / "docs"
 
 
 class Step(NamedTuple):
@@ -22,16 +22,20 @@ class Step(NamedTuple):
     output: str
 
 
-def play(kubectl: Kubectl, folder: Path, before: Callable[[Step], None]) -> int:
-    """Run each command in a folder, in which its files are written; how many there are. Fails where one prints anything else.
+def play(kubectl: Kubectl, folder: Path, before: Callable[[Step], None], name: str = "rulepacks.md") -> int:
+    """Run each command of a document in a folder, in which its files are written; how many there are.
+
+    Fails where one prints anything else.
 
     The operator's namespace is kubectl's. `before` is called before each command, to wait for what it shows.
     """
-    for text in _blocks("yaml"):
-        name, _, content = text.partition("\n")
-        (folder / name.removeprefix("# ")).write_text(content)
+    document = (DOCS / name).read_text()
+    for text in _blocks(document, "yaml"):
+        comment, _, content = text.partition("\n")
+        if comment.startswith("# "):
+            (folder / comment.removeprefix("# ")).write_text(content)
     environment = kubectl.environment | {"PATH": f"{Path(sys.executable).parent}:{kubectl.environment['PATH']}"}
-    written = _steps()
+    written = _steps(document)
     for step in written:
         before(step)
         command, output = (text.replace("rulepack-system", kubectl.namespace) for text in step)
@@ -43,15 +47,15 @@ def play(kubectl: Kubectl, folder: Path, before: Callable[[Step], None]) -> int:
     return len(written)
 
 
-def _blocks(language: str) -> list[str]:
+def _blocks(document: str, language: str) -> list[str]:
     """The fenced blocks of a language."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)
     return [text for name, text in found if name == language]
 
 
-def _steps() -> list[Step]:
-    """The commands of the document, in order."""
-    parts = [part for block in _blocks("console") for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
+def _steps(document: str) -> list[Step]:
+    """The commands of a document, in order."""
+    parts = [part for block in _blocks(document, "console") for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
     return [Step(*part.split("\n", 1)) for part in parts]
 
 

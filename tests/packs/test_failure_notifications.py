@@ -45,7 +45,7 @@ def tracking_id(app: str, name: str = "train", namespace: str = "ns") -> dict[st
     return {TRACKED: f"{app}:mlops.mlops.dev/NotebookValidationJob:{namespace}/{name}"}
 
 
-async def judged(*objects: Object, **params: Any) -> World:
+async def evaluated(*objects: Object, **params: Any) -> World:
     world = World(shipped(PACK), params={PACK: params})
     await world.create(*objects)
     await world.settle()
@@ -65,7 +65,7 @@ async def regarded(world: World) -> list[str]:
 
 async def test_the_message_is_the_decision_records() -> None:
     """The first failing cell's error, retries, duration, phase, advice and the command for the log, as in ADR-048."""
-    world = await judged(
+    world = await evaluated(
         failed(NAME, results=[cell("Success"), cell("Failure", ERROR), cell("Failure", "later")], retryCount=3,
                startTime="2026-01-24T22:29:19Z", validationPodName=f"{NAME}-pod", message="1 cell failed")
     )  # fmt: skip
@@ -74,7 +74,7 @@ async def test_the_message_is_the_decision_records() -> None:
 
 async def test_the_event_is_a_warning_that_carries_uid_and_labels() -> None:
     """It has the job's uid, its part-of label, and says of which type it is."""
-    world = await judged(failed(labels={"app.kubernetes.io/part-of": "platform"}))
+    world = await evaluated(failed(labels={"app.kubernetes.io/part-of": "platform"}))
     (event,) = await world.all(EVENT)
     assert event["type"] == "Warning"
     assert event["metadata"]["namespace"] == "ns"
@@ -87,7 +87,7 @@ async def test_the_event_is_a_warning_that_carries_uid_and_labels() -> None:
 
 async def test_a_job_without_the_part_of_label_has_an_event_without_it() -> None:
     """The label is left out, not empty."""
-    world = await judged(failed())
+    world = await evaluated(failed())
     (event,) = await world.all(EVENT)
     assert event["metadata"]["labels"] == {"mlops.dev/notification-type": "validation-failure"}
 
@@ -105,7 +105,7 @@ async def test_a_job_without_the_part_of_label_has_an_event_without_it() -> None
 )
 async def test_what_is_told_as_the_error(status: Mapping[str, Any], error: str) -> None:
     """The first error of a failed cell, else the job's message, else that it has failed."""
-    assert (await lines(await judged(failed(**status))))[1] == error
+    assert (await lines(await evaluated(failed(**status))))[1] == error
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_what_is_told_as_the_error(status: Mapping[str, Any], error: str) 
 )
 async def test_retries(count: Any, line: str) -> None:
     """The count of three where it is used up; a failure that is not tried again promises no more attempts."""
-    assert f"Retry count: {line}" in await lines(await judged(failed(retryCount=count)))
+    assert f"Retry count: {line}" in await lines(await evaluated(failed(retryCount=count)))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ async def test_retries(count: Any, line: str) -> None:
 )
 async def test_the_duration_is_left_out_where_it_is_not_known(start: Any, end: str | None, line: str | None) -> None:
     """From start to completion, in words."""
-    told = [each for each in await lines(await judged(failed(startTime=start, completed=end))) if each.startswith("Duration")]
+    told = [each for each in await lines(await evaluated(failed(startTime=start, completed=end))) if each.startswith("Duration")]
     assert told == ([] if line is None else [line])
 
 
@@ -166,7 +166,7 @@ async def test_the_duration_is_left_out_where_it_is_not_known(start: Any, end: s
 )
 async def test_the_log_command_is_that_of_the_container_that_failed(status: Mapping[str, Any], log: str) -> None:
     """With its container where the error names it; none where no pod ever was."""
-    assert (await lines(await judged(failed(**status))))[-1] == f"Logs: {log}"
+    assert (await lines(await evaluated(failed(**status))))[-1] == f"Logs: {log}"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ async def test_the_log_command_is_that_of_the_container_that_failed(status: Mapp
 )
 async def test_advice_fits_the_error(error: str, advice: str) -> None:
     """The first pattern that is found in the error says what to do."""
-    assert f"Suggested action: {advice}" in await lines(await judged(failed(message=error)))
+    assert f"Suggested action: {advice}" in await lines(await evaluated(failed(message=error)))
 
 
 #: An error for each kind of them that has an advice of its own, in the order of the param.
@@ -222,7 +222,7 @@ async def test_each_kind_of_error_has_an_advice_of_its_own() -> None:
     """Each entry of the param is reached: none before it takes its errors, and none gives the advice for everything."""
     pack = shipped(PACK)
     expected = [entry["advice"] for entry in pack.params["advice"].default]
-    told = [await lines(await judged(failed(message=error))) for error in KINDS]
+    told = [await lines(await evaluated(failed(message=error))) for error in KINDS]
     assert [next(line for line in each if line.startswith("Suggested action: ")) for each in told] == [
         f"Suggested action: {advice}" for advice in expected
     ]
@@ -295,13 +295,15 @@ async def test_each_failure_that_the_jobs_operator_knows_has_its_advice(case: st
     """By what the container said, else by what the operator suggests, else by the container."""
     container, said, suggestion, advice = FAILURES[case]
     message = f"Validation pod failed: {container} - {said}" + (f". Suggested action: {suggestion}" if suggestion else "")
-    assert f"Suggested action: {advice}" in await lines(await judged(failed(message=message)))
+    assert f"Suggested action: {advice}" in await lines(await evaluated(failed(message=message)))
 
 
 async def test_own_advice_comes_first() -> None:
     """What a cluster adds is tried before what the pack knows, and the pack's stays."""
     mine = [{"pattern": "No module named 'pandas'", "advice": "Use the image with pandas"}]
-    world = await judged(failed("one", message="No module named 'pandas'"), failed("two", message="MemoryError"), moreAdvice=mine)
+    world = await evaluated(
+        failed("one", message="No module named 'pandas'"), failed("two", message="MemoryError"), moreAdvice=mine
+    )
     told = [line for _, _, message in await world.events() for line in message.split("\n") if line.startswith("Suggested")]
     assert told == [
         "Suggested action: Use the image with pandas",
@@ -313,7 +315,8 @@ async def test_what_the_operator_suggests_is_told() -> None:
     """Its first paragraph, beside the advice that the error has; it is the advice where no entry knows the error."""
     suggestion = "Consider another base image.\n\nQuick fix:\n  spec: {}"
     both, alone = [
-        await lines(await judged(failed(message=f"{error}. Suggested action: {suggestion}"))) for error in ("MemoryError", "Odd")
+        await lines(await evaluated(failed(message=f"{error}. Suggested action: {suggestion}")))
+        for error in ("MemoryError", "Odd")
     ]
     assert both[1] == "MemoryError."
     assert both[-3:-1] == [
@@ -326,7 +329,7 @@ async def test_what_the_operator_suggests_is_told() -> None:
 async def test_a_build_that_fails_in_two_writes_is_told_once_with_its_reason() -> None:
     """Failed without a time comes first, and its message afterwards says nothing."""
     build = {"phase": "Failed", "message": "Build failed: no such strategy"}
-    world = await judged(failed(completed=None, buildStatus=build))
+    world = await evaluated(failed(completed=None, buildStatus=build))
     await world.status(JOB, "train", {"message": "Unknown phase: Failed", "completionTime": DONE, "retryCount": 1})
     await world.settle(120)
     assert (await lines(world))[1] == "Build failed: no such strategy"
@@ -336,7 +339,7 @@ async def test_a_build_that_fails_in_two_writes_is_told_once_with_its_reason() -
 async def test_an_error_of_any_length_is_told_with_its_last_line(size: int) -> None:
     """Patterns run over its two ends only; the last line of a traceback says what it is about."""
     trace = "Traceback (most recent call last):\n" + "  frame\n" * (size // 8) + "MemoryError: of the model"
-    told = await lines(await judged(failed(message=trace, validationPodName="p")))
+    told = await lines(await evaluated(failed(message=trace, validationPodName="p")))
     assert told[1] == "Traceback (most recent call last):"
     assert "MemoryError: of the model" in told
     assert any(line.startswith("Suggested action: Raise the memory limit") for line in told)
@@ -345,7 +348,7 @@ async def test_an_error_of_any_length_is_told_with_its_last_line(size: int) -> N
 
 async def test_the_job_says_why_it_has_failed_and_what_to_do() -> None:
     """Annotations of the job hold it for others."""
-    world = await judged(failed(message="MemoryError", validationPodName="p"))
+    world = await evaluated(failed(message="MemoryError", validationPodName="p"))
     annotations = (await world.get(JOB, "train"))["metadata"]["annotations"]
     found = {key.removeprefix("mlops.dev/failure-"): value for key, value in annotations.items() if key.startswith("mlops.dev/")}
     assert found == {
@@ -370,7 +373,7 @@ async def test_what_failed_long_before_the_pack_came_is_not_told() -> None:
 async def test_a_long_error_is_cut_and_nothing_else(size: int) -> None:
     """The message has at most 1024 characters, and the last lines are whole."""
     name = ("train-" * 42)[:200].rstrip("-")
-    told = "\n".join(await lines(await judged(failed(name, message="E" * size, validationPodName=name))))
+    told = "\n".join(await lines(await evaluated(failed(name, message="E" * size, validationPodName=name))))
     assert len(told) <= 1024
     assert told.endswith(f"\nLogs: kubectl logs -n ns {name}")
     assert ("…" in told) == (size > 400)
@@ -378,7 +381,7 @@ async def test_a_long_error_is_cut_and_nothing_else(size: int) -> None:
 
 async def test_each_run_is_told_once() -> None:
     """Neither a restart nor a change of the job tells it again: a new run is a new object."""
-    world = await judged(failed())
+    world = await evaluated(failed())
     before = len(world.writes)
     world.restart()
     await world.patch(JOB, "train", {"metadata": {"annotations": {"note": "x"}}})
@@ -393,7 +396,7 @@ async def test_each_run_is_told_once() -> None:
 
 async def test_a_job_created_anew_under_the_same_name_is_told_anew() -> None:
     """Another uid is another run, also where it ends at the same time."""
-    world = await judged(failed())
+    world = await evaluated(failed())
     await world.delete(JOB, "train")
     await world.create(failed())
     await world.settle()
@@ -403,13 +406,13 @@ async def test_a_job_created_anew_under_the_same_name_is_told_anew() -> None:
 @pytest.mark.parametrize("phase", ["Succeeded", "ValidationRunning", "Pending", None])
 async def test_other_phases_are_no_failure(phase: str | None) -> None:
     """Only Failed is told."""
-    assert await (await judged(job(phase=phase))).events() == []
+    assert await (await evaluated(job(phase=phase))).events() == []
 
 
 @pytest.mark.parametrize("status", [None, {}, {"phase": None}, {"phase": ["Failed"]}, "Failed"])
 async def test_odd_statuses_are_no_failure(status: Any) -> None:
     """A missing, null or wrongly typed phase tells nothing."""
-    assert await (await judged({**job(), "status": status})).events() == []
+    assert await (await evaluated({**job(), "status": status})).events() == []
 
 
 @pytest.mark.parametrize(
@@ -417,7 +420,7 @@ async def test_odd_statuses_are_no_failure(status: Any) -> None:
 )
 async def test_odd_fields_of_a_failed_job_do_not_hide_the_failure(status: Mapping[str, Any]) -> None:
     """What cannot be read is left out of the message."""
-    world = await judged({**job(), "status": {"phase": "Failed", **status}})
+    world = await evaluated({**job(), "status": {"phase": "Failed", **status}})
     assert (await lines(world))[1] == "Notebook validation failed"
 
 
@@ -437,7 +440,9 @@ async def test_the_application_is_told_too(
 ) -> None:
     """The Application that the tracking id names, or else a label, gets the same Event, with its uid."""
     namespace, name = application
-    world = await judged(named(APPLICATION, name, namespace, spec=HERE), failed(annotations=annotations, labels=labels), **params)
+    world = await evaluated(
+        named(APPLICATION, name, namespace, spec=HERE), failed(annotations=annotations, labels=labels), **params
+    )
     assert await regarded(world) == [f"Application {namespace}/{name}", "NotebookValidationJob ns/train"]
     first, second = await world.all(EVENT)
     assert first["message"] == second["message"]
@@ -462,14 +467,14 @@ async def test_the_application_is_told_too(
 )
 async def test_without_an_application_only_the_job_is_told(annotations: dict[str, str], labels: dict[str, str]) -> None:
     """No Application, a missing one, or an id that names another object: no failure either."""
-    world = await judged(named(APPLICATION, "mine", "argocd", spec=HERE), failed(annotations=annotations, labels=labels))
+    world = await evaluated(named(APPLICATION, "mine", "argocd", spec=HERE), failed(annotations=annotations, labels=labels))
     assert await regarded(world) == ["NotebookValidationJob ns/train"]
 
 
 async def test_an_application_that_does_not_consent_is_not_told() -> None:
     """Whoever can write a label on a job cannot write Events about somebody else's Application; the job is told why."""
     elsewhere = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "theirs"}}
-    world = await judged(
+    world = await evaluated(
         named(APPLICATION, "mine", "argocd", spec=elsewhere), failed(labels={"app.kubernetes.io/part-of": "mine"})
     )
     assert set(await regarded(world)) == {"NotebookValidationJob ns/train"}
@@ -478,7 +483,7 @@ async def test_an_application_that_does_not_consent_is_not_told() -> None:
 
 async def test_a_job_that_has_not_failed_costs_no_request() -> None:
     """Applications are looked up for failed jobs only."""
-    world = await judged(job(phase="Succeeded", annotations=tracking_id("mine")))
+    world = await evaluated(job(phase="Succeeded", annotations=tracking_id("mine")))
     assert [str(call) for call in world.engine.calls if "Application" in str(call)] == []
 
 

@@ -22,7 +22,7 @@ def ended(phase: str = "Succeeded", **fields: Any) -> Object:
     return job(phase=phase, **{"startTime": START, **fields})
 
 
-async def judged(*objects: Object, **params: Any) -> World:
+async def evaluated(*objects: Object, **params: Any) -> World:
     world = World(shipped(PACK), params={PACK: params})
     await world.create(*objects)
     await world.settle()
@@ -32,19 +32,19 @@ async def judged(*objects: Object, **params: Any) -> World:
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 async def test_a_run_that_has_ended_is_counted_and_timed(phase: str) -> None:
     """One in the total of its phase, and its duration in seconds."""
-    world = await judged(ended(phase))
+    world = await evaluated(ended(phase))
     assert world.seen.measurements == [(TOTAL, {"phase": phase}, 1.0), (DURATION, {"job_name": "train", "phase": phase}, 41.0)]
 
 
 async def test_fractions_of_a_second_count() -> None:
     """A duration is not rounded."""
-    world = await judged(ended(startTime="2026-01-24T22:29:59.25Z"))
+    world = await evaluated(ended(startTime="2026-01-24T22:29:59.25Z"))
     assert world.seen.measurements[1][2] == 0.75
 
 
 async def test_the_label_job_name_can_be_switched_off() -> None:
     """It is empty then, so that there is one series for all jobs."""
-    world = await judged(ended(), jobNameLabel=False)
+    world = await evaluated(ended(), jobNameLabel=False)
     assert world.seen.measurements[1][1] == {"job_name": "", "phase": "Succeeded"}
 
 
@@ -55,19 +55,19 @@ async def test_the_label_job_name_can_be_switched_off() -> None:
 )  # fmt: skip
 async def test_a_run_without_a_duration_counts_all_the_same(fields: Mapping[str, Any]) -> None:
     """Where a time is missing, malformed or runs backwards, only the total counts."""
-    world = await judged(ended(**fields))
+    world = await evaluated(ended(**fields))
     assert world.seen.measurements == [(TOTAL, {"phase": "Succeeded"}, 1.0)]
 
 
 @pytest.mark.parametrize("status", [None, {}, {"phase": None}, {"phase": ["Failed"]}, {"phase": "Running"}, "Failed"])
 async def test_what_has_not_ended_does_not_count(status: Any) -> None:
     """Odd statuses count nothing and raise nothing."""
-    assert (await judged({**job(), "status": status})).seen.measurements == []
+    assert (await evaluated({**job(), "status": status})).seen.measurements == []
 
 
 async def test_a_run_counts_once() -> None:
     """Neither a phase that goes backwards and returns nor a restart of the engine counts it again."""
-    world = await judged(ended())
+    world = await evaluated(ended())
     await world.status(JOB, "train", {"phase": "ValidationRunning"})
     await world.settle()
     await world.status(JOB, "train", {"phase": "Succeeded"})
@@ -84,7 +84,7 @@ async def test_a_run_counts_once() -> None:
 
 async def test_a_job_created_anew_under_the_same_name_is_another_run() -> None:
     """Another uid counts anew, also where it ends at the same time."""
-    world = await judged(ended())
+    world = await evaluated(ended())
     await world.delete(JOB, "train")
     await world.create(ended("Failed"))
     await world.settle()

@@ -142,6 +142,19 @@ def test_a_job_that_replaces_another(cluster: Cluster, statuses: Statuses, opera
     assert metadata(pod)["ownerReferences"][0]["uid"] != metadata(done)["uid"]
 
 
+def test_the_pod_goes_while_it_runs(cluster: Cluster, statuses: Statuses, operator: JobsOperator) -> None:
+    """As where the garbage collector removes the pod of a former job, which a new one has taken over: Failed at once."""
+    operator.use(Run(training=60.0))
+    cluster.create(job(namespace=cluster.namespace))
+    eventually(lambda: cluster.find(POD, POD_NAME), "its pod")
+
+    cluster.delete(POD, POD_NAME)
+    done = ended(cluster)
+
+    assert done["status"]["phase"] == "Failed"
+    assert "not found" in done["status"]["message"]
+
+
 def test_git_authentication_fails(cluster: Cluster, statuses: Statuses, operator: JobsOperator) -> None:
     """It is not tried again, though retryCount says 1."""
     operator.use(Run(failures=3, container=GIT, error="Authentication failed"))

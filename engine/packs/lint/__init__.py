@@ -47,8 +47,8 @@ _WHILE_READING = {
     "declaration": """
         Something is used that the pack does not declare, or declared twice, or in a way that cannot be.
 
-        Metrics and their labels, registers, names of rules and targets, defaults that do not fit their own schema, vars that need
-        themselves.
+        Metrics and their labels, registers, names of rules and targets, rules that others extend, defaults that do not fit their
+        own schema, vars that need themselves.
         """,
     "record-name": """
         The names of a pack and a rule are together too long for the annotation that records what has fired.

@@ -53,7 +53,7 @@ def _keeps_own(entry: RuleAction, text: Mapping[str, Any]) -> bool:
 
     As of `label` and `annotate`, a repeat of it writes nothing.
     """
-    writes = list(entry.action.metadata(text[entry.action.name] or {}))
+    writes = list(ACTIONS[entry.action.name].metadata(text[entry.action.name] or {}))
     constant = all("${" not in str(write.entries) for write in writes if write.part == "fields")
     return bool(writes) and constant and all(write.target is None for write in writes)
 

@@ -86,7 +86,9 @@ def test_a_fault_of_the_new_pods_costs_none_of_the_old(cluster: Cluster, engine:
     assert capacity.lowest == 3, capacity
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", [pytest.param("quota", marks=pytest.mark.nightly), "room", pytest.param("model", marks=pytest.mark.nightly)]
+)
 def test_success_is_not_told_before_the_new_model_serves(cluster: Cluster, engine: Engine, service: Service, fault: str) -> None:
     """Where no pod comes to serve what was trained, TriggerSuccess is not told."""
     before = service.create(1)

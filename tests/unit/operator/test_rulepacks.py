@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.cli.get import table, who_reads
+from engine.cli.get import table
+from engine.cli.unread import who_reads
 from engine.errors import ApiError, UsageError
 from engine.kube.api import Page, Selection
 from engine.kube.embedded import EmbeddedCluster
@@ -165,7 +166,7 @@ async def test_an_object_elsewhere_is_not_in_force(packs: Packs) -> None:
         accepted = await packs.condition("Accepted", "own", "team")
 
     assert accepted == (
-        "False", "NotAnOperatorNamespace", "metadata.namespace: only RulePacks in the operator's namespace, system, are in force",
+        "False", "NotAnOperatorNamespace", "metadata.namespace: only a RulePack in the operator's namespace, system, is in force",
     )  # fmt: skip
     assert packs.written().count("RulePack team/own") == 1
 
@@ -379,7 +380,7 @@ async def test_what_audit_would_do_is_not_counted_as_fired(packs: Packs) -> None
     async with packs.running(packs.operator()):
         await packs.clock.advance(10)
         enforced = (await packs.got("marks"))["status"]
-        lines = [*table([await packs.got("marks")])]
+        lines = [*table([await packs.got("marks")], {})]
 
     (before,), (after,) = audited["parts"][0]["rules"], enforced["parts"][0]["rules"]
     assert (audited["fired"], before["audited"], "lastFiring" in before) == (0, 1, False)
@@ -418,7 +419,7 @@ async def test_a_firing_counts_once_it_is_written_on_the_object(packs: Packs, on
             await packs.widget(f"w{number}")
         await packs.clock.advance(40)
         without = (await packs.got("seen"))["status"]
-        lines = [*table([await packs.got("seen")])]
+        lines = [*table([await packs.got("seen")], {})]
         events = [event for event in await packs.events("default") if event["reason"] == "RuleWaiting"]
         packs.cluster.faults.clear()
         await packs.clock.advance(310)

@@ -69,7 +69,7 @@ def test_of_two_libraries_of_one_name_the_first_counts() -> None:
     assert [str(fault) for fault in found.faults] == [
         "b.yaml:1:89: library 'texts' is also in a.yaml, which has it; expected another name"
     ]
-    assert found.libraries["texts"].file == "a.yaml"
+    assert found.libraries["texts"].origin.file == "a.yaml"
 
 
 def test_a_library_with_a_fault_is_refused_as_a_whole() -> None:
@@ -214,6 +214,91 @@ def test_an_own_library_goes_before_a_shipped_one() -> None:
     assert (first, value(store)) == (True, False)
     assert restarted.catalog.packs == {}
     assert "library 'texts' without faults" in reported(report)[0]
+
+
+def kind(text: str, generation: int = 1, uid: str = "1") -> dict[str, Any]:
+    """An object of kind RuleLibrary with the functions of a library."""
+    written = json.loads(text)
+    name = written["metadata"]["name"]
+    return {**written, "metadata": {"namespace": "ops", "name": name, "uid": uid, "generation": generation}}
+
+
+def test_an_object_goes_before_a_config_map_and_that_before_a_shipped_library() -> None:
+    """The ConfigMap says who has the name; each comes into force when the one before it goes."""
+    third = library(loud=function("'third'", "text"))
+    shipped_texts = [shipped(third, "rules/lib/texts.yaml"), shipped(calling(f"{CALL} == 'third'"))]
+    store, maps = PackStore(CEL), [config_map(QUIET, "library")]
+
+    reports = by_source(store.update(shipped_texts, maps, objects=[kind(LOUD)]))
+    values = [store.libraries.functions.defined["texts.loud"].body.source]
+    for own in (maps, []):
+        store.update(shipped_texts, own)
+        values.append(store.libraries.functions.defined["texts.loud"].body.source)
+
+    assert values == ["text.endsWith('!')", "text.endsWith('?')", "'third'"]
+    assert reported(reports["rulelibrary/ops/texts"]) == []
+    assert [fault.text for fault in reports["configmap/ops/library"].faults] == [
+        "library 'texts' is also in rulelibrary/ops/texts, which has it; expected another name"
+    ]
+
+
+@pytest.mark.parametrize("broken", [BROKEN, library(loud={"expresion": "1"})], ids=["expression", "schema"])
+def test_nothing_takes_the_name_of_an_object_that_is_refused(broken: str) -> None:
+    """It may have been there to allow less: neither the ConfigMap's library nor a shipped one is in force after a restart."""
+    store = PackStore(CEL)
+    given = [shipped(LOUD, "rules/lib/texts.yaml"), shipped(calling(CALL))]
+
+    reports = by_source(store.update(given, [config_map(LOUD, "library")], objects=[kind(broken)]))
+
+    assert store.catalog.packs == {}
+    assert "library 'texts' without faults" in reported(reports[SOURCE])[0]
+    assert "is also in rulelibrary/ops/texts, which has it" in reported(reports["configmap/ops/library"])[0]
+
+
+def test_a_config_map_with_a_fault_takes_no_name_from_an_object() -> None:
+    """The first of a name counts, whatever is wrong with another one."""
+    store = PackStore(CEL)
+
+    store.update([shipped(calling(CALL))], [config_map(library(loud={}), "library")], objects=[kind(LOUD)])
+
+    assert value(store) is True
+
+
+def test_an_object_that_breaks_keeps_its_last_good_generation() -> None:
+    """The fault has its path, and the report says which generation is in force."""
+    store = PackStore(CEL)
+    store.update([shipped(calling(CALL))], objects=[kind(LOUD)])
+
+    broken = kind(library(loud=function("text.endsWith('?')", "text", retruns="bool")), generation=2)
+    report = by_source(store.update([shipped(calling(CALL))], objects=[broken]))["rulelibrary/ops/texts"]
+
+    assert value(store) is True
+    assert report.generation == 1
+    assert reported(report) == [
+        "rulelibrary/ops/texts: spec.functions.loud.retruns: unknown key 'retruns'; expected 'returns' (did you mean that?)"
+    ]
+
+
+def test_an_object_that_is_made_anew_has_no_last_good_version() -> None:
+    """Its uid is another one: what had the name before says nothing of it. Packs keep what they have."""
+    store = PackStore(CEL)
+    store.update([shipped(calling(CALL))], objects=[kind(LOUD)])
+
+    reports = by_source(store.update([shipped(calling(CALL))], objects=[kind(BROKEN, uid="2")]))
+
+    assert value(store) is True
+    assert reports["rulelibrary/ops/texts"].generation is None
+    assert "library 'texts' without faults" in reported(reports[SOURCE])[0]
+
+
+def test_a_pack_knows_the_libraries_that_it_calls() -> None:
+    """Also the one that a function of another one calls."""
+    loud = library("a", loud=function("texts.loud(x)", "x"))
+    store = PackStore(CEL)
+
+    store.update([shipped(calling("a.loud(object.text)"))], objects=[kind(LOUD), kind(loud)])
+
+    assert store.catalog.packs["example"].libraries == {"a", "texts"}
 
 
 def test_a_rulepack_of_a_library_that_changes_is_compiled_again() -> None:

@@ -247,7 +247,7 @@ def test_a_null_whose_surroundings_have_been_edited_since_does_not_count(given: 
     assert warning.location.inner == f"spec.rules[0].actions[0].patch.patch.{where}"
     assert warning.text == (
         "kubectl apply dropped the null here, and it does not count: what is around it has been changed since; "
-        "expected the whole pack once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
+        "expected the whole object once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.errors import Fault, Location
-from engine.packs.status import FAULTS, RuleCounts, Standing, computed
+from engine.packs.conditions import FAULTS
+from engine.packs.status import RuleCounts, Standing, computed
 
 NOW = "2026-01-24T22:00:00Z"
 

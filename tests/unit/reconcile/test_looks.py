@@ -90,7 +90,7 @@ when: "object.data.word == 'go' && oldObject != null && oldObject.data.word == '
 
 
 async def test_an_object_of_the_same_name_is_another_one() -> None:
-    """What is deleted and created again alike is judged again."""
+    """What is deleted and created again alike is evaluated again."""
     world = World(pack("p", "data.word", READER.replace("annotation(object, 'a/mark') == 'done'", "object.data.word == 'go'")))
     await world.create(config("go"))
     await world.settle()

@@ -251,7 +251,7 @@ async def test_existing_has_an_age_limit() -> None:
 
 
 async def test_on_delete_judges_the_last_state() -> None:
-    """An object that is gone is judged as it was last; its Event still finds it."""
+    """An object that is gone is evaluated as it was last; its Event still finds it."""
     world = await world_of(f"      on: Delete\n{TELL}", config(), config("b", "other"))
     assert await world.events() == []
     await world.delete(CONFIG, "c")
@@ -447,7 +447,7 @@ async def test_a_lost_answer_is_not_done_twice() -> None:
 
 
 async def test_the_engine_does_not_fire_on_its_own_writes() -> None:
-    """What it wrote itself is not judged again; what somebody else changes at the same time is."""
+    """What it wrote itself is not evaluated again; what somebody else changes at the same time is."""
     world = await world_of(MARK, config())
     before = len(world.seen.evaluations)
     await world.settle(60)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from engine.model.objects import Kind, Object, ObjectKey
 from engine.packs.pack import RulePack
 from engine.reconcile.prefilter import watchers
@@ -88,9 +90,18 @@ async def test_objects_of_one_name_are_different_ones() -> None:
     assert await world.annotations(NAMESPACE, "ns", "") == {"a/all": "2", "a/secrets": "1"}
 
 
-async def test_a_rule_that_names_a_kind_is_about_that_one_only() -> None:
-    """It is not evaluated for others, and of these no more is kept than other rules read."""
-    only = annotating("secrets", "${object.data.password}", when=["object.kind == 'Secret'", "has(object.data.password)"])
+@pytest.mark.parametrize(
+    ("clause", "vars"),
+    [
+        ("object.kind == 'Secret'", {}),
+        ("vars.kind == 'Secret'", {"kind": "object.kind"}),
+        ("vars.secret", {"secret": "object.kind == 'Secret' && object.metadata.name != ''"}),
+        ("vars.chosen", {"chosen": "vars.secret", "secret": "vars.kind in ['Secret']", "kind": "object.kind"}),
+    ],
+)
+async def test_a_rule_that_names_a_kind_is_about_that_one_only(clause: str, vars: dict[str, str]) -> None:
+    """It is not evaluated for others, and of these no more is kept than other rules read; it may name the kind through vars."""
+    only = annotating("secrets", "${object.data.password}", when=[clause, "has(object.data.password)"], vars=vars)
     found = of([CONFIGS, SECRETS], annotating(), only)
     world = World(found)
     await world.create(named(CONFIG, "c", data={"password": "p"}), named(SECRET, "s", data={"password": "cA=="}))
@@ -104,14 +115,29 @@ async def test_a_rule_that_names_a_kind_is_about_that_one_only() -> None:
     assert [found.kinds(rule) for rule in found.rules] == [(CONFIG, SECRET), (SECRET,)]
 
 
-def test_of_each_kind_is_kept_what_rules_for_it_read() -> None:
+@pytest.mark.parametrize("clause", ["object.kind == 'Secret'", "vars.secret"])
+def test_of_each_kind_is_kept_what_rules_for_it_read(clause: str) -> None:
     """The fields of other kinds, and what rules for other kinds read, are not kept."""
-    only = annotating("secrets", "${object.data.password}", when="object.kind == 'Secret'")
+    only = annotating("secrets", "${object.data.password}", when=clause, vars={"secret": "object.kind == 'Secret'"})
     found = of([{**CONFIGS, "fields": ["immutable"]}, {**SECRETS, "fields": ["type"]}], only)
     obj = {"kind": "X", "metadata": {"name": "x"}, "data": {"password": "p", "other": "o"}, "type": "t", "immutable": True}
 
     assert pruner_of(CONFIG, [found])(obj) == {"kind": "X", "metadata": {"name": "x"}, "immutable": True}
     assert pruner_of(SECRET, [found])(obj) == {"kind": "X", "metadata": {"name": "x"}, "data": {"password": "p"}, "type": "t"}
+
+
+def test_of_other_kinds_is_kept_what_conditions_read() -> None:
+    """Through vars as well, since these may say of an object of whichever kind that the rule is not about it."""
+    only = annotating(
+        "secrets", "${object.data.password}", when=["vars.type != 'a'", "vars.secret"],
+        vars={"secret": "object.kind == 'Secret'", "type": "object.type"},
+    )  # fmt: skip
+    found = of([{**CONFIGS, "fields": ["immutable"]}, SECRETS], only)
+    obj = {"kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"password": "p"}, "type": "t", "immutable": True}
+
+    kept = pruner_of(CONFIG, [found])(obj)
+
+    assert kept == {"kind": "ConfigMap", "metadata": {"name": "x"}, "type": "t", "immutable": True}
 
 
 async def test_a_deletion_is_told_of_each_kind() -> None:

@@ -78,7 +78,7 @@ async def test_conditions_come_with_the_values_that_they_read() -> None:
 
 
 async def test_a_selector_that_does_not_pick_the_object_ends_it(tmp_path: Path) -> None:
-    """No rule is judged of an object that the pack does not watch."""
+    """No rule is evaluated of an object that the pack does not watch."""
     text = (
         "apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePack\nmetadata: {name: picky}\nspec:\n"
         "  watch: {apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob, labelSelector: team=a}\n"

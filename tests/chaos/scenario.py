@@ -1,4 +1,4 @@
-"""The players in a thread of their own, the engine as a process, users who change packs and flags, and the check at the end."""
+"""The simulators in a thread of their own, the engine as a process, users who change packs and flags, and a check at the end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, Self, TypeVar
 
 from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Object, annotations_of
-from tests.chaos.cast import Cast
+from tests.chaos.layout import Layout, prepare
 from tests.chaos.ledger import NOTE, Ledger, Run
-from tests.chaos.stage import Stage, prepare
+from tests.chaos.simulation import Simulation
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster
 from tests.e2e.engine import Engine
@@ -45,13 +45,13 @@ spec:
 """
 
 
-class Theatre:
-    """One play in namespaces of its own. Calls block; the players go on meanwhile."""
+class Scenario:
+    """One run in namespaces of its own. Calls block; the simulators go on meanwhile."""
 
     def __init__(self, plane: ControlPlane, namespace: str, seed: int, groups: int) -> None:
         self.plane, self.ledger = plane, Ledger()
-        self.stage = Stage(namespace, f"{namespace}-argocd", groups)
-        prepare(plane, namespace, self.stage.argocd)
+        self.layout = Layout(namespace, f"{namespace}-argocd", groups)
+        prepare(plane, namespace, self.layout.argocd)
         self.random = Random(seed)
         self.engine = Engine(plane, namespace)
         self.edits = 0
@@ -59,16 +59,16 @@ class Theatre:
         self._cluster = Cluster(plane, self.engine.own)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._playing: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
         self._api = self._wait(KubernetesApi.connect(str(self.plane.kubeconfig)))
-        self._cast = Cast(self._api, self.stage, self.ledger, Random(self.random.random()))
-        self._wait(self._cast.set_stage())
+        self._simulation = Simulation(self._api, self.layout, self.ledger, Random(self.random.random()))
+        self._wait(self._simulation.create_targets())
         params = dict.fromkeys(PACKS, "disruptionsPerMinute: 0\n")  # so many jobs at once are meant, and so many syncs
         params["on-success-triggers"] += (
-            "restartStrategy: Evict\nsyncsPerHour: 0\nrestartsPerHour: 0\n"  # the pods are played, and no KServe is there
+            "restartStrategy: Evict\nsyncsPerHour: 0\nrestartsPerHour: 0\n"  # the pods are simulated, and no KServe is there
         )
         self.engine.params(params)
         self.engine.flags({"rollouts": "Disabled"})  # no controller says how far a rollout is
@@ -82,25 +82,25 @@ class Theatre:
         self._thread.join()
         self._loop.close()
 
-    def play(self, jobs: int, per_second: float) -> None:
-        """Let the players begin; at most so many jobs begin a second."""
-        self._playing = self._wait(self._start(jobs, per_second))
+    def run(self, jobs: int, per_second: float) -> None:
+        """Let the simulators begin; at most so many jobs begin a second."""
+        self._running = self._wait(self._start(jobs, per_second))
 
     def enough(self) -> None:
         """No further job begins."""
         self.ledger.enough = True
-        self.curtain()
+        self.wait_for_jobs()
 
-    def curtain(self) -> None:
+    def wait_for_jobs(self) -> None:
         """Wait until all jobs have ended."""
-        while not self.ledger.played:
-            self.check_players()
+        while not self.ledger.all_ended:
+            self.check_simulation()
             time.sleep(0.1)
 
-    def check_players(self) -> None:
-        """Raise what a player has failed with."""
-        if self._playing is not None and self._playing.done():
-            self._playing.result()
+    def check_simulation(self) -> None:
+        """Raise what a simulator has failed with."""
+        if self._running is not None and self._running.done():
+            self._running.result()
 
     def edit(self) -> None:
         """A user changes something: a flag, or the users' own pack."""
@@ -133,39 +133,39 @@ class Theatre:
 
     def annotation(self, job: str, key: str) -> str | None:
         """An annotation that a job has now; None where it has none, or is just being made anew."""
-        found = Cluster(self.plane, self.stage.namespace).find(JOB, job)
+        found = Cluster(self.plane, self.layout.namespace).find(JOB, job)
         return None if found is None else annotations_of(found).get(key)
 
     def missing(self) -> list[str]:
         """What is not (yet) as it should be in the end."""
         return self.ledger.missing(self._found(), self._note)
 
-    def untold(self, runs: Sequence[Run]) -> list[str]:
+    def without_events(self, runs: Sequence[Run]) -> list[str]:
         """The Events that runs must have caused and have not; a run that was deleted meanwhile owes nothing."""
-        return self.ledger.untold([run for run in runs if self.ledger.runs[run.name] is run], self._found())
+        return self.ledger.without_events([run for run in runs if self.ledger.runs[run.name] is run], self._found())
 
     def caught_up(self, patience: float) -> float:
         """Seconds until nothing is missing any more. Fails, saying what is, where nothing of it has come for so long."""
-        return until_nothing(self.missing, patience, self.told, self.check_players)
+        return until_nothing(self.missing, patience, self.describe, self.check_simulation)
 
     def caught_up_with(self, runs: Sequence[Run], patience: float) -> float:
         """Seconds until all Events that runs must have caused are there; no job begins meanwhile. Fails as `caught_up` does."""
         self.ledger.due = 0
-        took = until_nothing(lambda: self.untold(runs), patience, self.told, self.check_players)
+        took = until_nothing(lambda: self.without_events(runs), patience, self.describe, self.check_simulation)
         self.ledger.due = math.inf
         return took
 
     async def _start(self, jobs: int, per_second: float) -> asyncio.Task[None]:
-        return asyncio.create_task(self._cast.play(jobs, per_second))
+        return asyncio.create_task(self._simulation.run(jobs, per_second))
 
     async def _close(self) -> None:
-        if self._playing is not None:
-            self._playing.cancel()
-            await asyncio.wait({self._playing})
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
         await self._api.close()
         await asyncio.sleep(0.25)  # for TLS to say goodbye (aiohttp: client advanced, graceful shutdown)
 
-    def told(self, waited: float, problems: Sequence[str]) -> str:
+    def describe(self, waited: float, problems: Sequence[str]) -> str:
         """What is missing, and what the engine's log says of the objects that it is missing on."""
         named = {word.strip(":") for problem in problems[:10] for word in problem.split() if "-" in word}
         log = [line for line in self.engine.whole_log().splitlines() if any(name in line for name in named) or "ead" in line]
@@ -173,7 +173,7 @@ class Theatre:
         return f"after {waited:.0f} s there were still {len(problems)} things missing:\n" + "\n".join(shown)
 
     def _found(self) -> dict[str, list[Object]]:
-        return self._wait(self._cast.found())
+        return self._wait(self._simulation.found())
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
@@ -182,12 +182,12 @@ class Theatre:
 def until_nothing(
     missing: Callable[[], Sequence[str]],
     patience: float,
-    told: Callable[[float, Sequence[str]], str],
+    describe: Callable[[float, Sequence[str]], str],
     check: Callable[[], None],
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> float:
-    """Seconds until nothing is missing. Fails with what `told` makes of the seconds and of what is, where that is lost.
+    """Seconds until nothing is missing. Fails with what `describe` makes of the seconds and of what is, where that is lost.
 
     It counts as lost where for `patience` seconds no less is missing: how long it all takes says how fast the machine is, where
     each thing waits for its turn in the engine's queue, and again after each pause.
@@ -199,6 +199,6 @@ def until_nothing(
         now = monotonic()
         if len(problems) < fewest:
             fewest, came = len(problems), now
-        assert now - came < patience, told(now - started, problems)
+        assert now - came < patience, describe(now - started, problems)
         sleep(0.5)
     return monotonic() - started

@@ -1,4 +1,4 @@
-"""A story that takes every path of the shipped packs and of the engine for which the operator has been given a right."""
+"""A walkthrough that takes every path of the shipped packs and of the engine for which the operator has been given a right."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import yaml
+
 from engine.model.objects import Kind, Object, annotations_of, dig, metadata
+from engine.packs.rbac import RULE_LIBRARY
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.kinds import OWNERS, install_owners
@@ -23,7 +26,20 @@ FIELDS = {
     OWNERS["kustomizations"]: ("metadata", "annotations", "reconcile.fluxcd.io/requestedAt"),
     OWNERS["helmreleases"]: ("metadata", "annotations", "reconcile.fluxcd.io/requestedAt"),
 }
-FAR = "story-far"
+FAR = "walkthrough-far"
+LIBRARY = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RuleLibrary
+metadata: {name: pages}
+spec:
+  functions:
+    asked:
+      description: Whether somebody is to be paged about an object.
+      parameters:
+        - {name: object, type: map}
+      returns: bool
+      expression: label(object, 'page') == 'yes'
+"""
 INCIDENTS = """\
 apiVersion: rules.mlops.dev/v1alpha1
 kind: RulePack
@@ -32,7 +48,7 @@ spec:
   watch: {apiVersion: mlops.mlops.dev/v1alpha1, kind: NotebookValidationJob}
   rules:
     - name: page
-      when: label(object, 'page') == 'yes'
+      when: pages.asked(object)
       actions:
         - emitEvent: {type: Warning, reason: Paged, message: somebody is to look}
     - name: mark
@@ -43,18 +59,18 @@ spec:
 RELOADED = "pack on-success-triggers from"
 
 
-class Story:
-    """Jobs in a namespace `story` that succeed, and what they act on there, in `story-far` and in `argocd`.
+class Walkthrough:
+    """Jobs in a namespace `walkthrough` that succeed, and what they act on there, in `walkthrough-far` and in `argocd`.
 
     `home` is the operator's namespace and `log` gives the operator's log. The packs are in force, and predictors are
     replaced by Rollout at first.
     """
 
     def __init__(self, plane: ControlPlane, home: Cluster, log: Callable[[], str]) -> None:
-        for name in ("story", FAR, "argocd"):
+        for name in ("walkthrough", FAR, "argocd"):
             plane.ensure("/api/v1/namespaces", {"metadata": {"name": name}})
         install_owners(plane)
-        self.home, self.here, self._log = home, Cluster(plane, "story"), log
+        self.home, self.here, self._log = home, Cluster(plane, "walkthrough"), log
 
     def play(self) -> None:
         """Play it; fails where an effect does not come."""
@@ -71,9 +87,9 @@ class Story:
         kinds = (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)
         predictor = {"serving.kserve.io/inferenceservice": "model", "component": "predictor"}
         self.here.create(*(workload(kind, "web") for kind in kinds), workload(DEPLOYMENT, "predictor", predictor))
-        self.here.create(inference_service("model", "story"))
+        self.here.create(inference_service("model", "walkthrough"))
         asks = [trigger(kind, "web", "restart") for kind in kinds]
-        self.here.create(*(named(kind, "web", "story", spec={}) for kind in OWNERS.values()))
+        self.here.create(*(named(kind, "web", "walkthrough", spec={}) for kind in OWNERS.values()))
         asks += [trigger(kind, "web", "restart") for kind in OWNERS.values()]
         asks += [trigger(SERVICE, "model", "restart")]
         self._succeed("workloads", *asks)
@@ -90,7 +106,7 @@ class Story:
         """A predictor's pod is replaced."""
         self._strategy(strategy)
         old = strategy.lower()
-        self.here.create(pod(old, namespace="story"))
+        self.here.create(pod(old, namespace="walkthrough"))
         self._succeed(old, trigger(SERVICE, "model", "restart"))
         eventually(lambda: not running(self.here, old), f"pod {old} that is gone")
 
@@ -100,7 +116,7 @@ class Story:
             {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "patch"]},
             {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
         ]
-        subject = {"kind": "ServiceAccount", "name": "default", "namespace": "story"}
+        subject = {"kind": "ServiceAccount", "name": "default", "namespace": "walkthrough"}
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "consent"}
         self.here.create(
             named(ROLE, "consent", FAR, rules=rules),
@@ -112,7 +128,7 @@ class Story:
 
     def _application(self) -> None:
         """An Application is synced, and says how its jobs are."""
-        destination = {"server": "https://kubernetes.default.svc", "namespace": "story"}
+        destination = {"server": "https://kubernetes.default.svc", "namespace": "walkthrough"}
         self.here.create(named(APPLICATION, "models", "argocd", spec={"destination": destination, "project": "default"}))
         self._succeed("synced", trigger(APPLICATION, "models", "sync"), labels={"app.kubernetes.io/part-of": "models"})
 
@@ -123,12 +139,15 @@ class Story:
         eventually(told, "sync and status of the Application")
 
     def _incidents(self) -> None:
-        """A user's pack tells each incident, by raising the count of an Event."""
+        """A user's pack, which calls a function of a library, tells each incident, by raising the count of an Event."""
+        self.home.create(yaml.safe_load(LIBRARY))
         pack = named(CONFIG_MAP, "incidents", self.home.namespace, data={"incidents.yaml": INCIDENTS})
         pack["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
         self.home.create(pack)
         eventually(lambda: status(self.home, "incidents") == "ok", "status of the pack")
-        self.here.create(job("paged", namespace="story"))
+        uses = ("status", "packs")
+        eventually(lambda: dig(self.home.get(RULE_LIBRARY, "pages"), uses, ()) == ["incidents"], "status of the library")
+        self.here.create(job("paged", namespace="walkthrough"))
         for count, word in enumerate(("yes", "no", "yes"), start=1):
             self.here.patch(JOB, "paged", {"metadata": {"labels": {"page": word}}})
             eventually(lambda word=word: annotations_of(self.here.get(JOB, "paged")).get("paged") == word, f"word {count}")  # type: ignore[misc]
@@ -159,12 +178,12 @@ class Story:
         time.sleep(1.1)
         completed = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         annotations = {"argocd.argoproj.io/sync-wave": "3", **triggers(*asks)}
-        body = job(name, "Succeeded", annotations, "story", completed)
+        body = job(name, "Succeeded", annotations, "walkthrough", completed)
         body["metadata"]["labels"] = labels or {}
         self.here.create(body)
 
 
-def workload(kind: Kind, name: str, labels: dict[str, str] | None = None, namespace: str = "story") -> Object:
+def workload(kind: Kind, name: str, labels: dict[str, str] | None = None, namespace: str = "walkthrough") -> Object:
     """A Deployment, StatefulSet or DaemonSet."""
     picked = {"app": name}
     template = {"metadata": {"labels": picked}, "spec": {"containers": [{"name": "main", "image": "example.com/web"}]}}

@@ -1,4 +1,4 @@
-"""Where it plays: two namespaces of a real control plane, and what the jobs' triggers are about."""
+"""Where a scenario runs: two namespaces of a real control plane, and what the jobs' triggers are about."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Layout:
     """The namespace of the jobs and all they restart, that of the Applications, and how many of each there are."""
 
     namespace: str
@@ -49,7 +49,7 @@ class Stage:
         ]
 
     def _predictor(self, service: str) -> Object:
-        """The Deployment that KServe makes of a service; the pods are played."""
+        """The Deployment that KServe makes of a service; the pods are simulated."""
         labels = {"serving.kserve.io/inferenceservice": service, "component": "predictor"}
         template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "example.com/model"}]}}
         spec = {"replicas": 2, "selector": {"matchLabels": labels}, "template": template}

@@ -13,8 +13,8 @@ from engine.errors import ApiError
 from engine.kube.api import Selection, WatchEvent
 from engine.kube.kubernetes import KubernetesApi
 from engine.model.objects import Object, Resource, dig, kind_of, metadata
+from tests.chaos.layout import JOBS, Layout
 from tests.chaos.ledger import Ledger, Run
-from tests.chaos.stage import JOBS, Stage
 from tests.world import APPLICATION, DEPLOYMENT, EVENT, JOB, POD, SERVICE, job, pod, trigger, triggers
 
 AT_A_TIME = 40
@@ -24,33 +24,33 @@ HELD = 0.3
 """Seconds that a step of a job, of a pod or of a sync takes at most."""
 
 
-class Cast:
-    """Plays all parts, on one connection of an administrator. What it sees and does goes into the ledger."""
+class Simulation:
+    """Simulates all of them, on one connection of an administrator. What it sees and does goes into the ledger."""
 
-    def __init__(self, api: KubernetesApi, stage: Stage, ledger: Ledger, random: Random) -> None:
-        self._api, self._stage, self._ledger, self._random = api, stage, ledger, random
+    def __init__(self, api: KubernetesApi, layout: Layout, ledger: Ledger, random: Random) -> None:
+        self._api, self._layout, self._ledger, self._random = api, layout, ledger, random
         self._names = itertools.count()
 
-    async def set_stage(self) -> None:
+    async def create_targets(self) -> None:
         """Create what the jobs' triggers are about: services with their pods, Deployments, and Applications."""
-        for number in range(self._stage.groups):
-            for obj in self._stage.objects(number):
+        for number in range(self._layout.groups):
+            for obj in self._layout.objects(number):
                 await self._write(self._api.create, *await self._collection(obj), obj)
             for _ in range(REPLICAS):
                 await self._new_pod(f"model-{number}")
 
-    async def play(self, jobs: int, per_second: float) -> None:
+    async def run(self, jobs: int, per_second: float) -> None:
         """Take that many jobs, or fewer where that is enough, to their ends, as they become due; the others go on."""
-        parts: list[Coroutine[Any, Any, None]] = [self._replica_sets(), self._argo_cd(), self._deployments()]
-        playing = [asyncio.create_task(part) for part in parts]
+        controllers: list[Coroutine[Any, Any, None]] = [self._replica_sets(), self._argo_cd(), self._deployments()]
+        running = [asyncio.create_task(part) for part in controllers]
         try:
             await self._job_operator(jobs, per_second)
-            self._ledger.played = True
-            await asyncio.gather(*playing)
+            self._ledger.all_ended = True
+            await asyncio.gather(*running)
         finally:
-            for task in playing:
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*playing, return_exceptions=True)
+            await asyncio.gather(*running, return_exceptions=True)
 
     async def _job_operator(self, jobs: int, per_second: float) -> None:
         places = asyncio.Semaphore(AT_A_TIME)
@@ -70,7 +70,7 @@ class Cast:
         await self._run(name, random, "Failed" if random.random() < 0.15 else "Succeeded")
         if self._ledger.runs[name].phase == "Succeeded" and random.random() < 0.05:
             await asyncio.sleep(random.uniform(0, 3))
-            await self._write(self._api.delete, JOBS, self._stage.namespace, name)
+            await self._write(self._api.delete, JOBS, self._layout.namespace, name)
             await self._run(name, random, "Succeeded")
         run = self._ledger.runs[name]
         if run.phase == "Succeeded" and random.random() < 0.1:  # somebody adds a trigger when it is all over
@@ -79,10 +79,10 @@ class Cast:
             await self._change(name, {"metadata": {"annotations": self._triggers(run)}})
 
     async def _run(self, name: str, random: Random, ending: str) -> None:
-        run = Run(name, random.randrange(self._stage.groups), str(random.randrange(5)), workload=random.random() < 0.3)
-        notes = {"argocd.argoproj.io/sync-wave": run.wave, "argocd.argoproj.io/tracking-id": self._stage.tracking_id(run)}
-        body = job(name, annotations={**notes, **self._triggers(run)}, namespace=self._stage.namespace)
-        made = await self._write(self._api.create, JOBS, self._stage.namespace, body)
+        run = Run(name, random.randrange(self._layout.groups), str(random.randrange(5)), workload=random.random() < 0.3)
+        notes = {"argocd.argoproj.io/sync-wave": run.wave, "argocd.argoproj.io/tracking-id": self._layout.tracking_id(run)}
+        body = job(name, annotations={**notes, **self._triggers(run)}, namespace=self._layout.namespace)
+        made = await self._write(self._api.create, JOBS, self._layout.namespace, body)
         run.uid = str(metadata(made)["uid"])
         self._ledger.runs[name] = run
         for phase in ("Pending", "Running"):
@@ -96,27 +96,27 @@ class Cast:
     def _triggers(self, run: Run) -> dict[str, str]:
         wanted = [
             trigger(SERVICE, run.service, "restart"),
-            trigger(APPLICATION, run.consumer, "sync", self._stage.argocd),
+            trigger(APPLICATION, run.consumer, "sync", self._layout.argocd),
         ]
         if run.workload:
             wanted.append(trigger(DEPLOYMENT, run.deployment, "restart"))
         return triggers(*wanted)
 
     async def _change(self, name: str, body: Object) -> None:
-        await self._write(self._api.patch, JOBS, self._stage.namespace, name, body)
+        await self._write(self._api.patch, JOBS, self._layout.namespace, name, body)
 
     async def _status(self, name: str, status: Object) -> None:
-        await self._write(self._api.patch, JOBS, self._stage.namespace, name, {"status": status}, subresource="status")
+        await self._write(self._api.patch, JOBS, self._layout.namespace, name, {"status": status}, subresource="status")
 
     async def _replica_sets(self) -> None:
         """Each service has its pods: one that is gone is replaced, and the new one is Ready after a while.
 
         The API server removes a pod in two writes. Where whoever asked dies in between, the second one is left to the
-        kubelet or, for a pod on no node, to the pod garbage collector (kubernetes: pkg/controller/podgc): played here too.
+        kubelet or, for a pod on no node, to the pod garbage collector (kubernetes: pkg/controller/podgc): simulated here too.
         """
         resource = await self._api.discover(POD)
         async with asyncio.TaskGroup() as starting:
-            async for event in self._changes(Selection(resource, self._stage.namespace)):
+            async for event in self._changes(Selection(resource, self._layout.namespace)):
                 meta = metadata(event.object)
                 if event.type == "DELETED":
                     service = str(meta["labels"]["serving.kserve.io/inferenceservice"])
@@ -129,27 +129,27 @@ class Cast:
         """Remove a pod that is still terminating after a while."""
         await asyncio.sleep(1)
         try:
-            await self._api.delete(resource, self._stage.namespace, name, uid=uid)
+            await self._api.delete(resource, self._layout.namespace, name, uid=uid)
         except ApiError as error:
             if error.status not in (0, 404, 409, 429) and error.status < 500:
                 raise
 
     async def _new_pod(self, service: str, pause: float = 0.0) -> None:
         await asyncio.sleep(pause)
-        body = pod(f"{service}-{next(self._names)}", service, namespace=self._stage.namespace)
+        body = pod(f"{service}-{next(self._names)}", service, namespace=self._layout.namespace)
         resource = await self._api.discover(POD)
-        await self._write(self._api.create, resource, self._stage.namespace, body)
+        await self._write(self._api.create, resource, self._layout.namespace, body)
         await asyncio.sleep(pause)
         name = str(body["metadata"]["name"])
         self._ledger.pod_ready(service, name)
         status = {"status": body["status"]}
-        await self._write(self._api.patch, resource, self._stage.namespace, name, status, subresource="status")
+        await self._write(self._api.patch, resource, self._layout.namespace, name, status, subresource="status")
 
     async def _argo_cd(self) -> None:
         """Take each operation up at once, and end it after a while; each is counted by what caused it."""
         resource = await self._api.discover(APPLICATION)
         async with asyncio.TaskGroup() as syncing:
-            async for event in self._changes(Selection(resource, self._stage.argocd)):
+            async for event in self._changes(Selection(resource, self._layout.argocd)):
                 operation = event.object.get("operation")
                 if event.type != "DELETED" and operation and await self._take_up(resource, event.object):
                     self._ledger.synced(str(metadata(event.object)["name"]), operation)
@@ -161,24 +161,24 @@ class Cast:
         state = {"phase": "Running", "operation": application["operation"], "startedAt": _now(), "message": ""}
         body = {"metadata": seen, "operation": None, "status": {"operationState": state}}
         try:
-            await self._api.patch(resource, self._stage.argocd, str(metadata(application)["name"]), body)
+            await self._api.patch(resource, self._layout.argocd, str(metadata(application)["name"]), body)
         except ApiError as error:
             return error.status == 0 and await self._taken(resource, application)
         return True
 
     async def _taken(self, resource: Resource, application: Object) -> bool:
         """Whether a write whose answer was lost has had its effect. Otherwise the watch brings what has changed."""
-        found = await self._write(self._api.get, resource, self._stage.argocd, str(metadata(application)["name"]))
+        found = await self._write(self._api.get, resource, self._layout.argocd, str(metadata(application)["name"]))
         return "operation" not in found and dig(found, ("status", "operationState", "phase")) == "Running"
 
     async def _sync(self, resource: Resource, application: Object, seconds: float) -> None:
         await asyncio.sleep(seconds)
         body = {"status": {"operationState": {"phase": "Succeeded", "finishedAt": _now()}}}
-        await self._write(self._api.patch, resource, self._stage.argocd, str(metadata(application)["name"]), body)
+        await self._write(self._api.patch, resource, self._layout.argocd, str(metadata(application)["name"]), body)
 
     async def _deployments(self) -> None:
         """Note each rollout that somebody causes."""
-        async for event in self._changes(Selection(await self._api.discover(DEPLOYMENT), self._stage.namespace)):
+        async for event in self._changes(Selection(await self._api.discover(DEPLOYMENT), self._layout.namespace)):
             self._ledger.rolled_out(event.object)
 
     async def _changes(self, selection: Selection) -> AsyncIterator[WatchEvent]:
@@ -228,13 +228,13 @@ class Cast:
 
     async def found(self) -> dict[str, list[Object]]:
         """All that the check looks at, by plural."""
-        kinds = ((JOB, self._stage.namespace), (POD, self._stage.namespace), (APPLICATION, self._stage.argocd))
-        more = ((EVENT, self._stage.namespace), (DEPLOYMENT, self._stage.namespace))
+        kinds = ((JOB, self._layout.namespace), (POD, self._layout.namespace), (APPLICATION, self._layout.argocd))
+        more = ((EVENT, self._layout.namespace), (DEPLOYMENT, self._layout.namespace))
         found = {
             kind.kind: list((await self._api.list(Selection(await self._api.discover(kind), namespace))).items)
             for kind, namespace in (*kinds, *more)
         }
-        events = await self._api.list(Selection(await self._api.discover(EVENT), self._stage.argocd))
+        events = await self._api.list(Selection(await self._api.discover(EVENT), self._layout.argocd))
         found["Event"] += events.items
         return found
 
