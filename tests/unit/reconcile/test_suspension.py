@@ -103,7 +103,7 @@ async def test_somebody_relabels_all_pods() -> None:
     await world.settle(seconds=60, step=30)
     assert 4695 <= len(await world.all(POD)) <= 4705  # a whole bucket at once, and one in the minute since
     await world.settle(seconds=60, step=30)
-    assert 4645 <= len(await world.all(POD)) <= 4655
+    assert 4595 <= len(await world.all(POD)) <= 4605
     assert world.seen.suspensions == ["p of ns"]
 
     world.use(stale, params=at_most(0))
