@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import click
 
 from engine.cli.arguments import Cluster, cluster_options
+from engine.cli.unread import unread, who_reads
 from engine.errors import ApiError, RulepackError
 from engine.kube.api import Api, Selection
 from engine.model.objects import Kind, Object, dig, ref_of
@@ -22,7 +25,7 @@ NOTHING = "-"
 EXAMPLES = """\b
 Examples:
   rulepack get                                  every pack and every library of the cluster
-  rulepack get my-pack other-pack -n rulepack-system
+  rulepack get my-pack rp/other-pack -n rulepack-system
 """
 
 
@@ -37,13 +40,16 @@ def get(names: tuple[str, ...], namespace: str, everywhere: bool, cluster: Clust
 
     Then a line for each RuleLibrary: how many functions it has and which packs call them; below it why it is not ready.
 
-    Only needs list on rulepacks and rulelibraries.
+    Needs list on rulepacks and rulelibraries. Where one was not read, list on leases in its namespace lets this say whether an
+    operator runs.
     """
     namespace = "" if everywhere else namespace
-    packs, libraries = asyncio.run(_objects(namespace, cluster))
+    names = tuple(re.sub("^(rp|rulepacks?|rulelibrar(y|ies))/", "", name) for name in names)  # as kubectl writes and takes them
+    packs, libraries, operators = asyncio.run(_read(namespace, names, cluster))
     there = [ref_of(obj).name for obj in (*packs, *libraries)]
     where = f"namespace {namespace}" if namespace else "any namespace"
-    rules, functions = [*table(_named(packs, names))], [*libraries_table(_named(libraries, names))]
+    rules = [*table(_named(packs, names), operators)]
+    functions = [*libraries_table(_named(libraries, names), operators)]
     for line in [*rules, *([""] if rules and functions else ()), *functions]:
         click.echo(line)
     unknown = [name for name in names if name not in there]
@@ -58,25 +64,37 @@ def _named(objects: Sequence[Object], names: Sequence[str]) -> list[Object]:
     return [obj for obj in objects if not names or ref_of(obj).name in names]
 
 
-async def _objects(namespace: str, cluster: Cluster) -> tuple[Sequence[Object], Sequence[Object]]:
+async def _read(
+    namespace: str, names: Sequence[str], cluster: Cluster
+) -> tuple[Sequence[Object], Sequence[Object], Mapping[str, str]]:
+    """Return the RulePacks and the RuleLibraries of a namespace, or of all, and who is to read those of `names` that were not.
+
+    The latter is a sentence for each of their namespaces.
+    """
+    async with cluster.connected() as api:
+        packs, libraries = await _objects(api, namespace)
+        places = {ref_of(obj).namespace for obj in _named([*packs, *libraries], names) if unread(obj)}
+        return packs, libraries, {each: await who_reads(api, each, datetime.now(UTC)) for each in sorted(places)}
+
+
+async def _objects(api: Api, namespace: str) -> tuple[Sequence[Object], Sequence[Object]]:
     """Return the RulePacks and the RuleLibraries of a namespace, or of all.
 
     Raise RulepackError where the cluster does not have the kind RulePack. RuleLibraries that cannot be listed are none, with a
     warning, unless the cluster does not have that kind.
     """
-    async with cluster.connected() as api:
-        try:
-            packs = await _listed(api, RULE_PACK, namespace)
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            raise RulepackError("the cluster has no RulePacks; `kubectl apply -k config/crd` adds the kind") from error
-        try:
-            return packs, await _listed(api, RULE_LIBRARY, namespace)
-        except ApiError as error:
-            if error.status != 404:
-                click.echo(f"Warning: RuleLibraries are not known: {error}", err=True)
-            return packs, ()
+    try:
+        packs = await _listed(api, RULE_PACK, namespace)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        raise RulepackError("the cluster has no RulePacks; `kubectl apply -k config/crd` adds the kind") from error
+    try:
+        return packs, await _listed(api, RULE_LIBRARY, namespace)
+    except ApiError as error:
+        if error.status != 404:
+            click.echo(f"Warning: RuleLibraries are not known: {error}", err=True)
+        return packs, ()
 
 
 async def _listed(api: Api, kind: Kind, namespace: str) -> Sequence[Object]:
@@ -90,14 +108,14 @@ class _Row(NamedTuple):
     notes: Sequence[str] = ()
 
 
-def table(objects: Sequence[Object]) -> Iterator[str]:
-    """Yield the lines of the table of packs; none without packs."""
-    yield from _lines(HEAD, [row for obj in objects for row in _rows(obj)])
+def table(objects: Sequence[Object], operators: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of the table of packs; none without packs. `operators` say by namespace who is to read what was not."""
+    yield from _lines(HEAD, [row for obj in objects for row in _rows(obj, operators)])
 
 
-def libraries_table(objects: Sequence[Object]) -> Iterator[str]:
-    """Yield the lines of the table of libraries; none without libraries."""
-    yield from _lines(LIBRARY_HEAD, [_library_row(obj) for obj in objects])
+def libraries_table(objects: Sequence[Object], operators: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of the table of libraries; none without libraries. For `operators` see `table`."""
+    yield from _lines(LIBRARY_HEAD, [_library_row(obj, operators) for obj in objects])
 
 
 def _lines(head: tuple[str, ...], found: Sequence[_Row]) -> Iterator[str]:
@@ -109,10 +127,10 @@ def _lines(head: tuple[str, ...], found: Sequence[_Row]) -> Iterator[str]:
         yield from (f"    {clean(note)}" for note in row.notes)
 
 
-def _rows(obj: Object) -> Iterator[_Row]:
+def _rows(obj: Object, operators: Mapping[str, str]) -> Iterator[_Row]:
     """Yield a row for each rule; one without where no rule is in force."""
     ref, status = ref_of(obj), dig(obj, ("status",), {})
-    ready, notes = _ready(status)
+    ready, notes = _ready(obj, operators)
     first = (ref.namespace, ref.name, status.get("mode", NOTHING), ready)
     rules = _rules(status)
     if not rules:
@@ -120,26 +138,32 @@ def _rows(obj: Object) -> Iterator[_Row]:
     for number, (name, parts) in enumerate(rules.items()):
         counts = (str(sum(part.get(key, 0) for part in parts)) for key in ("fired", "failed", "waiting"))
         when, last = max((part.get("lastFiring", NOTHING), part.get("lastObject", "")) for part in parts)
-        waits = [f"waits: {part['waitingFor']}" for part in parts if "waitingFor" in part]
-        yield _Row((*first, name, *counts, f"{when} {last}".rstrip()), [*waits, *(() if number < len(rules) - 1 else notes)])
+        audited = sum(part.get("audited", 0) for part in parts)
+        said = [f"would have fired in Audit: {audited}"] if audited else []
+        if not any(f"rule {name} waits" in note for note in notes):
+            said += [f"waits: {part['waitingFor']}" for part in parts if "waitingFor" in part]
+        yield _Row((*first, name, *counts, f"{when} {last}".rstrip()), [*said, *(() if number < len(rules) - 1 else notes)])
 
 
-def _library_row(obj: Object) -> _Row:
+def _library_row(obj: Object, operators: Mapping[str, str]) -> _Row:
     """Return the row of a library."""
     ref, status = ref_of(obj), dig(obj, ("status",), {})
-    ready, notes = _ready(status)
+    ready, notes = _ready(obj, operators)
     functions, packs = str(status.get("functionCount", NOTHING)), ", ".join(status.get("packs", ())) or NOTHING
     return _Row((ref.namespace, ref.name, functions, ready, packs), notes)
 
 
-def _ready(status: Any) -> tuple[str, list[str]]:
-    """Return the status of the condition Ready, why it is that, and the faults."""
-    conditions = {each["type"]: each for each in status.get("conditions", ())}
-    ready = conditions.get("Ready", {})
-    message = ready.get("message", "no operator has read it yet")
-    notes = [note for note in [message.partition("; ")[2]] if note] if ready.get("status") == "True" else [message]
+def _ready(obj: Object, operators: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Return the status of the condition Ready, why it is that, the faults, and what may not be meant."""
+    status = dig(obj, ("status",), {})
+    ready: Mapping[str, str] = next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), {})
+    message = ready.get("message", "")
+    notes = [message.partition("; ")[2] if ready.get("status") == "True" else message]
     notes += [f"{fault['path']}: {fault['message']}" for fault in status.get("faults", ())]
-    return ready.get("status", NOTHING), notes
+    notes += [f"warning: {each['path']}: {each['message']}" for each in status.get("warnings", ())]
+    if older := unread(obj):
+        notes = ["; ".join(filter(None, (older, operators.get(ref_of(obj).namespace, "")))), *notes]
+    return "Unknown" if older and ready else ready.get("status", NOTHING), [note for note in notes if note]
 
 
 def _rules(status: Any) -> dict[str, list[Any]]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import nsmallest
+from operator import itemgetter
 from typing import Any
 
 from engine.kube.clock import Clock
@@ -52,11 +53,16 @@ _FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 @dataclass(slots=True)
 class RuleActivity:
-    """What a rule did last, with the clock's time, None where it has not yet; and how often, about."""
+    """What a rule did last, with the clock's time, None where it has not yet; and how often, about.
+
+    What Audit says that it would do is no firing; it has a count and a time of its own.
+    """
 
     fired: tuple[float, Act] | None = None
+    audited: tuple[float, Act] | None = None
     failed: tuple[float, Act] | None = None
     firings: int = 0
+    audits: int = 0
     failures: int = 0
     counted: dict[str, dict[tuple[str, str], bool]] = field(default_factory=dict)
     """By the last objects the firings, each by key and item, and whether they count as such: all steps of one count once."""
@@ -72,8 +78,11 @@ class RuleActivity:
             self.firings -= counted.get(firing, False)
             counted[firing] = False
         elif firing not in counted:
-            self.firings += 1
-            counted[firing] = True
+            counted[firing] = act.result is not ActResult.AUDITED
+            if counted[firing]:
+                self.firings += 1
+            else:
+                self.audits += 1
         if len(self.counted) > AT_ONCE:
             oldest = next(iter(self.counted))
             del self.counted[oldest]
@@ -88,8 +97,9 @@ class RuleActivity:
 
     def as_data(self) -> dict[str, Any]:
         """Return it as JSON data, without what went wrong: that may quote the object, so only the log and its Events say it."""
+        last = max(filter(None, (self.fired, self.audited)), key=itemgetter(0), default=None)
         return {
-            "lastFiring": _act_data(*self.fired) if self.fired else None,
+            "lastFiring": _act_data(*last) if last else None,
             "lastError": _act_data(*self.failed) if self.failed else None,
         }
 
@@ -101,8 +111,15 @@ class Activity:
     clock: Clock
     rules: dict[tuple[str, str], RuleActivity] = field(default_factory=dict)
     """By pack and rule."""
-    suspensions: dict[str, dict[str, float]] = field(default_factory=dict)
+    enforced: Collection[str] = frozenset()
+    """The packs in Enforce."""
+    _suspensions: dict[str, dict[str, float]] = field(default_factory=dict)
     """By pack and flow: since when."""
+
+    @property
+    def suspensions(self) -> dict[str, dict[str, float]]:
+        """By pack and flow what is suspended, and since when: nothing of a pack that is not in Enforce, and so does nothing."""
+        return {pack: flows for pack, flows in self._suspensions.items() if pack in self.enforced}
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Note that another firing begins. An Unknown is logged by the reconciler, once for each object and reason."""
@@ -133,7 +150,10 @@ class Activity:
                 rule.unwritten.add(str(act.object))
         elif act.result not in (ActResult.WAITING, ActResult.DROPPED, ActResult.UNCHANGED):
             rule.count(act)
-            rule.fired = (self.clock.time(), act)
+            if act.result is ActResult.AUDITED:
+                rule.audited = (self.clock.time(), act)
+            else:
+                rule.fired = (self.clock.time(), act)
 
     def measured(self, obj: Ref, metric: str, labels: object, value: float) -> None:
         """Do nothing: the metric itself says it."""
@@ -141,23 +161,30 @@ class Activity:
     def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Log it, and remember since when."""
         log.error("pack %s is suspended for %s from %s on: its budget is spent (%s)", pack, described(flow), obj, DISRUPTIONS)
-        self.suspensions.setdefault(pack, {})[flow] = self.clock.time()
+        self._suspensions.setdefault(pack, {})[flow] = self.clock.time()
 
     def contested(self, pack: str, rule: str, target: Ref) -> None:
         """Log it."""
         log.warning("%s/%s: what it writes on %s is undone again and again, so it waits", pack, rule, target)
 
-    def resumed(self, pack: str) -> None:
-        """Note that whatever was suspended of a pack goes on."""
-        for flow in self.suspensions.pop(pack, ()):
+    def resumed(self, pack: str) -> bool:
+        """Note that whatever was suspended of a pack goes on; return whether anything was."""
+        flows = self._suspensions.pop(pack, {})
+        for flow in flows:
             log.info("pack %s goes on for %s", pack, described(flow))
+        return bool(flows)
+
+    def suspended_series(self) -> Mapping[tuple[str, ...], float]:
+        """Return the values of the metric that shows what is suspended."""
+        return {(pack, flow): 1.0 for pack, flows in self.suspensions.items() for flow in flows}
 
     def counts(self, pack: str, rule: str) -> RuleCounts:
         """Return what a rule did since the process began, for the status of its pack."""
         activity = self.rules.get((pack, rule), RuleActivity())
         time, act = activity.fired or (None, None)
         return RuleCounts(
-            fired=activity.firings, failed=activity.failures, suspended=sorted(self.suspensions.get(pack, ())),
+            fired=activity.firings, audited=activity.audits, failed=activity.failures,
+            suspended=sorted(self.suspensions.get(pack, ())),
             last_firing="" if time is None else _timestamp(time), last_object=str(act.object) if act else "",
         )  # fmt: skip
 

@@ -33,7 +33,8 @@ FLICKER = 60.0
 """Seconds for which a kind may be answered with 404 before its objects are forgotten."""
 UNLISTED, UNWATCHED = 5.0, 120.0
 """Seconds after which it is reported that a kind cannot be listed, or not be watched any more: after an API server has come back
-it may take BACKOFF.longest until a watch is tried again."""
+it may take BACKOFF.longest until a watch is tried again. A missing right to watch is reported after UNLISTED too: an API server
+that has just started forbids everything until it has read the roles."""
 WAIT_FOR_KIND = 5.0
 """The longest pause while a kind is not served, so that a new CRD is picked up within 10 s."""
 
@@ -70,9 +71,10 @@ class Informer:
         self._failure: ApiError | None = None  # while it is WAITING or FAILING
         self._version = ""
         self._heard = False  # whether the present watch has brought anything
+        self._watched = False  # whether any watch has
         self._following: asyncio.Task[None] | None = None
         self._refreshing = False
-        self._failing_since = 0.0  # where it is WAITING or FAILING
+        self._failing_since = 0.0  # where it is WAITING or FAILING; where a right is missing, since when that is
         self._gone_since: float | None = None  # when the kind was first not served, while it is not
         self._existing = True  # whether what a list shows was there before the engine
         self._task: asyncio.Task[None] | None = None
@@ -109,10 +111,9 @@ class Informer:
 
     @property
     def waits(self) -> bool:
-        """Whether the objects cannot be listed, or not watched for two minutes: not served, no right, an API that is down."""
-        return self.state is State.WAITING or (
-            self.state is State.FAILING and (not self.synced.is_set() or self._lasts(UNWATCHED))
-        )
+        """Whether the objects cannot be listed, or not watched for two minutes, or 5 s where it is a right that is missing."""
+        lasting = UNLISTED if self.forbidden else UNWATCHED
+        return self.state is State.WAITING or (self.state is State.FAILING and (not self.synced.is_set() or self._lasts(lasting)))
 
     @property
     def forbidden(self) -> bool:
@@ -122,11 +123,14 @@ class Informer:
     def problem(self) -> str:
         """Return why it waits, with what to do; '' also where no API server answers at all.
 
-        That the right to list is missing is said at once, anything else once it has lasted.
+        That a right is missing is said at once, or after 5 s where the objects were watched before; anything else once it has
+        lasted.
         """
         if self._failure is None or not self._failure.status:
             return ""
-        lasting = UNWATCHED if self.synced.is_set() else 0.0 if self.forbidden else UNLISTED
+        lasting = UNWATCHED if self.synced.is_set() else UNLISTED
+        if self.forbidden:
+            lasting = UNLISTED if self._watched else 0.0
         if not self._lasts(lasting):
             return ""
         verb = "watched" if self.synced.is_set() else "listed"
@@ -218,13 +222,14 @@ class Informer:
                 self._apply(event)
                 self.last_event = self._clock.monotonic()
                 if not self._heard:
-                    self._heard = True
+                    self._heard = self._watched = True
                     self._answers()
 
     async def _silence(self) -> None:
         """Return when nothing has been heard for too long."""
         heard = self._clock.monotonic()
         await self._clock.sleep(SETTLED)
+        self._watched = True
         self._answers()
         while (left := max(heard, self.last_event) + WATCH_SECONDS + SILENCE_GRACE - self._clock.monotonic()) > 0:
             await self._clock.sleep(left)
@@ -282,8 +287,8 @@ class Informer:
     async def _failed(self, error: ApiError) -> None:
         """Note why there is no answer, say so where that is news, and wait before the next attempt."""
         gone, before = error.status == NOT_FOUND, self._failure
-        if before is None:
-            self._failing_since = self._clock.monotonic()
+        if before is None or (error.status == FORBIDDEN and before.status != FORBIDDEN):
+            self._failing_since, self._attempts = self._clock.monotonic(), 0
         if before is None or (error.status, error.reason) != (before.status, before.reason):  # when it begins, not each time
             text = "; ".join(("the cluster does not serve this kind (yet)", *self._waiting())) if gone else str(error)
             log.log(logging.INFO if gone else logging.WARNING, "%s: %s; trying again until it does", self.key, text)

@@ -141,16 +141,11 @@ class Metrics:
                         known.metric.forget(labels)
 
     def suspended(self, pack: str, flow: str, obj: Ref) -> None:
-        """Show it."""
-        self.suspensions.record((pack, flow))
+        """Do nothing: `suspensions` is read from the engine's activity."""
 
     def contested(self, pack: str, rule: str, target: Ref) -> None:
         """Count it."""
         self.contests.record((pack, rule))
-
-    def resumed(self, pack: str) -> None:
-        """Show no more that anything of a pack is suspended."""
-        self.suspensions.keep(lambda labels: labels[0] != pack)
 
     def declare(self, pack: str, specs: Iterable[MetricSpec]) -> None:
         """Make a pack's metrics measurable, and forget those that it declared before but no longer does.

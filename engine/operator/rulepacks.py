@@ -95,7 +95,7 @@ class RulePackStatuses:
         self._seeds: dict[tuple[str, str], RuleCounts] = {}
         self._seeded: set[str] = set()
         self._listing: dict[str, float] = {}  # since when, by pack
-        self._counts: dict[tuple[str, str], tuple[int, int]] = {}  # own ones that are in a status
+        self._counts: dict[tuple[str, str], tuple[int, int, int]] = {}  # own ones that are in a status
 
     def use(
         self, objects: OwnObjects, read: Sequence[Text | PackObject], reports: Sequence[Report], catalog: Catalog,
@@ -238,9 +238,9 @@ class RulePackStatuses:
         self._seeded.add(name)
         parts = {each.get("shard"): each for each in dig(obj, ("status", "parts"), ())}
         for rule in parts.get(self._shard, {}).get("rules", ()):
-            fired, failed = self._counts.get((name, rule["name"]), (0, 0))
+            fired, audited, failed = self._counts.get((name, rule["name"]), (0, 0, 0))
             self._seeds[name, rule["name"]] = RuleCounts(
-                rule.get("fired", 0) - fired, rule.get("failed", 0) - failed,
+                rule.get("fired", 0) - fired, rule.get("failed", 0) - failed, audited=rule.get("audited", 0) - audited,
                 last_firing=rule.get("lastFiring", ""), last_object=rule.get("lastObject", ""),
             )  # fmt: skip
 
@@ -249,10 +249,10 @@ class RulePackStatuses:
         added = {}
         for rule in pack.rules:
             own, seed = counts.get(rule.name, RuleCounts()), self._seeds.get((name, rule.name), RuleCounts())
-            self._counts[name, rule.name] = own.fired, own.failed
+            self._counts[name, rule.name] = own.fired, own.audited, own.failed
             last = max(own, seed, key=lambda each: each.last_firing)  # RFC 3339 in UTC, so the order of texts is that of times
             added[rule.name] = own._replace(
-                fired=own.fired + seed.fired, failed=own.failed + seed.failed,
+                fired=own.fired + seed.fired, failed=own.failed + seed.failed, audited=own.audited + seed.audited,
                 last_firing=last.last_firing, last_object=last.last_object,
             )  # fmt: skip
         return added

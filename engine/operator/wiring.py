@@ -103,6 +103,7 @@ class Operator:
         self.metrics.left_out.read = self._left_out.counts
         self.metrics.waiting.read = self.reconciler.waits.counts
         self.metrics.others.read = self.reconciler.others.counts
+        self.metrics.suspensions.read = self.activity.suspended_series
         self._workers = Workers(settings.workers, self.queue, self.reconciler.reconcile, clock, self.metrics)
 
     def may_act(self) -> bool:
@@ -199,18 +200,19 @@ class Operator:
         """Put a catalog in force, and reconcile all objects of the packs in which it differs."""
         catalog = await self._in_force.dated(catalog)
         old, self.reconciler.catalog = self.reconciler.catalog, catalog
-        for name in old.packs:
-            if resumed(_terms(old, name), _terms(catalog, name)):
-                self.activity.resumed(name)
-                self.metrics.resumed(name)
+        going_on = {
+            name for name in old.packs if resumed(_terms(old, name), _terms(catalog, name)) and self.activity.resumed(name)
+        }
+        self.activity.enforced = {name for name, pack in catalog.packs.items() if catalog.mode(pack) is Mode.ENFORCE}
         self._declare(old, catalog)
         self.metrics.begin(catalog.packs.values())
         await self.caches.use(self._on())
         for pack in catalog.packs.values():
-            if _parts(old, pack.identity) != _parts(catalog, pack.identity):
+            differs = _parts(old, pack.identity) != _parts(catalog, pack.identity)
+            if differs:
                 log.info("pack %s from %s: %s", pack.identity, pack.source, catalog.mode(pack).value)
-                for key in self.caches.objects(pack):
-                    self.queue.add(key)
+            for key in self.caches.objects(pack) if differs or pack.identity in going_on else ():
+                self.queue.add(key)
         for name in old.packs.keys() - catalog.packs.keys():
             log.info("pack %s is gone", name)
 
@@ -296,7 +298,7 @@ class Operator:
         counts = self.activity.counts_of(pack, self.reconciler.waits)
         reason, why = self.activity.standing(pack, self.caches, self.resume)
         waits = self.reconciler.waits
-        notes = () if reason else (*waits.refusals(pack.identity), *waits.missing_rights(pack.identity))
+        notes = () if reason else (*waits.refusals(pack.identity), *waits.sentences(pack.identity))
         return Fare(reason, why, counts, notes)
 
     def _informers(self) -> Iterator[Informer]:

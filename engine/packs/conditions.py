@@ -72,12 +72,12 @@ def why(faults: Sequence[Fault]) -> str:
     return "; ".join(map(located, faults[:FAULTS])) + (f"; and {left} more" if left > 0 else "")
 
 
-def kept(generation: int | None, faults: Sequence[Fault]) -> str:
-    """Return what is in force of a spec that is refused; `generation` is that of the last good one."""
+def kept(generation: int | None, faults: Sequence[Fault], stays: str = "stays in force") -> str:
+    """Return what is in force of a spec that is refused; `generation` is the last good one's, `stays` what becomes of it."""
     if generation is None:
         return "nothing is in force"
     elsewhere = any(not fault.location.path for fault in faults)  # in a ConfigMap, of which there are no generations
-    return "the last good text" + (" stays in force" if elsewhere else f", generation {generation}, stays in force")
+    return f"the last good text {stays}" if elsewhere else f"the last good text, generation {generation}, {stays}"
 
 
 def located(fault: Fault) -> str:

@@ -21,6 +21,11 @@ def custom_resource_definition() -> dict[str, Any]:
     spec["properties"]["configMap"] = text("The ConfigMap that holds the pack; the operator writes such objects.", minLength=1)
     # Of a reference they are values; of a pack each declares one.
     spec["properties"]["params"]["additionalProperties"] = {KEEP: True, "nullable": True}
+    declared = spec["properties"]["params"]["description"]
+    spec["properties"]["params"]["description"] = (
+        "Beside `shipped` or `configMap`: values for params of that pack, such as `disruptionsPerMinute: 20`, which go before "
+        f"those in ConfigMap rulepack-params. Beside `rules`: {declared[0].lower()}{declared[1:]}"
+    )
     spec["description"] = "The pack itself, or a reference to one that the operator ships or that a ConfigMap holds."
     spec["x-kubernetes-validations"] = [
         {
@@ -37,7 +42,8 @@ _RULES = listed(
     ["name"],
     {
         "name": text("The rule."),
-        "fired": count("How often it acted, and did not fail after all."),
+        "fired": count("How often it acted, and did not fail after all; what is only audited is not counted here."),
+        "audited": count("How often it would have acted, while it was in Audit."),
         "failed": count("How often its actions failed for good."),
         "waiting": count("How many items wait."),
         "waitingSince": text("Since when the oldest of them waits.", **TIME),

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.errors import Fault
-from engine.model.spec import Spec
+from engine.model.spec import NO_VALUE, Spec
 from engine.model.text import found, one_of, shown, suggestion
 from engine.packs.document import Document
 from engine.packs.jsonschemas import SchemaFault
@@ -116,7 +116,10 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
         )
         return Fault(document.locate_key((*base, *written)), f"unknown key {shown(key, 60)}", expected)
     location = document.locate_key((*base, *written)) if at_key else document.locate((*base, *_existing(written, raw)))
-    return Fault(location, *_message(detail))
+    message, expected = _message(detail)
+    if detail["input"] is None and kind in _WANTED and _optional(model, path):
+        expected = f"{expected}; {NO_VALUE}"
+    return Fault(location, message, expected)
 
 
 #: A key of Ansible, Kyverno or CI systems, in small letters -> the one of a rule pack.
@@ -135,6 +138,8 @@ def _message(detail: ErrorDetails) -> tuple[str, str]:
         return str(context["message"]), str(context["expected"])
     if kind == "literal_error":
         choices = str(context["expected"]).replace(" or ", ", ").split(", ")  # pydantic gives `'a', 'b' or 'c'`
+        if value in choices:  # a number is no text
+            return f"{found(value)} is a text", f"{value} without quotes"
         return f"{found(value)} is not possible here", one_of(value, [choice.strip("'") for choice in choices])
     if kind == "string_type" and isinstance(value, bool | int | float):
         return f"{found(value)} stands here", "a text: put it in quotes"
@@ -173,6 +178,11 @@ def _description(model: type[Spec], path: Path) -> str:
             text = " ".join(field.description.split()).rstrip(".")
             return text[0].lower() + text[1:]
     return ""
+
+
+def _optional(model: type[Spec], path: Path) -> bool:
+    """Return whether a path is that of a key that need not be there."""
+    return any(field.alias == path[-1] and not field.is_required() for field in _fields(_at(model, path[:-1])) if path)
 
 
 def _at(annotation: Any, path: Path) -> Any:

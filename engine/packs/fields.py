@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from engine.cel.documents import path_steps
 from engine.cel.values import Mismatch
 from engine.model.names import bad_label, dns_label
+from engine.model.spec import NO_VALUE
 from engine.model.text import found
 
 #: Names that a loop variable cannot have: those of the built-in variables, and CEL's own words.
@@ -41,6 +42,11 @@ _SELECTOR = "a mapping of labels to values, or a text such as 'app=web,tier in (
 def refusal(message: str, expected: str) -> PydanticCustomError:
     """Return what a validator raises: what is wrong, and what was expected."""
     return PydanticCustomError("rulepack", "{message}", {"message": message, "expected": expected})
+
+
+def unfit(value: Any, expected: str) -> PydanticCustomError:
+    """Return what a validator of a key that need not be there raises, where a value is none of what was expected."""
+    return refusal(f"{found(value)} stands here", f"{expected}; {NO_VALUE}" if value is None else expected)
 
 
 def seconds(value: Any) -> float:

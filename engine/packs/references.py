@@ -134,11 +134,18 @@ class References:
             message = f"no pack {name!r} is shipped"
             names = [each for each, pack in self._packs.items() if pack.source in self._shipped]
             expected = f"{suggestion(name, names)}; where this operator ships it no more, {delete}"
+        elif broken := self._broken(text_source(obj)):
+            message, expected = f"no pack {name!r} is in force", f"the faults in {', '.join(broken)} corrected"
         else:
             message = f"{text_source(obj)} holds no pack {name!r} that is in force"
             expected = f"such a pack there; where it was renamed or taken away, {delete}"
         where = Location(obj.file, 1, 1, "spec.shipped" if "shipped" in obj.spec else "spec.configMap")
         return [Fault(where, message, expected)]
+
+    def _broken(self, source: str) -> Sequence[str]:
+        """Return the texts of a ConfigMap that have faults, each as the ConfigMap and its key."""
+        texts = [(file, version) for file, version in self._versions.items() if version.read and version.read.source == source]
+        return [file for file, version in texts if version.faults]
 
 
 def _name(obj: PackObject) -> str:

@@ -22,6 +22,7 @@ from engine.packs.fields import (
     Text,
     Verb,
     refusal,
+    unfit,
 )
 from engine.packs.metrics import MetricDeclaration
 from engine.packs.schedule import ScheduleSpec
@@ -31,6 +32,8 @@ API_VERSION = "rules.mlops.dev/v1alpha1"
 
 
 def _as_list(value: Any) -> Any:
+    if not isinstance(value, str | list):
+        raise unfit(value, "a CEL condition as text, or a list of them")
     return [value] if isinstance(value, str) else value
 
 
@@ -39,6 +42,8 @@ def _as_watches(value: Any) -> Any:
 
 
 def _as_policy(value: Any) -> Any:
+    if not isinstance(value, str | dict | ExistingSpec):
+        raise unfit(value, "CatchUp, Ignore or a mapping")
     return {"policy": value} if isinstance(value, str) else value
 
 

@@ -18,7 +18,10 @@ SUSPENDED = "Suspended"
 
 
 class RuleCounts(NamedTuple):
-    """What one rule did: counts, and when (RFC 3339) it last acted and on which object ('' where it has not)."""
+    """What one rule did: counts, and when (RFC 3339) it last acted and on which object ('' where it has not).
+
+    `audited` counts what it would have done while it was in Audit, which is no firing.
+    """
 
     fired: int = 0
     failed: int = 0
@@ -28,6 +31,7 @@ class RuleCounts(NamedTuple):
     suspended: Sequence[str] = ()
     last_firing: str = ""
     last_object: str = ""
+    audited: int = 0
 
     def data(self, name: str) -> dict[str, Any]:
         """Return it as an item of `status.parts[].rules`."""
@@ -37,6 +41,7 @@ class RuleCounts(NamedTuple):
         }  # fmt: skip
         return {
             "name": name, "fired": self.fired, "failed": self.failed, "waiting": self.waiting,
+            **({"audited": self.audited} if self.audited else {}),
             **({"suspended": list(self.suspended)} if self.suspended else {}),
             **{key: cut(clean(text), MESSAGE) for key, text in texts.items() if text},
         }  # fmt: skip
@@ -66,6 +71,7 @@ class Standing:
 def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str, Any]:
     """Return the whole status, given the object with the status that it has. `now` is an RFC 3339 time."""
     status: dict[str, Any] = {"observedGeneration": observed(obj)}
+    rules: list[Mapping[str, Any]] = []
     if standing.pack is not None:
         own = part(standing, shard)
         others = [each for each in dig(obj, ("status", "parts"), ()) if each.get("shard") != shard]
@@ -83,7 +89,7 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
         status |= {"faultCount": len(standing.faults), "faults": shown(standing.faults)}
     if standing.warnings:
         status |= {"warningCount": len(standing.warnings), "warnings": shown(standing.warnings)}
-    status["conditions"] = listed(_conditions(standing), obj, now)
+    status["conditions"] = listed(_conditions(standing, rules), obj, now)
     return status
 
 
@@ -117,14 +123,16 @@ def was_ready(obj: Object, standing: Standing) -> bool:
     return same and ready == ["True"]
 
 
-def _conditions(standing: Standing) -> Iterator[Condition]:
-    """Yield the conditions of a pack."""
+def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Iterator[Condition]:
+    """Yield the conditions of a pack; `rules` have what each shard counts."""
     if standing.refused:
         yield from refused(standing.refused, standing.faults, _kept(standing))
         return
     yield accepted(standing.warnings)
     reason, message = standing.unready
     note = f"; {standing.note}" if standing.note else ""
+    if elsewhere := sum(rule.get("waiting", 0) for rule in rules) - sum(each.waiting for each in standing.counts.values()):
+        note += f"; {elsewhere} items wait in other shards, see status.parts"
     if standing.warnings:
         note += f"; {_counted(len(standing.warnings))} in it may not be meant, see status.warnings"
     if reason:
@@ -132,7 +140,9 @@ def _conditions(standing: Standing) -> Iterator[Condition]:
     elif standing.mode is Mode.OFF:
         yield Condition("Ready", "True", DISABLED, f"the pack is disabled, and does nothing{note}")
     else:
-        does = "acts" if standing.mode is Mode.ENFORCE else "says what it would do"
+        audited = sum(rule.get("audited", 0) for rule in rules)
+        would = "says what it would do" + (f" ({audited} so far)" if audited else "")
+        does = "acts" if standing.mode is Mode.ENFORCE else would
         yield Condition("Ready", "True", "InForce", f"the pack is in force, and {does}{note}")
     if reason == SUSPENDED:
         yield Condition("Stalled", "False", SUSPENDED, "it goes on when somebody has it go on, see Ready")
@@ -151,4 +161,7 @@ def refusal(standing: Standing) -> str:
 
 
 def _kept(standing: Standing) -> str:
-    return kept(standing.generation if standing.pack else None, standing.faults)
+    stays = "stays in force"
+    if standing.mode is Mode.OFF:
+        stays = f"counts meanwhile, and is {DISABLED}" + (f": {standing.note}" if standing.note else "")
+    return kept(standing.generation if standing.pack else None, standing.faults, stays)

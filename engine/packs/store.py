@@ -8,6 +8,7 @@ from typing import Any
 from engine.cel import Backend
 from engine.errors import Fault, Location
 from engine.model.flags import Mode
+from engine.model.merge import canonical
 from engine.model.objects import Object, kind_of, metadata
 from engine.model.text import suggestion
 from engine.packs.catalog import Catalog
@@ -18,7 +19,7 @@ from engine.packs.library import KIND as LIBRARY
 from engine.packs.library_store import LibraryStore
 from engine.packs.modes import FLAGS, Modes
 from engine.packs.pack import Param, RulePack
-from engine.packs.params import defaults, of_text, overridden
+from engine.packs.params import Values, defaults, of_text, overridden
 from engine.packs.references import References
 from engine.packs.sources import LibraryObject, PackObject, Settable, Text, packs_of_configmap, shipped_settable
 from engine.packs.versions import Reference, Report, Reports, Version, source_of
@@ -197,15 +198,16 @@ class PackStore:
             said = reference.said if reference else None
             last = self._params.get(name, {}) if key in data or (said and said.params) else {}
             below = defaults(pack.params, shared)
-            found_values = of_text(pack.params, below, last, data.get(key, ""), f"{PARAMS}/{key}")
+            own = of_text(pack.params, below._replace(given=frozenset()), last, data.get(key, ""), f"{PARAMS}/{key}")
+            found_values = own._replace(given=own.given | below.given)
             reports.faults[PARAMS] += found_values.faults
             if reference and said and said.params:
                 document = ObjectDocument(said.params, reference.obj.file, ("spec", "params"))
-                for param in said.params.keys() & found_values.values.keys() if data.get(key) else ():
-                    if found_values.values[param] not in (below.values[param], said.params[param]):
-                        fault = Fault(Location(f"{PARAMS}/{key}", 1, 1), f"{param} in {reference.obj.source} goes before it")
-                        reports.warnings[PARAMS].append(fault)
-                found_values = overridden(pack.params, found_values._replace(faults=()), last, document)
+                above = overridden(pack.params, found_values._replace(faults=()), last, document)
+                for param in _overruled(pack, said.params, found_values, above):
+                    where = Location(f"{PARAMS}/{key if param in own.given else SHARED}", 1, 1)
+                    reports.warnings[PARAMS].append(Fault(where, f"{param} in {reference.obj.source} goes before it"))
+                found_values = above
             values[name] = dict(found_values.values)
             given[name] = found_values.given | (frozenset() if found_values.read else self._given.get(name, frozenset()))
             never_read = name not in self._params or name in self._unread
@@ -230,3 +232,9 @@ class PackStore:
         self._shared_unread = not given.read
         self._last_shared = {name: value for name, value in given.values.items() if value is not None}
         return self._last_shared
+
+
+def _overruled(pack: RulePack, said: Collection[str], below: Values, above: Values) -> list[str]:
+    """Return the params that a ConfigMap gives, and that a RulePack has `said` otherwise."""
+    both = pack.params.keys() & below.given & set(said)
+    return sorted(param for param in both if canonical(below.values[param]) != canonical(above.values[param]))

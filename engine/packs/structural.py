@@ -91,8 +91,8 @@ def structural(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, An
         return {**structural(alternatives[0], defs), **described}
     if {each.get("type") for each in alternatives} == {"integer", "string"}:
         return {"x-kubernetes-int-or-string": True, **described}
-    if "type" not in node:
-        return {KEEP: True, **described}  # several forms, or any value
+    if "type" not in node:  # several forms, or any value
+        return {KEEP: True, **({"description": f"{node['description']}{_fields(alternatives, defs)}"} if described else {})}
     if unknown := node.keys() - _SAME - _LEFT_OUT:
         raise ValueError(f"the schema has {sorted(unknown)}: say what becomes of it in the CustomResourceDefinition")
     out = {key: node[key] for key in node if key in _SAME}
@@ -105,6 +105,20 @@ def structural(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, An
     elif node["type"] == "object":
         out |= _mapping(node, defs)
     return out
+
+
+def _fields(forms: Sequence[Mapping[str, Any]], defs: Mapping[str, Any]) -> str:
+    """Return the fields of a mapping that has a short form too, as a sentence: no schema shows them; '' where it has none."""
+    (model,) = {form["$ref"].rpartition("/")[2] for form in forms if "$ref" in form} or {""}
+    described = [
+        f"{name}{' (required)' if name in defs[model].get('required', ()) else ''}: {_first_sentence(field['description'])}"
+        for name, field in (defs[model]["properties"].items() if model else ())
+    ]
+    return f" Fields: {' '.join(described)}" if described else ""
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0].rstrip(".") + "."
 
 
 def _mapping(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:

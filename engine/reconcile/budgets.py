@@ -74,7 +74,7 @@ class Budgets:
                 return DONE
             case Admission.PACED:
                 retry_at = self._budgets[cause.pack].slots[flow]
-                reason = f"pack {cause.pack} takes {limit} disruptive steps a minute ({DISRUPTIONS}), and others have had them"
+                reason = f"pack {cause.pack} takes {limit} disruptive steps a minute ({DISRUPTIONS}), and has taken them"
             case Admission.SUSPENDED:
                 reason = f"{described(flow)} is suspended: pack {cause.pack} would exceed {DISRUPTIONS}, {limit}, for it"
                 await self._report(cause, scope, "NamespaceSuspended", f"Pack {cause.pack} is suspended for {described(flow)}")

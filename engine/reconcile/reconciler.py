@@ -278,7 +278,7 @@ class Reconciler:
         cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling)
         for wanted in firing.items:
             item = progress.items.setdefault(wanted.key, ItemProgress())
-            if item.ended is None and item.due(evaluation.now, woken=evaluation.woken):
+            if item.ended is None and item.due(evaluation.now, woken=evaluation.woken, first=evaluation.first):
                 acting, inner = for_item(rule, wanted, scope)
                 run = ItemRun(evaluation.key, evaluation.pack, acting, cause._replace(item=wanted.key), inner, item, mode)
                 outcome = await self._performer.run(run)

@@ -97,9 +97,15 @@ class ItemProgress:
     own: list[Own] = field(default_factory=list)
     steps: int = 0
 
-    def due(self, now: float, *, woken: bool) -> bool:
-        """Return whether to try again now: it is time, or it waits for what has changed."""
-        return self.retry_at <= now or (woken and self.stall is not None and self.stall.obstacle is Obstacle.CONDITION)
+    def due(self, now: float, *, woken: bool, first: bool) -> bool:
+        """Return whether to try again now: it is time, or it waits for what has changed.
+
+        That is a lookup where it is `woken`; and where it is tried for the `first` time under a catalog, somebody may have
+        resumed the pack.
+        """
+        if self.retry_at <= now or self.stall is None:
+            return self.retry_at <= now
+        return (woken and self.stall.obstacle is Obstacle.CONDITION) or (first and self.stall.obstacle is Obstacle.SUSPENDED)
 
 
 @dataclass(slots=True)

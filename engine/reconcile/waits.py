@@ -1,6 +1,6 @@
 """What rules wait for, reported by an Event on the object, a metric and /packs: once for each cause.
 
-What only somebody can mend, such as a missing right, is reported at once, anything else after a minute.
+What only somebody can mend, such as a missing right, and what waits for its turn is reported at once, the rest after a minute.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from engine.reconcile.state import PackState, Stall
 
 MINUTE = 60.0
 """Seconds that something waits before it is reported, unless it is one of these."""
-_AT_ONCE = frozenset({Obstacle.MISSING_RIGHT, Obstacle.SECRET_MISSING, Obstacle.SUSPENDED})
-"""These end only when somebody has granted the right, made the Secret, or resumed the pack."""
+_AT_ONCE = frozenset({Obstacle.MISSING_RIGHT, Obstacle.SECRET_MISSING, Obstacle.SUSPENDED, Obstacle.PACK_BUDGET})
+"""These end only when somebody has granted the right, made the Secret, or resumed the pack; or they wait for a turn."""
 PAUSES = Backoff(2.0, 300.0)
 SHOWN = 10
 """Items that an Event names at most."""
@@ -91,16 +91,18 @@ class Waits:
         some = {rule: "groups" if isinstance(key, GroupKey) else "objects" for rule, key, _ in found}
         return [f"rule {rule} has no answer for some {some[rule]}, such as {key}: {why}" for rule, key, why in sorted(found)]
 
-    def missing_rights(self, pack: str) -> Sequence[str]:
-        """Return for which rights rules of a pack wait: a sentence for each rule with an example."""
-        found: dict[str, list[tuple[str, str]]] = {}
+    def sentences(self, pack: str) -> Sequence[str]:
+        """Return for what rules of a pack wait, beside a suspension: a sentence for each, with how many and an example."""
+        found: dict[tuple[str, Obstacle], list[tuple[str, int, str]]] = {}
         for key, wait in self.overdue():
-            if wait.pack == pack and wait.obstacle is Obstacle.MISSING_RIGHT:
-                found.setdefault(wait.rule, []).append((str(key), wait.reason))
+            if wait.pack == pack and wait.obstacle is not Obstacle.SUSPENDED:
+                found.setdefault((wait.rule, wait.obstacle), []).append((str(key), wait.items, wait.reason))
         sentences = []
-        for rule, each in sorted(found.items()):
-            (example, why), many = min(each), f"{len(each)} objects, such as " if len(each) > 1 else ""
-            sentences.append(f"rule {rule} waits for a missing right, for {many}{example}: {why}")
+        for (rule, obstacle), each in sorted(found.items()):
+            (example, _, why), items = min(each), sum(items for _, items, _ in each)
+            what = " for a missing right" if obstacle is Obstacle.MISSING_RIGHT else ""
+            many = f", with {items} items, such as" if items > 1 else ","
+            sentences.append(f"rule {rule} waits{what}{many} for {example}: {why}")
         return sentences
 
     def keep(self, packs: Collection[str]) -> None:

@@ -50,7 +50,7 @@ def test_get_says_why_a_pack_is_not_ready(rulepacks: RulePacks) -> None:
 
     shown = kubectl.plain("rulepack", "get", "why").splitlines()
     missing = kubectl.run("rulepack", "get", "wyh", plain=True)
-    several = kubectl.run("rulepack", "get", "why", "wyh", "sync-waves", plain=True)
+    several = kubectl.run("rulepack", "get", "rp/why", "wyh", "sync-waves", plain=True)
 
     assert shown[1].split() == [rulepacks.engine.own, "why", "-", "False", "-", "-", "-", "-", "-"]
     assert shown[2:] == [

@@ -97,6 +97,8 @@ def test_get_lists_everything_that_is_in_force(rulepacks: RulePacks) -> None:
         ("rulepack.spec.rules", "CEL conditions that must all be true: a list, or a single one."),
         ("rulepack.spec.rules.event", "ENUM: Change Delete"),
         ("rulepack.spec.mode", "ENUM: Enforce Audit Disabled"),
+        ("rulepack.spec.watch", "kind (required): The watched kind, such as `Deployment`. labelSelector: Only objects with"),
+        ("rulepack.spec.params", "Beside `shipped` or `configMap`: values for params of that pack"),
         ("rulepack.status.conditions", "Accepted, Ready or Stalled."),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.chaos.outages import grant
 from tests.cluster.conftest import RulePacks
 from tests.e2e.cluster import eventually
+from tests.e2e.engine import roles
 
 PACK = """\
 apiVersion: rules.mlops.dev/v1alpha1
@@ -47,7 +48,7 @@ def test_what_a_missing_right_keeps_undone_is_not_counted_as_done(rulepacks: Rul
 
     assert message.endswith("rulepack rbac pack.yaml | kubectl apply -f -")
     assert (status["fired"], [rule["waitingFor"] for rule in status["parts"][0]["rules"]]) == (0, ["MissingRight"] * 2)
-    assert "rule once waits for a missing right, for 2 objects, such as LimitRange" in shown
+    assert "rule once waits for a missing right, with 2 items, such as for LimitRange" in shown
     assert sorted(text.partition(" since")[0] for text in told) == [
         f"Rule limits/{rule} waits with what it writes on this object" for rule in ("once", "once", "seen", "seen")
     ]
@@ -55,3 +56,50 @@ def test_what_a_missing_right_keeps_undone_is_not_counted_as_done(rulepacks: Rul
     grant(rulepacks.plane, told[0].partition("to grant it: ")[2].replace("NAME", "limits"))
     eventually(lambda: rulepacks.status("limits")["fired"] == 4, "firings that are written", 90)
     assert rulepacks.status("limits")["waiting"] == 0
+
+
+def test_a_missing_right_to_watch_is_told_as_one_to_list_is(rulepacks: RulePacks) -> None:
+    """The right to list is there. Granted with what the message says, the pack is ready."""
+    kubectl, engine = rulepacks.kubectl, rulepacks.engine
+    templates = {"apiGroups": [""], "resources": ["podtemplates"]}
+    engine.bind("ClusterRole", f"{engine.own}-templates", [{**templates, "verbs": ["list"]}])
+
+    kubectl("apply", "-f", "-", given=PACK.replace("limits", "templates").replace("LimitRange", "PodTemplate"))
+    eventually(lambda: rulepacks.condition("templates", "Ready")[1] == "MissingRight", "missing right to watch", 20)
+    message = rulepacks.condition("templates", "Ready")[2]
+    engine.bind("ClusterRole", f"{engine.own}-watch-templates", [{**templates, "verbs": ["watch"]}])
+    kubectl("wait", "--for=condition=Ready", "rp/templates", "--timeout=60s")
+
+    assert message.startswith("pack templates waits: PodTemplate.v1 in namespace ")
+    assert "cannot be watched: 403 Forbidden" in message
+    assert message.endswith("rulepack rbac pack.yaml | kubectl apply -f -")
+
+
+def may_write_statuses(rulepacks: RulePacks, permitted: bool) -> None:
+    """Give the engine's account the right to patch the status of RulePacks, or take it away."""
+    name = rulepacks.engine.own
+    for role in roles():
+        rules = [rule for rule in role["rules"] if permitted or "rulepacks/status" not in rule["resources"]]
+        within = f"/namespaces/{name}" if role["kind"] == "Role" else ""
+        path = f"/apis/rbac.authorization.k8s.io/v1{within}/{role['kind'].lower()}s/{name}"
+        rulepacks.plane.request("PUT", path, {"metadata": {"name": name}, "rules": rules})
+
+
+def test_get_says_that_the_operator_may_not_write_the_status(rulepacks: RulePacks) -> None:
+    """It runs, as its Lease shows; a status that it cannot renew is of an older generation."""
+    kubectl, engine = rulepacks.kubectl, rulepacks.engine
+    kubectl.environment["PATH"] = f"{Path(sys.executable).parent}:{kubectl.environment['PATH']}"
+    rulepacks.status("sync-waves")
+    may_write_statuses(rulepacks, False)
+
+    kubectl("apply", "-f", "-", given=PACK.replace("limits", "unwritten"))
+    kubectl("patch", "rp", "sync-waves", "--type=merge", "-p", '{"spec":{"mode":"Audit"}}')
+    eventually(lambda: "its status cannot be written" in engine.log(), "line of the log")
+    shown = kubectl.plain("rulepack", "get", "sync-waves", "unwritten", "-n", engine.own)
+    may_write_statuses(rulepacks, True)
+    eventually(lambda: rulepacks.status("unwritten")["conditions"], "status", 60)
+
+    assert "Unknown" in shown
+    assert "not yet read since the last change: this is about generation 1, and the newest is 2; an operator runs (" in shown
+    assert "no operator has written its status yet; an operator runs (" in shown
+    assert f"holds Lease {engine.own}/rulepack): where this stays so" in shown

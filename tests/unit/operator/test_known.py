@@ -107,7 +107,7 @@ async def test_an_engine_that_cannot_be_asked_is_no_fault(fixture: Fixture) -> N
 
 def test_what_is_suspended_is_said(fixture: Fixture) -> None:
     """Of a namespace whose budget is spent, for each object in it, and for none of another."""
-    activity = Activity(fixture.clock)
+    activity = Activity(fixture.clock, enforced={"widgets"})
     activity.suspended("widgets", "default", OBJECT)
     keys = [ObjectKey(OBJECT.kind, namespace, "other") for namespace in ("default", "elsewhere")]
     assert [activity.known(key, ()) for key in keys] == [{"widgets": {"suspended": "namespace default", "rules": {}}}, {}]

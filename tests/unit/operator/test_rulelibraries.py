@@ -77,7 +77,7 @@ async def test_a_library_says_what_it_has_and_who_calls_it(libraries: Libraries)
         await libraries.library(big("widget.spec.size > 10"))
         await libraries.clock.advance(5)
         status = await libraries.library_status()
-        lines = [*libraries_table([await libraries.found()])]
+        lines = [*libraries_table([await libraries.found()], {})]
 
         assert "expected a library 'sizes' (kind: RuleLibrary), which is not here" in refused[2]
         assert await libraries.marks("one", 20) == "big"
@@ -112,7 +112,7 @@ async def test_a_library_that_breaks_stays_as_it_was_until_a_restart(libraries: 
         await libraries.library(big("widget.spec.size > 50", retruns="bool"))
         await libraries.clock.advance(5)
         status, events = await libraries.library_status(), await libraries.events()
-        shown = [*libraries_table([await libraries.found()])]
+        shown = [*libraries_table([await libraries.found()], {})]
         kept = await libraries.marks("one", 20)
     async with libraries.running(libraries.operator()):
         await libraries.clock.advance(5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import pytest
 import yaml
 
 from engine.cli.get import table
+from engine.cli.unread import who_reads
 from engine.errors import ApiError, UsageError
 from engine.kube.api import Page, Selection
 from engine.kube.embedded import EmbeddedCluster
-from engine.kube.faults import InjectedFault
+from engine.kube.faults import Effect, InjectedFault
 from engine.model.objects import Kind, Object, Resource, annotations_of, dig
 from engine.packs.crd import custom_resource_definition
+from engine.packs.pack import RESUME
 from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture
 
 RULE_PACK = Resource(Kind("rules.mlops.dev/v1alpha1", "RulePack"), "rulepacks", True)
@@ -324,19 +327,28 @@ async def test_what_waits_is_counted_by_rule(packs: Packs) -> None:
     assert "waitingFor" not in after["parts"][0]["rules"][0]
 
 
-async def test_a_suspended_pack_waits_for_a_person(packs: Packs) -> None:
-    """What is held back counts at once, and no condition says that it goes on by itself."""
+def sweeping(**keys: Any) -> dict[str, Any]:
+    """The spec of a pack that deletes widgets."""
     target = {"apiVersion": "example.com/v1", "kind": "Widget"}
     rule = {"name": "big", "actions": [{"delete": {"target": {**target, "name": "${object.metadata.name}"}}}]}
+    return spec(rules=[rule], targets=[{**target, "verbs": ["get", "delete"]}], **keys)
+
+
+async def suspended(packs: Packs) -> None:
+    """Have a pack `sweep` delete one widget, and be suspended with seven more."""
+    await packs.put("sweep", sweeping())
+    await packs.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: 1"})
+    await packs.put("marks", {"shipped": "marks", "mode": "Disabled"})
+    await packs.clock.advance(5)
+    for number in range(8):
+        await packs.widget(f"w{number}")
+    await packs.clock.advance(12)
+
+
+async def test_a_suspended_pack_waits_for_a_person(packs: Packs) -> None:
+    """What is held back counts at once, and no condition says that it goes on by itself."""
     async with packs.running(packs.operator()):
-        targets = [{**target, "verbs": ["get", "delete"]}]
-        await packs.put("sweep", spec(rules=[rule], targets=targets))
-        await packs.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: 1"})
-        await packs.put("marks", {"shipped": "marks", "mode": "Disabled"})
-        await packs.clock.advance(5)
-        for number in range(8):
-            await packs.widget(f"w{number}")
-        await packs.clock.advance(12)
+        await suspended(packs)
         status = (await packs.got("sweep"))["status"]
         ready, stalled = [await packs.condition(kind, "sweep") for kind in ("Ready", "Stalled")]
 
@@ -344,6 +356,92 @@ async def test_a_suspended_pack_waits_for_a_person(packs: Packs) -> None:
     assert (status["waiting"], counted["waitingFor"]) == (7, "Suspended")
     assert ready[:2] == ("False", "Suspended")
     assert stalled == ("False", "Suspended", "it goes on when somebody has it go on, see Ready")
+
+
+async def test_a_pack_that_was_refused_while_its_flag_is_off_says_both(packs: Packs) -> None:
+    async with packs.running(packs.operator()):
+        await packs.config_map("rulepack-feature-flags", {"own": "Disabled"})
+        await packs.put("own", spec())
+        await packs.clock.advance(5)
+        await packs.put("own", spec(descripton="slip"))
+        await packs.clock.advance(5)
+        ready = await packs.condition("Ready", "own")
+
+    kept = "the last good text, generation 1, counts meanwhile, and is Disabled: the feature flag own says Disabled"
+    assert ready == ("False", "Invalid", f"it is not accepted; {kept}")
+
+
+async def test_a_status_that_was_not_written_says_who_may_have_to(packs: Packs) -> None:
+    """By the operator's Lease: it runs and may not write, or none does; or nobody knows. An older status is called one."""
+    operator = packs.operator()
+    async with packs.running(operator):
+        await packs.clock.advance(5)
+        packs.cluster.faults.add(InjectedFault(403, verb="patch", kind="RulePack", times=None))
+        await packs.put("own", spec())
+        await packs.put("marks", {"shipped": "marks", "mode": "Audit"})
+        await packs.clock.advance(5)
+        runs = await who_reads(packs.cluster, "system", datetime.fromtimestamp(packs.clock.time(), UTC))
+    gone = await who_reads(packs.cluster, "system", datetime.fromtimestamp(packs.clock.time(), UTC))
+    packs.cluster.faults.add(InjectedFault(403, verb="list", kind="Lease", times=None))
+    unknown = await who_reads(packs.cluster, "system", datetime.fromtimestamp(packs.clock.time(), UTC))
+    _, marks, older, _, never = table([await packs.got("marks"), await packs.got("own")], {"system": runs})
+
+    assert runs.startswith("an operator runs (")
+    assert "it may not write the status; its log says why: kubectl logs -n system deployment/rulepack" in runs
+    assert gone.startswith("none holds a Lease rulepack in namespace system")
+    assert unknown.startswith("either no operator runs in namespace system, or it may not write the status")
+    assert marks.split()[2:4] == ["Enforce", "Unknown"]
+    assert older.strip().startswith("not yet read since the last change: this is about generation 1, and the newest is 2; an ")
+    assert never.strip().startswith("no operator has written its status yet; an operator runs")
+
+
+async def test_a_suspended_pack_that_is_put_to_audit_is_ready(packs: Packs) -> None:
+    """Nothing waits of it then; it says what it would do, and counts that apart from what it did."""
+    async with packs.running(packs.operator()):
+        await suspended(packs)
+        await packs.put("sweep", sweeping(mode="Audit"))
+        await packs.clock.advance(7)
+        status, ready = (await packs.got("sweep"))["status"], await packs.condition("Ready", "sweep")
+
+    (rule,) = status["parts"][0]["rules"]
+    assert ready == ("True", "InForce", "the pack is in force, and says what it would do (7 so far)")
+    assert (status["fired"], status["waiting"], rule["audited"], rule.get("suspended")) == (1, 0, 7, None)
+
+
+async def test_a_resumed_pack_says_how_many_items_still_wait(packs: Packs) -> None:
+    """It goes on at once, at the pace of its budget; what waits for that is named at once too."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(60)
+        await suspended(packs)
+        await packs.cluster.patch(CONFIG_MAP, "system", "rulepack-params", {"metadata": {"annotations": {RESUME: "go on"}}})
+        await packs.clock.advance(7)
+        status, later = (await packs.got("sweep"))["status"], await packs.condition("Ready", "sweep")
+
+    assert later[:2] == ("True", "InForce")
+    assert status["waiting"] > 1
+    assert f"rule big waits, with {status['waiting']} items, such as for Widget default/w" in later[2]
+    assert "takes 1 disruptive steps a minute (disruptionsPerMinute), and has taken them" in later[2]
+
+
+async def test_what_audit_would_do_is_not_counted_as_fired(packs: Packs) -> None:
+    """Nor is it what a rule last acted on; both outlive a restart."""
+    async with packs.running(packs.operator()):
+        await packs.put("marks", {"shipped": "marks", "mode": "Audit"})
+        await packs.clock.advance(5)
+        await packs.widget("one")
+        await packs.clock.advance(10)
+        audited = (await packs.got("marks"))["status"]
+        await packs.put("marks", {"shipped": "marks", "mode": "Enforce"})
+        await packs.clock.advance(10)
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(10)
+        enforced = (await packs.got("marks"))["status"]
+        lines = [*table([await packs.got("marks")], {})]
+
+    (before,), (after,) = audited["parts"][0]["rules"], enforced["parts"][0]["rules"]
+    assert (audited["fired"], before["audited"], "lastFiring" in before) == (0, 1, False)
+    assert (enforced["fired"], after["audited"], "lastFiring" in after) == (1, 1, True)
+    assert "    would have fired in Audit: 1" in lines
 
 
 async def test_each_firing_of_a_rule_for_one_object_counts(packs: Packs) -> None:
@@ -377,7 +475,7 @@ async def test_a_firing_counts_once_it_is_written_on_the_object(packs: Packs, on
             await packs.widget(f"w{number}")
         await packs.clock.advance(40)
         without = (await packs.got("seen"))["status"]
-        lines = [*table([await packs.got("seen")])]
+        lines = [*table([await packs.got("seen")], {})]
         events = [event for event in await packs.events("default") if event["reason"] == "RuleWaiting"]
         packs.cluster.faults.clear()
         await packs.clock.advance(310)
@@ -386,7 +484,7 @@ async def test_a_firing_counts_once_it_is_written_on_the_object(packs: Packs, on
     (rule,) = without["parts"][0]["rules"]
     ready = without["conditions"][1]["message"]
     assert (without["fired"], without["waiting"], rule["waitingFor"]) == (0, 20, "MissingRight")
-    assert "rule see waits for a missing right, for 20 objects, such as Widget default/w0: 403" in ready
+    assert "rule see waits for a missing right, with 20 items, such as for Widget default/w0: 403" in ready
     assert "to grant it: kubectl create role NAME -n default --verb=patch --resource=widgets.example.com" in ready
     assert any("rule see waits for a missing right" in line for line in lines)
     assert len(events) == 20
@@ -544,6 +642,45 @@ async def test_a_missing_right_to_list_is_told_at_once(packs: Packs) -> None:
     assert message.endswith("to grant what a pack needs: rulepack rbac pack.yaml | kubectl apply -f -")
 
 
+async def test_a_missing_right_to_watch_is_told_at_once(packs: Packs) -> None:
+    """Also where the right to list is there; it is the same reason, with the same command."""
+    packs.cluster.faults.add(InjectedFault(403, verb="watch", kind="Widget", times=None))
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(1)
+        status, reason, message = await packs.condition("Ready", "marks")
+
+    assert (status, reason) == ("False", "MissingRight")
+    assert message.startswith("pack marks waits: Widget.example.com/v1 in all namespaces cannot be watched: 403")
+    assert message.endswith("to grant what a pack needs: rulepack rbac pack.yaml | kubectl apply -f -")
+
+
+async def test_a_right_to_watch_that_is_lost_is_told_within_seconds(packs: Packs) -> None:
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(30)
+        packs.cluster.faults.add(InjectedFault(403, verb="watch", kind="Widget", times=None))
+        packs.cluster.cut_watches()
+        await packs.clock.advance(15)
+        status = await packs.condition("Ready", "marks")
+
+    assert status[:2] == ("False", "MissingRight")
+
+
+async def test_a_right_to_watch_that_is_missing_for_a_moment_is_no_news(packs: Packs) -> None:
+    """An API server that has just started forbids everything until it has read the roles, however long it was away before."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(30)
+        packs.cluster.faults.add(InjectedFault(Effect.CUT_BEFORE, verb="watch", kind="Widget", times=9))
+        packs.cluster.faults.add(InjectedFault(403, verb="watch", kind="Widget", times=3))
+        packs.cluster.cut_watches()
+        seen = set()
+        for _ in range(200):
+            await packs.clock.advance(1)
+            seen.add((await packs.condition("Ready", "marks"))[:2])
+
+    assert [call.status for call in packs.cluster.faults.calls if call.status in (0, 403)] == [0] * 9 + [403] * 3
+    assert seen == {("True", "InForce")}
+
+
 async def test_a_right_that_is_there_soon_after_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
     """An API server that has just started knows no roles yet; one that is missing for good is told."""
     async with packs.running(packs.operator()):
@@ -613,7 +750,7 @@ async def test_after_a_restart_nothing_has_the_name_of_a_refused_rulepack(packs:
         await packs.clock.advance(10)
         after, status = await packs.condition("Ready", "marks"), await packs.status("team-packs")
 
-    assert before[2].endswith("stays in force")
+    assert before[2].endswith("the last good text, generation 2, counts meanwhile, and is Disabled")
     assert after[2] == "it is not accepted; nothing is in force"
     assert await packs.mark("one") is None
     assert "rulepack/system/marks has the name 'marks', and is refused: no pack of that name is in force" in str(status)
@@ -732,6 +869,26 @@ async def test_an_object_elsewhere_is_told_so_of_each_generation(packs: Packs) -
 
     assert status["observedGeneration"] == 2
     assert [reason for reason, _ in await reasons(packs, "own", "team")] == ["NotAnOperatorNamespace"] * 2
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"marks": "mark: big"}, "configmap/rulepack-params/marks:1:1: mark in rulepack/system/marks goes before it"),
+        ({"_all": "mark: theirs"}, "configmap/rulepack-params/_all:1:1: mark in rulepack/system/marks goes before it"),
+        ({"marks": "mark: mine"}, None),
+    ],
+    ids=["the default", "for all packs", "the same"],
+)
+async def test_each_param_that_a_rulepack_goes_before_is_told(packs: Packs, data: dict[str, str], expected: str | None) -> None:
+    """Also one that says what the pack's default is, and one for all packs; not where both say the same."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"params": {"mark": "mine"}}})
+        await packs.config_map("rulepack-params", data)
+        await packs.clock.advance(5)
+
+        assert await packs.status("rulepack-params") == expected
 
 
 async def test_settings_that_a_rulepack_goes_before_say_so(packs: Packs) -> None:

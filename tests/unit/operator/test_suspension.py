@@ -81,10 +81,10 @@ async def test_it_stands_still_and_is_seen(swept: tuple[Fixture, Operator]) -> N
 
 
 async def test_a_new_word_on_the_config_map_has_it_go_on(swept: tuple[Fixture, Operator]) -> None:
-    """All is done within some minutes, and nothing says any more that it is suspended; taking a word away does nothing."""
+    """At once, and all is done within some minutes; nothing calls it suspended any more. Taking a word away does nothing."""
     fixture, operator = swept
     await say(fixture, "the widgets may go")
-    await fixture.clock.advance(35)
+    await fixture.clock.advance(2)
     assert await left(fixture) == 2
     assert await shown(operator) == (None, False)
     await fixture.clock.advance(120)
@@ -104,7 +104,7 @@ async def test_a_higher_budget_has_it_go_on(swept: tuple[Fixture, Operator]) -> 
     """Whoever raises disruptionsPerMinute, or lifts it by 0, has seen to it."""
     fixture, operator = swept
     await fixture.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: 0"})
-    await fixture.clock.advance(35)
+    await fixture.clock.advance(2)
     assert await left(fixture) == 0
     assert await shown(operator) == (None, False)
 
@@ -117,3 +117,15 @@ async def test_a_budget_must_be_a_whole_number(swept: tuple[Fixture, Operator]) 
     assert await left(fixture) == 5
     (fault,) = json.loads((await ask(operator, "/packs"))[1])["faults"]
     assert "configmap/rulepack-params/sweep:1:23" in fault
+
+
+async def test_in_audit_nothing_is_suspended(swept: tuple[Fixture, Operator]) -> None:
+    """It has nothing to do then; back in Enforce, what was suspended still is."""
+    fixture, operator = swept
+    seen = []
+    for mode in ("Audit", "Enforce"):
+        await fixture.config_map("rulepack-feature-flags", {"sweep": mode})
+        await fixture.clock.advance(120)
+        seen.append(((await shown(operator))[0] is not None, (await shown(operator))[1], await left(fixture)))
+
+    assert seen == [(False, False, 5), (True, True, 5)]

@@ -671,7 +671,10 @@ def test_after_a_restart_a_shipped_pack_does_not_replace_one_of_a_broken_config_
     store.update(texts, [config_map(pack(description="own"))], objects=[reference])
 
     assert in_force == {}
-    assert "holds no pack 'example' that is in force" in reported(reports["rulepack/ops/example"])[0]
+    assert reported(reports["rulepack/ops/example"])[0] == (
+        "rulepack/ops/example: spec.configMap: no pack 'example' is in force; "
+        "expected the faults in configmap/ops/mine/pack.yaml corrected"
+    )
     assert description(store) == "own"
 
 

@@ -101,9 +101,9 @@ async def test_somebody_relabels_all_pods() -> None:
 
     world.use(stale, resume="the new labels are meant")
     await world.settle(seconds=60, step=30)
-    assert 4745 <= len(await world.all(POD)) <= 4755  # a whole bucket after 30 s, and half of one in the 30 s since
+    assert 4695 <= len(await world.all(POD)) <= 4705  # a whole bucket at once, and one in the minute since
     await world.settle(seconds=60, step=30)
-    assert 4645 <= len(await world.all(POD)) <= 4655
+    assert 4595 <= len(await world.all(POD)) <= 4605
     assert world.seen.suspensions == ["p of ns"]
 
     world.use(stale, params=at_most(0))

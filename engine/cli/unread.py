@@ -1,0 +1,54 @@
+"""Of an object of one of the engine's own kinds: whether an operator has read it as it is now, and if not, whether one runs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import inf
+
+from engine.errors import ApiError
+from engine.kube.api import Api, Selection
+from engine.kube.leases import LEASE, LEASE_DURATION
+from engine.model.objects import Object, dig, ref_of
+from engine.operator.settings import LEASE_NAME
+
+FRESH = 4 * LEASE_DURATION
+"""Seconds for which a Lease that was not renewed may yet be held, as another machine's clock has it."""
+
+
+def unread(obj: Object) -> str:
+    """Return that a status is not about the spec as it is now; '' where it is."""
+    newest, read = (dig(obj, path, 0) for path in (("metadata", "generation"), ("status", "observedGeneration")))
+    if not dig(obj, ("status", "conditions"), ()):
+        return "no operator has written its status yet"
+    if read == newest:
+        return ""
+    return f"not yet read since the last change: this is about generation {read}, and the newest is {newest}"
+
+
+async def who_reads(api: Api, namespace: str, now: datetime) -> str:
+    """Return in a sentence whether an operator runs in a namespace, as its Lease shows, and what to look at."""
+    look = f"kubectl logs -n {namespace} deployment/{LEASE_NAME}"
+    try:
+        leases = (await api.list(Selection(LEASE, namespace))).items
+    except ApiError as error:
+        return (
+            f"either no operator runs in namespace {namespace}, or it may not write the status; its Lease says which, "
+            f"which could not be read ({error.reason or error}), and its log why: {look}"
+        )
+    for lease in leases:
+        holder, renewed = (str(dig(lease, ("spec", key), "")) for key in ("holderIdentity", "renewTime"))
+        name = ref_of(lease).name
+        if name.startswith(LEASE_NAME) and holder and _age(renewed, now) < FRESH:
+            return (
+                f"an operator runs ({holder} holds Lease {namespace}/{name}): where this stays so for more than some seconds, it "
+                f"may not write the status; its log says why: {look}"
+            )
+    return f"none holds a Lease {LEASE_NAME} in namespace {namespace}: no operator runs there, unless by another --lease-name"
+
+
+def _age(time: str, now: datetime) -> float:
+    """Return how many seconds ago a time was, infinity where it is none."""
+    try:
+        return (now - datetime.fromisoformat(time)).total_seconds()
+    except (ValueError, TypeError):
+        return inf
