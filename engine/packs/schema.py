@@ -237,7 +237,7 @@ class PackSpec(Spec):
     """The pack itself."""
 
     previous_names: list[Name] = Field(default=[], max_length=10)
-    """Names that the pack had before: what is on record under them stays done."""
+    """Names that the pack had before: what is on record under them stays done, and a mode or flag that is set for them counts."""
     description: str = ""
     """What the pack is for."""
     feature_flag: Text | None = None
