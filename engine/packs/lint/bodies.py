@@ -71,8 +71,9 @@ def _bodies(path: Path, raw: Mapping[str, Any]) -> Iterator[tuple[Path, Body]]:
     """Yield what the actions of a rule write, with the path of it."""
     for part in ("actions", "rescue"):
         for number, entry in enumerate(raw.get(part) or ()):
-            for name in entry.keys() & ACTIONS.keys():
-                for body in ACTIONS[name].bodies(entry[name] or {}):
+            for name in entry.keys() & ACTIONS.keys() if isinstance(entry, Mapping) else ():
+                spec = entry[name]
+                for body in ACTIONS[name].bodies(spec) if isinstance(spec, Mapping) else ():
                     yield (*path, part, number, name, *body.path), body
 
 
