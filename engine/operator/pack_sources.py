@@ -33,7 +33,7 @@ from engine.packs.pack import RESUME
 from engine.packs.parse import LARGE
 from engine.packs.rbac import RULE_LIBRARY, RULE_PACK
 from engine.packs.sources import OwnObject, Text, load_folder, shipped_rules
-from engine.packs.store import PackStore
+from engine.packs.store import ModeSettings, PackStore
 from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
@@ -85,6 +85,16 @@ class PackSources:
     def read(self) -> Sequence[Text | OwnObject]:
         """The texts and objects that were read last, as they were then."""
         return [*self._store.read, *self._store.objects]
+
+    @property
+    def mode_settings(self) -> Mapping[str, ModeSettings]:
+        """What gives each pack its mode, by the pack's identity."""
+        return self._store.settings
+
+    @property
+    def has_flags(self) -> bool:
+        """Whether there is a ConfigMap with feature flags."""
+        return bool(self._flags.cache)
 
     def touch(self) -> None:
         """Read everything again soon."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.cel import Backend
 from engine.errors import Fault, Location
@@ -26,12 +26,25 @@ SHARED = "_all"
 """The key of the parameters' ConfigMap with values for every pack that has a parameter of that name."""
 
 
+class ModeSettings(NamedTuple):
+    """What gives a pack its mode, the strictest of it; where all is None, its default does.
+
+    `source` is where `written` is, or would be. `option` is that of --feature-flags, `flag` that of the ConfigMap, which counts
+    where there is no option.
+    """
+
+    source: str
+    written: Mode | None
+    option: Mode | None
+    flag: Mode | None
+
+
 class PackStore:
     """Keeps what was good. `flags` are those of the command line, which go before those of the ConfigMap.
 
     `catalog` is replaced, never changed, and only where something differs; a pack whose text did not change stays the
     same object. `shipped` names the packs that come with the operator, `read` is all that was read last of packs, and
-    `objects` the objects of kind RuleLibrary.
+    `objects` the objects of kind RuleLibrary. `settings` says of each pack what gives it its mode.
     With `some`, other operators may ship others: RulePacks, flags and params that are about those are left alone.
     """
 
@@ -48,6 +61,7 @@ class PackStore:
         self._unread_flags: dict[str, str] = {}  # what stands in the flags that cannot be read
         self._params: dict[str, Mapping[str, Any]] = {}
         self._given: dict[str, frozenset[str]] = {}  # by pack, the params that somebody has set
+        self.settings: Mapping[str, ModeSettings] = {}
         self._last_shared: Mapping[str, Any] = {}
         self._shared_unread = False
         self._unread: set[str] = set()  # packs whose params could never be read
@@ -94,7 +108,9 @@ class PackStore:
         self._take_flags(flags or {}, packs, reports)
         values = self._take_params(params or {}, packs, references, reports)
         undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._given[name])}
-        modes = {name: self._mode(pack, references.get(name), reports) for name, pack in packs.items()}
+        settings = {name: self._settings(pack, references.get(name)) for name, pack in packs.items()}
+        modes = {name: self._mode(pack, references.get(name), settings[name], reports) for name, pack in packs.items()}
+        self.settings = settings
         old = self.catalog
         before = dict(old.packs), dict(old.modes), dict(old.params), old.resume, dict(old.undecided)
         if before != (packs, modes, values, resume, undecided):
@@ -151,20 +167,18 @@ class PackStore:
                     reports.faults[each.source].append(Fault(pack.location, message, "another name"))
         return packs
 
-    def _mode(self, pack: RulePack, reference: Reference | None, reports: Reports) -> Mode:
+    def _mode(self, pack: RulePack, reference: Reference | None, settings: ModeSettings, reports: Reports) -> Mode:
         """Return the stricter of the mode that is written for a pack and that of its flag, else the pack's default.
 
         A pack of whose RulePack no spec was ever accepted is Off.
         """
-        source = reference.obj.source if reference else source_of(pack, self._versions)
+        source = settings.source
         if reference and reference.said is None:  # what it said before, nobody knows any more
             return Mode.OFF
         if pack.identity in self._unread:
             reports.notes[source] = "a value of its params was never read, so it is Disabled"
             return Mode.OFF
-        said = reference.said if reference else None
-        written = Mode(said.mode) if said and said.mode else pack.mode
-        flag = self._fixed.get(pack.feature_flag) or self._flags.get(pack.feature_flag)
+        written, flag = settings.written, settings.option or settings.flag
         given = [mode for mode in (written, flag) if mode is not None]
         mode = max(given, key=STRICTNESS.index) if given else pack.default_mode
         if flag is not None and flag is not mode and pack.feature_flag not in self._fixed:
@@ -175,6 +189,12 @@ class PackStore:
             says = f"says {flag.word}" if unread is None else f"cannot be read ({unread}), so it counts as {flag.word}"
             reports.notes[source] = f"the feature flag {pack.feature_flag} {says}"
         return mode
+
+    def _settings(self, pack: RulePack, reference: Reference | None) -> ModeSettings:
+        said = reference.said if reference else None
+        written = Mode(said.mode) if said and said.mode else pack.mode
+        source = reference.obj.source if reference else source_of(pack, self._versions)
+        return ModeSettings(source, written, self._fixed.get(pack.feature_flag), self._flags.get(pack.feature_flag))
 
     def _take_flags(self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: Reports) -> None:
         flags: dict[str, Mode] = {}
