@@ -75,6 +75,7 @@ nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, sl
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.kubectl
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.controllers
 	KUBERNETES_VERSION=1.37 $(PYTEST) -m "(cluster or e2e) and not nightly" --durations=10
+	$(BIN)/python -m tests.controlplane.gitops
 	$(BIN)/python -m tests.controlplane.olm --sdk
 	$(PYTEST) -m nightly --durations=10
 

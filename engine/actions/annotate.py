@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from engine.actions.base import Cause, MetadataWrite, Need, written_parts
+from engine.actions.base import Body, Cause, MetadataWrite, Need, written_parts
 from engine.actions.target import Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Scope, Template
 from engine.cel.types import INT, Type
@@ -76,6 +76,11 @@ class _Metadata:
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
         """Yield what the spec names."""
         return written_parts(spec, spec, ())
+
+    @classmethod
+    def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:
+        """Yield nothing: its values become texts."""
+        return iter(())
 
     def needs(self) -> Sequence[Need]:
         """get and patch on each target; the watched object's own metadata comes with the record."""

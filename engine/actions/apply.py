@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from engine.actions.base import Cause, MetadataWrite, Need
+from engine.actions.base import Body, Cause, MetadataWrite, Need
 from engine.actions.generated import Generates
 from engine.actions.target import Target, TargetSpec
 from engine.cel import Compiler, Path, Scope, Template
@@ -83,6 +83,13 @@ class ApplyAction:
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
         """Yield nothing: the API server itself reports who owns a field of a manifest."""
         return iter(())
+
+    @classmethod
+    def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:
+        """Yield the manifest."""
+        manifest = spec.get("manifest")
+        if isinstance(manifest, Mapping):
+            yield Body(manifest, ("manifest",), manifest)
 
     def needs(self) -> Sequence[Need]:
         """get, create and patch, as applying an object that is not there creates it; what `prune` needs to see and to remove."""

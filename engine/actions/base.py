@@ -57,6 +57,17 @@ class MetadataWrite(NamedTuple):
     below: str = ""
 
 
+class Body(NamedTuple):
+    """An object, or a part of one, that an action writes as it stands in a pack.
+
+    `target` has its apiVersion and kind, None for the watched object; `path` is where `value` is below the action's spec.
+    """
+
+    target: Mapping[str, Any] | None
+    path: Path
+    value: Mapping[str, Any]
+
+
 def written_parts(spec: Mapping[str, Any], body: Any, path: Path) -> Iterator[MetadataWrite]:
     """Yield the annotations and labels in a mapping that lies at a path below a spec, for each of its targets."""
     several = spec.get("targets")
@@ -137,4 +148,9 @@ class Action(Effect, Protocol):
     @classmethod
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
         """Yield the annotations, labels and fields that a spec, as it stands in a pack, sets."""
+        ...
+
+    @classmethod
+    def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:
+        """Yield the objects, or parts of them, in a spec as it stands in a pack, which lint compares with the kind's schema."""
         ...

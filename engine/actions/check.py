@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from engine.actions.base import Cause, MetadataWrite, Need
+from engine.actions.base import Body, Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.cel.types import Type
@@ -52,6 +52,11 @@ class AssertAction:
     @classmethod
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
         """Yield nothing: it writes nothing."""
+        return iter(())
+
+    @classmethod
+    def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:
+        """Yield nothing: it writes no object that stands in the pack."""
         return iter(())
 
     def needs(self) -> Sequence[Need]:

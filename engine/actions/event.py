@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from engine.actions.base import Cause, MetadataWrite, Need
+from engine.actions.base import Body, Cause, MetadataWrite, Need
 from engine.actions.target import Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Scope, Template
 from engine.cel.types import Type
@@ -79,6 +79,11 @@ class EventAction:
     @classmethod
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
         """Yield nothing: the metadata of Events is their own."""
+        return iter(())
+
+    @classmethod
+    def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:
+        """Yield nothing: it makes the Event itself."""
         return iter(())
 
     def needs(self) -> Sequence[Need]:

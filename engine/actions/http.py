@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from engine.actions.base import Cause, MetadataWrite, Need
+from engine.actions.base import Body, Cause, MetadataWrite, Need
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.cel.times import to_duration
 from engine.cel.types import DYN, INT, STRING, Type
@@ -146,6 +146,11 @@ class HttpAction:
     @classmethod
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
         """Yield nothing: it writes no object."""
+        return iter(())
+
+    @classmethod
+    def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:
+        """Yield nothing: it writes no object that stands in the pack."""
         return iter(())
 
     def needs(self) -> Sequence[Need]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
-from engine.actions.base import Cause, MetadataWrite, Need
+from engine.actions.base import Body, Cause, MetadataWrite, Need
 from engine.cel import Compiler, Path, Scope, Template
 from engine.cel.types import Type
 from engine.errors import EvaluationError
@@ -54,6 +54,11 @@ class MetricAction:
     @classmethod
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
         """Yield nothing: it writes no object."""
+        return iter(())
+
+    @classmethod
+    def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:
+        """Yield nothing: it writes no object that stands in the pack."""
         return iter(())
 
     def needs(self) -> Sequence[Need]:

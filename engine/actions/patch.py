@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
-from engine.actions.base import Cause, MetadataWrite, Need, written_fields, written_parts
+from engine.actions.base import Body, Cause, MetadataWrite, Need, written_fields, written_parts
 from engine.actions.target import WATCHED, Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Program, Scope, Template
 from engine.cel.types import INT, Type
@@ -78,6 +78,13 @@ class PatchAction:
         if spec.get("type", "merge") == "merge" and isinstance(patch, Mapping):
             yield from written_parts(spec, patch.get("metadata"), ("patch", "metadata"))
             yield from written_fields(spec, patch, ("patch",))
+
+    @classmethod
+    def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:
+        """Yield a merge patch."""
+        patch, target = spec.get("patch"), spec.get("target")
+        if spec.get("type", "merge") == "merge" and isinstance(patch, Mapping):
+            yield Body(target if isinstance(target, Mapping) else None, ("patch",), patch)
 
     def needs(self) -> Sequence[Need]:
         """get (or list) and patch on the target, or on its status."""

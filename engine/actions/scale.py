@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from engine.actions.base import Cause, MetadataWrite, Need
+from engine.actions.base import Body, Cause, MetadataWrite, Need
 from engine.actions.target import WATCHED, Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Scope, Template
 from engine.cel.types import INT, Type
@@ -62,6 +62,11 @@ class ScaleAction:
         yield MetadataWrite(
             target if isinstance(target, Mapping) else None, "fields", (), {"replicas": spec["replicas"]}, "spec."
         )
+
+    @classmethod
+    def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:
+        """Yield nothing: it is one number."""
+        return iter(())
 
     def needs(self) -> Sequence[Need]:
         """get (or list) and patch on the target."""

@@ -10,14 +10,22 @@ from engine.cel.macros import MACROS
 
 VARIABLE_TEXTS: Mapping[str, tuple[str, str]] = {
     "object": ("everywhere", "The watched object; in the actions of an `aggregate`, its target."),
-    "oldObject": ("everywhere", "The object as it was when it was last evaluated; null at the first evaluation."),
+    "oldObject": (
+        "everywhere",
+        "The object as it was when it was last evaluated; null at the first evaluation, also after a restart or a change of "
+        "leader: a change that only a comparison with it shows may then be missed. What must not be missed needs `oncePer`.",
+    ),
     "params": ("everywhere", "The pack's parameters."),
     "inputs": ("everywhere", "The pack's inputs, parsed; one that has faults has no value."),
     "inputErrors": ("everywhere", "What is wrong with each input; `''` where nothing is."),
     "vars": ("everywhere", "The named expressions of the rule and of its pack."),
     "flags": ("everywhere", "The mode of each pack, such as `flags['other-pack'] == 'Enforce'`."),
     "lookup": ("everywhere but in `vars` of packs without lookups", "What the rule's lookups found."),
-    "now": ("everywhere but in what is written", "The time, the same in all of one look."),
+    "now": (
+        "everywhere but in what is written",
+        "The time, the same throughout one evaluation. A clause of `when` that compares it once with a time is evaluated again "
+        "when that time comes; any other needs `resync`.",
+    ),
     "schedule": ("rules with `schedule`", "`schedule.time`: the time of the schedule for which the rule is evaluated."),
     "item": ("`loopKey`, `actions`, `rescue`, and `vars` they use", "The loop's item, under the name that `loopVar` gives."),
     "target": ("`where`, `guard`, `doneWhen`, `that`, `patch`, `consent`", "The live target of an action."),

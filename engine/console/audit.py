@@ -14,6 +14,7 @@ from engine.model.objects import Ref
 from engine.operator.pack_sources import FLAGS
 from engine.operator.settings import Settings
 from engine.operator.wiring import Operator
+from engine.packs.modes import OPTION, ModeSetting
 from engine.packs.pack import RulePack
 
 EXAMPLES, NAMES = 3, 5
@@ -67,23 +68,22 @@ class Audits:
         }  # fmt: skip
 
     def _enforce(self, pack: RulePack) -> list[tuple[str, str]]:
-        """Return for each setting that keeps a pack in Audit what to do, in words, and the command ('': there is none)."""
-        settings, namespace = self._operator.packs.mode_settings.get(pack.identity), self._settings.operator_namespace
-        if settings is None:
-            return []
-        if settings.option is not None and settings.option is not Mode.ENFORCE:
-            flags = f"--feature-flags of the operator says {pack.feature_flag}={settings.option.word}: take it out there"
-            return [(flags, "")]
-        steps, flag, (kind, _, where) = [], settings.flag, settings.source.partition("/")
-        if settings.written not in (None, Mode.ENFORCE):
-            if kind == "rulepack":
-                of, _, name = where.rpartition("/")
-                steps.append(("", _patch(f"rulepacks.rules.mlops.dev {name}", of, {"spec": {"mode": Mode.ENFORCE.word}})))
-            else:
-                steps.append((f"its text in {settings.source} says mode: {Mode.AUDIT.word}: write {Mode.ENFORCE.word} there", ""))
-        if flag is Mode.AUDIT or (flag is None and settings.written is None):
-            steps.append(("", self._flag(pack.feature_flag, namespace)))
-        return steps
+        """Return for each setting that keeps a pack in Audit what to do, in words, or the command ('': there is none)."""
+        settings, namespace = self._operator.packs.mode_settings.get(pack.identity, ()), self._settings.operator_namespace
+        if not settings:
+            return [("", self._flag(pack.feature_flag, namespace))]
+        return [self._step(each, namespace) for each in settings if each.mode is not Mode.ENFORCE]
+
+    def _step(self, setting: ModeSetting, namespace: str) -> tuple[str, str]:
+        kind, _, where = setting.source.partition("/")
+        if setting.source == OPTION:
+            return f"{OPTION} of the operator says {setting.flag}={setting.mode.word}: take it out there", ""
+        if setting.flag:
+            return "", self._flag(setting.flag, namespace)
+        if kind == "rulepack":
+            of, _, name = where.rpartition("/")
+            return "", _patch(f"rulepacks.rules.mlops.dev {name}", of, {"spec": {"mode": Mode.ENFORCE.word}})
+        return f"its text in {setting.source} says mode: {setting.mode.word}: write {Mode.ENFORCE.word} there", ""
 
     def _flag(self, name: str, namespace: str) -> str:
         if self._operator.packs.has_flags:

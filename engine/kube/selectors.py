@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from engine.errors import ApiError
+from engine.model.fieldselectors import FieldTerm, field_terms
 from engine.model.labels import selector_text
 from engine.model.objects import Object, dig, labels_of
 
@@ -20,15 +21,17 @@ _REQUIREMENT = re.compile(
                                       | (?P<operator>==|=|!=|>|<)\s*(?P<value>(?:{_KEY})?) )? )\s*(?P<end>,|$)""",
     re.VERBOSE,
 )
-#: Fields that a selector calls by another path than the object does, or that are not '' where they are absent.
-#: Source: kubernetes, pkg/registry/core/event, core/pod, core/node and batch/job: strategy.go.
-_SELECTED: Mapping[tuple[str, ...], tuple[tuple[str, ...], str]] = {
-    ("source",): (("source", "component"), ""),
-    ("spec", "hostNetwork"): (("spec", "hostNetwork"), "false"),
-    ("spec", "unschedulable"): (("spec", "unschedulable"), "false"),
-    ("status", "successful"): (("status", "succeeded"), "0"),
+#: Fields that a selector calls by another path than the object does, the first that is not empty, or that are not '' where they
+#: are absent. Source: kubernetes, pkg/registry/core/event, core/pod, core/node and batch/job: strategy.go.
+_SELECTED: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "source": (("source.component", "reportingComponent"), ""),
+    "spec.hostNetwork": (("spec.hostNetwork",), "false"),
+    "spec.unschedulable": (("spec.unschedulable",), "false"),
+    "status.podIPs": ((), ""),
+    "status.successful": (("status.succeeded",), "0"),
 }
-_FIELD_TERM = re.compile(r"\s*(?P<path>[^=!,\s]+)\s*(?P<operator>==|!=|=)(?P<value>[^=!,]*)")
+FIELD = "."
+"""What the key of a field begins with, where labels and fields are keys of one index; no label does."""
 
 
 @lru_cache(maxsize=1024)
@@ -48,13 +51,19 @@ def label_selector(text: str) -> Predicate:
     return lambda obj: all(test(labels_of(obj)) for test in tests)
 
 
-def required_labels(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the labels that a selector requires by `key=value`: an object without one of them does not fit."""
+def required(labels: str, fields: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what selectors require by equality, each as a key (see `required_value`) and the value that it must have."""
     position = 0
-    while (found := _REQUIREMENT.match(text, position)) is not None and found.end() > position:
+    while (found := _REQUIREMENT.match(labels, position)) is not None and found.end() > position:
         if found["operator"] in ("=", "=="):
             yield found["key"], found["value"]
         position = found.end()
+    yield from ((FIELD + term.field, term.value) for term in field_terms(fields) if term.equal)
+
+
+def required_value(obj: Object, key: str) -> str | None:
+    """Return what an object has for a key of `required`: a label, or the text of a field; None where it has no such label."""
+    return field_text(obj, key.removeprefix(FIELD)) if key.startswith(FIELD) else labels_of(obj).get(key)
 
 
 def selector_of(spec: Mapping[str, Any]) -> Predicate:
@@ -67,15 +76,38 @@ def field_selector(text: str, supported: Collection[str]) -> Predicate:
 
     Raises ApiError 400 for any other path: what the API server selects by is a short list for each kind.
     """
-    tests: list[Predicate] = []
-    for term in filter(str.strip, text.split(",")):
-        found = _FIELD_TERM.fullmatch(term)
-        if found is None:
-            raise _bad(f"invalid selector: '{term}'; can't understand '{term}'")
-        if found["path"] not in supported:
-            raise _bad(f"field label not supported: {found['path']}")
-        tests.append(_field_test(tuple(found["path"].split(".")), found["value"].strip(), found["operator"] != "!="))
-    return lambda obj: all(test(obj) for test in tests)
+    try:
+        terms = list(field_terms(text))
+    except ValueError as problem:
+        raise _bad(f"invalid selector: '{text}'; can't understand '{problem}'") from None
+    for term in terms:
+        if term.field not in supported:
+            raise _bad(f"field label not supported: {term.field}")
+    return _fields_test(terms)
+
+
+@lru_cache(maxsize=1024)
+def selects(labels: str, fields: str) -> Predicate:
+    """Return a predicate of an object by a label selector, and by a field selector that may name any field."""
+    labelled = label_selector(labels)
+    if not fields:
+        return labelled
+    test = _fields_test(list(field_terms(fields)))
+    return lambda obj: labelled(obj) and test(obj)
+
+
+def field_paths(field: str) -> list[tuple[str, ...]]:
+    """Return where an object has what a field selector calls `field`."""
+    paths, _ = _SELECTED.get(field, ((field,), ""))
+    return [tuple(path.split(".")) for path in paths]
+
+
+def field_text(obj: Object, field: str) -> str:
+    """Return a field of an object as a field selector compares it."""
+    _, absent = _SELECTED.get(field, ((), ""))
+    found = (dig(obj, path, None) for path in field_paths(field))
+    value = next((each for each in found if each not in (None, "")), absent)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _label_test(found: re.Match[str]) -> Callable[[Mapping[str, str]], bool]:
@@ -99,13 +131,8 @@ def _label_test(found: re.Match[str]) -> Callable[[Mapping[str, str]], bool]:
     return lambda labels: bool(re.fullmatch(r"-?\d+", labels.get(key, ""))) and sign * int(labels[key]) > sign * int(value)
 
 
-def _field_test(path: tuple[str, ...], value: str, wanted: bool) -> Predicate:
-    path, absent = _SELECTED.get(path, (path, ""))
-    return lambda obj: (_text(found if (found := dig(obj, path, None)) is not None else absent) == value) == wanted
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _fields_test(terms: Collection[FieldTerm]) -> Predicate:
+    return lambda obj: all((field_text(obj, term.field) == term.value) == term.equal for term in terms)
 
 
 def _bad(message: str) -> ApiError:

@@ -26,7 +26,7 @@ class Read(NamedTuple):
 
     `namespaces` selects the namespaces of these by labels; None: that of `ref`. `watch` answers a lookup that is
     followed; it is None for what is read live. With `entry` it matters only which objects are selected. `fields` is a field
-    selector beside that of labels, which only the API server answers.
+    selector beside that of labels.
     """
 
     ref: Ref

@@ -13,7 +13,7 @@ from cachetools import TTLCache
 from engine.kube.act import named
 from engine.kube.api import Api
 from engine.kube.clock import Clock
-from engine.kube.selectors import Predicate, label_selector
+from engine.kube.selectors import Predicate, selects
 from engine.model.objects import NAMESPACE, Kind, Object, ObjectKey, Ref
 from engine.model.plan import LookupWatch, Read
 from engine.operator.informer import Informer
@@ -128,8 +128,8 @@ class PackCaches:
             names: Iterable[tuple[str, str]] = [(read.ref.namespace, read.ref.name)]
             fits: Predicate | None = None
             if read.label_selector is not None:
-                fits = label_selector(read.label_selector)
-                names = self._followed[informer.key].candidates(read.label_selector, read.ref.namespace, informer.cache)
+                fits = selects(read.label_selector, read.fields)
+                names = self._followed[informer.key].candidates(read, informer.cache)
             for name in names:
                 cached = informer.cache.get(name)
                 if cached is not None and (fits is None or fits(cached.object)):

@@ -87,4 +87,7 @@ class InForceTimes:
         now = datetime.fromtimestamp(int(self._clock.time()), UTC)
         dated = catalog.dated(self._times, now)
         self._times = dated.times
+        for name in sorted(name for name in catalog.unsure if dated.modes[name] is not catalog.modes[name]):
+            why = "the kind RulePack is not served; its feature flag can say otherwise"
+            log.warning("pack %s stays Disabled, as it was: %s", name, why)
         return dated

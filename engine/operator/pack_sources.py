@@ -29,11 +29,12 @@ from engine.operator.statuses import Status, Statuses
 from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
 from engine.packs.library import KIND as LIBRARY
+from engine.packs.modes import ModeSetting
 from engine.packs.pack import RESUME
 from engine.packs.parse import LARGE
 from engine.packs.rbac import RULE_LIBRARY, RULE_PACK
 from engine.packs.sources import OwnObject, Text, load_folder, shipped_rules
-from engine.packs.store import ModeSettings, PackStore
+from engine.packs.store import PackStore
 from engine.packs.versions import Report
 from engine.reconcile.prune import pruner
 
@@ -69,6 +70,7 @@ class PackSources:
         self._packs = informer(labels=PACK_SELECTOR)
         self._flags, self._params = (informer(fields=f"metadata.name={name}") for name in (FLAGS, PARAMS))
         self._objects, self._rulepacks = OwnObjects(api, settings, clock, RULE_PACK, self.touch), rulepacks
+        self._objects.own.on_listed = self.touch
         self._libraries = OwnObjects(api, settings, clock, RULE_LIBRARY, self.touch)
         self.informers = (self._packs, self._flags, self._params, self._objects.own, self._libraries.own)
         self._clock, self._use, self._may_act, self._dry_run = clock, use, may_act, settings.dry_run
@@ -87,7 +89,7 @@ class PackSources:
         return [*self._store.read, *self._store.objects]
 
     @property
-    def mode_settings(self) -> Mapping[str, ModeSettings]:
+    def mode_settings(self) -> Mapping[str, Sequence[ModeSetting]]:
         """What gives each pack its mode, by the pack's identity."""
         return self._store.settings
 
@@ -150,7 +152,8 @@ class PackSources:
         maps, params = self._config_maps(), _first(self._params)
         resume = annotations_of(params).get(RESUME, "")
         objects = [*self._objects.objects(), *self._libraries.objects()]
-        update = partial(self._store.update, self._shipped, maps, _data(_first(self._flags)), _data(params), resume, objects)
+        flags, served = _data(_first(self._flags)), self._objects.own.synced.is_set()
+        update = partial(self._store.update, self._shipped, maps, flags, _data(params), resume, objects, served=served)
         texts = [text for config_map in maps for text in _data(config_map).values()]
         library = any(LIBRARY in text for text in texts) or self._libraries.own.cache
         size = sum(len(text.text) for text in self._shipped) if library else 0  # shipped packs may use it

@@ -21,7 +21,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
-from engine.packs.sources import PackObject, Text
+from engine.packs.sources import MANAGED, PackObject, Text
 from engine.packs.status import RuleCounts, Standing, computed, holds, left, part, refusal, was_ready
 from engine.packs.versions import Report
 
@@ -37,8 +37,6 @@ WAITING_FOR_KIND, MISSING_RIGHT = "WaitingForKind", "MissingRight"
 """The reasons of a pack whose kind cannot be listed or watched."""
 _AGAIN = {LISTS: LISTING, MISSING_RIGHT: UNLISTED}
 """For how long after a restart the status does not say so of a pack that was ready."""
-MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
-"""The labels of objects that the operator creates."""
 
 
 class Fare(NamedTuple):

@@ -20,7 +20,8 @@ class Catalog:
 
     `undecided` names, by the pack's identity, the params whose values are the cluster's to say (`discover`): nobody has set them.
     `resume` is what people last said to have what is suspended go on. `times` says of each rule since when it is in force, by
-    the name of its record.
+    the name of its record. `unsure` names the packs of which nobody can read what mode they have: as long as they were Off when
+    one last could, they stay so.
     """
 
     packs: Mapping[str, RulePack] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class Catalog:
     resume: str = ""
     undecided: Mapping[str, Set[str]] = field(default_factory=dict)
     times: Mapping[str, InForce] = field(default_factory=dict)
+    unsure: Set[str] = frozenset()
     flags: Mapping[str, str] = field(init=False)
     """The modes as expressions see them."""
     _watching: Mapping[Kind, tuple[RulePack, ...]] = field(init=False)
@@ -77,10 +79,18 @@ class Catalog:
 
     def dated(self, known: Mapping[str, InForce], now: datetime) -> Catalog:
         """Return the catalog with the times that are known of its rules; those of which none is known come into force now."""
+        off = {name: Mode.OFF for name in self.unsure if self._was_off(self.packs[name], known)}
+        if off.items() - self.modes.items():
+            return replace(self, modes={**self.modes, **off}).dated(known, now)
         rules = [(pack, rule, pack.record_names[rule.name]) for pack in self.packs.values() for rule in pack.rules]
         in_force = {names[0]: (names, mode) for pack, rule, names in rules if (mode := self.mode(pack, rule)) is not Mode.OFF}
         present = {name for _, _, names in rules for name in names}
         return replace(self, times=updated(known, in_force, present, now))
+
+    def _was_off(self, pack: RulePack, known: Mapping[str, InForce]) -> bool:
+        """Return whether each rule of a pack is known to have been Off last."""
+        times = [known.get(names[0]) for names in pack.record_names.values()]
+        return all(time is not None and time.gone is None and time.mode is Mode.OFF for time in times)
 
     def for_kind(self, kind: Kind) -> tuple[RulePack, ...]:
         """Return the packs that watch a kind, ordered by name."""

@@ -94,6 +94,8 @@ def _selector(value: Any) -> str:
         raise refusal(f"{found(value)} is not a label selector", _SELECTOR)
     if len(value) > _LONGEST_SELECTOR:
         raise refusal(f"the label selector has {len(value)} characters", f"at most {_LONGEST_SELECTOR}")
+    if not value.strip():
+        raise refusal(f"{found(value)} is not a label selector", f"{_SELECTOR}; for all objects take the key away, or write {{}}")
     for requirement in _requirements(value.strip()):
         for text in (requirement["values"] or requirement["value"] or "").split(","):
             _check_label(requirement["alone"] or requirement["key"], text.strip())

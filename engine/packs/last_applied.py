@@ -11,7 +11,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from engine.cel import Path
 from engine.model.objects import Object, annotations_of, dig, metadata
+from engine.packs.document import shown_path
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The annotation in which kubectl, and what works like it, notes what it was given to apply."""
@@ -25,7 +27,20 @@ class Dropped(NamedTuple):
     manager: str = ""
 
 
-def spec_with_nulls(obj: Object) -> tuple[Any, list[Dropped]]:
+class Given(NamedTuple):
+    """An object's spec with the nulls that count, and those of which that is not sure.
+
+    `dropped` are the nulls that do not count where null is a value. `whole` has those of them too in whose place there is
+    nothing; `places` leads from the path of each in `whole` to the one in `dropped`.
+    """
+
+    spec: Any
+    dropped: tuple[Dropped, ...] = ()
+    whole: Any = None
+    places: Mapping[str, str] = {}
+
+
+def spec_with_nulls(obj: Object) -> Given:
     """Return an object's spec with the nulls that `kubectl apply` dropped of it, and the nulls that do not count.
 
     Nulls count in the keys of the spec that nobody has written since the annotation, and there in each part that is as it was
@@ -35,18 +50,21 @@ def spec_with_nulls(obj: Object) -> tuple[Any, list[Dropped]]:
     stored = obj.get("spec")
     given = _last_applied(obj)
     if not isinstance(given, dict) or not isinstance(stored, dict):
-        return stored, []
+        return Given(stored)
     writers, dropped, spec = _later_writers(obj), list[Dropped](), dict[str, Any](stored)
+    whole, places = dict[str, Any](stored), dict[str, str]()
     for key, value in given.items():
-        path = f"spec.{key}"
+        writer = writers.get(key)
         if value is None:
             spec.setdefault(key, None)  # nobody can write what is not there, and a key without a value is a fault
-        elif key in writers:
-            lost = set(_nulls(value, path)) - set(_nulls(stored.get(key), path))
-            dropped += [Dropped(each, writers[key]) for each in sorted(lost)]
+        elif writer is not None:
+            lost = set(_nulls(value, ("spec", key))) - set(_nulls(stored.get(key), ("spec", key)))
+            dropped += [Dropped(each, writer.manager) for each in sorted(map(shown_path, lost))]
         elif key in stored:
-            spec[key] = _with_nulls(value, stored[key], path, dropped)
-    return spec, dropped
+            spec[key] = _with_nulls(value, stored[key], ("spec", key), dropped)
+        if key in stored and not (writer and writer.whole):
+            whole[key] = _restored(value, stored[key], (("spec", key), ("spec", key)), places)
+    return Given(spec, tuple(dropped), whole, places) if dropped else Given(spec)
 
 
 def _last_applied(obj: Object) -> Any:
@@ -58,7 +76,14 @@ def _last_applied(obj: Object) -> Any:
         return None
 
 
-def _later_writers(obj: Object) -> Mapping[str, str]:
+class _Writer(NamedTuple):
+    """A field manager; `whole` where it applies on the server, which sends nulls: what it has not given is not there."""
+
+    manager: str
+    whole: bool = False
+
+
+def _later_writers(obj: Object) -> Mapping[str, _Writer]:
     """Return the keys of a spec that have been written since the annotation, by the field manager that did.
 
     Times are whole seconds, so of two in the same one nobody knows the order, and an apply on the server that changes no value
@@ -67,10 +92,10 @@ def _later_writers(obj: Object) -> Mapping[str, str]:
     entries = [each for each in metadata(obj).get("managedFields") or () if not each.get("subresource")]
     applied = [each for each in entries if each.get("operation") == "Update" and dig(each, _ANNOTATION, None) is not None]
     if not applied:
-        return dict.fromkeys(obj.get("spec") or {}, "another tool")
+        return dict.fromkeys(obj.get("spec") or {}, _Writer("another tool"))
     since = max(str(each.get("time", "")) for each in applied)
     return {
-        key.removeprefix("f:"): str(each.get("manager", ""))
+        key.removeprefix("f:"): _Writer(str(each.get("manager", "")), each.get("operation") == "Apply")
         for each in entries if each not in applied and str(each.get("time", since)) >= since
         for key in dig(each, ("fieldsV1", "f:spec"), {})
     }  # fmt: skip
@@ -83,7 +108,7 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
-def _with_nulls(given: Any, stored: Any, path: str, dropped: list[Dropped]) -> Any:
+def _with_nulls(given: Any, stored: Any, path: Path, dropped: list[Dropped]) -> Any:
     """Return what is stored, with the nulls that were given in those of its parts that are otherwise as they were given.
 
     Those in other parts are added to `dropped`.
@@ -91,26 +116,64 @@ def _with_nulls(given: Any, stored: Any, path: str, dropped: list[Dropped]) -> A
     if stored in (given, _without_nulls(given)):
         return given
     if isinstance(given, dict) and isinstance(stored, dict):
-        dropped += [Dropped(f"{path}.{key}") for key, value in given.items() if value is None and key not in stored]
+        lost = [key for key, value in given.items() if value is None and key not in stored]
+        dropped += [Dropped(shown_path((*path, key))) for key in lost]
         return {
-            key: _with_nulls(given[key], value, f"{path}.{key}", dropped) if key in given else value
-            for key, value in stored.items()
+            key: _with_nulls(given[key], value, (*path, key), dropped) if key in given else value for key, value in stored.items()
         }
     if isinstance(given, list) and isinstance(stored, list) and len(given) == len(stored):
         both = enumerate(zip(given, stored, strict=True))
-        return [_with_nulls(each, kept, f"{path}[{index}]", dropped) for index, (each, kept) in both]
+        return [_with_nulls(each, kept, (*path, index), dropped) for index, (each, kept) in both]
     if _without_nulls(stored) == stored:  # else what has changed it keeps nulls
-        dropped += map(Dropped, _nulls(given, path))
+        dropped += [Dropped(shown_path(each)) for each in _nulls(given, path)]
     return stored
 
 
-def _nulls(value: Any, path: str) -> Iterator[str]:
+def _restored(given: Any, stored: Any, paths: tuple[Path, Path], places: dict[str, str]) -> Any:
+    """Return what is stored, with each null that was given and in whose place there is nothing.
+
+    `paths` are those of what is stored and of what was given. The path of each null is added to `places`.
+    """
+    here, there = paths
+    if isinstance(given, dict) and isinstance(stored, dict):
+        lost = [key for key, value in given.items() if value is None and key not in stored]
+        places.update({shown_path((*here, key)): shown_path((*there, key)) for key in lost})
+        below = {
+            key: _restored(given[key], value, ((*here, key), (*there, key)), places) if key in given else value
+            for key, value in stored.items()
+        }
+        return below | dict.fromkeys(lost)
+    if isinstance(given, list) and isinstance(stored, list):
+        pairs = _pairs(given, stored)
+        return [
+            _restored(given[pairs[index]], each, ((*here, index), (*there, pairs[index])), places) if index in pairs else each
+            for index, each in enumerate(stored)
+        ]
+    return stored
+
+
+def _pairs(given: list[Any], stored: list[Any]) -> dict[int, int]:
+    """Return which item was given for each that is stored, by their numbers: by name, else by content, else by the number."""
+    plain = [_identity(each) for each in given]
+    pairs = {index: plain.index(_identity(each)) for index, each in enumerate(stored) if _identity(each) in plain}
+    if len(given) == len(stored):
+        free = {*range(len(given))} - {*pairs.values()}
+        pairs |= {index: index for index in free if index not in pairs}
+    return pairs
+
+
+def _identity(item: Any) -> Any:
+    """Return what an item of a list is found by: its name, else all of it that is not null."""
+    return item["name"] if isinstance(item, dict) and isinstance(item.get("name"), str) else _without_nulls(item)
+
+
+def _nulls(value: Any, path: Path) -> Iterator[Path]:
     """Yield the paths of all nulls in a value."""
     if value is None:
         yield path
     elif isinstance(value, dict):
         for key, each in value.items():
-            yield from _nulls(each, f"{path}.{key}")
+            yield from _nulls(each, (*path, key))
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from _nulls(each, f"{path}[{index}]")
+            yield from _nulls(each, (*path, index))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -31,7 +31,7 @@ LARGE = 5_000
 
 GROUP = API_VERSION.partition("/")[0]
 _KINDS = ("RulePack", "RulePackTest", "RuleLibrary", "RuleLibraryTest", "ConfigMap")
-_ELSEWHERE = frozenset(["RulePackTest", "RuleLibrary", "RuleLibraryTest"])
+_ELSEWHERE = ("RulePackTest", "RuleLibrary", "RuleLibraryTest")
 """What is read by others."""
 
 
@@ -90,14 +90,23 @@ def parse_object(obj: PackObject, cel: Backend, libraries: Libraries | None = No
 
 def parse_spec(obj: PackObject, cel: Backend, libraries: Libraries | None = None) -> tuple[list[ParsedPack], list[Fault]]:
     """Return the pack of an object of kind RulePack, and its faults, located by path."""
-    written = {"apiVersion": API_VERSION, "kind": "RulePack", "metadata": {"name": obj.name}, "spec": obj.spec}
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
+    doubtful: list[Fault] = []
+    linked = _linked(cel, libraries)
     try:
-        _bind(ObjectDocument(written, obj.file), _linked(cel, libraries), "", packs, faults)
+        _bind(_document(obj, obj.spec), linked, "", packs, faults)
+        if obj.whole is not None:
+            _bind(_document(obj, obj.whole), linked, "", [], doubtful)
+            faults += obj.of_nulls(doubtful)
     except RecursionError:
         faults = [Fault(Location(obj.file, 1, 1, "spec"), "an expression or a value is nested too deep", "fewer levels")]
     return packs, _sorted(faults)
+
+
+def _document(obj: PackObject, spec: Mapping[str, Any]) -> ObjectDocument:
+    written = {"apiVersion": API_VERSION, "kind": "RulePack", "metadata": {"name": obj.name}, "spec": spec}
+    return ObjectDocument(written, obj.file)
 
 
 def parse_reference(obj: PackObject) -> ReferenceSpec:

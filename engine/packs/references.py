@@ -18,19 +18,25 @@ class References:
     refers to another shipped pack is none of this process's, and nothing is said of it.
 
     A spec is accepted as a whole: where it stands for nothing, or a param does not fit, the one accepted before counts.
-    One with `configMap` stands for the pack of its own name also where that is elsewhere by now: its mode must not get lost.
+    One with `configMap` stands for the pack of its own name also where that is elsewhere by now, and one with `shipped` also
+    where a ConfigMap has taken the name: its mode must not get lost. `claims` are the names of packs that are not in force.
     """
 
     def __init__(
         self, packs: Mapping[str, RulePack], shipped: Collection[str], versions: Mapping[str, Version], reports: Reports,
-        *, some: bool = False,
+        *, some: bool = False, claims: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
-        self._some = some
+        self._some, self._claims = some, claims or {}
         self._packs, self._shipped, self._versions, self._reports = packs, shipped, versions, reports
         self._found: dict[str, Reference] = {}
+        self.earlier: dict[str, list[Reference]] = {}
+        """By a pack's name, what stands for a name that it had before."""
+        self._renamed = {name: pack for pack in packs.values() for name in pack.previous_names if name not in packs}
 
     def find(self, objects: Sequence[PackObject]) -> Mapping[str, Reference]:
         """Return the reference of each pack that has one, by the pack's name; report what is wrong with others.
+
+        Those in `earlier` stand for names that packs had before: their modes count as well.
 
         The object of the pack's own name goes before others, also while its spec is refused: a later one must not end a mode
         that an administrator set on it.
@@ -39,6 +45,9 @@ class References:
             version = self._versions[obj.file]
             if self._some and version.accepted is None and "shipped" in obj.spec and _name(obj) not in self._packs:
                 self._reports.faults[obj.source].clear()
+                continue
+            if obj.reference and (pack := self._renamed.get(_name(obj))):
+                self._take_earlier(obj, version, pack)
                 continue
             if version.reference is not None:
                 newest = Reference(obj, version.reference)
@@ -58,10 +67,23 @@ class References:
             pack = named  # its own object has a slip in the name; what that said of it before, nobody knows
         self._reports.texts[obj.source] = source_of(pack, self._versions) if pack else text_source(counts.obj)
         self._reports.generations[obj.source] = self._versions[obj.file].generation
-        if pack is not None and "configMap" in counts.obj.spec and source_of(pack, self._versions) != text_source(counts.obj):
+        if pack is not None and self._is_elsewhere(counts.obj, pack):
             self._reports.warnings[obj.source].append(self._elsewhere(counts.obj, pack))
         if pack is not None and self._found.setdefault(pack.identity, counts) is counts:
             self._reports.packs[obj.source].append(pack.identity)
+
+    def _take_earlier(self, obj: PackObject, version: Version, pack: RulePack) -> None:
+        """Have the mode of an object count that stands for a name which a pack had before; say where it is to be set now."""
+        if version.reference is not None:
+            version.accepted, version.generation = Reference(obj, version.reference), obj.generation
+        self.earlier.setdefault(pack.identity, []).append(version.accepted or Reference(obj))
+        self._reports.packs[obj.source].append(pack.identity)
+        self._reports.generations[obj.source] = version.generation
+        namespace, key = obj.file.split("/")[1], "shipped" if "shipped" in obj.spec else "configMap"
+        message = f"pack {_name(obj)!r} is called {pack.identity!r} now; of this RulePack only the mode counts for it"
+        delete = f"kubectl delete rulepack {obj.name} -n {namespace}"
+        expected = f"mode and params in RulePack {pack.identity}, and this one deleted: {delete}"
+        self._reports.warnings[obj.source].append(Fault(Location(obj.file, 1, 1, f"spec.{key}"), message, expected))
 
     def _has_name_of_pack(self, obj: PackObject) -> bool:
         """Return whether an object has the name of the pack that it stands for, or last stood for."""
@@ -69,15 +91,23 @@ class References:
         return obj.name == _name(obj) or (accepted is not None and obj.name == _name(accepted.obj))
 
     def _pack(self, obj: PackObject) -> RulePack | None:
-        """Return the pack that an object names, None where there is none; one that it calls shipped must be."""
+        """Return the pack that an object names, None where there is none; one that it calls shipped is no RulePack's own."""
         pack = self._packs.get(_name(obj))
-        return pack if pack is None or "shipped" not in obj.spec or pack.source in self._shipped else None
+        own = pack is not None and isinstance(self._versions[pack.source].read, PackObject)
+        return None if "shipped" in obj.spec and own else pack
+
+    def _is_elsewhere(self, obj: PackObject, pack: RulePack) -> bool:
+        """Return whether the text of a pack is not where its object says."""
+        if "shipped" in obj.spec:
+            return pack.source not in self._shipped
+        return source_of(pack, self._versions) != text_source(obj)
 
     def _elsewhere(self, obj: PackObject, pack: RulePack) -> Fault:
-        """Return the warning that a pack is not in the ConfigMap that its object names."""
+        """Return the warning that a pack is not where its object says."""
         config_map = source_of(pack, self._versions).rpartition("/")[2]
         expected = f"shipped: {pack.identity}" if pack.source in self._shipped else f"configMap: {config_map}"
-        return Fault(Location(obj.file, 1, 1, "spec.configMap"), f"pack {pack.identity!r} is that in {pack.source}", expected)
+        key, note = ("shipped", "; mode and params count for that") if "shipped" in obj.spec else ("configMap", "")
+        return Fault(Location(obj.file, 1, 1, f"spec.{key}"), f"pack {pack.identity!r} is that in {pack.source}{note}", expected)
 
     def _refusal(self, reference: Reference) -> Sequence[Fault]:
         """Return why a reference cannot be accepted, nothing where it can."""
@@ -85,11 +115,18 @@ class References:
         delete = f"delete this RulePack: kubectl delete rulepack {obj.name} -n {obj.file.split('/')[1]}"
         name, pack = _name(obj), self._pack(obj)
         if pack is not None and name not in self._found:
-            document = ObjectDocument(said.params if said else {}, obj.file, ("spec", "params"))
-            return overridden(pack.params, defaults(pack.params), {}, document).faults
+            own, whole = ((spec or {}).get("params") or {} if said else {} for spec in (obj.spec, obj.whole))
+            faults, doubtful = (
+                overridden(pack.params, defaults(pack.params), {}, ObjectDocument(params, obj.file, ("spec", "params"))).faults
+                for params in (own, whole)
+            )
+            return [*faults, *obj.of_nulls(doubtful)]
         expected = ""
         if pack is not None:
             message, expected = f"{self._found[name].obj.file} stands for the pack {name!r} already", "one object for each pack"
+        elif name in self._claims and not text_source(obj):
+            message = f"{self._claims[name]} has the name {name!r}, and is refused: no pack of that name is in force"
+            expected = "that corrected, or deleted"
         elif name in self._packs:
             message = f"pack {name!r} is that in {self._packs[name].source}"
             expected = f"no reference to another: {delete}"

@@ -105,7 +105,10 @@ class ExistingSpec(Spec):
     max_age: Period | None = None
     """`CatchUp` only with what is no older than this when the rule comes into force."""
     age_from: Text | None = None
-    """CEL that gives the time since when it is so, such as `object.status.completionTime`; the object's creation if left out."""
+    """CEL that gives the time since when it is so, such as `object.status.completionTime`.
+
+    Where left out, the object's creation: an object that is older than the rule is then left alone whatever it becomes.
+    """
 
 
 class ThrottleSpec(Spec):
@@ -183,7 +186,10 @@ class RuleSpec(Spec):
     schedule: ScheduleSpec | None = None
     """Evaluate objects only at the times of a cron expression: the rule fires once for each object and time."""
     once_per: Text | None = None
-    """CEL that names the occasion: the rule fires once for each value, however often the engine restarts."""
+    """CEL that names the occasion: the rule fires when the value is another than when it last fired for the object.
+
+    Only the last value is remembered, also over restarts: where it goes from A to B and back to A, the rule fires three times.
+    """
     existing: Annotated[
         ExistingSpec, BeforeValidator(_as_policy, json_schema_input_type=Literal["CatchUp", "Ignore"] | ExistingSpec)
     ] = ExistingSpec()
@@ -231,7 +237,7 @@ class PackSpec(Spec):
     """The pack itself."""
 
     previous_names: list[Name] = Field(default=[], max_length=10)
-    """Names that the pack had before: what is on record under them stays done."""
+    """Names that the pack had before: what is on record under them stays done, and a mode or flag that is set for them counts."""
     description: str = ""
     """What the pack is for."""
     feature_flag: Text | None = None

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
 from engine.errors import Fault, Location, UsageError
-from engine.model.objects import Object, dig, metadata, ref_of
-from engine.packs.last_applied import Dropped, spec_with_nulls
+from engine.model.objects import Object, dig, labels_of, metadata, ref_of
+from engine.packs.last_applied import LAST_APPLIED, Dropped, spec_with_nulls
 from engine.packs.yamltext import CODE, PACK_BOUNDS, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
+MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
+"""The labels of the RulePacks that the operator creates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,9 @@ class OwnObject:
 
     `file` and `source` name it in Locations and reports, such as `rulepack/<namespace>/<name>`. `uid` tells it from another one
     that had its name before. `spec` has the nulls that `kubectl apply` was given and did not send; `dropped` are those that do
-    not count, since others may have written these parts of it since.
+    not count, since others may have written these parts of it since. `whole` and `places` have those too: they do count where a
+    null is a fault. `managed` says that it has the label of what the operator creates, `owner` names the ConfigMap with which
+    it goes, '' where it goes with none.
     """
 
     file: str
@@ -47,14 +51,23 @@ class OwnObject:
     generation: int
     spec: Mapping[str, Any]
     dropped: Sequence[Dropped] = ()
+    whole: Mapping[str, Any] | None = None
+    places: Mapping[str, str] = field(default_factory=dict)
+    managed: bool = False
+    owner: str = ""
 
     @classmethod
     def of(cls, obj: Object) -> Self:
         """Return what there is to read of an object."""
         ref, generation = ref_of(obj), int(metadata(obj).get("generation", 0))
-        spec, dropped = spec_with_nulls(obj)
+        given = spec_with_nulls(obj)
         file = f"{ref.kind.kind.lower()}/{ref.namespace}/{ref.name}"
-        return cls(file, ref.name, ref.uid, generation, spec if isinstance(spec, dict) else {}, tuple(dropped))
+        spec = given.spec if isinstance(given.spec, dict) else {}
+        managed = MANAGED.items() <= labels_of(obj).items()
+        owners = [each["name"] for each in metadata(obj).get("ownerReferences") or () if each.get("kind") == "ConfigMap"]
+        return cls(
+            file, ref.name, ref.uid, generation, spec, given.dropped, given.whole, given.places, managed, "".join(owners[:1])
+        )
 
     @property
     def warnings(self) -> list[Fault]:
@@ -81,6 +94,34 @@ class PackObject(OwnObject):
     def reference(self) -> bool:
         """Whether it stands for a pack whose text is elsewhere."""
         return "shipped" in self.spec or "configMap" in self.spec
+
+    @property
+    def warnings(self) -> list[Fault]:
+        """Those of any object; and one for each thing that a reference leaves on the pack that somebody has made of it."""
+        return super().warnings if self.reference else [*super().warnings, *self._left()]
+
+    def _left(self) -> Iterator[Fault]:
+        """Yield a warning for what the operator put on the object when it was a reference, and what an own pack must not have."""
+        (label, _), *_ = MANAGED.items()
+        _, namespace, name = self.file.split("/")
+        if self.managed:
+            message = "it has a text of its own, and the label of those that the operator makes: an export leaves it out"
+            expected = f"no such label: kubectl label rp {name} -n {namespace} {label}-"
+            yield Fault(Location(self.file, 1, 1, f"metadata.labels[{label}]"), message, expected)
+        if self.owner:
+            message = f"it has a text of its own, and is deleted with ConfigMap {self.owner}"
+            patch = '[{"op":"remove","path":"/metadata/ownerReferences"}]'
+            expected = f"no such owner: kubectl patch rp {name} -n {namespace} --type=json -p '{patch}'"
+            yield Fault(Location(self.file, 1, 1, "metadata.ownerReferences"), message, expected)
+
+    def of_nulls(self, faults: Iterable[Fault]) -> list[Fault]:
+        """Return those faults of `whole` that its nulls make: who takes a value away wants no rule without that key."""
+        _, namespace, name = self.file.split("/")
+        expected = (
+            "a value. kubectl apply has noted the null and not sent it: where you want none, apply the pack without the key, or "
+            f"remove the note: kubectl annotate rp {name} -n {namespace} {LAST_APPLIED}-"
+        )
+        return [replace(fault, expected=expected) for fault in faults if fault.location.path in self.places]
 
 
 class LibraryObject(OwnObject):

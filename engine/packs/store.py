@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.cel import Backend
 from engine.errors import Fault, Location
-from engine.model.flags import STRICTNESS, Mode, parse_mode
+from engine.model.flags import Mode
 from engine.model.objects import Object, kind_of, metadata
-from engine.model.text import found, suggestion
+from engine.model.text import suggestion
 from engine.packs.catalog import Catalog
+from engine.packs.claims import claims
 from engine.packs.document import ObjectDocument
 from engine.packs.libraries import Libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.library_store import LibraryStore
+from engine.packs.modes import FLAGS, Modes, ModeSetting
 from engine.packs.pack import Param, RulePack
 from engine.packs.params import defaults, of_text, overridden
-from engine.packs.references import References, text_source
+from engine.packs.references import References
 from engine.packs.sources import LibraryObject, PackObject, Settable, Text, packs_of_configmap, shipped_settable
 from engine.packs.versions import Reference, Report, Reports, Version, source_of
 
-FLAGS, PARAMS = "configmap/rulepack-feature-flags", "configmap/rulepack-params"
+PARAMS = "configmap/rulepack-params"
 SHARED = "_all"
 """The key of the parameters' ConfigMap with values for every pack that has a parameter of that name."""
-
-
-class ModeSettings(NamedTuple):
-    """What gives a pack its mode, the strictest of it; where all is None, its default does.
-
-    `source` is where `written` is, or would be. `option` is that of --feature-flags, `flag` that of the ConfigMap, which counts
-    where there is no option.
-    """
-
-    source: str
-    written: Mode | None
-    option: Mode | None
-    flag: Mode | None
 
 
 class PackStore:
@@ -55,16 +44,16 @@ class PackStore:
         self._libraries = LibraryStore(cel)
         self._cel, self._some = cel, some
         self._elsewhere = shipped_settable() if some else Settable()  # what may be set for other operators
-        self._fixed = dict(flags or {})
+        self._modes = Modes(flags or {}, self._elsewhere.flags)
         self._versions: dict[str, Version] = {}
-        self._flags: dict[str, Mode] = {}
-        self._unread_flags: dict[str, str] = {}  # what stands in the flags that cannot be read
         self._params: dict[str, Mapping[str, Any]] = {}
         self._given: dict[str, frozenset[str]] = {}  # by pack, the params that somebody has set
-        self.settings: Mapping[str, ModeSettings] = {}
+        self.settings: Mapping[str, Sequence[ModeSetting]] = {}
         self._last_shared: Mapping[str, Any] = {}
         self._shared_unread = False
         self._unread: set[str] = set()  # packs whose params could never be read
+        self._begins = True
+        self._stood: Mapping[str, Reference] = {}  # by pack, what its RulePack said last
 
     @property
     def libraries(self) -> Libraries:
@@ -73,14 +62,15 @@ class PackStore:
 
     def update(
         self, shipped: Sequence[Text], config_maps: Iterable[Object] = (), flags: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None, resume: str = "", objects: Iterable[Object] = (),
+        params: Mapping[str, str] | None = None, resume: str = "", objects: Iterable[Object] = (), *,
+        served: bool = True,
     ) -> list[Report]:  # fmt: skip
         """Take in everything as it is now; return a report for each source, and for the flags and the parameters.
 
         `flags` and `params` are the data of their ConfigMaps, `resume` is an annotation of the latter, `objects` are of the
-        kinds RulePack and RuleLibrary. Of packs of one name a RulePack goes before one of a ConfigMap, and that before a shipped
-        one; of two in ConfigMaps, the first by namespace and name has it. Where a RulePack is refused as a whole, nothing has
-        its name. The same goes for libraries.
+        kinds RulePack and RuleLibrary; `served` says whether the former is. Of packs of one name a RulePack goes before one of a
+        ConfigMap, and that before a shipped one; of two in ConfigMaps, the first by namespace and name has it. Nothing else has
+        the name of a text that is refused: see `claims`. The same goes for libraries.
         """
         own = sorted((text for config_map in config_maps for text in packs_of_configmap(config_map)), key=lambda text: text.file)
         objects = sorted(objects, key=lambda obj: (metadata(obj)["namespace"], metadata(obj)["name"]))
@@ -89,14 +79,26 @@ class PackStore:
         reports = Reports()
         self._read([*shipped, *own, *written], self._libraries.update([*shipped, *own], self.objects, reports), reports)
         of_objects = self._named(written, {}, reports)
-        claims = self._claims(written, own)
-        of_config_maps = self._named(own, of_objects, reports, claims)
+        claimed = claims(written, own, self._versions)
+        of_config_maps = self._named(own, of_objects, reports, claimed)
         of_operator = self._named(shipped, {}, reports)
         self.shipped = frozenset(of_operator)
-        packs = {name: pack for name, pack in of_operator.items() if name not in claims} | of_config_maps | of_objects
+        packs = {name: pack for name, pack in of_operator.items() if name not in claimed} | of_config_maps | of_objects
         for pack in packs.values():
             reports.packs[source_of(pack, self._versions)].append(pack.identity)
-        references = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some).find(written)
+        for name in sorted(claimed.keys() & of_operator.keys() - packs.keys()):
+            if isinstance(text := self._versions[claimed[name]].read, Text):
+                fault = Fault(
+                    Location(text.file, 1, 1), f"no pack {name!r} is in force, not even the shipped one", "this corrected"
+                )
+                reports.faults[text.source].append(fault)
+        found = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some, claims=claimed)
+        references = found.find(written)
+        references = {**self._kept(packs, references, written, reports), **references}
+        for obj in written:
+            refused = {obj.places.get(fault.location.path) for fault in reports.faults[obj.source]}
+            reports.warnings[obj.source] += [each for each in obj.warnings if each.location.path not in refused]
+            reports.warnings[obj.source] += self._versions[obj.file].lost
         for source in {text.source for text in own}:
             texts = [text for text in own if text.source == source]
             if not any(self._versions[text.file].packs or self._versions[text.file].faults for text in texts) and not any(
@@ -105,16 +107,17 @@ class PackStore:
                 reports.faults[source].append(
                     Fault(Location(source, 1, 1), "there is no rule pack in its data", "one, in pack.yaml")
                 )
-        self._take_flags(flags or {}, packs, reports)
+        self._modes.take(flags or {}, packs, reports)
         values = self._take_params(params or {}, packs, references, reports)
         undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._given[name])}
-        settings = {name: self._settings(pack, references.get(name)) for name, pack in packs.items()}
-        modes = {name: self._mode(pack, references.get(name), settings[name], reports) for name, pack in packs.items()}
-        self.settings = settings
+        modes = {name: self._mode(pack, references, found, reports) for name, pack in packs.items()}
+        self.settings = {name: self._settings(pack, references.get(name), found) for name, pack in packs.items()}
         old = self.catalog
-        before = dict(old.packs), dict(old.modes), dict(old.params), old.resume, dict(old.undecided)
-        if before != (packs, modes, values, resume, undecided):
-            self.catalog = Catalog(packs, modes, values, resume, undecided)
+        unsure = {name for name, pack in packs.items() if not (served or name in references or self._modes.flagged(pack))}
+        before = dict(old.packs), dict(old.modes), dict(old.params), old.resume, dict(old.undecided), old.unsure
+        if before != (packs, modes, values, resume, undecided, unsure):
+            self.catalog = Catalog(packs, modes, values, resume, undecided, unsure=unsure)
+        self._begins = False
         self.read = [*shipped, *own, *written]
         sources = dict.fromkeys(each.source for each in (*self.read, *self.objects))
         return [reports.of(source) for source in (*sources, FLAGS, PARAMS)]
@@ -126,40 +129,41 @@ class PackStore:
         for each in given:
             version = before.get(each.file)
             if version is None or getattr(version.read, "uid", "") != getattr(each, "uid", ""):
-                version = Version()
+                version = Version(initial=self._begins)
             self._versions[each.file] = version
             version.take(each, self._cel, self.libraries, changed)
             reports.faults[each.source] += [fault for fault in version.faults if fault not in reports.faults[each.source]]
-            reports.warnings[each.source] += each.warnings if isinstance(each, PackObject) else ()
             reports.generations[each.source] = version.generation
 
-    def _claims(self, objects: Sequence[PackObject], own: Sequence[Text]) -> dict[str, str]:
-        """Return the names that no other text may have, each with the RulePack that has it.
+    def _kept(
+        self, packs: Mapping[str, RulePack], references: Mapping[str, Reference], objects: Sequence[PackObject], reports: Reports
+    ) -> Mapping[str, Reference]:
+        """Return what the RulePacks said that are gone, by the packs that they stood for; a pack whose own text is gone is Off.
 
-        Those are where a RulePack's own text, or that of the ConfigMap which it names, has a fault and was never good, as after
-        a restart: it may have been there to replace or to disable what else has the name.
+        It counts until there is a RulePack again: none can come where the kind is being deleted, and a pack that somebody has
+        disabled must not act for that.
         """
-        good = {(text.source, pack.identity) for text in own for pack in self._versions[text.file].packs}
-        broken = {text.source for text in own if self._versions[text.file].faults}
-        claims = {}
-        for obj in objects:
-            version, text = self._versions[obj.file], text_source(obj)
-            never_good = not obj.reference and not version.packs and version.accepted is None
-            if never_good or (obj.reference and text in broken and (text, obj.name) not in good):
-                claims[obj.name] = obj.file
-        return claims
+        texts = {pack.identity: Reference(obj) for obj in objects for pack in self._versions[obj.file].packs}
+        stood = {**texts, **references}
+        kept = {name: self._stood[name] for name in packs if name in self._stood and name not in stood}
+        self._stood = {**kept, **stood}
+        for name, (obj, said) in kept.items():
+            counts = "its mode and params count" if said else f"pack {name!r} is Disabled"
+            fault = Fault(Location(obj.file, 1, 1), f"it is gone; {counts} until there is a RulePack {name!r} again")
+            reports.warnings[source_of(packs[name], self._versions)].append(fault)
+        return kept
 
     def _named(
         self, given: Sequence[Text | PackObject], taken: Mapping[str, RulePack], reports: Reports,
-        claims: Mapping[str, str] | None = None,
+        claimed: Mapping[str, str] | None = None,
     ) -> dict[str, RulePack]:  # fmt: skip
         """Return the packs of these sources by name; add a fault for a name that is taken, claimed, or of an earlier pack."""
         packs: dict[str, RulePack] = {}
         for each in given:
             for pack in self._versions[each.file].packs:
-                if claimant := (claims or {}).get(pack.identity):
+                if claimant := (claimed or {}).get(pack.identity):
                     message = f"{claimant} has the name {pack.identity!r}, and is refused: no pack of that name is in force"
-                    reports.faults[each.source].append(Fault(pack.location, message, "another name, or that RulePack corrected"))
+                    reports.faults[each.source].append(Fault(pack.location, message, "another name, or that corrected"))
                     continue
                 first = taken.get(pack.identity) or packs.setdefault(pack.identity, pack)
                 if first is not pack:
@@ -167,54 +171,18 @@ class PackStore:
                     reports.faults[each.source].append(Fault(pack.location, message, "another name"))
         return packs
 
-    def _mode(self, pack: RulePack, reference: Reference | None, settings: ModeSettings, reports: Reports) -> Mode:
-        """Return the stricter of the mode that is written for a pack and that of its flag, else the pack's default.
-
-        A pack of whose RulePack no spec was ever accepted is Off.
-        """
-        source = settings.source
-        if reference and reference.said is None:  # what it said before, nobody knows any more
-            return Mode.OFF
-        if pack.identity in self._unread:
-            reports.notes[source] = "a value of its params was never read, so it is Disabled"
-            return Mode.OFF
-        written, flag = settings.written, settings.option or settings.flag
-        given = [mode for mode in (written, flag) if mode is not None]
-        mode = max(given, key=STRICTNESS.index) if given else pack.default_mode
-        if flag is not None and flag is not mode and pack.feature_flag not in self._fixed:
-            fault = Fault(Location(f"{FLAGS}/{pack.feature_flag}", 1, 1), f"{source} says {mode.word}, which is stricter")
-            reports.warnings[FLAGS].append(fault)
-        if flag is not None and mode is not (written or pack.default_mode):
-            unread = self._unread_flags.get(pack.feature_flag) if pack.feature_flag not in self._fixed else None
-            says = f"says {flag.word}" if unread is None else f"cannot be read ({unread}), so it counts as {flag.word}"
-            reports.notes[source] = f"the feature flag {pack.feature_flag} {says}"
-        return mode
-
-    def _settings(self, pack: RulePack, reference: Reference | None) -> ModeSettings:
-        said = reference.said if reference else None
-        written = Mode(said.mode) if said and said.mode else pack.mode
+    def _mode(self, pack: RulePack, references: Mapping[str, Reference], found: References, reports: Reports) -> Mode:
+        """Return the mode of a pack; one of whose params a value could never be read is Off."""
+        reference = references.get(pack.identity)
         source = reference.obj.source if reference else source_of(pack, self._versions)
-        return ModeSettings(source, written, self._fixed.get(pack.feature_flag), self._flags.get(pack.feature_flag))
+        mode = self._modes.of(pack, reference, found.earlier.get(pack.identity, ()), source, reports)
+        if pack.identity in self._unread and (reference is None or reference.said is not None):
+            reports.notes[source] = "a value of its params was never read, so it is Disabled"
+        return Mode.OFF if pack.identity in self._unread else mode
 
-    def _take_flags(self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: Reports) -> None:
-        flags: dict[str, Mode] = {}
-        self._unread_flags = {}
-        known = sorted({pack.feature_flag for pack in packs.values()})
-        given = {name: text for name, text in data.items() if name in known or name not in self._elsewhere.flags}
-        for name, text in given.items():
-            mode = parse_mode(text)
-            if mode is None:
-                self._unread_flags[name] = found(text)
-                fault = Fault(Location(f"{FLAGS}/{name}", 1, 1), f"{found(text)} is no mode", "Enforce, Audit or Disabled")
-                reports.faults[FLAGS].append(fault)
-                mode = self._flags.get(name, Mode.OFF)  # a switch that cannot be read must not start anything
-            flags[name] = mode
-        sources = [(f"{FLAGS}/{name}", name) for name in given] + [("--feature-flags", name) for name in self._fixed]
-        for source, name in sources:
-            if name not in known:
-                message = f"no pack has the feature flag {name!r}"
-                reports.warnings[FLAGS].append(Fault(Location(source, 1, 1), message, suggestion(name, known)))
-        self._flags = flags
+    def _settings(self, pack: RulePack, reference: Reference | None, found: References) -> Sequence[ModeSetting]:
+        source = reference.obj.source if reference else source_of(pack, self._versions)
+        return self._modes.settings(pack, reference, found.earlier.get(pack.identity, ()), source)
 
     def _take_params(
         self, data: Mapping[str, str], packs: Mapping[str, RulePack], references: Mapping[str, Reference], reports: Reports

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.cel import Backend
-from engine.errors import Fault, InvalidText
+from engine.errors import Fault, InvalidText, Location
 from engine.packs.libraries import Libraries
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_object, parse_pack, parse_reference
@@ -46,6 +46,8 @@ class Version:
     """The last version that was read of a text or an object, and what its last good one held.
 
     `reference` is what the newest spec of a reference says, None where it cannot be read; `accepted` is the last that was.
+    `initial` says that it was there when the process began. `lost` warns of each rule that had a condition in the text before
+    this one, and has none now.
     """
 
     read: Text | PackObject | None = None
@@ -54,12 +56,16 @@ class Version:
     accepted: Reference | None = None
     faults: Sequence[Fault] = ()
     generation: int | None = None
+    initial: bool = False
+    lost: Sequence[Fault] = ()
 
     def take(self, given: Text | PackObject, cel: Backend, libraries: Libraries, changed: Collection[str]) -> None:
         """Read what is given, unless it is what was read last, and names none of the libraries that have changed."""
         written = given.text if isinstance(given, Text) else str(given.spec)
         if self.read == given and not any(f"{name}." in written for name in changed):
             return
+        if isinstance(given, PackObject) and isinstance(self.read, PackObject):
+            self.lost = _lost(self.read, given, self.lost)
         self.read, self.reference = given, None
         try:
             if isinstance(given, Text):
@@ -74,6 +80,30 @@ class Version:
             self.faults = ()
         except InvalidText as invalid:
             self.faults = invalid.faults
+
+
+def _lost(before: PackObject, now: PackObject, known: Sequence[Fault]) -> Sequence[Fault]:
+    """Return a warning for each rule that had a condition, be it null, and has none now; those `known` while none comes or goes.
+
+    A merge patch, as of `kubectl edit`, takes a key away whose value is null: who left `when:` empty may not have meant that.
+    """
+    if [*_rules(before)] == [*_rules(now)]:
+        return known
+    had = {name for _, name, conditional in _rules(before) if conditional}
+    expected = "a condition, if it is not meant to act on everything; `kubectl edit` takes an empty `when:` away"
+    return [
+        Fault(Location(now.file, 1, 1, f"spec.rules[{index}]"), f"rule {name!r} had a condition, and has none now", expected)
+        for index, name, conditional in _rules(now)
+        if name in had and not conditional
+    ]
+
+
+def _rules(obj: PackObject) -> Iterator[tuple[int, str, bool]]:
+    """Yield the number of each rule that has a name, the name, and whether it has a condition, be it null."""
+    rules = (obj.whole or obj.spec).get("rules")
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        if isinstance(rule, dict) and isinstance(rule.get("name"), str):
+            yield index, rule["name"], "when" in rule
 
 
 def source_of(pack: RulePack, versions: Mapping[str, Version]) -> str:

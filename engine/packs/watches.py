@@ -27,7 +27,10 @@ class WatchSpec(Spec):
     kind: Text
     """The watched kind, such as `Deployment`."""
     label_selector: Selector = ""
-    """Only objects with these labels, evaluated by the API server: a mapping, or a text such as `app=web,tier in (a,b)`."""
+    """Only objects with these labels, evaluated by the API server: a mapping, or a text such as `app=web,tier in (a,b)`.
+
+    `{}` is all objects, as if it were left out. An empty text is a fault.
+    """
     namespace_selector: LabelSelector | None = None
     """Only objects in namespaces with these labels. One that gets or loses them begins or ceases to be watched at once.
 

@@ -103,8 +103,8 @@ def _fires(
         key, record = _key(rule.once_per.evaluate(scope)), recorded()
         if rule.loop is None and record.ended(key, ""):
             return Skipped(f"{FIRED}{key}"), state
-    if in_force is not None and _ignored(rule, scope, in_force):
-        return Skipped(f"was so before the rule came into force, at {in_force:%Y-%m-%dT%H:%M:%SZ} (existing)"), state
+    if in_force is not None and (ignored := _ignored(rule, scope, in_force)):
+        return Skipped(ignored), state
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
         return Skipped(f"{FIRED}{key}" if record.key == key and record.items else NO_ITEMS), state
@@ -140,17 +140,28 @@ def _key(value: Any) -> str:
     return text if len(text) <= KEY_LIMIT else f"{text[:KEY_LIMIT]}… {digest(text)}"
 
 
-def _ignored(rule: Rule, scope: Scope, in_force: datetime) -> bool:
-    """Whether `existing` leaves out what was so before the rule came into force.
+def _ignored(rule: Rule, scope: Scope, in_force: datetime) -> str:
+    """Why `existing` leaves out what was so before the rule came into force, '' where it does not.
 
     The times compared are from different machines: what one of them puts into the future is taken for now.
     """
     existing = rule.existing
     if existing.policy == "CatchUp" and existing.max_age is None:
-        return False
+        return ""
     age = timedelta(seconds=existing.max_age or 0.0) if existing.policy == "CatchUp" else timedelta()
     now: datetime = scope.value("now")
-    return min(_since(rule, scope), now) < in_force - age - TOLERANCE
+    since = min(_since(rule, scope), now)
+    if since >= in_force - age - TOLERANCE:
+        return ""
+    before = f"more than {age.total_seconds():g} s before" if age else "before"
+    if existing.age_from is None:
+        created = f"was created at {_utc(since)}, {before} the rule came into force at {_utc(in_force)}"
+        return f"{created} (existing has no ageFrom, so the creation counts)"
+    return f"was so {before} the rule came into force, at {_utc(in_force)} (existing)"
+
+
+def _utc(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _since(rule: Rule, scope: Scope) -> datetime:

@@ -8,6 +8,8 @@ from dataclasses import fields, replace
 from engine.actions.generated import Generates
 from engine.actions.lookup import Lookup
 from engine.cel import ELEMENTS, Program
+from engine.kube.selectors import field_paths
+from engine.model.fieldselectors import field_terms
 from engine.model.objects import NAMESPACE, Kind
 from engine.model.plan import LookupWatch
 from engine.packs.pack import Rule, RulePack
@@ -34,12 +36,16 @@ def pruner_of(kind: Kind, packs: Collection[RulePack]) -> Pruner:
 
 
 def looked_up_by(packs: Collection[RulePack]) -> dict[LookupWatch, Pruner]:
-    """Return what keeps the parts that these packs read of what lookups follow, consent included, however large they are."""
+    """Return what keeps the parts that these packs read of what lookups follow, however large they are.
+
+    Consent is among them, and what they select by.
+    """
     found: dict[LookupWatch, Pruner] = {}
     for pack in packs:
         for rule, lookup in pack.followed:
             assert lookup.watch is not None
-            paths = frozenset((*_read_of(rule, lookup), *_consent_reads(pack, lookup.watch.kind)))
+            selected = (path for term in field_terms(lookup.field_selector) for path in field_paths(term.field))
+            paths = frozenset((*_read_of(rule, lookup), *selected, *_consent_reads(pack, lookup.watch.kind)))
             whole = () in paths or isinstance(lookup, Generates)  # of which any change is to be noticed
             found[lookup.watch] = found.get(lookup.watch, NAMES).also(None if whole else paths)
             if lookup.selects_namespaces:

@@ -13,7 +13,7 @@ from cachetools import TTLCache
 from engine.actions.generated import read_of
 from engine.errors import ApiError
 from engine.kube.clock import Clock
-from engine.kube.selectors import label_selector
+from engine.kube.selectors import label_selector, selects
 from engine.model.generated import PACK, pack_label, source_of
 from engine.model.merge import merged
 from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, Ref, labels_of, metadata, names_of
@@ -190,7 +190,7 @@ class Related:
             over = own.over(next(iter(found), None)) if own else None
             return found if own is None else [] if over is None else [over]
         objects = {names_of(obj): obj for obj in found}
-        fits = label_selector(read.label_selector)
+        fits = selects(read.label_selector, read.fields)
         for key, own in list(self._own.items()):
             if key.kind == read.ref.kind and read.ref.namespace in ("", key.namespace):
                 seen = self._caches.find(read._replace(ref=Ref(*key), label_selector=None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 
-from engine.kube.selectors import label_selector
+from engine.kube.selectors import label_selector, selects
 from engine.model.objects import Kind, Object, ObjectKey, names_of
 from engine.model.plan import Read
 from engine.packs.pack import RulePack
@@ -112,7 +112,7 @@ class DirectCaches:
             return None
         if read.label_selector is None:
             return [there[ref.namespace, ref.name]] if (ref.namespace, ref.name) in there else []
-        fits = label_selector(read.label_selector)
+        fits = selects(read.label_selector, read.fields)
         return [obj for (namespace, _), obj in sorted(there.items()) if ref.namespace in ("", namespace) and fits(obj)]
 
     def follow(self, changed: OnRelated, listed: Callable[[Kind], None]) -> None:

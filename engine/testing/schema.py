@@ -257,7 +257,7 @@ class TestSpec(Spec):
 
     packs: list[Text] = Field(default=[])
     """Files or folders of the packs under test, relative to this file; all of this file's folder where left out."""
-    start: Time = _time(START)
+    start: Time = Field(default=START, validate_default=True)
     """The clock's first time."""
     kinds: list[KindSpec] = Field(default=[])
     """Kinds of which the cluster must know more than their names say."""

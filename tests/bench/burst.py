@@ -3,7 +3,8 @@
 All contestants run in turn on one control plane, each on the jobs as the one before has left them. The lag of a change is
 counted from the answer to the write of a status until a watch shows the annotation. The audit log of the API server divides it:
 **own** is from that answer until the contestant's patch has come: the watch's delivery, its queue and its work. **patch**
-is the time that the server takes for that patch, which waits for others' requests there.
+is the time that the server takes for that patch, which waits for others' requests there. What of **own** is delivery is seen
+by the load's own watch, and for how long the contestant was ready to run and had no core the kernel says.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tests.bench import workload
 from tests.bench.contestants import CONTESTANTS, Contestant, alive, rest
 from tests.bench.figures import milliseconds, spread
 from tests.bench.machine import about
-from tests.bench.processes import cpu_seconds, peak_memory_mb
+from tests.bench.processes import cpu_seconds, peak_memory_mb, waited_seconds
 from tests.bench.steady import offer
 from tests.controlplane.binaries import programs
 from tests.controlplane.gobuild import MissingProgram
@@ -55,7 +56,7 @@ def measure(plane: ControlPlane, contestant: Contestant, first: int, options: ar
             for standby in standbys:
                 rest(standby, PATIENCE)
             processes = [leader, *standbys]
-            resting = list(_cpu(processes, lambda: time.sleep(REST)))
+            resting = list(_used(processes, lambda: time.sleep(REST)))
             size, line = plane.audit_log.stat().st_size, list[Run]()
             load = [
                 "--jobs",
@@ -67,7 +68,7 @@ def measure(plane: ControlPlane, contestant: Contestant, first: int, options: ar
                 "--rate",
                 str(options.rate),
             ]
-            bursting = list(_cpu(processes, lambda: line.append(offer(leader.pid, plane, load))))
+            bursting = list(_used(processes, lambda: line.append(offer(leader.pid, plane, load))))
             found = line[0]
             alive(leader)
         except (ChildProcessError, TimeoutError) as error:
@@ -78,23 +79,25 @@ def measure(plane: ControlPlane, contestant: Contestant, first: int, options: ar
         if found["unanswered_changes"]:
             faults.append(f"{found['unanswered_changes']} changes had no effect that the load could see")
         return {
-            "lag_ms": found["latency_ms"], "own_ms": milliseconds(own), "patch_ms": milliseconds(patch),
+            "lag_ms": found["latency_ms"], "delivery_ms": found["delivery_ms"],
+            "own_ms": milliseconds(own), "patch_ms": milliseconds(patch),
             "status_write_ms": found["status_write_ms"],
             "cpu_ms_per_change": round(found["cpu_seconds"] * 1000 / options.changes, 2),
             "processes": [
                 {"peak_memory_mb": round(peak_memory_mb(process.pid)), "rest_cpu_percent": round(idle / REST * 100, 1),
-                 "burst_cpu_s": round(busy, 2)}
-                for process, idle, busy in zip(processes, resting, bursting, strict=True)
+                 "burst_cpu_s": round(busy, 2), "burst_waited_s": round(waited, 2)}
+                for process, (idle, _), (busy, waited) in zip(processes, resting, bursting, strict=True)
             ],
             "faults": faults,
         }  # fmt: skip
 
 
-def _cpu(processes: Sequence[Popen[bytes]], do: Any) -> Iterator[float]:
-    """Seconds of CPU that each of some processes has used while something was done."""
-    before = [cpu_seconds(process.pid) for process in processes]
+def _used(processes: Sequence[Popen[bytes]], do: Any) -> Iterator[tuple[float, float]]:
+    """Seconds of CPU that each of some processes has used while something was done, and for which it waited for a core."""
+    before = [(cpu_seconds(process.pid), waited_seconds(process.pid)) for process in processes]
     do()
-    yield from (cpu_seconds(process.pid) - used for process, used in zip(processes, before, strict=True))
+    for process, (used, waited) in zip(processes, before, strict=True):
+        yield cpu_seconds(process.pid) - used, waited_seconds(process.pid) - waited
 
 
 def _audited(log: Path, offset: int) -> list[dict[str, Any]]:
@@ -161,11 +164,11 @@ def summary(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
         return {}
     found = {
         f"{part}_{rank}_ms": spread([run[f"{part}_ms"][rank] for run in counted])
-        for part in ("lag", "own", "patch", "status_write") for rank in ("p50", "p99")
+        for part in ("lag", "delivery", "own", "patch", "status_write") for rank in ("p50", "p99")
     }  # fmt: skip
     found["cpu_ms_per_change"] = spread([run["cpu_ms_per_change"] for run in counted])
     for number in range(len(counted[0]["processes"])):
-        for figure in ("peak_memory_mb", "rest_cpu_percent", "burst_cpu_s"):
+        for figure in ("peak_memory_mb", "rest_cpu_percent", "burst_cpu_s", "burst_waited_s"):
             found[f"{figure}_{number}"] = spread([run["processes"][number][figure] for run in counted])
     return found
 

@@ -44,11 +44,11 @@ async def get(session: aiohttp.ClientSession, path: str, headers: dict[str, str]
         return orjson.loads(await answer.read())
 
 
-async def send(session: aiohttp.ClientSession, method: str, path: str, body: Any) -> None:
-    """POST a new object, or PATCH one with a merge patch. Raises aiohttp.ClientError."""
+async def send(session: aiohttp.ClientSession, method: str, path: str, body: Any) -> Any:
+    """POST a new object, or PATCH one with a merge patch; return it as it then is. Raises aiohttp.ClientError."""
     headers = MERGE_PATCH if method == "PATCH" else JSON
     async with session.request(method, path, data=orjson.dumps(body), headers=headers) as answer:
-        await answer.read()
+        return orjson.loads(await answer.read())
 
 
 async def watch(

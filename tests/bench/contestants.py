@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.processes import cpu_seconds
+from tests.bench.processes import cpu_seconds, waited_seconds
 
 ROOT = Path(__file__).parents[2]
 PEERS = Path(__file__).parent / "peers"
 KUBECONFIG = "{kubeconfig}"
-#: Seconds between two looks whether a contestant rests; it does when it used less than a tenth of that.
+#: Seconds between two looks whether a contestant rests: it used a core, or waited for one, for less than a tenth of that.
 LOOK = 1.0
 
 _PORTS = ("--address", "127.0.0.1", "--port", "0", "--probe-port", "0")
@@ -96,14 +96,17 @@ def alive(process: subprocess.Popen[bytes]) -> None:
 
 
 def rest(process: subprocess.Popen[bytes], patience: float) -> None:
-    """Return when a process no longer uses CPU. Raises TimeoutError after `patience` seconds, ChildProcessError if it ended."""
+    """Return when a process no longer uses CPU, nor waits for a core.
+
+    Raises TimeoutError after `patience` seconds, ChildProcessError if it ended.
+    """
     deadline = time.monotonic() + patience
-    used = cpu_seconds(process.pid)
+    wanted = cpu_seconds(process.pid) + waited_seconds(process.pid)
     while True:
         time.sleep(LOOK)
         alive(process)
-        used, before = cpu_seconds(process.pid), used
-        if used - before < LOOK / 10:
+        wanted, before = cpu_seconds(process.pid) + waited_seconds(process.pid), wanted
+        if wanted - before < LOOK / 10:
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"it was not at rest after {patience:.0f} s")

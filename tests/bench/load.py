@@ -27,7 +27,7 @@ TAIL = 0.5
 
 
 class Load:
-    """Changes sent and annotations seen; times are those of perf_counter, in seconds."""
+    """Changes sent, and when a watch has shown them and their annotations; times are those of perf_counter, in seconds."""
 
     def __init__(self, session: aiohttp.ClientSession, jobs: int, numbers: range, rate: float | None, in_flight: int) -> None:
         self._session, self._jobs, self._numbers, self._rate = session, jobs, numbers, rate
@@ -37,6 +37,8 @@ class Load:
         self._answered: dict[int, float] = {}
         self._seen: dict[int, float] = {}
         self._due: dict[int, float] = {}
+        self._versions: dict[str, int] = {}
+        self._delivered: dict[str, float] = {}
         self.failed: list[str] = []
         #: The last change of each job: an earlier one may be overtaken and is then never seen.
         self._awaited = set(numbers[-jobs:])
@@ -46,6 +48,7 @@ class Load:
         """Note when the annotation of each change is there. Never returns."""
         headers = {"Accept": client.METADATA_ONLY.format("PartialObjectMetadata")}
         async for event in client.watch(self._session, workload.ALL_JOBS, resource_version, headers):
+            self._delivered.setdefault(event["object"]["metadata"]["resourceVersion"], time.perf_counter())
             annotations = event["object"]["metadata"].get("annotations", {})
             for name in workload.TIME_ANNOTATIONS:
                 number = self._number.get(annotations.get(name, ""))
@@ -75,7 +78,8 @@ class Load:
         name, status = workload.change(number, self._jobs)
         self._sent[number] = time.perf_counter()
         try:
-            await client.send(self._session, "PATCH", f"{workload.JOBS}/{name}/status", {"status": status})
+            job = await client.send(self._session, "PATCH", f"{workload.JOBS}/{name}/status", {"status": status})
+            self._versions[job["metadata"]["resourceVersion"]] = number
         except aiohttp.ClientError as error:
             self.failed.append(f"{name}: {error}")
         finally:
@@ -85,6 +89,7 @@ class Load:
     def figures(self) -> dict[str, Any]:
         """What was offered and what came of it; times in milliseconds."""
         began, changes = min(self._sent.values()), len(self._numbers)
+        delivered = [(self._versions[version], at) for version, at in self._delivered.items() if version in self._versions]
         latencies = [seen - self._answered[number] for number, seen in self._seen.items()]
         return {
             "changes": changes,
@@ -92,6 +97,7 @@ class Load:
             "done_per_second": round(len(self._seen) / (max(self._seen.values(), default=began + PATIENCE) - began), 1),
             "sent_late_ms": milliseconds([self._sent[number] - due for number, due in self._due.items()]),
             "status_write_ms": milliseconds([answered - self._sent[number] for number, answered in self._answered.items()]),
+            "delivery_ms": milliseconds([max(0.0, at - self._answered[number]) for number, at in delivered]),
             "latency_ms": milliseconds(latencies),
             "unseen_changes": changes - len(self._seen),
             "unanswered_changes": len(self._awaited),

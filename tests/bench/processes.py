@@ -14,6 +14,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(after_name[11]) + int(after_name[12])) / _TICKS
 
 
+def waited_seconds(pid: int) -> float:
+    """For how many seconds threads of a process were ready to run and waited for a core (kernel: sched-stats.rst)."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[1]) for thread in threads) / 1e9
+
+
 def peak_memory_mb(pid: int) -> float:
     """The most memory that a process has held (VmHWM), in MB of 10^6 bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import budgets, burst, plots, profile, report, tables, workload
+from tests.bench import budgets, burst, instructions, plots, profile, report, tables, workload
 from tests.bench.figures import milliseconds, spread
 from tests.bench.steady import FIGURES, PHASES, summary
 
@@ -142,6 +142,13 @@ def test_what_is_own_of_a_lag() -> None:
         audited("a", 3, "us", stage="RequestReceived"), audited("b", 6, "us"), audited("b", 8, "us"), audited("c", 8, "us"),
     ]  # fmt: skip
     assert burst.divided(lines, "us") == ([1.5, 4.5], [0.5, 0.5])
+
+
+def test_instructions_are_read_from_what_cachegrind_says() -> None:
+    """With its commas; what has ended without any is told."""
+    assert instructions.counted("==7== \n==7== I   refs:      9,904,802,640\n") == 9_904_802_640
+    with pytest.raises(SystemExit, match="has counted nothing: Traceback"):
+        instructions.counted("Traceback")
 
 
 def heavy_results(*runs: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from engine.packs.crd import custom_resource_definition
 from tests.cluster.conftest import RULE_PACKS, RulePacks
 from tests.e2e.cluster import eventually
 from tests.e2e.rulepacks import SHIPPED, files
@@ -176,13 +177,15 @@ def test_each_pack_of_this_project_is_applied_with_strict_validation(rulepacks: 
 
 
 def test_a_config_map_in_place_of_a_shipped_pack_is_listed(rulepacks: RulePacks) -> None:
-    """The object of the shipped pack says what has its name, and what to do; the one that comes then is of what is in force."""
+    """The mode on the object of the shipped pack counts for it, and a warning says which text it is; the object that comes once
+    that one is deleted is of what is in force."""
     kubectl = rulepacks.kubectl
     eventually(lambda: rulepacks.find("rollouts").get("status"), "status of the shipped pack")
+    kubectl("patch", "rp", "rollouts", "--type=merge", "-p", '{"spec":{"mode":"Disabled"}}')
     kubectl("create", "configmap", "in-place", f"--from-literal=pack.yaml={pack('rollouts')}")
     kubectl("label", "configmap", "in-place", "rules.mlops.dev/rule-pack=true")
-    kubectl("wait", "--for=condition=Accepted=false", "rp/rollouts", "--timeout=60s")
-    said = rulepacks.condition("rollouts", "Accepted")[2]
+    kubectl("wait", "--for=jsonpath={.status.warningCount}=1", "rp/rollouts", "--timeout=60s")
+    accepted, disabled = rulepacks.condition("rollouts", "Accepted"), rulepacks.status("rollouts")
 
     kubectl("delete", "rp", "rollouts")
     eventually(lambda: rulepacks.find("rollouts").get("status"), "status of the pack in the ConfigMap")
@@ -192,8 +195,28 @@ def test_a_config_map_in_place_of_a_shipped_pack_is_listed(rulepacks: RulePacks)
     eventually(lambda: rulepacks.find("rollouts").get("spec") == {"shipped": "rollouts"}, "RulePack of the shipped pack")
 
     source = f"configmap/{rulepacks.engine.own}/in-place/pack.yaml"
-    assert said.startswith(f"spec.shipped: pack 'rollouts' is that in {source}; expected no reference to another: delete this")
-    assert (spec, listed["ruleCount"]) == ({"configMap": "in-place"}, 1)
+    assert accepted[:2] == ("True", "Warnings")
+    assert accepted[2].startswith(f"spec.shipped: pack 'rollouts' is that in {source}; mode and params count for that; expected")
+    assert (disabled["mode"], disabled["ruleCount"]) == ("Disabled", 1)
+    assert (spec, listed["mode"], listed["ruleCount"]) == ({"configMap": "in-place"}, "Enforce", 1)
+
+
+def test_an_own_pack_that_was_a_reference_is_told_what_it_still_has(rulepacks: RulePacks) -> None:
+    """The commands in the warnings take it away, so that the documented export has the pack."""
+    kubectl, name = rulepacks.kubectl, "sync-waves"
+    eventually(lambda: rulepacks.find(name).get("status"), "status of the shipped pack")
+    text = {**yaml.safe_load(pack(name))["spec"], "shipped": None}
+    kubectl("patch", "rp", name, "--type=merge", "-p", json.dumps({"spec": text}))
+    kubectl("wait", "--for=jsonpath={.status.warningCount}=1", f"rp/{name}", "--timeout=60s")
+
+    (warning,) = rulepacks.status(name)["warnings"]
+    kubectl(*warning["message"].partition("kubectl ")[2].split())
+    kubectl("wait", "--for=jsonpath={.status.conditions[0].reason}=Accepted", f"rp/{name}", "--timeout=60s")
+    exported = kubectl("get", "rp", "-l", "app.kubernetes.io/managed-by!=rulepack", "-o", "name").split()
+    kubectl("delete", "rp", name)
+
+    assert warning["path"] == "metadata.labels[app.kubernetes.io/managed-by]"
+    assert f"rulepack.rules.mlops.dev/{name}" in exported
 
 
 def test_a_number_that_kubectl_writes_otherwise_is_computed_with(rulepacks: RulePacks) -> None:
@@ -304,6 +327,54 @@ def test_a_condition_that_is_patched_away_by_a_null_is_refused(rulepacks: RulePa
     kubectl("wait", "--for=condition=Accepted=False", "rp/patched", "--timeout=60s")
 
     assert [fault["path"] for fault in rulepacks.status("patched")["faults"]] == ["spec.rules[0].when"]
+
+
+def test_a_condition_without_a_value_stays_refused_whoever_edits_the_rule(rulepacks: RulePacks) -> None:
+    """`kubectl apply` sends no null and notes it; without that note the spec counts as it is stored, with a warning."""
+    kubectl, name = rulepacks.kubectl, "noted"
+    kubectl("apply", "-f", "-", given=without_value(name, "when"))
+    kubectl("wait", "--for=condition=Accepted=False", f"rp/{name}", "--timeout=60s")
+    kubectl("create", "configmap", name, "-n", rulepacks.watched, "--from-literal=nothing=x")
+
+    kubectl("patch", "rp", name, "--type=json", "-p", '[{"op":"add","path":"/spec/rules/0/resync","value":"5m"}]')
+    edited = rulepacks.status(name)
+    before = json.loads(kubectl("get", "cm", name, "-n", rulepacks.watched, "-o", "json"))["metadata"]
+    note = edited["faults"][0]["message"].partition("kubectl annotate ")[2].split()
+    kubectl("annotate", *note)
+    kubectl("wait", "--for=condition=Accepted=True", f"rp/{name}", "--timeout=60s")
+    accepted = rulepacks.condition(name, "Accepted")
+
+    assert (edited["observedGeneration"], [fault["path"] for fault in edited["faults"]]) == (2, ["spec.rules[0].when"])
+    assert "generationInForce" not in edited
+    assert "annotations" not in before
+    assert accepted[1] == "Warnings"
+    assert accepted[2].startswith("spec.rules[0]: rule 'mark' had a condition, and has none now; expected a condition")
+
+
+def test_a_condition_that_a_merge_patch_takes_away_is_warned_of(rulepacks: RulePacks) -> None:
+    """As `kubectl edit` sends one: the API server drops the key, and nobody can see that it was left empty."""
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "--server-side", "-f", "-", given=pack("merged"))
+    kubectl("wait", "--for=condition=Ready", "rp/merged", "--timeout=60s")
+    emptied = {"spec": {"rules": json.loads(without_value("merged", "when"))["spec"]["rules"]}}
+
+    kubectl("patch", "rp", "merged", "--type=merge", "-p", json.dumps(emptied))
+    kubectl("wait", "--for=jsonpath={.status.warningCount}=1", "rp/merged", "--timeout=60s")
+
+    assert rulepacks.condition("merged", "Accepted")[1] == "Warnings"
+
+
+def test_the_api_server_cannot_refuse_the_loss_of_a_condition(rulepacks: RulePacks) -> None:
+    """As docs/rulepacks.md says: a transition rule of the definition cannot read a field of several types."""
+    definition = custom_resource_definition()
+    (version,) = definition["spec"]["versions"]
+    rule = "!has(self.rules) || !has(oldSelf.rules) || self.rules.all(each, has(each.when))"
+    version["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"].append({"rule": rule})
+
+    refused = rulepacks.kubectl.run("replace", "--dry-run=server", "-f", "-", given=json.dumps(definition))
+
+    assert refused.returncode == 1
+    assert "undefined field 'when'" in refused.stderr
 
 
 @pytest.mark.parametrize("flags", [[], ["--server-side"]], ids=["client", "server"])

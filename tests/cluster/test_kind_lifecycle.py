@@ -49,6 +49,12 @@ def marked(rulepacks: RulePacks, name: str) -> dict[str, Any]:
     return meta
 
 
+def marks(rulepacks: RulePacks, name: str) -> Any:
+    """The annotations of a ConfigMap, once it has any."""
+    path = f"/api/v1/namespaces/{rulepacks.watched}/configmaps/{name}"
+    return eventually(lambda: rulepacks.plane.request("GET", path)["metadata"].get("annotations"), f"mark on {name}")
+
+
 def test_what_0_1_0_left_is_kept_and_an_export_brings_rulepacks_back(before: RulePacks) -> None:
     """Nothing is done twice by an upgrade, nor after the kind was deleted and came back."""
     kubectl, engine = before.kubectl, before.engine
@@ -102,6 +108,32 @@ def test_after_a_restart_a_config_map_does_not_replace_a_refused_rulepack(before
     assert f"rulepack/{engine.own}/in-config-map has the name 'in-config-map', and is refused" in loser
     assert "example.com/own" in annotations
     assert "example.com/in-config-map" not in annotations
+
+
+def test_a_pack_stays_disabled_when_the_kind_is_deleted_under_the_engine(before: RulePacks) -> None:
+    """As OLM v1 does on uninstalling, with the RulePacks first: a pack must not act since what disabled it is gone."""
+    kubectl, engine = before.kubectl, before.engine
+    before.plane.define(custom_resource_definition())
+    kubectl("create", "configmap", "others", f"--from-literal=pack.yaml={pack('other')}")
+    kubectl("label", "configmap", "others", "rules.mlops.dev/rule-pack=true")
+    eventually(lambda: before.find("in-config-map").get("status"), "RulePack of the pack in a ConfigMap")
+    kubectl("patch", "rp", "in-config-map", "--type=merge", "-p", '{"spec":{"mode":"Disabled"}}')
+    kubectl("wait", "--for=jsonpath={.status.mode}=Disabled", "rp/in-config-map", "--timeout=60s")
+
+    before.plane.request("DELETE", DEFINITION)
+    eventually(lambda: kubectl.run("get", "rp").returncode, "deletion of the kind")
+    gone = f"rulepack/{engine.own}/in-config-map:1:1: it is gone; its mode and params count until there is a RulePack"
+    eventually(lambda: gone in engine.whole_log(), "warning of what counts")
+    kubectl("create", "configmap", "one", "-n", before.watched, "--from-literal=in-config-map=x", "--from-literal=other=x")
+    running = marks(before, "one")
+    mode = engine.packs()["in-config-map"]["mode"]
+    engine.stop()
+    engine.start()
+    engine.ready()
+    kubectl("create", "configmap", "two", "-n", before.watched, "--from-literal=in-config-map=x", "--from-literal=other=x")
+
+    assert (mode, running) == ("Off", {"example.com/other": "yes"})
+    assert marks(before, "two") == {"example.com/other": "yes"}
 
 
 def test_each_shard_writes_its_own_part_of_a_status(control_plane: ControlPlane, kubectl_path: Path, tmp_path: Path) -> None:

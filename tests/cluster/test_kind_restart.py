@@ -66,6 +66,36 @@ def test_a_refused_spec_is_not_in_force_after_a_restart(rulepacks: RulePacks) ->
     assert [*unmarked["metadata"]["annotations"]] == ["example.com/counting"]
 
 
+def test_after_a_restart_a_shipped_pack_does_not_replace_a_refused_config_map(rulepacks: RulePacks) -> None:
+    """While the process runs the last good text stays in force; then nothing has the name, and both statuses say so."""
+    kubectl, engine, name = rulepacks.kubectl, rulepacks.engine, "rollouts"
+    kubectl("create", "configmap", "own-rollouts", f"--from-literal=pack.yaml={pack(name)}")
+    kubectl("label", "configmap", "own-rollouts", "rules.mlops.dev/rule-pack=true")
+    kubectl("wait", "--for=jsonpath={.status.warningCount}=1", f"rp/{name}", "--timeout=60s")
+    patch = json.dumps({"data": {"pack.yaml": misspelt(name)}})
+    kubectl("patch", "configmap", "own-rollouts", "--type=merge", "-p", patch)
+    kubectl("wait", "--for=condition=Accepted=False", f"rp/{name}", "--timeout=60s")
+    running = rulepacks.status(name)
+
+    engine.stop()
+    engine.start()
+    engine.ready()
+    nothing = "it is not accepted; nothing is in force"
+    kubectl("wait", f"--for=jsonpath={{.status.conditions[?(@.type=='Ready')].message}}={nothing}", f"rp/{name}", "--timeout=60s")
+    refused, in_force = rulepacks.condition(name, "Accepted")[2], engine.packs().keys()
+
+    def loser() -> Any:
+        return "not even the shipped one" in kubectl("get", "configmap", "own-rollouts", "-o", "jsonpath={.metadata.annotations}")
+
+    eventually(loser, "status of the ConfigMap")
+    kubectl("delete", "configmap", "own-rollouts")
+    kubectl("wait", "--for=condition=Accepted", f"rp/{name}", "--timeout=60s")
+
+    assert running["ruleCount"] == 1
+    assert name not in in_force
+    assert f"configmap/{engine.own}/own-rollouts/pack.yaml has the name '{name}', and is refused" in refused
+
+
 def test_another_replica_goes_on_with_the_counts(rulepacks: RulePacks) -> None:
     """The leader is killed; who takes over keeps the last good spec, which it has read too, and the counts in the status."""
     kubectl, engine = rulepacks.kubectl, rulepacks.engine

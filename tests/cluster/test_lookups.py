@@ -12,7 +12,7 @@ from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually
 from tests.e2e.engine import Engine
 from tests.world import EVENT, named
 
-SECRET = Kind("v1", "Secret")
+SECRET, POD = Kind("v1", "Secret"), Kind("v1", "Pod")
 PACK = """\
 apiVersion: rules.mlops.dev/v1alpha1
 kind: RulePack
@@ -58,6 +58,44 @@ spec:
         - annotate: {annotations: {example.com/told: '${lookup.told.map(e, e.message).join(" ")}'}}
 """
 
+ON_NODE = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: on-node}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap, labelSelector: {role: node}}
+  targets:
+    - {apiVersion: v1, kind: Pod, verbs: [list, watch]}
+    - {apiVersion: v1, kind: Secret, verbs: [list, watch]}
+  rules:
+    - name: count
+      lookup:
+        pods:
+          apiVersion: v1
+          kind: Pod
+          labelSelector: {}
+          fieldSelector: 'status.phase!=Failed,spec.nodeName==${object.data.node}'
+        tokens: {apiVersion: v1, kind: Secret, labelSelector: {}, fieldSelector: {type: example.com/token}}
+      actions:
+        - annotate: {annotations: {example.com/pods: '${lookup.pods.map(p, p.metadata.name).join(" ")} ${size(lookup.tokens)}'}}
+"""
+
+UNKNOWN = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: unknown}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap, labelSelector: {role: node}}
+  targets:
+    - {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, verbs: [list, watch]}
+  rules:
+    - name: count
+      lookup:
+        of: {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, labelSelector: {}, fieldSelector: spec.group=x}
+      actions:
+        - annotate: {annotations: {example.com/of: '${size(lookup.of)}'}}
+"""
+
 
 @pytest.fixture
 def cluster(control_plane: ControlPlane, namespace: str) -> Cluster:
@@ -69,7 +107,8 @@ def engine(cluster: Cluster) -> Iterator[Engine]:
     with Engine(cluster.plane, cluster.namespace) as engine:
         engine.grant("", "configmaps")
         engine.grant("", "events")
-        for name, text in (("follow", PACK), ("about", ABOUT)):
+        engine.grant("", "pods")
+        for name, text in (("follow", PACK), ("about", ABOUT), ("on-node", ON_NODE), ("unknown", UNKNOWN)):
             pack = named(CONFIG_MAP, name, engine.own, data={"pack.yaml": text})
             pack["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
             cluster.create(pack)
@@ -143,3 +182,43 @@ def test_fields_select_the_events_about_one_object(cluster: Cluster, engine: Eng
         return annotations_of(cluster.get(CONFIG_MAP, "about")).get("example.com/told") == "a"
 
     eventually(told, "Event that the fields select")
+
+
+def test_what_fields_select_is_followed(cluster: Cluster, engine: Engine) -> None:
+    """A pod that comes to the node, fails or goes is seen, and a change of the node's name; nothing polls.
+
+    Of Secrets only those of that type are watched, which the API server selects.
+    """
+    engine.bind(
+        "ClusterRole", f"{engine.own}-secrets", [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]}]
+    )
+    cluster.create(labelled("node", cluster.namespace, role="node"))
+    cluster.patch(CONFIG_MAP, "node", {"data": {"node": "one"}})
+    for name, node in (("a", "one"), ("b", "two")):
+        cluster.create(named(POD, name, cluster.namespace, spec={"nodeName": node, "containers": [{"name": "c", "image": "i"}]}))
+
+    def pods() -> str | None:
+        return annotations_of(cluster.get(CONFIG_MAP, "node")).get("example.com/pods")
+
+    eventually(lambda: pods() == "a 0", "pods of a node")
+    cluster.create({**secret("1", cluster.namespace), "type": "Opaque"})
+    token = named(SECRET, "token", cluster.namespace)
+    cluster.create({**token, "type": "example.com/token"})
+    eventually(lambda: pods() == "a 1", "Secret of the type that is selected")
+    cluster.status(POD, "a", {"phase": "Failed"})
+    eventually(lambda: pods() == " 1", "pod that has failed")
+    cluster.patch(CONFIG_MAP, "node", {"data": {"node": "two"}})
+    eventually(lambda: pods() == "b 1", "pods of another node")
+    cluster.delete(SECRET, "token")
+    eventually(lambda: pods() == "b 0", "Secret that is gone")
+
+
+def test_a_field_that_the_api_server_does_not_select_by_is_said(cluster: Cluster, engine: Engine) -> None:
+    """Of a kind whose fields lint does not know the API server says it, and the pack's status."""
+    rule = {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["list", "watch"]}
+    engine.bind("ClusterRole", f"{engine.own}-definitions", [rule])
+
+    def status() -> str:
+        return annotations_of(cluster.get(CONFIG_MAP, "unknown", engine.own)).get("rules.mlops.dev/status", "")
+
+    eventually(lambda: '400 BadRequest: "spec.group" is not a known field selector' in status(), "status that says so")

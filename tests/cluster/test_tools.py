@@ -168,8 +168,9 @@ def test_explain_goes_by_the_times_that_the_engine_goes_by(
         assert run_command(["explain", *explained]) == 0
         ((explanation,),) = [pack["rules"] for pack in json.loads(capsys.readouterr().out)[0]["packs"]]
         results.append((explanation["result"], explanation["skipped"]))
-    ignored = "was so before the rule came into force, at 2126-01-01T00:00:00Z (existing)"
-    assert results == [("fired", ""), ("skipped", ignored)]
+    (first, (result, ignored)) = results
+    assert (first, result) == (("fired", ""), "skipped")
+    assert "before the rule came into force at 2126-01-01T00:00:00Z (existing has no ageFrom" in ignored
     assert written(cluster) == []
 
 

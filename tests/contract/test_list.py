@@ -75,7 +75,8 @@ async def test_field_selectors_of_built_in_kinds(api: Api, namespace: str) -> No
         spec = {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}
         await api.create(POD, namespace, named(POD, name, spec=spec))
         about = {"apiVersion": "v1", "kind": "Pod", "name": name, "namespace": namespace, "uid": f"uid-{name}"}
-        await api.create(EVENT, namespace, named(EVENT, name, involvedObject=about, reason=f"R{name}", type="Normal"))
+        event = named(EVENT, name, involvedObject=about, reason=f"R{name}", type="Normal", reportingComponent="one")
+        await api.create(EVENT, namespace, {**event, "reportingInstance": "i"})
     await api.patch(POD, namespace, "a", {"status": {"phase": "Running"}}, subresource="status")
 
     assert await names(api, Selection(POD, namespace, fields="status.phase=Running")) == ["a"]
@@ -84,6 +85,14 @@ async def test_field_selectors_of_built_in_kinds(api: Api, namespace: str) -> No
     assert await names(api, Selection(EVENT, namespace, fields="involvedObject.name=a,involvedObject.kind=Pod")) == ["a"]
     assert await names(api, Selection(EVENT, namespace, fields="involvedObject.uid=uid-b,reason=Rb,type=Normal")) == ["b"]
     assert namespace in await names(api, Selection(NAMESPACE, fields="status.phase=Active"))
+    assert await names(api, Selection(EVENT, namespace, fields="source=one")) == ["a", "b"]  # what reports it, without a source
+    assert await names(api, Selection(EVENT, namespace, fields="reportingComponent!=one")) == []
+    assert await names(api, Selection(EVENT, namespace, fields=r"reason=R\,a,type=Normal")) == []
+    assert await names(api, Selection(EVENT, namespace, fields=r",reason=Ra,,type!=\=")) == ["a"]
+    assert await names(api, Selection(POD, namespace, fields="status.podIPs=")) == ["a", "b"]
+    for bad in (r"reason=a\b", "reason=a=b", "reason = Ra"):
+        with refused(400, "BadRequest"):
+            await api.list(Selection(EVENT, namespace, fields=bad))
     with refused(400, "BadRequest", "field label not supported: status.reason"):
         await api.list(Selection(POD, namespace, fields="status.reason=x"))
 

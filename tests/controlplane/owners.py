@@ -13,14 +13,16 @@ from tests.controlplane.olm import DEFINITIONS, WITHOUT_GO
 
 ROLLOUTS, HELM = "github.com/argoproj/argo-rollouts", "github.com/fluxcd/helm-controller"
 TEKTON, WORKFLOWS = "github.com/tektoncd/pipeline", "github.com/argoproj/argo-workflows/v3"
+KUSTOMIZE = "github.com/fluxcd/kustomize-controller"
 HELM_RELEASES = "config/crd/bases/helm.toolkit.fluxcd.io_helmreleases.yaml"
 
 
 def definitions() -> Iterator[dict[str, Any]]:
-    """Those of Rollout, of Knative's Service and of HelmRelease. Raises MissingProgram."""
+    """Those of Rollout, of Knative's Service, of HelmRelease and of Kustomization. Raises MissingProgram."""
     files = (
         source(DEFINITIONS, ROLLOUTS, WITHOUT_GO) / "manifests/crds/rollout-crd.yaml",
         source(DEFINITIONS, HELM, WITHOUT_GO) / HELM_RELEASES,
+        source(DEFINITIONS, KUSTOMIZE, WITHOUT_GO) / "config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml",
         source(kserve.FOLDER, kserve.KNATIVE, WITHOUT_GO) / "config/core/300-resources/service.yaml",
     )
     for file in files:

@@ -39,6 +39,8 @@ PLURALS = {
     Kind("rbac.authorization.k8s.io/v1", "Role"): "roles",
     Kind("rbac.authorization.k8s.io/v1", "RoleBinding"): "rolebindings",
     Kind("argoproj.io/v1alpha1", "Rollout"): "rollouts",
+    Kind("argoproj.io/v1beta1", "ArgoCD"): "argocds",
+    Kind("argoproj.io/v1alpha1", "NotificationsConfiguration"): "notificationsconfigurations",
     Kind("serving.knative.dev/v1", "Service"): "services",
     Kind("helm.toolkit.fluxcd.io/v2", "HelmRelease"): "helmreleases",
     Kind("kustomize.toolkit.fluxcd.io/v1", "Kustomization"): "kustomizations",

@@ -9,11 +9,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, Self
 
 import yaml
 
+from engine.cli.main import run_command
 from engine.model.objects import Kind, Object, metadata
 from tests.controlplane.plane import ControlPlane
 from tests.controlplane.processes import Processes
@@ -166,6 +169,15 @@ class Engine:
         name = f"{self.own}-{resource}"
         rule = {"apiGroups": [group], "resources": [resource], "verbs": ["get", "list", "watch", "patch"]}
         self.bind("ClusterRole", name, [rule])
+
+    def grant_packs(self, *names: str) -> None:
+        """Give it what `rulepack rbac` writes for shipped packs that are off by default."""
+        with redirect_stdout(StringIO()) as written:
+            packs = [str(RULES / name) for name in names]
+            assert run_command(["rbac", *packs, "--off", "--operator-namespace", self.own]) == 0
+        for role in yaml.safe_load_all(written.getvalue()):
+            if role["kind"] == "ClusterRole":  # bound under a name of its own: other engines have the same packs
+                self.bind("ClusterRole", f"{self.own}-{metadata(role)['name']}", role["rules"])
 
     def log(self) -> str:
         """All that it has printed."""

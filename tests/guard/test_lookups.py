@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from engine.model.objects import Kind, Object, ObjectKey
+from engine.model.objects import Kind, Object, ObjectKey, Ref
+from engine.model.plan import LookupWatch, Read
 from engine.reconcile import Reconciler, Replica
+from engine.reconcile.dependencies import Dependencies, Dependent
 from tests.unit.packs.packs import pack, parsed
 from tests.world import World, named
 
@@ -83,6 +85,24 @@ async def test_ten_of_many_cost_as_much_as_ten_of_few() -> None:
 
     assert few == many
     assert few[1] == EACH
+
+
+def test_a_change_asks_only_those_who_select_that_value_of_a_field() -> None:
+    """As many calls among 50 that each select by a node as among 2,000."""
+    pods, costs = Kind("v1", "Pod"), []
+    old, new = ({"metadata": {"labels": {}}, "spec": {"nodeName": f"n{number}"}} for number in range(2))
+    for size in (50, 2_000):
+        index = Dependencies()
+        for number in range(size):
+            read = Read(Ref(pods, "ns", ""), "", watch=LookupWatch(pods), fields=f"spec.nodeName=n{number // EACH}")
+            index.add(Dependent("follow", ObjectKey(CONFIG, "ns", f"c{number}")), read)
+        for _ in range(2):  # predicates are compiled once
+            with calls() as found:
+                affected = index.affected(ObjectKey(pods, "ns", "p"), old, new, lambda selector, namespace: True)
+        assert len(affected) == 2 * EACH
+        costs.append(found[0])
+
+    assert costs[0] == costs[1]
 
 
 @pytest.mark.parametrize("taken", [1, 200])

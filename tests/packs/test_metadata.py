@@ -44,7 +44,7 @@ def keys(part: str, entries: Any) -> Iterator[str]:
 def writes(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each kind and key that a pack's rules write, as `annotations KEY` or `labels KEY`."""
     for rule in spec["rules"]:
-        for entry in [*rule["actions"], *rule.get("rescue", ())]:
+        for entry in [*rule.get("actions", ()), *rule.get("rescue", ())]:  # of one that extends another, its own
             (name,) = entry.keys() & ACTIONS.keys()
             body = entry[name]
             kinds = [body["target"]["kind"]] if "target" in body else watched(spec, rule)

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.merge import merged
 from engine.model.objects import Kind, Object, Resource, annotations_of, metadata
 from engine.model.observe import ActResult
+from engine.packs.params import Values, of_text
 from tests.world import (
     APPLICATION,
     DEPLOYMENT,
@@ -300,6 +302,26 @@ async def test_a_parameter_adds_a_kind() -> None:
     config = (await world.get(kind, "web"))["spec"]["rayClusterConfig"]
     assert config == {"headGroupSpec": {"template": {"metadata": {"annotations": {"a/b": DONE}}}}}
     assert await world.events() == [("train", "TriggerSuccess", f"Set {path} of RayService/web: its controller does the rest")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [
+        ({f"Kind{number}.example.com": "spec.at" for number in range(51)}, "too large"),
+        ({"apps/v1 Deployment": "spec.at"}, "'apps/v1 Deployment'"),
+        ({"Deployment": "spec.at"}, "'Deployment'"),
+        ({"RayService.ray.io": ""}, "''"),
+    ],
+    ids=["too many", "no kind", "no group", "no field"],
+)
+def test_a_table_of_kinds_that_cannot_be_meant_is_told(fields: dict[str, str], fault: str) -> None:
+    """What stood there last stays: more than 50 kinds, what is not Kind.group, and an empty field."""
+    params, last = shipped(PACK).params, {"restartFields": {"RayService.ray.io": "spec.at"}}
+
+    found = of_text(params, Values(last), last, yaml.safe_dump({"restartFields": fields}), "params")
+
+    assert found.values["restartFields"] == last["restartFields"]
+    assert fault in str(found.faults)
 
 
 @pytest.mark.parametrize("later", ["2026-01-24T23:00:00Z", "2026-01-25T00:00:00+01:00"])

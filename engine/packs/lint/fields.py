@@ -9,14 +9,16 @@ from engine.cel.syntax import Expression, Literal
 from engine.errors import Fault, Location
 from engine.model.text import suggestion
 from engine.packs.lint.base import Check, Severity, Subject, location_of
+from engine.packs.lint.bodies import misfits
 from engine.packs.lint.scope import checked, kind_type
 from engine.packs.watches import watch_path
 
 
 class UnknownField(Check):
-    """An expression reads a field that the kind does not have.
+    """An expression reads a field that the kind does not have, or a patch or a manifest writes one.
 
-    Such as `object.status.phse`: it is never there, so a condition on it is Unknown for ever. Kubernetes' own kinds are known;
+    Such as `object.status.phse`: it is never there, so a condition on it is Unknown for ever. Of what is written, the API server
+    drops such a field, or refuses the whole object. Kubernetes' own kinds are known;
     definitions of others are given with `--crds DIR`, or read from a cluster with `--kubeconfig`. Kinds without a definition
     are not checked. Fields below `params`, `inputs`, `results` and the like are checked too.
     """
@@ -25,7 +27,7 @@ class UnknownField(Check):
     severity = Severity.ERROR
 
     def faults(self, subject: Subject) -> Iterator[Fault]:
-        """Yield a fault for every such field of every expression, and of `watch.fields`."""
+        """Yield a fault for every such field of every expression, of `watch.fields`, and of what is written."""
         for parsed in subject.packs:
             for number, (kind, watch) in enumerate(parsed.pack.watches.items()):
                 for index, path in enumerate(watch.fields):
@@ -33,6 +35,9 @@ class UnknownField(Check):
                     checker.descend(kind_type(subject, kind), path, 0, ("object",))
                     location = parsed.document.locate((*watch_path(parsed.document, number), "fields", index))
                     yield from (self._missing(kind.kind, missing, location) for missing in checker.missing)
+            for misfit in misfits(subject, parsed):
+                if misfit.unknown:
+                    yield self.fault(parsed.document.locate_key(misfit.path), misfit.message, misfit.expected)
             for each in checked(subject, parsed):
                 names = {"object": each.watched, "oldObject": each.watched, "target": each.target}
                 for missing in each.checker.missing:
@@ -45,10 +50,11 @@ class UnknownField(Check):
 
 
 class WrongType(Check):
-    """The types in an expression do not fit, so that it is false for ever, or never has an answer.
+    """The types in an expression do not fit, so that it is false for ever, or never has an answer; or a value that is written.
 
     Such as `object.spec.replicas == '3'`, where the field is an integer, or a `when` that is no condition at all. The types are
-    those of the kinds (see `unknown-field`), of the schemas of `params` and `inputs`, and of the functions. A field with
+    those of the kinds (see `unknown-field`), of the schemas of `params` and `inputs`, and of the functions. The same goes for
+    what a patch or a manifest writes: the API server refuses `replicas: three`, and an annotation `x: 5`. A field with
     `format: date-time` is a time as well as its text; of any other text, write `timestamp(…)`.
     """
 
@@ -58,6 +64,9 @@ class WrongType(Check):
     def faults(self, subject: Subject) -> Iterator[Fault]:
         """Yield a fault for everything that does not fit."""
         for parsed in subject.packs:
+            for misfit in misfits(subject, parsed):
+                if not misfit.unknown:
+                    yield self.fault(parsed.document.locate(misfit.path), misfit.message, misfit.expected)
             for each in checked(subject, parsed):
                 for found in each.checker.faults:
                     yield self.fault(location_of(parsed, each.expression, found.offset), found.message, found.expected)

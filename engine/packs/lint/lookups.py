@@ -14,7 +14,7 @@ from engine.packs.lint.base import Check, Severity, Subject, raw_rules
 from engine.packs.pack import FOLLOWING, Rule, RulePack
 from engine.packs.parse import ParsedPack
 
-_PLACING = ("apiVersion", "kind", "namespace", "name", "labelSelector", "fieldSelector")
+_PLACING = ("apiVersion", "kind", "namespace", "name", "labelSelector")
 
 
 class UnfollowedLookup(Check):
@@ -49,8 +49,6 @@ def _expected(pack: RulePack, lookup: Lookup) -> str:
         return "live: true, since a kind that only the running rule knows cannot be followed"
     if lookup.kind == SECRET and lookup.watch is None:
         return "live: true, or live: false to hold all Secrets that are watched"
-    if lookup.selects_fields:
-        return "live: true, since what a fieldSelector selects cannot be followed"
     target = pack.target(lookup.kind)
     missing = " and ".join(sorted(FOLLOWING - (target.verbs if target and target.kind == lookup.kind else frozenset())))
     if not missing:

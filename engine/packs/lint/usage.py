@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.actions import ACTIONS
 from engine.cel import Path, Program
-from engine.cel.uses import used_names
+from engine.cel.uses import used_names, with_vars
 from engine.errors import Fault
 from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
 from engine.packs.pack import Rule, RuleAction, RulePack, Target
+from engine.packs.parse import ParsedPack
 
+_SAME_FOR_EVER = frozenset(
+    {("object", "apiVersion"), ("object", "kind")}
+    | {("object", "metadata", field) for field in ("creationTimestamp", "name", "namespace", "uid")}
+)
+"""What never changes of an object."""
+_STATE = frozenset({"object", "oldObject", "target", "lookup", "results", "now"})
+"""Variables whose values may differ from one evaluation to the next, by what has been written too."""
+_READING, _REMOVING = frozenset({"get", "list"}), frozenset({"delete", "evict"})
 _NOW = re.compile(r"\bnow\b(?:\.get\w+)?")
 
 
@@ -24,8 +33,9 @@ class MissingOncePer(Check):
     again, counters count on, and whoever changes the target otherwise is overwritten. Name the occasion, such as
     `oncePer: object.metadata.uid + '/' + object.status.completionTime`. A rule that keeps something as it should be, rather
     than doing something once, says so with `throttle` or `resync`;
-    `oncePer` would not do again what somebody has undone, nor what has been so before. Nothing is to be said of labels,
-    annotations and constant fields of the watched object: a repeat of these writes nothing.
+    `oncePer` would not do again what somebody has undone, while it gives the same value. Nothing is to be said where a repeat
+    writes nothing: of labels and annotations of the watched object, of fields set to constants, of a target named after the
+    watched object whose fields depend on that only, and of deleting the watched object itself.
     """
 
     name = "missing-once-per"
@@ -35,12 +45,18 @@ class MissingOncePer(Check):
         """Yield a fault for the first such action of each rule."""
         for parsed in subject.packs:
             counters = [name for name, metric in parsed.pack.metrics.items() if metric.type != "gauge"]
-            for rule, raw in zip(parsed.pack.rules, raw_rules(parsed), strict=True):
+            for index, (rule, raw) in enumerate(zip(parsed.pack.rules, raw_rules(parsed), strict=True)):
                 if rule.once_per or rule.throttle is not None or rule.resync is not None or rule.aggregate or rule.on == "Delete":
                     continue
-                entries, texts = [*rule.actions, *rule.rescue], [*raw["actions"], *(raw.get("rescue") or ())]
-                if len(entries) == len(texts):  # an action with a fault is left out
-                    entries = [entry for entry, text in zip(entries, texts, strict=True) if not _keeps_own(entry, text)]
+                entries = [*rule.actions, *rule.rescue]
+                places = [
+                    (("spec", "rules", index, part, number), text)
+                    for part in ("actions", "rescue")
+                    for number, text in enumerate(raw.get(part) or ())
+                ]
+                if len(entries) == len(places):  # an action with a fault is left out
+                    together = zip(entries, places, strict=True)
+                    entries = [entry for entry, place in together if not _harmless(parsed, rule, place[0], entry, place[1])]
                 repeated = ((entry, entry.action.repeated(counters)) for entry in entries)
                 for entry, what in ((entry, what) for entry, what in repeated if what):
                     message = f"rule {rule.name} has no oncePer, and {what} whenever it is evaluated"
@@ -48,14 +64,35 @@ class MissingOncePer(Check):
                     break
 
 
-def _keeps_own(entry: RuleAction, text: Mapping[str, Any]) -> bool:
-    """Return whether all that an action does is to set fields of the watched object to constants, and its labels and annotations.
+def _harmless(parsed: ParsedPack, rule: Rule, path: Path, entry: RuleAction, text: Mapping[str, Any]) -> bool:
+    """Return whether a repeat of an action, which stands at a path, writes nothing.
 
-    As of `label` and `annotate`, a repeat of it writes nothing.
+    It sets fields to what depends neither on the target nor, where several watched objects may have one target, on the watched
+    object; or it deletes the watched object itself.
     """
-    writes = list(ACTIONS[entry.action.name].metadata(text[entry.action.name] or {}))
-    constant = all("${" not in str(write.entries) for write in writes if write.part == "fields")
-    return bool(writes) and constant and all(write.target is None for write in writes)
+    spec = text[entry.action.name] or {}
+    target, own = spec.get("target"), not spec.keys() & {"target", "targets"}
+    writes = list(ACTIONS[entry.action.name].metadata(spec))
+    if not writes:
+        verbs = {need.verb for need in entry.action.needs()} - _READING
+        return own and bool(verbs) and verbs <= _REMOVING
+    here, written = (*path, entry.action.name), ACTIONS[entry.action.name].written
+    fields = [(*here, *write.path) for write in writes if not own or write.part == "fields"]
+    own_metadata = [(*here, *write.path) for write in writes if own and write.part != "fields"]
+    programs = [
+        each.program
+        for each in parsed.expressions
+        if _below(each.path, fields) and not _below(each.path, own_metadata) and each.path[len(here)] in written
+    ]
+    variables = {name for program in with_vars(programs, rule.vars) for name in program.variables}
+    if own:
+        return variables.isdisjoint(_STATE)
+    of_one = isinstance(target, Mapping) and "object" in str(target.get("name"))  # so that each object writes on its own target
+    return variables.isdisjoint(_STATE - {"object"} if of_one else _STATE)
+
+
+def _below(path: Path, parts: Sequence[Path]) -> bool:
+    return any(path[: len(part)] == part for part in parts)
 
 
 class MissingAgeFrom(Check):
@@ -65,21 +102,41 @@ class MissingAgeFrom(Check):
     succeeded last year, it restarts what each of them is about. Say since when it is so, such as
     `existing: {ageFrom: object.status.completionTime}`; what that puts before the rule is then left alone. Where catching up
     is meant, say `existing: CatchUp`.
+
+    With `Ignore` or `maxAge` and no `ageFrom` the creation of the object counts. Where `oncePer` names what may change later,
+    such as the content of a ConfigMap, an object that is older than the rule is then left alone for ever.
     """
 
     name = "missing-age-from"
     severity = Severity.WARNING
 
     def faults(self, subject: Subject) -> Iterator[Fault]:
-        """Yield a fault for the first action on another object of each rule that says nothing of what exists."""
+        """Yield a fault for the first action on another object of each rule that says nothing of what exists, or too little."""
         for parsed in subject.packs:
-            for rule, raw in zip(parsed.pack.rules, raw_rules(parsed), strict=True):
-                if rule.once_per is None or rule.schedule or rule.on == "Delete" or "existing" in raw:
+            for index, (rule, raw) in enumerate(zip(parsed.pack.rules, raw_rules(parsed), strict=True)):
+                if rule.once_per is None or rule.schedule or rule.on == "Delete":
+                    continue
+                if "existing" in raw:
+                    if _never_again(rule):
+                        location = parsed.document.locate(("spec", "rules", index, "existing"))
+                        message = (
+                            f"rule {rule.name} leaves alone what was created before it, also when oncePer gives another value"
+                        )
+                        yield self.fault(location, message, "ageFrom, the time since when it is so, or existing: CatchUp")
                     continue
                 for entry in (entry for entry in rule.actions if entry.action.repeated(())):
                     message = f"rule {rule.name} does not say when an occasion was, and {entry.action.repeated(())}"
                     yield self.fault(entry.location, message, "existing with ageFrom, or existing: CatchUp where that is meant")
                     break
+
+
+def _never_again(rule: Rule) -> bool:
+    """Return whether a rule goes by the creation of an object for occasions that may come later."""
+    assert rule.once_per is not None
+    if rule.existing.age_from is not None or (rule.existing.policy == "CatchUp" and rule.existing.max_age is None):
+        return False
+    needed = with_vars([rule.once_per], rule.vars)
+    return any(path not in _SAME_FOR_EVER for program in needed for path in program.reads if path[0] != "vars")
 
 
 class NowWritten(Check):
@@ -181,7 +238,8 @@ class UnusedTarget(Check):
     """`targets` grants a verb that no rule of the pack uses.
 
     `rulepack rbac` and whoever reviews a pack go by `targets`: what nothing uses should not be there. `list` and `watch` together
-    are for lookups, which are then followed; targets are read live, and reading the watched objects needs no entry.
+    are for lookups, which are then followed; targets are read live. Watching objects needs no entry, but acting on them does:
+    `delete: {}` needs `get` and `delete` on the watched kind.
     """
 
     name = "unused-target"

@@ -175,6 +175,11 @@ OWNERS = (
         {"interval": "1m", "chart": {"spec": {"chart": "web", "sourceRef": {"kind": "HelmRepository", "name": "charts"}}}},
         ("metadata", "annotations", "reconcile.fluxcd.io/requestedAt"), ("lastHandledReconcileAt",),
     ),
+    Owner(
+        Kind("kustomize.toolkit.fluxcd.io/v1", "Kustomization"), "kustomizations",
+        {"interval": "1m", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "web"}},
+        ("metadata", "annotations", "reconcile.fluxcd.io/requestedAt"), ("lastHandledReconcileAt",),
+    ),
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from engine.errors import ApiError, UsageError
 from engine.kube.api import Page, Selection
 from engine.kube.embedded import EmbeddedCluster
 from engine.kube.faults import InjectedFault
-from engine.model.objects import Kind, Object, Resource, dig
+from engine.model.objects import Kind, Object, Resource, annotations_of, dig
 from engine.packs.crd import custom_resource_definition
 from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture
 
@@ -97,6 +97,62 @@ async def test_a_shipped_pack_is_visible_as_a_reference(packs: Packs) -> None:
         assert first["status"]["mode"] == "Enforce"
         assert first["status"]["ruleCount"] == 1
         assert await packs.condition("Ready", "marks") == ("True", "InForce", "the pack is in force, and acts")
+
+
+async def test_a_disabled_pack_does_not_act_while_no_rulepack_can_come_back(packs: Packs) -> None:
+    """As where somebody deletes the kind: the API server takes no new object then. With one that comes, defaults count again."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Disabled"}})
+        await packs.clock.advance(5)
+        packs.cluster.faults.add(InjectedFault(405, verb="create", kind="RulePack", times=3))
+        await packs.cluster.delete(RULE_PACK, "system", "marks")
+        await packs.clock.advance(5)
+        await packs.widget("one")
+        await packs.clock.advance(5)
+        meanwhile = annotations_of(await packs.cluster.get(WIDGET, "default", "one"))
+        await packs.clock.advance(60)
+        back = annotations_of(await packs.cluster.get(WIDGET, "default", "one"))
+
+    assert (meanwhile, bool(back)) == ({}, True)
+
+
+@pytest.mark.parametrize(("flag", "marks"), [(None, False), ("Enforce", True)])
+async def test_a_disabled_pack_does_not_act_after_a_restart_without_the_kind(packs: Packs, flag: str | None, marks: bool) -> None:
+    """Nobody can read the RulePack that disabled it; the Lease has which rules were Off. A flag says it plainly."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Disabled"}})
+        await packs.clock.advance(5)
+    await packs.cluster.delete(DEFINITION, "", "rulepacks.rules.mlops.dev")
+    if flag:
+        await packs.config_map("rulepack-feature-flags", {"marks": flag})
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.widget("one")
+        await packs.clock.advance(100)
+        without = annotations_of(await packs.cluster.get(WIDGET, "default", "one"))
+        await packs.serve()
+        await packs.clock.advance(30)
+        served = annotations_of(await packs.cluster.get(WIDGET, "default", "one"))
+
+    assert (bool(without), bool(served)) == (marks, True)
+
+
+async def test_a_config_map_does_not_act_under_the_name_of_a_disabled_pack(packs: Packs) -> None:
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "marks", {"spec": {"mode": "Disabled"}})
+        await packs.clock.advance(5)
+        await packs.config_map("own-marks", {"pack.yaml": PACK}, pack=True)
+        await packs.clock.advance(5)
+        await packs.widget("one")
+        await packs.clock.advance(5)
+        status, reason, message = await packs.condition("Accepted", "marks")
+
+        assert annotations_of(await packs.cluster.get(WIDGET, "default", "one")) == {}
+        assert (status, reason) == ("True", "Warnings")
+        assert message.startswith("spec.shipped: pack 'marks' is that in configmap/system/own-marks/pack.yaml; mode and params")
 
 
 async def test_an_object_is_in_force_until_it_is_deleted(packs: Packs) -> None:

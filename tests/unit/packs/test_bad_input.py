@@ -45,6 +45,10 @@ HOSTILE = {
     "binary garbage": random.Random(3).randbytes(100_000).decode("latin-1"),
     "a lone surrogate": "a: \ud800",
     "nothing but a directive": "%YAML 9.9\n",
+    "a kind that is a list": "apiVersion: rules.mlops.dev/v1alpha1\nkind: [RulePack]\n",
+    "rules that extend one long rule": pack(
+        rules=[rule("a", vars={"long": "'" + "x" * 500_000 + "'"}), *({"name": f"b{n}", "extends": "a"} for n in range(9))]
+    ),
     "a number of 10,000 digits": "a: " + "9" * 10_000,
     "a schema that nests deep": pack(params={"a": {"default": 1, "allOf": nested(40)}}),
 }  # fmt: skip

@@ -125,7 +125,7 @@ def test_events_need_no_target() -> None:
     assert faults(pack(rules=[rule(actions=[event])])) == []
 
 
-@pytest.mark.parametrize("selector", ["", "app=web", "app==web,tier!=x", "app in (a, b),tier notin (c)", "app,!old", "a.b/c=d-e"])
+@pytest.mark.parametrize("selector", ["app=web", "app==web,tier!=x", "app in (a, b),tier notin (c)", "app,!old", "a.b/c=d-e"])
 def test_a_label_selector_may_be_a_text(selector: str) -> None:
     """What the API server takes as a label selector is taken as it is."""
     (watch,) = parsed(pack(watch={**POD, "labelSelector": selector})).watches.values()
@@ -308,6 +308,66 @@ def test_nulls_that_do_not_count_are_warnings_in_the_report() -> None:
 
     assert (report.packs, report.faults) == (("a",), ())
     assert [each.location.inner for each in report.warnings] == ["spec.rules[0].actions[0].patch.patch.data.a"]
+
+
+def ruled(*rules: Object) -> Object:
+    """A spec with these rules."""
+    actions = [{"annotate": {"annotations": {"a.b/c": "x"}}}]
+    return {"watch": {"apiVersion": "v1", "kind": "ConfigMap"}, "rules": [{"actions": actions, **each} for each in rules]}
+
+
+EMPTY, BARE, OTHER = {"name": "r", "when": None}, {"name": "r"}, {"name": "other"}
+EDITED = writer("kubectl-edit", 11, "rules")
+
+
+@pytest.mark.parametrize(
+    ("stored", "index"),
+    [
+        (ruled({**BARE, "resync": "5m"}), 0),
+        (ruled(OTHER, BARE), 1),
+        (ruled({"name": "renamed"}), 0),
+    ],
+    ids=["edited", "another before it", "renamed"],
+)
+@pytest.mark.parametrize("later", [[EDITED], []], ids=["by another tool", "by nobody known"])
+def test_a_null_that_is_a_fault_stays_one_whoever_writes_its_rule(stored: Object, index: int, later: list[Object]) -> None:
+    """Else a rule whose condition was left empty would act on everything once somebody edits another key of it."""
+    obj = applied(ruled(EMPTY), stored, *later)
+
+    (fault,) = parse_spec(obj, CEL)[1]
+
+    assert fault.location.inner == f"spec.rules[{index}].when"
+    assert fault.text == (
+        "null stands here; expected a value. kubectl apply has noted the null and not sent it: where you want none, apply the "
+        f"pack without the key, or remove the note: kubectl annotate rp a -n ops {LAST_APPLIED}-"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "later"),
+    [
+        (ruled({**BARE, "when": "false"}), EDITED),
+        (ruled(OTHER, {"name": "third"}), EDITED),
+        (ruled(BARE), writer("flux", 11, "rules", operation="Apply")),
+    ],
+    ids=["a value", "no such rule", "applied on the server, which sends nulls"],
+)
+def test_a_null_is_no_fault_where_somebody_has_said_what_is_meant(stored: Object, later: Object) -> None:
+    assert parse_spec(applied(ruled(EMPTY), stored, later), CEL)[1] == []
+
+
+def test_a_null_of_an_action_stays_a_fault_where_another_is_added_before_it() -> None:
+    """Actions have no names: each is found by the rest of it."""
+    delete = {"target": {"apiVersion": "v1", "kind": "Secret", "labelSelector": {"a": "b"}}}
+    targets = {"targets": [{"apiVersion": "v1", "kind": "Secret", "verbs": ["get", "list", "delete"]}]}
+    given = {**ruled({"name": "r", "actions": [{"delete": {**delete, "where": None}}]}), **targets}
+    added = {"annotate": {"annotations": {"a.b/c": "x"}}}
+
+    stored = {**ruled({"name": "r", "actions": [added, {"delete": delete}]}), **targets}
+
+    found = parse_spec(applied(given, stored, EDITED), CEL)[1]
+
+    assert [fault.location.inner for fault in found] == ["spec.rules[0].actions[1].delete.where"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from typing import Any
 
 import pytest
@@ -9,8 +11,10 @@ import yaml
 
 from engine.model.flags import Mode
 from engine.model.objects import Kind
+from engine.packs.last_applied import LAST_APPLIED
+from engine.packs.modes import FLAGS
 from engine.packs.sources import Text
-from engine.packs.store import FLAGS, PARAMS, PackStore
+from engine.packs.store import PARAMS, PackStore
 from engine.packs.versions import Report
 from tests.unit.packs.packs import CEL, pack, rule
 
@@ -90,13 +94,175 @@ def test_a_config_map_replaces_a_shipped_pack_while_it_is_there() -> None:
     assert description(store) == "shipped"
 
 
-def test_a_config_map_that_was_never_good_leaves_the_shipped_pack() -> None:
-    """A first version with faults replaces nothing."""
-    store = PackStore(CEL)
+def test_a_config_map_that_comes_with_faults_leaves_the_shipped_pack() -> None:
+    """What is in force stays so: a first version with faults replaces nothing."""
+    store, texts = PackStore(CEL), [shipped(pack(description="shipped"))]
+    store.update(texts)
 
-    store.update([shipped(pack(description="shipped"))], [config_map(pack(description=3))])
+    store.update(texts, [config_map(pack(description=3))])
 
     assert description(store) == "shipped"
+
+
+@pytest.mark.parametrize(
+    "text", [pack(description=3), pack() + "\n  wrong: [", "---\n" + pack() + "}"], ids=["spec", "open", "YAML"]
+)
+@pytest.mark.parametrize("references", [[], ["example"]])
+def test_after_a_restart_nothing_has_the_name_of_a_refused_config_map(text: str, references: list[str]) -> None:
+    """It may have been there to disable the shipped pack. Its status says so, and that of the shipped pack's RulePack."""
+    store, texts = PackStore(CEL), [shipped(pack(description="shipped")), shipped(pack("other"), "other")]
+    objects = [rulepack({"shipped": name}, name) for name in references]
+
+    reports = by_source(store.update(texts, [config_map(text)], objects=objects))
+    in_force = list(store.catalog.packs)
+    store.update(texts, [config_map(pack(description="own"))], objects=objects)
+    corrected = description(store)
+    store.update(texts, [], objects=objects)
+
+    assert in_force == ["other"]
+    assert reported(reports["configmap/ops/mine"])[-1] == (
+        "configmap/ops/mine/pack.yaml:1:1: no pack 'example' is in force, not even the shipped one; expected this corrected"
+    )
+    assert [reported(reports[f"rulepack/ops/{name}"]) for name in references] == [
+        [
+            "rulepack/ops/example: spec.shipped: configmap/ops/mine/pack.yaml has the name 'example', and is refused: no pack "
+            "of that name is in force; expected that corrected, or deleted"
+        ]
+        for _ in references
+    ]
+    assert (corrected, description(store)) == ("own", "shipped")
+
+
+def test_a_refused_config_map_leaves_a_name_to_one_that_has_it() -> None:
+    store = PackStore(CEL)
+
+    store.update([], [config_map(pack(description="a"), "a"), config_map(pack(description=3), "b")])
+
+    assert description(store) == "a"
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_the_mode_of_a_shipped_packs_rulepack_counts_for_the_config_map_in_its_place(restarted: bool) -> None:
+    """A ConfigMap that takes the name of a pack that somebody has disabled does not act; a warning says which text it is."""
+    store, texts = PackStore(CEL), [shipped(pack(description="shipped"))]
+    reference = rulepack({"shipped": "example", "mode": "Disabled"})
+    if not restarted:
+        store.update(texts, objects=[reference])
+
+    report = by_source(store.update(texts, [config_map(pack(description="own"))], objects=[reference]))["rulepack/ops/example"]
+
+    assert (description(store), store.catalog.modes) == ("own", {"example": Mode.OFF})
+    assert (report.packs, report.faults) == (("example",), ())
+    assert [str(warning) for warning in report.warnings] == [
+        "rulepack/ops/example: spec.shipped: pack 'example' is that in configmap/ops/mine/pack.yaml; mode and params count for "
+        "that; expected configMap: mine"
+    ]
+
+
+def test_a_mode_is_kept_while_its_rulepack_is_gone() -> None:
+    """As where the kind is deleted: a pack that was disabled must not act for that. With a RulePack again, that one counts."""
+    store, texts = PackStore(CEL), [shipped(pack(params=SIZE))]
+    store.update(texts, objects=[rulepack({"shipped": "example", "mode": "Disabled", "params": {"size": 7}})])
+
+    gone = [by_source(store.update(texts))[SOURCE] for _ in range(2)]
+    kept, values = store.catalog.modes, store.catalog.params
+    store.update(texts, objects=[rulepack({"shipped": "example"})])
+
+    assert (kept, values) == ({"example": Mode.OFF}, {"example": {"size": 7, "colour": "red"}})
+    assert [[str(warning) for warning in report.warnings] for report in gone] == [
+        ["rulepack/ops/example:1:1: it is gone; its mode and params count until there is a RulePack 'example' again"]
+    ] * 2
+    assert store.catalog.modes == {"example": Mode.ENFORCE}
+
+
+def test_a_shipped_pack_is_off_while_the_text_that_replaced_it_is_gone() -> None:
+    store, texts = PackStore(CEL), [shipped(pack(description="shipped"))]
+    store.update(texts, objects=[rulepack(written(description="own"))])
+
+    store.update(texts)
+    gone = store.catalog.modes
+    store.update(texts, objects=[rulepack({"shipped": "example"})])
+
+    assert (gone, store.catalog.modes, description(store)) == ({"example": Mode.OFF}, {"example": Mode.ENFORCE}, "shipped")
+
+
+@pytest.mark.parametrize("own", [None, "Enforce"])
+def test_the_mode_of_an_earlier_name_counts(own: str | None) -> None:
+    """A pack that is renamed stays as strict as somebody has set it, until that is said of its new name and taken away there."""
+    store, texts = PackStore(CEL), [shipped(pack("renamed", previousNames=["example"]))]
+    objects = [rulepack({"shipped": "example", "mode": "Disabled"}), rulepack({"shipped": "renamed"} | _mode(own), "renamed")]
+
+    reports = by_source(store.update(texts, objects=objects))
+    modes = store.catalog.modes
+    store.update(texts, objects=objects[1:])
+
+    assert (modes, store.catalog.modes) == ({"renamed": Mode.OFF}, {"renamed": Mode.ENFORCE})
+    assert [str(warning) for warning in reports["rulepack/ops/example"].warnings] == [
+        "rulepack/ops/example: spec.shipped: pack 'example' is called 'renamed' now; of this RulePack only the mode counts for "
+        "it; expected mode and params in RulePack renamed, and this one deleted: kubectl delete rulepack example -n ops"
+    ]
+    assert reports["rulepack/ops/renamed"].note == "rulepack/ops/example, which stands for an earlier name, says Disabled"
+
+
+def _mode(mode: str | None) -> dict[str, Any]:
+    return {"mode": mode} if mode else {}
+
+
+def test_an_earlier_name_whose_rulepack_was_never_accepted_is_off() -> None:
+    store, texts = PackStore(CEL), [shipped(pack("renamed", previousNames=["example"]))]
+
+    store.update(
+        texts, objects=[rulepack({"shipped": "example", "mode": "Disbaled"}), rulepack({"shipped": "renamed"}, "renamed")]
+    )
+
+    assert store.catalog.modes == {"renamed": Mode.OFF}
+
+
+@pytest.mark.parametrize(
+    ("keys", "in_force"),
+    [({}, Mode.OFF), ({"featureFlag": "switch"}, Mode.ENFORCE)],
+    ids=["named by the pack", "a flag of its own"],
+)
+def test_the_flag_of_an_earlier_name_counts(keys: dict[str, Any], in_force: Mode) -> None:
+    store = PackStore(CEL)
+
+    reports = by_source(
+        store.update([shipped(pack("renamed", previousNames=["example"], **keys))], flags={"example": "Off", "renamed": "Audit"})
+    )
+
+    assert store.catalog.modes == {"renamed": in_force}
+    warnings = [str(warning) for warning in reports[FLAGS].warnings]
+    if not keys:
+        assert warnings == [
+            f"{FLAGS}/example:1:1: pack 'example' is called 'renamed' now; the flag counts for it; expected 'renamed'",
+            f"{FLAGS}/renamed:1:1: flag example says Disabled, which is stricter",
+        ]
+
+
+def test_the_flag_of_an_earlier_name_is_that_of_a_pack_which_has_the_name_now() -> None:
+    store = PackStore(CEL)
+
+    store.update([shipped(pack("renamed", previousNames=["example"]), "a"), shipped(pack(), "b")], flags={"example": "Off"})
+
+    assert store.catalog.modes == {"renamed": Mode.ENFORCE, "example": Mode.OFF}
+
+
+def test_an_own_pack_is_warned_of_that_has_what_a_reference_had() -> None:
+    """It would be left out of an export, and be deleted with the ConfigMap."""
+    obj = rulepack(written())
+    obj["metadata"] |= {
+        "labels": {"app.kubernetes.io/managed-by": "rulepack"},
+        "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "mine", "uid": "1"}],
+    }
+
+    report = by_source(PackStore(CEL).update([], objects=[obj]))["rulepack/ops/example"]
+
+    assert [str(warning).partition(": ")[2] for warning in report.warnings] == [
+        "metadata.labels[app.kubernetes.io/managed-by]: it has a text of its own, and the label of those that the operator "
+        "makes: an export leaves it out; expected no such label: kubectl label rp example -n ops app.kubernetes.io/managed-by-",
+        "metadata.ownerReferences: it has a text of its own, and is deleted with ConfigMap mine; expected no such owner: "
+        'kubectl patch rp example -n ops --type=json -p \'[{"op":"remove","path":"/metadata/ownerReferences"}]\'',
+    ]
 
 
 def test_of_two_config_maps_with_one_pack_the_first_has_it() -> None:
@@ -335,6 +501,56 @@ def test_a_spec_that_was_never_good_is_not_in_force() -> None:
     assert reports["rulepack/ops/example"].generation is None
 
 
+def test_a_rule_that_loses_its_condition_is_warned_of_until_conditions_change() -> None:
+    """`kubectl edit` takes an empty `when:` away before anybody can see it."""
+    store, bare = PackStore(CEL), written()
+    conditional = copy.deepcopy(bare)
+    conditional["rules"][0]["when"] = "true"
+
+    def warnings(spec: dict[str, Any], generation: int) -> list[str]:
+        return [str(each) for each in store.update([], objects=[rulepack(spec, generation=generation)])[0].warnings]
+
+    first = warnings(conditional, 1)
+    lost = [warnings(bare, 2), warnings(bare | {"description": "edited"}, 3)]
+    again = warnings(conditional, 4)
+
+    expected = [
+        f"rulepack/ops/example: spec.rules[0]: rule {bare['rules'][0]['name']!r} had a condition, and has none now; expected a "
+        "condition, if it is not meant to act on everything; `kubectl edit` takes an empty `when:` away"
+    ]
+    assert (first, lost, again) == ([], [expected, expected], [])
+
+
+def test_a_refused_pack_is_warned_of_that_loses_its_note_of_a_null() -> None:
+    """Without the annotation nobody knows of the null, and the pack comes into force as the server has it."""
+    store, bare = PackStore(CEL), written()
+    empty = copy.deepcopy(bare)
+    empty["rules"][0]["when"] = None
+    noted = rulepack(bare)
+    noted["metadata"]["annotations"] = {LAST_APPLIED: json.dumps({"spec": empty})}
+
+    refused = store.update([], objects=[noted])[0]
+    report = store.update([], objects=[rulepack(bare)])[0]
+
+    assert [fault.location.inner for fault in refused.faults] == ["spec.rules[0].when"]
+    assert (refused.packs, refused.warnings) == ((), ())
+    assert report.packs == ("example",)
+    assert [warning.message for warning in report.warnings] == ["rule 'first' had a condition, and has none now"]
+
+
+def test_a_null_of_a_params_value_stays_a_fault_where_another_tool_writes_the_params() -> None:
+    """The reference is not accepted: the default may be what somebody wanted to forbid."""
+    store, text = PackStore(CEL), shipped(pack(params=SIZE))
+    noted = rulepack({"shipped": "example", "params": {"colour": "blue"}})
+    given = {"shipped": "example", "params": {"size": None}}
+    noted["metadata"]["annotations"] = {LAST_APPLIED: json.dumps({"spec": given})}
+
+    report = by_source(store.update([text], objects=[noted]))["rulepack/ops/example"]
+
+    assert [fault.location.inner for fault in report.faults] == ["spec.params.size"]
+    assert (report.warnings, store.catalog.modes) == ((), {"example": Mode.OFF})
+
+
 def test_a_reference_says_how_a_shipped_pack_is_to_run() -> None:
     """The text stays the shipped one; mode and params are the object's."""
     store = PackStore(CEL)
@@ -431,7 +647,7 @@ def test_after_a_restart_nothing_else_has_the_name_of_a_refused_rulepack(mode: s
     assert (reports["rulepack/ops/example"].packs, reports["rulepack/ops/example"].generation) == ((), None)
     assert reported(reports["configmap/ops/mine"]) == [
         "configmap/ops/mine/pack.yaml:1:1: rulepack/ops/example has the name 'example', and is refused: no pack of that name is "
-        "in force; expected another name, or that RulePack corrected"
+        "in force; expected another name, or that corrected"
     ]
     assert description(store) == "own"
 

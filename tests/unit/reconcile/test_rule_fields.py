@@ -12,6 +12,7 @@ from engine.cel import backend
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.objects import Kind, annotations_of, metadata
+from engine.model.observe import Evaluated
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
 from tests.world import POD, START, World, named, names, pod
@@ -170,7 +171,37 @@ async def test_existing_ignore_leaves_what_was_there_before_the_rule() -> None:
     world.restart()
     await world.settle()
     assert await say_all(world) == ["saw later"]
-    assert "before the rule came into force, at 2026-01-25T00:00:00Z" in str(world.seen.evaluations)
+    assert "before the rule came into force at 2026-01-25T00:00:00Z (existing has no ageFrom" in str(world.seen.evaluations)
+
+
+async def test_what_is_older_than_the_rule_is_ignored_whatever_it_becomes_and_the_reason_says_so() -> None:
+    """Without `ageFrom` the creation counts, and a later value of `oncePer` is of no use."""
+    world = await existing(f"      existing: Ignore\n      oncePer: object.data.word\n{TELL}")
+    await world.apply(config("changed", name="old"))
+    await world.settle()
+    assert await say_all(world) == ["saw later"]
+    created = "was created at 2026-01-24T22:00:00Z, before the rule came into force at 2026-01-25T00:00:00Z"
+    assert world.seen.evaluations[-1][2] == (f"{created} (existing has no ageFrom, so the creation counts)")
+
+
+async def test_what_is_older_than_max_age_is_left_and_the_reason_gives_both_times() -> None:
+    """The age is part of the reason."""
+    world = await existing("      existing: {maxAge: 1h}\n      oncePer: object.data.word\n" + TELL)
+    await world.settle()
+    assert await say_all(world) == ["saw later"]
+    assert "created at 2026-01-24T22:00:00Z, more than 3600 s before the rule came into force at" in str(world.seen.evaluations)
+
+
+async def test_a_rule_fires_when_the_value_of_once_per_is_another_than_the_last_one() -> None:
+    """Only the last one is remembered, so that a value that comes back is a new occasion."""
+    world = World(rule(f"      oncePer: object.data.word\n{TELL}"))
+    fired = []
+    for word in ("a", "a", "b", "a"):
+        await world.apply(config(word))
+        world.restart()  # which begins to observe anew
+        await world.settle()
+        fired.append(Evaluated.FIRED in [result for _, result, _ in world.seen.evaluations])
+    assert fired == [True, False, True, True]
 
 
 async def test_what_happened_while_the_engine_was_down_is_caught_up() -> None:

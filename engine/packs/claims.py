@@ -1,0 +1,51 @@
+"""Which names of packs nothing else may have, since the text that had them, or may have had them, is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from engine.errors import InvalidText, Location
+from engine.model.objects import dig
+from engine.packs.references import text_source
+from engine.packs.sources import PackObject, Text
+from engine.packs.versions import Version
+from engine.packs.yamltext import read_yaml
+
+_NAME = re.compile(r"""\bmetadata["']?:[^}]*?\bname["']?:\s*["']?([a-z0-9][-a-z0-9]*)""", re.DOTALL)
+"""The name of a pack in a text that is no YAML."""
+
+
+def claims(objects: Sequence[PackObject], own: Sequence[Text], versions: Mapping[str, Version]) -> dict[str, str]:
+    """Return the names that no other text may have, each with the RulePack or the text of a ConfigMap that has it.
+
+    Those are where a RulePack's own text, or that of the ConfigMap which it names, has a fault and was never good, as after
+    a restart: it may have been there to replace or to disable what else has the name. The same goes for a text of a ConfigMap
+    that was there when the process began; of one that comes later with faults, nothing was in force. What an earlier ConfigMap
+    has stays its own.
+    """
+    good = {(text.source, pack.identity) for text in own for pack in versions[text.file].packs}
+    broken = {text.source for text in own if versions[text.file].faults}
+    found: dict[str, str] = {}
+    for obj in objects:
+        version, text = versions[obj.file], text_source(obj)
+        never_good = not obj.reference and not version.packs and version.accepted is None
+        if never_good or (obj.reference and text in broken and (text, obj.name) not in good):
+            found[obj.name] = obj.file
+    taken: set[str] = set()
+    for each in own:
+        version = versions[each.file]
+        taken.update(pack.identity for pack in version.packs)
+        if version.initial and version.faults and not version.packs:
+            found |= dict.fromkeys(_names(each.text) - taken - found.keys(), each.file)
+    return found
+
+
+def _names(text: str) -> set[str]:
+    """Return the names of the packs in a text that is refused, as far as they can be read."""
+    try:
+        documents = [each.value for each in read_yaml(text, partial(Location, ""))]
+    except InvalidText:
+        return set(_NAME.findall(text))
+    return {str(dig(each, ("metadata", "name"), "")) for each in documents if dig(each, ("kind",), "") == "RulePack"}
