@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-unit e2e node image nightly chaos chaos-shards bench fuzz sbom bundle check docs format reference lock clean \
+.PHONY: help demo test test-unit e2e pictures node image nightly chaos chaos-shards bench fuzz sbom bundle check docs format reference lock clean \
   run install uninstall deploy undeploy docker-build docker-push bundle-build bundle-push catalog-build catalog-push release
 
 # The Python that makes .venv and build/lock: 3.11 or newer.
@@ -34,8 +34,8 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-DEMO_embedded := $(BIN)/rulepack demo
-DEMO_kube := $(BIN)/python -m tests.cluster.demo
+DEMO_embedded := $(BIN)/rulepack demo && echo '(in this checkout: $(BIN)/rulepack demo --console)'
+DEMO_kube := $(BIN)/python -m tests.cluster.demo && echo 'In a browser, on a cluster in memory: $(BIN)/rulepack demo --console'
 
 demo: $(READY) ## Run the demo on a cluster in memory; CLUSTER=kube: on a real kube-apiserver
 	@$(or $(DEMO_$(CLUSTER)),$(error CLUSTER is embedded or kube, not '$(CLUSTER)'))
@@ -64,6 +64,9 @@ e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (
 	$(BIN)/python -m tests.controlplane.olm --all
 	$(BIN)/python -m tests.browser.packages
 	$(PYTEST) -m "e2e and not nightly" --durations=10
+
+pictures: $(READY) ## Take the pictures of the docs anew, of the demo in Debian's Chromium (needs chromium), in 2 minutes
+	RULEPACK_PICTURES=1 $(PYTEST) tests/browser/test_pictures.py
 
 nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, slow tests; 25 minutes, and 15 to build, once
 	ARGOCD_VERSION=3.2 $(BIN)/python -m tests.controlplane.argocd

@@ -17,7 +17,7 @@ import click
 from engine.cel import backend
 from engine.cli.arguments import Cluster, check_flags, cluster_options, flags_option, format_option, no_packs, paths_option
 from engine.cli.explained import as_json, as_text
-from engine.cli.running import ask, joined
+from engine.cli.running import ask
 from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
 from engine.kube.api import Api, Selection
 from engine.kube.clock import SystemClock
@@ -37,6 +37,7 @@ from engine.packs.store import PackStore
 from engine.packs.yamltext import read_yaml
 from engine.testing.explain import Explanation
 from engine.testing.explain import explain as explain_object
+from engine.testing.known import joined
 from engine.testing.schema import DEFAULT_NAMESPACE
 from engine.testing.world import World
 

@@ -25,6 +25,7 @@ from engine.console.app import Console
 from engine.console.firings import Firings
 from engine.kube.api import Api
 from engine.kube.clock import Clock, SystemClock
+from engine.model.observe import Observer
 from engine.operator.settings import LEASE_NAME, Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
 from engine.operator.wiring import Operator
@@ -151,13 +152,13 @@ async def _serve(settings: Settings) -> None:
         await operator_of(api, settings, SystemClock(), cel).run(stop)
 
 
-def operator_of(api: Api, settings: Settings, clock: Clock, cel: Backend) -> Operator:
+def operator_of(api: Api, settings: Settings, clock: Clock, cel: Backend, *observers: Observer) -> Operator:
     """Return an operator, with the console where the settings say so: never by plain HTTP, since people send it their tokens."""
     if not settings.console or settings.insecure_metrics:
-        return Operator(api, settings, clock, cel)
+        return Operator(api, settings, clock, cel, *observers)
     firings = Firings(clock)
-    operator = Operator(api, settings, clock, cel, firings)
-    operator.server.mount(CONSOLE, Console(operator, firings, clock, settings.operator_namespace).answer)
+    operator = Operator(api, settings, clock, cel, firings, *observers)
+    operator.server.mount(CONSOLE, Console(api, operator, firings, clock, settings).answer)
     return operator
 
 

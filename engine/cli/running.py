@@ -1,9 +1,8 @@
-"""What a running engine knows of an object and no manifest says: timers, what waits, and what is suspended."""
+"""Asks a running engine what it knows of an object and no manifest says: timers, what waits, and what is suspended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +10,6 @@ import aiohttp
 
 from engine.errors import UsageError
 from engine.model.objects import Ref
-from engine.testing.explain import Explanation, PackExplanation, RuleExplanation
 
 PATIENCE = 5.0
 """Seconds that an answer may take."""
@@ -43,28 +41,3 @@ async def ask(url: str, token: str, ref: Ref) -> Mapping[str, Any] | str:
     if not found.get("leading"):
         return f"it stands by, and {found.get('leader') or 'nobody'} leads; ask that one"
     return found
-
-
-def joined(explanation: Explanation, known: Mapping[str, Any]) -> Explanation:
-    """Return an explanation with what a running engine knows."""
-    return replace(explanation, packs=tuple(_pack(pack, known.get("packs", {}).get(pack.name, {})) for pack in explanation.packs))
-
-
-def _pack(pack: PackExplanation, known: Mapping[str, Any]) -> PackExplanation:
-    suspended = [f"suspended: the budget is spent for {known['suspended']}"] if known.get("suspended") else []
-    rules = known.get("rules", {})
-    return replace(pack, rules=tuple(_rule(rule, rules.get(rule.name, {}), suspended) for rule in pack.rules))
-
-
-def _rule(rule: RuleExplanation, known: Mapping[str, Any], suspended: list[str]) -> RuleExplanation:
-    return replace(rule, timing=(*rule.timing, *suspended, *_timers(known)))
-
-
-def _timers(known: Mapping[str, Any]) -> Iterator[str]:
-    if since := known.get("trueSince"):
-        yield f"running: its conditions have held since {since}"
-    if at := known.get("firedAt"):
-        yield f"running: it fired last at {at}"
-    for wait in known.get("waiting", ()):
-        items = f" with {wait['items']} items" if wait["items"] > 1 else ""
-        yield f"running: it waits{items} since {wait['since']} ({wait['reason']}), and is tried again at {wait['retryAt']}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from http.cookies import SimpleCookie
@@ -19,14 +19,19 @@ from urllib.parse import parse_qs, urlencode
 from aiohttp import web
 
 from engine.console import render
+from engine.console.audit import Audits
 from engine.console.content import SHOWN, Content, Filter
 from engine.console.firings import Firings
+from engine.console.objects import Objects, Search
 from engine.console.stream import Stream
 from engine.console.viewer import COOKIE, COOKIE_BYTES, Viewer, expires
 from engine.errors import ApiError
+from engine.kube.api import Api
 from engine.kube.clock import Clock
+from engine.model.objects import Kind, ObjectKey
 from engine.model.observe import ActResult
 from engine.operator.guard import bearer
+from engine.operator.settings import Settings
 from engine.operator.wiring import Operator
 
 log = logging.getLogger(__name__)
@@ -54,16 +59,18 @@ Page = Callable[[web.BaseRequest, Viewer], Awaitable[web.StreamResponse]]
 
 
 class Console:
-    """Answers what is asked below /console. `namespace` is the operator's own."""
+    """Answers what is asked below /console."""
 
-    def __init__(self, operator: Operator, firings: Firings, clock: Clock, namespace: str) -> None:
-        self._reviews, self._namespace, self._clock = operator.reviews, namespace, clock
+    def __init__(self, api: Api, operator: Operator, firings: Firings, clock: Clock, settings: Settings) -> None:
+        self._reviews, self._namespace, self._clock = operator.reviews, settings.operator_namespace, clock
         self._content = Content(operator, firings, clock)
         self._stream = Stream(self._content, firings)
+        self._found = Objects(api, operator, self._content, firings, clock)
+        self._audits = Audits(operator, self._content, settings)
         firings.catalog = lambda: operator.reconciler.catalog
         self._pages: Mapping[str, Page] = {
             "": self._overview, "packs": self._packs, "pack": self._pack, "activity": self._activity,
-            "activity-stream": self._follow,
+            "activity-stream": self._follow, "objects": self._objects, "object": self._object, "audit": self._audit,
         }  # fmt: skip
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -182,12 +189,40 @@ class Console:
         )  # fmt: skip
         return await _send(request, page)
 
+    async def _objects(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
+        values = await self._found.search(viewer, Search(*_fields(request, Search._fields)))
+        return await _send(request, render.page("objects.html", title="Objects", viewer=viewer, **values))
+
+    async def _object(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
+        version, kind, namespace, name, pack, rule = _fields(request, ("apiVersion", "kind", "namespace", "name", "pack", "rule"))
+        key = ObjectKey(Kind(version, kind), namespace, name)
+        try:
+            values = await self._found.one(viewer, key, {"pack": pack, "rule": rule})
+        except ApiError as error:
+            message = _message("The object cannot be read", f"{error}; try again soon", viewer)
+            return await _send(request, message, HTTPStatus.BAD_GATEWAY)
+        if values is None:
+            why = "no pack watches its kind, it is gone, or you may not get it"
+            return await _send(request, _message("There is no such object here", why, viewer), HTTPStatus.NOT_FOUND)
+        page = render.page("object.html", title=str(values["object"]), viewer=viewer, **values)
+        return await _send(request, page)
+
+    async def _audit(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
+        (pack,) = _fields(request, ("pack",))
+        values = await self._audits.page(viewer, pack)
+        return await _send(request, render.page("audit.html", title="Audit", viewer=viewer, **values))
+
     async def _follow(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
         return await self._stream.answer(request, viewer, _filter(request), HEADERS)
 
 
 def _filter(request: web.BaseRequest) -> Filter:
-    return Filter(*(request.query.get(name, "").strip()[:253] for name in Filter._fields))
+    return Filter(*_fields(request, Filter._fields))
+
+
+def _fields(request: web.BaseRequest, names: Iterable[str]) -> Iterator[str]:
+    """Yield fields of a query, '' for those that it has not; no name in Kubernetes is longer."""
+    return (request.query.get(name, "").strip()[:253] for name in names)
 
 
 def _token(request: web.BaseRequest) -> str:

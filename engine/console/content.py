@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -117,15 +117,17 @@ class Content:
         return [each for _, each in sorted(found.items())]
 
     def _reason(self, key: ObjectKey, pack: str, rule: str, obstacle: str) -> str:
-        """Return in words what an object waits for, as the Event on it does; a missing right comes with the command."""
-        if self._firings.hides(pack, rule, key.kind):
-            return HIDDEN
+        """Return in words why an object waits for that; '' where it does not any more."""
+        return next((reason for why, reason in self.reasons(key, pack, rule) if why == obstacle), "")
+
+    def reasons(self, key: ObjectKey, pack: str, rule: str) -> Iterator[tuple[str, str]]:
+        """Yield what an object waits for, in a word and in words as the Event on it; a missing right comes with the command."""
+        hides = self._firings.hides(pack, rule, key.kind)
         for state in self._operator.reconciler.states(key):
             if state.pack.identity == pack and (found := state.rules.get(rule)):
                 stalls = [stall for _, stall in found.firing.stalls()] if found.firing else []
                 stalls += [found.stall] if found.stall else []
-                return next((stall.reason for stall in stalls if stall.obstacle.value == obstacle), "")
-        return ""
+                yield from ((stall.obstacle.value, HIDDEN if hides else stall.reason) for stall in stalls)
 
     async def visible(self, viewer: Viewer, only: Filter, limit: int, *, after: int = -1) -> AsyncIterator[Firing]:
         """Yield the newest firings that the viewer may see, the newest first; only those that changed after a version."""

@@ -25,7 +25,7 @@ class Viewer:
 
     def __init__(self, reviews: Reviews, user: Object, namespace: str) -> None:
         self._reviews, self._user, self._namespace = reviews, user, namespace
-        self._sees: dict[tuple[Kind, str], bool] = {}
+        self._may: dict[tuple[str, Kind, str], bool] = {}
         self._packs: bool | None = None
         self.incomplete = False
 
@@ -38,28 +38,32 @@ class Viewer:
         """Return whether they may get all objects of the kind of an object where it is. Raises ApiError."""
         if ref.kind == GROUP:
             return await self.sees_packs()
-        return await self._may_get(ref.kind, "") or (ref.namespace != "" and await self._may_get(ref.kind, ref.namespace))
+        return await self.may("get", ref.kind, ref.namespace)
+
+    async def may(self, verb: str, kind: Kind, namespace: str) -> bool:
+        """Return whether they may do that to all objects of a kind in a namespace, or in all. Raises ApiError."""
+        return await self._asked(verb, kind, "") or (namespace != "" and await self._asked(verb, kind, namespace))
 
     async def sees_packs(self) -> bool:
         """Return whether they may see the rule packs: by /packs, or as objects in the operator's namespace. Raises ApiError."""
         if self._packs is None:
             by_path = await self._reviews.may_get_path(self._user, "/packs")
-            self._packs = by_path or await self._may_get(RULE_PACK, self._namespace)
+            self._packs = by_path or await self._asked("get", RULE_PACK, self._namespace)
         return self._packs
 
-    async def _may_get(self, kind: Kind, namespace: str) -> bool:
-        where = kind, namespace
-        if where not in self._sees:
-            if len(self._sees) >= QUESTIONS:
+    async def _asked(self, verb: str, kind: Kind, namespace: str) -> bool:
+        what = verb, kind, namespace
+        if what not in self._may:
+            if len(self._may) >= QUESTIONS:
                 self.incomplete = True
                 return False
             try:
-                self._sees[where] = await self._reviews.may_get(self._user, kind, namespace)
+                self._may[what] = await self._reviews.may(self._user, *what)
             except ApiError as error:
                 if error.status != 404:  # a kind that is not served any more: nobody may get it
                     raise
-                self._sees[where] = False
-        return self._sees[where]
+                self._may[what] = False
+        return self._may[what]
 
 
 def expires(token: str) -> float | None:

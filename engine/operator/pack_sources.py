@@ -29,6 +29,7 @@ from engine.operator.statuses import Status, Statuses
 from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
 from engine.packs.library import KIND as LIBRARY
+from engine.packs.modes import ModeSetting
 from engine.packs.pack import RESUME
 from engine.packs.parse import LARGE
 from engine.packs.rbac import RULE_LIBRARY, RULE_PACK
@@ -86,6 +87,16 @@ class PackSources:
     def read(self) -> Sequence[Text | OwnObject]:
         """The texts and objects that were read last, as they were then."""
         return [*self._store.read, *self._store.objects]
+
+    @property
+    def mode_settings(self) -> Mapping[str, Sequence[ModeSetting]]:
+        """What gives each pack its mode, by the pack's identity."""
+        return self._store.settings
+
+    @property
+    def has_flags(self) -> bool:
+        """Whether there is a ConfigMap with feature flags."""
+        return bool(self._flags.cache)
 
     def touch(self) -> None:
         """Read everything again soon."""

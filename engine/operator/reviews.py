@@ -48,11 +48,11 @@ class Reviews:
         """Return whether a user may get a path of a server. Raises ApiError."""
         return await self._may(user, {"nonResourceAttributes": {"path": path, "verb": "get"}})
 
-    async def may_get(self, user: Object, kind: Kind, namespace: str = "") -> bool:
-        """Return whether a user may get every object of a kind in a namespace, '' for all of them. Raises ApiError."""
+    async def may(self, user: Object, verb: str, kind: Kind, namespace: str = "") -> bool:
+        """Return whether a user may do that to every object of a kind in a namespace, '' for all of them. Raises ApiError."""
         resource = await self._api.discover(kind)
         attributes = {
-            "verb": "get", "group": kind.group, "version": kind.api_version.rpartition("/")[2], "resource": resource.plural,
+            "verb": verb, "group": kind.group, "version": kind.api_version.rpartition("/")[2], "resource": resource.plural,
             "namespace": namespace,
         }  # fmt: skip
         return await self._may(user, {"resourceAttributes": {key: value for key, value in attributes.items() if value}})

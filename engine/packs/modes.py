@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from engine.errors import Fault, Location
 from engine.model.flags import STRICTNESS, Mode, parse_mode
@@ -12,6 +13,15 @@ from engine.packs.pack import RulePack
 from engine.packs.versions import Reference, Reports
 
 FLAGS = "configmap/rulepack-feature-flags"
+OPTION = "--feature-flags"
+
+
+class ModeSetting(NamedTuple):
+    """What gives a pack a mode: `source` is what it is written in, or FLAGS or OPTION with the name of a flag."""
+
+    source: str
+    mode: Mode
+    flag: str = ""
 
 
 class Modes:
@@ -41,7 +51,7 @@ class Modes:
                 reports.faults[FLAGS].append(fault)
                 mode = self._flags.get(name, Mode.OFF)  # a switch that cannot be read must not start anything
             flags[name] = mode
-        sources = [(f"{FLAGS}/{name}", name) for name in given] + [("--feature-flags", name) for name in self._fixed]
+        sources = [(f"{FLAGS}/{name}", name) for name in given] + [(OPTION, name) for name in self._fixed]
         for source, name in sources:
             if name in earlier:
                 message = f"pack {name!r} is called {earlier[name].identity!r} now; the flag counts for it"
@@ -82,6 +92,21 @@ class Modes:
             if saying and saying.mode and Mode(saying.mode) is mode and not (own and own.mode and Mode(own.mode) is mode):
                 reports.notes[source] = f"{obj.file}, which stands for an earlier name, says {mode.word}"
         return mode
+
+    def settings(
+        self, pack: RulePack, reference: Reference | None, earlier: Sequence[Reference], source: str
+    ) -> Sequence[ModeSetting]:  # fmt: skip
+        """Return all that gives a pack a mode, the strictest of which is in force; nothing: its default is. As for `of`."""
+        own = reference.said if reference else None
+        found = [
+            ModeSetting(each.obj.source, Mode(each.said.mode))
+            for each in (reference, *earlier) if each and each.said and each.said.mode
+        ]  # fmt: skip
+        found += [ModeSetting(source, pack.mode)] if pack.mode and not (own and own.mode) else []
+        for name in self._names(pack):
+            if mode := self._fixed.get(name) or self._flags.get(name):
+                found.append(ModeSetting(OPTION if name in self._fixed else FLAGS, mode, name))
+        return found
 
     def flagged(self, pack: RulePack) -> bool:
         """Return whether a flag says which mode a pack has."""

@@ -17,7 +17,7 @@ from engine.packs.document import ObjectDocument
 from engine.packs.libraries import Libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.library_store import LibraryStore
-from engine.packs.modes import FLAGS, Modes
+from engine.packs.modes import FLAGS, Modes, ModeSetting
 from engine.packs.pack import Param, RulePack
 from engine.packs.params import Values, defaults, of_text, overridden
 from engine.packs.references import References
@@ -34,7 +34,7 @@ class PackStore:
 
     `catalog` is replaced, never changed, and only where something differs; a pack whose text did not change stays the
     same object. `shipped` names the packs that come with the operator, `read` is all that was read last of packs, and
-    `objects` the objects of kind RuleLibrary.
+    `objects` the objects of kind RuleLibrary. `settings` says of each pack what gives it its mode.
     With `some`, other operators may ship others: RulePacks, flags and params that are about those are left alone.
     """
 
@@ -49,6 +49,7 @@ class PackStore:
         self._versions: dict[str, Version] = {}
         self._params: dict[str, Mapping[str, Any]] = {}
         self._given: dict[str, frozenset[str]] = {}  # by pack, the params that somebody has set
+        self.settings: Mapping[str, Sequence[ModeSetting]] = {}
         self._last_shared: Mapping[str, Any] = {}
         self._shared_unread = False
         self._unread: set[str] = set()  # packs whose params could never be read
@@ -111,6 +112,7 @@ class PackStore:
         values = self._take_params(params or {}, packs, references, reports)
         undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._given[name])}
         modes = {name: self._mode(pack, references, found, reports) for name, pack in packs.items()}
+        self.settings = {name: self._settings(pack, references.get(name), found) for name, pack in packs.items()}
         old = self.catalog
         unsure = {name for name, pack in packs.items() if not (served or name in references or self._modes.flagged(pack))}
         before = dict(old.packs), dict(old.modes), dict(old.params), old.resume, dict(old.undecided), old.unsure
@@ -178,6 +180,10 @@ class PackStore:
         if pack.identity in self._unread and (reference is None or reference.said is not None):
             reports.notes[source] = "a value of its params was never read, so it is Disabled"
         return Mode.OFF if pack.identity in self._unread else mode
+
+    def _settings(self, pack: RulePack, reference: Reference | None, found: References) -> Sequence[ModeSetting]:
+        source = reference.obj.source if reference else source_of(pack, self._versions)
+        return self._modes.settings(pack, reference, found.earlier.get(pack.identity, ()), source)
 
     def _take_params(
         self, data: Mapping[str, str], packs: Mapping[str, RulePack], references: Mapping[str, Reference], reports: Reports

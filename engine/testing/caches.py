@@ -52,6 +52,12 @@ class DirectCaches:
             self._followed[looked_up.kind] = self._followed.get(looked_up.kind, kept).also(kept.keep)
         self._related = {kind: there for kind, there in self._related.items() if kind in self._followed}
 
+    def emptied(self) -> DirectCaches:
+        """Return others that hold the same of each object, without any."""
+        other = DirectCaches(large=self._large)
+        other._packs, other._prune, other._followed = self._packs, self._prune, self._followed
+        return other
+
     def get(self, pack: RulePack, key: ObjectKey) -> Cached | None:
         """See `Caches.get`."""
         found, watch = self._there.get(key), pack.watches.get(key.kind)

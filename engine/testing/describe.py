@@ -12,6 +12,9 @@ from engine.model.send import Send
 from engine.model.text import clean, cut
 from engine.reconcile.explain import Value
 
+SHOWN = 200
+"""Characters of a value that are shown."""
+
 
 def step_text(step: Step | None) -> str:
     """A step in a few words."""
@@ -44,5 +47,6 @@ def value_text(value: Value) -> str:
     """Return what an expression read, or why there is nothing, on one line."""
     if not value.there:
         return f"no answer: {value.value}" if value.value else "absent"
-    text = json.dumps(plain(value.value), ensure_ascii=False, default=str)
-    return cut(clean(text), 200)
+    whole = plain(value.value)
+    text = json.dumps(whole[:SHOWN] if isinstance(whole, str) else whole, ensure_ascii=False, default=str)
+    return cut(clean(text), SHOWN)

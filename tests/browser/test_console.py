@@ -15,8 +15,14 @@ from playwright.async_api import Browser, Page, expect
 from scripts.vendor import STATIC, member, record, tarball
 from tests.browser.packages import CACHE
 from tests.unit.console.builder import ADMIN, NOBODY, TEAM, Console, jwt
+from tests.unit.operator.test_operator import CONFIG_MAP
 
-PAGES = {"overview": "", "packs": "packs", "pack": "pack?name=widgets", "activity": "activity", "nothing": "no-such-page"}
+OBJECT = "object?apiVersion=example.com/v1&kind=Widget"
+PAGES = {
+    "overview": "", "packs": "packs", "pack": "pack?name=widgets", "activity": "activity", "objects": "objects",
+    "object": f"{OBJECT}&namespace=team-a&name=waits", "hostile": f"{OBJECT}&namespace=team-b&name=hostile",
+    "1 MB": f"{OBJECT}&namespace=team-a&name=long", "audit": "audit", "nothing": "no-such-page",
+}  # fmt: skip
 USUAL = ("(Unauthorized)", "(Forbidden)", "(Not Found)", "[object Event]")
 """What Chromium says of each such answer, and htmx when a stream ends, which is when it asks again."""
 WIDE: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"}
@@ -202,6 +208,48 @@ async def test_nothing_hostile_runs(browser: Browser, console: Console) -> None:
             assert await page.locator("main script, main img, main style, main [onerror]").count() == 0
         await page.goto(console.url + "activity")
         await expect(page.locator(".firing", has_text="<script>alert(1)</script>")).not_to_have_count(0)
+
+
+async def test_an_object_is_found_and_explained_by_keyboard_and_without_javascript(browser: Browser, console: Console) -> None:
+    """Search, choose, and read why a rule does not fire; then filter its rules."""
+    async with tab(browser, java_script_enabled=False) as page:
+        await log_in(page, console, where="objects")
+        await page.get_by_label("Name", exact=True).focus()
+        await page.keyboard.type("wait")
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(re.compile(r"name=wait$"))
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        await page.get_by_role("link", name="waits").focus()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Widget team-a/waits")).to_be_visible()
+        await expect(page.locator(".rule", has_text="refuse")).to_contain_text("when[1] is false: object.spec.size > 100")
+        await expect(page.locator(".rule", has_text="refuse")).to_contain_text("object.spec.size = 50")
+        await expect(page.locator(".rule")).to_have_count(3)
+        await page.get_by_label("Rule", exact=True).focus()
+        await page.keyboard.type("mark")
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".rule")).to_have_count(1)
+
+
+async def test_what_packs_in_audit_would_do_is_shown_with_its_differences(
+    browser: Browser, console: Console, axe_script: str
+) -> None:
+    """Wide and on a phone, axe finds nothing, and the command that enforces the pack is there to be copied."""
+    flags = {"metadata": {"name": "rulepack-feature-flags"}, "data": {"widgets": "Audit"}}
+    await console.cluster.create(CONFIG_MAP, "system", flags)
+    await console.clock.advance(5)
+    await console.widget("team-a", "audited")
+    for options in (WIDE, PHONE):
+        async with tab(browser, **options) as page:
+            await log_in(page, console, where="audit")
+            rule = page.locator(".rule", has_text="mark")
+            await expect(rule).to_contain_text("Would have fired")
+            for details in await page.locator("summary").all():
+                await details.click()
+            await expect(page.locator(".firing.audited", has_text="team-a/audited").locator("pre").first).to_be_visible()
+            await expect(page.locator("pre", has_text="kubectl patch configmap rulepack-feature-flags")).to_be_visible()
+            assert await violations(page, axe_script) == []
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_the_scripts_are_those_of_their_packages() -> None:

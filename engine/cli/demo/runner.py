@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -24,8 +24,9 @@ from engine.reconcile.prune import Whole
 
 TICK = 0.2
 """Seconds between two checks of whether what is waited for has come about."""
-READY_TIMEOUT = 30.0
-"""Seconds in which the script's first condition, and then the engine, must be ready."""
+READY_TIMEOUT = 120.0
+"""Seconds in which the script's first condition, and then the engine, must be ready; in memory some pass in one of the machine's,
+which may have more to do."""
 SETTLING = 1.0
 """Seconds for which all effects must be true, so that one which must not come about has had its time."""
 
@@ -79,8 +80,11 @@ class Runner:
         """Take away what `prepare` has put on the cluster."""
         await self._fixtures.clean_up()
 
-    async def run(self, simulators: Operator, engine: Operator) -> Sequence[Check]:
-        """Run the script to its end, and return what became of the effects. Raise RulepackError where it cannot begin."""
+    async def run(self, simulators: Operator, engine: Operator, ends: Callable[[Sequence[Check]], Awaitable[None]]) -> None:
+        """Run the script to its end, and then, while both engines still run, call `ends` with what became of the effects.
+
+        Raise RulepackError where it cannot begin.
+        """
         watching = [asyncio.create_task(informer.run()) for informer in self._informers.values()]
         try:
             async with self._running_operator(simulators):
@@ -89,7 +93,7 @@ class Runner:
                 async with self._running_operator(engine):
                     await self._until_ready("the engine acts", lambda: engine.may_act() and not engine.unready())
                     await self._run_steps()
-                    return self._checks()
+                    await ends(self._checks())
         finally:
             await cancel(*watching)
 

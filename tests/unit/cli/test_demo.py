@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import signal
+import ssl
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,6 +41,28 @@ def test_the_shipped_packs_do_what_the_script_expects() -> None:
     assert "15 of 15 effects are as expected" in ran.stdout
     assert "✗" not in ran.stdout
     assert "\x1b" not in ran.stdout
+    assert ran.stdout.endswith("\nTo look at the same in a browser: rulepack demo --console\n")
+
+
+def test_the_demo_goes_on_with_a_console() -> None:
+    """Once the script has ended, with the address and a token for it; SIGINT ends it, with the status of the script's effects."""
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "engine.cli", "demo", "--console"]
+    with subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        assert process.stdout is not None
+        printed = "".join(iter(process.stdout.readline, "Press Ctrl+C to end.\n"))
+        ((url, token),) = re.findall(r"Open (\S+)[^#]*token: (\w+)", printed)
+        request = urllib.request.Request(f"{url}/audit", headers={"Cookie": f"rulepack-token={token}"})
+        trust = ssl.create_default_context()
+        trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+        with urllib.request.urlopen(request, context=trust, timeout=30) as answer:
+            page = answer.read().decode()
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=60)[0]
+    assert "15 of 15 effects are as expected" in printed
+    assert url.startswith("https://127.0.0.1:")
+    assert "<h1><bdi>Audit</bdi></h1>" in page
+    assert (process.returncode, rest.splitlines()[-1]) == (0, "The demo ends.")
 
 
 def test_what_is_missing_is_named() -> None:
@@ -84,6 +110,7 @@ def test_what_a_simulator_cannot_do_is_printed() -> None:
         (["--install-crds"], "expected --kubeconfig"),
         (["--context", "other"], "expected --kubeconfig"),
         (["--kubeconfig", "any", "--speed", "2"], "--speed is for the cluster in memory"),
+        (["--kubeconfig", "any", "--console"], "--console is for the cluster in memory"),
         (["--kubeconfig", "/no/such/kubeconfig"], "/no/such/kubeconfig"),
         (["--speed", "0"], "0.1"),
         (["--feature-flags", "sync-waves"], "expected PACK=Enforce"),

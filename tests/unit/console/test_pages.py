@@ -258,7 +258,9 @@ async def test_values_of_secrets_are_on_no_page(tmp_path: Path, pack: str) -> No
         await console.widget("team-a", "w", 200)
         await console.clock.advance(70)
         name = "secrets" if pack is SECRETS else "widgets"
-        pages = [(await console.visit(page, ADMIN)).text for page in ("", "packs", f"pack?name={name}", "activity")]
+        query = "apiVersion=v1&kind=Secret&name=s" if pack is SECRETS else "apiVersion=example.com/v1&kind=Widget&name=w"
+        where = ("", "packs", f"pack?name={name}", "activity", "objects", f"object?{query}&namespace=team-a", "audit")
+        pages = [(await console.visit(page, ADMIN)).text for page in where]
         pages += await console.events("activity-stream?after=0", ADMIN, 1)
     assert "(hidden)" in pages[3]
     assert "refused" in pages[3]

@@ -10,7 +10,6 @@ import pytest
 
 from engine.cel import backend
 from engine.cli.running import ask as ask_engine
-from engine.cli.running import joined
 from engine.errors import UsageError
 from engine.model.flags import Mode
 from engine.model.objects import Kind, ObjectKey, Ref
@@ -19,6 +18,7 @@ from engine.operator.wiring import Operator
 from engine.packs.catalog import Catalog
 from engine.packs.parse import parse_pack
 from engine.testing.explain import explain
+from engine.testing.known import joined
 from tests.unit.operator.test_operator import WIDGET, Fixture, ask
 
 PACK = """\
