@@ -96,7 +96,14 @@ def test_a_fault_of_what_is_taken_over_has_the_path_of_the_other_rule() -> None:
 
 
 def test_lint_speaks_of_each_rule_at_what_was_written() -> None:
-    text = two({"actions": [{"patch": {"target": {**POD, "name": "x"}, "patch": {"a": "b"}}}]}, {})
+    text = two(
+        {
+            "actions": [
+                {"patch": {"target": {**POD, "name": "x"}, "patch": {"metadata": {"labels": {"a": "${object.metadata.name}"}}}}}
+            ]
+        },
+        {},
+    )
 
     _, found = lint([Text("pack.yaml", text.replace('"get", "list"', '"get", "patch"'), "pack.yaml")], CEL)
 
