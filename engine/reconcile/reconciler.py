@@ -335,7 +335,7 @@ class Reconciler:
             try:
                 written = await self._recorder.write(living, self._catalog.times)
                 if written is not None and not written.gone:
-                    self._performer.wrote_own(own for each in living for own in each.own)
+                    self._performer.fights.wrote_own(own for each in living for own in each.own)
                     self._reader.wrote_own(living[0].ref, written)
                 if isinstance(key, GroupKey):
                     self.aggregates.settle(living[0], written)

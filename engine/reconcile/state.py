@@ -70,7 +70,7 @@ class Own:
     """What a rule wants on the watched object itself; `cause` is why an action wants it, None for the firing record.
 
     `patch` is what that changes of the object as it was evaluated, None where it changes nothing. `act` is what to notify the
-    observer of once it is written, None where that is nothing.
+    observer of once it is written, None where that is nothing. It may be `written` before the firing record.
     """
 
     rule: str
@@ -78,6 +78,7 @@ class Own:
     cause: Cause | None = None
     patch: Patch | None = None
     act: Act | None = None
+    written: bool = False
 
 
 @dataclass(slots=True)
