@@ -102,7 +102,7 @@ class Reasons:
     async def _rule(self, pack: RulePack, rule: Rule, window: Window) -> list[RuleReason]:
         name = f"{pack.identity}/{rule.name}"
         if self._world.catalog.mode(pack, rule) is Mode.OFF:
-            return [RuleReason(name, "", "skipped", "its mode is Off")]
+            return [RuleReason(name, "", "skipped", f"its mode is {Mode.OFF.word}")]
         new = self._world.seen.acts[window.acts :]
         acts = [act for act in new if (act.pack, act.rule) == (pack.identity, rule.name)]
         last = {ref: each for (*key, ref), each in self._last.items() if key == [pack.identity, rule.name]}
@@ -173,7 +173,10 @@ class Reasons:
             return f"no {kind} that the pack watches was deleted"
         objects = await self._world.all(watch.kind)
         if not objects:
-            return f"there is no {kind}"
+            others = [each for each in self._world.cluster.kinds if each.kind == kind and each != watch.kind]
+            there = [each.api_version for each in others if await self._world.all(each)]
+            elsewhere = f" of {watch.kind.api_version}; there is one of {' and '.join(there)}" if there else ""
+            return f"there is no {kind}{elsewhere}"
         objects = [obj for obj in objects if label_selector(labels)(obj)]
         if not objects:
             return f"the label selector {labels} picks none of the {kind} objects"
