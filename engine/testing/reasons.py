@@ -13,7 +13,7 @@ from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
-from engine.model.objects import Object, ObjectKey, Ref, names_of
+from engine.model.objects import Object, ObjectKey, Ref, kind_of, names_of
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Create
 from engine.packs.aggregate import Aggregate
@@ -146,6 +146,8 @@ class Reasons:
     async def _values(self, pack: RulePack, rule: Rule, obj: Object, reason: str) -> tuple[Value, ...]:
         """Return what the condition read that decided, where it gives the same reason now; without what is known no more."""
         scope, _ = await scope_of(self._reader, self._world.catalog, pack, rule, obj, self._world.clock.time())
+        old = self._world.old.get(ObjectKey(kind_of(obj), *names_of(obj)))
+        scope = scope.child(oldObject=old)
         if rule.loop is not None and reason == NO_ITEMS:
             values = values_of(rule.loop, scope)
         else:
@@ -154,8 +156,10 @@ class Reasons:
             if skipped is None or skipped.reason != reason:
                 return ()
             holds = None if skipped.unknown else False
-            values = next(clause.values for clause in clauses(rule, scope) if clause.holds is holds)
-        return tuple(value for value in values if not value.path.startswith("oldObject"))
+            source, values = next((each.source, each.values) for each in clauses(rule, scope) if each.holds is holds)
+            if old is None and "oldObject" in source:
+                values = (*(value for value in values if not value.path.startswith("oldObject")), Value("oldObject", None))
+        return values
 
     async def _object(self, ref: Ref) -> Object | None:
         try:

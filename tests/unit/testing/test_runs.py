@@ -330,6 +330,22 @@ def test_a_write_of_the_engines_own_is_marked(expected: str, tmp_path: Path) -> 
     assert marks[1] == []
 
 
+def test_what_was_before_is_shown_as_the_rule_read_it(tmp_path: Path) -> None:
+    """`oldObject` is null at the first evaluation, which most often is why a comparison with it is false."""
+    begun = f"- apply: {{{WIDGET}, status: {{phase: Begun}}}}\n"
+    same = f"- apply: {{{WIDGET}, spec: {{a: 1}}}}\n"
+    expected = "- expect: {rules: {mark: fired}}\n"
+    condition = "oldObject != null && oldObject.status.phase != object.status.phase"
+    folder = written(tmp_path, begun + expected, begun + same + expected, begun + same + "- restart: true\n" + expected)
+    (folder / "pack.yaml").write_text(PACK.replace("object.status.phase == 'Ready'", condition, 1))
+    suites, *_ = load_suites([folder], backend())
+    shown = [
+        [line.strip() for line in failure_lines(outcome) if line.strip().startswith("oldObject")]
+        for outcome in run([Case(suites[0], number) for number in range(3)])
+    ]
+    assert shown == [["oldObject = null"], ['oldObject.status.phase = "Begun"'], ["oldObject = null"]]
+
+
 REASONS = {
     "a condition that is false, with what it read": (
         f"- apply: {{{WIDGET}, status: {{phase: Begun}}}}\n",
