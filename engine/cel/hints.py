@@ -73,8 +73,16 @@ def of_variable(name: str) -> str:
     return _VARIABLES.get(name.lower(), "")
 
 
+_NOTHING = ("", 0, "")
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _NOT = re.compile(r"\bnot\s+(?=[\w!(])")
+_IS = re.compile(r"(?P<value>[\w.]{0,99})\s{0,9}\b(?P<word>is)\s{1,9}(?P<not>not\s+)?(?P<null>(?:None|null|nil)\b)?")
+_NOT_IN = re.compile(r"(?P<item>[\w.]{0,99})\s{0,9}\b(?P<word>not)\s{1,9}in\b")
+_TUPLE = re.compile(r"\bin\s*(?P<tuple>\((?P<items>[^()]*),(?P<last>[^(),]*)\))")
+_FILTER = re.compile(
+    r"(?P<value>[\w.]{0,99}(?:\[[^]\s]{0,99}\])?)\s{0,9}(?<!\|)(?P<word>\|)(?!\|)\s{0,9}(?P<name>\w{1,30})(?:\((?P<given>[^()]*)\))?"
+)
+_FIELD = re.compile(r"(?P<root>object|oldObject|target|item|lookup\.\w+)\.(?P<path>.+)")
 _IF_ELSE = re.compile(r"^\s*(?P<yes>.+?)\s+if\s+(?P<test>.+?)\s+else\s+(?P<no>.+?)\s*$", re.DOTALL)
 
 
@@ -86,9 +94,52 @@ def of_syntax(source: str) -> tuple[str, int, str]:
     if (found := _IF_ELSE.match(code)) is not None:
         yes, test, no = (source[found.start(name) : found.end(name)] for name in ("yes", "test", "no"))
         return "'if' is no operator", found.end("yes") + 1, f"{test} ? {yes} : {no}"
+    for foreign in (_identity, _not_in, _tuple, _filter):
+        if (fault := foreign(source, code)) != _NOTHING:
+            return fault
     if (found := _NOT.search(code)) is not None:
         return "'not' is no operator", found.start(), "!, such as !(a == b)"
-    return "", 0, ""
+    return _NOTHING
+
+
+def _identity(source: str, code: str) -> tuple[str, int, str]:
+    """Return Python's `is`, which compares with nothing most of the time."""
+    if (found := _IS.search(code)) is None:
+        return _NOTHING
+    operator, value = "!=" if found["not"] else "==", found["value"]
+    if found["null"] and _FIELD.fullmatch(value):
+        expected = f"{'' if found['not'] else '!'}has({value}), or {operator} null for a field that is there and null"
+    else:
+        expected = f"{value} {operator} null".lstrip() if found["null"] else f"'{operator}'"
+    return "'is' is no operator", found.start("word"), expected
+
+
+def _not_in(source: str, code: str) -> tuple[str, int, str]:
+    """Return Python's `not in`."""
+    if (found := _NOT_IN.search(code)) is None:
+        return _NOTHING
+    return "'not in' is no operator", found.start("word"), f"!({found['item'] or 'a'} in …)"
+
+
+def _tuple(source: str, code: str) -> tuple[str, int, str]:
+    """Return Python's tuple after `in`."""
+    if (found := _TUPLE.search(code)) is None:
+        return _NOTHING
+    end = found.end("last") if found["last"].strip() else found.end("items")
+    return "CEL has no tuples", found.start("tuple"), f"a list: [{source[found.start('items') : end].strip()}]"
+
+
+def _filter(source: str, code: str) -> tuple[str, int, str]:
+    """Return a filter of Jinja or Helm."""
+    found = _FILTER.search(code)
+    if found is None or (instead := _INSTEAD.get(found["name"].lower())) is None:
+        return _NOTHING
+    value = source[found.start("value") : found.end("value")]
+    if found["name"] == "default" and (field := _FIELD.fullmatch(value)) is not None:
+        path = f'"{field["path"]}"' if "'" in field["path"] else f"'{field['path']}'"
+        given = source[found.start("given") : found.end("given")] if found["given"] else "''"
+        instead = f"get({field['root']}, {path}, {given})"
+    return f"'|' is no operator: CEL has no filters, such as {found['name']}", found.start("word"), instead
 
 
 def of_duration(text: str) -> str:

@@ -97,4 +97,6 @@ def _summary(packs: int, libraries: int, errors: int, warnings: int) -> str:
 
     found = ", ".join(count(number, what) for number, what in ((errors, "error"), (warnings, "warning")) if number)
     more = f", {libraries} {'library' if libraries == 1 else 'libraries'}" if libraries else ""
+    if not packs and not libraries:
+        return f"no pack could be read: {found}"
     return f"{count(packs, 'pack')}{more}: {found or 'no faults'}"

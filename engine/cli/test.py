@@ -14,7 +14,8 @@ from engine.testing.calls import run_functions
 from engine.testing.coverage import Coverage
 from engine.testing.report import as_json, coverage_lines, failure_lines, junit, summary, verbose_lines
 from engine.testing.run import Case, CaseResult, run
-from engine.testing.suite import load_suites
+from engine.testing.suite import Loaded, load_suites
+from engine.testing.unfit import lint_errors, unfit_objects
 
 EXAMPLES = """\b
 Examples:
@@ -41,11 +42,13 @@ def test(
     """Run the tests (kind: RulePackTest, RuleLibraryTest) in these files and folders.
 
     Each test has a cluster in memory and a clock of its own; nothing else is needed. Under a step that fails stands of each
-    rule what kept it from firing, or what its actions came to. Exits with 1 if a test fails.
+    rule what kept it from firing, or what its actions came to. Errors of `rulepack lint` in the packs are
+    printed too, and what Kubernetes' own kinds do not take in the objects of tests. Exits with 1 if a test fails.
     """
     loaded = load_suites(paths, backend())
     for fault in loaded.faults:
         click.echo(f"{fault.location}: error: {sentence(fault)}", err=True)
+    _say_unfit(loaded)
     cases = [Case(suite, number) for suite in loaded.suites for number in range(len(suite.spec.tests))]
     chosen = [case for case in cases if pattern.lower() in f"{case.suite.name} {case.name}".lower()]
     calls = [call for call in loaded.calls if pattern.lower() in f"{call.suite} {call.name}".lower()]
@@ -69,6 +72,14 @@ def test(
     if coverage is not None and low:
         click.echo(f"Error: the coverage is {coverage.percent():.1f} %, less than --min-coverage {min_coverage:g}", err=True)
     return 1 if loaded.faults or low or any(outcome.failures for outcome in outcomes) else 0
+
+
+def _say_unfit(loaded: Loaded) -> None:
+    """Print what no test shows."""
+    for fault in lint_errors(loaded, backend()):
+        click.echo(f"{fault.location}: rulepack lint: error: {sentence(fault)} [{fault.code}]", err=True)
+    for fault in (fault for suite in loaded.suites for fault in unfit_objects(suite)):
+        click.echo(f"{fault.location}: warning: {sentence(fault)}", err=True)
 
 
 def _show(verbose: bool, outcome: CaseResult) -> None:

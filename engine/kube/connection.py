@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncGenerator, Sequence
 from http import HTTPStatus
@@ -19,7 +18,6 @@ from engine.kube import failures, sessions
 from engine.kube.credentials import Credentials, token_in
 from engine.kube.decode import EXPECTED, Undecodable, decoded_event, decoded_list, undecodable
 from engine.kube.kubeconfig import Access
-from engine.kube.proxies import proxy_of
 from engine.model.objects import ref_of
 from engine.model.text import found
 
@@ -62,7 +60,7 @@ class Connection:
     """Connections to one API server, in the name of one user. Paths start with '/' and are quoted already, with any query."""
 
     def __init__(self, credentials: Credentials, access: Access, silent_seconds: float = SILENT_SECONDS) -> None:
-        """Raises UsageError where the certificates or the proxy cannot be used."""
+        """Raises UsageError where the certificates cannot be used."""
         self._credentials, self._silent_seconds = credentials, silent_seconds
         self._refreshing = asyncio.Lock()
         self._refreshed = 0
@@ -163,12 +161,8 @@ class Connection:
             raise UsageError(f"the certificates of {self._credentials.source} cannot be used: {error}") from error
         self._sessions, self._access, self._host = opened, access, access.server
         self._options: dict[str, Any] = {"allow_redirects": False}
-        if proxy := access.proxy or proxy_of(self._host, os.environ):
-            if not proxy.startswith(("http://", "https://")):
-                raise UsageError(
-                    f"the proxy {URL(proxy).with_user(None)} cannot be used; expected one for HTTP: http://HOST:PORT"
-                )
-            self._options["proxy"] = proxy
+        if access.proxy:
+            self._options["proxy"] = access.proxy
         if access.server_name:
             self._options["server_hostname"] = access.server_name
 

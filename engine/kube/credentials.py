@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
+from yarl import URL
 
 from engine.errors import UsageError
 from engine.kube.kubeconfig import Access, Kubeconfig
 from engine.kube.plugin import at_a_terminal
+from engine.kube.proxies import proxy_of
 
 HOME_KUBECONFIG = ".kube/config"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -34,6 +37,10 @@ class Credentials:
         """Read the files again, and run the credential plugin if the kubeconfig names one. Raises UsageError."""
         try:
             access = await self._from_kubeconfig() if self.kubeconfig else self._from_pod()
+            _check(access.server, "server", "https://HOST:PORT")
+            if proxy := access.proxy or proxy_of(access.server, os.environ):
+                _check(proxy, "proxy", "one for HTTP: http://HOST:PORT")
+                access = replace(access, proxy=proxy)
             token = access.credential.token or token_in(access)  # of a file that is written later, with a token for now
         except (UsageError, OSError, ValueError, yaml.YAMLError) as error:
             raise UsageError(
@@ -57,6 +64,17 @@ class Credentials:
             authority=(self.service_account / "ca.crt").read_bytes(),
             token_file=self.service_account / "token",
         )
+
+
+def _check(url: str, what: str, expected: str) -> None:
+    """Raise UsageError, without any password, where a URL is none of HTTP that names a host."""
+    try:
+        parts = URL(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.host)
+    except ValueError:  # such as a port that is no number
+        usable = False
+    if not usable:
+        raise UsageError(f"the {what} {re.sub('//.*@', '//', url)} cannot be used; expected {expected}")
 
 
 def token_in(access: Access) -> str:

@@ -55,7 +55,7 @@ class Call:
 
     `verb` is the API server's (discover, get, list, watch, create, update, patch, delete); an eviction is a create of the
     pod's subresource `eviction`. `status` is the HTTP status the cluster answered with, 0 where the call never reached it;
-    `time` is the wall clock's.
+    `time` is the wall clock's. `annotations` are those that a patch sets or removes, where it does nothing else.
     """
 
     verb: str
@@ -64,6 +64,7 @@ class Call:
     dry_run: bool
     status: int
     time: float
+    annotations: tuple[str, ...] = ()
 
     @property
     def wrote(self) -> bool:
@@ -131,7 +132,9 @@ class Faults:
         self._matched.clear()
 
     @contextmanager
-    def call(self, verb: str, ref: Ref, subresource: str = "", dry_run: bool = False) -> Iterator[None]:
+    def call(
+        self, verb: str, ref: Ref, subresource: str = "", dry_run: bool = False, annotations: tuple[str, ...] = ()
+    ) -> Iterator[None]:  # fmt: skip
         """Log one call, and let it meet its fault. Raises ApiError or Crash."""
         fault = self._next(verb, ref, subresource)
         status = 0
@@ -151,7 +154,7 @@ class Faults:
             if fault is not None:
                 raise fault.failure(verb, ref)
         finally:
-            self.calls.append(Call(verb, ref, subresource, dry_run, status, self._time()))
+            self.calls.append(Call(verb, ref, subresource, dry_run, status, self._time(), annotations))
 
     def _next(self, verb: str, ref: Ref, subresource: str) -> InjectedFault | None:
         for number, fault in enumerate(self._faults):

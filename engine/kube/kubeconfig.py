@@ -33,6 +33,7 @@ class Access:
     server_name: str = ""
     """The name in the server's certificate, where it is another than that in its URL."""
     proxy: str = ""
+    """That of the kubeconfig, else of the environment; empty: none."""
     token_file: Path | None = None
     credential: Credential = NOBODY
     by_plugin: bool = False
@@ -73,7 +74,7 @@ class Kubeconfig:
             raise UsageError("it has no current-context: choose one with `kubectl config use-context NAME`, or by --context")
         chosen, _ = self._entry("contexts", context, "")
         cluster, folder = self._entry("clusters", str(chosen.get("cluster") or ""), f"context {context}")
-        server = str(cluster.get("server") or "").rstrip("/")
+        server = str(cluster.get("server") or "")
         if not server:
             raise UsageError(f"cluster {chosen.get('cluster')} has no server")
         user_name = str(chosen.get("user") or "")
@@ -82,7 +83,7 @@ class Kubeconfig:
             if user.get(key):
                 raise UsageError(f"user {user_name} has {key}: {reason}")
         return Access(
-            server=server if "://" in server else f"http://{server}",
+            server=(server if "://" in server else f"http://{server}").rstrip("/"),
             authority=_content(cluster, "certificate-authority", folder),
             verify=not cluster.get("insecure-skip-tls-verify"),
             server_name=str(cluster.get("tls-server-name") or ""),

@@ -105,11 +105,24 @@ class PackCaches:
                 return found if self._selects(pack, key) else None
         return None
 
-    def has(self, ref: Ref) -> bool:
-        """Return whether some pack's informer has an object of this kind, namespace and name."""
-        return any(
-            (ref.namespace, ref.name) in informer.cache for key, informer in self.informers.items() if key.kind == ref.kind
-        )
+    def present(self) -> Callable[[Ref], bool]:
+        """Return what says whether some informer has an object of this kind, namespace and name; for one turn of the loop.
+
+        It takes no longer where there are many informers, one for each of many namespaces.
+        """
+        found = defaultdict[tuple[Kind, str], list[Mapping[tuple[str, str], Cached]]](list)
+        for key, informer in self.informers.items():
+            found[key.kind, key.namespace].append(informer.cache)
+
+        def has(ref: Ref) -> bool:
+            name = ref.namespace, ref.name
+            for namespace in (ref.namespace, ""):
+                for cache in found.get((ref.kind, namespace), ()):
+                    if name in cache:
+                        return True
+            return False
+
+        return has
 
     def take_deleted(self, pack: RulePack, key: ObjectKey) -> Object | None:
         """Return the last state of an object that is gone from this pack's selection; it is given out once."""
@@ -182,8 +195,10 @@ class PackCaches:
 
     def waiting(self, pack: RulePack) -> Mapping[Kind, bool]:
         """Return of each kind that a pack watches, or selects by, whether its objects cannot be listed or watched."""
-        informers = self.needed(pack)
-        return {each.key.kind: any(other.waits for other in informers if other.key.kind == each.key.kind) for each in informers}
+        waiting: dict[Kind, bool] = {}
+        for informer in self.needed(pack):
+            waiting[informer.key.kind] = waiting.get(informer.key.kind, False) or informer.waits
+        return waiting
 
     def problems(self, pack: str) -> list[str]:
         """Return why the objects that a pack watches or looks up cannot be listed or watched, by the pack's identity."""

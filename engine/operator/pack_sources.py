@@ -186,8 +186,9 @@ class PackSources:
             waits = [line for pack in report.packs for line in self._rulepacks.waits_of(pack)]
             problems, reason = [*map(str, report.faults), *waits], "RulePackInvalid" if report.faults else "RulePackWaiting"
             notes = [*map(str, report.warnings), *(line for pack in report.packs for line in self._rulepacks.notes_of(pack))]
-            if notes and not problems:
-                problems, reason = ["in force, with warnings:", *notes], "RulePackWarnings"
+            if notes and not report.faults:
+                problems = [*waits, "with warnings:" if waits else "in force, with warnings:", *notes]
+                reason = reason if waits else "RulePackWarnings"
             statuses.append(Status(config_map, problems, reason))
         for informer, name in ((self._flags, FLAGS), (self._params, PARAMS)):
             source = f"configmap/{name}"

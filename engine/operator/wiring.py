@@ -251,8 +251,8 @@ class Operator:
         return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
 
     def _metrics(self) -> Reply:
-        groups, now = self.reconciler.aggregates, self._clock.monotonic()
-        self.metrics.forget_gone(lambda ref: self.caches.has(ref) or groups.has(ref), now)
+        watched, groups = self.caches.present(), self.reconciler.aggregates
+        self.metrics.forget_gone(lambda ref: watched(ref) or groups.has(ref), self._clock.monotonic())
         return Reply(self.metrics.pieces(), "text/plain; version=0.0.4; charset=utf-8")
 
     def _packs(self, query: Mapping[str, str]) -> Reply:

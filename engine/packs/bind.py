@@ -286,14 +286,18 @@ class _RuleBinder:
 
     def _check_needs(self, needs: Sequence[Need], path: Path) -> None:
         """Add a fault for each verb that `targets` do not grant, which would be refused whenever the rule fires."""
-        missing: dict[Kind | None, list[str]] = {}
-        for need in self._pack.rights(needs):
-            if need != Need(EVENT, "create") and not self._pack.grants(need):
-                missing.setdefault(need.kind, []).append(need.verb)
-        for kind, verbs in missing.items():
+        missing: dict[Kind | None, list[Need]] = {}
+        for need in needs:
+            if need != Need(EVENT, "create") and not all(map(self._pack.grants, self._pack.rights([need]))):
+                missing.setdefault(need.kind, []).append(need)
+        for kind, lacking in missing.items():
+            verbs, expected = [need.verb for need in lacking], "an entry with it under targets"
+            if kind and any(need.followed for need in lacking):
+                expected = f"an entry with them under targets, by which it is followed, or {' and '.join(verbs)} with live: true"
+                verbs = self._pack.unfollowed(kind)
             what = f"{kind.kind} ({kind.api_version})" if kind else "any kind"
             message = f"the pack's targets do not have {' and '.join(verbs)} on {what}"
-            self._diagnostics.fault(path, message, "an entry with it under targets", code="undeclared-target")
+            self._diagnostics.fault(path, message, expected, code="undeclared-target")
 
     def _fault(self, below: Path, message: str, expected: str, *, at_key: bool = False) -> None:
         self._diagnostics.fault((*self._path, *below), message, expected, at_key=at_key)

@@ -117,6 +117,8 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
         return Fault(document.locate_key((*base, *written)), f"unknown key {shown(key, 60)}", expected)
     location = document.locate_key((*base, *written)) if at_key else document.locate((*base, *_existing(written, raw)))
     message, expected = _message(detail)
+    if kind == "list_type" and isinstance(detail["input"], dict) and detail["input"] and _lists_mappings(_at(model, path)):
+        expected = f"a list: put '- ' before {shown(str(next(iter(detail['input']))), 60)}"
     if detail["input"] is None and kind in _WANTED and _optional(model, path):
         expected = f"{expected}; {NO_VALUE}"
     return Fault(location, message, expected)
@@ -131,6 +133,13 @@ _ELSEWHERE = {
 }  # fmt: skip
 
 
+#: What people call a verb of the API in other places -> the verb.
+_CHOICES = {
+    "remove": "delete", "destroy": "delete", "read": "get", "write": "patch", "modify": "patch", "apply": "patch",
+    "edit": "patch", "add": "create", "new": "create", "replace": "update", "follow": "watch",
+}  # fmt: skip
+
+
 def _message(detail: ErrorDetails) -> tuple[str, str]:
     """Return what is wrong with a value, and what was expected."""
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
@@ -140,7 +149,8 @@ def _message(detail: ErrorDetails) -> tuple[str, str]:
         choices = str(context["expected"]).replace(" or ", ", ").split(", ")  # pydantic gives `'a', 'b' or 'c'`
         if value in choices:  # a number is no text
             return f"{found(value)} is a text", f"{value} without quotes"
-        return f"{found(value)} is not possible here", one_of(value, [choice.strip("'") for choice in choices])
+        meant = _CHOICES.get(value.lower(), value) if isinstance(value, str) else value
+        return f"{found(value)} is not possible here", one_of(meant, [choice.strip("'") for choice in choices])
     if kind == "string_type" and isinstance(value, bool | int | float):
         return f"{found(value)} stands here", "a text: put it in quotes"
     if kind in _WANTED:
@@ -183,6 +193,12 @@ def _description(model: type[Spec], path: Path) -> str:
 def _optional(model: type[Spec], path: Path) -> bool:
     """Return whether a path is that of a key that need not be there."""
     return any(field.alias == path[-1] and not field.is_required() for field in _fields(_at(model, path[:-1])) if path)
+
+
+def _lists_mappings(annotation: Any) -> bool:
+    """Return whether a type is that of a list of mappings."""
+    items = [get_args(member)[-1] for member in _members(annotation) if get_origin(member) is list]
+    return any(get_origin(each) is dict or hasattr(each, "model_fields") for item in items for each in _members(item))
 
 
 def _at(annotation: Any, path: Path) -> Any:

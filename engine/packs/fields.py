@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from engine.cel.documents import path_steps
 from engine.cel.values import Mismatch
+from engine.model.labels import SelectorSpec, selector_text
 from engine.model.names import bad_label, dns_label
 from engine.model.spec import NO_VALUE
 from engine.model.text import found
@@ -92,7 +93,7 @@ def _selector(value: Any) -> str:
     if isinstance(value, dict):
         for key, text in value.items():
             if not isinstance(text, str):
-                expected = _SELECTOR if isinstance(text, dict | list) else "a text: put it in quotes"
+                expected = _text_form(value) if isinstance(text, dict | list) else "a text: put it in quotes"
                 raise refusal(f"the label {key} has {found(text)}, not a text", expected)
             _check_label(key, text)
         return ",".join(f"{key}={text}" for key, text in sorted(value.items()))
@@ -106,6 +107,15 @@ def _selector(value: Any) -> str:
         for text in (requirement["values"] or requirement["value"] or "").split(","):
             _check_label(requirement["alone"] or requirement["key"], text.strip())
     return value.strip()
+
+
+def _text_form(selector: dict[str, Any]) -> str:
+    """Return what to write in place of a selector with `matchLabels` and `matchExpressions`: the text that means the same."""
+    try:
+        SelectorSpec.model_validate(selector)
+        return repr(selector_text(selector))
+    except ValueError:
+        return _SELECTOR
 
 
 def _requirements(text: str) -> Iterator[re.Match[str]]:

@@ -289,6 +289,10 @@ class RulePack:
         kinds = {watch.kind, *([NAMESPACE] if across else [])} if watch is not None else {None}
         return kinds <= {each.kind for each in self.targets if each.verbs >= FOLLOWING}
 
+    def unfollowed(self, kind: Kind) -> list[str]:
+        """Return the verbs that the entry of a kind lacks for lookups of it to be followed."""
+        return sorted(FOLLOWING.difference(*(each.verbs for each in self.targets if each.kind == kind)))
+
     def rights(self, needs: Iterable[Need]) -> Iterator[Need]:
         """Yield the rights on targets that needs come to: to follow a lookup where the pack grants that, else to read it."""
         for need in needs:

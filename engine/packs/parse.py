@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -19,6 +19,7 @@ from engine.packs.configmaps import documents_within
 from engine.packs.diagnostics import SCHEMA, spec_faults
 from engine.packs.document import Document, ObjectDocument
 from engine.packs.extends import extended
+from engine.packs.fields import Verb
 from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.pack import RulePack
@@ -187,6 +188,8 @@ _NAMING = frozenset(["name", "extends", "actions", "loop", "loopVar", "vars", "l
 """Keys that a rule needs, or that give names to its expressions."""
 _SOME_SCHEDULE = {"cron": "0 0 * * *"}
 """What stands for a schedule that has faults: expressions read `schedule.time`, whenever that is."""
+_SOME_KIND = {"apiVersion": "v1", "kind": "X"}
+"""What stands for a watch that has faults."""
 _BODY_KEYS = [field.alias for field in PackSpec.model_fields.values()]
 _RULE_KEYS = [str(field.alias) for field in RuleSpec.model_fields.values()]
 
@@ -211,12 +214,14 @@ def recovered(raw: dict[str, Any], error: ValidationError) -> RulePackSpec | Non
             case ("metadata", *_):
                 metadata = {"name": "x"}
             case ("spec", "watch", *_):
-                watch = {"apiVersion": "v1", "kind": "X"}
+                watch = _SOME_KIND
             case ("spec", "params" | "targets" | "inputs" | "metrics" | "rules", *_):
                 return None
             case ("spec", str(key), *_):
                 body.pop(key, None)
     body |= {"watch": watch, "rules": rules}
+    if watch is _SOME_KIND:  # which may be any, so that no right is known to be missing
+        body["targets"] = [*body.get("targets", ()), {**_SOME_KIND, "verbs": list(get_args(Verb))}]
     try:
         return RulePackSpec.model_validate({"apiVersion": API_VERSION, "kind": "RulePack", "metadata": metadata, "spec": body})
     except ValidationError:

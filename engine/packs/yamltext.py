@@ -249,7 +249,11 @@ class _Composer:
             self._key[-1] = None
 
     def _entry(self, parent: Node, key: Node, node: Node) -> None:
-        if not isinstance(key.value, str):
+        if isinstance(key.value, dict) and (key.line, key.column) == (parent.line, parent.column + 1):
+            inside = next((name for name in key.value if len(key.value) == 1), "…")
+            expected = f"'${{{inside}}}', if an expression is meant: in quotes, without {{{{ and }}}}"
+            self._fault(parent, "'{{' begins no text", expected)
+        elif not isinstance(key.value, str):
             self._fault(key, f"{found(key.value)} stands here as a key", "a text; quotes make it one")
         elif key.value == "<<" and not key.style:
             self._merge(parent, node)

@@ -12,7 +12,7 @@ from engine.kube.act import Actor, Written
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.merge import changes, merged
-from engine.model.objects import Object, version_of
+from engine.model.objects import Object, ref_of, version_of
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, Telling, own_patch
@@ -108,7 +108,9 @@ class Performer:
                         return self._report_outcome(run, action.name, taken)
                     outcome = taken if taken.result is not None else outcome
                     progress.steps += 1
-                if not isinstance(outcome, Done) or not plan.steps:
+                if isinstance(outcome, Done) and not plan.steps:
+                    self._observer.acted(_act(run, action.name, None, ActResult.UNCHANGED)._replace(read=progress.read))
+                elif not isinstance(outcome, Done):
                     self._report_outcome(run, action.name, outcome)
                 return outcome
             except EvaluationError as error:
@@ -131,6 +133,7 @@ class Performer:
             if not isinstance(found, Done):
                 return Plan(outcome=found)
             live[read] = found.result
+        progress.read = tuple(ref_of(obj) for found in live.values() for obj in found)
         if live and time_slice.over():
             await time_slice.next()
         with scope.budget:
@@ -270,7 +273,7 @@ class Performer:
         """Notify the observer of an action that comes to no step; return its outcome."""
         match outcome:
             case Done():
-                self._report(run, action, None, ActResult.UNCHANGED)
+                pass  # its steps are reported, or that there was none
             case Unavailable(reason):
                 self._report(run, action, None, ActResult.RETRYING, detail=reason)
             case Waiting(obstacle=Obstacle.PACK_BUDGET | Obstacle.SUSPENDED | Obstacle.CONTESTED):

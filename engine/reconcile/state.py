@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from engine.actions import Cause
 from engine.model.flags import Mode
-from engine.model.objects import Object
+from engine.model.objects import Object, Ref
 from engine.model.observe import Act
 from engine.model.outcome import Done, Obstacle, Unavailable, Waiting
 from engine.model.plan import Annotate, Patch, Telling
@@ -21,11 +21,12 @@ from engine.reconcile.record import Result
 
 @dataclass(slots=True)
 class ActionProgress:
-    """One action of an item: the state of its own, how many steps it has taken, and what it ended with."""
+    """One action of an item: the state of its own, how many steps it has taken, what it ended with, and what it read last."""
 
     state: Any = None
     steps: int = 0
     done: Done | None = None
+    read: tuple[Ref, ...] = ()
 
 
 _NOT_READY = frozenset({

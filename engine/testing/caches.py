@@ -68,6 +68,10 @@ class DirectCaches:
             self._pruned[key, selection] = self._prune[key.kind, selection].entry(found)
         return self._pruned[key, selection]
 
+    def whole(self, key: ObjectKey) -> Object | None:
+        """Return an object as the cluster has it, None where it is not there."""
+        return self._there.get(key)
+
     def objects(self, pack: RulePack) -> Iterable[ObjectKey]:
         """See `Caches.objects`."""
         keys = [key for key in self._there if key.kind in pack.watches]

@@ -9,12 +9,14 @@ from pydantic import BaseModel
 
 from engine.cel import Path
 from engine.errors import ApiError
+from engine.kube.faults import Call
 from engine.model.objects import Kind, Object, Ref, kind_of, labels_of, metadata
 from engine.model.observe import Act
-from engine.model.plan import Create, Delete, Patch
+from engine.model.text import suggestion
 from engine.packs.metrics import MetricSpec
+from engine.reconcile.record import PREFIX
 from engine.testing.match import Difference, differences, shown, unmatched
-from engine.testing.schema import DEFAULT_NAMESPACE, ExpectSpec
+from engine.testing.schema import DEFAULT_NAMESPACE, ActPattern, ExpectSpec
 from engine.testing.world import World
 
 EVENT = Kind("v1", "Event")
@@ -50,20 +52,42 @@ async def check(expected: ExpectSpec, world: World, marks: Marks, metrics: Mappi
         found = [_event(event) for event in await world.all(EVENT) if event.get("count", 1) > marks.events.get(_uid(event), 0)]
         failed += _all("events", "Event", _patterns(expected.events), found)
     if expected.acts is not None:
-        failed += _all("acts", "act", _patterns(expected.acts), [_act(act) for act in world.seen.acts[marks.acts :]])
+        failed += _acts(expected.acts, world, marks)
     if expected.metrics is not None:
         measured = _measured(world.seen.measurements[marks.measurements :], metrics)
         failed += _all("metrics", "metric", [_full(pattern) for pattern in expected.metrics], measured)
     if expected.http is not None:
         failed += _all("http", "request", _patterns(expected.http), world.http.requests[marks.requests :])
-    writes = world.writes[marks.writes :]
-    if expected.writes is not None:
-        failed += _all("writes", "write", expected.writes, writes)
-    sent = [f"{request['method']} {request['url']}" for request in world.http.requests[marks.requests :]]
-    if expected.nothing and (writes or sent):
-        failed.append((("nothing",), "the engine has written", tuple(f"  + {write}" for write in (*writes, *sent))))
+    failed += _writes(expected, world, marks)
     failed += _rules(expected.rules, world)
     return failed
+
+
+def _own_records(calls: Sequence[Call]) -> Iterator[str]:
+    """Yield a line for each write of nothing but firing records, which no action asks for."""
+    for call in calls:
+        rules = [key.removeprefix(PREFIX) for key in call.annotations if key.startswith(PREFIX)]
+        if rules and len(rules) == len(call.annotations):
+            what = f"the firing record or timer of {' and '.join(rules)}, which the engine keeps itself"
+            yield f"  {call.verb} {call.ref} is {what}; acts: [] expects that no action does anything"
+
+
+def _acts(patterns: Sequence[ActPattern], world: World, marks: Marks) -> Iterator[Failed]:
+    for index, pattern in enumerate(patterns):
+        if pattern.rule is not None and (unknown := _unknown_rule(pattern.rule, world)):
+            yield ("acts", index, "rule"), unknown, ()
+    yield from _all("acts", "act", _patterns(patterns), [_act(act) for act in world.seen.acts[marks.acts :]])
+
+
+def _writes(expected: ExpectSpec, world: World, marks: Marks) -> Iterator[Failed]:
+    """Check all that the engine has written; what is its own is marked."""
+    writes = world.writes[marks.writes :]
+    own = tuple(dict.fromkeys(_own_records(world.engine.writes[marks.writes :])))
+    for path, what, lines in _all("writes", "write", expected.writes, writes) if expected.writes is not None else ():
+        yield path, what, (*lines, *own)
+    sent = [f"{request['method']} {request['url']}" for request in world.http.requests[marks.requests :]]
+    if expected.nothing and (writes or sent):
+        yield ("nothing",), "the engine has written", (*(f"  + {write}" for write in (*writes, *sent)), *own)
 
 
 async def _object(wanted: Mapping[str, Any], world: World, path: Path) -> list[Failed]:
@@ -106,7 +130,9 @@ def _all(key: str, what: str, patterns: Sequence[Any], found: Sequence[Any]) -> 
 def _rules(expected: Mapping[str, str], world: World) -> Iterator[Failed]:
     for name, result in expected.items():
         evaluations = [(each, reason) for rule, each, reason in world.seen.evaluations if name in (rule, rule.partition("/")[2])]
-        if not evaluations:
+        if unknown := _unknown_rule(name, world):
+            yield ("rules", name), unknown, ()
+        elif not evaluations:
             yield ("rules", name), f"rule {name} was not evaluated", ()
         elif evaluations[-1][0] != result:
             found, reason = evaluations[-1]
@@ -116,6 +142,13 @@ def _rules(expected: Mapping[str, str], world: World) -> Iterator[Failed]:
                 f"rule {name} has another result",
                 (f"  - expected {result}", f"  + found    {found}{because}"),
             )
+
+
+def _unknown_rule(name: str, world: World) -> str:
+    """Say that no pack has a rule, '' where one has."""
+    rules = [f"{pack.identity}/{rule.name}" for pack in world.catalog.packs.values() for rule in pack.rules]
+    known = {rule if "/" in name else rule.partition("/")[2] for rule in rules}
+    return "" if name in known else f"there is no rule {name!r}; expected {suggestion(name, known)}"
 
 
 def _patterns(specs: Sequence[BaseModel]) -> list[dict[str, Any]]:
@@ -139,11 +172,9 @@ def _event(event: Object) -> dict[str, Any]:
 
 
 def _act(act: Act) -> dict[str, Any]:
-    step = act.step
-    target = step.target if isinstance(step, Patch | Delete | Create) else act.object
     return {
         "pack": act.pack, "rule": act.rule, "action": act.action, "outcome": str(act.result), "object": _plain(act.object),
-        "target": _plain(target), "item": act.item, "detail": act.detail, "diff": list(act.diff),
+        "target": _plain(act.target), "item": act.item, "detail": act.detail, "diff": list(act.diff),
     }  # fmt: skip
 
 

@@ -230,7 +230,7 @@ class _Explainer:
         result, skipped = evaluated[-1] if evaluated else (Evaluated.SKIPPED, "is about objects that are gone (on: Delete)")
         acts = tuple(act for act in self.seen.acts if (act.pack, act.rule) == (pack.identity, rule.name))
         if mode is Mode.OFF:
-            result, skipped = Evaluated.SKIPPED, "its mode is Off"
+            result, skipped = Evaluated.SKIPPED, f"its mode is {Mode.OFF.word}"
         elif rule.aggregate is not None and acts:
             result, skipped = Evaluated.FIRED, ""
         names = (PREFIX + name for name in pack.record_names[rule.name])

@@ -13,7 +13,7 @@ from engine.kube.access import AccessReviews
 from engine.kube.act import Actor
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
-from engine.model.objects import Object, ObjectKey, Ref, names_of
+from engine.model.objects import Object, ObjectKey, Ref, kind_of, names_of
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Create
 from engine.packs.aggregate import Aggregate
@@ -102,7 +102,7 @@ class Reasons:
     async def _rule(self, pack: RulePack, rule: Rule, window: Window) -> list[RuleReason]:
         name = f"{pack.identity}/{rule.name}"
         if self._world.catalog.mode(pack, rule) is Mode.OFF:
-            return [RuleReason(name, "", "skipped", "its mode is Off")]
+            return [RuleReason(name, "", "skipped", f"its mode is {Mode.OFF.word}")]
         new = self._world.seen.acts[window.acts :]
         acts = [act for act in new if (act.pack, act.rule) == (pack.identity, rule.name)]
         last = {ref: each for (*key, ref), each in self._last.items() if key == [pack.identity, rule.name]}
@@ -146,6 +146,8 @@ class Reasons:
     async def _values(self, pack: RulePack, rule: Rule, obj: Object, reason: str) -> tuple[Value, ...]:
         """Return what the condition read that decided, where it gives the same reason now; without what is known no more."""
         scope, _ = await scope_of(self._reader, self._world.catalog, pack, rule, obj, self._world.clock.time())
+        old = self._world.old.get(ObjectKey(kind_of(obj), *names_of(obj)))
+        scope = scope.child(oldObject=old)
         if rule.loop is not None and reason == NO_ITEMS:
             values = values_of(rule.loop, scope)
         else:
@@ -154,8 +156,10 @@ class Reasons:
             if skipped is None or skipped.reason != reason:
                 return ()
             holds = None if skipped.unknown else False
-            values = next(clause.values for clause in clauses(rule, scope) if clause.holds is holds)
-        return tuple(value for value in values if not value.path.startswith("oldObject"))
+            source, values = next((each.source, each.values) for each in clauses(rule, scope) if each.holds is holds)
+            if old is None and "oldObject" in source:
+                values = (*(value for value in values if not value.path.startswith("oldObject")), Value("oldObject", None))
+        return values
 
     async def _object(self, ref: Ref) -> Object | None:
         try:
@@ -173,7 +177,10 @@ class Reasons:
             return f"no {kind} that the pack watches was deleted"
         objects = await self._world.all(watch.kind)
         if not objects:
-            return f"there is no {kind}"
+            others = [each for each in self._world.cluster.kinds if each.kind == kind and each != watch.kind]
+            there = [each.api_version for each in others if await self._world.all(each)]
+            elsewhere = f" of {watch.kind.api_version}; there is one of {' and '.join(there)}" if there else ""
+            return f"there is no {kind}{elsewhere}"
         objects = [obj for obj in objects if label_selector(labels)(obj)]
         if not objects:
             return f"the label selector {labels} picks none of the {kind} objects"
@@ -190,6 +197,7 @@ def _acts(rule: str, acts: Sequence[Act]) -> Iterator[RuleReason]:
         if isinstance(act.step, Create) and act.step.body.get("reason") == RULE_FAILED:
             yield RuleReason(rule, str(act.object), str(ActResult.FAILED), str(act.step.body.get("message")))
             continue
-        done = step_text(act.step) if act.step else act.detail
+        kept = ", ".join(map(str, act.read)) or "nothing to do"
+        done = step_text(act.step) if act.step else act.detail or kept
         detail = f" ({act.detail})" if act.step and act.detail else ""
         yield RuleReason(rule, str(act.object), str(act.result), f"{act.action}{item}: {done}{detail}", act.diff)

@@ -204,11 +204,12 @@ class ExpectSpec(Spec):
     http: list[RequestPattern] | None = None
     """All HTTP requests since then, in any order, those without an answer included: no others may have been sent."""
     writes: list[Any] | None = None
-    """All writes of the engine since then, as `verb Kind namespace/name`, in any order."""
+    """All writes of the engine since then, as `verb Kind namespace/name`, in any order, those of firing records included."""
     rules: dict[str, Annotated[Literal["fired", "skipped", "unknown"], BeforeValidator(_current_word)]] = Field(default={})
     """What the last evaluation of each rule came to; `held` is an older word for `skipped`."""
     nothing: Literal[True] | None = None
-    """The engine has written nothing since then."""
+    """The engine has written nothing since then, and sent nothing. Firing records and timers of 5 minutes or more are written
+    on the watched object too: where only actions matter, expect `acts: []`."""
 
 
 class StepSpec(Spec):
@@ -222,7 +223,8 @@ class StepSpec(Spec):
     advance: Period | None = None
     """Move the clock on; whatever is due in between happens at its time."""
     flags: dict[str, ModeName] | None = None
-    """Set feature flags."""
+    """Set feature flags. Packs are in force from the first step on: to test `existing`, set `Disabled` before `apply` and
+    `Enforce` after it."""
     params: dict[str, dict[str, Any]] | None = None
     """Set parameters, by pack."""
     restart: Literal[True] | None = None

@@ -13,7 +13,7 @@ from engine.cel import Backend, Defined
 from engine.errors import Fault, InvalidText, Location, UsageError
 from engine.packs.diagnostics import spec_faults
 from engine.packs.document import Document
-from engine.packs.libraries import read_libraries
+from engine.packs.libraries import Libraries, read_libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_pack
@@ -44,6 +44,9 @@ class Loaded(NamedTuple):
     calls: list[FunctionCase]
     functions: list[Defined]
     faults: list[Fault]
+    texts: list[Text]
+    """Those of the packs under test."""
+    libraries: Libraries
 
 
 def load_suites(paths: Sequence[Path], cel: Backend) -> Loaded:
@@ -57,7 +60,7 @@ def load_suites(paths: Sequence[Path], cel: Backend) -> Loaded:
         loader.take(text)
     if not loader.suites and not loader.calls and not loader.faults:
         raise UsageError(f"no tests in {', '.join(map(str, paths))}; expected a file with a document of kind {KIND}")
-    return Loaded(loader.suites, loader.calls, loader.functions, loader.faults)
+    return Loaded(loader.suites, loader.calls, loader.functions, loader.faults, loader.tested, loader.libraries)
 
 
 class _Loader:
@@ -68,11 +71,16 @@ class _Loader:
         self.calls: list[FunctionCase] = []
         self._cel = cel
         self._texts = {text.file: text for text in texts}
-        self._libraries = read_libraries(texts, cel)
-        self.faults = list(self._libraries.faults)
-        names = self._libraries.functions.defined.items()
-        self.functions = [each for name, each in names if name.rpartition(".")[0] in self._libraries.given]
+        self.libraries = read_libraries(texts, cel)
+        self.faults = list(self.libraries.faults)
+        names = self.libraries.functions.defined.items()
+        self.functions = [each for name, each in names if name.rpartition(".")[0] in self.libraries.given]
         self._packs: dict[str, Sequence[RulePack]] = {}
+
+    @property
+    def tested(self) -> list[Text]:
+        """The texts of the packs under test."""
+        return [self._texts[file] for file, packs in self._packs.items() if packs]
 
     def take(self, text: Text) -> None:
         """Take in the tests of one text; a text without any may be anything."""
@@ -98,9 +106,9 @@ class _Loader:
             self.faults += spec_faults(error, RuleLibraryTestSpec, document.value, document)
             return
         self._under_test(spec.spec.libraries, "libraries", document, file)
-        if self._libraries.functions.refused and self.faults:
+        if self.libraries.functions.refused and self.faults:
             return  # those faults are the cause of any other
-        cases, faults = cases_of(spec, document, self._libraries, self._cel)
+        cases, faults = cases_of(spec, document, self.libraries, self._cel)
         self.calls += cases
         self.faults += faults
 
@@ -119,8 +127,8 @@ class _Loader:
         new = [text for text in texts if text.file not in self._texts]
         self._texts |= {text.file: text for text in new}
         if any(LIBRARY in text.text for text in new):
-            self._libraries = read_libraries(self._texts.values(), self._cel)
-            self.faults += [fault for fault in self._libraries.faults if fault not in self.faults]
+            self.libraries = read_libraries(self._texts.values(), self._cel)
+            self.faults += [fault for fault in self.libraries.faults if fault not in self.faults]
 
     def _suite(self, document: Document, file: Path) -> None:
         raw: dict[str, Any] = document.value
@@ -156,6 +164,6 @@ class _Loader:
             if text.faults:
                 raise InvalidText(text.faults)
             packs = "RulePack" in text.text
-            parsed = parse_pack(text.text, text.file, self._cel, libraries=self._libraries) if packs else ()
+            parsed = parse_pack(text.text, text.file, self._cel, libraries=self.libraries) if packs else ()
             self._packs[text.file] = parsed
         return self._packs[text.file]

@@ -120,6 +120,9 @@ class World:
         self.caches = DirectCaches(self._catalog.packs.values())
         self._due: dict[ObjectKey | GroupKey, float] = {}
         self._evaluated: dict[ObjectKey, str] = {}
+        self._last: dict[ObjectKey, Object] = {}
+        self.old: dict[ObjectKey, Object | None] = {}
+        """What was `oldObject` at the last evaluation of each object."""
         self.reconciler = Reconciler(
             self.engine,
             self.clock,
@@ -155,6 +158,8 @@ class World:
         try:
             for key in keys:
                 self._due.pop(key, None)
+                if isinstance(key, ObjectKey) and (obj := self.caches.whole(key)) is not None:
+                    self.old[key], self._last[key] = self._last.get(key), obj
                 again = await self.reconciler.reconcile(key)
                 if again is not None:
                     self._due[key] = self.clock.monotonic() + again

@@ -22,6 +22,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "steady": ((), ("--jobs", "200", "--seconds", "5", "--rounds", "1")),
     "drain": ((), ("--jobs", "2000", "--rounds", "1")),
     "heavy": ((), ("--objects", "10")),
+    "churn": ((), ("--jobs", "400", "--rounds", "3")),
     "burst": ((), ("--jobs", "500", "--changes", "100", "--rounds", "1")),
     "growth": ((), ("--largest", "1000", "--rounds", "1")),
     "micro": (("--quiet",), ("--quiet", "--processes", "1", "--values", "1", "--loops", "5", "--warmups", "1")),

@@ -13,6 +13,8 @@ PER_SECOND = 1_500
 MANY, MANY_MB, MANY_S = 50_000, 400, 30
 #: With few large objects: MB at the most in any run, and CPU of the event loop's thread without a turn for others.
 HEAVY_MB, PAUSE_MS = 300, 200
+#: What memory is held after any round of jobs that came and went, in that after the first one.
+CHURNED = 1.1
 #: What the largest size of a series may cost, in that of the smallest; of triggers, each entry of 1,000 in each of 100.
 GROWN = {"other-kinds": 1.5, "other-fields": 1.5, "false-rules": 1.5, "objects": 1.5, "aggregate": 1.5, "triggers": 1.5}
 
@@ -22,7 +24,7 @@ Row = tuple[str, str, bool]
 
 def table(results: Mapping[str, Any]) -> str:
     """All budgets of which there are results, by the name of their part."""
-    parts = (("steady", _steady), ("drain", _drain), ("heavy", _heavy), ("growth", _growth))
+    parts = (("steady", _steady), ("drain", _drain), ("heavy", _heavy), ("churn", _churn), ("growth", _growth))
     rows = [row for name, rows_of in parts for row in rows_of(results.get(name))]
     lines = ["| budget | measured | kept |", "| --- | --- | --- |"]
     lines += [f"| {budget} | {measured} | {'yes' if kept else '**no**'} |" for budget, measured, kept in rows]
@@ -78,6 +80,18 @@ def _heavy(results: Any) -> Iterator[Row]:
         yield f"{case['label']}: no pause above {PAUSE_MS} ms of CPU", f"{pause} ms", pause <= PAUSE_MS
         lost = sum(bool(run["faults"]) for run in runs)
         yield f"{case['label']}: the Lease is kept", f"lost in {lost} of {len(runs)} runs", not lost
+
+
+def _churn(results: Any) -> Iterator[Row]:
+    if not results:
+        return
+    rounds = len(results["gone_mb"])
+    budget = f"{results['jobs']:,} jobs that came and went {rounds} times: memory ≤ {CHURNED:g} times that after the first time"
+    if results["faults"]:
+        yield budget, "no valid run", False
+    else:
+        first, most = results["gone_mb"][0], max(results["gone_mb"])
+        yield budget, f"{most:.0f} MB to {first:.0f} MB, {most / first:.2f} times", most <= CHURNED * first
 
 
 def _growth(results: Any) -> Iterator[Row]:

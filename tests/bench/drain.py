@@ -40,40 +40,48 @@ Run = dict[str, Any]
 
 def measure(jobs: int) -> Run:
     """One start of the engine, and one relist; `faults` where it failed, wrote anything, or evaluated again at the relist."""
-    with _finished(jobs) as server, tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        kubeconfig = Path(folder) / "kubeconfig"
-        kubeconfig.write_text(_kubeconfig(server))
-        (port,) = free_ports(1)
-        command = [sys.executable, "-m", "engine.cli", "run", "--kubeconfig", str(kubeconfig), "--operator-namespace", "bench"]
-        command += ["--address", "127.0.0.1", "--port", str(port), "--probe-port", "0", "--insecure-metrics"]
-        log_file = Path(folder) / "log"
-        with log_file.open("wb") as log:
-            engine = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    with finished(jobs) as server, tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        log = Path(folder) / "log"
         try:
-            return _watched(engine, f"http://127.0.0.1:{port}/metrics", server, jobs)
+            with started(server, log) as (engine, metrics):
+                return _watched(engine, metrics, server, jobs)
         except (OSError, TimeoutError) as error:  # the other runs are still worth having
-            return {"faults": [f"{error}; the end of its log: {log_file.read_text(errors='replace')[-500:]}"]}
-        finally:
-            engine.terminate()
-            engine.wait(30)
+            return {"faults": [f"{error}; the end of its log: {log.read_text(errors='replace')[-500:]}"]}
+
+
+@contextmanager
+def started(server: str, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The engine as it is shipped, with all packs, and the URL of its metrics; what it says goes to `log`."""
+    kubeconfig = log.with_name("kubeconfig")
+    kubeconfig.write_text(_kubeconfig(server))
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "engine.cli", "run", "--kubeconfig", str(kubeconfig), "--operator-namespace", "bench"]
+    command += ["--address", "127.0.0.1", "--port", str(port), "--probe-port", "0", "--insecure-metrics"]
+    with log.open("wb") as output:
+        engine = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield engine, f"http://127.0.0.1:{port}/metrics"
+    finally:
+        engine.terminate()
+        engine.wait(30)
 
 
 def _watched(engine: subprocess.Popen[bytes], metrics: str, server: str, jobs: int) -> Run:
     began = time.time()
-    while (listed := _get(f"{server}/bench/changes")["listed_at"]) is None:
-        _go_on(engine, began)
+    while (listed := get(f"{server}/bench/changes")["listed_at"]) is None:
+        go_on(engine, began)
     before = cpu_seconds(engine.pid)
-    while _evaluated(metrics) < jobs:
-        _go_on(engine, began)
+    while evaluated(metrics) < jobs:
+        go_on(engine, began)
     ended, cpu = time.time(), cpu_seconds(engine.pid) - before
     rest(engine, PATIENCE)
-    evaluated, quiet = _evaluated(metrics), cpu_seconds(engine.pid)
-    _get(f"{server}/bench/relist", "POST")
+    so_far, quiet = evaluated(metrics), cpu_seconds(engine.pid)
+    get(f"{server}/bench/relist", "POST")
     time.sleep(1)
     rest(engine, PATIENCE)
-    changes = _get(f"{server}/bench/changes")["changes"]
+    changes = get(f"{server}/bench/changes")["changes"]
     faults = [f"{len(changes)} writes, the first {changes[0]}"] if changes else []
-    if (again := _evaluated(metrics) - evaluated) != 0:
+    if (again := evaluated(metrics) - so_far) != 0:
         faults.append(f"{again:g} objects evaluated again at the relist")
     return {
         "objects_per_second": round(jobs / (ended - listed)),
@@ -86,14 +94,15 @@ def _watched(engine: subprocess.Popen[bytes], metrics: str, server: str, jobs: i
     }
 
 
-def _go_on(engine: subprocess.Popen[bytes], began: float) -> None:
+def go_on(engine: subprocess.Popen[bytes], began: float) -> None:
+    """Wait a moment. Raises TimeoutError when all of the time for a start has gone, ChildProcessError where the engine has."""
     alive(engine)
     if time.time() - began > PATIENCE:
         raise TimeoutError(f"not all jobs were evaluated after {PATIENCE:.0f} s")
     time.sleep(0.05)
 
 
-def _evaluated(metrics: str) -> float:
+def evaluated(metrics: str) -> float:
     """How many looks have ended, by the engine's own metrics; 0 before it serves them."""
     try:
         with urllib.request.urlopen(metrics, timeout=60) as answer:
@@ -103,13 +112,14 @@ def _evaluated(metrics: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def _get(url: str, method: str = "GET") -> Any:
-    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=60) as answer:
+def get(url: str, method: str = "GET") -> Any:
+    """What the server answers, as JSON."""
+    with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=PATIENCE) as answer:
         return json.loads(answer.read() or b"null")
 
 
 @contextmanager
-def _finished(jobs: int) -> Iterator[str]:
+def finished(jobs: int) -> Iterator[str]:
     """The address of a server with so many jobs, ended at the end."""
     command = [sys.executable, "-m", "tests.bench.finished", "--jobs", str(jobs)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:

@@ -22,6 +22,15 @@ def waited_seconds(pid: int) -> float:
 
 def peak_memory_mb(pid: int) -> float:
     """The most memory that a process has held (VmHWM), in MB of 10^6 bytes."""
+    return _memory_mb(pid, "VmHWM")
+
+
+def memory_mb(pid: int) -> float:
+    """The memory that a process holds (VmRSS), in MB of 10^6 bytes."""
+    return _memory_mb(pid, "VmRSS")
+
+
+def _memory_mb(pid: int, name: str) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    peak = next(line for line in lines if line.startswith("VmHWM:"))
-    return int(peak.split()[1]) * 1024 / 1e6
+    found = next(line for line in lines if line.startswith(f"{name}:"))
+    return int(found.split()[1]) * 1024 / 1e6

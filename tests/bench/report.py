@@ -23,6 +23,7 @@ PARTS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "rush": ("steady", tables.rush),
     "drain": ("drain", tables.drain),
     "heavy": ("heavy", tables.heavy),
+    "churn": ("churn", tables.churn),
     "burst": ("burst", tables.burst),
     "growth": ("growth", tables.growth),
     "micro": ("micro", tables.micro),

@@ -87,6 +87,15 @@ def heavy(results: Results) -> str:
     return "\n\n".join((_taken(results), _markdown(lines), SPREAD, *notes))
 
 
+def churn(results: Results) -> str:
+    """The results of tests.bench.churn."""
+    lines = [["round", "memory with the jobs, MB", "once they are gone, MB"], ["---:"] * 3]
+    lines.append(["before", "", f"{results['before_mb']:.0f}"] if "before_mb" in results else ["before", "", "invalid"])
+    pairs = zip(results["present_mb"], results["gone_mb"], strict=False)  # a run that failed may lack the last one
+    lines += [[str(number), f"{present:.0f}", f"{gone:.0f}"] for number, (present, gone) in enumerate(pairs, 1)]
+    return "\n\n".join((f"{_taken(results)} {results['jobs']:,} jobs in each round.", _markdown(lines), *results["faults"]))
+
+
 def burst(results: Results) -> str:
     """The results of tests.bench.burst, and what the replicas of one engine cost beside each other."""
     what = f"{results['changes']} changes within {results['changes'] / results['rate']:g} s, of {results['jobs']:,} jobs."

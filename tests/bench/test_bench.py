@@ -171,6 +171,22 @@ def test_a_run_that_lost_the_lease_or_never_ended_shows() -> None:
     assert budgets.table({"heavy": heavy_results(good)}).count("**no**") == 0
 
 
+def churn_results(gone: list[float], *faults: str) -> dict[str, Any]:
+    """What tests.bench.churn writes."""
+    about = {key: value for key, value in steady_results().items() if key != "contestants"}
+    memory = {"before_mb": 90.0, "present_mb": [200.0 for _ in gone], "gone_mb": gone}
+    return about | memory | {"jobs": 5_000, "faults": list(faults)}
+
+
+def test_memory_that_grows_from_round_to_round_shows() -> None:
+    """The most of all rounds is compared with the first one; a run with faults keeps no budget."""
+    kept = churn_results([150.0, 164.0, 160.0])
+    assert "| 2 | 200 | 164 |" in tables.churn(kept)
+    assert "164 MB to 150 MB, 1.09 times | yes |" in budgets.table({"churn": kept})
+    assert "1.20 times | **no** |" in budgets.table({"churn": churn_results([150.0, 160.0, 180.0])})
+    assert "| no valid run | **no** |" in budgets.table({"churn": churn_results([150.0, 150.0], "3 patches")})
+
+
 def test_plots_are_well_formed() -> None:
     """Bars and lines are XML with every label in it, also where a label has characters that XML reserves."""
     spread = {"median": 2.0, "min": 1.0, "max": 3.0}

@@ -45,8 +45,7 @@ def test_runbook_links_lead_somewhere() -> None:
 
 
 def test_each_metric_is_documented() -> None:
-    """docs/operating.md names every metric of the engine."""
-    missing = [
-        name for name in known() if name.removesuffix("_bucket") not in OPERATING and not name.endswith(("_sum", "_count"))
-    ]
+    """docs/operating.md names every metric of the engine, but for the old names, which stand in docs/upgrade.md."""
+    pages = OPERATING + (ROOT / "docs/upgrade.md").read_text()
+    missing = [name for name in known() if name.removesuffix("_bucket") not in pages and not name.endswith(("_sum", "_count"))]
     assert missing == []

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import web
 
 from engine.errors import ApiError
 from engine.kube import collections
 from engine.kube.api import Page
+from engine.kube.connection import REQUEST_SECONDS
+from engine.kube.credentials import find
 from engine.kube.kubernetes import KubernetesApi
 from tests.cluster.fakes import IN_DEFAULT, config_map, connected, failure, serving, watch_line, write_kubeconfig
+from tests.cluster.test_api_rotation import opened
 
 END = {"resourceVersion": "9", "annotations": {"k8s.io/initial-events-end": "true"}}
 MARK = watch_line("BOOKMARK", {"metadata": END})
@@ -125,3 +130,31 @@ async def test_a_stream_without_an_end_is_not_tried_again(tmp_path: Path, lines:
         assert len(names(await pages(api))) == 60
 
     assert fake.streams == 1
+
+
+async def test_a_list_that_makes_progress_may_take_any_time(tmp_path: Path) -> None:
+    """One page, and a stream, that come bit by bit for longer than any other answer may take."""
+    parts = 8
+    body = orjson.dumps({"metadata": {"resourceVersion": "7"}, "items": [config_map(f"c{number}") for number in range(40)]})
+    lines = [watch_line("ADDED", config_map(f"c{number}")) for number in range(40)] + [MARK]
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        text = b"".join(lines) if "watch" in request.query else body
+        size = -(-len(text) // parts)
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for start in range(0, len(text), size):
+            await answer.write(text[start : start + size])
+            await asyncio.sleep(1.1 * REQUEST_SECONDS / parts)
+        return answer
+
+    async with serving(slow) as url, opened(find(str(write_kubeconfig(tmp_path, url)))) as connection:
+        path, opening = "/api/v1/configmaps", asyncio.Semaphore(1)
+
+        async def streamed() -> int:
+            return len([line async for line in connection.lines(f"{path}?watch=1", REQUEST_SECONDS, opening)])
+
+        page, events = await asyncio.gather(connection.list(path), streamed())
+
+    assert len(page.answer["items"]) == 40
+    assert events == 41

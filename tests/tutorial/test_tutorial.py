@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,45 +16,24 @@ from engine.kube.fake_clock import FakeClock
 from engine.model.objects import Kind, Object, labels_of
 from engine.operator.settings import OPERATOR_NAMESPACE, Settings
 from engine.operator.wiring import Operator
-from tests.tutorial.kubectl import STORE
+from tests.tutorial.play import missing, play
 
-ROOT = Path(__file__).parents[2]
+PAGE = "docs/tutorial.md"
 CONFIG_MAP, DEPLOYMENT, EVENT, NAMESPACE = (
     Kind("v1", "ConfigMap"), Kind("apps/v1", "Deployment"), Kind("v1", "Event"), Kind("v1", "Namespace"),
 )  # fmt: skip
 
 
-def fenced(language: str) -> list[str]:
-    """The tutorial's blocks of a language."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / "docs" / "tutorial.md").read_text(), re.DOTALL | re.MULTILINE)
-    return [text for name, text in blocks if name == language]
-
-
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """What the tutorial's commands print, and the folder with what they gave to kubectl."""
-    folder = tmp_path_factory.mktemp("tutorial")
-    programs, store, work = folder / "bin", folder / "store", folder / "work"
-    for each in (programs, store, work):
-        each.mkdir()
-    for name, module in (("rulepack", "engine.cli"), ("kubectl", "tests.tutorial.kubectl")):
-        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
-        (programs / name).chmod(0o755)
-    blocks = fenced("sh")
-    assert len(blocks) >= 8
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), STORE: str(store)}
-    done = subprocess.run(
-        ["bash", "-eu", "-c", "".join(blocks)], cwd=work, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout, store
+    return play(PAGE, tmp_path_factory.mktemp("tutorial"))
 
 
 def test_every_command_does_what_the_tutorial_says(played: tuple[str, Path]) -> None:
     """The outputs that it shows are those that come."""
     output, _ = played
-    lines = [line.partition("…")[0] for block in fenced("") for line in block.splitlines()]
-    assert [line for line in lines if line.strip() not in output] == []
+    assert missing(PAGE, output) == []
     assert output.count("exit status 1") == 2
 
 

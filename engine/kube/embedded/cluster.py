@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -49,6 +49,11 @@ class EmbeddedCluster:
     def calls(self) -> list[Call]:
         """Every call so far, in the order in which they took effect."""
         return self.faults.calls
+
+    @property
+    def kinds(self) -> Collection[Kind]:
+        """The kinds that are served."""
+        return self._store.tables.keys()
 
     @property
     def writes(self) -> list[Call]:
@@ -158,7 +163,7 @@ class EmbeddedCluster:
         type: PatchType = PatchType.MERGE, subresource: str = "", dry_run: bool = False,
     ) -> Object:  # fmt: skip
         """See `Api.patch`."""
-        async with self._call("patch", Ref(resource.kind, namespace, name), subresource, dry_run):
+        async with self._call("patch", Ref(resource.kind, namespace, name), subresource, dry_run, _annotations(body)):
             return self._registry.patch(resource, namespace, name, body, type, subresource, dry_run=dry_run)
 
     async def patch_metadata(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -189,10 +194,12 @@ class EmbeddedCluster:
             table.publish(None)
 
     @asynccontextmanager
-    async def _call(self, verb: str, ref: Ref, subresource: str = "", dry_run: bool = False) -> AsyncIterator[None]:
+    async def _call(
+        self, verb: str, ref: Ref, subresource: str = "", dry_run: bool = False, annotations: tuple[str, ...] = ()
+    ) -> AsyncIterator[None]:  # fmt: skip
         """One call: other tasks run before it and after it, as they do while a request is on its way."""
         await asyncio.sleep(0)
-        with self.faults.call(verb, ref, subresource, dry_run):
+        with self.faults.call(verb, ref, subresource, dry_run, annotations):
             yield
         await asyncio.sleep(0)
 
@@ -211,6 +218,14 @@ class EmbeddedCluster:
             timeout -= BOOKMARK_INTERVAL
             watcher.put_nowait(self._store.version)
         watcher.put_nowait(None)
+
+
+def _annotations(body: Any) -> tuple[str, ...]:
+    """Return the annotations that a patch sets or removes, () where it does anything else."""
+    match body:
+        case {"metadata": {"annotations": {**found}, **rest}, **others}:
+            return () if others or rest.keys() - {"uid", "resourceVersion"} else tuple(map(str, found))
+    return ()
 
 
 def _predicate(table: Table, selection: Selection) -> Predicate:

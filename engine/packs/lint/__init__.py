@@ -17,7 +17,7 @@ from engine.packs.crds import Definition
 from engine.packs.libraries import Libraries, read_libraries
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.braces import ForeignBraces
-from engine.packs.lint.conditions import DeadRule, SameAnnotation
+from engine.packs.lint.conditions import DeadRule, MissedChange, SameAnnotation
 from engine.packs.lint.consent import MissingConsent
 from engine.packs.lint.constants import IntegerDivision, NoAnswer, OrderOfTexts
 from engine.packs.lint.fields import UnknownField, WrongType
@@ -92,6 +92,7 @@ _CHECKS: tuple[type[Check], ...] = (
     DeadRule,
     ForeignBraces,
     IntegerDivision,
+    MissedChange,
     MissingAgeFrom,
     MissingConsent,
     MissingOncePer,

@@ -59,7 +59,7 @@ def misfits(subject: Subject, parsed: ParsedPack) -> Iterator[Misfit]:
         given.setdefault(each.expression.path, []).append(each.checker.type_of(each.expression.program.tree.root))
     for rule, path, body in bodies:
         found = [
-            list(_Comparison(kind, given).misfits(kind_type(subject, kind), body.value, path, ()))
+            list(Comparison(kind, given).misfits(kind_type(subject, kind), body.value, path, ()))
             for kind in _kinds(parsed, rule, body)
         ]
         for misfit in found[0] if found else ():
@@ -86,11 +86,17 @@ def _kinds(parsed: ParsedPack, rule: Rule, body: Body) -> Sequence[Kind]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Comparison:
+class Comparison:
     """Compares values with the types of a kind; `given` has the types of expressions by their paths."""
 
     kind: Kind
     given: Mapping[Path, Sequence[Type]]
+
+    def of_object(self, obj: Mapping[str, Any], path: Path) -> Iterator[Misfit]:
+        """Yield what does not fit in a whole object of one of Kubernetes' own kinds at a path; nothing is known of others."""
+        from engine.packs.kinds import built_in  # a second, which only lint has
+
+        yield from self._inside(built_in(self.kind) or DYN, obj, path, ())
 
     def misfits(self, kind: Type, value: Any, path: Path, fields: tuple[str, ...]) -> Iterator[Misfit]:
         """Yield what does not fit in a value at a path, which is of these fields of the object."""

@@ -11,6 +11,7 @@ from typing import Any
 from engine.actions import ACTIONS
 from engine.cel import Program, Scope
 from engine.errors import EvaluationError, Fault, Location
+from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, raw_rules
 from engine.packs.lint.facts import Fact, excluding, facts_of, facts_of_rule
 from engine.packs.pack import Rule
@@ -46,6 +47,38 @@ class DeadRule(Check):
                         yield self.fault(location, f"rule {rule.name} can never fire: {reason}", expected)
                         break
                     before += own
+
+
+class MissedChange(Check):
+    """A rule without `oncePer` goes by `oldObject`, which is null after a restart or a change of leader.
+
+    What changes meanwhile is never compared: the rule does not fire for it, and nothing says so. Name what may change in
+    `oncePer`, such as `oncePer: hash(toJson(object.data))`: what was so at the last firing is on record on the object. A clause
+    that says `oldObject == null ||` is left alone.
+    """
+
+    name = "missed-change"
+    severity = Severity.WARNING
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for the first such condition of each rule."""
+        for parsed in subject.packs:
+            for index, rule in enumerate(parsed.pack.rules):
+                if rule.once_per is not None or rule.on == "Delete":
+                    continue
+                for number, clause in enumerate(rule.when):
+                    if _goes_by_old(clause, rule):
+                        location = parsed.document.locate(("spec", "rules", index, "when", number))
+                        message = f"rule {rule.name} goes by oldObject, null after a restart: a change meanwhile is missed"
+                        expected = "oncePer with what may change, such as hash(toJson(object.data)), and no oldObject"
+                        yield self.fault(location, message, expected)
+                        break
+
+
+def _goes_by_old(clause: Program, rule: Rule) -> bool:
+    if "oldObject == null" in clause.source:
+        return False
+    return "oldObject" in clause.variables or bool(needed_through(clause, rule.vars, "oldObject"))
 
 
 def _never(clause: Program, before: list[Fact], own: list[Fact]) -> tuple[str, str]:

@@ -35,13 +35,13 @@ class UnknownKind(Check):
                 version, name = found.get("apiVersion"), found.get("kind")
                 if not (isinstance(version, str) and isinstance(name, str)) or "${" in version + name or "*" in (version, name):
                     continue
-                expected = "" if subject.kinds(Kind(version, name)) is not DYN else _expected(Kind(version, name))
+                expected = "" if subject.kinds(Kind(version, name)) is not DYN else instead_of(Kind(version, name))
                 if expected:
                     location = parsed.document.locate((*path, "kind"))
                     yield self.fault(location, f"there is no kind {name} in {version}", expected)
 
 
-def _expected(kind: Kind) -> str:
+def instead_of(kind: Kind) -> str:
     """Return what was expected in place of a kind, '' where it may well be one."""
     from engine.packs.kinds import served  # a second, which only lint has
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from engine.actions.base import Need
 from engine.actions.lookup import Lookup
 from engine.cel import Path, Program
 from engine.errors import Fault
 from engine.model.objects import SECRET
 from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, raw_rules
-from engine.packs.pack import FOLLOWING, Rule, RulePack
+from engine.packs.pack import Rule, RulePack
 from engine.packs.parse import ParsedPack
 
 _PLACING = ("apiVersion", "kind", "namespace", "name", "labelSelector")
@@ -49,11 +50,14 @@ def _expected(pack: RulePack, lookup: Lookup) -> str:
         return "live: true, since a kind that only the running rule knows cannot be followed"
     if lookup.kind == SECRET and lookup.watch is None:
         return "live: true, or live: false to hold all Secrets that are watched"
-    target = pack.target(lookup.kind)
-    missing = " and ".join(sorted(FOLLOWING - (target.verbs if target and target.kind == lookup.kind else frozenset())))
+    missing = " and ".join(pack.unfollowed(lookup.kind))
     if not missing:
         return "list and watch on Namespace (v1) under targets, or live: true"
-    return f"{missing} on {lookup.kind.kind} ({lookup.kind.api_version}) under targets, or live: true"
+    read = Need(lookup.kind, "get", followed=True)
+    others = {need for rule in pack.rules for need in rule.needs()} - {read}
+    needless = read in lookup.needs() and pack.grants(read) and read._replace(followed=False) not in others
+    instead = " in place of get" if needless else ""
+    return f"{missing}{instead} on {lookup.kind.kind} ({lookup.kind.api_version}) under targets, or live: true"
 
 
 class WritesWhatItLooksUp(Check):

@@ -34,7 +34,7 @@ def greet(tmp_path: Path) -> Path:
     """The example as a file."""
     (text,) = re.findall(r"```python\n(.*?)```", (ROOT / "engine" / "README.md").read_text(), re.DOTALL)
     path = tmp_path / "greet.py"
-    path.write_text(f'{text}\n\nADDED: "type[Action]" = GreetAction\n'.replace("import Cause,", "import Action, Cause,"))
+    path.write_text(f'{text}\n\nADDED: "type[Action]" = GreetAction\n'.replace("import Body,", "import Action, Body,"))
     return path
 
 

@@ -144,7 +144,7 @@ async def test_a_lookup_uses_those_above_it() -> None:
     [
         ({"lookup": {"other": OTHER}, "atMost": "soon"}, "'soon' is not a duration"),
         ({"lookup": {"other": OTHER}, "until": "lookup.others != null"}, "lookup has no 'others'"),
-        ({"lookup": {"other": {**OTHER, "kind": "Secret"}}}, "the pack's targets do not have get on Secret (v1)"),
+        ({"lookup": {"other": {**OTHER, "kind": "Secret"}}}, "the pack's targets do not have list and watch on Secret (v1)"),
     ],
 )
 def test_a_pack_that_cannot_work_is_refused(wait: dict[str, Any], message: str) -> None:

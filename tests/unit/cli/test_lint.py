@@ -45,7 +45,8 @@ def test_the_caret_stands_under_wide_characters(tmp_path: Path, capsys: pytest.C
     path = tmp_path / "pack.yaml"
     path.write_text("名前: \x85x: y\n", encoding="utf-8")
     assert run_command(["lint", str(path)]) == 1
-    assert "\x85" not in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert ("\x85" in out, err) == (False, "no pack could be read: 6 errors\n")
 
 
 def test_a_pack_can_come_from_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

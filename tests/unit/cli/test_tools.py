@@ -196,7 +196,7 @@ def test_a_rule_that_does_not_fire_says_the_first_thing_that_holds_it_back(
 def test_a_pack_that_is_off_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The mode comes before every condition."""
     rule = explained(tmp_path, capsys, "--feature-flags", "sync-waves=Off")["wave-complete"]
-    assert rule["held"] == "its mode is Off"
+    assert rule["held"] == "its mode is Disabled"
 
 
 def test_a_flag_of_no_pack_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,7 +270,7 @@ def test_what_does_not_apply_is_folded_unless_asked_for(tmp_path: Path, capsys: 
     assert "off (Off)" not in out
     assert run_command([*command, "--all"]) == 0
     out = capsys.readouterr().out
-    assert "  off (Off) skipped: its mode is Off\n" in out
+    assert "  off (Off) skipped: its mode is Disabled\n" in out
     assert "which --all shows" not in out
 
 

@@ -139,7 +139,7 @@ async def test_what_a_rule_would_do_is_shown_and_nothing_is_done(console: Consol
         after = await console.cluster.get(WIDGET, "team-a", "w"), await console.cluster.get(CONFIG_MAP, "team-a", "copy")
     assert before == after
     mark = rules_of(page)["mark"]
-    assert "It does not fire: its mode is Off" in mark
+    assert "It does not fire: its mode is Disabled" in mark
     assert "Would do, were it not Disabled: patch merge patch of ConfigMap team-a/copy" in mark
     assert 'data.note: "old" → "plain"' in mark
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+from collections.abc import Iterator
+from statistics import median
+from types import FrameType
 
 import pytest
 
@@ -67,6 +71,40 @@ def test_many_series_are_rendered_in_small_pieces(metrics: Metrics) -> None:
     pieces = list(metrics.pieces())
     assert len(pieces) > 10
     assert max(map(len, pieces)) < PIECE + 1_000
+
+
+def test_a_hundred_thousand_series_are_rendered_without_a_long_step() -> None:
+    """Ten full metrics: before each piece there are only the calls for its own text."""
+    metrics, names = Metrics(), [f"job_{number}_seconds" for number in range(10)]
+    metrics.declare("p", [MetricSpec(name, "histogram", "Seconds.", ("job_name",), (1.0, 2.0)) for name in names])
+    for name in names:
+        for number in range(MAX_SERIES):
+            metrics.measure(name, {"job_name": f"train-{number}"}, 1.5)
+
+    steps = list(measured_steps(metrics.pieces()))
+
+    assert sum(series for series, _, _ in steps) == 100_000
+    assert max(size for _, size, _ in steps) < PIECE + 1_000
+    calls = [calls for _, _, calls in steps]
+    assert max(calls) < 2 * median(calls)
+
+
+def measured_steps(pieces: Iterator[bytes]) -> Iterator[tuple[int, int, int]]:
+    """Of each piece how many series of a histogram it has, its length, and how many calls were made for it."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    while True:
+        calls = 0
+        sys.setprofile(count)
+        piece = next(pieces, None)
+        sys.setprofile(None)
+        if piece is None:
+            return
+        yield piece.count(b"_count{"), len(piece), calls
 
 
 def test_promtool_finds_nothing_wrong_with_the_text(metrics: Metrics) -> None:

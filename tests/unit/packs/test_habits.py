@@ -130,6 +130,34 @@ MISTAKES = {
         "expression", "expected object.spec.paused ? 'a' : 'b'", "${'a' if object.spec.paused else 'b'}",
         "${object.spec.paused ? 'a' : 'b'}", "message"),
     "Python's None": Mistake("expression", "has(object.field)", "object.spec.paused == None", "!has(object.spec.paused)"),
+    "Python's is not None": Mistake(
+        "expression", "expected has(object.spec.paused), or", "object.spec.paused is not None", "has(object.spec.paused)"),
+    "Python's is None": Mistake(
+        "expression", "expected lookup.x == null", "lookup.x is None", "lookup.x == null", "when",
+        {"targets": [{**CONFIG_MAP, "verbs": ["list", "watch"]}]}, {"lookup": {"x": {**CONFIG_MAP, "name": "x"}}}),
+    "Python's not in": Mistake(
+        "expression", "expected !(object.metadata.name in …)", "object.metadata.name not in ['a', 'b']",
+        "!(object.metadata.name in ['a', 'b'])"),
+    "Python's tuple": Mistake(
+        "expression", "expected a list: ['a', 'b']", "object.metadata.name in ('a', 'b')", "object.metadata.name in ['a', 'b']"),
+    "Jinja's default": Mistake(
+        "expression", "expected get(object, \"metadata.labels['x']\", 'y')", "object.metadata.labels['x'] | default('y') == 'y'",
+        "get(object, \"metadata.labels['x']\", 'y') == 'y'"),
+    "Jinja's filter": Mistake(
+        "expression", "expected text.upperAscii()", "object.metadata.name | upper == 'X'",
+        "object.metadata.name.upperAscii() == 'X'"),
+    "requirements of a selector": Mistake(
+        "schema", "expected '!keep,tier in (a,b)'",
+        {**DEPLOYMENT, "labelSelector": {"matchExpressions": [
+            {"key": "keep", "operator": "DoesNotExist"}, {"key": "tier", "operator": "In", "values": ["a", "b"]}]}},
+        {**DEPLOYMENT, "labelSelector": "!keep,tier in (a,b)"}, "watch",
+        {"targets": [{**DEPLOYMENT, "verbs": ["get", "delete"]}]}, {"actions": [{"delete": {}}]}),
+    "another word for a verb": Mistake(
+        "schema", "(did you mean 'delete'?)", [{**CONFIG_MAP, "verbs": ["get", "remove"]}],
+        [{**CONFIG_MAP, "verbs": ["get", "delete"]}], "targets"),
+    "actions that are no list": Mistake(
+        "schema", "a list: put '- ' before 'delete'", {"delete": {}}, [{"delete": {}}], "actions",
+        {"targets": [{**DEPLOYMENT, "verbs": ["get", "delete"]}]}),
     "has() of a key": Mistake(
         "expression", "'k' in get(object, 'metadata.labels', {})", "has(object.metadata.labels['k'])",
         "'k' in get(object, 'metadata.labels', {})"),

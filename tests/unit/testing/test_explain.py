@@ -96,7 +96,7 @@ async def test_a_mode_that_is_off_still_shows_what_would_be_done() -> None:
     world = World(pack, modes={pack.name: Mode.OFF})
     await world.create(job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "3"}))
     rule = (await told(world))["wave-complete"]
-    assert (rule.skipped, rule.mode) == ("its mode is Off", Mode.OFF)
+    assert (rule.skipped, rule.mode) == ("its mode is Disabled", Mode.OFF)
     assert rule.acts != ()
 
 

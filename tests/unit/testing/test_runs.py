@@ -14,7 +14,7 @@ from engine.cel import backend
 from engine.cli.main import run_command
 from engine.model.observe import ActResult
 from engine.testing.coverage import Coverage
-from engine.testing.report import failure_lines
+from engine.testing.report import failure_lines, verbose_lines
 from engine.testing.run import Case, CaseResult, run
 from engine.testing.schema import ActPattern
 from engine.testing.suite import load_suites
@@ -74,7 +74,7 @@ def written(folder: Path, *cases: str, extra: str = "") -> Path:
 
 def played(folder: Path, *cases: str, extra: str = "", coverage: Coverage | None = None) -> list[CaseResult]:
     """How tests with these steps end."""
-    suites, _, _, faults = load_suites([written(folder, *cases, extra=extra)], backend())
+    suites, _, _, faults, *_ = load_suites([written(folder, *cases, extra=extra)], backend())
     assert faults == []
     return run([Case(suites[0], number) for number in range(len(cases))], coverage=coverage)
 
@@ -160,7 +160,7 @@ BAD = {
     "- expect: {metrics: [{name: ready_total, labels: {size: big}, value: 3}, {name: size_now, value: 7}]}\n":
         ("the metric is not as expected", ("value:", "  - expected 3", "  + found    2.0")),
     "- expect: {rules: {mark: skipped}}\n": ("rule mark has another result", ("  - expected skipped", "  + found    fired")),
-    "- expect: {rules: {mask: skipped}}\n": ("rule mask was not evaluated", ()),
+    "- expect: {rules: {mask: skipped}}\n": ("there is no rule 'mask'; expected 'mark' (did you mean that?)", ()),
     "- expect: {acts: []}\n": ("there is an unexpected act", None),
     "- expect: {nothing: true}\n": ("the engine has written", None),
     "- expect: {http: [{method: GET, url: x}]}\n":
@@ -301,6 +301,65 @@ def test_machines_get_junit_or_json(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert body["coverage"]["percent"] > 0
 
 
+def test_a_rule_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A slip of the pen is no rule that was not evaluated, nor an act that was not carried out."""
+    steps = "- expect: {rules: {mrak: fired, widgets/late: skipped, others/mark: fired}, acts: [{rule: layt}]}\n"
+    (outcome,) = played(tmp_path, READY + steps)
+    messages = [failure.message for failure in outcome.failures]
+    assert messages == [
+        "there is no rule 'layt'; expected 'late' (did you mean that?)", "no act is as expected",
+        "there is no rule 'mrak'; expected 'mark' (did you mean that?)",
+        "there is no rule 'others/mark'; expected 'widgets/mark' (did you mean that?)",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("expected", ["nothing: true", "writes: []"])
+def test_a_write_of_the_engines_own_is_marked(expected: str, tmp_path: Path) -> None:
+    """A timer on record is none of the writes that actions ask for; those are not marked."""
+    waiting = f"- apply: {{{WIDGET}, status: {{phase: Waiting}}}}\n- advance: 9m\n- expect: {{{expected}}}\n"
+    acting = f"{READY}- expect: {{{expected}}}\n"
+    timer, act = played(tmp_path, waiting, acting)
+    marks = [
+        [line for failure in outcome.failures for line in failure.lines if "the firing record" in line]
+        for outcome in (timer, act)
+    ]
+    own = (
+        "  patch Widget default/w is the firing record or timer of widgets.late, which the engine keeps itself; acts: [] expects"
+    )
+    assert [line.startswith(own) for line in marks[0]] == [True]
+    assert marks[1] == []
+
+
+def test_what_was_before_is_shown_as_the_rule_read_it(tmp_path: Path) -> None:
+    """`oldObject` is null at the first evaluation, which most often is why a comparison with it is false."""
+    begun = f"- apply: {{{WIDGET}, status: {{phase: Begun}}}}\n"
+    same = f"- apply: {{{WIDGET}, spec: {{a: 1}}}}\n"
+    expected = "- expect: {rules: {mark: fired}}\n"
+    condition = "oldObject != null && oldObject.status.phase != object.status.phase"
+    folder = written(tmp_path, begun + expected, begun + same + expected, begun + same + "- restart: true\n" + expected)
+    (folder / "pack.yaml").write_text(PACK.replace("object.status.phase == 'Ready'", condition, 1))
+    suites, *_ = load_suites([folder], backend())
+    shown = [
+        [line.strip() for line in failure_lines(outcome) if line.strip().startswith("oldObject")]
+        for outcome in run([Case(suites[0], number) for number in range(3)])
+    ]
+    assert shown == [["oldObject = null"], ['oldObject.status.phase = "Begun"'], ["oldObject = null"]]
+
+
+def test_what_needs_no_change_is_named_as_the_target(tmp_path: Path) -> None:
+    """An action that finds everything as it should be was about that object, and `-v` names it."""
+    done = READY.replace("name: settings}", "name: settings}, data: {last: w}")
+    acts = "- expect: {acts: [{action: patch, outcome: unchanged, target: ConfigMap default/settings}]}\n"
+    folder = written(tmp_path, done + acts)
+    (suite,), *_ = load_suites([folder], backend())
+    (outcome,) = run([Case(suite, 0)], explain_all=True)
+    unchanged = [line for line in verbose_lines(outcome) if "unchanged: patch" in line]
+    assert set(unchanged) == {"    widgets/mark for Widget default/w: unchanged: patch: ConfigMap default/settings"}
+    assert [failure.message for failure in outcome.failures] == [
+        "there is an unexpected act"
+    ]  # the label, the Event, the metrics
+
+
 REASONS = {
     "a condition that is false, with what it read": (
         f"- apply: {{{WIDGET}, status: {{phase: Begun}}}}\n",
@@ -319,12 +378,16 @@ REASONS = {
     "what is on record": (
         READY + "- expect: {}\n- restart: true\n", "widgets/mark for Widget default/w: skipped: already fired for",
     ),
+    "an object of another version": (
+        f"- apply: {{{WIDGET.replace('/v1', '/v2')}}}\n",
+        "widgets/mark: not evaluated: there is no Widget of example.com/v1; there is one of example.com/v2",
+    ),
     "an object that is not there": ("- advance: 1s\n", "widgets/mark: not evaluated: there is no Widget"),
     "a label selector": (
         f"- apply: {{{WIDGET.replace('yes', 'no')}}}\n",
         "widgets/mark: not evaluated: the label selector watched=yes picks none of the Widget objects",
     ),
-    "a flag": ("- flags: {widgets: 'Off'}\n" + READY, "widgets/mark: skipped: its mode is Off"),
+    "a flag": ("- flags: {widgets: 'Off'}\n" + READY, "widgets/mark: skipped: its mode is Disabled"),
     "nothing deleted": (READY, "widgets/gone: not evaluated: no Widget that the pack watches was deleted"),
     "an action that failed": (
         f"- apply: {{{WIDGET}, status: {{phase: Ready}}}}\n- advance: 10m\n",
@@ -367,7 +430,7 @@ def test_a_failing_step_says_that_the_target_of_a_group_is_missing(tmp_path: Pat
     written(tmp_path, f"- apply: {{{WIDGET}}}\n- expect: {{events: [{{reason: Other}}]}}\n")
     pack = tmp_path / "pack.yaml"
     pack.write_text(pack.read_text().replace("verbs: [get, patch]", "verbs: [get, list, patch]").rstrip() + TOTALS)
-    suites, _, _, faults = load_suites([tmp_path], backend())
+    suites, _, _, faults, *_ = load_suites([tmp_path], backend())
     assert faults == []
     (outcome,) = run([Case(suites[0], 0)])
     told = "    widgets/totals: skipped: its target for the group 'yes', ConfigMap default/totals-yes, is not there"

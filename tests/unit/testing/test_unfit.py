@@ -1,0 +1,75 @@
+"""What tests do not show: errors of lint, and objects that no cluster would take so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.cli.main import run_command
+
+PACK = """
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: p}
+spec:
+  watch: {apiVersion: batch/v1, kind: Job}
+  rules:
+    - name: warn
+      when: get(object, 'status.CONDITION', 0) > 0
+      actions: [{emitEvent: {type: Normal, reason: R, message: m}}]
+"""
+TESTS = """
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePackTest
+metadata: {name: t}
+spec:
+  kinds: [{apiVersion: apps/v1, kind: Cron}]
+  setup:
+    - apply: {apiVersion: apps/v1, kind: Cron, metadata: {name: declared}}
+  tests:
+    - name: a job without a status
+      steps:
+        - apply:
+            - OBJECT
+        - expect: {acts: []}
+"""
+JOB = "{apiVersion: batch/v1, kind: Job, metadata: {name: a, labels: {x: null}}, spec: {suspend: true}}"
+
+
+def said(folder: Path, capsys: pytest.CaptureFixture[str], obj: str = JOB, condition: str = "failed") -> tuple[int, list[str]]:
+    """The exit code of a test of one object, and what is said beside its result, without the folder."""
+    (folder / "pack.yaml").write_text(PACK.replace("CONDITION", condition))
+    (folder / "tests.yaml").write_text(TESTS.replace("OBJECT", obj))
+    code = run_command(["test", str(folder)])
+    return code, capsys.readouterr().err.replace(f"{folder}/", "").splitlines()
+
+
+def test_tests_of_sound_packs_and_objects_say_no_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing stands beside the results."""
+    assert said(tmp_path, capsys) == (0, [])
+
+
+def test_errors_of_lint_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A test can pass with a field that the kind does not have, and so be misleading; it stays passed."""
+    code, lines = said(tmp_path, capsys, condition="faild")
+    assert code == 0
+    assert lines == [
+        "pack.yaml:9:33: rulepack lint: error: Job has no field status.faild; expected 'failed' (did you mean that?) "
+        "[unknown-field]"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("obj", "line"),
+    [
+        (JOB.replace("suspend", "supend"),
+         "13:96: warning: Job has no field spec.supend; expected 'suspend' (did you mean that?)"),
+        (JOB.replace("true", "'yes'"), "13:106: warning: spec.suspend of Job is the text 'yes'; expected a bool"),
+        (JOB.replace("batch", "apps"), "13:43: warning: there is no kind Job in apps/v1; expected batch/v1 Job"),
+        ("{apiVersion: v1, kind: Pods, metadata: {name: a}}", "13:38: warning: there is no kind Pods in v1; expected Pod"),
+    ],
+)  # fmt: skip
+def test_objects_that_no_cluster_takes_are_named(obj: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where Kubernetes' own kinds have no such field, or there is no such kind."""
+    assert said(tmp_path, capsys, obj) == (0, [f"tests.yaml:{line}"])
