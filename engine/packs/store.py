@@ -99,7 +99,7 @@ class PackStore:
         for obj in written:
             refused = {obj.places.get(fault.location.path) for fault in reports.faults[obj.source]}
             reports.warnings[obj.source] += [each for each in obj.warnings if each.location.path not in refused]
-            reports.warnings[obj.source] += self._versions[obj.file].lost
+            reports.warnings[obj.source] += () if self._versions[obj.file].faults else self._versions[obj.file].lost
         for source in {text.source for text in own}:
             texts = [text for text in own if text.source == source]
             if not any(self._versions[text.file].packs or self._versions[text.file].faults for text in texts) and not any(

@@ -521,6 +521,21 @@ def test_a_rule_that_loses_its_condition_is_warned_of_until_conditions_change() 
     assert (first, lost, again) == ([], [expected, expected], [])
 
 
+def test_a_condition_under_a_misspelt_key_is_a_fault_and_not_a_condition_that_is_lost() -> None:
+    """What is refused acts on nothing; once it is accepted without a condition, the warning comes."""
+    store, bare = PackStore(CEL), written()
+    conditional, misspelt = copy.deepcopy(bare), copy.deepcopy(bare)
+    conditional["rules"][0]["when"] = misspelt["rules"][0]["wehn"] = "true"
+    store.update([], objects=[rulepack(conditional)])
+
+    refused = store.update([], objects=[rulepack(misspelt, generation=2)])[0]
+    accepted = store.update([], objects=[rulepack(bare, generation=3)])[0]
+
+    assert [fault.location.inner for fault in refused.faults] == ["spec.rules[0].wehn"]
+    assert refused.warnings == ()
+    assert [warning.message for warning in accepted.warnings] == ["rule 'first' had a condition, and has none now"]
+
+
 def test_a_refused_pack_is_warned_of_that_loses_its_note_of_a_null() -> None:
     """Without the annotation nobody knows of the null, and the pack comes into force as the server has it."""
     store, bare = PackStore(CEL), written()
