@@ -135,6 +135,7 @@ class PackStore:
             version.take(each, self._cel, self.libraries, changed)
             reports.faults[each.source] += [fault for fault in version.faults if fault not in reports.faults[each.source]]
             reports.generations[each.source] = version.generation
+            reports.read[each.file] = version.faults
 
     def _kept(
         self, packs: Mapping[str, RulePack], references: Mapping[str, Reference], objects: Sequence[PackObject], reports: Reports

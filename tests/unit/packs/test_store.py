@@ -278,6 +278,29 @@ def test_of_two_config_maps_with_one_pack_the_first_has_it() -> None:
     ]
 
 
+def test_a_name_that_is_taken_is_no_fault_of_the_other_pack_in_its_text() -> None:
+    """The ConfigMap has the fault; the pack of its text whose name is its own acts, and is accepted."""
+    store, texts = PackStore(CEL), "\n---\n".join([pack("mine"), pack("example")])
+    objects = [rulepack(written()), rulepack({"configMap": "both"}, name="mine")]
+
+    reports = by_source(store.update([], [config_map(texts, "both")], objects=objects))
+
+    assert "pack 'example' is also in rulepack/ops/example" in reported(reports["configmap/ops/both"])[0]
+    assert (reports["rulepack/ops/mine"].packs, reports["rulepack/ops/mine"].faults) == (("mine",), ())
+
+
+@pytest.mark.parametrize("second", ["\n---\n".join([pack("mine"), pack("example")]), "no: pack"], ids=["name", "fault"])
+def test_what_is_wrong_with_one_text_of_a_config_map_is_no_fault_of_a_pack_in_another(second: str) -> None:
+    """The first by the name of its key has a name; only the text that has the fault is not accepted."""
+    store = PackStore(CEL)
+    maps = [config_map(pack()) | {"data": {"a.yaml": pack(), "b.yaml": second}}]
+
+    reports = by_source(store.update([], maps, objects=[rulepack({"configMap": "mine"})]))
+
+    assert {fault.location.file for fault in reports["configmap/ops/mine"].faults} == {"configmap/ops/mine/b.yaml"}
+    assert (reports["rulepack/ops/example"].packs, reports["rulepack/ops/example"].faults) == (("example",), ())
+
+
 def test_what_has_not_changed_is_the_same_object() -> None:
     """A pack whose text is the same is not compiled again, and a catalog in which nothing differs is not replaced."""
     store = PackStore(CEL)
