@@ -358,6 +358,26 @@ async def test_a_suspended_pack_waits_for_a_person(packs: Packs) -> None:
     assert stalled == ("False", "Suspended", "it goes on when somebody has it go on, see Ready")
 
 
+@pytest.mark.parametrize(("word", "expected"), [(None, "Suspended"), ("go on", "InForce")])
+async def test_a_suspended_pack_that_comes_again_is_still_suspended(packs: Packs, word: str | None, expected: str) -> None:
+    """To delete it is no word to go on; one that somebody gives meanwhile counts."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(60)
+        await suspended(packs)
+        await packs.cluster.delete(RULE_PACK, "system", "sweep")
+        await packs.clock.advance(5)
+        await packs.cluster.patch(CONFIG_MAP, "system", "rulepack-params", {"metadata": {"annotations": {RESUME: word}}})
+        await packs.clock.advance(5)
+        await packs.put("sweep", sweeping())
+        await packs.clock.advance(7)
+        ready = await packs.condition("Ready", "sweep")
+        await packs.clock.advance(120)
+        widgets = len((await packs.cluster.list(Selection(WIDGET))).items)
+
+    assert ready[1] == expected
+    assert (widgets == 7) is (word is None)
+
+
 async def test_a_pack_that_was_refused_while_its_flag_is_off_says_both(packs: Packs) -> None:
     async with packs.running(packs.operator()):
         await packs.config_map("rulepack-feature-flags", {"own": "Disabled"})
