@@ -247,6 +247,26 @@ def test_the_flag_of_an_earlier_name_is_that_of_a_pack_which_has_the_name_now() 
     assert store.catalog.modes == {"renamed": Mode.ENFORCE, "example": Mode.OFF}
 
 
+@pytest.mark.parametrize("own", [None, "Enforce"])
+def test_a_pack_whose_earlier_name_another_has_is_as_strict_as_that(own: str | None) -> None:
+    """Both act otherwise; a warning says where. Once the other is gone, the pack has the mode of its own."""
+    store, renamed = PackStore(CEL), rulepack(written(previousNames=["other", "example"]) | _mode(own), "renamed")
+    reports = by_source(store.update([], objects=[rulepack(written(mode="Disabled")), renamed]))
+    modes = store.catalog.modes
+    settings = [(setting.source, setting.mode) for setting in store.settings["renamed"]][-1]
+
+    alone = by_source(store.update([], objects=[renamed]))
+
+    assert (modes, store.catalog.modes) == ({"example": Mode.OFF, "renamed": Mode.OFF}, {"renamed": Mode.ENFORCE})
+    assert settings == ("rulepack/ops/example", Mode.OFF)
+    assert [str(warning) for warning in reports["rulepack/ops/renamed"].warnings] == [
+        "rulepack/ops/renamed: spec.previousNames[1]: pack 'example' is still there: what is on record counts "
+        "for both; expected that pack deleted, or 'example' not among previousNames"
+    ]
+    assert reports["rulepack/ops/renamed"].note == "rulepack/ops/example, which has an earlier name, says Disabled"
+    assert alone["rulepack/ops/renamed"].warnings == ()
+
+
 def test_an_own_pack_is_warned_of_that_has_what_a_reference_had() -> None:
     """It would be left out of an export, and be deleted with the ConfigMap."""
     obj = rulepack(written())
