@@ -25,7 +25,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.packs.status import SUSPENDED, RuleCounts
 from engine.packs.versions import Report
-from engine.reconcile.budget import MANY
+from engine.reconcile.budget import MANY, Terms, resumed
 from engine.reconcile.budgets import described, resumes_also
 from engine.reconcile.generated import TO_KEEP
 from engine.reconcile.removals import Held
@@ -115,8 +115,10 @@ class Activity:
     """By pack and rule."""
     enforced: Collection[str] = frozenset()
     """The packs in Enforce."""
-    _suspensions: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By pack and flow: since when."""
+    terms: Mapping[str, Terms] = field(default_factory=dict)
+    """By pack, the last terms of its budget."""
+    _suspensions: dict[str, dict[str, tuple[float, Terms]]] = field(default_factory=dict)
+    """By pack and flow: since when, and the terms then; also of a pack that is gone, since its budget has them too."""
 
     removals: Callable[[], Iterable[Held]] = list[Held]
     """Returns what rules do not remove until somebody confirms it."""
@@ -124,7 +126,10 @@ class Activity:
     @property
     def spent(self) -> dict[str, dict[str, float]]:
         """By pack and flow whose budget is spent, and since when: nothing of a pack that is not in Enforce."""
-        return {pack: flows for pack, flows in self._suspensions.items() if pack in self.enforced}
+        return {
+            pack: {flow: since for flow, (since, _) in flows.items()}
+            for pack, flows in self._suspensions.items() if pack in self.enforced
+        }  # fmt: skip
 
     @property
     def suspensions(self) -> dict[str, dict[str, float]]:
@@ -177,18 +182,22 @@ class Activity:
     def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Log it, and remember since when."""
         log.error("pack %s is suspended for %s from %s on: its budget is spent (%s)", pack, described(flow), obj, DISRUPTIONS)
-        self._suspensions.setdefault(pack, {})[flow] = self.clock.time()
+        self._suspensions.setdefault(pack, {})[flow] = self.clock.time(), self.terms[pack]
 
     def contested(self, pack: str, rule: str, target: Ref) -> None:
         """Log it."""
         log.warning("%s/%s: what it writes on %s is undone again and again, so it waits", pack, rule, target)
 
-    def resumed(self, pack: str) -> bool:
-        """Note that whatever was suspended of a pack goes on; return whether anything was."""
-        flows = self._suspensions.pop(pack, {})
-        for flow in flows:
-            log.info("pack %s goes on for %s", pack, described(flow))
-        return bool(flows)
+    def take_terms(self, terms: Mapping[str, Terms]) -> set[str]:
+        """Take in the terms of the packs' budgets; return the packs of which something that was suspended goes on by these."""
+        self.terms, going_on = {**self.terms, **terms}, set[str]()
+        for pack in terms.keys() & self._suspensions.keys():
+            flows = self._suspensions[pack]
+            for flow in [flow for flow, (_, before) in flows.items() if resumed(before, terms[pack])]:
+                log.info("pack %s goes on for %s", pack, described(flow))
+                del flows[flow]
+                going_on.add(pack)
+        return going_on
 
     def suspended_series(self) -> Mapping[tuple[str, ...], float]:
         """Return the values of the metric that shows what is suspended."""

@@ -42,7 +42,7 @@ from engine.outbound.client import client_of
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
-from engine.reconcile.budget import Terms, resumed
+from engine.reconcile.budget import Terms
 from engine.reconcile.budgets import resume_command
 
 log = logging.getLogger(__name__)
@@ -204,9 +204,7 @@ class Operator:
         held = {each.pack for each in self.reconciler.generated.held()}
         old, self.reconciler.catalog = self.reconciler.catalog, catalog
         going_on = held - {each.pack for each in self.reconciler.generated.held()}
-        going_on |= {
-            name for name in old.packs if resumed(_terms(old, name), _terms(catalog, name)) and self.activity.resumed(name)
-        }
+        going_on |= self.activity.take_terms({name: _terms(catalog, name) for name in catalog.packs})
         self.activity.enforced = {name for name, pack in catalog.packs.items() if catalog.mode(pack) is Mode.ENFORCE}
         self._declare(old, catalog)
         self.metrics.begin(catalog.packs.values())
