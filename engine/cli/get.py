@@ -84,20 +84,21 @@ async def _objects(api: Api, namespace: str) -> tuple[Sequence[Object], Sequence
     warning, unless the cluster does not have that kind.
     """
     try:
-        packs = await _listed(api, RULE_PACK, namespace)
+        packs = await listed(api, RULE_PACK, namespace)
     except ApiError as error:
         if error.status != 404:
             raise
         raise RulepackError("the cluster has no RulePacks; `kubectl apply -k config/crd` adds the kind") from error
     try:
-        return packs, await _listed(api, RULE_LIBRARY, namespace)
+        return packs, await listed(api, RULE_LIBRARY, namespace)
     except ApiError as error:
         if error.status != 404:
             click.echo(f"Warning: RuleLibraries are not known: {error}", err=True)
         return packs, ()
 
 
-async def _listed(api: Api, kind: Kind, namespace: str) -> Sequence[Object]:
+async def listed(api: Api, kind: Kind, namespace: str) -> Sequence[Object]:
+    """Return the objects of a kind in a namespace, or in all where that is ''. Raise ApiError."""
     return (await api.list(Selection(await api.discover(kind), namespace))).items
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "test": "Run the tests of rule packs.",
     "explain": "Say why rules fire for an object, or what keeps them from firing.",
     "get": "Write the packs and libraries of a cluster, and what each rule has done.",
+    "export": "Write the packs and libraries that are your own, to apply them again.",
     "record": "Write the changes of a cluster to a file.",
     "replay": "Play recorded changes through rule packs, or compare two versions of them.",
     "new": "Make a commented rule pack to begin with, with tests that pass.",

@@ -105,7 +105,7 @@ class PackObject(OwnObject):
         (label, _), *_ = MANAGED.items()
         _, namespace, name = self.file.split("/")
         if self.managed:
-            message = "it has a text of its own, and the label of those that the operator makes: an export leaves it out"
+            message = "it has a text of its own, and the label of those that the operator makes"
             expected = f"no such label: kubectl label rp {name} -n {namespace} {label}-"
             yield Fault(Location(self.file, 1, 1, f"metadata.labels[{label}]"), message, expected)
         if self.owner:

@@ -32,7 +32,7 @@ def test_kubectl_finds_the_plugin(rulepacks: RulePacks) -> None:
     shipped = str(RULES / "sync-waves")
 
     listed = kubectl("plugin", "list")
-    helped = {name: kubectl.plain("rulepack", name, "--help") for name in ("lint", "test", "explain", "rbac", "get")}
+    helped = {name: kubectl.plain("rulepack", name, "--help") for name in ("lint", "test", "explain", "rbac", "get", "export")}
 
     assert str(Path(sys.executable).parent / "kubectl-rulepack") in listed
     assert all(text.startswith(f"Usage: kubectl rulepack {name} ") for name, text in helped.items())

@@ -204,7 +204,7 @@ def test_a_config_map_in_place_of_a_shipped_pack_is_listed(rulepacks: RulePacks)
 
 
 def test_an_own_pack_that_was_a_reference_is_told_what_it_still_has(rulepacks: RulePacks) -> None:
-    """The commands in the warnings take it away, so that the documented export has the pack."""
+    """The commands in the warnings take it away, so that who lists packs without that label finds the pack."""
     kubectl, name = rulepacks.kubectl, "sync-waves"
     eventually(lambda: rulepacks.find(name).get("status"), "status of the shipped pack")
     text = {**yaml.safe_load(pack(name))["spec"], "shipped": None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,8 @@ def test_what_0_1_0_left_is_kept_and_an_export_brings_rulepacks_back(before: Rul
     flag = eventually(lambda: before.find("sync-waves").get("status"), "status of a shipped pack")
     kubectl("apply", "-f", "-", given=pack("own"))
     kubectl("wait", "--for=condition=Ready", "rp/own", "--timeout=60s")
-    exported = kubectl("get", "rp", "-l", "app.kubernetes.io/managed-by!=rulepack", "-o", "yaml")
+    kubectl.environment["PATH"] = f"{Path(sys.executable).parent}:{kubectl.environment['PATH']}"
+    exported = kubectl.plain("rulepack", "export", "-n", engine.own)
 
     engine.stop()
     before.plane.request("DELETE", DEFINITION)

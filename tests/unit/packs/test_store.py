@@ -279,7 +279,7 @@ def test_an_own_pack_is_warned_of_that_has_what_a_reference_had() -> None:
 
     assert [str(warning).partition(": ")[2] for warning in report.warnings] == [
         "metadata.labels[app.kubernetes.io/managed-by]: it has a text of its own, and the label of those that the operator "
-        "makes: an export leaves it out; expected no such label: kubectl label rp example -n ops app.kubernetes.io/managed-by-",
+        "makes; expected no such label: kubectl label rp example -n ops app.kubernetes.io/managed-by-",
         "metadata.ownerReferences: it has a text of its own, and is deleted with ConfigMap mine; expected no such owner: "
         'kubectl patch rp example -n ops --type=json -p \'[{"op":"remove","path":"/metadata/ownerReferences"}]\'',
     ]
