@@ -132,10 +132,10 @@ def _rows(obj: Object, operators: Mapping[str, str]) -> Iterator[_Row]:
     """Yield a row for each rule; one without where no rule is in force."""
     ref, status = ref_of(obj), dig(obj, ("status",), {})
     ready, notes = _ready(obj, operators)
-    first = (ref.namespace, ref.name, status.get("mode", NOTHING), ready)
+    mode = status.get("mode", NOTHING)
     rules = _rules(status)
     if not rules:
-        yield _Row((*first, *[NOTHING] * 5), notes)
+        yield _Row((ref.namespace, ref.name, mode, ready, *[NOTHING] * 5), notes)
     for number, (name, parts) in enumerate(rules.items()):
         counts = (str(sum(part.get(key, 0) for part in parts)) for key in ("fired", "failed", "waiting"))
         when, last = max((part.get("lastFiring", NOTHING), part.get("lastObject", "")) for part in parts)
@@ -143,7 +143,9 @@ def _rows(obj: Object, operators: Mapping[str, str]) -> Iterator[_Row]:
         said = [f"would have fired in Audit: {audited}"] if audited else []
         if not any(f"rule {name} waits" in note for note in notes):
             said += [f"waits: {part['waitingFor']}" for part in parts if "waitingFor" in part]
-        yield _Row((*first, name, *counts, f"{when} {last}".rstrip()), [*said, *(() if number < len(rules) - 1 else notes)])
+        own = next((part["mode"] for part in parts if "mode" in part), mode)
+        row = (ref.namespace, ref.name, own, ready, name, *counts, f"{when} {last}".rstrip())
+        yield _Row(row, [*said, *(() if number < len(rules) - 1 else notes)])
 
 
 def _library_row(obj: Object, operators: Mapping[str, str]) -> _Row:

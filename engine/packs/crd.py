@@ -42,6 +42,7 @@ _RULES = listed(
     ["name"],
     {
         "name": text("The rule."),
+        "mode": text("Its mode, where it has a stricter one of its own than the pack: Audit or Disabled."),
         "fired": count("How often it acted, and did not fail after all; what is only audited is not counted here."),
         "audited": count("How often it would have acted, while it was in Audit."),
         "failed": count("How often its actions failed for good."),
@@ -64,7 +65,7 @@ STATUS_SCHEMA: dict[str, Any] = {
             "The generation that is in force: an older one where the newest is refused; none where none is."
         ),
         "mode": text("The mode in force: Enforce, Audit or Disabled."),
-        "ruleCount": count("How many rules are in force."),
+        "ruleCount": count("How many rules the text in force has, whatever their modes."),
         "fired": count("How often its rules acted: about, since counts may be lost with a process."),
         "waiting": count("How many items wait."),
         "conditions": CONDITIONS,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from engine.errors import Fault
-from engine.model.flags import DISABLED, Mode
+from engine.model.flags import DISABLED, STRICTNESS, Mode
 from engine.model.objects import Object, dig, metadata
 from engine.model.text import clean, cut
 from engine.packs.conditions import MESSAGE, Condition, accepted, kept, listed, observed, refused, shown, why
@@ -94,9 +94,19 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
 
 
 def part(standing: Standing, shard: int) -> dict[str, Any]:
-    """Return what one shard counts, as an item of `status.parts`."""
+    """Return what one shard counts, as an item of `status.parts`, with the mode of each rule that has another than the pack."""
+    counts = standing.counts
+    rules = [
+        counts.get(name, RuleCounts()).data(name) | ({} if mode is standing.mode else {"mode": mode.word})
+        for name, mode in _modes(standing).items()
+    ]
+    return {"shard": shard, "rules": rules}
+
+
+def _modes(standing: Standing) -> Mapping[str, Mode]:
+    """Return the mode of each rule, by its name: that of the pack, or its own where that is stricter."""
     rules = standing.pack.rules if standing.pack else ()
-    return {"shard": shard, "rules": [standing.counts.get(rule.name, RuleCounts()).data(rule.name) for rule in rules]}
+    return {rule.name: max(standing.mode, rule.mode or standing.mode, key=STRICTNESS.index) for rule in rules}
 
 
 def holds(obj: Object, status: Mapping[str, object], shard: int) -> bool:
@@ -110,7 +120,7 @@ def holds(obj: Object, status: Mapping[str, object], shard: int) -> bool:
 
 def left(gone: Mapping[str, Any]) -> dict[str, Any]:
     """Return what remains of an item of `status.parts` when its shard is gone: what its rules did, and nothing that waits."""
-    passing = ("waitingSince", "waitingFor", "suspended")
+    passing = ("waitingSince", "waitingFor", "suspended", "mode")
     rules = [{key: value for key, value in rule.items() if key not in passing} | {"waiting": 0} for rule in gone.get("rules", ())]
     return {"shard": gone["shard"], "rules": rules}
 
@@ -141,14 +151,22 @@ def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Itera
         yield Condition("Ready", "True", DISABLED, f"the pack is disabled, and does nothing{note}")
     else:
         audited = sum(rule.get("audited", 0) for rule in rules)
-        would = "says what it would do" + (f" ({audited} so far)" if audited else "")
-        does = "acts" if standing.mode is Mode.ENFORCE else would
-        yield Condition("Ready", "True", "InForce", f"the pack is in force, and {does}{note}")
+        yield Condition("Ready", "True", "InForce", f"the pack is in force, and {_does(standing, audited)}{note}")
     if reason == SUSPENDED:
         yield Condition("Stalled", "False", SUSPENDED, "it goes on when somebody has it go on, see Ready")
     else:
         by_itself = "it is tried again by itself, see Ready"
         yield Condition("Stalled", "False", "Progressing", by_itself if reason else "nothing stands in the way")
+
+
+def _does(standing: Standing, audited: int) -> str:
+    """Return what a pack in force does by the modes of its rules, and which of them have another than the pack."""
+    modes = _modes(standing)
+    least = min(modes.values(), default=standing.mode, key=STRICTNESS.index)
+    would = "says what it would do" + (f" ({audited} so far)" if audited else "")
+    does = {Mode.ENFORCE: "acts", Mode.AUDIT: would, Mode.OFF: "does nothing"}[least]
+    others = [f"{name} ({mode.word})" for name, mode in modes.items() if mode is not standing.mode]
+    return f"{does}; rules with a stricter mode of their own: {', '.join(others)}" if others else does
 
 
 def _counted(things: int) -> str:

@@ -27,6 +27,7 @@ CANNOT_PATCH = ApiError(
     403, "Forbidden", 'widgets.example.com "one" is forbidden: User "system:serviceaccount:system:rulepack" cannot patch '
     'resource "widgets" in API group "example.com" in the namespace "default"',
 )  # fmt: skip
+STRICTER = "rules with a stricter mode of their own"
 DEFINITION = Resource(Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "customresourcedefinitions", False)
 
 
@@ -406,6 +407,29 @@ async def test_a_pack_that_is_in_force_with_an_older_text_says_why_it_is_not_exp
         "`kubectl get rulepacks,rulelibraries,configmaps -o yaml` has their faults",
         "rulepack/system/own is not explained: its last good text, generation 1, is in force and cannot be read here",
     ]
+
+
+@pytest.mark.parametrize(
+    ("modes", "does"),
+    [
+        ({"mark": "Disabled"}, f"does nothing; {STRICTER}: mark (Disabled)"),
+        ({"mark": "Disabled", "other": "Audit"}, f"says what it would do; {STRICTER}: mark (Disabled), other (Audit)"),
+        ({"mark": "Audit", "other": None}, f"acts; {STRICTER}: mark (Audit)"),
+    ],
+    ids=["one", "all", "some"],
+)
+async def test_a_rules_own_mode_is_in_the_status_and_in_its_line(packs: Packs, modes: dict[str, str | None], does: str) -> None:
+    """Ready says what the pack does by the modes of its rules, and each line has the mode of its rule."""
+    (rule,) = spec()["rules"]
+    rules = [rule | {"name": name} | ({"mode": mode} if mode else {}) for name, mode in modes.items()]
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec(rules=rules))
+        await packs.clock.advance(5)
+        own, ready = await packs.got("own"), await packs.condition("Ready", "own")
+
+    lines = [line.split() for line in table([own], {}) if " own " in line]
+    assert ready == ("True", "InForce", f"the pack is in force, and {does}")
+    assert [(line[4], line[2]) for line in lines] == [(name, mode or "Enforce") for name, mode in modes.items()]
 
 
 async def test_a_status_that_was_not_written_says_who_may_have_to(packs: Packs) -> None:
