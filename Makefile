@@ -147,13 +147,14 @@ catalog-build: $(READY) ## Build the image of a catalog of BUNDLES, oldest first
 catalog-push: ## Push CATALOG_IMG
 	$(CONTAINER_TOOL) push $(ARGS) $(CATALOG_IMG)
 
-check: $(READY) ## Lint, formatting, types, import layers, locks, subjects of commits
+check: $(READY) ## Lint, formatting, types, import layers, locks, subjects of commits, language of the docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/lock.py --check
 	$(BIN)/python scripts/commits.py
+	$(BIN)/python scripts/prose.py
 	$(BIN)/python scripts/argocd_config.py --check
 	$(BIN)/python scripts/reference.py --check
 	$(BIN)/python scripts/project.py --check

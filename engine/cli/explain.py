@@ -18,6 +18,7 @@ from engine.cel import backend
 from engine.cli.arguments import Cluster, check_flags, cluster_options, flags_option, format_option, no_packs, paths_option
 from engine.cli.explained import as_json, as_text
 from engine.cli.running import ask
+from engine.cli.unread import unexplained
 from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
 from engine.kube.api import Api, Selection
 from engine.kube.clock import SystemClock
@@ -245,13 +246,12 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namesp
     explained = {pack.feature_flag for pack in store.catalog.packs.values()} | {
         pack.config_key for pack in store.catalog.packs.values()
     }
-    for fault in (fault for report in reports if report.source in (FLAGS, PARAMS) for fault in report.faults):
+    settings = {f"configmap/{name}" for name in (FLAGS, PARAMS)}
+    for fault in (fault for report in reports if report.source in settings for fault in report.faults):
         if fault.location.file.rpartition("/")[2] in explained:
             click.echo(f"Warning: {fault}", err=True)
-    faulty = sorted(str(report.source) for report in reports if report.faults and report.source not in (FLAGS, PARAMS))
-    if faulty:
-        hint = "`kubectl get rulepacks,rulelibraries,configmaps -o yaml` has their faults"
-        click.echo(f"Warning: what is not in force cannot be explained: {', '.join(faulty)}; {hint}", err=True)
+    for line in unexplained({report.source for report in reports if report.faults} - settings, objects):
+        click.echo(f"Warning: {line}", err=True)
 
 
 async def _own(api: Api, kind: Kind, namespace: str) -> Sequence[Object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from math import inf
 
@@ -10,6 +11,7 @@ from engine.kube.api import Api, Selection
 from engine.kube.leases import LEASE, LEASE_DURATION
 from engine.model.objects import Object, dig, ref_of
 from engine.operator.settings import LEASE_NAME
+from engine.packs.sources import OwnObject
 
 FRESH = 4 * LEASE_DURATION
 """Seconds for which a Lease that was not renewed may yet be held, as another machine's clock has it."""
@@ -23,6 +25,21 @@ def unread(obj: Object) -> str:
     if read == newest:
         return ""
     return f"not yet read since the last change: this is about generation {read}, and the newest is {newest}"
+
+
+def unexplained(faulty: Collection[str], objects: Iterable[Object]) -> Iterator[str]:
+    """Yield sentences that say of sources with faults why they cannot be explained; `objects` are those of the engine's kinds.
+
+    A reference is in force with the text that it refers to, of which its status does not say which one that is.
+    """
+    read = {OwnObject.of(obj).file: obj for obj in objects if not {"shipped", "configMap"} & dig(obj, ("spec",), {}).keys()}
+    kept = {source: dig(read.get(source, {}), ("status", "generationInForce"), None) for source in sorted(faulty)}
+    hint = "`kubectl get rulepacks,rulelibraries,configmaps -o yaml` has their faults"
+    if others := [source for source, generation in kept.items() if generation is None]:
+        yield f"what is not in force cannot be explained: {', '.join(others)}; {hint}"
+    for source, generation in kept.items():
+        if generation is not None:
+            yield f"{source} is not explained: its last good text, generation {generation}, is in force and cannot be read here"
 
 
 async def who_reads(api: Api, namespace: str, now: datetime) -> str:

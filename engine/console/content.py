@@ -94,10 +94,14 @@ class Content:
             "count": len(self._operator.reconciler.catalog.packs),
         }  # fmt: skip
 
-    def _suspended(self) -> list[tuple[str, str, float]]:
-        """Return pack, for whom, and since when."""
-        found = self._operator.activity.suspensions.items()
-        return [(pack, described(flow), since) for pack, flows in sorted(found) for flow, since in sorted(flows.items())]
+    def _suspended(self) -> list[tuple[str, str, float, bool]]:
+        """Return pack, for whom, since when, and whether the budget is spent; else it is a removal that is held back."""
+        activity = self._operator.activity
+        return [
+            (pack, described(flow), since, flow in activity.spent.get(pack, ()))
+            for pack, flows in sorted(activity.suspensions.items())
+            for flow, since in sorted(flows.items())
+        ]
 
     async def waiting(self, viewer: Viewer, pack: str = "") -> list[Waiting]:
         """Return what has waited for a minute, of one pack or of all, as far as the viewer may see the objects."""

@@ -48,11 +48,14 @@ class Origin(NamedTuple):
         kind, namespace, name = self.source
         return digest(self.pack, self.rule, *kind, namespace, name)
 
+    def same_rule(self, obj: Object) -> bool:
+        """Return whether an object says that this rule has generated it, from whatever object."""
+        labels = labels_of(obj)
+        return (labels.get(PACK), labels.get(RULE)) == (pack_label(self.pack), self.rule)
+
     def made(self, obj: Object) -> bool:
         """Return whether an object is one that was generated for it, and no copy of one."""
-        labels = labels_of(obj)
-        own = labels.get(FROM) == self._digest and labels.get(PACK) == pack_label(self.pack) and labels.get(RULE) == self.rule
-        return own and _as_itself(obj)
+        return labels_of(obj).get(FROM) == self._digest and self.same_rule(obj) and _as_itself(obj)
 
     def marked(self, body: Mapping[str, Any], target: Ref, uid: str) -> dict[str, Any]:
         """Return a manifest with the marks of an object that is generated for it, of a source with this uid."""
@@ -88,6 +91,13 @@ def described(obj: Object) -> str:
     """Return what a generated object says that it comes from, in words."""
     labels = labels_of(obj)
     return f"rule {labels.get(RULE, '?')} of pack {labels.get(PACK, '?')} from {source_of(obj) or 'an unknown object'}"
+
+
+def left_by(obj: Object) -> str:
+    """Return what to type to delete everything that the rule of a generated object has generated of its kind."""
+    labels, kind = labels_of(obj), Kind(str(obj.get("apiVersion")), str(obj.get("kind")))
+    resource = f"{kind.kind}.{kind.api_version.rpartition('/')[2]}.{kind.group}" if kind.group else kind.kind
+    return f"kubectl delete {resource} -A -l {PACK}={labels.get(PACK, '')},{RULE}={labels.get(RULE, '')}"
 
 
 def source_of(obj: Object) -> ObjectKey | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from engine.model.flags import Mode
 from engine.model.objects import Ref
-from engine.model.plan import Step
+from engine.model.plan import Create, Delete, Patch, Step
 
 
 class Evaluated(StrEnum):
@@ -36,7 +36,7 @@ class Act(NamedTuple):
     """One thing the engine did, or would have done, for a rule and an object.
 
     `step` is None where the action came to no step; `detail` says why, or what was answered; `diff` holds lines
-    `path: old → new` of what a patch changes.
+    `path: old → new` of what a patch changes. `read` is what an action without a step has read.
     """
 
     pack: str
@@ -50,6 +50,14 @@ class Act(NamedTuple):
     detail: str = ""
     diff: tuple[str, ...] = ()
     mode: Mode = Mode.ENFORCE
+    read: tuple[Ref, ...] = ()
+
+    @property
+    def target(self) -> Ref:
+        """What was acted on: what the step changes, or the one object that it would have changed; else the watched object."""
+        if isinstance(self.step, Patch | Delete | Create):
+            return self.step.target
+        return self.read[0] if len(self.read) == 1 else self.object
 
 
 class Observer(Protocol):

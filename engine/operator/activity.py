@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from heapq import nsmallest
@@ -25,8 +25,10 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.packs.status import SUSPENDED, RuleCounts
 from engine.packs.versions import Report
-from engine.reconcile.budget import MANY
-from engine.reconcile.budgets import described
+from engine.reconcile.budget import MANY, Terms, resumed
+from engine.reconcile.budgets import described, resumes_also
+from engine.reconcile.generated import TO_KEEP
+from engine.reconcile.removals import Held
 from engine.reconcile.state import PackState, RuleState
 from engine.reconcile.waits import Waits
 
@@ -113,13 +115,32 @@ class Activity:
     """By pack and rule."""
     enforced: Collection[str] = frozenset()
     """The packs in Enforce."""
-    _suspensions: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By pack and flow: since when."""
+    terms: Mapping[str, Terms] = field(default_factory=dict)
+    """By pack, the last terms of its budget."""
+    _suspensions: dict[str, dict[str, tuple[float, Terms]]] = field(default_factory=dict)
+    """By pack and flow: since when, and the terms then; also of a pack that is gone, since its budget has them too."""
+
+    removals: Callable[[], Iterable[Held]] = list[Held]
+    """Returns what rules do not remove until somebody confirms it."""
+
+    @property
+    def spent(self) -> dict[str, dict[str, float]]:
+        """By pack and flow whose budget is spent, and since when: nothing of a pack that is not in Enforce."""
+        return {
+            pack: {flow: since for flow, (since, _) in flows.items()}
+            for pack, flows in self._suspensions.items() if pack in self.enforced
+        }  # fmt: skip
 
     @property
     def suspensions(self) -> dict[str, dict[str, float]]:
-        """By pack and flow what is suspended, and since when: nothing of a pack that is not in Enforce, and so does nothing."""
-        return {pack: flows for pack, flows in self._suspensions.items() if pack in self.enforced}
+        """By pack and flow what is suspended, and since when: what has spent its budget, and removals that are held back."""
+        found = {pack: dict(flows) for pack, flows in self.spent.items()}
+        started = self.clock.time() - self.clock.monotonic()
+        for held in self.removals():
+            flows = found.setdefault(held.pack, {})
+            for flow in held.flows:
+                flows[flow] = min(flows.get(flow, started + held.since), started + held.since)
+        return found
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Note that another firing begins. An Unknown is logged by the reconciler, once for each object and reason."""
@@ -161,18 +182,22 @@ class Activity:
     def suspended(self, pack: str, flow: str, obj: Ref) -> None:
         """Log it, and remember since when."""
         log.error("pack %s is suspended for %s from %s on: its budget is spent (%s)", pack, described(flow), obj, DISRUPTIONS)
-        self._suspensions.setdefault(pack, {})[flow] = self.clock.time()
+        self._suspensions.setdefault(pack, {})[flow] = self.clock.time(), self.terms[pack]
 
     def contested(self, pack: str, rule: str, target: Ref) -> None:
         """Log it."""
         log.warning("%s/%s: what it writes on %s is undone again and again, so it waits", pack, rule, target)
 
-    def resumed(self, pack: str) -> bool:
-        """Note that whatever was suspended of a pack goes on; return whether anything was."""
-        flows = self._suspensions.pop(pack, {})
-        for flow in flows:
-            log.info("pack %s goes on for %s", pack, described(flow))
-        return bool(flows)
+    def take_terms(self, terms: Mapping[str, Terms]) -> set[str]:
+        """Take in the terms of the packs' budgets; return the packs of which something that was suspended goes on by these."""
+        self.terms, going_on = {**self.terms, **terms}, set[str]()
+        for pack in terms.keys() & self._suspensions.keys():
+            flows = self._suspensions[pack]
+            for flow in [flow for flow, (_, before) in flows.items() if resumed(before, terms[pack])]:
+                log.info("pack %s goes on for %s", pack, described(flow))
+                del flows[flow]
+                going_on.add(pack)
+        return going_on
 
     def suspended_series(self) -> Mapping[tuple[str, ...], float]:
         """Return the values of the metric that shows what is suspended."""
@@ -211,10 +236,20 @@ class Activity:
             return MISSING_RIGHT if caches.forbidden(pack.identity) else WAITING_FOR_KIND, problems
         if listing := caches.listing(pack):
             return LISTS, [f"{kind} is being listed" for kind in listing]
-        if suspended := self.suspensions.get(pack.identity):
-            spent = f"the budget is spent for {', '.join(map(described, sorted(suspended)))}"
-            return SUSPENDED, [f"{spent}; to go on: {resume}"]
+        why = self._why_suspended()
+        if own := why.pop(pack.identity, None):
+            others = [f"pack {name}: {each}" for name, reasons in sorted(why.items()) for each in reasons]
+            keep = [TO_KEEP] if any(held.pack == pack.identity for held in self.removals()) else []
+            return SUSPENDED, ["; ".join([*own, f"to go on: {resume}{resumes_also(others)}", *keep])]
         return "", ()
+
+    def _why_suspended(self) -> dict[str, list[str]]:
+        """By pack why something of it is suspended."""
+        spent = self.spent.items()
+        why = {pack: [f"the budget is spent for {', '.join(map(described, sorted(flows)))}"] for pack, flows in spent if flows}
+        for held in self.removals():
+            why.setdefault(held.pack, []).append(str(held))
+        return why
 
     def overview(self, catalog: Catalog, caches: PackCaches, reports: Collection[Report], waits: Waits) -> dict[str, Any]:
         """Return the packs in force, how they fare, and what is wrong with others, as JSON data; of objects kinds and names."""
@@ -226,9 +261,9 @@ class Activity:
         }
 
     def known(self, key: ObjectKey, states: Iterable[PackState]) -> dict[str, Any]:
-        """Return by pack what is remembered of an object: timers and waits by rule, and for whom the pack is suspended."""
+        """Return by pack what is remembered of an object: timers and waits by rule, and for whom its budget is spent."""
         started, known, flow = self.clock.time() - self.clock.monotonic(), dict[str, Any](), flow_of(key)
-        for pack, flows in self.suspensions.items():
+        for pack, flows in self.spent.items():
             if flow in flows or len(flows) >= MANY:
                 known[pack] = {"suspended": described(flow), "rules": {}}
         for state in states:
@@ -264,7 +299,7 @@ class Activity:
             "kind": ", ".join(map(str, pack.watches)),
             "waitingFor": ", ".join(waiting) or None,
             "objects": sum(len(informer.cache) for informer in informers),
-            "suspended": len(suspended) >= MANY,
+            "suspended": len(self.spent.get(pack.identity, ())) >= MANY,
             "suspendedFor": {flow: _timestamp(since) for flow, since in sorted(suspended.items())},
             "leftOut": sorted({str(ref_of(obj)) for each in (*informers, *followed) for obj, _ in each.left_out.values()}),
             "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),

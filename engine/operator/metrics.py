@@ -73,7 +73,7 @@ class Metrics:
         )
         self.suspensions = Gauge(  # a label `namespace` is what Prometheus itself puts on what it scrapes
             "rulepack_namespace_suspended",
-            "1 for a namespace (or a kind that lives in none) for which a pack is suspended, since it has spent its budget.",
+            "1 for a namespace (or a kind that lives in none) for which a pack has spent its budget, or holds removals back.",
             ("pack", "watched_namespace"),
         )
         self.left_out = Gauge("rulepack_objects_left_out", "Objects that cannot be decoded, which rules go without.", ("kind",))

@@ -46,7 +46,7 @@ class _Checked:
 
 
 class TypeChecks:
-    """`warnings` holds what does not fit by the source of the pack; `changed` is called when it differs from before.
+    """`warnings` holds what does not fit by the pack's source, and by its text; `changed` is called when it differs from before.
 
     Nothing is asked while `may_check` says no. A schema that cannot be had says nothing of its kind.
     """
@@ -94,8 +94,8 @@ class TypeChecks:
         self._checked = checked
         warnings: dict[str, list[Fault]] = {}
         for each in checked.values():
-            if each.faults:
-                warnings.setdefault(each.given.source, []).extend(each.faults)
+            for name in {each.given.source, each.given.file} if each.faults else ():
+                warnings.setdefault(name, []).extend(each.faults)
         if warnings != self.warnings:
             self.warnings = warnings
             self._changed()

@@ -42,7 +42,7 @@ from engine.outbound.client import client_of
 from engine.packs.catalog import Catalog
 from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
-from engine.reconcile.budget import Terms, resumed
+from engine.reconcile.budget import Terms
 from engine.reconcile.budgets import resume_command
 
 log = logging.getLogger(__name__)
@@ -103,6 +103,7 @@ class Operator:
         self.metrics.left_out.read = self._left_out.counts
         self.metrics.waiting.read = self.reconciler.waits.counts
         self.metrics.others.read = self.reconciler.others.counts
+        self.activity.removals = self.reconciler.generated.held
         self.metrics.suspensions.read = self.activity.suspended_series
         self._workers = Workers(settings.workers, self.queue, self.reconciler.reconcile, clock, self.metrics)
 
@@ -195,14 +196,15 @@ class Operator:
     def _stopped(self) -> None:
         self.metrics.leader.record((), 0)
         self._workers.abort()
+        self.reconciler.generated.forget()
 
     async def _use(self, catalog: Catalog) -> None:
         """Put a catalog in force, and reconcile all objects of the packs in which it differs."""
         catalog = await self._in_force.dated(catalog)
+        held = {each.pack for each in self.reconciler.generated.held()}
         old, self.reconciler.catalog = self.reconciler.catalog, catalog
-        going_on = {
-            name for name in old.packs if resumed(_terms(old, name), _terms(catalog, name)) and self.activity.resumed(name)
-        }
+        going_on = held - {each.pack for each in self.reconciler.generated.held()}
+        going_on |= self.activity.take_terms({name: _terms(catalog, name) for name in catalog.packs})
         self.activity.enforced = {name for name, pack in catalog.packs.items() if catalog.mode(pack) is Mode.ENFORCE}
         self._declare(old, catalog)
         self.metrics.begin(catalog.packs.values())

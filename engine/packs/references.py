@@ -65,7 +65,7 @@ class References:
         pack, named = self._pack(counts.obj), self._packs.get(obj.name)
         if pack is None and counts.said is None and "shipped" in obj.spec and named and named.source in self._shipped:
             pack = named  # its own object has a slip in the name; what that said of it before, nobody knows
-        self._reports.texts[obj.source] = source_of(pack, self._versions) if pack else text_source(counts.obj)
+        self._reports.texts[obj.source] = pack.source if pack else text_source(counts.obj)
         self._reports.generations[obj.source] = self._versions[obj.file].generation
         if pack is not None and self._is_elsewhere(counts.obj, pack):
             self._reports.warnings[obj.source].append(self._elsewhere(counts.obj, pack))

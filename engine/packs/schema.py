@@ -223,7 +223,9 @@ class RuleSpec(Spec):
     limits: LimitsSpec = LimitsSpec()
     """How much one action may touch."""
     actions: list[dict[str, Any]] = Field(min_length=1, max_length=50)
-    """What to do, in order: each entry is one action, with an optional `when` and `register`."""
+    """What to do, in order: each entry is one action, with an optional `when` and `register`. Annotations and labels of the
+    watched object are written last, with the firing record, but no later than what an action after them writes on that object.
+    Put an action that makes the conditions false last: a crash after it may leave out what follows."""
     retry: RetrySpec = RetrySpec()
     """How often actions are tried again that something stands in the way of."""
     rescue: list[dict[str, Any]] = Field(default=[], max_length=50)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from engine.cel import Backend
 from engine.errors import Fault, Location
-from engine.model.flags import Mode
+from engine.model.flags import STRICTNESS, Mode
 from engine.model.merge import canonical
 from engine.model.objects import Object, kind_of, metadata
 from engine.model.text import suggestion
 from engine.packs.catalog import Catalog
 from engine.packs.claims import claims
 from engine.packs.document import ObjectDocument
+from engine.packs.identity import identity
 from engine.packs.libraries import Libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.library_store import LibraryStore
@@ -99,7 +101,7 @@ class PackStore:
         for obj in written:
             refused = {obj.places.get(fault.location.path) for fault in reports.faults[obj.source]}
             reports.warnings[obj.source] += [each for each in obj.warnings if each.location.path not in refused]
-            reports.warnings[obj.source] += self._versions[obj.file].lost
+            reports.warnings[obj.source] += () if self._versions[obj.file].faults else self._versions[obj.file].lost
         for source in {text.source for text in own}:
             texts = [text for text in own if text.source == source]
             if not any(self._versions[text.file].packs or self._versions[text.file].faults for text in texts) and not any(
@@ -113,6 +115,7 @@ class PackStore:
         undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._given[name])}
         modes = {name: self._mode(pack, references, found, reports) for name, pack in packs.items()}
         self.settings = {name: self._settings(pack, references.get(name), found) for name, pack in packs.items()}
+        self._hold_back(packs, modes, references, reports)
         old = self.catalog
         unsure = {name for name, pack in packs.items() if not (served or name in references or self._modes.flagged(pack))}
         before = dict(old.packs), dict(old.modes), dict(old.params), old.resume, dict(old.undecided), old.unsure
@@ -135,6 +138,7 @@ class PackStore:
             version.take(each, self._cel, self.libraries, changed)
             reports.faults[each.source] += [fault for fault in version.faults if fault not in reports.faults[each.source]]
             reports.generations[each.source] = version.generation
+            reports.read[each.file] = version.faults
 
     def _kept(
         self, packs: Mapping[str, RulePack], references: Mapping[str, Reference], objects: Sequence[PackObject], reports: Reports
@@ -184,6 +188,30 @@ class PackStore:
     def _settings(self, pack: RulePack, reference: Reference | None, found: References) -> Sequence[ModeSetting]:
         source = reference.obj.source if reference else source_of(pack, self._versions)
         return self._modes.settings(pack, reference, found.earlier.get(pack.identity, ()), source)
+
+    def _hold_back(
+        self, packs: Mapping[str, RulePack], modes: dict[str, Mode], references: Mapping[str, Reference], reports: Reports
+    ) -> None:
+        """Warn of each earlier name of a pack that another pack has now, and have the mode that is written for that count too.
+
+        Its flag does not: that is the other pack's alone.
+        """
+        settings = dict(self.settings)
+        for name, pack in packs.items():
+            source = source_of(pack, self._versions)
+            for index, earlier in enumerate(pack.previous_names):
+                if (other := packs.get(identity(pack.namespace, earlier))) is None or other is pack:
+                    continue
+                message = f"pack {other.identity!r} is still there: what is on record counts for both"
+                where = replace(pack.location, path=f"spec.previousNames[{index}]")
+                expected = f"that pack deleted, or {other.identity!r} not among previousNames"
+                reports.warnings[source].append(Fault(where, message, expected))
+                for setting in settings[other.identity]:
+                    if not setting.flag and STRICTNESS.index(setting.mode) > STRICTNESS.index(modes[name]):
+                        modes[name] = setting.mode
+                        self.settings = {**self.settings, name: [*self.settings[name], setting]}
+                        said = f"{setting.source}, which has an earlier name, says {setting.mode.word}"
+                        reports.notes[references[name].obj.source if name in references else source] = said
 
     def _take_params(
         self, data: Mapping[str, str], packs: Mapping[str, RulePack], references: Mapping[str, Reference], reports: Reports

@@ -22,7 +22,7 @@ class Report:
 
     Where there are faults, the packs in force are those of its last good version. `generation` is that version's, of an object
     of kind RulePack; None where none is in force. `note` says why another mode is in force than is written there. `text` is the
-    source of the pack that a reference stands for: its faults are those of the reference too.
+    text of the pack that a reference stands for, or the ConfigMap that should hold it: its faults are those of the reference too.
     """
 
     source: str
@@ -122,10 +122,12 @@ class Reports:
         self.generations: dict[str, int | None] = {}
         self.notes: dict[str, str] = {}
         self.texts: dict[str, str] = {}
+        self.read: dict[str, Sequence[Fault]] = {}
+        """By text, its own faults: not those of others of its source, nor of a name in it that another has."""
 
     def of(self, source: str) -> Report:
         text = self.texts.get(source, "")
-        faults = [*self.faults[source], *(self.faults[text] if text else ())]
+        faults = [*self.faults[source], *(self.read.get(text, self.faults[text]) if text else ())]
         return Report(
             source, tuple(self.packs[source]), tuple(faults), tuple(self.warnings[source]), self.generations.get(source),
             self.notes.get(source, ""), text,

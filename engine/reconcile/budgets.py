@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from cachetools import LRUCache
 
@@ -93,7 +94,7 @@ class Budgets:
         message = (
             f"{what}: it has spent its budget of {_limit(scope)} disruptive steps a minute (parameter {DISRUPTIONS}). "
             f"What rule {cause.rule} has still to do for this object is kept. "
-            f"To have it done, at that pace: {resume_command(self._namespace)}. "
+            f"To have it done, at that pace: {resume_command(self._namespace)}. That resumes every pack. "
             "To drop it: set the pack's feature flag to Disabled."
         )
         reported = Cause(cause.pack, "", cause.object, cause.ref, word)
@@ -112,6 +113,11 @@ def resume_command(namespace: str) -> str:
         f'kubectl annotate configmap rulepack-params -n {namespace} --overwrite {RESUME}="$(date)" '
         f"(where there is none, first: kubectl create configmap rulepack-params -n {namespace})"
     )
+
+
+def resumes_also(others: Sequence[str]) -> str:
+    """Return what to add to that command of what goes on in other packs, '' where nothing does."""
+    return f" (this resumes every pack, also {'; '.join(others)})" if others else ""
 
 
 def described(flow: str) -> str:

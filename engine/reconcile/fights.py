@@ -6,7 +6,7 @@ these the next one is made to wait, ever longer. A new value is never made to wa
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from engine.model.mappings import is_mapping
 from engine.model.merge import canonical
 from engine.model.objects import Object, Ref, metadata
 from engine.model.plan import Patch
+from engine.reconcile.state import Own
 
 FREE = 3
 """How often the same value may be written again without a pause."""
@@ -78,6 +79,12 @@ class Fights:
         field, value = _field(cause, step), _value(step)
         last = self._written.get(field)
         self._written[field] = _Written(value, last.undone + 1 if last is not None and last.value == value else 0)
+
+    def wrote_own(self, steps: Iterable[Own]) -> None:
+        """Note what rules have written on the watched object itself; records, which have no cause, are nobody else's."""
+        for each in steps:
+            if each.cause is not None and each.patch is not None:
+                self.wrote(each.cause, each.patch)
 
     def others(self, cause: Cause, step: Patch) -> list[str]:
         """Return the other rules that have written on the same object lately, as pack/rule."""

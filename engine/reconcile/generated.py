@@ -20,19 +20,19 @@ from engine.kube.clock import Clock
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
 from engine.model.generated import PACK, RULE, SOURCE_UID, Origin, pack_label, source_of, without
-from engine.model.objects import Kind, Object, ObjectKey, Ref, flow_of, labels_of, metadata, ref_of
-from engine.model.observe import Observer
+from engine.model.objects import Kind, Object, ObjectKey, Ref, labels_of, metadata, ref_of
 from engine.model.outcome import Done, Outcome, Skipped
 from engine.model.plan import Read
 from engine.packs.catalog import Catalog
-from engine.packs.pack import RESUME, Limits, Rule, RuleAction, RulePack
+from engine.packs.pack import Limits, Rule, RuleAction, RulePack
+from engine.reconcile.budgets import resume_command, resumes_also
 from engine.reconcile.caches import Caches, NotListed, Replica
 from engine.reconcile.evaluate import Firing, Item
 from engine.reconcile.events import Events
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.permissions import refused_read
 from engine.reconcile.related import Related
-from engine.reconcile.removals import Removals, Wanted
+from engine.reconcile.removals import Held, Removals, Wanted
 from engine.reconcile.state import PackState
 
 REMOVALS = "(prune)"
@@ -40,17 +40,16 @@ REMOVALS = "(prune)"
 LISTING, PAUSE, LATER = 5.0, 30.0, 300.0
 """Seconds until the caches are asked again that are not up to date, until the API server is that gave no answer, and until it is
 about a source that is there and not seen from here."""
+TO_KEEP = "to keep them, undo what makes them go, and nothing is held back any more, or set the pack's feature flag to Off"
 log = logging.getLogger(__name__)
 
 
 class Generated:
     """Decides what is removed. What it remembers is no lost work when it is lost; a suspension is then decided anew."""
 
-    def __init__(
-        self, actor: Actor, caches: Caches, related: Related, replica: Replica, events: Events, observer: Observer, clock: Clock
-    ) -> None:
+    def __init__(self, actor: Actor, caches: Caches, related: Related, replica: Replica, events: Events, clock: Clock) -> None:
         self._actor, self._caches, self._related, self._replica = actor, caches, related, replica
-        self._events, self._observer, self._clock = events, observer, clock
+        self._events, self._clock = events, clock
         self._catalog = Catalog()
         self._removals: dict[tuple[str, str], Removals] = {}
         self._ended: dict[ObjectKey, dict[str, PackState]] = {}
@@ -74,8 +73,17 @@ class Generated:
             for kind in pack.watches if rules else ():
                 self._generating.setdefault(kind, []).append((pack, rules))
         self._catalog, self._kept = catalog, generating
-        self._removals = {key: each for key, each in self._removals.items() if key in generating}
+        self._removals = {key: self._resumed(key, each) for key, each in self._removals.items() if key in generating}
         self._ended = {}
+
+    def held(self) -> list[Held]:
+        """Return what is not removed until somebody confirms it."""
+        every = (each.held(*key) for key, each in self._removals.items() if self._enforces(key))
+        return [held for held in every if held is not None]
+
+    def forget(self) -> None:
+        """Forget what was to be removed and was confirmed: another replica may act now, and this one would not notice it."""
+        self._removals = {}
 
     async def decided(self, evaluation: Evaluation, rule: Rule, scope: Scope, outcome: Outcome) -> Outcome:
         """Return what becomes of a rule's evaluation for an object that is there: also a firing where there is only to remove."""
@@ -117,6 +125,8 @@ class Generated:
                 evaluation, doomed, pause = await self._without_source(pack, rule, key, state, now)
                 if pause is not None:
                     pauses.append(pause)
+                if not doomed and pause in (None, LATER):
+                    self._keep(evaluation, rule)
                 if doomed:
                     scope = Scope(_variables(self._catalog, pack, evaluation.object, self._clock.time()), {}, now)
                     item = await self._removal(evaluation, rule, scope, doomed)
@@ -167,23 +177,39 @@ class Generated:
     async def _removal(self, evaluation: Evaluation, rule: Rule, scope: Scope, doomed: Sequence[Object]) -> Item | None:
         """The item that removes objects, or waits with that; None where there is nothing to remove."""
         permitted = [obj for obj in doomed if self._permitted(evaluation, obj, scope)]
-        if self._catalog.mode(evaluation.pack, rule) is not Mode.ENFORCE:
-            return Item(REMOVALS, Removal(permitted)) if permitted else None
-        key, uids = (evaluation.pack.identity, rule.name), _uids(permitted)
-        before = self._removals.get(key)
         if not permitted:
-            if before is not None:
-                self._removals[key] = before.without(ObjectKey(*evaluation.ref[:3]))
+            self._keep(evaluation, rule)
             return None
-        removals = (before or Removals()).ask(self._wanted(evaluation, rule, uids), self._catalog.resume, evaluation.now)
-        self._removals[key] = removals
-        if removals.allows(uids):
+        if self._catalog.mode(evaluation.pack, rule) is not Mode.ENFORCE:
             return Item(REMOVALS, Removal(permitted))
-        why = f"{len(uids)} objects are to be removed, and that would be more than half of what rule {rule.name} has generated"
-        if before is None or not before.suspended:
-            self._observer.suspended(evaluation.pack.identity, flow_of(evaluation.ref), evaluation.ref)
-        await self._report(evaluation, rule, why, removals.word)
-        return Item(REMOVALS, Removal(permitted, why))
+        key, uids = (evaluation.pack.identity, rule.name), _uids(permitted)
+        before = self._removals.get(key, Removals())
+        removals = before.ask(self._wanted(evaluation, rule, uids), self._catalog.resume, evaluation.now)
+        self._removals[key] = removals
+        held = removals.held(*key)
+        if held is None or removals.allows(uids):
+            return Item(REMOVALS, Removal(permitted))
+        if removals.number > before.number:
+            log.error("pack %s: %s (%s); to go on: %s", *key[:1], held, evaluation.ref, resume_command(self._replica.namespace))
+        await self._report(evaluation, rule, held, removals)
+        return Item(REMOVALS, Removal(permitted, str(held)))
+
+    def _keep(self, evaluation: Evaluation, rule: Rule) -> None:
+        """Note that nothing is to be removed for an object: what was held back of it is not any more, and no word is about it."""
+        key = evaluation.pack.identity, rule.name
+        if (before := self._removals.get(key)) is None:
+            return
+        self._removals[key] = after = before.without(ObjectKey(*evaluation.ref[:3]))
+        if before.suspended and not after.suspended:
+            log.info("pack %s: rule %s holds back no removal any more: none is due", *key)
+
+    def _enforces(self, key: tuple[str, str]) -> bool:
+        pack = self._catalog.packs[key[0]]
+        return any(rule.name == key[1] and self._catalog.mode(pack, rule) is Mode.ENFORCE for rule in pack.rules)
+
+    def _resumed(self, key: tuple[str, str], removals: Removals) -> Removals:
+        """What a rule has to remove, after what people last said: where it does not act, that is about something else."""
+        return removals.resumed(self._catalog.resume) if self._enforces(key) else removals._replace(word=self._catalog.resume)
 
     def _wanted(self, evaluation: Evaluation, rule: Rule, uids: frozenset[str]) -> Wanted:
         pack, key = evaluation.pack, ObjectKey(*evaluation.ref[:3])
@@ -215,13 +241,13 @@ class Generated:
             log.warning("%s keeps %s, whose reason is gone: %s", evaluation.pack.identity, ref_of(obj), refused.reason)
         return refused is None
 
-    async def _report(self, evaluation: Evaluation, rule: Rule, why: str, word: str) -> None:
+    async def _report(self, evaluation: Evaluation, rule: Rule, held: Held, removals: Removals) -> None:
+        others = [f"pack {each.pack}: {each}" for each in self.held() if (each.pack, each.rule) != (held.pack, held.rule)]
         message = (
-            f"Rule {evaluation.pack.identity}/{rule.name} removes nothing: {why}. If that is right: kubectl annotate configmap "
-            f"rulepack-params -n <the operator's namespace> --overwrite {RESUME}=\"$(date)\". To keep them: set the pack's "
-            "feature flag to Off."
+            f"Pack {held.pack}: {held}, since that is more than half of them. If that is right: "
+            f"{resume_command(self._replica.namespace)}{resumes_also(others)}. T{TO_KEEP[1:]}."
         )
-        cause = evaluation.cause(rule, f"removals suspended {word}")
+        cause = evaluation.cause(rule, f"removals suspended {removals.word} {removals.number}")
         now = datetime.fromtimestamp(self._clock.time(), UTC)
         step = event(cause, evaluation.object, Content("Warning", "RemovalSuspended", message, {}), now)
         await self._events.emit(evaluation.key, step)

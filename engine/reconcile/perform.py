@@ -12,7 +12,7 @@ from engine.kube.act import Actor, Written
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.merge import changes, merged
-from engine.model.objects import Object, version_of
+from engine.model.objects import Object, ref_of, version_of
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, Telling, own_patch
@@ -23,6 +23,7 @@ from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.events import Events
 from engine.reconcile.fights import Fights, managers_of
 from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, changed, passed_over
+from engine.reconcile.own import carrying, note_written, write_before
 from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import Reader
 from engine.reconcile.requests import Requests
@@ -101,6 +102,8 @@ class Performer:
         for tries_left in reversed(range(CONFLICT_TRIES)):
             try:
                 plan = await self._plan(run, entries, scope, progress)
+                if await write_before(run, plan.steps, self._actor, self._reader):
+                    plan = await self._plan(run, entries, scope, progress)  # as it is now
                 outcome = plan.outcome
                 for step in plan.steps:
                     taken = await self._step(run, action.name, step)
@@ -108,7 +111,9 @@ class Performer:
                         return self._report_outcome(run, action.name, taken)
                     outcome = taken if taken.result is not None else outcome
                     progress.steps += 1
-                if not isinstance(outcome, Done) or not plan.steps:
+                if isinstance(outcome, Done) and not plan.steps:
+                    self._observer.acted(_act(run, action.name, None, ActResult.UNCHANGED)._replace(read=progress.read))
+                elif not isinstance(outcome, Done):
                     self._report_outcome(run, action.name, outcome)
                 return outcome
             except EvaluationError as error:
@@ -131,6 +136,7 @@ class Performer:
             if not isinstance(found, Done):
                 return Plan(outcome=found)
             live[read] = found.result
+        progress.read = tuple(ref_of(obj) for found in live.values() for obj in found)
         if live and time_slice.over():
             await time_slice.next()
         with scope.budget:
@@ -175,18 +181,21 @@ class Performer:
             admitted = await self.budgets.take(run.cause, run.scope)
             if not isinstance(admitted, Done):
                 return admitted
+        sent = carrying(run, step)
         try:
-            written = await self._written(run, step)
+            written = await self._written(run, sent)
         except ApiError as error:
             if error.status == 429 and isinstance(step, Delete) and step.evict:  # a PodDisruptionBudget
                 return Waiting(error.message, run.scope.now + EVICTION_WAIT, Obstacle.DISRUPTION_BUDGET)
             raise
         run.progress.steps += 1
+        if sent is not step:
+            note_written(run)
         if not audit:
             self._reader.wrote(step, written.after)
         if isinstance(step, Patch) and not audit and version_of(written.after) != version_of(step.before):
             self.fights.wrote(run.cause, step)
-        lines = changed(run, step, written.after or {}) if isinstance(step, Patch) else ()
+        lines = changed(run, sent, written.after or {}) if isinstance(sent, Patch) else ()
         result = ActResult.AUDITED if audit else ActResult.DONE if written.changed else ActResult.UNCHANGED
         return self._report(run, action, step, result, lines)
 
@@ -202,12 +211,6 @@ class Performer:
         if counted and not written.changed:
             self.budgets.give_back(run.cause)
         return written
-
-    def wrote_own(self, steps: Iterable[Own]) -> None:
-        """Note what rules have written on the watched object itself; records, which have no cause, are nobody else's."""
-        for each in steps:
-            if each.cause is not None and each.patch is not None:
-                self.fights.wrote(each.cause, each.patch)
 
     async def _tell(self, run: ItemRun, action: str, step: Create) -> Done:
         """Emit an Event, or ask what that would do in Audit. One that is refused is in nobody's way."""
@@ -270,7 +273,7 @@ class Performer:
         """Notify the observer of an action that comes to no step; return its outcome."""
         match outcome:
             case Done():
-                self._report(run, action, None, ActResult.UNCHANGED)
+                pass  # its steps are reported, or that there was none
             case Unavailable(reason):
                 self._report(run, action, None, ActResult.RETRYING, detail=reason)
             case Waiting(obstacle=Obstacle.PACK_BUDGET | Obstacle.SUSPENDED | Obstacle.CONTESTED):

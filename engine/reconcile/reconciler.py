@@ -65,7 +65,7 @@ class Reconciler:
         self.related, self._enqueue = Related(caches, clock), enqueue
         self._reader = Reader(self.actor, access, clock, self.related)
         self._events = Events(self.actor, clock)
-        self._generated = Generated(self.actor, caches, self.related, replica, self._events, observer, clock)
+        self.generated = Generated(self.actor, caches, self.related, replica, self._events, clock)
         self.waits = Waits(self._events, clock)
         self.others = Others(replica.operator, self._events, clock)
         budgets = Budgets(self.actor, observer, replica)
@@ -91,7 +91,7 @@ class Reconciler:
         self.aggregates.counting.keep(in_force)
         self.waits.keep(in_force)
         self.others.use(catalog)
-        self._generated.use(catalog)
+        self.generated.use(catalog)
 
     def states(self, key: ObjectKey) -> Iterable[PackState]:
         """Return what is remembered of an object."""
@@ -126,7 +126,7 @@ class Reconciler:
             states = [*self.aggregates.states(key)]
         else:
             times.append(await self._remove_what_is_left(key))
-            states = [*self._matcher.states(key), *self._generated.states(key)]
+            states = [*self._matcher.states(key), *self.generated.states(key)]
         self.waits.update(key, states)
         if isinstance(key, GroupKey) and not states:
             self.related.forget_group(key)
@@ -185,7 +185,7 @@ class Reconciler:
         else:
             outcome, scope, state = await self._evaluate_timely(evaluation, rule, scope, state)
             if rule.generates:
-                outcome = await self._generated.decided(evaluation, rule, scope, outcome)
+                outcome = await self.generated.decided(evaluation, rule, scope, outcome)
             outcome, state = self.others.leave(evaluation, rule, outcome, state, self._catalog)
         reported = self._reported(evaluation, rule, outcome, state)
         if reported is not before:
@@ -296,10 +296,10 @@ class Reconciler:
 
     async def _remove_what_is_left(self, key: ObjectKey) -> float | None:
         """Remove what was generated from an object that is gone; return when to do so again, None where nothing is left."""
-        ended = await self._generated.ended(key, self._clock.monotonic())
+        ended = await self.generated.ended(key, self._clock.monotonic())
         for evaluation, rule, scope, firing in ended:
             await self._plan_and_act(evaluation, rule, scope, firing)
-        return self._generated.settle(key, (evaluation for evaluation, *_ in ended))
+        return self.generated.settle(key, (evaluation for evaluation, *_ in ended))
 
     async def _skip(self, evaluation: Evaluation, rule: Rule, outcome: Outcome) -> None:
         """Drop what is under way of a rule that does not fire any more; where nobody knows whether it does, keep it."""
@@ -335,7 +335,7 @@ class Reconciler:
             try:
                 written = await self._recorder.write(living, self._catalog.times)
                 if written is not None and not written.gone:
-                    self._performer.wrote_own(own for each in living for own in each.own)
+                    self._performer.fights.wrote_own(own for each in living for own in each.own)
                     self._reader.wrote_own(living[0].ref, written)
                 if isinstance(key, GroupKey):
                     self.aggregates.settle(living[0], written)

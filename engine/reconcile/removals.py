@@ -5,12 +5,33 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from engine.model.objects import ObjectKey
+from engine.model.objects import ObjectKey, flow_of
 
 WINDOW = 60.0
 """Seconds within which removals count as at once."""
 FEW = 5
 """So many objects may go at once, whatever part of all of them they are."""
+
+
+class Held(NamedTuple):
+    """What a rule of a pack does not remove until somebody confirms it: how many objects, and since when (monotonic clock).
+
+    `gone` had been removed just before, of `whole`; `flows` are those (`flow_of`) of the watched objects.
+    """
+
+    pack: str
+    rule: str
+    objects: int
+    gone: int
+    whole: int
+    flows: frozenset[str]
+    since: float
+
+    def __str__(self) -> str:
+        would = f"rule {self.rule} would remove {self.objects + self.gone} of the {self.whole} objects it has generated"
+        if self.gone:
+            return f"{would}: it has just removed {self.gone}, and holds back {self.objects} more"
+        return f"{would}, and removes none of them"
 
 
 class Wanted(NamedTuple):
@@ -27,6 +48,8 @@ class Removals(NamedTuple):
 
     `due` is what is to be removed, by source; `removed` has the times (of the monotonic clock) of what was allowed to go.
     `suspended` is what waits for somebody to confirm it, by another word to resume than `word`; `confirmed` is what somebody has.
+    Both hold only what is due: what is not due any more is asked about anew when it is due again. Of the last suspension,
+    `gone` says how many had been removed just before, of `whole`; `since` is when it began, and `number` counts them.
     """
 
     due: Mapping[ObjectKey, frozenset[str]] = {}
@@ -34,33 +57,55 @@ class Removals(NamedTuple):
     suspended: frozenset[str] = frozenset()
     word: str = ""
     confirmed: frozenset[str] = frozenset()
+    gone: int = 0
+    whole: int = 0
+    since: float = 0.0
+    number: int = 0
 
     def ask(self, wanted: Wanted, resume: str, now: float) -> Removals:
         """Return it after a source wants objects removed; `allows` then says whether they may go.
 
         `resume` is what people last said to have go on what is suspended.
         """
-        removals, present = self._at(now, resume), wanted.present
-        due = {key: still for key, uids in removals.due.items() if (still := uids & present)} | {wanted.source: wanted.objects}
-        removals = removals._replace(due=due, confirmed=removals.confirmed & present)
-        at_once = frozenset(removals.removed).union(wanted.orphans, *due.values()) - removals.confirmed
-        whole = present.union(removals.removed)
+        removed = {uid: time for uid, time in self.removed.items() if time > now - WINDOW}
+        present = wanted.present
+        due = {key: still for key, uids in self.due.items() if (still := uids & present)} | {wanted.source: wanted.objects}
+        removals = self.resumed(resume)._replace(removed=removed)._due(due)
+        at_once = frozenset(removed).union(wanted.orphans, *due.values()) - removals.confirmed
+        whole = present.union(removed)
         unconfirmed = wanted.objects - removals.confirmed
-        if unconfirmed and (removals.suspended or (len(at_once) > FEW and 2 * len(at_once) > len(whole))):
-            word = removals.word if removals.suspended else resume
-            return removals._replace(suspended=removals.suspended | unconfirmed, word=word)
-        return removals._replace(removed={**removals.removed, **dict.fromkeys(unconfirmed, now)})
+        if not unconfirmed:
+            return removals
+        if removals.suspended:
+            return removals._replace(suspended=removals.suspended | unconfirmed)
+        if len(at_once) > FEW and 2 * len(at_once) > len(whole):
+            return removals._replace(
+                suspended=unconfirmed, word=resume, gone=len(removed.keys() - unconfirmed), whole=len(whole), since=now,
+                number=removals.number + 1,
+            )  # fmt: skip
+        return removals._replace(removed={**removed, **dict.fromkeys(unconfirmed, now)})
 
     def without(self, source: ObjectKey) -> Removals:
         """Return it where a source wants nothing removed."""
-        return self._replace(due={key: uids for key, uids in self.due.items() if key != source}) if source in self.due else self
+        return self._due({key: uids for key, uids in self.due.items() if key != source}) if source in self.due else self
+
+    def resumed(self, resume: str) -> Removals:
+        """Return it after people last said this to have go on what is suspended."""
+        if not self.suspended or resume in ("", self.word):
+            return self
+        return self._replace(suspended=frozenset(), confirmed=self.confirmed | self.suspended)
+
+    def held(self, pack: str, rule: str) -> Held | None:
+        """Return what is suspended, None where nothing is."""
+        if not self.suspended:
+            return None
+        flows = frozenset(flow_of(source) for source, uids in self.due.items() if uids & self.suspended)
+        return Held(pack, rule, len(self.suspended), self.gone, self.whole, flows, self.since)
 
     def allows(self, objects: Collection[str]) -> bool:
         """Return whether these may be removed now."""
         return not self.suspended.intersection(objects)
 
-    def _at(self, now: float, resume: str) -> Removals:
-        removed = {uid: time for uid, time in self.removed.items() if time > now - WINDOW}
-        if self.suspended and resume not in ("", self.word):
-            return self._replace(removed=removed, suspended=frozenset(), confirmed=self.confirmed | self.suspended)
-        return self._replace(removed=removed)
+    def _due(self, due: Mapping[ObjectKey, frozenset[str]]) -> Removals:
+        every = frozenset[str]().union(*due.values())
+        return self._replace(due=due, suspended=self.suspended & every, confirmed=self.confirmed & every)

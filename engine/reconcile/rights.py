@@ -54,5 +54,6 @@ async def explained_with(error: ApiError, needed: Iterable[Wanted], actor: Actor
     for read, on_it in needed:
         if read.ref.kind.group == lacks.group and await actor.plural(read.ref.kind) == lacks.resource:
             asked = {"get" if read.label_selector is None else "list", *on_it}
+            asked |= {"list", "watch"} if read.watch is not None else set()  # a grant without it would be refused next
             verbs |= {verb for verb, subresource in map(api_verb, asked) if subresource == lacks.subresource}
     return explained(error, verbs)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from engine.actions import Cause
 from engine.model.flags import Mode
-from engine.model.objects import Object
+from engine.model.objects import Object, Ref
 from engine.model.observe import Act
 from engine.model.outcome import Done, Obstacle, Unavailable, Waiting
 from engine.model.plan import Annotate, Patch, Telling
@@ -21,11 +21,12 @@ from engine.reconcile.record import Result
 
 @dataclass(slots=True)
 class ActionProgress:
-    """One action of an item: the state of its own, how many steps it has taken, and what it ended with."""
+    """One action of an item: the state of its own, how many steps it has taken, what it ended with, and what it read last."""
 
     state: Any = None
     steps: int = 0
     done: Done | None = None
+    read: tuple[Ref, ...] = ()
 
 
 _NOT_READY = frozenset({
@@ -70,7 +71,7 @@ class Own:
     """What a rule wants on the watched object itself; `cause` is why an action wants it, None for the firing record.
 
     `patch` is what that changes of the object as it was evaluated, None where it changes nothing. `act` is what to notify the
-    observer of once it is written, None where that is nothing.
+    observer of once it is written, None where that is nothing. It may be `written` before the firing record.
     """
 
     rule: str
@@ -78,6 +79,7 @@ class Own:
     cause: Cause | None = None
     patch: Patch | None = None
     act: Act | None = None
+    written: bool = False
 
 
 @dataclass(slots=True)

@@ -12,7 +12,6 @@ from engine.errors import ApiError
 from engine.kube.faults import Call
 from engine.model.objects import Kind, Object, Ref, kind_of, labels_of, metadata
 from engine.model.observe import Act
-from engine.model.plan import Create, Delete, Patch
 from engine.model.text import suggestion
 from engine.packs.metrics import MetricSpec
 from engine.reconcile.record import PREFIX
@@ -173,11 +172,9 @@ def _event(event: Object) -> dict[str, Any]:
 
 
 def _act(act: Act) -> dict[str, Any]:
-    step = act.step
-    target = step.target if isinstance(step, Patch | Delete | Create) else act.object
     return {
         "pack": act.pack, "rule": act.rule, "action": act.action, "outcome": str(act.result), "object": _plain(act.object),
-        "target": _plain(target), "item": act.item, "detail": act.detail, "diff": list(act.diff),
+        "target": _plain(act.target), "item": act.item, "detail": act.detail, "diff": list(act.diff),
     }  # fmt: skip
 
 

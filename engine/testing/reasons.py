@@ -197,6 +197,7 @@ def _acts(rule: str, acts: Sequence[Act]) -> Iterator[RuleReason]:
         if isinstance(act.step, Create) and act.step.body.get("reason") == RULE_FAILED:
             yield RuleReason(rule, str(act.object), str(ActResult.FAILED), str(act.step.body.get("message")))
             continue
-        done = step_text(act.step) if act.step else act.detail
+        kept = ", ".join(map(str, act.read)) or "nothing to do"
+        done = step_text(act.step) if act.step else act.detail or kept
         detail = f" ({act.detail})" if act.step and act.detail else ""
         yield RuleReason(rule, str(act.object), str(act.result), f"{act.action}{item}: {done}{detail}", act.diff)

@@ -166,13 +166,57 @@ def test_a_fleet_that_is_relabelled_at_once(cluster: Cluster, engine: Engine) ->
     up(engine)
     stay(cluster, "fleet", sorted(names))
     (message,) = {event["message"] for event in cluster.all(EVENT) if event["reason"] == "RemovalSuspended"}
-    assert "12 objects are to be removed, and that would be more than half of what rule copy has generated" in message
-    assert "kubectl annotate configmap rulepack-params" in message
+    assert "rule copy would remove 12 of the 12 objects it has generated, and removes none of them" in message
+    assert f"kubectl annotate configmap rulepack-params -n {engine.own} " in message
 
     engine.params({})
-    annotations: dict[str, Any] = {"metadata": {"annotations": {"rules.mlops.dev/resume": "it is right"}}}
-    cluster.plane.request("PATCH", PARAMS.format(engine.own), annotations)
+    resume(cluster, engine, "it is right")
     eventually(lambda: copies(cluster, "fleet") == [], "copies that somebody has confirmed", 120)
+
+
+def resume(cluster: Cluster, engine: Engine, word: str) -> None:
+    """Have somebody say that what is suspended goes on."""
+    annotations: dict[str, Any] = {"metadata": {"annotations": {"rules.mlops.dev/resume": word}}}
+    cluster.plane.request("PATCH", PARAMS.format(engine.own), annotations)
+
+
+def ready(cluster: Cluster, engine: Engine) -> tuple[str, str]:
+    """Reason and message of the condition Ready of the pack."""
+    status = cluster.plane.request("GET", f"{RULE_PACKS.format(engine.own)}/secret-sync").get("status", {})
+    found = [each for each in status.get("conditions", ()) if each["type"] == "Ready"]
+    return (found[0]["reason"], found[0]["message"]) if found else ("", "")
+
+
+def test_a_mistake_that_is_undone_and_made_again(cluster: Cluster, engine: Engine) -> None:
+    """Undone, it is suspended no more; a resume then says nothing about the next mistake, of which nothing more is removed."""
+    names = [f"again-{number}" for number in range(12)]
+    spaces(cluster, "again", names)
+    cluster.create(source("again", "again"))
+    engine.params({})
+    up(engine)
+    eventually(lambda: copies(cluster, "again") == sorted(names), "copies")
+    engine.kill()
+    for name in names:
+        relabel(cluster, name, None)
+    up(engine)
+    eventually(lambda: ready(cluster, engine)[0] == "Suspended", "status of a removal that is held back", 60)
+    held = "rule copy would remove 12 of the 12 objects it has generated, and removes none of them; to go on: kubectl annotate"
+    assert ready(cluster, engine)[1].startswith(held)
+
+    for name in names:
+        relabel(cluster, name, "again")
+    eventually(lambda: ready(cluster, engine)[0] == "InForce", "status that ends by itself", 60)
+    resume(cluster, engine, "the labels are back")
+    stay(cluster, "again", sorted(names))
+    for name in names:
+        relabel(cluster, name, None)
+    eventually(lambda: ready(cluster, engine)[0] == "Suspended", "second suspension", 60)
+    left = copies(cluster, "again")
+    assert len(left) >= 6
+    stay(cluster, "again", left)
+    cluster.delete(SECRET, "again", FROM)
+    resume(cluster, engine, "now they may go")
+    eventually(lambda: copies(cluster, "again") == [], "copies that somebody has confirmed", 120)
 
 
 def test_off_and_gone(cluster: Cluster, engine: Engine) -> None:

@@ -151,6 +151,22 @@ def test_explain_says_nothing_of_other_peoples_config_maps(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_explain_says_what_is_wrong_with_the_flag_of_a_pack_that_it_explains(
+    cluster: Cluster, reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A text that is no mode has the pack Off, which the explanation alone would not say."""
+    (tmp_path / "pack.yaml").write_text(IGNORING)
+    (name,) = [each["metadata"]["name"] for each in yaml.safe_load_all(IGNORING)]
+    meta = {"name": "rulepack-feature-flags", "namespace": cluster.namespace}
+    cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "data": {name: "Enforced"}, "metadata": meta})
+    target = ["nvj/train", "-n", cluster.namespace, "--operator-namespace", cluster.namespace, "--kubeconfig", reader]
+
+    assert run_command(["explain", *target, "--rules", str(tmp_path)]) == 0
+
+    expected = f"Warning: configmap/rulepack-feature-flags/{name}:1:1: the text 'Enforced' is no mode"
+    assert [line.partition(";")[0] for line in capsys.readouterr().err.splitlines()] == [expected]
+
+
 def test_explain_goes_by_the_times_that_the_engine_goes_by(
     cluster: Cluster, reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

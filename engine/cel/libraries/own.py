@@ -105,7 +105,9 @@ FUNCTIONS = (
     function("annotation", "An annotation of an object; `''` where it is absent.",
              "annotation({'metadata': {'annotations': {'a/b': 'c'}}}, 'a/b') == 'c'", ENGINE,
              {"annotation(dyn, string) -> string": documents.annotation}),
-    function("label", "A label of an object; `''` where it is absent.", "label({'metadata': {}}, 'app') == ''", ENGINE,
+    function("label", "A label of an object; `''` where it is absent, and where it is empty: "
+             "`'app' in get(object, 'metadata.labels', {})` says whether it is there.",
+             "label({'metadata': {}}, 'app') == ''", ENGINE,
              {"label(dyn, string) -> string": documents.label}),
     function("jmespath", "What a JMESPath expression finds in a value; null where it finds nothing.",
              "jmespath({'a': [{'b': 1}]}, 'a[*].b') == [1]", ENGINE, {"jmespath(dyn, string) -> dyn": documents.search}, _query),

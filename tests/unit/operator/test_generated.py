@@ -157,3 +157,40 @@ async def test_what_is_listed_for_another_pack_already_is_looked_through_for_one
         await fixture.config_map("rulepack-feature-flags", {"copies": "Enforce"})
         await fixture.clock.advance(60)
         assert not {"a/w", "b/w"} & {*await copies(fixture)}
+
+
+async def test_the_status_says_what_would_be_removed_by_which_pack_and_ends_with_the_mistake(fixture: Fixture) -> None:
+    """Whoever resumes one pack learns what goes on in others; a higher budget is no word about a removal."""
+    second = PACK.replace("name: copies}", "name: second}").replace("'${object", "'second-${object")
+    (fixture.rules / "second.yaml").write_text(second)
+    spaces = [f"space-{number}" for number in range(4)]
+    for name in spaces:
+        await fixture.cluster.create(NAMESPACE, "", {"metadata": {"name": name, "labels": {"copies": "yes"}}})
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        await fixture.clock.advance(60)
+        await relabelled(fixture, [*spaces, "a", "b"], None)
+        await fixture.clock.advance(60)
+        packs = operator.reconciler.catalog.packs
+        first, other = [operator.fare(packs[name]) for name in ("copies", "second")]
+        await fixture.config_map("rulepack-params", {"copies": "disruptionsPerMinute: 1000"})
+        await fixture.clock.advance(60)
+        assert operator.fare(packs["copies"]).reason == "Suspended"
+        assert ("copies", "default") in operator.activity.suspended_series()
+        await relabelled(fixture, [*spaces, "a", "b"], "yes")
+        await fixture.clock.advance(60)
+        assert [operator.fare(pack).reason for pack in packs.values()] == ["", ""]
+        assert operator.activity.suspended_series() == {}
+
+    would = "rule copy would remove 12 of the 12 objects it has generated"
+    for fare, also in ((first, "second"), (other, "copies")):
+        (sentence,) = fare.waits
+        assert fare.reason == "Suspended" and sentence.startswith(would) and "budget" not in sentence
+        assert f"this resumes every pack, also pack {also}: {would}" in sentence
+        assert "to keep them, undo what makes them go" in sentence
+
+
+async def relabelled(fixture: Fixture, names: list[str], copies: str | None) -> None:
+    """Give namespaces another label, or none."""
+    for name in names:
+        await fixture.cluster.patch(NAMESPACE, "", name, {"metadata": {"labels": {"copies": copies}}})

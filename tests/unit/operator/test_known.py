@@ -17,6 +17,7 @@ from engine.operator.activity import Activity
 from engine.operator.wiring import Operator
 from engine.packs.catalog import Catalog
 from engine.packs.parse import parse_pack
+from engine.reconcile.budget import Terms
 from engine.testing.explain import explain
 from engine.testing.known import joined
 from tests.unit.operator.test_operator import WIDGET, Fixture, ask
@@ -107,7 +108,7 @@ async def test_an_engine_that_cannot_be_asked_is_no_fault(fixture: Fixture) -> N
 
 def test_what_is_suspended_is_said(fixture: Fixture) -> None:
     """Of a namespace whose budget is spent, for each object in it, and for none of another."""
-    activity = Activity(fixture.clock, enforced={"widgets"})
+    activity = Activity(fixture.clock, enforced={"widgets"}, terms={"widgets": Terms(1, "")})
     activity.suspended("widgets", "default", OBJECT)
     keys = [ObjectKey(OBJECT.kind, namespace, "other") for namespace in ("default", "elsewhere")]
     assert [activity.known(key, ()) for key in keys] == [{"widgets": {"suspended": "namespace default", "rules": {}}}, {}]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from engine.cli.get import table
-from engine.cli.unread import who_reads
+from engine.cli.unread import unexplained, who_reads
 from engine.errors import ApiError, UsageError
 from engine.kube.api import Page, Selection
 from engine.kube.embedded import EmbeddedCluster
@@ -358,6 +358,26 @@ async def test_a_suspended_pack_waits_for_a_person(packs: Packs) -> None:
     assert stalled == ("False", "Suspended", "it goes on when somebody has it go on, see Ready")
 
 
+@pytest.mark.parametrize(("word", "expected"), [(None, "Suspended"), ("go on", "InForce")])
+async def test_a_suspended_pack_that_comes_again_is_still_suspended(packs: Packs, word: str | None, expected: str) -> None:
+    """To delete it is no word to go on; one that somebody gives meanwhile counts."""
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(60)
+        await suspended(packs)
+        await packs.cluster.delete(RULE_PACK, "system", "sweep")
+        await packs.clock.advance(5)
+        await packs.cluster.patch(CONFIG_MAP, "system", "rulepack-params", {"metadata": {"annotations": {RESUME: word}}})
+        await packs.clock.advance(5)
+        await packs.put("sweep", sweeping())
+        await packs.clock.advance(7)
+        ready = await packs.condition("Ready", "sweep")
+        await packs.clock.advance(120)
+        widgets = len((await packs.cluster.list(Selection(WIDGET))).items)
+
+    assert ready[1] == expected
+    assert (widgets == 7) is (word is None)
+
+
 async def test_a_pack_that_was_refused_while_its_flag_is_off_says_both(packs: Packs) -> None:
     async with packs.running(packs.operator()):
         await packs.config_map("rulepack-feature-flags", {"own": "Disabled"})
@@ -369,6 +389,23 @@ async def test_a_pack_that_was_refused_while_its_flag_is_off_says_both(packs: Pa
 
     kept = "the last good text, generation 1, counts meanwhile, and is Disabled: the feature flag own says Disabled"
     assert ready == ("False", "Invalid", f"it is not accepted; {kept}")
+
+
+async def test_a_pack_that_is_in_force_with_an_older_text_says_why_it_is_not_explained(packs: Packs) -> None:
+    """One that never was in force is not called so."""
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec())
+        await packs.clock.advance(5)
+        await packs.put("own", spec(descripton="slip"))
+        await packs.put("never", spec(descripton="slip"))
+        await packs.clock.advance(5)
+        objects = [await packs.got(name) for name in ("own", "never", "marks")]
+
+    assert [*unexplained({"rulepack/system/own", "rulepack/system/never"}, objects)] == [
+        "what is not in force cannot be explained: rulepack/system/never; "
+        "`kubectl get rulepacks,rulelibraries,configmaps -o yaml` has their faults",
+        "rulepack/system/own is not explained: its last good text, generation 1, is in force and cannot be read here",
+    ]
 
 
 async def test_a_status_that_was_not_written_says_who_may_have_to(packs: Packs) -> None:

@@ -11,6 +11,7 @@ from engine.kube.api import OPENAPI
 from engine.kube.faults import InjectedFault
 from engine.operator.type_checks import RECHECK
 from tests.unit.operator.test_operator import PACK, Fixture
+from tests.unit.operator.test_rulepacks import Packs
 
 OWN = PACK.replace("name: marks", "name: own").replace("object.spec.size > 10", "object.spec.size == '10'")
 RULE = """\
@@ -53,6 +54,20 @@ async def test_an_expression_that_cannot_hold_is_a_warning(fixture: Fixture) -> 
         (event,) = [event for event in await fixture.events() if event["reason"] == "RulePackWarnings"]
         assert (event["type"], event["involvedObject"]["name"]) == ("Warning", "own")
         assert FAULT in event["message"]
+
+
+async def test_a_warning_is_of_the_packs_of_its_text_only(tmp_path: Path) -> None:
+    """A pack in another text of the ConfigMap has nothing to do with it."""
+    packs, fits = Packs(tmp_path), OWN.replace("name: own", "name: fits").replace("'10'", "10")
+    await packs.serve()
+    publish(packs, "integer")
+    async with packs.running(packs.operator()):
+        await packs.config_map("both", {"a.yaml": OWN, "b.yaml": fits}, pack=True)
+        await packs.clock.advance(12)
+        accepted = {name: await packs.condition("Accepted", name) for name in ("own", "fits")}
+
+    assert accepted["own"][:2] == ("True", "Warnings")
+    assert accepted["fits"][:2] == ("True", "Accepted")
 
 
 async def test_a_pack_with_warnings_is_in_force(fixture: Fixture) -> None:

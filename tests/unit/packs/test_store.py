@@ -247,6 +247,26 @@ def test_the_flag_of_an_earlier_name_is_that_of_a_pack_which_has_the_name_now() 
     assert store.catalog.modes == {"renamed": Mode.ENFORCE, "example": Mode.OFF}
 
 
+@pytest.mark.parametrize("own", [None, "Enforce"])
+def test_a_pack_whose_earlier_name_another_has_is_as_strict_as_that(own: str | None) -> None:
+    """Both act otherwise; a warning says where. Once the other is gone, the pack has the mode of its own."""
+    store, renamed = PackStore(CEL), rulepack(written(previousNames=["other", "example"]) | _mode(own), "renamed")
+    reports = by_source(store.update([], objects=[rulepack(written(mode="Disabled")), renamed]))
+    modes = store.catalog.modes
+    settings = [(setting.source, setting.mode) for setting in store.settings["renamed"]][-1]
+
+    alone = by_source(store.update([], objects=[renamed]))
+
+    assert (modes, store.catalog.modes) == ({"example": Mode.OFF, "renamed": Mode.OFF}, {"renamed": Mode.ENFORCE})
+    assert settings == ("rulepack/ops/example", Mode.OFF)
+    assert [str(warning) for warning in reports["rulepack/ops/renamed"].warnings] == [
+        "rulepack/ops/renamed: spec.previousNames[1]: pack 'example' is still there: what is on record counts "
+        "for both; expected that pack deleted, or 'example' not among previousNames"
+    ]
+    assert reports["rulepack/ops/renamed"].note == "rulepack/ops/example, which has an earlier name, says Disabled"
+    assert alone["rulepack/ops/renamed"].warnings == ()
+
+
 def test_an_own_pack_is_warned_of_that_has_what_a_reference_had() -> None:
     """It would be left out of an export, and be deleted with the ConfigMap."""
     obj = rulepack(written())
@@ -276,6 +296,29 @@ def test_of_two_config_maps_with_one_pack_the_first_has_it() -> None:
     assert reported(reports["configmap/ops/b"]) == [
         "configmap/ops/b/pack.yaml:1:1: pack 'example' is also in configmap/ops/a/pack.yaml, which has it; expected another name"
     ]
+
+
+def test_a_name_that_is_taken_is_no_fault_of_the_other_pack_in_its_text() -> None:
+    """The ConfigMap has the fault; the pack of its text whose name is its own acts, and is accepted."""
+    store, texts = PackStore(CEL), "\n---\n".join([pack("mine"), pack("example")])
+    objects = [rulepack(written()), rulepack({"configMap": "both"}, name="mine")]
+
+    reports = by_source(store.update([], [config_map(texts, "both")], objects=objects))
+
+    assert "pack 'example' is also in rulepack/ops/example" in reported(reports["configmap/ops/both"])[0]
+    assert (reports["rulepack/ops/mine"].packs, reports["rulepack/ops/mine"].faults) == (("mine",), ())
+
+
+@pytest.mark.parametrize("second", ["\n---\n".join([pack("mine"), pack("example")]), "no: pack"], ids=["name", "fault"])
+def test_what_is_wrong_with_one_text_of_a_config_map_is_no_fault_of_a_pack_in_another(second: str) -> None:
+    """The first by the name of its key has a name; only the text that has the fault is not accepted."""
+    store = PackStore(CEL)
+    maps = [config_map(pack()) | {"data": {"a.yaml": pack(), "b.yaml": second}}]
+
+    reports = by_source(store.update([], maps, objects=[rulepack({"configMap": "mine"})]))
+
+    assert {fault.location.file for fault in reports["configmap/ops/mine"].faults} == {"configmap/ops/mine/b.yaml"}
+    assert (reports["rulepack/ops/example"].packs, reports["rulepack/ops/example"].faults) == (("example",), ())
 
 
 def test_what_has_not_changed_is_the_same_object() -> None:
@@ -519,6 +562,21 @@ def test_a_rule_that_loses_its_condition_is_warned_of_until_conditions_change() 
         "condition, if it is not meant to act on everything; `kubectl edit` takes an empty `when:` away"
     ]
     assert (first, lost, again) == ([], [expected, expected], [])
+
+
+def test_a_condition_under_a_misspelt_key_is_a_fault_and_not_a_condition_that_is_lost() -> None:
+    """What is refused acts on nothing; once it is accepted without a condition, the warning comes."""
+    store, bare = PackStore(CEL), written()
+    conditional, misspelt = copy.deepcopy(bare), copy.deepcopy(bare)
+    conditional["rules"][0]["when"] = misspelt["rules"][0]["wehn"] = "true"
+    store.update([], objects=[rulepack(conditional)])
+
+    refused = store.update([], objects=[rulepack(misspelt, generation=2)])[0]
+    accepted = store.update([], objects=[rulepack(bare, generation=3)])[0]
+
+    assert [fault.location.inner for fault in refused.faults] == ["spec.rules[0].wehn"]
+    assert refused.warnings == ()
+    assert [warning.message for warning in accepted.warnings] == ["rule 'first' had a condition, and has none now"]
 
 
 def test_a_refused_pack_is_warned_of_that_loses_its_note_of_a_null() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from engine.errors import ApiError
 from engine.kube.faults import InjectedFault
 from engine.model.flags import Mode
-from engine.model.generated import FROM, PACK, SOURCE_UID
+from engine.model.generated import FROM, PACK, RULE, SOURCE_UID, left_by
 from engine.model.objects import Kind, Object, annotations_of, labels_of, metadata, names_of, ref_of
 from engine.model.plan import Delete
 from tests.unit.packs.packs import pack, parsed
@@ -274,20 +275,124 @@ async def test_a_fleet_that_is_relabelled_loses_nothing_until_somebody_says_so()
     await world.settle(600, step=60)
     assert len(await copies(world)) == 20
     told = [message for _, reason, message in await world.events() if reason == "RemovalSuspended"]
-    assert len(told) == 1 and "more than half of what rule copy has generated" in told[0]
-    assert world.seen.suspensions == ["example of ns"]
+    assert len(told) == 1 and "rule copy would remove 20 of the 20 objects it has generated, and removes none" in told[0]
     world.use(the_pack(), resume="that is right")
     await world.settle(60, step=30)
     assert await copies(world) == []
 
 
-async def test_a_fleet_that_has_its_labels_again_lost_nothing() -> None:
+FLEET = [f"space-{number}" for number in range(20)]
+
+
+def resume(world: World, word: str, mode: Mode = Mode.ENFORCE) -> None:
+    """Have somebody say that what is suspended goes on."""
+    world.use(the_pack(), resume=word, modes={"example": mode})
+
+
+async def test_a_fleet_that_has_its_labels_again_lost_nothing_and_is_suspended_no_more() -> None:
     world = copying()
     await relabelled_fleet(world)
     await world.settle(60, step=30)
-    await spaces(world, *(f"space-{number}" for number in range(20)))
+    (held,) = world.reconciler.generated.held()
+    assert (held.pack, held.rule, held.objects, held.whole, held.flows) == ("example", "copy", 20, 20, frozenset(["ns"]))
+    await spaces(world, *FLEET)
     await world.settle(60, step=30)
     assert len(await copies(world)) == 20
+    assert world.reconciler.generated.held() == []
+
+
+@pytest.mark.parametrize("first", ["undone, then resumed", "undone in Audit, then resumed", "resumed in Audit, then undone"])
+async def test_a_resume_without_anything_held_back_is_no_word_about_the_next_mistake(first: str) -> None:
+    world = copying()
+    await relabelled_fleet(world)
+    await world.settle(60, step=30)
+    mode = Mode.AUDIT if "Audit" in first else Mode.ENFORCE
+    resume(world, "", mode)
+    for step in first.replace(" in Audit", "").split(", then "):
+        if step == "undone":
+            await spaces(world, *FLEET)
+        else:
+            resume(world, "go on", mode)
+        await world.settle(80, step=20)
+    resume(world, "go on")
+    await spaces(world, *FLEET, copies="no")
+    await world.settle(600, step=60)
+    assert len(await copies(world)) == 20
+    told = [message for _, reason, message in await world.events() if reason == "RemovalSuspended"]
+    assert len(told) == 2
+    resume(world, "it is right")
+    await world.settle(60, step=30)
+    assert await copies(world) == []
+
+
+async def test_what_was_confirmed_and_is_not_due_any_more_is_asked_about_again() -> None:
+    world = copying(params={"example": {"disruptionsPerMinute": 100}})
+    await relabelled_fleet(world)
+    await world.settle(60, step=30)
+    world.engine.faults.add(InjectedFault(503, verb="delete", kind="ConfigMap", times=None))
+    resume(world, "go on")
+    await world.settle(60, step=30)
+    await spaces(world, *FLEET)
+    await world.settle(60, step=30)
+    world.engine.faults.clear()
+    await spaces(world, *FLEET, copies="no")
+    await world.settle(600, step=60)
+    assert len(await copies(world)) == 20
+
+
+async def test_what_is_left_of_a_mistake_stays_suspended_and_goes_when_it_is_confirmed() -> None:
+    world = copying()
+    await relabelled_fleet(world)
+    await world.settle(60, step=30)
+    await spaces(world, *FLEET[:12])
+    await world.settle(60, step=30)
+    (held,) = world.reconciler.generated.held()
+    assert held.objects == 8
+    resume(world, "the rest may go")
+    await world.settle(60, step=30)
+    assert len(await copies(world)) == 12
+    await spaces(world, *FLEET[:12], copies="no")
+    await world.settle(600, step=60)
+    assert len(await copies(world)) == 12
+
+
+async def test_a_suspension_about_a_source_that_is_gone_ends_when_its_copies_are_gone() -> None:
+    world = copying()
+    await spaces(world, *FLEET)
+    await world.create(source())
+    await world.settle()
+    await world.delete(CONFIG, "source")
+    await world.settle(60, step=30)
+    assert world.reconciler.generated.held() != []
+    for space in FLEET:
+        await world.delete(CONFIG, "source", space)
+    await world.settle(60, step=30)
+    assert world.reconciler.generated.held() == []
+
+
+async def test_a_replica_that_does_not_lead_any_more_forgets_what_was_held_back() -> None:
+    world = copying()
+    await relabelled_fleet(world)
+    await world.settle(60, step=30)
+    world.reconciler.generated.forget()
+    resume(world, "said to the other replica")
+    await world.settle(600, step=60)
+    assert len(await copies(world)) == 20
+
+
+async def test_what_is_gone_already_and_what_is_held_back_are_told_apart() -> None:
+    world = copying()
+    await spaces(world, *FLEET[:12])
+    await world.create(source())
+    await world.settle()
+    for name in FLEET[:12]:
+        await spaces(world, name, copies="no")
+        await world.settle(1)
+    assert len(await copies(world)) == 6
+    (held,) = world.reconciler.generated.held()
+    assert str(held) == (
+        "rule copy would remove 12 of the 12 objects it has generated: it has just removed 6, and holds back 6 more"
+    )
 
 
 async def test_sources_that_lose_their_labels_at_once_keep_half_of_their_copies_at_least() -> None:
@@ -432,3 +537,46 @@ async def test_a_write_does_not_meet_another_object_under_the_name() -> None:
     await world.settle()
     found = await world.get(CONFIG, "source", "a")
     assert found["data"] == {"theirs": "yes"} and FROM not in labels_of(found)
+
+
+async def test_a_renamed_rule_says_how_to_delete_what_the_old_one_has_left() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    renamed = dataclasses.replace(the_pack(), name="renamed")
+    world.use(renamed)
+    await world.settle(60, step=10)
+    (message,) = [message for _, reason, message in await world.events() if reason == "RuleFailed"]
+    command = "kubectl delete ConfigMap -A -l rules.mlops.dev/generated-by=example,rules.mlops.dev/generated-rule=copy"
+    assert f"If that rule is gone or renamed, delete what it has left, and this one is made: {command}" in message
+
+
+def test_a_kind_of_a_group_is_named_as_kubectl_takes_it() -> None:
+    obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"labels": {PACK: "p", RULE: "r"}}}
+    assert left_by(obj) == f"kubectl delete Deployment.v1.apps -A -l {PACK}=p,{RULE}=r"
+
+
+async def test_a_rule_whose_own_copy_comes_from_another_source_is_not_told_to_delete_them() -> None:
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source(namespace="first"))
+    await world.settle()
+    await world.create(source(namespace="second"))
+    await world.settle()
+    (message,) = [message for _, reason, message in await world.events() if reason == "RuleFailed"]
+    assert "is generated by rule copy" in message and "kubectl delete" not in message
+
+
+async def test_a_missing_right_is_granted_with_the_right_to_watch() -> None:
+    """What is generated is followed, so a grant of list alone would be refused next."""
+    world = copying()
+    await spaces(world, "a")
+    why = 'configmaps is forbidden: User "system:serviceaccount:ns:robot" cannot patch resource "configmaps" in API group "" '
+    why += 'in the namespace "a"'
+    fault = InjectedFault(ApiError(403, "Forbidden", why), verb="patch", kind="ConfigMap", namespace="a", times=None)
+    world.engine.faults.add(fault)
+    await world.create(source())
+    await world.settle(90, step=5)
+    (message,) = [message for _, reason, message in await world.events() if reason == "RuleWaiting"]
+    assert "--verb=create,delete,get,list,patch,watch --resource=configmaps" in message

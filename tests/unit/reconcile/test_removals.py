@@ -69,3 +69,23 @@ def test_what_is_not_wanted_removed_any_more_does_not_count() -> None:
     assert removals.due == {}
     later = removals.ask(Wanted(key("b"), uids(*range(9, 18)), uids(*range(20))), "", WINDOW + 1.0)
     assert later.allows(uids(*range(9, 18)))
+
+
+def test_a_suspension_ends_when_nothing_of_it_is_due_and_a_word_after_that_grants_nothing() -> None:
+    twenty = uids(*range(20))
+    suspended = asked((key("a"), uids(*range(15)), twenty, 0.0), (key("b"), uids(15), twenty, 0.0))
+    assert suspended.without(key("a")).suspended == uids(15)
+    undone = suspended.without(key("a")).without(key("b"))
+    assert undone.suspended == frozenset() and undone.held("pack", "rule") is None
+    again = undone.resumed("new").ask(Wanted(key("a"), uids(*range(15)), twenty), "new", 10 * WINDOW)
+    assert not again.allows(uids(*range(15)))
+
+
+def test_what_is_confirmed_stays_so_only_as_long_as_it_is_due() -> None:
+    twenty = uids(*range(20))
+    wanted = Wanted(key(), uids(*range(15)), twenty)
+    resumed = asked((key(), uids(*range(15)), twenty, 0.0)).ask(wanted, "new", 1.0)
+    assert resumed.ask(wanted, "new", 2.0).allows(uids(*range(15)))
+    assert not resumed.without(key()).ask(wanted, "new", 2.0).allows(uids(*range(15)))
+    fewer = resumed.ask(Wanted(key(), uids(0), twenty), "new", 2.0)
+    assert not fewer.ask(wanted, "new", 10 * WINDOW).allows(uids(*range(15)))

@@ -58,7 +58,7 @@ async def test_a_rule_that_came_into_force_anew_says_that_it_leaves_what_waited(
     await world.settle(60, step=5)
     ((message,), found) = await told(world), await records(world)
     assert message.startswith(
-        "Rule p/r no longer waits with locked, and does not do it: it does not apply any more (was so before "
+        "Rule p/r no longer waits with locked, and does not do it: it does not apply any more (was created at "
     )
     assert waiting(found) == {} and json.loads(found["p.r"])["items"] == {"free": "Done"}
 

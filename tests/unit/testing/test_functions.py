@@ -116,7 +116,7 @@ def test_json_names_library_and_function(tmp_path: Path) -> None:
 
 def test_the_example_of_the_docs_passes(tmp_path: Path) -> None:
     """The library and the tests of docs/libraries.md, every function covered."""
-    blocks = re.findall(r"```yaml\n(apiVersion.*?)```", (ROOT / "docs/libraries.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```yaml\n(?:# \S+\n)?(apiVersion.*?)```", (ROOT / "docs/libraries.md").read_text(), re.DOTALL)
     for number, block in enumerate(blocks):
         (tmp_path / f"{number}.yaml").write_text(block)
 

@@ -14,7 +14,7 @@ from engine.cel import backend
 from engine.cli.main import run_command
 from engine.model.observe import ActResult
 from engine.testing.coverage import Coverage
-from engine.testing.report import failure_lines
+from engine.testing.report import failure_lines, verbose_lines
 from engine.testing.run import Case, CaseResult, run
 from engine.testing.schema import ActPattern
 from engine.testing.suite import load_suites
@@ -344,6 +344,20 @@ def test_what_was_before_is_shown_as_the_rule_read_it(tmp_path: Path) -> None:
         for outcome in run([Case(suites[0], number) for number in range(3)])
     ]
     assert shown == [["oldObject = null"], ['oldObject.status.phase = "Begun"'], ["oldObject = null"]]
+
+
+def test_what_needs_no_change_is_named_as_the_target(tmp_path: Path) -> None:
+    """An action that finds everything as it should be was about that object, and `-v` names it."""
+    done = READY.replace("name: settings}", "name: settings}, data: {last: w}")
+    acts = "- expect: {acts: [{action: patch, outcome: unchanged, target: ConfigMap default/settings}]}\n"
+    folder = written(tmp_path, done + acts)
+    (suite,), *_ = load_suites([folder], backend())
+    (outcome,) = run([Case(suite, 0)], explain_all=True)
+    unchanged = [line for line in verbose_lines(outcome) if "unchanged: patch" in line]
+    assert set(unchanged) == {"    widgets/mark for Widget default/w: unchanged: patch: ConfigMap default/settings"}
+    assert [failure.message for failure in outcome.failures] == [
+        "there is an unexpected act"
+    ]  # the label, the Event, the metrics
 
 
 REASONS = {
