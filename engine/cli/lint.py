@@ -20,6 +20,7 @@ from engine.packs.crds import read_definitions
 from engine.packs.libraries import Libraries, read_libraries
 from engine.packs.lint import CODES, Severity, kinds_of
 from engine.packs.lint import lint as lint_texts
+from engine.packs.manifests import references_in
 from engine.packs.parse import parse_text
 from engine.packs.sources import Text, load_folder, text_of
 
@@ -55,12 +56,16 @@ def lint(paths: tuple[Path, ...], crds: tuple[Path, ...], kubeconfig: Path | Non
 
     Reports every fault at once, with file, line and column. Exits with 0 where there is no error, 1 where there is, 2 where
     the command itself is wrong. Packs that are given together are also compared with one another.
+
+    RulePacks that refer to a shipped pack are checked too, without their params. What `kubectl get -o yaml` writes is read
+    as it is.
     """
     texts = _texts(paths)
     libraries = read_libraries(texts, backend())
     served = asyncio.run(_served(kubeconfig, texts, libraries)) if kubeconfig is not None else {}
     number, faults = lint_texts(texts, backend(), read_definitions(crds), served, libraries)
-    if not number and not libraries.given and not faults:
+    references = references_in(texts)
+    if not number and not libraries.given and not references and not faults:
         raise no_packs(paths)
     sources = {text.file: re.split("\r\n|[\n\r\x85\u2028\u2029]", text.text) for text in texts}
     report = FORMATS[style](faults, sources)
@@ -68,7 +73,7 @@ def lint(paths: tuple[Path, ...], crds: tuple[Path, ...], kubeconfig: Path | Non
         click.echo(report)
     errors = sum(1 for fault in faults if severity(fault) is Severity.ERROR)
     if style == "text":
-        click.echo(_summary(number, len(libraries.given), errors, len(faults) - errors), err=bool(faults))
+        click.echo(_summary((number, len(libraries.given), references), errors, len(faults) - errors), err=bool(faults))
     return 1 if errors or (strict and faults) else 0
 
 
@@ -91,12 +96,15 @@ async def _served(kubeconfig: Path, texts: Sequence[Text], libraries: Libraries)
     return types
 
 
-def _summary(packs: int, libraries: int, errors: int, warnings: int) -> str:
-    def count(number: int, what: str) -> str:
-        return f"{number} {what}{'' if number == 1 else 's'}"
+def _summary(read: tuple[int, int, int], errors: int, warnings: int) -> str:
+    """Return what was found in the packs, libraries and references that were read."""
 
-    found = ", ".join(count(number, what) for number, what in ((errors, "error"), (warnings, "warning")) if number)
-    more = f", {libraries} {'library' if libraries == 1 else 'libraries'}" if libraries else ""
-    if not packs and not libraries:
+    def count(number: int, what: str, several: str) -> str:
+        return f"{number} {what if number == 1 else several}"
+
+    found = ", ".join(count(number, what, f"{what}s") for number, what in ((errors, "error"), (warnings, "warning")) if number)
+    if not any(read):
         return f"no pack could be read: {found}"
-    return f"{count(packs, 'pack')}{more}: {found or 'no faults'}"
+    packs, *others = zip(read, (("pack", "packs"), ("library", "libraries"), ("reference", "references")), strict=True)
+    kinds = [packs, *(each for each in others if each[0])]
+    return f"{', '.join(count(number, *names) for number, names in kinds)}: {found or 'no faults'}"

@@ -8,14 +8,14 @@ from typing import Any
 from engine.errors import Fault, InvalidText
 from engine.model.text import found
 from engine.packs.diagnostics import SCHEMA
-from engine.packs.document import Document
+from engine.packs.document import Document, YamlDocument
 from engine.packs.yamltext import read_yaml
 
 LABEL = "rules.mlops.dev/rule-pack"
 """The label (value "true") of ConfigMaps that hold rule packs."""
 
 
-def documents_within(document: Document, raw: dict[str, Any], faults: list[Fault]) -> Iterator[Document]:
+def documents_within(document: Document, raw: dict[str, Any], faults: list[Fault]) -> Iterator[YamlDocument]:
     """Yield the documents in the data of a ConfigMap's manifest that has the label; add a fault for what is no text."""
     metadata, data = raw.get("metadata"), raw.get("data")
     labels = metadata.get("labels") if isinstance(metadata, dict) else None

@@ -149,6 +149,10 @@ class YamlDocument:
         key = self._nearest(path[:-1]).keys.get(str(path[-1])) if path else None
         return self._positions.at(key.line, key.column) if key else self.locate(path)
 
+    def part(self, path: Path, value: Any) -> YamlDocument:
+        """Return the document that a part of this one is, such as an item of a list; `value` is its plain value."""
+        return YamlDocument(value, self._nearest(path), self._positions)
+
     def plain_texts(self) -> Iterator[tuple[Location, str]]:
         """Yield each text that is written without quotes, keys included, with its location."""
         waiting = [self._root]

@@ -27,6 +27,7 @@ from engine.packs.diagnostics import Diagnostics, spec_faults
 from engine.packs.document import Document, ObjectDocument
 from engine.packs.fields import RESERVED
 from engine.packs.library import KIND, FunctionSpec, RuleLibrarySpec
+from engine.packs.manifests import objects_in
 from engine.packs.schema import API_VERSION
 from engine.packs.sources import LibraryObject, Text, load_folder, shipped_rules
 from engine.packs.yamltext import read_yaml
@@ -151,7 +152,10 @@ def _documents(origin: Text | LibraryObject, faults: list[Fault]) -> Iterator[Do
     if KIND not in origin.text:
         return
     try:
-        for document in read_yaml(origin.text, partial(Location, origin.file)):
+        documents = read_yaml(origin.text, partial(Location, origin.file))
+        if origin.source == origin.file:  # a file, which may hold what kubectl writes; the data of a ConfigMap never does
+            documents = [document for each in documents for document in objects_in(each)]
+        for document in documents:
             inside: Iterable[Document] = [document]
             if isinstance(document.value, dict) and document.value.get("kind") == "ConfigMap":
                 inside = documents_within(document, document.value, [])

@@ -17,11 +17,12 @@ from engine.model.text import found, one_of
 from engine.packs.bind import bind_pack
 from engine.packs.configmaps import documents_within
 from engine.packs.diagnostics import SCHEMA, spec_faults
-from engine.packs.document import Document, ObjectDocument
+from engine.packs.document import Document, ObjectDocument, YamlDocument
 from engine.packs.extends import extended
 from engine.packs.fields import Verb
 from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
 from engine.packs.library import KIND as LIBRARY
+from engine.packs.manifests import is_reference, objects_in, reference_faults
 from engine.packs.pack import RulePack
 from engine.packs.schema import API_VERSION, PackSpec, ReferenceSpec, RulePackSpec, RuleSpec
 from engine.packs.sources import PackObject, Text
@@ -62,7 +63,11 @@ def parse_pack(text: str, file: str, cel: Backend, namespace: str = "", librarie
 def parse_text(
     text: str, file: str, cel: Backend, *, namespace: str = "", manifests: bool = False, libraries: Libraries | None = None
 ) -> tuple[list[ParsedPack], list[Fault]]:
-    """Return the packs of a text and its faults; see `parse_pack`. With `manifests`, other objects may stand in it too."""
+    """Return the packs of a text and its faults; see `parse_pack`.
+
+    With `manifests`, other objects may stand in it too, lists of objects, references, which are no packs, and what the API server
+    adds to an object.
+    """
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
     if libraries is None and LIBRARY in text:
@@ -70,9 +75,10 @@ def parse_text(
         faults += libraries.faults
     linked = _linked(cel, libraries)
     try:
-        for document in read_yaml(text, partial(Location, file)):
-            for inner in _pack_documents(document, faults, manifests=manifests):
-                _bind(inner, linked, namespace, packs, faults)
+        for written in read_yaml(text, partial(Location, file)):
+            for document in objects_in(written) if manifests else [written]:
+                for inner in _pack_documents(document, faults, manifests=manifests):
+                    _bind(inner, linked, namespace, packs, faults)
         faults += _same_names([parsed.pack for parsed in packs])
     except InvalidText as invalid:
         faults += invalid.faults
@@ -123,11 +129,14 @@ def _sorted(faults: list[Fault]) -> list[Fault]:
     return sorted(set(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS]
 
 
-def _pack_documents(document: Document, faults: list[Fault], *, manifests: bool) -> Iterator[Document]:
+def _pack_documents(document: YamlDocument, faults: list[Fault], *, manifests: bool) -> Iterator[YamlDocument]:
     """Yield the documents of rule packs: the document itself, or those in the data of a ConfigMap."""
     raw = document.value
     kind = raw.get("kind") if isinstance(raw, dict) else None
     if manifests and _foreign(raw):
+        return
+    if manifests and is_reference(raw):
+        faults += reference_faults(document)
         return
     if not isinstance(raw, dict):
         expected = "a mapping with apiVersion, kind, metadata and spec"

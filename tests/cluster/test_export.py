@@ -170,3 +170,22 @@ def test_a_config_map_is_brought_back_by_create_and_applied_after_that(rulepacks
     first, second = (kubectl("apply", "-f", "-", given=given) for _ in range(2))
 
     assert (first, second) == ("configmap/saved configured\n", "configmap/saved unchanged\n")
+
+
+def test_lint_reads_what_the_cluster_has(rulepacks: RulePacks, tmp_path: Path) -> None:
+    """The export, a list as `kubectl get` writes it, and one object, with all that the API server and the operator add."""
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "-f", "-", given=pack("linted"))
+    kubectl("wait", "--for=condition=Ready", "rp/linted", "--timeout=60s")
+    (document,) = [each for each in exported(rulepacks).stdout.split("---\n") if "\n  name: linted\n" in each]
+    (tmp_path / "export.yaml").write_text(document)
+    (tmp_path / "object.yaml").write_text(kubectl("get", "rp/linted", "-o", "yaml", "--show-managed-fields"))
+    shipped = kubectl("get", "rp", "-l", "app.kubernetes.io/managed-by=rulepack", "-o", "yaml", "--show-managed-fields")
+    (tmp_path / "shipped.yaml").write_text(shipped)
+
+    one, several, export = (
+        kubectl.plain("rulepack", "lint", str(tmp_path / f"{name}.yaml")) for name in ("object", "shipped", "export")
+    )
+
+    assert one == export == "1 pack: no faults\n"
+    assert several == f"0 packs, {shipped.count('    shipped: ')} references: no faults\n"

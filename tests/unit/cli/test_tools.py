@@ -288,7 +288,7 @@ def test_a_condition_after_one_that_is_false_has_nothing_to_answer(tmp_path: Pat
 def test_a_shell_can_complete_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """As click does it: the shell asks with an environment variable."""
     monkeypatch.setenv("_RULEPACK_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", "rulepack ex")
+    monkeypatch.setenv("COMP_WORDS", "rulepack expl")
     monkeypatch.setenv("COMP_CWORD", "1")
     with pytest.raises(SystemExit):
         run_command([])
