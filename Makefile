@@ -85,7 +85,7 @@ node: $(READY) ## In pods of the real image, on a real node (needs root and Debi
 image: $(READY) ## Build the image with buildah, podman or docker; ARGS='--tag NAME' and the builder's own options
 	$(BIN)/python scripts/image.py $(ARGS)
 
-chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes; ARGS='--seed N --kills N --seconds N'
+chaos: $(READY) ## Kill, fault and pause the engine for up to 15 minutes; ARGS='--only faults --seed N --kills N --seconds N'
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.chaos $(ARGS)
 

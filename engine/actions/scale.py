@@ -40,7 +40,6 @@ class ScaleAction:
     name: ClassVar[str] = "scale"
     Schema: ClassVar[type[Spec]] = ScaleSpec
     written: ClassVar[frozenset[str]] = frozenset({"replicas"})
-    conflict_is_final: ClassVar[bool] = False
     notifies: ClassVar[bool] = False
     gives: ClassVar[Mapping[str, Type]] = {"changed": INT}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def sections() -> dict[str, str]:
 def commands(section: str) -> list[list[str]]:
     """The words of each command of a section, without its comment."""
     blocks = re.findall(r"^( *)```sh\n(.*?)^\1```", sections()[section], re.M | re.S)
-    return [line.split("#")[0].split() for _, block in blocks for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for _, block in blocks for line in block.splitlines()]
 
 
 def paths(text: str) -> set[str]:
@@ -55,7 +56,7 @@ def test_each_command_is_a_target_or_a_program_of_the_environment(section: str) 
     assert found
     for program, *arguments in found:
         if program == "make":
-            assert set(arguments) <= TARGETS, arguments
+            assert {each for each in arguments if "=" not in each} <= TARGETS, arguments
         else:
             assert program.startswith(".venv/bin/"), program
             assert (ROOT / program).exists(), program
