@@ -145,7 +145,7 @@ _LIST = (
           "[1, 2].exists(x, x == 2)", CEL, (2, 3), _comprehension),
     Macro("exists_one", "list.exists_one(x, condition)", "Whether it is true of exactly one.", "[1, 2].exists_one(x, x == 2)",
           CEL, (2,), _comprehension),
-    Macro("existsOne", "list.existsOne(x, condition)", "The same; with two variables as `all`.",
+    Macro("existsOne", "list.existsOne(x, condition)", "Whether it is true of exactly one; with two variables as `all`.",
           "['a', 'b'].existsOne(i, x, i == 1 && x == 'b')", GO_COMPREHENSIONS, (2, 3), _comprehension),
     Macro("filter", "list.filter(x, condition)", "The items of which it is true.", "[1, 2].filter(x, x > 1) == [2]", CEL, (2,),
           _comprehension),

@@ -44,7 +44,8 @@ COMMON: Mapping[str, dict[str, Any]] = {
         "default": [],
     },
     DISRUPTIONS: {
-        "description": "How many patches and deletions of other objects the pack may do in a minute; 0: any number. "
+        "description": "How many patches and deletions, of whatever object, the pack may do at once, and how many "
+        "come free again in each minute; 0: any number. Labels and annotations of the watched object do not count. "
         "A namespace that wants more is suspended until somebody resumes it.",
         "type": "integer",
         "minimum": 0,

@@ -98,8 +98,8 @@ class ExistingSpec(Spec):
     """What becomes of what was so before the rule came into force. That time outlives restarts and changes of leader.
 
     A rule comes into force when it is first there, and anew whenever its mode becomes less strict: from Audit or Disabled to
-    Enforce, or from Disabled to Audit. So what was audited is not done later. The time is kept in annotations of the Lease
-    `rulepack-state`. What happened while the engine was down is later, and caught up.
+    Enforce, or from Disabled to Audit. With `Ignore`, what was only audited is then left; with `CatchUp` it is done. The time is
+    kept in annotations of the Lease `rulepack-state`. What happened while the engine was down is later, and caught up.
     """
 
     policy: Literal["CatchUp", "Ignore"] | None = None

@@ -249,7 +249,11 @@ class CaseSpec(Spec):
     name: Text
     """What holds, in a few words."""
     steps: list[StepSpec] = Field(min_length=1, max_length=500)
-    """What happens, and what is expected."""
+    """What happens, and what is expected.
+
+    The cluster has the Namespaces `default` and `kube-system` from the beginning. To leave out what a pack does with them,
+    begin with the steps `advance: 1s` and `expect: {}`.
+    """
 
 
 class TestSpec(Spec):
