@@ -182,10 +182,10 @@ def _existing(path: Path, raw: Any) -> Iterator[str | int]:
 
 
 def _description(model: type[Spec], path: Path) -> str:
-    """Return a field's description, as what was expected."""
+    """Return the first sentence of a field's description, as what was expected."""
     for field in _fields(_at(model, path[:-1])):
         if field.alias == path[-1] and field.description:
-            text = " ".join(field.description.split()).rstrip(".")
+            text = " ".join(field.description.split()).partition(". ")[0].rstrip(".")
             return text[0].lower() + text[1:]
     return ""
 
