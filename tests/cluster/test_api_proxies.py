@@ -66,8 +66,6 @@ async def test_the_kubeconfigs_proxy_carries_tls(tmp_path: Path, proxy: tuple[st
     assert f"CONNECT 127.0.0.1:{there.rpartition(':')[2]}" in log.read_text()
 
 
-# TLS within a tunnel that breaks off leaves a transport to the garbage collector, now and then: it is closed there.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("later", ["", "ConnectPort 1\n"], ids=["gone", "refusing"])
 async def test_a_changed_proxy_url_is_read_again(tmp_path: Path, later: str) -> None:
     """Where the proxy has gone, or connects nobody any more, the one that the kubeconfig names by then carries the requests."""
