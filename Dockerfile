@@ -13,17 +13,11 @@ RUN case "${TARGETARCH:-$(uname -m)}" in arm64|aarch64) machine=aarch64 ;; *) ma
  && python -m pip install --no-compile $platforms --target /opt/packages --require-hashes --only-binary :all: -r requirements.lock \
  && rm -rf /opt/packages/bin && mv /opt/packages/* /opt/venv/lib/python3*/site-packages/ && rmdir /opt/packages \
  && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
-# The client library, of which lint reads the models, is 60 MB of generated code, twice that when compiled. From an archive of
-# 4 MB Python imports it as well, and what only its clients import; each file in it has one time, so that two builds are the same.
-# Left out: its second half for asyncio, the lexers of Pygments, which rich brings, and what some packages bring of tests and
-# for compilers and type checkers.
+# Left out: the lexers of Pygments, which rich brings, and what some packages bring of tests and for compilers and type checkers.
 RUN cd /opt/venv/lib/python3*/site-packages \
- && rm -rf kubernetes/aio */tests \
+ && rm -rf */tests \
  && find pygments/lexers -name '*.py' -not -name __init__.py -not -name _mapping.py -delete \
- && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' \) -delete \
- && zipped="kubernetes oauthlib requests requests_oauthlib websocket" \
- && find $zipped -exec touch -d 2000-01-01T00:00:00Z {} + \
- && python -m zipfile -c kubernetes.zip $zipped && rm -rf $zipped && echo kubernetes.zip > kubernetes.pth
+ && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' \) -delete
 COPY pyproject.toml LICENSE ./
 COPY engine engine
 COPY rules rules

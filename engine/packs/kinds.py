@@ -1,6 +1,6 @@
-"""The types of Kubernetes' own kinds, by the models that the package `kubernetes` ships, and the enums of a kube-apiserver.
+"""The types of Kubernetes' own kinds, by the models of its Python client, and the enums of a kube-apiserver.
 
-Loaded by lint only. tests/conformance/enums.py writes enums.json.
+tests/conformance/kinds.py writes kinds.json, and tests/conformance/enums.py enums.json.
 """
 
 from __future__ import annotations
@@ -9,12 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache, partial
-from importlib import import_module
 from importlib.resources import files
-from pkgutil import iter_modules
-from typing import Any
-
-from kubernetes import client
 
 from engine.cel.checker.matching import TIME_TEXT, union
 from engine.cel.checker.openapi import Fields
@@ -26,45 +21,27 @@ _SCALARS: dict[str, Type] = {
     "str": STRING, "datetime": TIME_TEXT, "bytes": STRING, "bool": BOOL, "int": INT, "float": union([INT, DOUBLE]), "object": DYN,
 }  # fmt: skip
 _LIST, _DICT = re.compile(r"[Ll]ist\[(.*)\]"), re.compile(r"[Dd]ict[\[(]str, (.*)[\])]")
-_GROUP_MODULE = re.compile(r"(\w+)_(v\d+\w*)_api")
-"""A module of the package `kubernetes` that has the API of a version of a group."""
-_SHORT_GROUPS = frozenset(["apps", "autoscaling", "batch", "policy"])
-"""The groups of Kubernetes whose names have no `.k8s.io`, beside the core group."""
-_VERSIONED = re.compile(r"(?:[A-Z][a-z]+)?V\d+(?:(?:alpha|beta)\d+)?(?=[A-Z])")
-_CALLS = re.compile(r"(?:create|read|list)_(?:namespaced_)?(\w+)")
-
-
 _STATUSES = ["True", "False", "Unknown"]
 """Of a condition. Source: kubernetes, apimachinery/pkg/apis/meta/v1, ConditionStatus."""
 
 
 @cache
-def served() -> Mapping[str, frozenset[str]]:
-    """Return Kubernetes' own kinds by the apiVersion that has them, as the package `kubernetes` knows them."""
-    names = [_VERSIONED.sub("", name, count=1) for name in dir(client) if name[:1].isupper() and _is_kind(name)]
-    found: dict[str, frozenset[str]] = {}
-    for module in iter_modules(import_module("kubernetes.client.api").__path__):
-        if match := _GROUP_MODULE.fullmatch(module.name):
-            group = match[1].replace("_", ".")
-            prefix = "" if group == "core" else f"{group}/" if group in _SHORT_GROUPS else f"{group}.k8s.io/"
-            calls = getattr(client, "".join(word.capitalize() for word in module.name.split("_")))
-            words = {word[1].replace("_", "") for call in dir(calls) if (word := _CALLS.fullmatch(call))}
-            found[prefix + match[2]] = frozenset(name for name in names if name.lower() in words)
+def _published() -> dict[str, dict[str, dict[str, str]]]:
+    """Return the models of kinds, by apiVersion and name, and the types of the fields of models."""
+    found: dict[str, dict[str, dict[str, str]]] = json.loads(files("engine.packs").joinpath("kinds.json").read_text())
     return found
 
 
-def _is_kind(name: str) -> bool:
-    return {"api_version", "kind", "metadata"} <= getattr(getattr(client, name), "openapi_types", {}).keys()
+@cache
+def served() -> Mapping[str, frozenset[str]]:
+    """Return Kubernetes' own kinds by the apiVersion that has them."""
+    return {version: frozenset(names) for version, names in _published()["kinds"].items()}
 
 
 def built_in(kind: Kind) -> Type | None:
     """Return the type of the objects of a kind, None where it is none of Kubernetes' own."""
-    if kind.kind not in served().get(kind.api_version, ()):
-        return None
-    group, _, version = kind.api_version.rpartition("/")
-    prefix, number = "".join(map(str.capitalize, (group.removesuffix(".k8s.io") or "core").split("."))), version.capitalize()
-    models = (f"{number}{kind.kind}", f"{prefix}{number}{kind.kind}")
-    return next((_model(name) for name in models if hasattr(client, name)), None)
+    model = _published()["kinds"].get(kind.api_version, {}).get(kind.kind)
+    return None if model is None else _model(model)
 
 
 def metadata() -> Type:
@@ -87,9 +64,7 @@ def _enums() -> dict[str, dict[str, list[str]]]:
 def _model(name: str) -> Type:
     """Return the type of a model's values."""
     enums = _enums().get(name, {}) | ({"status": _STATUSES} if name.endswith("Condition") else {})
-    types: dict[str, str] = getattr(client, name).openapi_types
-    names: dict[str, str] = getattr(client, name).attribute_map
-    fields = {names[attribute]: declared for attribute, declared in types.items()}
+    fields = _published()["models"][name]
     return ObjectType(name, Fields(fields, partial(_field, fields, enums)))
 
 
@@ -105,5 +80,4 @@ def _declared(text: str) -> Type:
         return map_of(STRING, _declared(match[1]))
     if text in _SCALARS:
         return _SCALARS[text]
-    model: Any = getattr(client, text, None)
-    return _model(text) if hasattr(model, "openapi_types") else DYN
+    return _model(text) if text in _published()["models"] else DYN

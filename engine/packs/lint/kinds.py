@@ -9,6 +9,7 @@ from engine.errors import Fault
 from engine.model.objects import Kind
 from engine.model.plurals import guessed_resource
 from engine.model.text import suggestion
+from engine.packs.kinds import served
 from engine.packs.lint.base import Check, Severity, Subject
 from engine.packs.lint.strings import mappings
 
@@ -43,8 +44,6 @@ class UnknownKind(Check):
 
 def instead_of(kind: Kind) -> str:
     """Return what was expected in place of a kind, '' where it may well be one."""
-    from engine.packs.kinds import served  # a second, which only lint has
-
     known = served()
     same, word = known.get(kind.api_version), kind.kind.lower()
     meant = {

@@ -18,6 +18,7 @@ from engine.errors import ExpressionError
 from engine.model.objects import Kind
 from engine.packs.crds import Definition
 from engine.packs.declarations import lookups_of
+from engine.packs.kinds import built_in, metadata
 from engine.packs.lint.base import Subject, raw_rules
 from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
@@ -34,8 +35,6 @@ def types_of_kinds(definitions: Mapping[Kind, Definition], served: Mapping[Kind,
     """Return what gives the type of a kind: by its definition, by what a cluster serves, else by Kubernetes' own models."""
 
     def find(kind: Kind) -> Type:
-        from engine.packs.kinds import built_in, metadata  # a second, which only lint has
-
         definition = definitions.get(kind)
         if definition is None:
             return served.get(kind) or built_in(kind) or DYN
@@ -69,7 +68,7 @@ def checked(subject: Subject, parsed: ParsedPack) -> Iterator[Checked]:
     scopes: dict[Sequence[Kind], _PackScope] = {}
     for expression in parsed.expressions:
         target = _target_kind(parsed, expression)
-        tree, condition = expression.program.tree, _is_condition(expression)
+        tree, condition = expression.program.tree, is_condition(expression)
         kinds = _kinds_of(parsed, expression)
         for together in [kinds] if _tells_apart(parsed, expression, tree.root) else [(kind,) for kind in kinds]:
             if together not in scopes:
@@ -201,7 +200,7 @@ def _group(rule: Rule) -> ObjectType:
     return object_type("group", fields, more=True)
 
 
-def _is_condition(expression: Compiled) -> bool:
+def is_condition(expression: Compiled) -> bool:
     """Return whether an expression must be true or false, by where it stands."""
     match expression.path:
         case ("spec", "targets", _, "consent"):
