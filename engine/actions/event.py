@@ -30,8 +30,9 @@ class EventSpec(Spec):
     """Emit an Event. A repeat of the same firing is the same Event, so it is there once.
 
     A rule without `oncePer` raises the Event's count: when its conditions hold again after they did not, and at most once a
-    minute while they hold. Events are best effort: one that the API server refuses is tried again aside, and the next action
-    does not wait for it. More than 50 for one object within a minute are left out, and one Event says how many.
+    minute while they hold. With `oncePer: object.status.completionTime`, each run has an Event of its own, with a count of 1.
+    Events are best effort: one that the API server refuses is tried again aside, and the next action does not wait for it. More
+    than 50 for one object within a minute are left out, and one Event says how many.
     """
 
     type: Literal["Normal", "Warning"]

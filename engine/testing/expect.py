@@ -49,8 +49,7 @@ async def check(expected: ExpectSpec, world: World, marks: Marks, metrics: Mappi
         if await _find(world, Kind(ref.api_version, ref.kind), ref.namespace, ref.name) is not None:
             failed.append((("absent", index), f"{ref.kind} {ref.namespace}/{ref.name} is there", ("expected it to be absent",)))
     if expected.events is not None:
-        found = [_event(event) for event in await world.all(EVENT) if event.get("count", 1) > marks.events.get(_uid(event), 0)]
-        failed += _all("events", "Event", _patterns(expected.events), found)
+        failed += _events(_patterns(expected.events), await world.all(EVENT), world, marks)
     if expected.acts is not None:
         failed += _acts(expected.acts, world, marks)
     if expected.metrics is not None:
@@ -61,6 +60,22 @@ async def check(expected: ExpectSpec, world: World, marks: Marks, metrics: Mappi
     failed += _writes(expected, world, marks)
     failed += _rules(expected.rules, world)
     return failed
+
+
+def _events(patterns: Sequence[Any], there: Sequence[Object], world: World, marks: Marks) -> Iterator[Failed]:
+    """Check the Events that are new, or of which the count was raised; say of the latter why it was."""
+    found = [event for event in there if event.get("count", 1) > marks.events.get(_uid(event), 0)]
+    raised = tuple(dict.fromkeys(_raised(event, world) for event in found if _uid(event) in marks.events))
+    for path, what, lines in _all("events", "Event", patterns, [_event(event) for event in found]):
+        yield path, what, (*lines, *raised)
+
+
+def _raised(event: Object, world: World) -> str:
+    """Say why the count of an Event was raised."""
+    rules = {f"{pack.identity}.{rule.name}": rule for pack in world.catalog.packs.values() for rule in pack.rules}
+    rule = rules.get(str(event.get("reportingInstance")))
+    why = ": the rule has no oncePer, so it fires at each evaluation" if rule is not None and rule.once_per is None else ""
+    return f"  the Event {event.get('reason')} is not new, its count was raised{why}"
 
 
 def _own_records(calls: Sequence[Call]) -> Iterator[str]:

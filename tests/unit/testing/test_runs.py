@@ -185,6 +185,47 @@ def test_what_does_not_hold_is_told_with_its_difference(step: str, tmp_path: Pat
     assert lines is None or failure.lines == lines
 
 
+@pytest.mark.parametrize(
+    ("once", "raised"),
+    [("", ("  the Event Said is not new, its count was raised: the rule has no oncePer, so it fires at each evaluation",)),
+     ("oncePer: object.data.a", ())],
+)  # fmt: skip
+def test_an_event_of_which_the_count_was_raised_is_told_as_such(once: str, raised: tuple[str, ...], tmp_path: Path) -> None:
+    """It is not a new one, and the rule is the cause; with `oncePer` another value makes another Event."""
+    (tmp_path / "pack.yaml").write_text(f"""
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {{name: said}}
+spec:
+  watch: {{apiVersion: v1, kind: ConfigMap}}
+  rules:
+    - name: say
+      when: object.data.a != ''
+      {once}
+      actions: [{{emitEvent: {{type: Normal, reason: Said, message: It is so}}}}]
+""")
+    applied = "apply: {apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {a: 'N'}}"
+    (tmp_path / "tests.yaml").write_text(f"""
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePackTest
+metadata: {{name: said}}
+spec:
+  tests:
+    - name: twice
+      steps:
+        - {applied}
+        - expect: {{events: [{{reason: Said}}]}}
+        - advance: 2m
+        - {applied.replace("N", "M")}
+        - expect: {{events: []}}
+""")
+    suites, *_ = load_suites([tmp_path], backend())
+    (outcome,) = run([Case(suites[0], 0)])
+    (failure,) = outcome.failures
+    assert failure.message == "there is an unexpected Event"
+    assert failure.lines[1:] == raised
+
+
 def test_a_failure_has_the_line_of_what_was_expected(tmp_path: Path) -> None:
     """Line and column of the very value in the test."""
     steps = f"""\
