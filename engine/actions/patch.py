@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
+from jsonpointer import JsonPointer, JsonPointerException
+
 from engine.actions.base import Body, Cause, MetadataWrite, Need, written_fields, written_parts
 from engine.actions.target import WATCHED, Target, TargetSpec, missing
 from engine.cel import Compiler, Path, Program, Scope, Template
@@ -81,10 +83,13 @@ class PatchAction:
 
     @classmethod
     def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:
-        """Yield a merge patch."""
-        patch, target = spec.get("patch"), spec.get("target")
+        """Yield a merge patch, or what each operation of a JSON patch is about."""
+        patch, target = spec.get("patch"), spec.get("target") if isinstance(spec.get("target"), Mapping) else None
         if spec.get("type", "merge") == "merge" and isinstance(patch, Mapping):
-            yield Body(target if isinstance(target, Mapping) else None, ("patch",), patch)
+            yield Body(target, ("patch",), patch)
+        if spec.get("type") == "json" and isinstance(patch, list):
+            named = ((index, _named(operation)) for index, operation in enumerate(patch))
+            yield from (Body(target, ("patch", index, "path"), value) for index, value in named if value)
 
     def needs(self) -> Sequence[Need]:
         """get (or list) and patch on the target, or on its status."""
@@ -129,3 +134,18 @@ class PatchAction:
         """A condition that was checked holds only for the resourceVersion that it saw."""
         conditional = self.guard is not None or self.done_when is not None
         return str(metadata(found).get("resourceVersion", "")) if conditional else ""
+
+
+def _named(operation: Any) -> dict[str, Any]:
+    """Return the smallest object with the field that an operation of a JSON patch names; {} for one that is in a list."""
+    pointer = operation.get("path") if isinstance(operation, Mapping) else None
+    if not isinstance(pointer, str) or "${" in pointer:
+        return {}
+    try:
+        steps = JsonPointer(pointer).parts
+    except JsonPointerException:
+        return {}
+    value = operation.get("value")
+    for step in reversed(steps):
+        value = {step: value}
+    return value if steps and not any(step == "-" or step.isdecimal() for step in steps) else {}

@@ -37,7 +37,8 @@ class SelectorSpec(Spec):
     """Requirements on labels."""
 
 
-_PARTS = frozenset(["matchLabels", "matchExpressions"])
+PARTS = frozenset(["matchLabels", "matchExpressions"])
+"""What a selector has in the form of Kubernetes."""
 
 
 def _form(selector: Any) -> str:
@@ -61,7 +62,7 @@ def selector_text(selector: Mapping[str, Any]) -> str:
 
 
 def _terms(selector: Mapping[str, Any]) -> Iterator[str]:
-    structured = any(not isinstance(value, str) for value in selector.values()) and selector.keys() <= _PARTS
+    structured = any(not isinstance(value, str) for value in selector.values()) and selector.keys() <= PARTS
     for key, value in ((selector.get("matchLabels") or {}) if structured else selector).items():
         yield f"{key}={_checked(key, value)}"
     for each in (selector.get("matchExpressions") or ()) if structured else ():

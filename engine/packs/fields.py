@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from engine.cel.documents import path_steps
 from engine.cel.values import Mismatch
-from engine.model.labels import SelectorSpec, selector_text
+from engine.model.labels import PARTS, LabelSelector, SelectorSpec, selector_text
 from engine.model.names import bad_label, dns_label
 from engine.model.spec import NO_VALUE
 from engine.model.text import found
@@ -37,7 +38,7 @@ _REQUIREMENT = re.compile(
     r"\s*(?:!?\s*(?P<alone>[^\s!=,()]+)|(?P<key>[^\s!=,()]+)\s*(?:(?:==?|!=)\s*(?P<value>[^\s!=,()]*)"
     r"|\s(?:in|notin)\s*\((?P<values>[^()]*)\)))\s*(?:,|\Z)"
 )
-_SELECTOR = "a mapping of labels to values, or a text such as 'app=web,tier in (a,b),!old'"
+_SELECTOR = "a mapping of labels to values, matchLabels and matchExpressions, or a text such as 'app=web,tier in (a,b),!old'"
 
 
 def refusal(message: str, expected: str) -> PydanticCustomError:
@@ -91,9 +92,11 @@ def _field_path(value: str) -> str:
 def _selector(value: Any) -> str:
     """Return a label selector as the API server takes it. Source: apimachinery/pkg/labels/selector.go."""
     if isinstance(value, dict):
+        if value.keys() <= PARTS and not all(isinstance(text, str) for text in value.values()):
+            return _structured(value)
         for key, text in value.items():
             if not isinstance(text, str):
-                expected = _text_form(value) if isinstance(text, dict | list) else "a text: put it in quotes"
+                expected = _SELECTOR if isinstance(text, dict | list) else "a text: put it in quotes"
                 raise refusal(f"the label {key} has {found(text)}, not a text", expected)
             _check_label(key, text)
         return ",".join(f"{key}={text}" for key, text in sorted(value.items()))
@@ -109,13 +112,27 @@ def _selector(value: Any) -> str:
     return value.strip()
 
 
-def _text_form(selector: dict[str, Any]) -> str:
-    """Return what to write in place of a selector with `matchLabels` and `matchExpressions`: the text that means the same."""
+class _SelectorForms:
+    """Gives the JSON Schema of a selector, which is a text once it is read."""
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return that of a text, or of one of the mappings."""
+        return {"anyOf": [{"type": "string"}, handler(TypeAdapter(LabelSelector).core_schema)]}
+
+
+def _structured(selector: dict[str, Any]) -> str:
+    """Return a selector with `matchLabels` and `matchExpressions` as a text."""
     try:
         SelectorSpec.model_validate(selector)
-        return repr(selector_text(selector))
-    except ValueError:
-        return _SELECTOR
+        return selector_text(selector)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]).lstrip(".")
+        if first["type"] == "string_type":
+            raise refusal(f"{place} has {found(first['input'])}, not a text", "a text: put it in quotes") from None
+        raise refusal(f"{place}: {first.get('ctx', {}).get('error', first['msg'])}", _SELECTOR) from None
+    except ValueError as bad:
+        raise refusal(str(bad), _SELECTOR) from None
 
 
 def _requirements(text: str) -> Iterator[re.Match[str]]:
@@ -145,8 +162,7 @@ Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "s
 Period = Annotated[Duration, Field(gt=0)]
 ModeName = Literal["Enforce", "Audit", "Disabled", "Off"]
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "patch/status", "delete", "evict"]
-Selector = Annotated[str, BeforeValidator(_selector), WithJsonSchema(
-    {"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]})]  # fmt: skip
+Selector = Annotated[str, BeforeValidator(_selector), _SelectorForms()]
 LoopVariable = Annotated[Identifier, AfterValidator(_loop_variable)]
 FieldPath = Annotated[str, AfterValidator(_field_path)]
 MetricName = Annotated[str, _name(_METRIC.match, "a metric's name", "letters, digits, '_' and ':', and not rulepack_ first")]

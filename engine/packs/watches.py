@@ -27,7 +27,8 @@ class WatchSpec(Spec):
     kind: Text
     """The watched kind, such as `Deployment`."""
     label_selector: Selector = ""
-    """Only objects with these labels, evaluated by the API server: a mapping, or a text such as `app=web,tier in (a,b)`.
+    """Only objects with these labels, evaluated by the API server: a mapping, `matchLabels` and `matchExpressions` as Kubernetes
+    has them, or a text such as `app=web,tier in (a,b),!old`.
 
     `{}` is all objects, as if it were left out. An empty text is a fault.
     """

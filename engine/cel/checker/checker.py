@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from engine.cel import documents
 from engine.cel.checker import advice
 from engine.cel.checker.faults import Missing, TypeFault
 from engine.cel.checker.matching import TIME_TEXT, comparable, elements, members, named, result_of, union, without_null
+from engine.cel.checker.paths import BRACKETS, in_brackets, instead, is_map, path_of, paths_in, value_of_label
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.syntax import (
     Bind,
@@ -28,6 +28,7 @@ from engine.cel.times import is_time
 from engine.cel.types import (
     BOOL,
     DYN,
+    STRING,
     TYPE,
     EnumType,
     Named,
@@ -37,7 +38,7 @@ from engine.cel.types import (
     map_of,
     optional_of,
 )
-from engine.cel.values import Mismatch, type_of
+from engine.cel.values import type_of
 from engine.model.text import one_of
 
 _CONDITIONS = frozenset(["all", "exists", "exists_one", "filter"])
@@ -95,12 +96,20 @@ class Checker:
                 node, f"{text} is {advice.article(kind)}, not a condition", advice.of_condition(self._expression, node, kind)
             )
 
-    def descend(self, kind: Type, steps: Sequence[str], offset: int, path: tuple[str, ...]) -> Type:
-        """Return the type at a path below a value, which may be absent or null on the way."""
-        for step in steps:
-            kind = self._step(without_null(kind), step, offset, path) or DYN
-            offset += len(step) + 1
-            path = (*path, step)
+    def descend(self, kind: Type, steps: Sequence[str], offset: int, path: tuple[str, ...], form: str = BRACKETS) -> Type:
+        """Return the type at a path below a value, which may be absent or null on the way; `form` is how its text has keys."""
+        value = value_of_label((*path, *steps)) - len(path)
+        key = value - 1
+        for number, step in enumerate(steps):
+            kind = without_null(kind)
+            found = None if number == value and kind == DYN else self._step(kind, step, offset, path)
+            if found is None:
+                root, *above = path
+                missing = Missing(root, (*above, *steps[number:]), offset, (), instead(steps, key, number, kind, form))
+                self.missing.append(missing)
+                return DYN
+            key = number if is_map(kind) else key
+            kind, offset, path = found, offset + len(step) + 1, (*path, step)
         return kind
 
     def _fault(self, node: Node, message: str, expected: str) -> Type:
@@ -119,10 +128,15 @@ class Checker:
         """Return the type of a field; an optional of it where the operand is an optional."""
         if isinstance(kind, Named) and kind.name == "optional_type":
             return optional_of(self._field(_held(kind), field, offset, operand))
-        found = self._step(kind, field, offset, _path(operand))
+        path = path_of(operand)
+        in_label = kind == DYN and value_of_label(path) == len(path)
+        found = None if in_label else self._step(kind, field, offset, path)
         if found is None:
-            text = self._expression.text(operand)
-            return self._fault(operand, f"{text} is {advice.article(kind)}, which has no fields", "an object or a map")
+            expected = "an object or a map"
+            if isinstance(operand, Select) and (in_label or is_map(self._quietly(operand.operand))):
+                expected = in_brackets(self._expression, operand)
+            what = advice.article(STRING if in_label else kind)
+            return self._fault(operand, f"{self._expression.text(operand)} is {what}, which has no fields", expected)
         return found
 
     def _step(self, kind: Type, field: str, offset: int, path: tuple[str, ...]) -> Type | None:
@@ -145,8 +159,12 @@ class Checker:
                 operand
             ):
                 return optional_of(self._field(_held(self.type_of(operand)), key, literal.start, operand))
-            case Call(name="get", arguments=(value, Literal(value=str(path)) as literal, default)):
-                return self._get(value, path, literal, default)
+            case Call(name="get", arguments=(value, Literal(value=str()), default)):
+                return self._get(node, value, default)
+            case Call(name="jmespath" | "nest"):
+                for above, steps, offset, form in paths_in(node, self._expression.source):
+                    kind, path = (DYN, ("the map",)) if above is None else (self._quietly(above), path_of(above))
+                    self.descend(kind, steps, offset, path, form)
             case Call(name="_?_:_", arguments=(test, positive, negative)):
                 self.condition(test)
                 return union([self.type_of(positive), self.type_of(negative)])
@@ -158,26 +176,23 @@ class Checker:
                 return self._comparison(node)
         return self._overloaded(node)
 
-    def _element(self, node: Call, operand: Node, key: Literal) -> Type:
-        """Return the type of a field that is written as an index, or as optional."""
-        kind = self.type_of(operand)
-        if node.name == "_[_]":
-            return self._field(kind, key.value, key.start + 1, operand)
-        return optional_of(self._field(_held(kind), key.value, key.start + (node.name == "_[?_]"), operand))
+    def _quietly(self, node: Node) -> Type:
+        """Return the type of a node without a word of what does not fit in it."""
+        quiet = Checker(self._expression, self._variables)
+        quiet._locals = self._locals.copy()
+        return quiet.type_of(node)
 
     def _has_fields(self, operand: Node) -> bool:
         """Return whether a value is an object, or an optional of one, by its type; what is not known is no matter here."""
-        quiet = Checker(self._expression, self._variables)
-        quiet._locals = self._locals.copy()
-        return any(isinstance(member, ObjectType) for member in members(_held(quiet.type_of(operand))))
+        return any(isinstance(member, ObjectType) for member in members(_held(self._quietly(operand))))
 
-    def _get(self, value: Node, path: str, literal: Node, default: Node) -> Type:
-        otherwise = self.type_of(default)
-        try:
-            steps = documents.path_steps(path)
-        except Mismatch:
+    def _get(self, node: Call, value: Node, default: Node) -> Type:
+        kind, otherwise = self.type_of(value), self.type_of(default)
+        found = list(paths_in(node, self._expression.source))
+        if not found:
             return DYN
-        kind = without_null(self.descend(self.type_of(value), steps, literal.start + 1, _path(value)))
+        ((_, steps, offset, form),) = found
+        kind = without_null(self.descend(kind, steps, offset, path_of(value), form))
         if isinstance(kind, EnumType) and isinstance(default, Literal) and isinstance(default.value, str):
             return EnumType((*kind.values, default.value))
         return union([kind, otherwise])
@@ -283,22 +298,3 @@ def _field_of(kind: Type, field: str) -> Type | None:
         case Named(name="optional_type"):
             return DYN
     return None
-
-
-def _path(node: Node) -> tuple[str, ...]:
-    """Return a readable path of a node, for messages: the part of it that is known."""
-    match node:
-        case Variable(name=name) | Local(name=name):
-            return (name,)
-        case Select(operand=operand, field=field):
-            return (*_path(operand), field)
-        case Call(name="_[_]" | "_?._" | "_[?_]", arguments=(operand, Literal(value=str(key)))):
-            return (*_path(operand), key)
-        case Call(name="_[_]" | "_[?_]", arguments=(operand, _)):
-            return _path(operand)
-        case Call(name="get", arguments=(value, Literal(value=str(path)), _)):
-            try:
-                return (*_path(value), *documents.path_steps(path))
-            except Mismatch:
-                return ("a value",)
-    return ("a value",)

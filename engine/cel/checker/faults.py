@@ -17,9 +17,13 @@ class TypeFault:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A field that is not in the schema: its variable, the path below that, where it stands in the text, and what there is."""
+    """A field that is not in the schema: its variable, the path below that, where it stands in the text, and what there is.
+
+    `expected` is what to write instead, where it is not one of those.
+    """
 
     root: str
     path: tuple[str, ...]
     offset: int
     known: Sequence[str]
+    expected: str = ""

@@ -15,6 +15,7 @@ from engine.errors import Fault
 from engine.model.objects import Kind
 from engine.packs.crds import Definition
 from engine.packs.libraries import Libraries, read_libraries
+from engine.packs.lint.absent import AbsentLabel
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.braces import ForeignBraces
 from engine.packs.lint.conditions import DeadRule, MissedChange, SameAnnotation
@@ -89,6 +90,7 @@ _WHILE_READING = {
         """,
 }
 _CHECKS: tuple[type[Check], ...] = (
+    AbsentLabel,
     DeadRule,
     ForeignBraces,
     IntegerDivision,

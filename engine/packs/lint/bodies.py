@@ -20,6 +20,7 @@ from engine.errors import ExpressionError
 from engine.model.objects import Kind
 from engine.model.text import found as described
 from engine.model.text import one_of, suggestion
+from engine.packs.kinds import built_in
 from engine.packs.lint.base import Subject, raw_rules
 from engine.packs.lint.scope import checked, kind_type
 from engine.packs.pack import Rule
@@ -94,8 +95,6 @@ class Comparison:
 
     def of_object(self, obj: Mapping[str, Any], path: Path) -> Iterator[Misfit]:
         """Yield what does not fit in a whole object of one of Kubernetes' own kinds at a path; nothing is known of others."""
-        from engine.packs.kinds import built_in  # a second, which only lint has
-
         yield from self._inside(built_in(self.kind) or DYN, obj, path, ())
 
     def misfits(self, kind: Type, value: Any, path: Path, fields: tuple[str, ...]) -> Iterator[Misfit]:
@@ -111,7 +110,7 @@ class Comparison:
             return
         fitting = [member for member in members(kind) if _takes(member, value, fields)]
         if not fitting:
-            yield Misfit(path, f"{'.'.join(fields)} of {self.kind.kind} is {described(value)}", _instead(kind, value))
+            yield Misfit(path, f"{'.'.join(fields)} of {self.kind.kind} is {described(value)}", _instead(kind, value, fields))
         elif len(fitting) == 1:
             yield from self._inside(fitting[0], value, path, fields)
 
@@ -173,9 +172,11 @@ def _wanted(kind: Type) -> str:
     return article(union(member for member in members(kind) if member not in (NULL, TIMESTAMP)))
 
 
-def _instead(kind: Type, value: Any) -> str:
-    """Return what to write in place of a value: the same as another type, if it can be one."""
+def _instead(kind: Type, value: Any, fields: tuple[str, ...]) -> str:
+    """Return what to write in place of a value of a field: the same as another type, if it can be one."""
     wanted = {short_name(member) for member in members(kind)}
+    if wanted == {"string"} and isinstance(value, Mapping) and len(value) == 1 and "." in fields[-1]:
+        return f"'{fields[-1]}/{next(iter(value))}' as one key, in which a JSON patch has ~1 for /"
     if isinstance(kind, EnumType) and isinstance(value, str):
         return one_of(value, kind.values)
     if "string" in wanted and isinstance(value, bool | int | float):

@@ -51,7 +51,7 @@ class NoAnswer(Check):
 
 def _failed(tree: Expression, node: Node, defaults: Mapping[str, Any]) -> tuple[Call | None, str]:
     """Return the smallest call at or below a node that has no answer, and why; None where the node has one."""
-    answer = _answer(tree.text(node), defaults)
+    answer = answer_of(tree.text(node), defaults)
     if not isinstance(answer, EvaluationError):
         return None, ""
     below = (_failed(tree, child, defaults) for child in node.children)
@@ -82,7 +82,7 @@ def _params(node: Node) -> frozenset[str] | None:
     return None if None in below else frozenset().union(*filter(None, below))
 
 
-def _answer(text: str, defaults: Mapping[str, Any]) -> Any:
+def answer_of(text: str, defaults: Mapping[str, Any]) -> Any:
     """Return what an expression comes to, an EvaluationError where it has no answer; None where it does not compile."""
     try:
         program: Program = backend().compile(text, {"params"})
@@ -98,7 +98,7 @@ def _instead(tree: Expression, node: Call, defaults: Mapping[str, Any]) -> str:
     match node:
         case Call(name="semver", arguments=(argument,)):
             normalized = f"semver({tree.text(argument)}, true)"
-            return "a version such as '1.28.0'" if isinstance(_answer(normalized, defaults), EvaluationError) else normalized
+            return "a version such as '1.28.0'" if isinstance(answer_of(normalized, defaults), EvaluationError) else normalized
         case Call(name="duration", arguments=(Select(field=field),)):
             return of_duration(str(defaults.get(field, ""))) or "a duration such as 90m or 24h"
         case Call(name="_/_" | "_%_"):

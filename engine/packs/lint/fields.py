@@ -17,10 +17,12 @@ from engine.packs.watches import watch_path
 class UnknownField(Check):
     """An expression reads a field that the kind does not have, or a patch or a manifest writes one.
 
-    Such as `object.status.phse`: it is never there, so a condition on it is Unknown for ever. Of what is written, the API server
-    drops such a field, or refuses the whole object. Kubernetes' own kinds are known;
-    definitions of others are given with `--crds DIR`, or read from a cluster with `--kubeconfig`. Kinds without a definition
-    are not checked. Fields below `params`, `inputs`, `results` and the like are checked too.
+    Such as `object.status.phse`: it is never there, so a condition on it is Unknown for ever. The same goes for a path that leads
+    below a text or a list: in `fields`, `get` and `jmespath`, a key with dots stands in brackets, as in
+    `metadata.annotations['example.com/owner']`. Of what is written, the API server drops such a field, or refuses the whole
+    object. Kubernetes' own kinds are known; definitions of others are given with `--crds DIR`, or read from a cluster with
+    `--kubeconfig`. Kinds without a definition are not checked. Fields below `params`, `inputs`, `results` and the like are
+    checked too.
     """
 
     name = "unknown-field"
@@ -46,7 +48,7 @@ class UnknownField(Check):
 
     def _missing(self, what: str, missing: Missing, location: Location) -> Fault:
         message = f"{what} has no field {'.'.join(missing.path)}"
-        return self.fault(location, message, suggestion(missing.path[-1], missing.known))
+        return self.fault(location, message, missing.expected or suggestion(missing.path[-1], missing.known))
 
 
 class WrongType(Check):

@@ -18,6 +18,7 @@ from engine.packs.sources import Text, load_folder
 ROOT = Path(__file__).parents[3]
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment"}
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap"}
+WIDGET = {"apiVersion": "example.com/v1", "kind": "Widget"}
 READS: dict[str, Any] = {"targets": [{**CONFIG_MAP, "verbs": ["get"]}]}
 PATCHES: dict[str, Any] = {"targets": [{**CONFIG_MAP, "verbs": ["get", "patch"]}]}
 ONCE = {"oncePer": "object.metadata.uid", "existing": "CatchUp"}
@@ -146,12 +147,6 @@ MISTAKES = {
     "Jinja's filter": Mistake(
         "expression", "expected text.upperAscii()", "object.metadata.name | upper == 'X'",
         "object.metadata.name.upperAscii() == 'X'"),
-    "requirements of a selector": Mistake(
-        "schema", "expected '!keep,tier in (a,b)'",
-        {**DEPLOYMENT, "labelSelector": {"matchExpressions": [
-            {"key": "keep", "operator": "DoesNotExist"}, {"key": "tier", "operator": "In", "values": ["a", "b"]}]}},
-        {**DEPLOYMENT, "labelSelector": "!keep,tier in (a,b)"}, "watch",
-        {"targets": [{**DEPLOYMENT, "verbs": ["get", "delete"]}]}, {"actions": [{"delete": {}}]}),
     "another word for a verb": Mistake(
         "schema", "(did you mean 'delete'?)", [{**CONFIG_MAP, "verbs": ["get", "remove"]}],
         [{**CONFIG_MAP, "verbs": ["get", "delete"]}], "targets"),
@@ -164,6 +159,63 @@ MISTAKES = {
     "a label with a slash": Mistake(
         "expression", "object.metadata.labels['app.kubernetes.io/name']", "object.metadata.labels.app.kubernetes.io/name == 'x'",
         "object.metadata.labels['app.kubernetes.io/name'] == 'x'"),
+    "an annotation with dots, in watch": Mistake(
+        "unknown-field", "expected metadata.annotations['example.com/owner']",
+        {**DEPLOYMENT, "fields": ["metadata.annotations.example.com/owner"]},
+        {**DEPLOYMENT, "fields": ["metadata.annotations['example.com/owner']"]}, "watch"),
+    "a key of data with a dot, in watch": Mistake(
+        "unknown-field", "expected data['app.yaml']", {**CONFIG_MAP, "fields": ["data.app.yaml"]},
+        {**CONFIG_MAP, "fields": ["data['app.yaml']"]}, "watch"),
+    "an annotation with dots of a kind that is not known": Mistake(
+        "unknown-field", "expected metadata.labels['app.kubernetes.io/name']",
+        {**WIDGET, "fields": ["metadata.labels.app.kubernetes.io/name"]},
+        {**WIDGET, "fields": ["metadata.labels['app.kubernetes.io/name']"]}, "watch"),
+    "an annotation with dots, in get()": Mistake(
+        "unknown-field", 'expected metadata.annotations["example.com/owner"]',
+        "get(object, 'metadata.annotations.example.com/owner', '') == 'x'",
+        "get(object, 'metadata.annotations[\"example.com/owner\"]', '') == 'x'"),
+    "a label with dots, in get() of the labels": Mistake(
+        "unknown-field", 'expected ["app.io/name"]', "get(object.metadata.labels, 'app.io/name', '') == 'x'",
+        "get(object.metadata.labels, '[\"app.io/name\"]', '') == 'x'"),
+    "an annotation with dots, in jmespath()": Mistake(
+        "unknown-field", 'expected metadata.labels."app.io"', "jmespath(object, 'metadata.labels.app.io') == 'x'",
+        "jmespath(object, 'metadata.labels.\"app.io\"') == 'x'"),
+    "an annotation with dots, in nest()": Mistake(
+        "unknown-field", 'expected metadata.annotations["a.io/b"]',
+        [{"patch": {"patch": "${nest('metadata.annotations.a.io/b', 'x')}"}}],
+        [{"patch": {"patch": "${nest('metadata.annotations[\"a.io/b\"]', 'x')}"}}], "actions",
+        {"targets": [{**DEPLOYMENT, "verbs": ["get", "patch"]}]}, ONCE),
+    "a label with dots, as fields": Mistake(
+        "wrong-type", "expected object.metadata.labels['app.example.io']", "object.metadata.labels.app.example.io == 'x'",
+        "object.metadata.labels['app.example.io'] == 'x'"),
+    "a label with dots, as fields of a kind that is not known": Mistake(
+        "wrong-type", "expected object.metadata.labels['app.io']", "object.metadata.labels.app.io == 'x'",
+        "object.metadata.labels['app.io'] == 'x'", watch=WIDGET),
+    "a field below a list": Mistake(
+        "unknown-field", "expected status.conditions, which is a list", "get(object, 'status.conditions.type', '') == 'x'",
+        "get(object, 'status.conditions', []).exists(c, c.type == 'x')"),
+    "a key of a label": Mistake(
+        "absent-label", "expected label(object, 'tier') != 'db'", "object.metadata.labels['tier'] != 'db'",
+        "label(object, 'tier') != 'db'"),
+    "a field of annotations": Mistake(
+        "absent-label", "expected annotation(object, 'skip') == ''", "object.metadata.annotations.skip == ''",
+        "annotation(object, 'skip') == ''"),
+    "no such label": Mistake(
+        "absent-label", "expected 'keep' in get(object, 'metadata.labels', {})", "!('keep' in object.metadata.labels)",
+        "!('keep' in get(object, 'metadata.labels', {}))"),
+    "no such label, by has()": Mistake(
+        "absent-label", "expected 'keep' in get(object, 'metadata.labels', {})", "!has(object.metadata.labels.keep)",
+        "!('keep' in get(object, 'metadata.labels', {}))"),
+    "none of some values of a label": Mistake(
+        "absent-label", "expected label(object, 'tier') in ['a', 'b']", "!(object.metadata.labels.tier in ['a', 'b'])",
+        "!(label(object, 'tier') in ['a', 'b'])"),
+    "no labels": Mistake(
+        "absent-label", "expected size(get(object, 'metadata.labels', {})) == 0", "size(object.metadata.labels) == 0",
+        "size(get(object, 'metadata.labels', {})) == 0"),
+    "the labels of what is looked up": Mistake(
+        "absent-label", "expected label(p, 'app') == 'x'", "lookup.x.filter(p, p.metadata.labels.app == 'x').size() > 0",
+        "lookup.x.filter(p, label(p, 'app') == 'x').size() > 0", "when",
+        {"targets": [{**CONFIG_MAP, "verbs": ["list", "watch"]}]}, {"lookup": {"x": {**CONFIG_MAP, "labelSelector": {}}}}),
     "JavaScript's toLowerCase": Mistake(
         "expression", "text.lowerAscii()", "object.metadata.name.toLowerCase() == 'x'",
         "object.metadata.name.lowerAscii() == 'x'"),
@@ -219,7 +271,7 @@ def test_there_are_29_of_them() -> None:
     assert len(MISTAKES) >= 29
 
 
-PAUSED, TIER = "object.spec.paused", "object.metadata.labels.tier"
+PAUSED, TIER = "object.spec.paused", "label(object, 'tier')"
 READY, WANTED = "object.status.readyReplicas", "object.spec.replicas"
 APART = {
     "a condition and its opposite": (f"{PAUSED} && {WANTED} > 3", f"!({PAUSED} && {WANTED} > 3)"),
@@ -228,7 +280,7 @@ APART = {
     "a list and another value": (f"{TIER} in ['a', 'b']", f"{TIER} == 'c'"),
     "a list and none of it": (f"{TIER} in ['a', 'b']", f"!({TIER} in ['a', 'b'])"),
     "two ranges": (f"{WANTED} > 3", f"{WANTED} < 3"),
-    "a number and a range": ("size(object.metadata.labels) == 0", "size(object.metadata.labels) > 0"),
+    "a number and a range": ("size(object.status.conditions) == 0", "size(object.status.conditions) > 0"),
     "neither of two": (PAUSED, f"!({PAUSED} || {WANTED} > 3)"),
     "a field that is there or not": (f"has({PAUSED})", f"!has({PAUSED})"),
 }
@@ -256,8 +308,7 @@ def test_rules_that_exclude_one_another_may_write_the_same(one: str, other: str)
 @pytest.mark.parametrize(
     ("one", "other"),
     [("object.spec.replicas > 3", "object.spec.replicas < 5"), ("object.spec.paused", "object.spec.replicas > 3"),
-     ("object.metadata.labels.tier in ['a', 'b']", "object.metadata.labels.tier == 'b'"),
-     ("object.metadata.labels.tier != 'a'", "object.metadata.labels.tier != 'b'"),
+     (f"{TIER} in ['a', 'b']", f"{TIER} == 'b'"), (f"{TIER} != 'a'", f"{TIER} != 'b'"),
      ("!(object.spec.paused && object.spec.replicas > 3)", "object.spec.paused")],
 )  # fmt: skip
 def test_rules_that_can_both_fire_may_not(one: str, other: str) -> None:
@@ -306,6 +357,43 @@ def test_sound_conditions_are_left_alone(condition: str) -> None:
     """Whole numbers may be divided, a param may be empty where that is asked first, and dates have an order as texts."""
     spec = {"params": {"x": {"type": "string", "default": ""}}} if "params" in condition else {}
     assert found(text(Mistake("", "", "", "", spec=spec), condition)) == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["object.metadata.labels.tier == 'web'", "'keep' in object.metadata.labels", "object.metadata.labels['tier'] in ['a', 'b']",
+     "object.metadata.labels.tier == 'web' || object.spec.paused", "!(object.metadata.labels.tier != 'web')",
+     "has(object.metadata.labels) && !('keep' in object.metadata.labels)",
+     "!has(object.metadata.labels) || object.metadata.labels['tier'] != 'db'",
+     "object.metadata.?labels.tier.orValue('') != 'db'", "object.?metadata.labels[?'tier'].orValue('') != 'db'",
+     "'tier' in object.metadata.labels && object.metadata.labels.tier != 'db'",
+     "label(object, 'tier') != '' && object.metadata.labels.tier != 'db'",
+     "object.spec.template.metadata.labels['tier'] != 'db'", "object.spec.paused ? object.metadata.labels.tier == 'a' : true"],
+)  # fmt: skip
+def test_labels_that_need_not_be_there_are_left_alone(condition: str) -> None:
+    """No answer and false come to the same, and what asks first has an answer."""
+    assert found(text(Mistake("", "", "", ""), condition)) == []
+
+
+@pytest.mark.parametrize(
+    ("watch", "condition"),
+    [({**DEPLOYMENT, "labelSelector": "tier,env!=test"}, "object.metadata.labels.tier != 'db'"),
+     ({**DEPLOYMENT, "labelSelector": {"a": "b"}}, "!('keep' in object.metadata.labels)"),
+     ({**DEPLOYMENT, "labelSelector": {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["a", "b"]}]}},
+      "object.metadata.labels.tier != 'a'"),
+     ({"apiVersion": "v1", "kind": "Node"}, "!('node-role.kubernetes.io/control-plane' in object.metadata.labels)")],
+)  # fmt: skip
+def test_labels_that_are_selected_are_there(watch: dict[str, Any], condition: str) -> None:
+    """Those of a selector, and those that each object of a kind has."""
+    assert found(text(Mistake("", "", "", "", watch=watch), condition)) == []
+
+
+@pytest.mark.parametrize("selector", ["!tier", "env!=test", "env notin (a,b)"])
+def test_labels_that_are_selected_away_are_not_there(selector: str) -> None:
+    """An object without any label is selected too."""
+    watch = {**DEPLOYMENT, "labelSelector": selector}
+    faults = found(text(Mistake("", "", "", "", watch=watch), "object.metadata.labels.env != 'x'"))
+    assert [code for code, _ in faults] == ["absent-label"]
 
 
 def test_what_is_shipped_has_no_fault() -> None:

@@ -56,6 +56,33 @@ def test_each_kind_has_its_selectors_and_fields() -> None:
     assert [watch.fields for watch in found.watches.values()] == [(("data",),), (), ()]
 
 
+def test_a_label_selector_has_the_forms_of_kubernetes() -> None:
+    """`matchLabels` and `matchExpressions` are the text that means the same; a label may have one of their names."""
+    expressions = [{"key": "tier", "operator": "In", "values": ["a", "b"]}, {"key": "keep", "operator": "DoesNotExist"}]
+    found = parsed(pack(watch=[
+        {**CONFIGS, "labelSelector": {"matchLabels": {"app": "web"}, "matchExpressions": expressions}},
+        {**SECRETS, "labelSelector": {"matchLabels": "x"}},
+        {**DEPLOYMENTS, "labelSelector": {"matchExpressions": []}},
+    ]))  # fmt: skip
+
+    assert [watch.selection.labels for watch in found.watches.values()] == ["!keep,app=web,tier in (a,b)", "matchLabels=x", ""]
+
+
+@pytest.mark.parametrize(
+    ("selector", "fault"),
+    [({"matchExpressions": [{"key": "a", "operator": "in", "values": ["b"]}]}, "matchExpressions[0].operator: Input should be"),
+     ({"matchExpressions": [{"key": "a", "operator": "In"}]}, "matchExpressions[0]: operator In has no values"),
+     ({"matchLabels": {"a": 1}}, "matchLabels.a has the number 1, not a text"),
+     ({"matchLabels": {"a": "not a value"}}, "label value 'not a value' of a is not one"),
+     ({"app": "web", "tier": ["a"]}, "the label tier has a list of 1, not a text")],
+)  # fmt: skip
+def test_a_label_selector_says_what_is_wrong(selector: dict[str, Any], fault: str) -> None:
+    """Once, at its place, and nothing follows from it."""
+    targets = [{**CONFIGS, "verbs": ["get", "delete"]}]
+    (found,) = linted({**CONFIGS, "labelSelector": selector}, rule(actions=[{"delete": {}}]), targets=targets)
+    assert found.startswith(f"schema: {fault}")
+
+
 @pytest.mark.parametrize(
     ("selector", "fault"),
     [
