@@ -64,6 +64,7 @@ _VARIABLES = {
     "resource": "object", "variables": "vars", "oldobject": "oldObject", "element": "item, in a rule with a loop",
     "none": "null, or has(object.field)", "nil": "null, or has(object.field)",
     "undefined": "null, or has(object.field)", "true": "true", "false": "false",
+    "metadata": "object.metadata", "spec": "object.spec", "status": "object.status", "data": "object.data",
     "not": "! in place of not", "schedule": "schedule.time, in a rule with a schedule",
 }  # fmt: skip
 

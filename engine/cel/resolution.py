@@ -58,7 +58,8 @@ class Resolution:
             case Variable(name="vars"):
                 self._whole_vars(node)
             case Variable(name=name) if name not in self._variables:
-                expected = self._of_slash(node) or hints.of_variable(name) or suggest(name, self._variables, "one of ")
+                expected = self._of_key(node) or hints.of_variable(name) or self._of_text(node)
+                expected = expected or suggest(name, self._variables, "one of ")
                 raise self._fault(f"unknown variable '{name}'", node, expected)
             case MapOf(entries=entries):
                 self._keys(entries)
@@ -67,15 +68,22 @@ class Resolution:
             case Literal(value=int(value)) if value == 2**63 and type(value) is int:
                 raise self._fault(f"{value} does not fit", node, "an integer of 64 bits")
 
-    def _of_slash(self, node: Variable) -> str:
-        """Return how to write a key with a slash, of which a variable is the part behind the slash; '' where it is none."""
+    def _of_key(self, node: Variable) -> str:
+        """Return how to write a key with a slash or a hyphen, of which a variable is the part behind; '' where it is none."""
         for parent in self._expression.root.walk():
-            if isinstance(parent, Call) and parent.name == "_/_" and parent.arguments[1].start == node.start:
+            if isinstance(parent, Call) and parent.name in ("_/_", "_-_") and parent.arguments[1].start == node.start:
                 text = self._expression.source
                 root, dot, key = text[parent.arguments[0].start : parent.arguments[0].end].partition("s.")
                 rest = re.match(r"[\w.-]*", text[node.start :])
                 if dot and root.endswith(("label", "annotation")) and rest:
-                    return f"{root}s['{key}/{rest[0]}']"
+                    return f"{root}s['{key}{parent.name.strip('_')}{rest[0]}']"
+        return ""
+
+    def _of_text(self, node: Variable) -> str:
+        """Return that a word is a text, where one that no variable is like is compared with a value; '' where it is not."""
+        for parent in self._expression.root.walk():
+            if isinstance(parent, Call) and parent.name in ("_==_", "_!=_") and node in parent.arguments:
+                return "" if nearest(node.name, self._variables) else f"'{node.name}', in quotes, where a text is meant"
         return ""
 
     def _whole_vars(self, node: Variable) -> None:

@@ -216,6 +216,13 @@ MISTAKES = {
         "absent-label", "expected label(p, 'app') == 'x'", "lookup.x.filter(p, p.metadata.labels.app == 'x').size() > 0",
         "lookup.x.filter(p, label(p, 'app') == 'x').size() > 0", "when",
         {"targets": [{**CONFIG_MAP, "verbs": ["list", "watch"]}]}, {"lookup": {"x": {**CONFIG_MAP, "labelSelector": {}}}}),
+    "a label with a hyphen": Mistake(
+        "expression", "expected object.metadata.labels['my-label']", "object.metadata.labels.my-label == 'x'",
+        "object.metadata.labels['my-label'] == 'x'"),
+    "a text without quotes": Mistake(
+        "expression", "expected 'web', in quotes", "object.metadata.name == web", "object.metadata.name == 'web'"),
+    "a field without the object": Mistake(
+        "expression", "expected object.spec", "spec.replicas == 3", "object.spec.replicas == 3"),
     "JavaScript's toLowerCase": Mistake(
         "expression", "text.lowerAscii()", "object.metadata.name.toLowerCase() == 'x'",
         "object.metadata.name.lowerAscii() == 'x'"),
