@@ -17,7 +17,10 @@ apiVersion: rules.mlops.dev/v1alpha1
 kind: RulePack
 metadata: {name: p}
 spec:
-  watch: {apiVersion: example.com/v1, kind: Widget, labelSelector: {watched: 'yes'}}
+  watch:
+    apiVersion: example.com/v1
+    kind: Widget
+    labelSelector: {matchExpressions: [{key: watched, operator: In, values: ['yes']}]}
   rules:
     - name: gone
       on: Delete
