@@ -105,7 +105,7 @@ fuzz: $(READY) ## Feed mutated texts to parse, lint and evaluate, for FUZZ_SECON
 sbom: $(READY) ## Write what the image holds as CycloneDX, from the lock, to build/sbom.cdx.json
 	$(BIN)/python scripts/sbom.py build/sbom.cdx.json
 
-bundle: $(READY) ## Write the OLM bundle of a version from config/: make bundle VERSION=0.2.0
+bundle: $(READY) ## Write the OLM bundle of the engine's version from config/
 	$(BIN)/python scripts/project.py
 	$(BIN)/python scripts/bundle.py $(VERSION)
 

@@ -1,8 +1,9 @@
-"""Write the OLM bundle from config/: `make bundle VERSION=0.2.0`.
+"""Write the OLM bundle of the engine's version from config/: `make bundle`.
 
-A new version replaces the one that the bundle held before. `--check` only says what is not as config/ would make it, and
-`--into DIR` writes the bundle somewhere else, such as an older version for a test. `--image` names the image by its digest, as
-a release does: the bundle then works without a connection to the registry that it names.
+A new version replaces the release that the bundle held before, or that this would have replaced: nobody is subscribed to what is
+not released. `--check` only says what is not as config/ would make it, and `--into DIR` writes the bundle somewhere else, such as
+that of another version for a test. `--image` names the image by its digest, as a release does: the bundle then works without a
+connection to the registry that it names.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from engine.operator.in_force import NAME as STATE  # noqa: E402
 from engine.operator.pack_sources import FLAGS, PARAMS  # noqa: E402
 from engine.operator.settings import LEASE_NAME  # noqa: E402
 from engine.operator.shards import layout_name  # noqa: E402
-from scripts.project import project  # noqa: E402
+from scripts.project import DEVELOPMENT, project  # noqa: E402
 
-CONFIG = ROOT / "config"
+CONFIG, BUNDLE = ROOT / "config", ROOT / "bundle"
 PACKAGE, CHANNEL = "rulepack-operator", "stable"
 CSV = f"manifests/{PACKAGE}.clusterserviceversion.yaml"
 CRDS = ("rulepacks", "rulelibraries")
@@ -177,6 +178,17 @@ def _present(folder: Path) -> dict[str, Any]:
     return present
 
 
+def _history(present: Mapping[str, Any], version: str) -> tuple[str, str]:
+    """The name of what a version replaces, and when its bundle was made, by the bundle that is there."""
+    today = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
+    if not present:
+        return "", today
+    before, replaces = present["spec"]["version"], present["spec"].get("replaces", "")
+    if version == before:
+        return replaces, present["metadata"]["annotations"]["createdAt"]
+    return replaces if before.endswith(DEVELOPMENT) else present["metadata"]["name"], today
+
+
 def _differs(path: Path, text: str) -> bool:
     return not path.exists() or path.read_text() != text
 
@@ -184,32 +196,31 @@ def _differs(path: Path, text: str) -> bool:
 def main() -> int:
     """Write or check it; 0 where all is well, 1 where the bundle is stale, 2 where a version is wrong."""
     parser = argparse.ArgumentParser(description="Write the OLM bundle from config/.")
-    parser.add_argument("version", nargs="?", default="", help="such as 0.2.0; default: the version that is there")
+    parser.add_argument("version", nargs="?", default="", help="with --into: such as 0.2.0; default: the engine's version")
     parser.add_argument("--check", action="store_true", help="only say whether the bundle is as config/ would make it")
-    parser.add_argument("--into", type=Path, default=ROOT / "bundle", help="default: bundle/")
+    parser.add_argument("--into", type=Path, default=BUNDLE, help="default: bundle/")
     parser.add_argument("--replaces", default="", help="name of the version before; default: the one that is there")
     parser.add_argument("--image", default="", help=f"such as {IMAGE}@sha256:…; default: the tag of the version")
     parser.add_argument("--created", default="", help="the time for createdAt; default: today")
     arguments = parser.parse_args()
-    present = _present(arguments.into)
-    before = present.get("spec", {}).get("version", "")
-    version = arguments.version or before
+    own = project().version
+    version = arguments.version or own
     if not SEMVER.fullmatch(version):
-        print(f"version {version!r}: expected a semantic version: make bundle VERSION=0.2.0", file=sys.stderr)
+        print(f"version {version!r}: expected a semantic version, such as 0.2.0", file=sys.stderr)
         return 2
-    if version == before:
-        replaces = arguments.replaces or present["spec"].get("replaces", "")
-        created = arguments.created or present["metadata"]["annotations"]["createdAt"]
-    else:
-        replaces = arguments.replaces or present.get("metadata", {}).get("name", "")
-        created = arguments.created or datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
+    if arguments.into == BUNDLE and version != own:
+        wanted = f"run `make bundle` alone, or `make release VERSION={version}`"
+        print(f"version {version!r}: bundle/ is of the version in engine/__init__.py, {own}: {wanted}", file=sys.stderr)
+        return 2
+    replaces, created = _history(_present(arguments.into), version)
+    replaces, created = arguments.replaces or replaces, arguments.created or created
     files = bundle(arguments.into.name, version, arguments.image or f"{IMAGE}:v{version}", replaces, created)
     if arguments.check:
         found = {str(path.relative_to(arguments.into)) for path in arguments.into.rglob("*") if path.is_file()}
         stale = [path for path, text in files.items() if _differs(arguments.into / path, text)]
         stale += sorted(found - files.keys())
         for path in stale:
-            print(f"bundle/{path}: not as config/ would make it; run: make bundle VERSION={version}", file=sys.stderr)
+            print(f"bundle/{path}: not as config/ would make it; run: make bundle", file=sys.stderr)
         return 1 if stale else 0
     for path, text in files.items():
         (arguments.into / path).parent.mkdir(parents=True, exist_ok=True)

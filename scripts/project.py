@@ -1,5 +1,7 @@
 """Who publishes rulepack, where and as which version: pyproject.toml and engine/__init__.py, and nowhere else by people.
 
+Between releases the version is that of the next one with `-dev`, which is older than it and newer than the last.
+
 `make bundle` puts it into the files that have to name it, which PLACES lists; `--check` only says which of them differ.
 """
 
@@ -14,6 +16,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSION = re.compile(r'(?<=^__version__ = ")[^"]+', re.MULTILINE)
+#: Ends the version of what is not released: a prerelease of Semantic Versioning, and a development release of PEP 440.
+DEVELOPMENT = "-dev"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,11 @@ class Project:
     """Their names and e-mail addresses."""
     reviewers: list[str]
     """Who reviews changes in the community catalogs, by their names on GitHub."""
+
+    @property
+    def release(self) -> str:
+        """The release that this is, or is to become."""
+        return self.version.removesuffix(DEVELOPMENT)
 
     @property
     def module(self) -> str:
@@ -52,10 +61,10 @@ PLACES = (
     ("docs/install.md", r"(?<=IMAGE_TAG_BASE=)\S+", "{0.image}"),
     ("docs/install.md", r"(?<=\simage: )\S+(?=-catalog:)", "{0.image}"),
     ("docs/install.md", r"(?<=-catalog:v)\S+", "{0.version}"),
-    ("examples/ci/github-actions.yaml", r"(?<=/work )\S+:v\S+", "{0.image}:v{0.version}"),
-    ("examples/ci/gitlab-ci.yaml", r"(?<=name: )\S+:v\S+", "{0.image}:v{0.version}"),
+    ("examples/ci/github-actions.yaml", r"(?<=/work )\S+:v\S+", "{0.image}:v{0.release}"),
+    ("examples/ci/gitlab-ci.yaml", r"(?<=name: )\S+:v\S+", "{0.image}:v{0.release}"),
     ("examples/ci/pre-commit-config.yaml", r"(?<=repo: )https\S+", "{0.repository}"),
-    ("examples/ci/pre-commit-config.yaml", r"(?<=rev: )v\S+", "v{0.version}"),
+    ("examples/ci/pre-commit-config.yaml", r"(?<=rev: )v\S+", "v{0.release}"),
     ("PROJECT", r"(?<=\nrepo: )\S+", "{0.module}"),
     ("Dockerfile", r'(?<=image\.source=")[^"]+', "{0.repository}"),
     ("Dockerfile", r'(?<=image\.documentation=")[^"]+(?=/tree/)', "{0.repository}"),

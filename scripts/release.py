@@ -1,7 +1,8 @@
 """Make a release: `make release VERSION=0.2.0`, which runs `prepare`, all tests, and `build`; see RELEASING.md.
 
 `prepare` sets the version, writes changelog and bundle, and commits. `build` makes from that commit, in dist/VERSION, all that is
-published, and tags it. `publish` copies the images to the registry. Nothing else sends anything anywhere.
+published, and tags it. `publish` copies the images to the registry. Nothing else sends anything anywhere. `begin` sets, and
+commits, the version of what comes after a release.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 from scripts import changelog, image, sbom  # noqa: E402
 from scripts.bundle import CSV  # noqa: E402
-from scripts.project import VERSION, project  # noqa: E402
+from scripts.project import DEVELOPMENT, VERSION, project  # noqa: E402
 from tests.controlplane import olm  # noqa: E402
 from tests.controlplane.gobuild import MissingProgram  # noqa: E402
 
@@ -44,10 +45,11 @@ def prepare(version: str) -> None:
     """Set the version, write changelog and bundle, and commit. Raises Refused."""
     _require_a_clean_tree()
     before = project().version
-    if not semver.Version.is_valid(version) or semver.Version.parse(version) <= semver.Version.parse(before):
+    valid = semver.Version.is_valid(version) and not version.endswith(DEVELOPMENT)
+    if not valid or semver.Version.parse(version) <= semver.Version.parse(before):
         raise Refused(f"version {version}: expected a semantic version newer than {before}: make release VERSION=…")
     _require_names()
-    init, log = ROOT / "engine/__init__.py", ROOT / "CHANGELOG.md"
+    log = ROOT / "CHANGELOG.md"
     paths = changelog.fragments(ROOT / "changes")
     try:
         text = changelog.released(log.read_text(), paths, version, datetime.now(UTC).date().isoformat())
@@ -56,11 +58,7 @@ def prepare(version: str) -> None:
     log.write_text(text)
     for path in paths:
         path.unlink()
-    init.write_text(VERSION.sub(version, init.read_text()))
-    _run(sys.executable, "scripts/project.py")
-    _run(sys.executable, "scripts/bundle.py", version)
-    _run("git", "add", "--all")
-    _run("git", "commit", "--quiet", f"--message=Release {version}")
+    _commit(version, f"Release {version}")
 
 
 def build(options: Sequence[str]) -> Path:
@@ -89,6 +87,23 @@ def publish(options: Sequence[str]) -> None:
         source, target = f"oci:{into / folder}:v{version}", f"docker://{repository}:v{version}"
         _run("skopeo", "copy", "--all", "--preserve-digests", *options, source, target)
         print(target)
+
+
+def begin() -> None:
+    """Set the version to the least that can come after a release, not released yet, and commit. Raises Refused."""
+    _require_a_clean_tree()
+    version = f"{semver.Version.parse(project().version).next_version('patch')}{DEVELOPMENT}"
+    _commit(version, f"Begin {version}")
+
+
+def _commit(version: str, subject: str) -> None:
+    """Set the version wherever it stands, and commit all."""
+    init = ROOT / "engine/__init__.py"
+    init.write_text(VERSION.sub(version, init.read_text()))
+    _run(sys.executable, "scripts/project.py")
+    _run(sys.executable, "scripts/bundle.py")
+    _run("git", "add", "--all")
+    _run("git", "commit", "--quiet", f"--message={subject}")
 
 
 def _images(into: Path, version: str, options: Sequence[str]) -> str:
@@ -173,9 +188,9 @@ def _run(*command: str) -> str:
 
 
 def main() -> int:
-    """Do one of the three; 1 where that is refused."""
+    """Do one of the four; 1 where that is refused."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("step", choices=["prepare", "build", "publish"])
+    parser.add_argument("step", choices=["prepare", "build", "publish", "begin"])
     parser.add_argument("version", nargs="?", default="", help="of prepare")
     arguments, options = parser.parse_known_args()
     try:
@@ -183,8 +198,10 @@ def main() -> int:
             prepare(arguments.version)
         elif arguments.step == "build":
             print(*_files(build(options)), sep="\n")
-        else:
+        elif arguments.step == "publish":
             publish(options)
+        else:
+            begin()
     except (Refused, MissingProgram) as refusal:
         print(f"release: {refusal}", file=sys.stderr)
         return 1

@@ -52,8 +52,8 @@ def test_there_is_one_version(csv: dict[str, Any]) -> None:
 
 
 def test_a_new_version_replaces_the_old(tmp_path: Path) -> None:
-    """`make bundle VERSION=…` names the version before it; writing the same version again changes nothing."""
-    for version in ("0.1.0", "0.2.0", "0.2.0"):
+    """It names the release before it, and none of what was never released; writing the same version again changes nothing."""
+    for version in ("0.1.0", "0.1.1-dev", "0.2.0-dev", "0.2.0", "0.2.0"):
         subprocess.run([sys.executable, SCRIPT, version, "--into", str(tmp_path)], check=True)
     written = yaml.safe_load((tmp_path / CSV).read_text())
     assert written["spec"]["version"] == "0.2.0"
@@ -83,6 +83,15 @@ def test_a_wrong_version_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "expected a semantic version" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_another_version_than_the_engines_is_refused() -> None:
+    """`make bundle VERSION=9.9.9` says which version bundle/ is of, and where that stands, and changes nothing."""
+    before = (BUNDLE / CSV).read_text()
+    done = subprocess.run([sys.executable, SCRIPT, "9.9.9"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"bundle/ is of the version in engine/__init__.py, {__version__}: run `make bundle` alone" in done.stderr
+    assert (BUNDLE / CSV).read_text() == before
 
 
 def test_manifests_are_flat_and_of_allowed_kinds() -> None:

@@ -23,6 +23,7 @@ import yaml
 
 from engine import __version__
 from scripts.bundle import CSV, PACKAGE, ROOT
+from scripts.project import DEVELOPMENT
 from scripts.release import ELF_MACHINES
 from tests.controlplane import olm
 from tests.image.registry import Registry
@@ -30,7 +31,7 @@ from tests.node.images import BASES, Images
 
 pytestmark = pytest.mark.node
 
-VERSION = str(semver.Version.parse(__version__).bump_minor())
+VERSION = str(semver.Version.parse(__version__).next_version("minor"))
 REPOSITORY, MAILBOX = "https://git.example.com/acme/rulepack", "operators@example.com"
 
 
@@ -116,6 +117,12 @@ def built(prepared: Clone) -> Path:
     return prepared.folder / "dist" / VERSION
 
 
+def last_release() -> str:
+    """The name of the release that comes before: this one, or what this one will replace once it is released."""
+    csv = yaml.safe_load((ROOT / "bundle" / CSV).read_text())
+    return str(csv["spec"]["replaces"] if __version__.endswith(DEVELOPMENT) else csv["metadata"]["name"])
+
+
 def blob(folder: Path, digest: str) -> Any:
     """A JSON document of an OCI layout."""
     return json.loads((folder / "blobs" / digest.replace(":", "/")).read_text())
@@ -148,7 +155,7 @@ def test_the_commit_of_a_release(prepared: Clone) -> None:
     for path in (ROOT / "changes").glob("*.*.md"):
         assert path.read_text().split("\n")[0] in changelog.partition(f"## [{VERSION}]")[2], path.name
     csv = yaml.safe_load((prepared.folder / "bundle" / CSV).read_text())
-    assert csv["spec"]["replaces"] == f"{PACKAGE}.v{__version__}"
+    assert csv["spec"]["replaces"] == last_release()
     prepared.must(sys.executable, "scripts/project.py", "--check")
     prepared.must(sys.executable, "scripts/bundle.py", "--check")
 
@@ -200,7 +207,7 @@ def test_all_name_the_image_by_its_digest(prepared: Clone, built: Path) -> None:
     digest, _ = index(built)
     csv = yaml.safe_load((built / "bundle" / CSV).read_text())
     assert csv["spec"]["relatedImages"] == [{"name": "rulepack", "image": f"{prepared.image}@{digest}"}]
-    assert csv["spec"]["replaces"] == f"{PACKAGE}.v{__version__}"
+    assert csv["spec"]["replaces"] == last_release()
     for text in ((built / "install.yaml").read_text(), (built / "bundle" / CSV).read_text()):
         assert set(re.findall(r"\bimage: (\S+)", text)) == {f"{prepared.image}@{digest}"}
     kinds = {document["kind"] for document in yaml.safe_load_all((built / "install.yaml").read_text())}
@@ -264,3 +271,18 @@ def test_published_images_are_what_was_built(prepared: Clone, built: Path, regis
     assert registry.manifest(f"{prepared.image}-bundle:v{VERSION}") == registry.manifest(
         f"{prepared.image}-bundle@{bundle['digest']}"
     )
+
+
+def test_what_comes_after_a_release(prepared: Clone, built: Path) -> None:
+    """`begin` commits the least version that can follow, which is not released: its bundle replaces the release."""
+    assert built
+    done = prepared.release("begin")
+    assert done.returncode == 0, done.stderr
+    version = f"{semver.Version.parse(VERSION).bump_patch()}{DEVELOPMENT}"
+    assert prepared.must("git", "log", "-1", "--format=%s").strip() == f"Begin {version}"
+    csv = yaml.safe_load((prepared.folder / "bundle" / CSV).read_text())
+    assert (csv["spec"]["version"], csv["spec"]["replaces"]) == (version, f"{PACKAGE}.v{VERSION}")
+    for script in ("project.py", "bundle.py"):
+        prepared.must(sys.executable, f"scripts/{script}", "--check")
+    deployment = (prepared.folder / "config/manager/deployment.yaml").read_text()
+    assert f"image: {prepared.image}:v{version}\n" in deployment
