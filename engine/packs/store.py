@@ -12,7 +12,7 @@ from engine.model.flags import STRICTNESS, Mode
 from engine.model.merge import canonical
 from engine.model.objects import Object, kind_of, metadata
 from engine.model.text import nearest, suggestion
-from engine.packs import belongs
+from engine.packs import belongs, records
 from engine.packs.catalog import Catalog
 from engine.packs.claims import claims
 from engine.packs.document import ObjectDocument
@@ -117,6 +117,8 @@ class PackStore:
         modes = {name: self._mode(pack, references, found, reports) for name, pack in packs.items()}
         self.settings = {name: self._settings(pack, references.get(name), found) for name, pack in packs.items()}
         self._hold_back(packs, modes, references, reports)
+        for pack, warning in records.warnings(packs):
+            reports.warnings[source_of(pack, self._versions)].append(warning)
         old = self.catalog
         unsure = {name for name, pack in packs.items() if not (served or name in references or self._modes.flagged(pack))}
         before = dict(old.packs), dict(old.modes), dict(old.params), old.resume, dict(old.undecided), old.unsure
