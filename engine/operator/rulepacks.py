@@ -175,7 +175,8 @@ class RulePackStatuses:
                 if known and not other and not self._lists_again(obj, standing):
                     await self._attempt(obj, standing)
             for obj in objects.refused() if self._shard == 0 else ():
-                await self._attempt(obj, Standing(refused=NOT_HERE, faults=[objects.refusal(obj)]))
+                elsewhere = Standing(refused=NOT_HERE, faults=[objects.refusal(obj)], advice=objects.move(obj))
+                await self._attempt(obj, elsewhere)
         except NotLeading:
             return True
         return self._writer.done()

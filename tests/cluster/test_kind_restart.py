@@ -182,6 +182,14 @@ def test_a_rulepack_of_a_watched_namespace_is_not_in_force(rulepacks: RulePacks)
         return [each for each in found.get("status", {}).get("conditions", []) if each["type"] == "Accepted"]
 
     (condition,) = eventually(accepted, "status of a RulePack elsewhere")
+    stalled = rulepacks.kubectl(
+        "get", "rp", "elsewhere", "-n", rulepacks.watched, "-o", "jsonpath={.status.conditions[?(@.type=='Stalled')].message}"
+    )
+    delete = stalled.rpartition(": ")[2]
+    rulepacks.kubectl("apply", "-n", rulepacks.engine.own, "-f", "-", given=pack("elsewhere"))
+    rulepacks.kubectl.plain(*delete.split()[1:])
+    rulepacks.kubectl("wait", "--for=condition=Ready", "rp/elsewhere", "--timeout=60s")
+    assert f"Move it: apply its manifest with -n {rulepacks.engine.own}, and delete it here: kubectl delete rulepack" in stalled
     why = f"metadata.namespace: only a RulePack in the operator's namespace, {rulepacks.engine.own}, is in force"
     assert (condition["status"], condition["reason"], condition["message"]) == ("False", "NotAnOperatorNamespace", why)
     assert messages(rulepacks, "elsewhere", rulepacks.watched) == [("NotAnOperatorNamespace", f"{why}; nothing is in force")]

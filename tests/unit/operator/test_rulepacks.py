@@ -226,8 +226,12 @@ async def test_an_object_elsewhere_is_not_in_force(packs: Packs) -> None:
 
     async with packs.running(packs.operator()):
         await packs.clock.advance(60)
-        accepted = await packs.condition("Accepted", "own", "team")
+        accepted, stalled = await packs.condition("Accepted", "own", "team"), await packs.condition("Stalled", "own", "team")
 
+    assert stalled[2] == (
+        "it is not accepted; nothing is in force. Move it: apply its manifest with -n system, and delete it here: "
+        "kubectl delete rulepack own -n team"
+    )
     assert accepted == (
         "False", "NotAnOperatorNamespace", "metadata.namespace: only a RulePack in the operator's namespace, system, is in force",
     )  # fmt: skip
@@ -308,10 +312,6 @@ async def test_what_rules_did_is_counted_over_a_takeover(packs: Packs) -> None:
     assert idle == 0
 
 
-async def test_what_waits_is_counted_by_rule(packs: Packs) -> None:
-    """After a minute: how many, since when the first of them, and for what; the column has their sum, and goes back to 0."""
-    target = {"apiVersion": "v1", "kind": "ConfigMap"}
-    action = {"patch": {"target": {**target, "name": "marks"}, "patch": {"data": {"${object.metadata.name}": "seen"}}}}
 async def test_what_is_done_just_before_the_end_is_counted(packs: Packs) -> None:
     """A status in which only counts differ is written every five seconds; when the process ends, once more."""
     async with packs.running(packs.operator()) as (stop,):
@@ -353,6 +353,10 @@ async def test_the_last_counts_hold_up_the_end_for_seconds_only(packs: Packs, ca
     assert "the statuses of RulePacks were not written within 3 s" in caplog.text
 
 
+async def test_what_waits_is_counted_by_rule(packs: Packs) -> None:
+    """After a minute: how many, since when the first of them, and for what; the column has their sum, and goes back to 0."""
+    target = {"apiVersion": "v1", "kind": "ConfigMap"}
+    action = {"patch": {"target": {**target, "name": "marks"}, "patch": {"data": {"${object.metadata.name}": "seen"}}}}
     rule = {"name": "patches", "oncePer": "object.metadata.uid", "actions": [action]}
     async with packs.running(packs.operator()):
         await packs.cluster.create(CONFIG_MAP, "default", {**target, "metadata": {"name": "marks"}})
