@@ -49,10 +49,10 @@ def test_the_plugin_takes_its_flags_before_the_verb(rulepacks: RulePacks) -> Non
 
     after = kubectl.plain("rulepack", "get", "sync-waves", "-n", own)
     before = [kubectl.plain("rulepack", flag, "get", "sync-waves") for flag in (f"-n{own}", f"--namespace={own}")]
-    exported = kubectl.plain("rulepack", "-n", own, "export")
+    exported = [kubectl.plain("rulepack", *arguments) for arguments in (("-n", own, "export"), ("export", "-n", own))]
 
     assert [each.split()[:12] for each in before] == [after.split()[:12]] * 2
-    assert "sync-waves" not in exported
+    assert exported[0] == exported[1]
 
 
 def test_get_says_why_a_pack_is_not_ready(rulepacks: RulePacks) -> None:
