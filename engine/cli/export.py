@@ -83,19 +83,20 @@ async def _read(namespace: str, cluster: Cluster) -> list[Exported]:
 def is_own(obj: Object) -> bool:
     """Return whether a RulePack says anything that the operator would not write again by itself."""
     own = PackObject.of(obj)
-    return not (own.reference and own.managed) or bool(own.spec.get("mode") or own.spec.get("params"))
+    return not (own.reference and own.managed) or bool(own.spec.get("mode") or own.spec.get("params") or own.beside)
 
 
 def exported_library(obj: Object) -> Exported:
     """Return a RuleLibrary as it can be applied again."""
     own = LibraryObject.of(obj)
-    return Exported(_manifest(obj, RULE_LIBRARY, own.spec), _left_out(own))
+    return Exported({**_manifest(obj, RULE_LIBRARY, own.spec), **own.beside}, _left_out(own))
 
 
 def exported_pack(obj: Object) -> Exported:
     """Return a RulePack as it can be applied again.
 
-    Nulls that do not count are in it only where they make a fault: else a pack that is refused now would be in force then.
+    Nulls that do not count are in it only where they make a fault, and so is what stands beside `spec`: else a pack that is
+    refused now would be in force then.
     """
     own = PackObject.of(obj)
     refused: set[str] = set()
@@ -103,9 +104,8 @@ def exported_pack(obj: Object) -> Exported:
         _, faults = parse_spec(own, backend())
         refused = {fault.location.path for fault in faults} & own.places.keys()
     spec = _filled(own.spec, own.whole, ("spec",), refused)
-    return Exported(
-        _manifest(obj, RULE_PACK, spec, reference=own.reference), _left_out(own, {own.places[each] for each in refused})
-    )
+    manifest = {**_manifest(obj, RULE_PACK, spec, reference=own.reference), **own.beside}
+    return Exported(manifest, _left_out(own, {own.places[each] for each in refused}))
 
 
 def _left_out(own: OwnObject, kept: Collection[str] = ()) -> list[str]:

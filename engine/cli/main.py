@@ -39,6 +39,10 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the options of a command before its name too: kubectl has them at any place, and gives them to a plugin so."""
+        return super().parse_args(ctx, _behind_name(ctx, args) if args[:1] and args[0].startswith("-") else args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return _command(cmd_name) if cmd_name in COMMANDS else None
 
@@ -51,6 +55,21 @@ def _command(name: str) -> click.Command:
     found = getattr(importlib.import_module(f"engine.cli.{name}"), name)
     assert isinstance(found, click.Command)
     return found
+
+
+def _behind_name(ctx: click.Context, args: list[str]) -> list[str]:
+    """Return arguments with the options that stand before the name of a command behind it, where they are options of that."""
+    for name in dict.fromkeys(each for each in args if each in COMMANDS):
+        options = click.Command(name, params=[each for each in _command(name).params if isinstance(each, click.Option)])
+        parser = options.make_parser(click.Context(options, parent=ctx))
+        parser.allow_interspersed_args = False
+        try:
+            _, (found, *rest), _ = parser.parse_args([*args])
+        except (click.UsageError, ValueError):  # an option of another command, or nothing but options
+            continue
+        if found == name:
+            return [name, *args[: len(args) - len(rest) - 1], *rest]
+    return args
 
 
 def help_text(name: str) -> str:

@@ -59,6 +59,12 @@ class OwnObjects:
         message = f"only a {ref_of(obj).kind.kind} in the operator's namespace, {self._namespace}, is in force"
         return Fault(Location(OwnObject.of(obj).file, 1, 1, "metadata.namespace"), message, code="namespace")
 
+    def move(self, obj: Object) -> str:
+        """Return what to do with an object elsewhere that is meant to be in force."""
+        ref = ref_of(obj)
+        delete = f"kubectl delete {ref.kind.kind.lower()} {ref.name} -n {ref.namespace}"
+        return f"Move it: apply its manifest with -n {self._namespace}, and delete it here: {delete}"
+
 
 async def apply_status(actor: Actor, obj: Object, status: Object, manager: str = FIELD_MANAGER) -> None:
     """Write a status, unless the object is gone, or another one has its name by now. Raises ApiError and NotLeading."""

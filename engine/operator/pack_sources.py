@@ -17,9 +17,9 @@ from engine.kube.act import Actor
 from engine.kube.api import Api
 from engine.kube.clock import Clock, within
 from engine.model.flags import Mode
-from engine.model.objects import Kind, Object, annotations_of, dig, ref_of
+from engine.model.objects import Kind, Object, Ref, annotations_of, dig, ref_of
 from engine.operator.discoveries import Discoveries
-from engine.operator.informer import Informer
+from engine.operator.informer import Informer, OnChange
 from engine.operator.own_objects import OwnObjects
 from engine.operator.rulelibraries import RuleLibraryStatuses
 from engine.operator.rulepacks import RulePackStatuses, references
@@ -59,15 +59,16 @@ class PackSources:
         self, api: Api, settings: Settings, clock: Clock, cel: Backend, may_act: Callable[[], bool],
         use: Callable[[Catalog], Awaitable[None]], rulepacks: RulePackStatuses,
     ) -> None:  # fmt: skip
-        def informer(labels: str = "", fields: str = "") -> Informer:
+        def informer(labels: str = "", fields: str = "", changed: OnChange = lambda *_: self.touch()) -> Informer:
             key = InformerKey(CONFIG_MAP, settings.operator_namespace, labels, fields)
-            return Informer(api, key, clock, pruner([("data",)]), lambda *_: self.touch())
+            return Informer(api, key, clock, pruner([("data",)]), changed)
 
         self._namespace = settings.operator_namespace
         self.reports: Sequence[Report] = ()
         self.in_force = asyncio.Event()
         self._changed = asyncio.Event()
-        self._packs = informer(labels=PACK_SELECTOR)
+        self._packs = informer(labels=PACK_SELECTOR, changed=self._pack_changed)
+        self._left: dict[str, Ref] = {}  # by uid, the ConfigMaps that are selected no more, which may have a status
         self._flags, self._params = (informer(fields=f"metadata.name={name}") for name in (FLAGS, PARAMS))
         self._objects, self._rulepacks = OwnObjects(api, settings, clock, RULE_PACK, self.touch), rulepacks
         self._objects.own.on_listed = self.touch
@@ -101,6 +102,12 @@ class PackSources:
     def touch(self) -> None:
         """Read everything again soon."""
         self._changed.set()
+
+    def _pack_changed(self, _namespace: str, _name: str, old: Object | None, new: Object | None, _initial: bool) -> None:
+        """Read everything again; note a ConfigMap that is deleted or has lost its label: its status is about nothing then."""
+        if new is None and old is not None:
+            self._left[ref_of(old).uid] = ref_of(old)
+        self.touch()
 
     def _all_informers(self) -> Iterator[Informer]:
         """Yield those that must be listed before anything is in force, and those of objects that only get a status."""
@@ -177,6 +184,7 @@ class PackSources:
     async def _write_statuses(self) -> None:
         """Write on each ConfigMap that is read what is wrong with it, or with the packs that it holds."""
         if self._dry_run or not self._may_act():
+            self._left.clear()
             return
         reports = {report.source: report for report in self.reports}
         statuses = []
@@ -196,7 +204,9 @@ class PackSources:
             found = [fault for fault in (*report.faults, *report.warnings) if fault.location.file.startswith(source)]
             if config_map := _first(informer):
                 statuses.append(Status(config_map, [str(fault) for fault in found], "SettingsInvalid", says_ok=False))
-        await self._statuses.write(statuses)
+        for config_map in self._config_maps():
+            self._left.pop(ref_of(config_map).uid, None)
+        await self._statuses.write(statuses, self._left)
         await self._library_statuses.write(self._store, reports)
 
 

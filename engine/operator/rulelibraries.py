@@ -35,7 +35,8 @@ class RuleLibraryStatuses:
                 if report and read.get(given.file) == given:  # else it is read soon
                     await self._attempt(obj, _standing(given, store, report))
             for obj in self._objects.refused():
-                await self._attempt(obj, LibraryStanding(refused=NOT_HERE, faults=[self._objects.refusal(obj)]))
+                faults, advice = [self._objects.refusal(obj)], self._objects.move(obj)
+                await self._attempt(obj, LibraryStanding(refused=NOT_HERE, faults=faults, advice=advice))
         self._writer.done()
 
     async def _attempt(self, obj: Object, standing: LibraryStanding) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -25,8 +26,12 @@ from engine.packs.sources import MANAGED, PackObject, Text
 from engine.packs.status import RuleCounts, Standing, computed, holds, left, part, refusal, was_ready
 from engine.packs.versions import Report
 
+log = logging.getLogger(__name__)
+
 PERIOD, SOON = 5.0, 0.5
 """Seconds between two writes of a status in which only counts differ, and while a pack lists its kind, for which people wait."""
+LAST = 3.0
+"""Seconds for the last write of the counts, when the process ends: it has 30 in all."""
 RETRY = 10.0
 """Seconds before a status that could not be written is tried again."""
 LISTING = 30.0
@@ -87,6 +92,7 @@ class RulePackStatuses:
         self._actor = Actor(api, leads)
         self._writer = Writer(self._actor, clock)
         self._news = asyncio.Event()
+        self._writing = asyncio.Lock()
         self._objects: OwnObjects | None = None
         self._read: Mapping[str, Text | PackObject] = {}
         self._reports: Mapping[str, Report] = {}
@@ -142,11 +148,20 @@ class RulePackStatuses:
                 if not self._news.is_set():
                     written = await self._write(create=not written)
 
+    async def finish(self) -> None:
+        """Write once more what the rules have done, within LAST seconds: nobody counts the last moments of a process again."""
+        if not await within(self._clock, LAST, self._write(create=False)):
+            log.warning("the statuses of RulePacks were not written within %g s: their counts lack the last moments", LAST)
+
     async def _write(self, *, create: bool) -> bool:
         """Bring all statuses up to date; return False where that has to be tried again.
 
         Objects are created only after something changed: what they refer to may be gone meanwhile.
         """
+        async with self._writing:
+            return await self._write_all(create=create)
+
+    async def _write_all(self, *, create: bool) -> bool:
         objects = self._objects
         if objects is None or self._dry_run or not self._leads() or not objects.own.synced.is_set():
             return True
@@ -160,7 +175,8 @@ class RulePackStatuses:
                 if known and not other and not self._lists_again(obj, standing):
                     await self._attempt(obj, standing)
             for obj in objects.refused() if self._shard == 0 else ():
-                await self._attempt(obj, Standing(refused=NOT_HERE, faults=[objects.refusal(obj)]))
+                elsewhere = Standing(refused=NOT_HERE, faults=[objects.refusal(obj)], advice=objects.move(obj))
+                await self._attempt(obj, elsewhere)
         except NotLeading:
             return True
         return self._writer.done()

@@ -6,7 +6,7 @@ The Events about objects of kind RulePack are written here too.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, MutableMapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from engine.kube.act import Actor, NotLeading
 from engine.kube.clock import Clock
 from engine.model.merge import canonical
 from engine.model.names import digest
-from engine.model.objects import Object, annotations_of, dig, ref_of
+from engine.model.objects import Object, Ref, annotations_of, dig, ref_of
 from engine.model.plan import Patch
 from engine.model.text import clean, cut
 
@@ -74,13 +74,23 @@ class Statuses:
     def __init__(self, actor: Actor, clock: Clock) -> None:
         self._actor, self._writer = actor, Writer(actor, clock)
 
-    async def write(self, statuses: Iterable[Status]) -> None:
-        """Write what has changed; what fails is to be tried again."""
+    async def write(self, statuses: Iterable[Status], left: MutableMapping[str, Ref]) -> None:
+        """Write what has changed, and take the status of those away that are `left`; what fails is to be tried again.
+
+        What is done is taken out of `left`.
+        """
         with suppress(NotLeading):
             for status in statuses:
                 failing = f"{ref_of(status.config_map)}: it is read, but its status cannot be written on it"
                 await self._writer.attempt(failing, self._write(status))
+            for uid, ref in [*left.items()]:
+                failing = f"{ref}: it is no longer read, but its status cannot be taken away"
+                await self._writer.attempt(failing, self._take_away(ref, uid, left))
         self._writer.done()
+
+    async def _take_away(self, ref: Ref, uid: str, left: MutableMapping[str, Ref]) -> None:
+        await self._annotate(ref, None)
+        left.pop(uid, None)
 
     async def _write(self, status: Status) -> None:
         """Bring the annotation up to date, and emit one Warning Event for each new problem of each version of the data."""
@@ -91,6 +101,10 @@ class Statuses:
         ref = ref_of(config_map)
         if status.problems:
             await self._writer.warn(config_map, status.reason, text, canonical(dig(config_map, ("data",), {})))
+        await self._annotate(ref, text)
+
+    async def _annotate(self, ref: Ref, text: str | None) -> None:
+        """Write the annotation, or take it away."""
         try:
             await self._actor.write_metadata(Patch(ref, {"metadata": {"annotations": {STATUS: text}}}))
         except ApiError as error:

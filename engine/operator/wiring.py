@@ -145,6 +145,7 @@ class Operator:
                 task.result()
         finally:
             await self._workers.finish(self._settings.grace_period)
+            await self._statuses.finish()
             release.set()  # only now: nothing is under way any more
             if self.packs.in_force.is_set():
                 await asyncio.wait({acting})

@@ -53,11 +53,15 @@ def shown(faults: Sequence[Fault]) -> list[dict[str, str]]:
     return [{"path": place(fault), "code": fault.code, "message": cut(clean(fault.text), MESSAGE)} for fault in faults[:FAULTS]]
 
 
-def refused(reason: str, faults: Sequence[Fault], kept: str) -> Iterator[Condition]:
-    """Yield the conditions of what is refused; `kept` says what is in force of it."""
+CORRECT = "Correct it, then it goes on"
+"""What to do with a spec that is refused."""
+
+
+def refused(reason: str, faults: Sequence[Fault], kept: str, advice: str = CORRECT) -> Iterator[Condition]:
+    """Yield the conditions of what is refused; `kept` says what is in force of it, `advice` what to do."""
     yield Condition("Accepted", "False", reason, why(faults))
     yield Condition("Ready", "False", reason, f"it is not accepted; {kept}")
-    yield Condition("Stalled", "True", reason, f"it is not accepted; {kept}. Correct it, then it goes on")
+    yield Condition("Stalled", "True", reason, f"it is not accepted; {kept}. {advice}")
 
 
 def accepted(warnings: Sequence[Fault]) -> Condition:

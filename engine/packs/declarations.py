@@ -14,6 +14,7 @@ from engine.cel.uses import used_names, uses_of_vars, way
 from engine.errors import ExpressionError
 from engine.model.objects import Kind
 from engine.model.text import shown, suggestion
+from engine.packs.belongs import PARAMS_MAP
 from engine.packs.diagnostics import Diagnostics
 from engine.packs.identity import metric_name
 from engine.packs.inputs import BOUNDS, Input
@@ -102,7 +103,8 @@ def bind_params(specs: Mapping[str, dict[str, Any]], diagnostics: Diagnostics, p
     for name, schema in specs.items():
         here = (*path, name)
         if name in COMMON:
-            diagnostics.fault(here, f"every pack with targets has the parameter {name!r} already", "another name", at_key=True)
+            expected = f"another name; its value belongs in {PARAMS_MAP}, under the name of the pack"
+            diagnostics.fault(here, f"every pack with targets has the parameter {name!r} already", expected, at_key=True)
         if "default" not in schema:
             diagnostics.fault(here, "'default' is missing", "the value where a cluster says nothing", at_key=True)
         if _bind_schema(schema, [schema["default"]] if "default" in schema else [], diagnostics, here, (*here, "default")):

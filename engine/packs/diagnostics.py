@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.errors import Fault
 from engine.model.spec import NO_VALUE, Spec
-from engine.model.text import found, one_of, shown, suggestion
+from engine.model.text import found, one_of, shown
+from engine.packs import belongs
+from engine.packs.belongs import fields_of_type, members
 from engine.packs.document import Document
 from engine.packs.jsonschemas import SchemaFault
 from engine.packs.yamltext import MAX_FAULTS
@@ -37,7 +37,6 @@ _RANGES = {
 
 _TAG = re.compile(r"<\w+>$")
 """What pydantic has in a path for the chosen one of several forms, as its type names it."""
-_READ_AS_TRUE = "'event': kubectl reads an unquoted `on` as true (YAML 1.1)"
 
 
 class Diagnostics:
@@ -109,28 +108,18 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
         return Fault(location, f"{str(path[-1])!r} is missing", _description(model, path))
     if kind == "extra_forbidden":
         key = str(path[-1])
-        known = [str(field.alias) for field in _fields(_at(model, path[:-1])) if not field.json_schema_extra]
-        meant = _ELSEWHERE.get(key.lower(), "")
-        expected = (
-            _READ_AS_TRUE if key == "true" and "event" in known else repr(meant) if meant in known else suggestion(key, known)
-        )
+        known = [str(field.alias) for field in fields_of_type(_at(model, path[:-1])) if not field.json_schema_extra]
+        expected = belongs.of_key(key, known, model, None if base else path[:-1])
         return Fault(document.locate_key((*base, *written)), f"unknown key {shown(key, 60)}", expected)
     location = document.locate_key((*base, *written)) if at_key else document.locate((*base, *_existing(written, raw)))
     message, expected = _message(detail)
     if kind == "list_type" and isinstance(detail["input"], dict) and detail["input"] and _lists_mappings(_at(model, path)):
         expected = f"a list: put '- ' before {shown(str(next(iter(detail['input']))), 60)}"
+    if kind == "dict_type" and path[:2] == ("spec", "params") and len(path) == 3 and detail["input"] is not None:
+        expected = belongs.of_declaration(str(path[2]), detail["input"])
     if detail["input"] is None and kind in _WANTED and _optional(model, path):
         expected = f"{expected}; {NO_VALUE}"
     return Fault(location, message, expected)
-
-
-#: A key of Ansible, Kyverno or CI systems, in small letters -> the one of a rule pack.
-_ELSEWHERE = {
-    "foreach": "loop", "with_items": "loop", "items": "loop", "if": "when", "match": "when", "condition": "when",
-    "conditions": "when", "preconditions": "when", "then": "actions", "do": "actions", "tasks": "actions", "steps": "actions",
-    "variables": "vars", "context": "lookup", "delay": "for", "interval": "resync", "selector": "labelSelector",
-    "matchlabels": "labelSelector", "cron": "schedule", "parameters": "params", "values": "params",
-}  # fmt: skip
 
 
 #: What people call a verb of the API in other places -> the verb.
@@ -183,7 +172,7 @@ def _existing(path: Path, raw: Any) -> Iterator[str | int]:
 
 def _description(model: type[Spec], path: Path) -> str:
     """Return the first sentence of a field's description, as what was expected."""
-    for field in _fields(_at(model, path[:-1])):
+    for field in fields_of_type(_at(model, path[:-1])):
         if field.alias == path[-1] and field.description:
             text = " ".join(field.description.split()).partition(". ")[0].rstrip(".")
             return text[0].lower() + text[1:]
@@ -192,13 +181,13 @@ def _description(model: type[Spec], path: Path) -> str:
 
 def _optional(model: type[Spec], path: Path) -> bool:
     """Return whether a path is that of a key that need not be there."""
-    return any(field.alias == path[-1] and not field.is_required() for field in _fields(_at(model, path[:-1])) if path)
+    return any(field.alias == path[-1] and not field.is_required() for field in fields_of_type(_at(model, path[:-1])) if path)
 
 
 def _lists_mappings(annotation: Any) -> bool:
     """Return whether a type is that of a list of mappings."""
-    items = [get_args(member)[-1] for member in _members(annotation) if get_origin(member) is list]
-    return any(get_origin(each) is dict or hasattr(each, "model_fields") for item in items for each in _members(item))
+    items = [get_args(member)[-1] for member in members(annotation) if get_origin(member) is list]
+    return any(get_origin(each) is dict or hasattr(each, "model_fields") for item in items for each in members(item))
 
 
 def _at(annotation: Any, path: Path) -> Any:
@@ -209,23 +198,7 @@ def _at(annotation: Any, path: Path) -> Any:
 
 
 def _inside(annotation: Any, step: str | int) -> Any:
-    for field in _fields(annotation):
+    for field in fields_of_type(annotation):
         if field.alias == step:
             return field.annotation
-    return next((get_args(member)[-1] for member in _members(annotation) if get_origin(member) in (list, dict)), None)
-
-
-def _fields(annotation: Any) -> list[FieldInfo]:
-    return [field for member in _members(annotation) for field in getattr(member, "model_fields", {}).values()]
-
-
-def _members(annotation: Any) -> Iterator[Any]:
-    """Yield the alternatives of a type, without what annotates them."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        yield from _members(get_args(annotation)[0])
-    elif origin in (Union, UnionType):
-        for member in get_args(annotation):
-            yield from _members(member)
-    else:
-        yield annotation
+    return next((get_args(member)[-1] for member in members(annotation) if get_origin(member) in (list, dict)), None)

@@ -147,7 +147,7 @@ def _documents(origin: Text | LibraryObject, faults: list[Fault]) -> Iterator[Do
     """Yield the libraries in a text, or the one that an object is; what is wrong with YAML is reported once."""
     if isinstance(origin, LibraryObject):
         written = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": origin.name}, "spec": dict(origin.spec)}
-        yield ObjectDocument(written, origin.file)
+        yield ObjectDocument({**origin.beside, **written}, origin.file)
         return
     if KIND not in origin.text:
         return

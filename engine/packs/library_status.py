@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.errors import Fault
 from engine.model.objects import Object
-from engine.packs.conditions import Condition, accepted, kept, listed, observed, refused, shown, why
+from engine.packs.conditions import CORRECT, Condition, accepted, kept, listed, observed, refused, shown, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class LibraryStanding:
     """How a library stands: how each of its functions that are in force is called, and the names of the packs that use it.
 
     `generation` is the one in force, None where none is. `refused` says in one word why the newest is not, `faults` in detail.
-    `warnings` say what may not be meant, which keeps nothing out of force.
+    `warnings` say what may not be meant, which keeps nothing out of force. `advice` says what to do where it is refused.
     """
 
     generation: int | None = None
@@ -25,6 +25,7 @@ class LibraryStanding:
     refused: str = ""
     faults: Sequence[Fault] = ()
     warnings: Sequence[Fault] = ()
+    advice: str = CORRECT
 
     @property
     def refusal(self) -> str:
@@ -49,7 +50,7 @@ def library_status(obj: Object, standing: LibraryStanding, now: str) -> dict[str
 def _conditions(standing: LibraryStanding) -> Iterator[Condition]:
     """Yield the conditions of a library."""
     if standing.refused:
-        yield from refused(standing.refused, standing.faults, kept(standing.generation, standing.faults))
+        yield from refused(standing.refused, standing.faults, kept(standing.generation, standing.faults), standing.advice)
         return
     yield accepted(standing.warnings)
     yield Condition("Ready", "True", "InForce", "packs can call its functions")

@@ -12,11 +12,10 @@ from pydantic import ValidationError
 from engine.errors import Fault, InvalidText, Location
 from engine.model.flags import DISABLED, Mode
 from engine.model.objects import dig
-from engine.model.spec import Spec
 from engine.model.text import suggestion
 from engine.packs.diagnostics import SCHEMA, spec_faults
 from engine.packs.document import YamlDocument
-from engine.packs.schema import API_VERSION, MetadataSpec, ReferenceSpec
+from engine.packs.schema import API_VERSION, RulePackReferenceSpec
 from engine.packs.sources import Text, shipped_settable
 from engine.packs.yamltext import read_yaml
 
@@ -63,7 +62,7 @@ def reference_faults(document: YamlDocument) -> list[Fault]:
         return [
             Fault(document.locate_key(("spec", ways[1])), message, "either rules and watch, or shipped, or configMap", SCHEMA)
         ]
-    faults = [*_faults(document, MetadataSpec, "metadata"), *_faults(document, ReferenceSpec, "spec")]
+    faults = _faults(document)
     name, mode, shipped = spec.get("shipped"), spec.get("mode"), _shipped()
     if isinstance(name, str) and name not in shipped:
         message = f"no pack {name!r} is shipped"
@@ -74,13 +73,12 @@ def reference_faults(document: YamlDocument) -> list[Fault]:
     return faults
 
 
-def _faults(document: YamlDocument, model: type[Spec], key: str) -> list[Fault]:
-    """Return what is wrong with the value of a key of a document."""
-    value = document.value.get(key, {})
+def _faults(document: YamlDocument) -> list[Fault]:
+    """Return what is wrong with the keys and types of a reference."""
     try:
-        model.model_validate(value)
+        RulePackReferenceSpec.model_validate(document.value)
     except ValidationError as error:
-        return spec_faults(error, model, value, document, (key,))
+        return spec_faults(error, RulePackReferenceSpec, document.value, document)
     return []
 
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from engine.errors import Fault, Location
 from engine.model.flags import STRICTNESS, Mode, parse_mode
-from engine.model.text import found, suggestion
+from engine.model.text import found, nearest, suggestion
+from engine.packs import belongs
 from engine.packs.identity import config_key
 from engine.packs.pack import RulePack
 from engine.packs.versions import Reference, Reports
@@ -58,7 +59,10 @@ class Modes:
                 reports.warnings[FLAGS].append(Fault(Location(source, 1, 1), message, repr(earlier[name].feature_flag)))
             elif name not in known:
                 message = f"no pack has the feature flag {name!r}"
-                reports.warnings[FLAGS].append(Fault(Location(source, 1, 1), message, suggestion(name, known)))
+                params = {param for pack in packs.values() for param in pack.params} | belongs.PARAMETERS
+                is_param = name in params and not nearest(name, known)
+                expected = f"it in {belongs.PARAMS_MAP}: it is a parameter" if is_param else suggestion(name, known)
+                reports.warnings[FLAGS].append(Fault(Location(source, 1, 1), message, expected))
         self._flags = flags
 
     def of(

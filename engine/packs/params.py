@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from engine.errors import Fault, InvalidText, Location
-from engine.model.text import found, shown, suggestion
+from engine.model.text import found, shown
+from engine.packs import belongs
 from engine.packs.document import Document
 from engine.packs.jsonschemas import Checker
 from engine.packs.pack import Param
@@ -40,7 +41,7 @@ def of_text(params: Mapping[str, Param], below: Values, last: Mapping[str, Any],
     document = documents[0]
     if len(documents) > 1 or not isinstance(document.value, dict):
         what = "a second document" if len(documents) > 1 else found(document.value)
-        fault = Fault(documents[-1].locate(()), f"{what} stands here", "one mapping of parameters to values")
+        fault = Fault(documents[-1].locate(()), f"{what} stands here", belongs.of_text(document.value))
         return Values(_kept(params, below, last), (*below.faults, fault), False, below.given)
     return overridden(params, below, last, document)
 
@@ -54,7 +55,8 @@ def overridden(params: Mapping[str, Param], below: Values, last: Mapping[str, An
     kept, values, faults, read = _kept(params, below, last), dict(below.values), list(below.faults), below.read
     for name, value in document.value.items():
         if name not in params:
-            faults.append(Fault(document.locate_key((name,)), f"unknown parameter {shown(name, 60)}", suggestion(name, params)))
+            expected = belongs.of_param(str(name), params)
+            faults.append(Fault(document.locate_key((name,)), f"unknown parameter {shown(name, 60)}", expected))
             continue
         checker = Checker(params[name].schema)
         wrong = checker.faults(value)

@@ -24,7 +24,7 @@ from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.manifests import is_reference, objects_in, reference_faults
 from engine.packs.pack import RulePack
-from engine.packs.schema import API_VERSION, PackSpec, ReferenceSpec, RulePackSpec, RuleSpec
+from engine.packs.schema import API_VERSION, PackSpec, ReferenceSpec, RulePackReferenceSpec, RulePackSpec, RuleSpec
 from engine.packs.sources import PackObject, Text
 from engine.packs.yamltext import MAX_FAULTS, read_yaml
 
@@ -112,17 +112,17 @@ def parse_spec(obj: PackObject, cel: Backend, libraries: Libraries | None = None
 
 
 def _document(obj: PackObject, spec: Mapping[str, Any]) -> ObjectDocument:
-    written = {"apiVersion": API_VERSION, "kind": "RulePack", "metadata": {"name": obj.name}, "spec": spec}
+    written = {**obj.beside, "apiVersion": API_VERSION, "kind": "RulePack", "metadata": {"name": obj.name}, "spec": spec}
     return ObjectDocument(written, obj.file)
 
 
 def parse_reference(obj: PackObject) -> ReferenceSpec:
     """Return what an object says of a shipped pack. Raise InvalidText with every fault, located by path."""
-    document = ObjectDocument(dict(obj.spec), obj.file, ("spec",))
+    document = _document(obj, dict(obj.spec))
     try:
-        return ReferenceSpec.model_validate(document.value)
+        return RulePackReferenceSpec.model_validate(document.value).spec
     except ValidationError as error:
-        raise InvalidText(spec_faults(error, ReferenceSpec, document.value, document)) from error
+        raise InvalidText(spec_faults(error, RulePackReferenceSpec, document.value, document)) from error
 
 
 def _sorted(faults: list[Fault]) -> list[Fault]:

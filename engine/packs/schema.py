@@ -316,3 +316,16 @@ class ReferenceSpec(Spec):
     """The mode. Where a flag gives one too, the stricter of both is in force: Disabled, Audit, Enforce."""
     params: dict[Identifier, Any] = Field(default={}, max_length=50)
     """Values of its params; they go before those in ConfigMap `rulepack-params`."""
+
+
+class RulePackReferenceSpec(Spec):
+    """A RulePack that stands for a pack whose text is elsewhere."""
+
+    api_version: Literal["rules.mlops.dev/v1alpha1"]
+    """`rules.mlops.dev/v1alpha1`."""
+    kind: Literal["RulePack"]
+    """`RulePack`."""
+    metadata: MetadataSpec
+    """Its name."""
+    spec: ReferenceSpec
+    """Where the text is, and how the pack is to run."""

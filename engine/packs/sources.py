@@ -18,6 +18,8 @@ from engine.packs.yamltext import CODE, PACK_BOUNDS, read_yaml
 SUFFIXES = (".yaml", ".yml")
 MANAGED = {"app.kubernetes.io/managed-by": "rulepack"}
 """The labels of the RulePacks that the operator creates."""
+_KEYS = frozenset(["apiVersion", "kind", "metadata", "spec", "status"])
+"""The keys of an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class OwnObject:
     that had its name before. `spec` has the nulls that `kubectl apply` was given and did not send; `dropped` are those that do
     not count, since others may have written these parts of it since. `whole` and `places` have those too: they do count where a
     null is a fault. `managed` says that it has the label of what the operator creates, `owner` names the ConfigMap with which
-    it goes, '' where it goes with none.
+    it goes, '' where it goes with none. `beside` are keys beside `spec` that no object has: each is a fault.
     """
 
     file: str
@@ -55,6 +57,7 @@ class OwnObject:
     places: Mapping[str, str] = field(default_factory=dict)
     managed: bool = False
     owner: str = ""
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, obj: Object) -> Self:
@@ -65,9 +68,11 @@ class OwnObject:
         spec = given.spec if isinstance(given.spec, dict) else {}
         managed = MANAGED.items() <= labels_of(obj).items()
         owners = [each["name"] for each in metadata(obj).get("ownerReferences") or () if each.get("kind") == "ConfigMap"]
+        beside = {key: value for key, value in obj.items() if key not in _KEYS}
         return cls(
-            file, ref.name, ref.uid, generation, spec, given.dropped, given.whole, given.places, managed, "".join(owners[:1])
-        )
+            file, ref.name, ref.uid, generation, spec, given.dropped, given.whole, given.places, managed, "".join(owners[:1]),
+            beside,
+        )  # fmt: skip
 
     @property
     def warnings(self) -> list[Fault]:

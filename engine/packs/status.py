@@ -10,7 +10,7 @@ from engine.errors import Fault
 from engine.model.flags import DISABLED, STRICTNESS, Mode
 from engine.model.objects import Object, dig, metadata
 from engine.model.text import clean, cut
-from engine.packs.conditions import MESSAGE, Condition, accepted, kept, listed, observed, refused, shown, why
+from engine.packs.conditions import CORRECT, MESSAGE, Condition, accepted, kept, listed, observed, refused, shown, why
 from engine.packs.pack import RulePack
 
 SUSPENDED = "Suspended"
@@ -54,7 +54,7 @@ class Standing:
     `pack` is None where nothing is in force; `generation` is the one that is. `refused` says in one word why the newest is not
     (`Invalid`, `NameTaken`, `NotAnOperatorNamespace`), `faults` in detail. `unready` gives for what stands in the way of a
     pack in force a word and a sentence, '' where nothing does. `note` is added to what Ready says. `warnings` say what
-    may not be meant, which keeps nothing out of force.
+    may not be meant, which keeps nothing out of force. `advice` says what to do where it is refused.
     """
 
     pack: RulePack | None = None
@@ -66,6 +66,7 @@ class Standing:
     note: str = ""
     counts: Mapping[str, RuleCounts] = field(default_factory=dict)
     warnings: Sequence[Fault] = ()
+    advice: str = CORRECT
 
 
 def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def was_ready(obj: Object, standing: Standing) -> bool:
 def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Iterator[Condition]:
     """Yield the conditions of a pack; `rules` have what each shard counts."""
     if standing.refused:
-        yield from refused(standing.refused, standing.faults, _kept(standing))
+        yield from refused(standing.refused, standing.faults, _kept(standing), standing.advice)
         return
     yield accepted(standing.warnings)
     reason, message = standing.unready

@@ -11,7 +11,8 @@ from engine.errors import Fault, Location
 from engine.model.flags import STRICTNESS, Mode
 from engine.model.merge import canonical
 from engine.model.objects import Object, kind_of, metadata
-from engine.model.text import suggestion
+from engine.model.text import nearest, suggestion
+from engine.packs import belongs, records
 from engine.packs.catalog import Catalog
 from engine.packs.claims import claims
 from engine.packs.document import ObjectDocument
@@ -116,6 +117,8 @@ class PackStore:
         modes = {name: self._mode(pack, references, found, reports) for name, pack in packs.items()}
         self.settings = {name: self._settings(pack, references.get(name), found) for name, pack in packs.items()}
         self._hold_back(packs, modes, references, reports)
+        for pack, warning in records.warnings(packs):
+            reports.warnings[source_of(pack, self._versions)].append(warning)
         old = self.catalog
         unsure = {name for name, pack in packs.items() if not (served or name in references or self._modes.flagged(pack))}
         before = dict(old.packs), dict(old.modes), dict(old.params), old.resume, dict(old.undecided), old.unsure
@@ -222,8 +225,11 @@ class PackStore:
         """
         keys = {pack.config_key for pack in packs.values()}
         shared = self._shared(data.get(SHARED, ""), packs, reports)
+        known = {param for pack in packs.values() for param in pack.params} | belongs.PARAMETERS
         for name in data.keys() - keys - {SHARED} - self._elsewhere.packs:
-            warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", suggestion(name, keys))
+            is_param = name in known and not nearest(name, keys)
+            expected = f"it in the text of a pack's name, or of {SHARED}" if is_param else suggestion(name, keys)
+            warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", expected)
             reports.warnings[PARAMS].append(warning)
         values: dict[str, Mapping[str, Any]] = {}
         given: dict[str, frozenset[str]] = {}

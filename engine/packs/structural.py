@@ -1,7 +1,8 @@
 """CustomResourceDefinitions of the engine's own kinds, written from the schema classes.
 
 A structural schema can say less than JSON Schema, and the API server drops what a schema does not name. So every mapping keeps
-unknown fields, for the operator to refuse them by path: a condition with a misspelt key must not become a rule without one.
+unknown fields, for the operator to refuse them by path: a condition with a misspelt key must not become a rule without one, and a
+`mode` beside `spec` must not become a pack in Enforce.
 Source of the rules for structural schemas: kubernetes, apiextensions-apiserver/pkg/apiserver/schema/validation.go.
 """
 
@@ -45,6 +46,7 @@ def definition(
     schema = {
         "type": "object",
         "description": description,
+        KEEP: True,
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string"},

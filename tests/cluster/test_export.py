@@ -189,3 +189,12 @@ def test_lint_reads_what_the_cluster_has(rulepacks: RulePacks, tmp_path: Path) -
 
     assert one == export == "1 pack: no faults\n"
     assert several == f"0 packs, {shipped.count('    shipped: ')} references: no faults\n"
+
+
+def test_what_stands_beside_the_spec_is_exported(rulepacks: RulePacks) -> None:
+    """The pack is refused for it: without it, the restored one would be in force."""
+    rulepacks.kubectl("apply", "--validate=ignore", "-f", "-", given=f"{pack('beside')}mode: Audit\n")
+
+    found = documents(exported(rulepacks).stdout)["RulePack", "beside"]
+
+    assert (found["mode"], "mode" in found["spec"]) == ("Audit", False)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from engine.packs.crd import custom_resource_definition
+from engine.packs.library_crd import library_definition
 from engine.packs.sources import load_folder, shipped_rules
 from tests.chaos.layout import prepare
 from tests.controlplane.plane import ControlPlane
@@ -84,6 +85,28 @@ def test_a_misspelt_key_is_kept_for_the_operator_to_refuse(plane: ControlPlane, 
     created = plane.request("POST", f"{packs}?fieldValidation=Ignore", written)
 
     assert created["spec"] == written["spec"]
+
+
+@pytest.mark.parametrize("definition", [custom_resource_definition(), library_definition()], ids=["RulePack", "RuleLibrary"])
+def test_a_key_beside_spec_is_kept_for_the_operator_to_refuse(
+    control_plane: ControlPlane, namespace: str, definition: dict[str, Any]
+) -> None:
+    """A `mode` that the server dropped would leave a pack in Enforce. It is one more generation, and no status drops it."""
+    names = definition["spec"]["names"]
+    control_plane.define(definition)
+    path = f"/apis/rules.mlops.dev/v1alpha1/namespaces/{namespace}/{names['plural']}"
+    written = pack() | {"kind": names["kind"], "mode": "Audit", "nested": {"a": [{"b": None}]}}
+    if names["kind"] == "RuleLibrary":
+        written["spec"] = {"functions": {"one": {"description": "One.", "expression": "1"}}}
+
+    created = control_plane.request("POST", f"{path}?fieldValidation=Ignore", written)
+    updated = control_plane.request("PUT", f"{path}/kind", {**created, "mode": "Enforce", "status": {"observedGeneration": 7}})
+    status = {"status": {"observedGeneration": 1}}
+    current = control_plane.request("PUT", f"{path}/kind/status", {**updated, "mode": "lost", **status})
+
+    assert created | {"metadata": {}} == written | {"metadata": {}}
+    assert (created["metadata"]["generation"], updated["metadata"]["generation"]) == (1, 2)
+    assert (current["mode"], current["status"], "status" in updated) == ("Enforce", status["status"], False)
 
 
 def test_what_yaml_1_1_makes_of_off_is_refused(plane: ControlPlane, packs: str) -> None:

@@ -41,6 +41,20 @@ def test_kubectl_finds_the_plugin(rulepacks: RulePacks) -> None:
     assert "kind: ClusterRole" in kubectl.plain("rulepack", "rbac", shipped)
 
 
+def test_the_plugin_takes_its_flags_before_the_verb(rulepacks: RulePacks) -> None:
+    """As kubectl's own commands do."""
+    kubectl, own = rulepacks.kubectl, rulepacks.engine.own
+    kubectl.environment["PATH"] = f"{Path(sys.executable).parent}:{kubectl.environment['PATH']}"
+    rulepacks.status("sync-waves")
+
+    after = kubectl.plain("rulepack", "get", "sync-waves", "-n", own)
+    before = [kubectl.plain("rulepack", flag, "get", "sync-waves") for flag in (f"-n{own}", f"--namespace={own}")]
+    exported = [kubectl.plain("rulepack", *arguments) for arguments in (("-n", own, "export"), ("export", "-n", own))]
+
+    assert [each.split()[:12] for each in before] == [after.split()[:12]] * 2
+    assert exported[0] == exported[1]
+
+
 def test_get_says_why_a_pack_is_not_ready(rulepacks: RulePacks) -> None:
     kubectl = rulepacks.kubectl
     kubectl.environment["PATH"] = f"{Path(sys.executable).parent}:{kubectl.environment['PATH']}"

@@ -162,6 +162,44 @@ def test_a_misspelt_key_is_refused_by_path_and_never_in_force(rulepacks: RulePac
     assert "annotations" not in json.loads(kubectl("get", "cm", name, "-n", rulepacks.watched, "-o", "json"))["metadata"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["apply", "--validate=ignore"], ["apply"], ["apply", "--server-side"], ["create", "--validate=warn"]],
+    ids=["ignore", "strict", "server-side", "create"],
+)
+@pytest.mark.parametrize("key", ["mode", "moed"])
+def test_a_mode_beside_the_spec_is_refused_and_not_enforced(rulepacks: RulePacks, command: list[str], key: str) -> None:
+    """The server keeps it, the operator refuses it and says where it belongs; in its place it counts."""
+    kubectl, name = rulepacks.kubectl, f"beside-{key}-{command[0]}-{len(command[-1])}"
+    kubectl("create", "configmap", name, "-n", rulepacks.watched, f"--from-literal={name}=x")
+
+    kubectl(*command, "-f", "-", given=f"{pack(name)}{key}: Audit\n")
+    refused = rulepacks.condition(name, "Accepted")
+    in_force = rulepacks.engine.packs().keys()
+    spec = json.dumps([{"op": "move", "from": f"/{key}", "path": "/spec/mode"}])
+    kubectl("patch", "rp", name, "--type=json", "-p", spec)
+    kubectl("wait", "--for=jsonpath={.status.mode}=Audit", f"rp/{name}", "--timeout=60s")
+
+    expected = "it as spec.mode" if key == "mode" else "spec.mode (did you mean that?)"
+    assert refused == ("False", "Invalid", f"{key}: unknown key '{key}'; expected {expected}")
+    assert name not in in_force
+    assert rulepacks.condition(name, "Accepted")[:2] == ("True", "Accepted")
+    assert "annotations" not in json.loads(kubectl("get", "cm", name, "-n", rulepacks.watched, "-o", "json"))["metadata"]
+
+
+def test_a_mode_beside_the_spec_of_a_reference_disables_nothing_and_says_so(rulepacks: RulePacks) -> None:
+    kubectl, name = rulepacks.kubectl, "sync-waves"
+    eventually(lambda: rulepacks.find(name).get("status"), "status of the shipped pack")
+
+    kubectl("patch", "rp", name, "--type=merge", "-p", '{"mode":"Disabled"}')
+    accepted, ready = rulepacks.condition(name, "Accepted"), rulepacks.condition(name, "Ready")
+    kubectl("patch", "rp", name, "--type=merge", "-p", '{"mode":null}')
+    kubectl("wait", "--for=condition=Accepted", f"rp/{name}", "--timeout=60s")
+
+    assert accepted == ("False", "Invalid", "mode: unknown key 'mode'; expected it as spec.mode")
+    assert ready[2].startswith("it is not accepted; the last good text, generation ")
+
+
 @pytest.mark.parametrize("file", files(), ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_each_pack_of_this_project_is_applied_with_strict_validation(rulepacks: RulePacks, file: Path) -> None:
     """A reference to a shipped pack becomes one by `kubectl replace`, as docs/rulepacks.md says."""

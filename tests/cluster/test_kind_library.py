@@ -128,6 +128,13 @@ def test_a_key_that_is_not_known_is_refused_by_path(rulepacks: RulePacks, option
     assert "generationInForce" not in status
 
 
+def test_a_key_beside_the_spec_is_refused_by_path(rulepacks: RulePacks) -> None:
+    rulepacks.kubectl("apply", "--validate=ignore", "-f", "-", given=f"{library('beside')}functions: {{}}\n")
+
+    why = "functions: unknown key 'functions'; expected it as spec.functions"
+    assert condition(rulepacks.library("beside"), "Accepted") == ("False", "Invalid", why)
+
+
 def test_a_fault_of_an_expression_has_its_line_and_column(rulepacks: RulePacks) -> None:
     rulepacks.kubectl("apply", "-f", "-", given=library("expression").replace("in object.data", "in objct.data"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from engine.model.objects import Object
+from engine.model.objects import Object, annotations_of
 from tests.cluster.conftest import RULE_PACKS, RulePacks
 from tests.cluster.test_kind_kubectl import misspelt, pack
 from tests.e2e.cluster import eventually
@@ -96,6 +96,42 @@ def test_after_a_restart_a_shipped_pack_does_not_replace_a_refused_config_map(ru
     assert f"configmap/{engine.own}/own-rollouts/pack.yaml has the name '{name}', and is refused" in refused
 
 
+def test_what_was_done_just_before_the_end_is_counted(rulepacks: RulePacks) -> None:
+    """A status in which only counts differ is written every five seconds, and once more when the process ends."""
+    kubectl, engine, name = rulepacks.kubectl, rulepacks.engine, "last-counts"
+    kubectl("apply", "-f", "-", given=pack(name))
+    kubectl("wait", "--for=condition=Ready", f"rp/{name}", "--timeout=60s")
+    for number in range(6):
+        kubectl("create", "configmap", f"last-{number}", "-n", rulepacks.watched, f"--from-literal={name}=x")
+    path = f"/api/v1/namespaces/{rulepacks.watched}/configmaps"
+
+    def done() -> bool:
+        found = [each for each in rulepacks.plane.request("GET", path)["items"] if name in each.get("data", {})]
+        return all(f"example.com/{name}" in annotations_of(each) for each in found)
+
+    eventually(done, "marks")
+
+    engine.stop()
+    fired, released = rulepacks.find(name)["status"]["fired"], engine.lease()["holderIdentity"]
+    engine.start()
+    engine.ready()
+
+    assert (fired, released) == (6, "")
+
+
+def test_a_config_map_that_loses_its_label_has_no_status_any_more(rulepacks: RulePacks) -> None:
+    """With the right that the operator has to write it."""
+    kubectl, status = rulepacks.kubectl, "jsonpath={.metadata.annotations.rules\\.mlops\\.dev/status}"
+    kubectl("create", "configmap", "unlabelled", f"--from-literal=pack.yaml={pack('unlabelled')}")
+    kubectl("label", "configmap", "unlabelled", "rules.mlops.dev/rule-pack=true")
+    eventually(lambda: kubectl("get", "cm", "unlabelled", "-o", status) == "ok", "status of the ConfigMap")
+
+    kubectl("label", "configmap", "unlabelled", "rules.mlops.dev/rule-pack-")
+
+    eventually(lambda: kubectl("get", "cm", "unlabelled", "-o", status) == "", "ConfigMap without a status")
+    kubectl("delete", "configmap", "unlabelled")
+
+
 def test_another_replica_goes_on_with_the_counts(rulepacks: RulePacks) -> None:
     """The leader is killed; who takes over keeps the last good spec, which it has read too, and the counts in the status."""
     kubectl, engine = rulepacks.kubectl, rulepacks.engine
@@ -146,6 +182,14 @@ def test_a_rulepack_of_a_watched_namespace_is_not_in_force(rulepacks: RulePacks)
         return [each for each in found.get("status", {}).get("conditions", []) if each["type"] == "Accepted"]
 
     (condition,) = eventually(accepted, "status of a RulePack elsewhere")
+    stalled = rulepacks.kubectl(
+        "get", "rp", "elsewhere", "-n", rulepacks.watched, "-o", "jsonpath={.status.conditions[?(@.type=='Stalled')].message}"
+    )
+    delete = stalled.rpartition(": ")[2]
+    rulepacks.kubectl("apply", "-n", rulepacks.engine.own, "-f", "-", given=pack("elsewhere"))
+    rulepacks.kubectl.plain(*delete.split()[1:])
+    rulepacks.kubectl("wait", "--for=condition=Ready", "rp/elsewhere", "--timeout=60s")
+    assert f"Move it: apply its manifest with -n {rulepacks.engine.own}, and delete it here: kubectl delete rulepack" in stalled
     why = f"metadata.namespace: only a RulePack in the operator's namespace, {rulepacks.engine.own}, is in force"
     assert (condition["status"], condition["reason"], condition["message"]) == ("False", "NotAnOperatorNamespace", why)
     assert messages(rulepacks, "elsewhere", rulepacks.watched) == [("NotAnOperatorNamespace", f"{why}; nothing is in force")]

@@ -75,6 +75,20 @@ def test_a_missing_right_to_watch_is_told_as_one_to_list_is(rulepacks: RulePacks
     assert message.endswith("rulepack rbac pack.yaml | kubectl apply -f -")
 
 
+def test_a_right_to_watch_that_is_lost_is_told_with_the_next_watch(rulepacks: RulePacks) -> None:
+    """The API server asks for the right where a watch begins, and never again while it lasts, which is a minute."""
+    kubectl, engine = rulepacks.kubectl, rulepacks.engine
+    quotas = {"apiGroups": [""], "resources": ["resourcequotas"]}
+    engine.bind("ClusterRole", f"{engine.own}-quotas", [{**quotas, "verbs": ["list", "watch"]}])
+    kubectl("apply", "-f", "-", given=PACK.replace("limits", "quotas").replace("LimitRange", "ResourceQuota"))
+    kubectl("wait", "--for=condition=Ready", "rp/quotas", "--timeout=60s")
+
+    role = {"metadata": {"name": f"{engine.own}-quotas"}, "rules": [{**quotas, "verbs": ["list"]}]}
+    rulepacks.plane.request("PUT", f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{engine.own}-quotas", role)
+
+    eventually(lambda: rulepacks.condition("quotas", "Ready")[1] == "MissingRight", "lost right to watch", 90)
+
+
 def may_write_statuses(rulepacks: RulePacks, permitted: bool) -> None:
     """Give the engine's account the right to patch the status of RulePacks, or take it away."""
     name = rulepacks.engine.own

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from engine.actions.base import Need
 from engine.errors import Fault
 from engine.packs.lint.base import Check, Severity, Subject
+from engine.packs.records import shared
 
 
 class PreviousNameInUse(Check):
@@ -23,20 +24,11 @@ class PreviousNameInUse(Check):
 
     def faults(self, subject: Subject) -> Iterator[Fault]:
         """Yield a fault for each rule with a previous name that a rule of another pack has or had."""
-        used: dict[str, list[str]] = {}
-        for parsed in subject.sound():
-            for rule in parsed.pack.rules:
-                for name in parsed.pack.record_names[rule.name]:
-                    used.setdefault(name, []).append(f"{parsed.pack.identity}/{rule.name}")
-        for parsed in subject.sound():
-            for index, rule in enumerate(parsed.pack.rules):
-                owner = f"{parsed.pack.identity}/{rule.name}"
-                for name in parsed.pack.record_names[rule.name][1:]:
-                    other = next((each for each in used[name] if each != owner), None)
-                    if other is not None:
-                        location = parsed.document.locate(("spec", "rules", index, "name"))
-                        message = f"rule {owner} goes by the record {name}, and so does rule {other}"
-                        yield self.fault(location, message, "previousNames that were of no other rule")
+        sound = subject.sound()
+        for record, owner, other in shared([parsed.pack for parsed in sound]):
+            location = sound[owner.pack].document.locate(("spec", "rules", owner.rule, "name"))
+            message = f"rule {owner.name} goes by the record {record}, and so does rule {other.name}"
+            yield self.fault(location, message, "previousNames that were of no other rule")
 
 
 class TimerRight(Check):

@@ -54,6 +54,36 @@ def test_usage_errors(arguments: list[str], message: str, capsys: pytest.Capture
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        ["-n", "get"], ["-nteam"], ["--namespace=team"], ["-A"], ["--context", "x"], ["--context=x", "-n", "team"],
+        ["--kubeconfig", "x", "-A", "--context", "get"],
+    ],
+)  # fmt: skip
+def test_options_of_a_command_may_stand_before_its_name(before: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """As kubectl takes them; a value may be the name of a command."""
+    assert run_command([*before, "get", "--help"]) == 0
+
+    assert "rulepack get" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "option"), [("get", "--kubeconfig"), ("export", "--kubeconfig"), ("explain", "--kubeconfig")])
+def test_an_option_before_the_name_counts(name: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [option, "/no/such/kubeconfig", name, *(["Pod/x"] if name == "explain" else [])]
+
+    assert run_command(arguments) != 0
+    assert "/no/such/kubeconfig" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["-n", "team", "lint", "x"], ["--wings", "get"], ["-n", "get"], ["-n"]])
+def test_an_option_before_the_name_that_the_command_does_not_have_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(arguments) == 2
+    assert "No such option" in capsys.readouterr().err
+
+
 def record(message: str, *args: object) -> logging.LogRecord:
     """A log record of a known time."""
     made = logging.LogRecord("engine.operator.x", logging.WARNING, "x.py", 1, message, args, None)

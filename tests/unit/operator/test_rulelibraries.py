@@ -164,6 +164,9 @@ async def test_a_library_elsewhere_is_not_in_force(libraries: Libraries) -> None
 
     message = "metadata.namespace: only a RuleLibrary in the operator's namespace, system, is in force"
     assert conditions(status)["Accepted"] == ("False", "NotAnOperatorNamespace", message)
+    assert conditions(status)["Stalled"][2].endswith(
+        "Move it: apply its manifest with -n system, and delete it here: kubectl delete rulelibrary sizes -n team"
+    )
     assert "functions" not in status
     assert pack[0] == "False"
     assert [

@@ -28,19 +28,25 @@ CANNOT_PATCH = ApiError(
     'resource "widgets" in API group "example.com" in the namespace "default"',
 )  # fmt: skip
 STRICTER = "rules with a stricter mode of their own"
+LEASE = Resource(Kind("coordination.k8s.io/v1", "Lease"), "leases", True)
 DEFINITION = Resource(Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "customresourcedefinitions", False)
 
 
 class Widgets(EmbeddedCluster):
-    """An embedded cluster that answers a list of widgets after so many seconds."""
+    """An embedded cluster that answers a list of widgets, and a write of a status, after so many seconds."""
 
-    seconds = 0.0
+    seconds, status_seconds = 0.0, 0.0
 
     async def pages(self, selection: Selection) -> AsyncGenerator[Page, None]:
         if selection.resource == WIDGET:
             await self._clock.sleep(self.seconds)
         async for page in super().pages(selection):
             yield page
+
+    async def apply_status(self, resource: Resource, namespace: str, name: str, body: Object, manager: str) -> Object:
+        if self.status_seconds:
+            await self._clock.sleep(self.status_seconds)
+        return await super().apply_status(resource, namespace, name, body, manager)
 
 
 class Packs(Fixture):
@@ -220,8 +226,12 @@ async def test_an_object_elsewhere_is_not_in_force(packs: Packs) -> None:
 
     async with packs.running(packs.operator()):
         await packs.clock.advance(60)
-        accepted = await packs.condition("Accepted", "own", "team")
+        accepted, stalled = await packs.condition("Accepted", "own", "team"), await packs.condition("Stalled", "own", "team")
 
+    assert stalled[2] == (
+        "it is not accepted; nothing is in force. Move it: apply its manifest with -n system, and delete it here: "
+        "kubectl delete rulepack own -n team"
+    )
     assert accepted == (
         "False", "NotAnOperatorNamespace", "metadata.namespace: only a RulePack in the operator's namespace, system, is in force",
     )  # fmt: skip
@@ -300,6 +310,47 @@ async def test_what_rules_did_is_counted_over_a_takeover(packs: Packs) -> None:
     assert (before["fired"], after["fired"]) == (2, 3)
     assert after["parts"][0]["rules"][0]["lastObject"] == "Widget default/three"
     assert idle == 0
+
+
+async def test_what_is_done_just_before_the_end_is_counted(packs: Packs) -> None:
+    """A status in which only counts differ is written every five seconds; when the process ends, once more."""
+    async with packs.running(packs.operator()) as (stop,):
+        await packs.clock.advance(40)
+        await packs.widget("one")
+        await packs.clock.advance(0.2)
+        counted = (await packs.got("marks"))["status"]["fired"]
+        stop.set()
+        await packs.clock.advance(1)
+        status = (await packs.got("marks"))["status"]
+
+    assert counted == 0
+    assert (status["fired"], status["parts"][0]["rules"][0]["lastObject"]) == (1, "Widget default/one")
+
+
+async def test_a_replica_that_does_not_lead_writes_nothing_when_it_ends(packs: Packs) -> None:
+    async with packs.running(packs.operator(), packs.operator()) as (_, stop):
+        await packs.clock.advance(40)
+        await packs.widget("one")
+        await packs.clock.advance(0.2)
+        stop.set()
+        await packs.clock.advance(0.2)
+
+        assert (await packs.got("marks"))["status"]["fired"] == 0
+
+
+async def test_the_last_counts_hold_up_the_end_for_seconds_only(packs: Packs, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the API server does not answer, the Lease is released all the same."""
+    async with packs.running(packs.operator()) as (stop,):
+        await packs.clock.advance(40)
+        await packs.widget("one")
+        await packs.clock.advance(0.2)
+        packs.cluster.status_seconds = 100.0
+        stop.set()
+        await packs.clock.advance(5)
+        lease = await packs.cluster.get(LEASE, "system", "rulepack")
+
+    assert lease["spec"]["holderIdentity"] == ""
+    assert "the statuses of RulePacks were not written within 3 s" in caplog.text
 
 
 async def test_what_waits_is_counted_by_rule(packs: Packs) -> None:

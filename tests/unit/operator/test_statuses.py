@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from engine.kube.faults import InjectedFault
+from engine.model.objects import annotations_of
 from tests.unit.operator.test_operator import CONFIG_MAP, PACK, Fixture, ask
 
 FLAGS, PARAMS = "rulepack-feature-flags", "rulepack-params"
@@ -73,6 +74,34 @@ async def test_a_watch_that_fails_for_a_moment_is_no_news(fixture: Fixture) -> N
 
         assert await fixture.status("own") == "ok"
         assert await reasons(fixture, "own") == []
+
+
+async def test_a_config_map_that_loses_its_label_has_no_status_any_more(fixture: Fixture) -> None:
+    """Its packs are gone, so "ok" would be wrong. Other annotations stay; with the label it has a status again."""
+    async with fixture.running(fixture.operator()):
+        await fixture.config_map("own", {"pack.yaml": PACK}, pack=True)
+        await fixture.cluster.patch(CONFIG_MAP, "system", "own", {"metadata": {"annotations": {"example.com/a": "b"}}})
+        await fixture.clock.advance(5)
+        read = await fixture.status("own")
+        await fixture.cluster.patch(CONFIG_MAP, "system", "own", {"metadata": {"labels": {"rules.mlops.dev/rule-pack": None}}})
+        await fixture.clock.advance(5)
+        left = annotations_of(await fixture.cluster.get(CONFIG_MAP, "system", "own"))
+        await fixture.cluster.patch(CONFIG_MAP, "system", "own", {"metadata": {"labels": {"rules.mlops.dev/rule-pack": "true"}}})
+        await fixture.clock.advance(15)
+
+        assert (read, left, await fixture.status("own")) == ("ok", {"example.com/a": "b"}, "ok")
+
+
+async def test_a_status_that_cannot_be_taken_away_is_tried_again(fixture: Fixture, caplog: pytest.LogCaptureFixture) -> None:
+    async with fixture.running(fixture.operator()):
+        await fixture.config_map("own", {"pack.yaml": PACK}, pack=True)
+        await fixture.clock.advance(5)
+        fixture.cluster.faults.add(InjectedFault(500, verb="patch", kind="ConfigMap", times=2, after=1))
+        await fixture.cluster.patch(CONFIG_MAP, "system", "own", {"metadata": {"labels": {"rules.mlops.dev/rule-pack": None}}})
+        await fixture.clock.advance(40)
+
+        assert await fixture.status("own") is None
+    assert "ConfigMap system/own: it is no longer read, but its status cannot be taken away: 500" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,8 @@ def test_what_the_cluster_has_is_read(
         (reference(shipped="rollouts", configMap="x"), "'shipped' and 'configMap' stand here together; expected either rules"),
         (reference(shipped="rollouts") | {"metadata": {}}, "'name' is missing; expected "),
         (listed(pack(), pack("objekt.x")), "unknown variable 'objekt'; expected 'object' (did you mean that?) [expression]"),
-        ({**pack(), "mode": "Audit"}, "unknown key 'mode'"),
+        ({**pack(), "mode": "Audit"}, "unknown key 'mode'; expected it as spec.mode"),
+        ({**reference(shipped="rollouts"), "mode": "Audit"}, "unknown key 'mode'; expected it as spec.mode"),
     ],
 )
 def test_what_the_cluster_refuses_is_a_fault(

@@ -267,6 +267,40 @@ def test_a_pack_whose_earlier_name_another_has_is_as_strict_as_that(own: str | N
     assert alone["rulepack/ops/renamed"].warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("names", "rules", "said"),
+    [
+        (["other/kept"], ["kept"], "rule 'other/kept' is still there"),
+        (["other/gone"], ["kept"], ""),
+        (["other/gone", "other/second"], ["kept", "second"], "rule 'other/second' is still there"),
+    ],
+)
+def test_a_rule_whose_earlier_name_another_has_is_warned_of(names: list[str], rules: list[str], said: str) -> None:
+    """Until that rule is gone."""
+    store = PackStore(CEL)
+    renamed = written(rules=[rule("now", previousNames=names), rule("mark")])
+    other = written(rules=[rule(name) for name in rules])
+
+    reports = by_source(store.update([], objects=[rulepack(renamed, "renamed"), rulepack(other, "other")]))
+
+    expected = (
+        f"rulepack/ops/renamed: spec.rules[0].previousNames: {said}: what is on record counts for both; "
+        "expected that rule deleted, or its name not among previousNames"
+    )
+    assert [str(warning) for warning in reports["rulepack/ops/renamed"].warnings] == ([expected] if said else [])
+    assert reports["rulepack/ops/other"].warnings == ()
+
+
+def test_two_rules_with_one_earlier_name_are_both_warned_of() -> None:
+    store = PackStore(CEL)
+    specs = {name: written(rules=[rule("now", previousNames=["old/gone"])]) for name in ("one", "two")}
+
+    reports = by_source(store.update([], objects=[rulepack(spec, name) for name, spec in specs.items()]))
+
+    said = [warning.message for name in specs for warning in reports[f"rulepack/ops/{name}"].warnings]
+    assert said == [f"rule '{name}/now' has one of these names too: what is on record counts for both" for name in ("two", "one")]
+
+
 def test_an_own_pack_is_warned_of_that_has_what_a_reference_had() -> None:
     """It would be left out of an export, and be deleted with the ConfigMap."""
     obj = rulepack(written())
