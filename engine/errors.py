@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +16,14 @@ class Location:
     """Where something is in what a user wrote: `file:line:column`, line and column counted from 1.
 
     In an object of the cluster, which has no lines, `path` leads to a value such as `spec.rules[0].when`, and line and column
-    are those inside of that value.
+    are those inside of that value. `inherited` says which rule has what stands there from which other one, '' where none has.
     """
 
     file: str
     line: int
     column: int
     path: str = ""
+    inherited: str = field(default="", compare=False)
 
     def __lt__(self, other: Location) -> bool:
         """Return whether this one comes first: by its path, items of a list by their number, then by line and column."""
@@ -42,17 +43,26 @@ class Location:
         return self.path if (self.line, self.column) == (1, 1) else f"{self.path}:{self.line}:{self.column}"
 
 
+class Awaited(NamedTuple):
+    """A library that is not there, or that is `refused`: what calls it has no fault of its own as soon as it is."""
+
+    library: str
+    refused: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One thing that is wrong in a text a user wrote: what, where, and what was expected instead.
 
-    `code` names the kind of fault; `rulepack lint --explain CODE` says more about it.
+    `code` names the kind of fault; `rulepack lint --explain CODE` says more about it. `awaits` is set where the call of a
+    function is all that is wrong, and its library the reason.
     """
 
     location: Location
     message: str
     expected: str = ""
     code: str = "declaration"
+    awaits: Awaited | None = None
 
     def __str__(self) -> str:
         return f"{self.location}: {self.text}"
@@ -82,11 +92,13 @@ class InvalidText(RulepackError):
 class ExpressionError(RulepackError):
     """A CEL expression or a `${…}` template does not compile.
 
-    `line` and `column` count from 1 inside the expression's (or the template's) own text.
+    `line` and `column` count from 1 inside the expression's (or the template's) own text. For `awaits` see `Fault`.
     """
 
-    def __init__(self, message: str, line: int = 1, column: int = 1, expected: str = "") -> None:
-        self.message, self.line, self.column, self.expected = message, line, column, expected
+    def __init__(
+        self, message: str, line: int = 1, column: int = 1, expected: str = "", awaits: Awaited | None = None
+    ) -> None:  # fmt: skip
+        self.message, self.line, self.column, self.expected, self.awaits = message, line, column, expected, awaits
         super().__init__(f"{line}:{column}: {message}" + (f"; expected {expected}" if expected else ""))
 
 

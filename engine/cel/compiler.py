@@ -101,13 +101,14 @@ class Compiler:
             program = self._cel.compile(text, self._variables | frozenset(extra))
         except ExpressionError as fault:
             column = fault.column + (column - 1 if fault.line == 1 else 0)
-            self._note(path, ExpressionError(fault.message, line + fault.line - 1, column, fault.expected))
+            self._note(path, ExpressionError(fault.message, line + fault.line - 1, column, fault.expected, fault.awaits))
             return _placeholder(text)
         self.compiled.append(Compiled(program, path, line, column))
         return program
 
     def _note(self, path: Path, fault: ExpressionError) -> None:
-        self.faults.append(Fault(self._locate(path, fault.line, fault.column), fault.message, fault.expected, CODE))
+        location = self._locate(path, fault.line, fault.column)
+        self.faults.append(Fault(location, fault.message, fault.expected, CODE, fault.awaits))
 
 
 def _mapping(entries: list[tuple[Callable[[Scope], Any], Callable[[Scope], Any]]], scope: Scope) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from engine.cel.syntax import (
     Bind,
@@ -27,7 +28,7 @@ from engine.cel.syntax import (
     place,
 )
 from engine.cel.types import DYN, Named, short
-from engine.errors import ExpressionError
+from engine.errors import Awaited, ExpressionError
 
 MAX_NODES = 5_000
 """Nodes of one expression with all functions in it: functions that call functions grow fast."""
@@ -59,15 +60,29 @@ class Defined:
         return f"{self.name}({parameters})" + ("" if self.result == DYN else f" -> {short(self.result)}")
 
 
+class Hiding(NamedTuple):
+    """Where the library of a name is that counts, and by where the others are that it hides, the names of their functions."""
+
+    where: str
+    others: Mapping[str, frozenset[str]]
+
+    def text(self, library: str, function: str = "") -> str:
+        """Say so, and which of them have a function of that name."""
+        have = [f"{where} (which has {function})" if function in names else where for where, names in self.others.items()]
+        return f"{library!r} here is {self.where}, which hides {' and '.join(have)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Functions:
     """The functions that expressions may call beside the built-in ones, by whole name.
 
-    `refused` names the libraries that there are, and that have faults.
+    `refused` names the libraries that there are, and that have faults. `hidden` has by name what another library of that name
+    keeps from being called.
     """
 
     defined: Mapping[str, Defined] = field(default_factory=dict)
     refused: frozenset[str] = frozenset()
+    hidden: Mapping[str, Hiding] = field(default_factory=dict)
 
     def hint(self, name: str) -> str:
         """What to write instead of an unknown function of this whole name, '' where that is not known."""
@@ -75,11 +90,27 @@ class Functions:
         if not dot:
             return ""
         if library in self.refused:
-            return f"library {library!r} without faults: it is refused as it is"
+            return f"library {library!r} without faults: it is refused as it is{self.note(name)}"
         if close := get_close_matches(name, self.defined, n=1, cutoff=0.75):
-            return f"'{close[0]}' (did you mean that?)"
-        own = [each for each in sorted(self.defined) if each.startswith(f"{library}.")]
-        return f"one of {', '.join(own)}" if own else ""
+            return f"'{close[0]}' (did you mean that?){self.note(name)}"
+        own = self._of(library)
+        return f"one of {', '.join(own)}{self.note(name)}" if own else ""
+
+    def note(self, name: str) -> str:
+        """Which library a function of this whole name is looked for in, where there are several of its name; else ''."""
+        library, _, function = name.rpartition(".")
+        hiding = self.hidden.get(library)
+        return "" if hiding is None else f"; {hiding.text(library, function)}"
+
+    def awaited(self, name: str) -> Awaited | None:
+        """The library that an unknown function of this whole name would be of, None where that is there."""
+        library = name.rpartition(".")[0]
+        refused = library in self.refused
+        return Awaited(library, refused) if library and (refused or not self._of(library)) else None
+
+    def _of(self, library: str) -> list[str]:
+        """The whole names of the functions of a library."""
+        return [each for each in sorted(self.defined) if each.startswith(f"{library}.")]
 
 
 def called(node: Node, variables: Collection[str]) -> str:
@@ -97,7 +128,7 @@ def inlined(expression: Expression, functions: Functions, variables: Collection[
     """
     if not any(called(node, variables) in functions.defined for node in expression.root.walk()):
         return expression
-    inliner = _Inliner(expression, functions.defined, variables)
+    inliner = _Inliner(expression, functions, variables)
     root = inliner.of(expression.root)
     if _deeper(root, MAX_DEPTH):
         raise inliner.fault("the functions that this expression calls nest too deeply", root, f"at most {MAX_DEPTH} levels")
@@ -107,10 +138,10 @@ def inlined(expression: Expression, functions: Functions, variables: Collection[
 class _Inliner:
     """Rebuilds the nodes of one expression. `slots` grows by those of each body that is put in."""
 
-    def __init__(self, expression: Expression, defined: Mapping[str, Defined], variables: Collection[str]) -> None:
+    def __init__(self, expression: Expression, functions: Functions, variables: Collection[str]) -> None:
         self.slots = expression.slots
         self.used: set[str] = set()
-        self._expression, self._defined, self._variables = expression, defined, variables
+        self._expression, self._functions, self._variables = expression, functions, variables
         self._nodes = 0
 
     def fault(self, message: str, node: Node, expected: str) -> ExpressionError:
@@ -118,7 +149,7 @@ class _Inliner:
 
     def of(self, node: Node) -> Node:
         """The node without calls of such functions."""
-        function = self._defined.get(called(node, self._variables))
+        function = self._functions.defined.get(called(node, self._variables))
         if function is None or not isinstance(node, Call):
             return _with(node, [self.of(child) for child in node.children])
         arguments = [self.of(argument) for argument in node.arguments[1:]]
@@ -132,12 +163,12 @@ class _Inliner:
         count, wanted = len(arguments), len(function.parameters)
         if count != wanted:
             message = f"{function.name}() is given {count} argument{'' if count == 1 else 's'}"
-            raise self.fault(message, node, function.usage)
+            raise self.fault(message, node, function.usage + self._functions.note(function.name))
         for argument, (name, declared) in zip(arguments, function.parameters, strict=True):
             kind = static_type(argument)
             if kind is not None and declared != DYN and kind.name != declared.name:
                 message = f"{function.name}() is given a value of type {short(kind)} as {name}"
-                raise self.fault(message, argument, short(declared))
+                raise self.fault(message, argument, short(declared) + self._functions.note(function.name))
         self._nodes += sum(1 for _ in function.body.root.walk())
         if self._nodes > MAX_NODES:
             raise self.fault(f"{function.name}() makes this expression too large", node, f"at most {MAX_NODES} nodes")

@@ -29,7 +29,7 @@ from engine.cel.syntax import (
 )
 from engine.cel.types import BOOL, LIST, MAP, Named, short
 from engine.cel.values import Mismatch, type_of
-from engine.errors import ExpressionError
+from engine.errors import Awaited, ExpressionError
 from engine.model.text import nearest
 
 #: Function -> which argument, where it is a literal, is checked before anything is evaluated, and by what.
@@ -115,8 +115,9 @@ class Resolution:
             name = node.name if method else ".".join((*namespace, node.name))
             candidates = [each for each in FUNCTIONS if each[0].isalpha() and FUNCTIONS.overloads(each, member=method)]
             macros = [each for each in MACROS if (each in GLOBAL) is not method]
-            expected = self._functions.hint(name) if not method else ""
-            raise self._fault(f"unknown function '{name}'", node, expected or hints.of_function(name, [*candidates, *macros]))
+            expected, awaits = ("", None) if method else (self._functions.hint(name), self._functions.awaited(name))
+            expected = expected or hints.of_function(name, [*candidates, *macros])
+            raise self._fault(f"unknown function '{name}'", node, expected, awaits)
         overloads = FUNCTIONS.overloads(node.name, member=node.method)
         if not overloads:
             raise self._fault(f"{node.name}() is called the wrong way", node, usage(node.name, member=node.method))
@@ -164,8 +165,8 @@ class Resolution:
             expected = "a number" if node.name == "-_" else "two values that fit each other"
             raise self._fault(f"'{node.name.strip('_')}' does not work on {names}", node, expected)
 
-    def _fault(self, message: str, node: Node, expected: str = "") -> ExpressionError:
-        return ExpressionError(message, *place(self._expression.source, node.start), expected)
+    def _fault(self, message: str, node: Node, expected: str = "", awaits: Awaited | None = None) -> ExpressionError:
+        return ExpressionError(message, *place(self._expression.source, node.start), expected, awaits)
 
 
 def _counts(overload: Overload, count: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ SHOWN = 10
 """How many objects /packs names of those that wait for the same."""
 CHANGE = 200
 """Characters of one change of a field in the log."""
+_ANSWER = re.compile(r"\d{3} [A-Za-z]+(?=: )")
+"""How an answer of the API server begins, as ApiError writes it: its status and its reason."""
 _FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 
@@ -63,6 +66,8 @@ class RuleActivity:
     fired: tuple[float, Act] | None = None
     audited: tuple[float, Act] | None = None
     failed: tuple[float, Act] | None = None
+    ended: tuple[float, Act] | None = None
+    """What failed for good last, which is not tried again."""
     firings: int = 0
     audits: int = 0
     failures: int = 0
@@ -166,6 +171,7 @@ class Activity:
         if act.result in _FAULTS:
             rule.failed = (self.clock.time(), act)
             if act.result is not ActResult.RETRYING:
+                rule.ended = rule.failed
                 rule.count(act)
             elif isinstance(act.step, Annotate) and str(act.object) in rule.counted:
                 rule.unwritten.add(str(act.object))
@@ -207,10 +213,12 @@ class Activity:
         """Return what a rule did since the process began, for the status of its pack."""
         activity = self.rules.get((pack, rule), RuleActivity())
         time, act = activity.fired or (None, None)
+        ended, failure = activity.ended or (None, None)
         return RuleCounts(
             fired=activity.firings, audited=activity.audits, failed=activity.failures,
             suspended=sorted(self.suspensions.get(pack, ())),
             last_firing="" if time is None else _timestamp(time), last_object=str(act.object) if act else "",
+            last_failure="" if ended is None else _timestamp(ended), failure=_failure(failure) if failure else "",
         )  # fmt: skip
 
     def counts_of(self, pack: RulePack, waits: Waits) -> dict[str, RuleCounts]:
@@ -332,6 +340,12 @@ def _rule_data(state: RuleState, started: float) -> dict[str, Any]:
 
 def _act_data(time: float, act: Act) -> dict[str, str]:
     return {"time": _timestamp(time), "object": str(act.object), "action": act.action, "outcome": act.result.value}
+
+
+def _failure(act: Act) -> str:
+    """Return which action failed for which object, and the API server's answer without its message, which may quote that."""
+    answer = _ANSWER.match(act.detail)
+    return f"{act.action} for {act.object}: {answer[0] if answer else act.result.value}; its Events and the log say why"
 
 
 def _timestamp(time: float) -> str:

@@ -28,6 +28,7 @@ from engine.operator.settings import Settings
 from engine.operator.statuses import Status, Statuses
 from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
+from engine.packs.conditions import INVALID, awaiting, verdict
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.modes import ModeSetting
 from engine.packs.pack import RESUME
@@ -192,7 +193,9 @@ class PackSources:
             ref = ref_of(config_map)
             report = reports.get(f"configmap/{ref.namespace}/{ref.name}") or Report("")
             waits = [line for pack in report.packs for line in self._rulepacks.waits_of(pack)]
-            problems, reason = [*map(str, report.faults), *waits], "RulePackInvalid" if report.faults else "RulePackWaiting"
+            waits = [*filter(None, [awaiting(report.faults)]), *waits]
+            reason = "RulePackInvalid" if verdict(report.faults) == INVALID else "RulePackWaiting"
+            problems = [*map(str, report.faults), *waits]
             notes = [*map(str, report.warnings), *(line for pack in report.packs for line in self._rulepacks.notes_of(pack))]
             if notes and not report.faults:
                 problems = [*waits, "with warnings:" if waits else "in force, with warnings:", *notes]

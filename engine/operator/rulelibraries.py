@@ -11,6 +11,7 @@ from engine.kube.clock import Clock
 from engine.model.objects import Object, ref_of
 from engine.operator.own_objects import NOT_HERE, OwnObjects, apply_status
 from engine.operator.statuses import Writer
+from engine.packs.conditions import INVALID, verdict
 from engine.packs.library import KIND
 from engine.packs.library_status import LibraryStanding, library_status
 from engine.packs.sources import LibraryObject
@@ -49,17 +50,17 @@ class RuleLibraryStatuses:
         if status == before:
             return
         if standing.refused and status["conditions"] != before.get("conditions"):
-            reason = f"{KIND}{standing.refused}" if standing.refused == "Invalid" else standing.refused
+            reason = f"{KIND}{standing.refused}" if standing.refused == INVALID else standing.refused
             await self._writer.warn(obj, reason, standing.refusal, str(status["observedGeneration"]))
         await apply_status(self._actor, obj, status)
 
 
 def _standing(given: LibraryObject, store: PackStore, report: Report) -> LibraryStanding:
     """Return how an object of the operator's namespace stands."""
-    refused = "Invalid" if report.faults else ""
+    refused = verdict(report.faults)
+    packs = store.callers(given.name)
     if report.generation is None:
-        return LibraryStanding(refused=refused, faults=report.faults)
+        return LibraryStanding(packs=packs, refused=refused, faults=report.faults)
     functions = store.libraries.libraries[given.name].functions
     calls = [store.libraries.functions.defined[name].signature for name in functions]
-    packs = sorted(name for name, pack in store.catalog.packs.items() if given.name in pack.libraries)
     return LibraryStanding(report.generation, calls, packs, refused, report.faults, report.warnings)

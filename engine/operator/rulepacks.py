@@ -19,6 +19,7 @@ from engine.operator.own_objects import NOT_HERE, OwnObjects, apply_status
 from engine.operator.settings import Settings
 from engine.operator.statuses import Writer
 from engine.packs.catalog import Catalog
+from engine.packs.conditions import INVALID, verdict
 from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
@@ -205,7 +206,7 @@ class RulePackStatuses:
         if not status or holds(obj, status, self._shard):
             return
         if standing.refused and self._shard == 0 and status["conditions"] != dig(obj, ("status", "conditions"), ()):
-            reason = f"RulePack{standing.refused}" if standing.refused == "Invalid" else standing.refused
+            reason = f"RulePack{standing.refused}" if standing.refused == INVALID else standing.refused
             await self._writer.warn(obj, reason, refusal(standing), str(status["observedGeneration"]))
         await apply_status(self._actor, obj, status, manager)
 
@@ -233,9 +234,9 @@ class RulePackStatuses:
         self._seed(given.name, obj)
         report = self._reports.get(given.file, Report(given.file))
         pack = self._catalog.packs.get(report.packs[0]) if report.packs else None
-        refused = "Invalid" if report.faults else ""
+        refused = verdict(report.faults)
         if pack is None:
-            return Standing(refused="Invalid", faults=report.faults)
+            return Standing(refused=refused or INVALID, faults=report.faults)
         fare, mode = self._fare(pack), self._catalog.mode(pack)
         unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
         if fare.reason not in _AGAIN:
@@ -258,6 +259,7 @@ class RulePackStatuses:
             self._seeds[name, rule["name"]] = RuleCounts(
                 rule.get("fired", 0) - fired, rule.get("failed", 0) - failed, audited=rule.get("audited", 0) - audited,
                 last_firing=rule.get("lastFiring", ""), last_object=rule.get("lastObject", ""),
+                last_failure=rule.get("lastFailure", ""), failure=rule.get("failure", ""),
             )  # fmt: skip
 
     def _counted(self, name: str, pack: RulePack, counts: Mapping[str, RuleCounts]) -> Mapping[str, RuleCounts]:
@@ -267,8 +269,10 @@ class RulePackStatuses:
             own, seed = counts.get(rule.name, RuleCounts()), self._seeds.get((name, rule.name), RuleCounts())
             self._counts[name, rule.name] = own.fired, own.audited, own.failed
             last = max(own, seed, key=lambda each: each.last_firing)  # RFC 3339 in UTC, so the order of texts is that of times
+            failed = max(own, seed, key=lambda each: each.last_failure)
             added[rule.name] = own._replace(
                 fired=own.fired + seed.fired, failed=own.failed + seed.failed, audited=own.audited + seed.audited,
                 last_firing=last.last_firing, last_object=last.last_object,
+                last_failure=failed.last_failure, failure=failed.failure,
             )  # fmt: skip
         return added

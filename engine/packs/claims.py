@@ -38,11 +38,11 @@ def claims(objects: Sequence[PackObject], own: Sequence[Text], versions: Mapping
         version = versions[each.file]
         taken.update(pack.identity for pack in version.packs)
         if version.initial and version.faults and not version.packs:
-            found |= dict.fromkeys(_names(each.text) - taken - found.keys(), each.file)
+            found |= dict.fromkeys(names_in(each.text) - taken - found.keys(), each.file)
     return found
 
 
-def _names(text: str) -> set[str]:
+def names_in(text: str) -> set[str]:
     """Return the names of the packs in a text that is refused, as far as they can be read."""
     try:
         documents = [each.value for each in read_yaml(text, partial(Location, ""))]

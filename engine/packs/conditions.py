@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from engine.errors import Fault
+from engine.errors import Awaited, Fault
 from engine.model.objects import Object, dig, metadata
 from engine.model.text import clean, cut
+from engine.packs.library import could_be
 
 FAULTS = 10
 """How many faults a status shows."""
 MESSAGE = 1024
 """Characters of a message of a condition or a fault."""
+INVALID, LIBRARY_MISSING, LIBRARY_REFUSED = "Invalid", "LibraryMissing", "LibraryRefused"
+"""Why a spec is refused, in one word; the latter two where nothing is wrong with it but that a library is not in force."""
 
 
 class Condition(NamedTuple):
@@ -57,11 +60,39 @@ CORRECT = "Correct it, then it goes on"
 """What to do with a spec that is refused."""
 
 
+def verdict(faults: Sequence[Fault]) -> str:
+    """Return in one word why a spec with these faults is refused, '' where there are none."""
+    if not faults:
+        return ""
+    libraries = awaited(faults)
+    if not libraries:
+        return INVALID
+    return LIBRARY_REFUSED if all(each.refused for each in libraries) else LIBRARY_MISSING
+
+
+def awaited(faults: Sequence[Fault]) -> Sequence[Awaited]:
+    """Return the libraries without which there are these faults; none where there is a fault that no library takes away."""
+    found = [each.awaits for each in faults if each.awaits and could_be(each.awaits.library)]
+    return sorted(set(found)) if len(found) == len(faults) else ()
+
+
+def awaiting(faults: Sequence[Fault]) -> str:
+    """Return what is waited for, where nothing but libraries is missing; else ''."""
+    libraries = awaited(faults)
+    which = " and ".join(f"{name!r}, which is {'refused' if refused else 'not there'}" for name, refused in libraries)
+    what, they_are = ("library", "that is") if len(libraries) == 1 else ("libraries", "they are")
+    return f"it waits for {what} {which}: it is in force as soon as {they_are}" if libraries else ""
+
+
 def refused(reason: str, faults: Sequence[Fault], kept: str, advice: str = CORRECT) -> Iterator[Condition]:
     """Yield the conditions of what is refused; `kept` says what is in force of it, `advice` what to do."""
+    waits = awaiting(faults)
     yield Condition("Accepted", "False", reason, why(faults))
-    yield Condition("Ready", "False", reason, f"it is not accepted; {kept}")
-    yield Condition("Stalled", "True", reason, f"it is not accepted; {kept}. {advice}")
+    yield Condition("Ready", "False", reason, f"{waits or 'it is not accepted'}; {kept}")
+    if waits:
+        yield Condition("Stalled", "False", reason, "it goes on by itself, see Ready")
+    else:
+        yield Condition("Stalled", "True", reason, f"it is not accepted; {kept}. {advice}")
 
 
 def accepted(warnings: Sequence[Fault]) -> Condition:

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.packs.published import published_schema
 from engine.packs.schema import RulePackSpec
-from engine.packs.structural import CONDITIONS, KEEP, TIME, Named, count, definition, faults, listed, structural, text
+from engine.packs.structural import CONDITIONS, KEEP, TIME, Column, Named, count, definition, faults, listed, structural, text
 
 _NAMED = Named("RulePack", "rp", "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "lower case letters, digits and '-'")
 
@@ -53,6 +53,8 @@ _RULES = listed(
                       "x-kubernetes-list-type": "atomic"},
         "lastFiring": text("When it last acted.", **TIME),
         "lastObject": text("On which object."),
+        "lastFailure": text("When its actions last failed for good.", **TIME),
+        "failure": text("Which action did, for which object, and with which answer."),
     },
     ["name"],
 )  # fmt: skip
@@ -67,6 +69,7 @@ STATUS_SCHEMA: dict[str, Any] = {
         "mode": text("The mode in force: Enforce, Audit or Disabled."),
         "ruleCount": count("How many rules the text in force has, whatever their modes."),
         "fired": count("How often its rules acted: about, since counts may be lost with a process."),
+        "failed": count("How often their actions failed for good."),
         "waiting": count("How many items wait."),
         "conditions": CONDITIONS,
         "faultCount": count("How many faults the spec has."),
@@ -82,10 +85,11 @@ STATUS_SCHEMA: dict[str, Any] = {
     },
 }
 COLUMNS = (
-    ("Mode", "string", ".status.mode"),
-    ("Rules", "integer", ".status.ruleCount"),
-    ("Ready", "string", ".status.conditions[?(@.type=='Ready')].status"),
-    ("Fired", "integer", ".status.fired"),
-    ("Waiting", "integer", ".status.waiting"),
-    ("Age", "date", ".metadata.creationTimestamp"),
+    Column("Mode", "string", ".status.mode"),
+    Column("Rules", "integer", ".status.ruleCount"),
+    Column("Ready", "string", ".status.conditions[?(@.type=='Ready')].status"),
+    Column("Fired", "integer", ".status.fired"),
+    Column("Failed", "integer", ".status.failed", priority=1),
+    Column("Waiting", "integer", ".status.waiting"),
+    Column("Age", "date", ".metadata.creationTimestamp"),
 )

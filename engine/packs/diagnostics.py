@@ -86,10 +86,10 @@ class Diagnostics:
 
 def spec_faults(error: ValidationError, model: type[Spec], raw: Any, document: Document, base: Path = ()) -> list[Fault]:
     """Return the faults of a spec that was read from `raw`, the value at `base` of a document."""
-    faults: dict[tuple[Any, str], Fault] = {}
+    faults: dict[tuple[Any, str, str], Fault] = {}
     for detail in error.errors(include_url=False)[:MAX_FAULTS]:
         fault = _fault(detail, model, raw, document, base)
-        key = (fault.location, fault.message)
+        key = (fault.location, fault.location.inherited, fault.message)
         before = faults.get(key)
         if before is not None and fault.expected not in before.expected:
             fault = replace(fault, expected=f"{before.expected} or {fault.expected}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.cel import Path
@@ -31,22 +31,30 @@ class Extended:
 
     def locate(self, path: Path, line: int = 1, column: int = 1) -> Location:
         """Return the location of a value, or of a line and column inside the scalar at `path`."""
-        return self._written.locate(self._origin(path), line, column)
+        written, inherited = self._origin(path)
+        return replace(self._written.locate(written, line, column), inherited=inherited)
 
     def within(self, path: Path) -> Locate:
         """Return how locations inside the scalar at `path` map to those of the whole."""
-        return self._written.within(self._origin(path))
+        written, inherited = self._origin(path)
+        locate = self._written.within(written)
+        return lambda line, column: replace(locate(line, column), inherited=inherited)
 
     def locate_key(self, path: Path) -> Location:
         """Return the location of the key that a path ends with."""
-        return self._written.locate_key(self._origin(path))
+        written, inherited = self._origin(path)
+        return replace(self._written.locate_key(written), inherited=inherited)
 
-    def _origin(self, path: Path) -> Path:
-        """Return where a path leads in what was written: a key of a rule, or a name of `vars`, may be from another rule."""
+    def _origin(self, path: Path) -> tuple[Path, str]:
+        """Return where a path leads in what was written, and for what is from another rule, which rule has it from which.
+
+        A key of a rule, or a name of `vars`, may be from another rule.
+        """
         for length in (5, 4):
             if origin := self._origins.get(path[:length]):
-                return (*origin, *path[length:])
-        return path
+                own, other = (shown(str(self.value["spec"]["rules"][each[2]].get("name")), 60) for each in (path, origin))
+                return (*origin, *path[length:]), f"rule {own} has it from rule {other}, which it extends"
+        return path, ""
 
 
 def extended(document: Document) -> tuple[Document, Mapping[int, Fault]]:
@@ -58,6 +66,21 @@ def extended(document: Document) -> tuple[Document, Mapping[int, Fault]]:
     writer = _Writer(document, rules)
     value = {**document.value, "spec": {**document.value["spec"], "rules": writer.rules()}}
     return Extended(value, document, writer.origins), writer.faults
+
+
+def merged(faults: Iterable[Fault]) -> list[Fault]:
+    """Return each fault once; where only rules that extend another one have it, with what they have from that."""
+    found: dict[Fault, list[str]] = {}
+    for fault in faults:
+        found.setdefault(fault, []).append(fault.location.inherited)
+    return [_naming(fault, [] if "" in said else said) for fault, said in found.items()]
+
+
+def _naming(fault: Fault, inherited: Iterable[str]) -> Fault:
+    """Return a fault whose message says who has inherited what is wrong."""
+    said = "; ".join(dict.fromkeys(inherited))
+    message = f"{fault.message} ({said})" if said else fault.message
+    return replace(fault, location=replace(fault.location, inherited=""), message=message)
 
 
 @dataclass(slots=True)

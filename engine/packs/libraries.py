@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache, partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
-
-from pydantic import ValidationError
 
 from engine.cel import Backend, Defined, Functions, Path, backend
 from engine.cel.checker import Checker
@@ -19,61 +17,46 @@ from engine.cel.parser import parse
 from engine.cel.syntax import Expression, place
 from engine.cel.types import DYN, SHORT, TYPE_NAMES, Named, short, term
 from engine.cel.uses import Uses, circles, in_order
-from engine.errors import ExpressionError, Fault, InvalidText, Location, UsageError
-from engine.model.objects import dig
+from engine.errors import ExpressionError, Fault, UsageError
 from engine.model.text import suggestion
-from engine.packs.configmaps import documents_within
-from engine.packs.diagnostics import Diagnostics, spec_faults
-from engine.packs.document import Document, ObjectDocument
-from engine.packs.fields import RESERVED
-from engine.packs.library import KIND, FunctionSpec, RuleLibrarySpec
-from engine.packs.manifests import objects_in
-from engine.packs.schema import API_VERSION
+from engine.packs.diagnostics import Diagnostics
+from engine.packs.document import Document
+from engine.packs.library import TAKEN, FunctionSpec
+from engine.packs.library_texts import Library, read
 from engine.packs.sources import LibraryObject, Text, load_folder, shipped_rules
-from engine.packs.yamltext import read_yaml
 
 CIRCLE, CLASH = "function-circle", "function-clash"
-_NAMESPACES = frozenset(name.rpartition(".")[0] for name in (*FUNCTIONS, *MACROS) if name[0].isalpha() and "." in name)
 _WORDS = frozenset(["true", "false", "null", "in", "vars", *TYPE_NAMES])
 """What a parameter cannot be called: words that CEL reads as something else, and `vars`, which is no value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """A library as it was written, and where. `origin` is the text or the object that holds it."""
-
-    spec: RuleLibrarySpec
-    document: Document
-    origin: Text | LibraryObject
-
-    @property
-    def name(self) -> str:
-        """Its name, which stands before each of its functions."""
-        return self.spec.metadata.name
-
-    @property
-    def functions(self) -> Mapping[str, FunctionSpec]:
-        """Its functions by their whole names."""
-        return {f"{self.name}.{name}": spec for name, spec in self.spec.spec.functions.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Libraries:
     """The libraries in force by name, their functions, and every fault of those that were given.
 
-    `given` names those that were in the texts; the others are the shipped ones.
+    `given` names those that were in the texts; the others are the shipped ones. Of those `kept`, the last good version is in
+    force, since the newest is refused. `warnings` say of those given what may not be meant.
     """
 
     libraries: Mapping[str, Library] = field(default_factory=dict)
     functions: Functions = field(default_factory=Functions)
     faults: tuple[Fault, ...] = ()
     given: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    warnings: tuple[Fault, ...] = ()
 
     def changed(self, before: Libraries) -> frozenset[str]:
-        """Return the names of libraries of which a function is another one than before, or that are refused now, or were."""
+        """Return the names of libraries of which a function is another one than before, or what is refused or hidden."""
         new, old = self.functions, before.functions
         names = {name for name in new.defined.keys() | old.defined.keys() if new.defined.get(name) != old.defined.get(name)}
-        return frozenset(name.rpartition(".")[0] for name in names) | (new.refused ^ old.refused)
+        hidden = {name for name in new.hidden.keys() | old.hidden.keys() if new.hidden.get(name) != old.hidden.get(name)}
+        return frozenset(name.rpartition(".")[0] for name in names) | hidden | (new.refused ^ old.refused)
+
+    def kept_for(self, library: str) -> Sequence[str]:
+        """Return which libraries that are `kept` a library needs: itself, or one that a function of it calls."""
+        own = [each for name, each in self.functions.defined.items() if name.startswith(f"{library}.")]
+        needed = {library} | {name.rpartition(".")[0] for each in own for name in each.body.functions}
+        return sorted(needed & self.kept)
 
 
 @cache
@@ -96,78 +79,38 @@ def read_libraries(
     """
     faults: list[Fault] = []
     below = shipped_libraries() if below is None else below
-    given, origins = _read(written, faults)
-    libraries = {**below.libraries, **given}
-    good = {name: each for name, each in (last or {}).items() if name in origins and _same(each.origin, origins[name])}
-    wrong = origins.keys() - given.keys()
-    refused = set(below.functions.refused) - given.keys()
+    found = read(written, faults)
+    hidden = {name: each for name, each in below.functions.hidden.items() if name not in found.origins}
+    hidden |= found.hidden(below.libraries)
+    libraries = {**below.libraries, **found.given}
+    good = {name: each for name, each in (last or {}).items() if _same(each.origin, found.origins.get(name))}
+    wrong = found.origins.keys() - found.given.keys()
+    refused, kept = set(below.functions.refused) - found.given.keys(), set[str]()
     while True:
         for name in wrong:
             libraries.pop(name, None)
+            kept.discard(name)
             if name in good:
                 libraries[name] = good.pop(name)
+                kept.add(name)
             else:
                 refused.add(name)
-        defined, wrong = _defined(libraries, cel, frozenset(refused), faults)
+        functions, wrong = _defined(libraries, cel, Functions({}, frozenset(refused), hidden), faults)
         if not wrong:
-            names = frozenset(given) | refused
-            return Libraries(libraries, Functions(defined, frozenset(refused)), tuple(dict.fromkeys(faults)), names)
+            names, warnings = frozenset(found.given) | refused, tuple(found.replacing(below.libraries))
+            return Libraries(libraries, functions, tuple(dict.fromkeys(faults)), names, frozenset(kept), warnings)
 
 
-def _same(one: Text | LibraryObject, other: Text | LibraryObject) -> bool:
+def _same(one: Text | LibraryObject, other: Text | LibraryObject | None) -> bool:
     """Return whether both are versions of the same text or object, which is another one where it was deleted in between."""
-    return (one.file, getattr(one, "uid", "")) == (other.file, getattr(other, "uid", ""))
+    return other is not None and (one.file, getattr(one, "uid", "")) == (other.file, getattr(other, "uid", ""))
 
 
-def _read(
-    written: Iterable[Text | LibraryObject], faults: list[Fault]
-) -> tuple[dict[str, Library], dict[str, Text | LibraryObject]]:
-    """Return by name the libraries that are as the schema has it, and what holds each library, with faults or without."""
-    found: dict[str, Library] = {}
-    origins: dict[str, Text | LibraryObject] = {}
-    for origin in written:
-        for document in _documents(origin, faults):
-            name = str(dig(document.value, ("metadata", "name"), ""))
-            first = origins.get(name)
-            origins.setdefault(name, origin)
-            try:
-                spec = RuleLibrarySpec.model_validate(document.value)
-            except ValidationError as error:
-                faults += spec_faults(error, RuleLibrarySpec, document.value, document)
-                continue
-            if first is None:
-                found[name] = Library(spec, document, origin)
-            else:
-                message = f"library {name!r} is also in {first.file}, which has it"
-                faults.append(Fault(document.locate(("metadata", "name")), message, "another name"))
-    return found, origins
+def _defined(libraries: Mapping[str, Library], cel: Backend, known: Functions, faults: list[Fault]) -> tuple[Functions, set[str]]:
+    """Return the functions of libraries, and the names of those libraries that have faults, which are added.
 
-
-def _documents(origin: Text | LibraryObject, faults: list[Fault]) -> Iterator[Document]:
-    """Yield the libraries in a text, or the one that an object is; what is wrong with YAML is reported once."""
-    if isinstance(origin, LibraryObject):
-        written = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": origin.name}, "spec": dict(origin.spec)}
-        yield ObjectDocument({**origin.beside, **written}, origin.file)
-        return
-    if KIND not in origin.text:
-        return
-    try:
-        documents = read_yaml(origin.text, partial(Location, origin.file))
-        if origin.source == origin.file:  # a file, which may hold what kubectl writes; the data of a ConfigMap never does
-            documents = [document for each in documents for document in objects_in(each)]
-        for document in documents:
-            inside: Iterable[Document] = [document]
-            if isinstance(document.value, dict) and document.value.get("kind") == "ConfigMap":
-                inside = documents_within(document, document.value, [])
-            yield from (each for each in inside if isinstance(each.value, dict) and each.value.get("kind") == KIND)
-    except InvalidText as invalid:
-        faults += invalid.faults
-
-
-def _defined(
-    libraries: Mapping[str, Library], cel: Backend, refused: frozenset[str], faults: list[Fault]
-) -> tuple[dict[str, Defined], set[str]]:
-    """Return the functions of libraries, and the names of those libraries that have faults, which are added."""
+    `known` has what is known of libraries that are refused or hidden.
+    """
     owners = {name: library for library in libraries.values() for name in library.functions}
     uses = {name: [used for used in _uses(library.functions[name]) if used in owners] for name, library in owners.items()}
     wrong = {library.name for library in libraries.values() if _clashes(library, faults)}
@@ -178,13 +121,13 @@ def _defined(
         library = owners[name]
         if name in endless or any(used not in defined for used in uses[name]):
             continue  # reported where the fault is, or once the library that it needs is refused
-        function, own = _function(name, library, cel.linked(Functions(defined, refused)))
+        function, own = _function(name, library, cel.linked(replace(known, defined=defined)))
         faults += own
         if function is not None:
             defined[name] = function
         else:
             wrong.add(library.name)
-    return defined, wrong
+    return replace(known, defined=defined), wrong
 
 
 def _uses(spec: FunctionSpec) -> list[str]:
@@ -212,7 +155,7 @@ def _in_circles(uses: Uses, owners: Mapping[str, Library], faults: list[Fault]) 
 def _clashes(library: Library, faults: list[Fault]) -> bool:
     """Add a fault for each name that means something else already; return whether there is one."""
     found = []
-    if library.name in _NAMESPACES or library.name in RESERVED or library.name in TYPE_NAMES:
+    if library.name in TAKEN:
         message = f"{library.name!r} is a name of CEL, or a variable of rules"
         found.append(Fault(library.document.locate(("metadata", "name")), message, "another name", CLASH))
     for name in library.spec.spec.functions:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field
 
+from engine.cel.libraries import FUNCTIONS
+from engine.cel.macros import MACROS
+from engine.cel.types import TYPE_NAMES
 from engine.model.spec import Spec
-from engine.packs.fields import Identifier, Text
+from engine.packs.fields import RESERVED, Identifier, Text
 
 KIND = "RuleLibrary"
 NAME_PATTERN = "^[a-z][a-z0-9]*$"
+TAKEN = frozenset([
+    *RESERVED, *TYPE_NAMES,
+    *(name.rpartition(".")[0] for name in (*FUNCTIONS, *MACROS) if name[0].isalpha() and "." in name),
+])  # fmt: skip
+"""Names that no library can have: those of CEL, and the variables of rules."""
+
+
+def could_be(name: str) -> bool:
+    """Return whether a library can have a name."""
+    return re.match(NAME_PATTERN, name) is not None and name not in TAKEN
 
 
 class ParameterSpec(Spec):

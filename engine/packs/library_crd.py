@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.packs.library import KIND, NAME_PATTERN, RuleLibrarySpec
 from engine.packs.published import published_schema
-from engine.packs.structural import CONDITIONS, Named, count, definition, faults, structural
+from engine.packs.structural import CONDITIONS, Column, Named, count, definition, faults, structural
 
 _NAMED = Named(KIND, "rl", NAME_PATTERN, "small letters and digits, a letter first")
 STATUS_SCHEMA: dict[str, Any] = {
@@ -22,7 +22,9 @@ STATUS_SCHEMA: dict[str, Any] = {
             "type": "array", "description": "The functions in force: how each is called.", "items": {"type": "string"},
             "x-kubernetes-list-type": "atomic",
         },
-        "packCount": count("How many packs in force call a function of it, also by way of another function."),
+        "packCount": count(
+            "How many packs call a function of it, also by way of another function: packs in force, and packs that wait for it."
+        ),
         "packs": {
             "type": "array", "description": "The names of those packs.", "items": {"type": "string"},
             "x-kubernetes-list-type": "atomic",
@@ -30,13 +32,15 @@ STATUS_SCHEMA: dict[str, Any] = {
         "conditions": CONDITIONS,
         "faultCount": count("How many faults the spec has."),
         "faults": faults("What is wrong in the spec: the first ten."),
+        "warningCount": count("How many things in the spec may not be meant."),
+        "warnings": faults("What may not be meant, such as a name that hides a shipped library: the first ten."),
     },
 }  # fmt: skip
 COLUMNS = (
-    ("Functions", "integer", ".status.functionCount"),
-    ("Packs", "integer", ".status.packCount"),
-    ("Ready", "string", ".status.conditions[?(@.type=='Ready')].status"),
-    ("Age", "date", ".metadata.creationTimestamp"),
+    Column("Functions", "integer", ".status.functionCount"),
+    Column("Packs", "integer", ".status.packCount"),
+    Column("Ready", "string", ".status.conditions[?(@.type=='Ready')].status"),
+    Column("Age", "date", ".metadata.creationTimestamp"),
 )
 
 

@@ -13,7 +13,7 @@ from engine.packs.conditions import CORRECT, Condition, accepted, kept, listed, 
 
 @dataclass(frozen=True, slots=True)
 class LibraryStanding:
-    """How a library stands: how each of its functions that are in force is called, and the names of the packs that use it.
+    """How a library stands: how each of its functions that are in force is called, and the names of the packs that call it.
 
     `generation` is the one in force, None where none is. `refused` says in one word why the newest is not, `faults` in detail.
     `warnings` say what may not be meant, which keeps nothing out of force. `advice` says what to do where it is refused.
@@ -37,13 +37,14 @@ def library_status(obj: Object, standing: LibraryStanding, now: str) -> dict[str
     """Return the whole status, given the object with the status that it has. `now` is an RFC 3339 time."""
     status: dict[str, Any] = {"observedGeneration": observed(obj)}
     if standing.generation is not None:
-        status |= {
-            "generationInForce": standing.generation,
-            "functionCount": len(standing.functions), "functions": list(standing.functions),
-            "packCount": len(standing.packs), "packs": list(standing.packs),
-        }  # fmt: skip
+        functions = list(standing.functions)
+        status |= {"generationInForce": standing.generation, "functionCount": len(functions), "functions": functions}
+    if standing.generation is not None or standing.packs:
+        status |= {"packCount": len(standing.packs), "packs": list(standing.packs)}
     if standing.faults:
         status |= {"faultCount": len(standing.faults), "faults": shown(standing.faults)}
+    if standing.warnings:
+        status |= {"warningCount": len(standing.warnings), "warnings": shown(standing.warnings)}
     return status | {"conditions": listed(_conditions(standing), obj, now)}
 
 

@@ -38,6 +38,8 @@ class LibraryStore:
         sources = {each.file: each.source for each in written}
         for fault in self.libraries.faults:
             reports.faults[sources.get(fault.location.file, fault.location.file)].append(fault)
+        for warning in self.libraries.warnings:
+            reports.warnings[sources[warning.location.file]].append(warning)
         for obj in objects:
             reports.generations[obj.source] = self._generation(obj)
             reports.warnings[obj.source] += obj.warnings

@@ -18,7 +18,7 @@ from engine.packs.bind import bind_pack
 from engine.packs.configmaps import documents_within
 from engine.packs.diagnostics import SCHEMA, spec_faults
 from engine.packs.document import Document, ObjectDocument, YamlDocument
-from engine.packs.extends import extended
+from engine.packs.extends import extended, merged
 from engine.packs.fields import Verb
 from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
 from engine.packs.library import KIND as LIBRARY
@@ -126,7 +126,7 @@ def parse_reference(obj: PackObject) -> ReferenceSpec:
 
 
 def _sorted(faults: list[Fault]) -> list[Fault]:
-    return sorted(set(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS]
+    return sorted(merged(faults), key=lambda fault: (fault.location, fault.message))[:MAX_FAULTS]
 
 
 def _pack_documents(document: YamlDocument, faults: list[Fault], *, manifests: bool) -> Iterator[YamlDocument]:

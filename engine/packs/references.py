@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from engine.errors import Fault, Location
+from engine.errors import Awaited, Fault, Location
 from engine.model.text import suggestion
 from engine.packs.document import ObjectDocument
 from engine.packs.pack import RulePack
@@ -122,11 +122,12 @@ class References:
             )
             return [*faults, *obj.of_nulls(doubtful)]
         expected = ""
+        awaits: Awaited | None = None
         if pack is not None:
             message, expected = f"{self._found[name].obj.file} stands for the pack {name!r} already", "one object for each pack"
         elif name in self._claims and not text_source(obj):
             message = f"{self._claims[name]} has the name {name!r}, and is refused: no pack of that name is in force"
-            expected = "that corrected, or deleted"
+            expected, awaits = "that corrected, or deleted", self._versions[self._claims[name]].awaits
         elif name in self._packs:
             message = f"pack {name!r} is that in {self._packs[name].source}"
             expected = f"no reference to another: {delete}"
@@ -136,11 +137,13 @@ class References:
             expected = f"{suggestion(name, names)}; where this operator ships it no more, {delete}"
         elif broken := self._broken(text_source(obj)):
             message, expected = f"no pack {name!r} is in force", f"the faults in {', '.join(broken)} corrected"
+            libraries = [self._versions[file].awaits for file in broken]
+            awaits = libraries[0] if all(libraries) else None
         else:
             message = f"{text_source(obj)} holds no pack {name!r} that is in force"
             expected = f"such a pack there; where it was renamed or taken away, {delete}"
         where = Location(obj.file, 1, 1, "spec.shipped" if "shipped" in obj.spec else "spec.configMap")
-        return [Fault(where, message, expected)]
+        return [Fault(where, message, expected, awaits=awaits)]
 
     def _broken(self, source: str) -> Sequence[str]:
         """Return the texts of a ConfigMap that have faults, each as the ConfigMap and its key."""

@@ -99,7 +99,8 @@ class ExistingSpec(Spec):
 
     A rule comes into force when it is first there, and anew whenever its mode becomes less strict: from Audit or Disabled to
     Enforce, or from Disabled to Audit. With `Ignore`, what was only audited is then left; with `CatchUp` it is done. The time is
-    kept in annotations of the Lease `rulepack-state`. What happened while the engine was down is later, and caught up.
+    kept in annotations of the Lease `rulepack-state`. What happened while the engine was down is later, and caught up. Clocks
+    differ, so what is up to 5 s older counts as later too.
     """
 
     policy: Literal["CatchUp", "Ignore"] | None = None

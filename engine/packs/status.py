@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,7 +20,8 @@ SUSPENDED = "Suspended"
 class RuleCounts(NamedTuple):
     """What one rule did: counts, and when (RFC 3339) it last acted and on which object ('' where it has not).
 
-    `audited` counts what it would have done while it was in Audit, which is no firing.
+    `audited` counts what it would have done while it was in Audit, which is no firing. `last_failure` is when its actions last
+    failed for good, `failure` which one did, for which object.
     """
 
     fired: int = 0
@@ -32,12 +33,15 @@ class RuleCounts(NamedTuple):
     last_firing: str = ""
     last_object: str = ""
     audited: int = 0
+    last_failure: str = ""
+    failure: str = ""
 
     def data(self, name: str) -> dict[str, Any]:
         """Return it as an item of `status.parts[].rules`."""
         texts = {
             "waitingSince": self.waiting_since, "waitingFor": self.waiting_for,
             "lastFiring": self.last_firing, "lastObject": self.last_object,
+            "lastFailure": self.last_failure, "failure": self.failure,
         }  # fmt: skip
         return {
             "name": name, "fired": self.fired, "failed": self.failed, "waiting": self.waiting,
@@ -52,9 +56,9 @@ class Standing:
     """How a pack stands: what is in force of it, and why it cannot work, if so.
 
     `pack` is None where nothing is in force; `generation` is the one that is. `refused` says in one word why the newest is not
-    (`Invalid`, `NameTaken`, `NotAnOperatorNamespace`), `faults` in detail. `unready` gives for what stands in the way of a
-    pack in force a word and a sentence, '' where nothing does. `note` is added to what Ready says. `warnings` say what
-    may not be meant, which keeps nothing out of force. `advice` says what to do where it is refused.
+    (`Invalid`, `LibraryMissing`, `LibraryRefused`, `NotAnOperatorNamespace`), `faults` in detail. `unready` gives for what
+    stands in the way of a pack in force a word and a sentence, '' where nothing does. `note` is added to what Ready says.
+    `warnings` say what may not be meant, which keeps nothing out of force. `advice` says what to do where it is refused.
     """
 
     pack: RulePack | None = None
@@ -81,6 +85,7 @@ def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str,
             "mode": standing.mode.word,
             "ruleCount": len(standing.pack.rules),
             "fired": sum(rule.get("fired", 0) for rule in rules),
+            "failed": sum(rule.get("failed", 0) for rule in rules),
             "waiting": sum(rule.get("waiting", 0) for rule in rules),
             "parts": [own],
         }
@@ -141,18 +146,15 @@ def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Itera
         return
     yield accepted(standing.warnings)
     reason, message = standing.unready
-    note = f"; {standing.note}" if standing.note else ""
-    if elsewhere := sum(rule.get("waiting", 0) for rule in rules) - sum(each.waiting for each in standing.counts.values()):
-        note += f"; {elsewhere} items wait in other shards, see status.parts"
-    if standing.warnings:
-        note += f"; {_counted(len(standing.warnings))} in it may not be meant, see status.warnings"
+    failing = _failing(standing, rules)
+    note = "".join(f"; {each}" for each in _notes(standing, rules, failing))
     if reason:
         yield Condition("Ready", "False", reason, message)
     elif standing.mode is Mode.OFF:
         yield Condition("Ready", "True", DISABLED, f"the pack is disabled, and does nothing{note}")
     else:
         audited = sum(rule.get("audited", 0) for rule in rules)
-        yield Condition("Ready", "True", "InForce", f"the pack is in force, and {_does(standing, audited)}{note}")
+        yield Condition("Ready", "True", "InForce", f"the pack is in force, {_does(standing, audited, failing)}{note}")
     if reason == SUSPENDED:
         yield Condition("Stalled", "False", SUSPENDED, "it goes on when somebody has it go on, see Ready")
     else:
@@ -160,12 +162,37 @@ def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Itera
         yield Condition("Stalled", "False", "Progressing", by_itself if reason else "nothing stands in the way")
 
 
-def _does(standing: Standing, audited: int) -> str:
+def _notes(standing: Standing, rules: Sequence[Mapping[str, Any]], failing: Mapping[str, str]) -> Iterator[str]:
+    """Yield what there is to say of a pack that is in force."""
+    yield from failing.values()
+    if standing.note:
+        yield standing.note
+    if elsewhere := sum(rule.get("waiting", 0) for rule in rules) - sum(each.waiting for each in standing.counts.values()):
+        yield f"{elsewhere} items wait in other shards, see status.parts"
+    if standing.warnings:
+        yield f"{_counted(len(standing.warnings))} in it may not be meant, see status.warnings"
+
+
+def _failing(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
+    """Return of each rule that acts, and whose last item failed for good, how many did, and why the last one."""
+    found: dict[str, str] = {}
+    for name in [name for name, mode in _modes(standing).items() if mode is Mode.ENFORCE]:
+        parts = [rule for rule in rules if rule["name"] == name]
+        last = max(parts, key=lambda part: str(part.get("lastFailure", "")))
+        if last.get("lastFailure", "") >= max(str(part.get("lastFiring", "")) for part in parts) and "failure" in last:
+            failed, fired = (sum(part.get(key, 0) for part in parts) for key in ("failed", "fired"))
+            found[name] = f"rule {name} fails: {failed} of {failed + fired} items so far, the last one: {last['failure']}"
+    return found
+
+
+def _does(standing: Standing, audited: int, failing: Collection[str]) -> str:
     """Return what a pack in force does by the modes of its rules, and which of them have another than the pack."""
     modes = _modes(standing)
     least = min(modes.values(), default=standing.mode, key=STRICTNESS.index)
-    would = "says what it would do" + (f" ({audited} so far)" if audited else "")
-    does = {Mode.ENFORCE: "acts", Mode.AUDIT: would, Mode.OFF: "does nothing"}[least]
+    would = "and says what it would do" + (f" ({audited} so far)" if audited else "")
+    does = {Mode.ENFORCE: "and acts", Mode.AUDIT: would, Mode.OFF: "and does nothing"}[least]
+    if failing and all(name in failing for name, mode in modes.items() if mode is Mode.ENFORCE):
+        does = "but all that it does fails"
     others = [f"{name} ({mode.word})" for name, mode in modes.items() if mode is not standing.mode]
     return f"{does}; rules with a stricter mode of their own: {', '.join(others)}" if others else does
 

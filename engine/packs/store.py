@@ -14,7 +14,7 @@ from engine.model.objects import Object, kind_of, metadata
 from engine.model.text import nearest, suggestion
 from engine.packs import belongs, records
 from engine.packs.catalog import Catalog
-from engine.packs.claims import claims
+from engine.packs.claims import claims, names_in
 from engine.packs.document import ObjectDocument
 from engine.packs.identity import identity
 from engine.packs.libraries import Libraries
@@ -92,10 +92,8 @@ class PackStore:
             reports.packs[source_of(pack, self._versions)].append(pack.identity)
         for name in sorted(claimed.keys() & of_operator.keys() - packs.keys()):
             if isinstance(text := self._versions[claimed[name]].read, Text):
-                fault = Fault(
-                    Location(text.file, 1, 1), f"no pack {name!r} is in force, not even the shipped one", "this corrected"
-                )
-                reports.faults[text.source].append(fault)
+                message, awaits = f"no pack {name!r} is in force, not even the shipped one", self._versions[text.file].awaits
+                reports.faults[text.source].append(Fault(Location(text.file, 1, 1), message, "this corrected", awaits=awaits))
         found = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some, claims=claimed)
         references = found.find(written)
         references = {**self._kept(packs, references, written, reports), **references}
@@ -111,6 +109,7 @@ class PackStore:
                 reports.faults[source].append(
                     Fault(Location(source, 1, 1), "there is no rule pack in its data", "one, in pack.yaml")
                 )
+        self._warn_of_kept(packs, references, reports)
         self._modes.take(flags or {}, packs, reports)
         values = self._take_params(params or {}, packs, references, reports)
         undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._given[name])}
@@ -161,6 +160,26 @@ class PackStore:
             reports.warnings[source_of(packs[name], self._versions)].append(fault)
         return kept
 
+    def callers(self, library: str) -> Sequence[str]:
+        """Return the names of the packs that call a function of a library: of those in force, and of those that wait for it."""
+        found = {name for name, pack in self.catalog.packs.items() if library in pack.libraries}
+        for version in self._versions.values():
+            if any(fault.awaits and fault.awaits.library == library for fault in version.faults):
+                read = version.read
+                found |= {read.name} if isinstance(read, PackObject) else names_in(read.text) if read else set()
+        return sorted(found)
+
+    def _warn_of_kept(self, packs: Mapping[str, RulePack], references: Mapping[str, Reference], reports: Reports) -> None:
+        """Warn of each pack that calls a library of which only the last good version is in force: a restart forgets that."""
+        for name, pack in packs.items():
+            kept = sorted({each for library in pack.libraries for each in self.libraries.kept_for(library)})
+            if kept:
+                which = f"library {kept[0]!r} is" if len(kept) == 1 else f"libraries {', '.join(map(repr, kept))} are"
+                message = f"after a restart this pack is not in force, since {which} refused, and the last good text counts now"
+                sources = {source_of(pack, self._versions), *(each.obj.source for each in (references.get(name),) if each)}
+                for source in sources:
+                    reports.warnings[source].append(Fault(pack.location, message, "the library corrected"))
+
     def _named(
         self, given: Sequence[Text | PackObject], taken: Mapping[str, RulePack], reports: Reports,
         claimed: Mapping[str, str] | None = None,
@@ -171,7 +190,8 @@ class PackStore:
             for pack in self._versions[each.file].packs:
                 if claimant := (claimed or {}).get(pack.identity):
                     message = f"{claimant} has the name {pack.identity!r}, and is refused: no pack of that name is in force"
-                    reports.faults[each.source].append(Fault(pack.location, message, "another name, or that corrected"))
+                    expected, awaits = "another name, or that corrected", self._versions[claimant].awaits
+                    reports.faults[each.source].append(Fault(pack.location, message, expected, awaits=awaits))
                     continue
                 first = taken.get(pack.identity) or packs.setdefault(pack.identity, pack)
                 if first is not pack:

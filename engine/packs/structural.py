@@ -38,10 +38,25 @@ class Named(NamedTuple):
     names: str
 
 
+class Column(NamedTuple):
+    """What kubectl prints of an object: the column's name, type and path, and a priority of 1 for `-o wide` only."""
+
+    name: str
+    type: str
+    path: str
+    priority: int = 0
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """Return it as a CustomResourceDefinition has it."""
+        shown = {"name": self.name, "type": self.type, "jsonPath": self.path}
+        return {**shown, "priority": self.priority} if self.priority else shown
+
+
 def definition(
-    named: Named, description: str, spec: Mapping[str, Any], status: Mapping[str, Any], columns: Sequence[tuple[str, str, str]]
+    named: Named, description: str, spec: Mapping[str, Any], status: Mapping[str, Any], columns: Sequence[Column]
 ) -> dict[str, Any]:
-    """Return the manifest of a CustomResourceDefinition; `columns` are names, types and paths of what kubectl prints."""
+    """Return the manifest of a CustomResourceDefinition; `columns` are what kubectl prints."""
     plural = guessed_resource(Kind(API_VERSION, named.kind)).plural
     schema = {
         "type": "object",
@@ -76,7 +91,7 @@ def definition(
                 "served": True,
                 "storage": True,
                 "subresources": {"status": {}},
-                "additionalPrinterColumns": [{"name": name, "type": kind, "jsonPath": path} for name, kind, path in columns],
+                "additionalPrinterColumns": [each.manifest for each in columns],
                 "schema": {"openAPIV3Schema": schema},
             }],
         },

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.cel import Backend
-from engine.errors import Fault, InvalidText, Location
+from engine.errors import Awaited, Fault, InvalidText, Location
+from engine.packs.conditions import awaited
 from engine.packs.libraries import Libraries
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_object, parse_pack, parse_reference
@@ -58,6 +59,11 @@ class Version:
     generation: int | None = None
     initial: bool = False
     lost: Sequence[Fault] = ()
+
+    @property
+    def awaits(self) -> Awaited | None:
+        """A library without which it is refused, None where it has faults of its own, or none."""
+        return next(iter(awaited(self.faults)), None)
 
     def take(self, given: Text | PackObject, cel: Backend, libraries: Libraries, changed: Collection[str]) -> None:
         """Read what is given, unless it is what was read last, and names none of the libraries that have changed."""

@@ -133,7 +133,8 @@ class Aggregates:
             try:
                 found = await self._reader.look_up(counted.pack, rule, scope, key)
             except ApiError as error:
-                return _unread(key, evaluation.state, error, now), scope
+                why = await self._reader.failure(counted.pack, rule, scope, error)
+                return _unread(key, evaluation.state, error, now, why), scope
             if not isinstance(found, Done):
                 return found, scope
             scope = scope.child(lookup=found.result)
@@ -195,9 +196,9 @@ class Aggregates:
         return True
 
 
-def _unread(key: GroupKey, state: PackState, error: ApiError, now: float) -> Unavailable:
-    """Return that a group's target or its consent cannot be read now, and remember it."""
-    log.log(logging.DEBUG if state.stall else logging.WARNING, "%s: %s; trying again", key, error)
-    outcome, state.stall = unread(state.stall, error, now, str(key))
+def _unread(key: GroupKey, state: PackState, error: ApiError, now: float, why: str = "") -> Unavailable:
+    """Return that a group's target, its consent or a lookup cannot be read now, and remember it; for `why` see `unread`."""
+    log.log(logging.DEBUG if state.stall else logging.WARNING, "%s: %s; trying again", key, why or error)
+    outcome, state.stall = unread(state.stall, error, now, str(key), why)
     state.retry_at = outcome.retry_at
     return outcome

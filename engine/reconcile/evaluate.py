@@ -156,8 +156,8 @@ def _ignored(rule: Rule, scope: Scope, in_force: datetime) -> str:
     before = f"more than {age.total_seconds():g} s before" if age else "before"
     if existing.age_from is None:
         created = f"was created at {_utc(since)}, {before} the rule came into force at {_utc(in_force)}"
-        return f"{created} (existing has no ageFrom, so the creation counts)"
-    return f"was so {before} the rule came into force, at {_utc(in_force)} (existing)"
+        return f"{created} (existing has no ageFrom, so the creation counts, with {TOLERANCE.seconds} s of tolerance)"
+    return f"was so {before} the rule came into force, at {_utc(in_force)} (existing, with {TOLERANCE.seconds} s of tolerance)"
 
 
 def _utc(time: datetime) -> str:

@@ -59,13 +59,13 @@ class Generated:
     def use(self, catalog: Catalog) -> None:
         """Take in which rules are in force; say of what others have generated that it is kept."""
         generating = {
-            (pack.identity, rule.name): f"{PACK}={pack_label(pack.identity)},{RULE}={rule.name}"
+            (pack.identity, rule.name): _listing(pack, rule)
             for pack in catalog.packs.values()
             for rule in pack.rules
             if rule.generates and catalog.mode(pack) is not Mode.OFF and rule.mode is not Mode.OFF
         }
         for key in self._kept.keys() - generating.keys():
-            message = "rule %s/%s is not in force any more; what it has generated is kept: kubectl get KIND -A -l %s"
+            message = "rule %s/%s is not in force any more; what it has generated is kept: kubectl get %s"
             log.warning(message, *key, self._kept[key])
         self._generating = {}
         for pack in catalog.packs.values():
@@ -275,3 +275,9 @@ def _stand_in(key: ObjectKey, uid: str) -> Object:
 
 def _uids(objects: Iterable[Object]) -> frozenset[str]:
     return frozenset(str(metadata(obj).get("uid")) for obj in objects)
+
+
+def _listing(pack: RulePack, rule: Rule) -> str:
+    """Return the arguments of `kubectl get` that list what a rule generates; of a kind that is an expression, KIND."""
+    kinds = sorted({f"{each.kind.kind}.{each.kind.group}".rstrip(".") if each.kind else "KIND" for each in rule.generates})
+    return f"{','.join(kinds)} -A -l {PACK}={pack_label(pack.identity)},{RULE}={rule.name}"

@@ -114,12 +114,13 @@ def backoff(retry: Retry, cause: Cause, attempts: int) -> float:
     return Backoff(retry.backoff, retry.max_backoff).pause(attempts + 1, spread / 4)
 
 
-def unread(before: Stall | None, error: ApiError, now: float, name: str) -> tuple[Unavailable, Stall]:
+def unread(before: Stall | None, error: ApiError, now: float, name: str, why: str = "") -> tuple[Unavailable, Stall]:
     """Return when to read again what a rule has to know before it can fire, and that it waits for that; the pauses grow.
 
-    `name` is what the jitter comes from. An answer that is final is asked for again too: nothing can be said without one.
+    `name` is what the jitter comes from, `why` what the error means for people, where more of that is known. An answer that is
+    final is asked for again too: nothing can be said without one.
     """
-    outcome = Unavailable(explained(error), now, obstacle_of(error) or Obstacle.SERVER_ERROR)
+    outcome = Unavailable(why or explained(error), now, obstacle_of(error) or Obstacle.SERVER_ERROR)
     stall = Stall.after(before, outcome, now)
     spread = int(digest(name, str(now - stall.since))[:4], 16) / 0xFFFF
     pause = min(max(READ_WAIT, (now - stall.since) / 2, error.retry_after or 0.0), LONGEST) * (1 - spread / 4)

@@ -20,7 +20,7 @@ from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import NotListed
 from engine.reconcile.permissions import needs_review, refused_read, refused_targets, service_account
 from engine.reconcile.related import Related
-from engine.reconcile.rights import Wanted
+from engine.reconcile.rights import Wanted, explained_with
 from engine.reconcile.timeslice import TimeSlice
 
 TTL, LIMIT = 5.0, 1000
@@ -85,6 +85,18 @@ class Reader:
         except EvaluationError as error:
             return Skipped(f"lookup has no answer: {error}", unknown=True)
         return Done(found)
+
+    async def failure(self, pack: RulePack, rule: Rule, scope: Scope, error: ApiError) -> str:
+        """Return why a lookup is not answered, for people; a missing right with those that all lookups of the rule need."""
+        needed: list[Wanted] = []
+        for lookup in rule.lookups.values():
+            try:
+                read = lookup.read(scope.child(lookup={}))
+            except EvaluationError:  # it depends on what another one finds
+                continue
+            followed = pack.follows(read.watch, across=lookup.selects_namespaces)
+            needed.append((read if followed else read._replace(watch=None), frozenset()))
+        return await explained_with(error, needed, self._actor)
 
     async def refusal(self, pack: RulePack, refused: Refused, others: Iterable[Wanted], scope: Scope) -> str:
         """Return why something was refused; where rights are lacking, all that are, of what else is wanted. Raises ApiError."""

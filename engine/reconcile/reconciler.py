@@ -226,7 +226,8 @@ class Reconciler:
             try:
                 found = await self._reader.look_up(pack, rule, scope, dependent_of(rule, evaluation.key))
             except ApiError as error:
-                unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}")
+                why = await self._reader.failure(pack, rule, scope, error)
+                unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}", why)
                 return unavailable, scope, state._replace(stall=stall)
             state = state if state.stall is None else state._replace(stall=None)
             if not isinstance(found, Done):

@@ -23,7 +23,7 @@ from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.packs.watches import Selection as Selected
 from engine.reconcile import Reconciler, Replica
-from engine.reconcile.evaluate import variables_of
+from engine.reconcile.evaluate import TOLERANCE, variables_of
 from engine.reconcile.explain import Clause, Value, clauses, value_of
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import PREFIX
@@ -259,7 +259,7 @@ async def scope_of(
     try:
         found = await reader.look_up(pack, rule, scope)
     except ApiError as error:
-        return scope, [f"lookup failed: {error}"]
+        return scope, [f"lookup failed: {await reader.failure(pack, rule, scope, error)}"]
     return (scope.child(lookup=found.result), []) if isinstance(found, Done) else (scope, [found.reason])
 
 
@@ -286,11 +286,11 @@ def _timing(rule: Rule, in_force: datetime | None) -> Iterator[str]:
         yield f"throttle: at most once in {rule.throttle:g} s"
     since = "its creation" if rule.existing.age_from is None else rule.existing.age_from.source
     at = "" if in_force is None else f", at {in_force:%Y-%m-%dT%H:%M:%SZ},"
+    left = f"the rule came into force{at} is left alone, with {TOLERANCE.seconds} s of tolerance, since clocks differ"
     if rule.existing.policy == "Ignore":
-        yield f"existing: what was so ({since}) before the rule came into force{at} is left alone"
+        yield f"existing: what was so ({since}) before {left}"
     elif rule.existing.max_age is not None:
-        age = f"{rule.existing.max_age:g} s"
-        yield f"existing: what was so ({since}) {age} before the rule came into force{at} is left alone"
+        yield f"existing: what was so ({since}) {rule.existing.max_age:g} s before {left}"
     if rule.schedule is not None:
         yield f"schedule: {rule.schedule.describe()}, at most {rule.schedule.starting_deadline:g} s late"
     if rule.resync is not None:

@@ -26,6 +26,7 @@ def program(say: Say) -> Path:
 
 
 GADGET = pack("waiting").replace("apiVersion: v1, kind: ConfigMap", "apiVersion: example.com/v1, kind: Gadget")
+EARLY = pack("early").replace("'early' in object.data", "nothere.holds(object)")
 DISABLED = pack("disabled").replace("  watch", "  mode: Disabled\n  watch")
 
 
@@ -36,6 +37,7 @@ DISABLED = pack("disabled").replace("  watch", "  mode: Disabled\n  watch")
         ("disabled", DISABLED, "Disabled", "Current"),
         ("refused", misspelt("refused"), "Invalid", "Failed"),
         ("waiting", GADGET, "WaitingForKind", "InProgress"),
+        ("early", EARLY, "LibraryMissing", "InProgress"),
     ],
 )
 def test_kstatus_reads_the_conditions(

@@ -518,3 +518,25 @@ def data(rulepacks: RulePacks, name: str) -> Any:
     """The data of a ConfigMap of the watched namespace."""
     found = rulepacks.plane.request("GET", f"/api/v1/namespaces/{rulepacks.watched}/configmaps/{name}")
     return found.get("data", {})
+
+
+def test_a_pack_whose_items_all_fail_says_so(rulepacks: RulePacks) -> None:
+    """Ready says how many and why the last one did, and `-o wide` counts them."""
+    kubectl = rulepacks.kubectl
+    invalid = "patch: {patch: {metadata: {labels: {failing: 'not valid!'}}}}"
+    text = pack("failing").replace("annotate: {annotations: {example.com/failing: 'yes'}}", invalid)
+    targets = "  targets: [{apiVersion: v1, kind: ConfigMap, verbs: [get, patch]}]"
+    kubectl("apply", "-f", "-", given=text.replace("  rules", f"{targets}\n  rules"))
+    kubectl("wait", "--for=condition=Ready", "rp/failing", "--timeout=60s")
+    kubectl("create", "configmap", "fails", "-n", rulepacks.watched, "--from-literal=failing=x")
+    eventually(lambda: rulepacks.status("failing")["failed"], "item that failed", 60)
+
+    ready = rulepacks.condition("failing", "Ready")
+    heads, row = [line.split() for line in kubectl("get", "rp", "failing", "-o", "wide").splitlines()]
+    kubectl("delete", "rp", "failing")
+
+    last = f"the last one: patch for ConfigMap {rulepacks.watched}/fails: 422 Invalid; its Events and the log say why"
+    assert ready[:2] == ("True", "InForce")
+    assert "in force, but all that it does fails; rule mark fails: " in ready[2]
+    assert last in ready[2]
+    assert int(row[heads.index("FAILED")]) >= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,9 @@ def test_a_life(rulepacks: RulePacks) -> None:
     kubectl("apply", "-f", "-", given=library("lived", "third").replace("in object.data", "in objct.data"))
     broken = rulepacks.library("lived")
     assert condition(broken, "Ready")[2] == "it is not accepted; the last good text, generation 2, stays in force"
+    assert broken["packs"] == ["lived"]
+    said = "after a restart this pack is not in force, since library 'lived' is refused"
+    eventually(lambda: said in str(rulepacks.status("lived").get("warnings")), "warning of the pack")
     waits_for_mark(rulepacks, "lived", "lived-kept", "second")
 
     kubectl("apply", "-f", "-", given=library("lived", "third"))
@@ -192,8 +196,44 @@ def test_a_life(rulepacks: RulePacks) -> None:
     kubectl("delete", "rl", "lived")
     eventually(lambda: rulepacks.condition("lived", "Accepted")[0] == "False", "refusal of the pack")
     assert "unknown function 'lived.holds'" in rulepacks.condition("lived", "Accepted")[2]
-    assert rulepacks.condition("lived", "Ready")[2] == "it is not accepted; the last good text, generation 1, stays in force"
+    waits = "it waits for library 'lived', which is not there: it is in force as soon as that is"
+    assert rulepacks.condition("lived", "Ready")[2] == f"{waits}; the last good text, generation 1, stays in force"
+    assert rulepacks.condition("lived", "Stalled")[0] == "False"
     waits_for_mark(rulepacks, "lived", "lived-gone", "third")
+
+
+def test_a_pack_that_comes_before_its_library_waits_for_it(rulepacks: RulePacks) -> None:
+    """`kubectl wait` that was begun before the library is there ends well; nobody touches the pack."""
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "-f", "-", given=PACK.replace("NAME", "early"))
+    eventually(lambda: rulepacks.condition("early", "Ready")[1] == "LibraryMissing", "pack that waits")
+    ready, stalled = rulepacks.condition("early", "Ready"), rulepacks.condition("early", "Stalled")
+
+    wait = ["kubectl", "wait", "-n", rulepacks.engine.own, "--for=condition=Ready", "rp/early", "--timeout=60s"]
+    with subprocess.Popen(wait, env=kubectl.environment, stdout=subprocess.PIPE, text=True) as waiting:
+        kubectl("apply", "-f", "-", given=library("early"))
+        out, _ = waiting.communicate(timeout=90)
+    waits_for_mark(rulepacks, "early", "early-first", "first")
+
+    waits = "it waits for library 'early', which is not there: it is in force as soon as that is; nothing is in force"
+    assert (ready[0], ready[2]) == ("False", waits)
+    assert stalled[:2] == ("False", "LibraryMissing")
+    assert (waiting.returncode, out.strip()) == (0, "rulepack.rules.mlops.dev/early condition met")
+
+
+def test_a_library_that_hides_a_shipped_one_says_so(rulepacks: RulePacks) -> None:
+    """A shipped pack that calls what it lacks keeps its last good text, and names it."""
+    kubectl = rulepacks.kubectl
+    kubectl("apply", "-f", "-", given=library("argocd"))
+    status = rulepacks.library("argocd")
+    own = f"'argocd' here is rulelibrary/{rulepacks.engine.own}/argocd, which hides the shipped one"
+    eventually(lambda: own in rulepacks.condition("on-success-triggers", "Accepted")[2], "fault of a shipped pack")
+    kubectl("delete", "rl", "argocd")
+    eventually(lambda: rulepacks.condition("on-success-triggers", "Accepted")[0] == "True", "shipped pack as before")
+
+    assert condition(status, "Accepted")[:2] == ("True", "Warnings")
+    said = "it hides the shipped library 'argocd', also from shipped packs, and has no "
+    assert status["warnings"][0]["message"].startswith(said)
 
 
 def test_an_object_goes_before_a_config_map(rulepacks: RulePacks) -> None:

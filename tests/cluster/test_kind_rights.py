@@ -117,3 +117,41 @@ def test_get_says_that_the_operator_may_not_write_the_status(rulepacks: RulePack
     assert "not yet read since the last change: this is about generation 1, and the newest is 2; an operator runs (" in shown
     assert "no operator has written its status yet; an operator runs (" in shown
     assert f"holds Lease {engine.own}/rulepack): where this stays so" in shown
+
+
+LOOKING = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: looking}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap}
+  targets: [{apiVersion: storage.k8s.io/v1, kind: StorageClass, verbs: [get, list], consent: 'true'}]
+  rules:
+    - name: look
+      when: has(object.data) && 'looking' in object.data
+      lookup:
+        one: {apiVersion: storage.k8s.io/v1, kind: StorageClass, name: standard, live: true}
+        all: {apiVersion: storage.k8s.io/v1, kind: StorageClass, labelSelector: {}, live: true}
+      actions:
+        - annotate: {annotations: {example.com/looking: 'yes'}}
+"""
+
+
+def test_one_grant_is_enough_for_all_lookups_of_a_rule(rulepacks: RulePacks) -> None:
+    """They are of a kind that is in no namespace, one by its name, one by labels; the command is typed as the Event has it."""
+    kubectl, watched = rulepacks.kubectl, rulepacks.watched
+    kubectl("apply", "-f", "-", given=LOOKING)
+    kubectl("wait", "--for=condition=Ready", "rp/looking", "--timeout=60s")
+    kubectl("create", "configmap", "looking", "-n", watched, "--from-literal=looking=x")
+
+    def told() -> list[str]:
+        events = json.loads(kubectl("get", "events", "-n", watched, "-o", "json"))["items"]
+        return [each["message"] for each in events if each["reason"] == "RuleWaiting" and "looking/look" in each["message"]]
+
+    (message,) = eventually(told, "Event about the missing right", 60)
+    command = message.partition("to grant it: ")[2]
+    grant(rulepacks.plane, command.replace("NAME", "looking"))
+    marked = "--for=jsonpath={.metadata.annotations.example\\.com/looking}=yes"
+    kubectl("wait", "-n", watched, marked, "cm/looking", "--timeout=90s")
+
+    assert command.startswith("kubectl create clusterrole NAME --verb=get,list --resource=storageclasses.storage.k8s.io && ")

@@ -226,7 +226,7 @@ def test_off_and_gone(cluster: Cluster, engine: Engine) -> None:
     up(engine)
     eventually(lambda: copies(cluster, "off") == ["off-a"], "copy")
     engine.flags({"secret-sync": "Off"})
-    kept = "rule secret-sync/copy is not in force any more; what it has generated is kept"
+    kept = "rule secret-sync/copy is not in force any more; what it has generated is kept: kubectl get Secret -A -l "
     eventually(lambda: kept in engine.log(), "word that it is kept")
     cluster.delete(SECRET, "off", FROM)
     stay(cluster, "off", ["off-a"])

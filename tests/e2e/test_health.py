@@ -139,6 +139,14 @@ RULEPACKS: dict[str, tuple[Any, tuple[str, str]]] = {
         rulepack(("Ready", "False", "WaitingForKind", "Gadget cannot be listed"), ("Stalled", "False", "Progressing", "-")),
         ("Progressing", "Gadget cannot be listed"),
     ),
+    "before its library": (
+        rulepack(
+            ("Accepted", "False", "LibraryMissing", "spec.rules[0].when: unknown function"),
+            ("Ready", "False", "LibraryMissing", "it waits for library 'texts'"),
+            ("Stalled", "False", "LibraryMissing", "-"),
+        ),
+        ("Progressing", "it waits for library 'texts'"),
+    ),
     "suspended": (rulepack(("Ready", "False", "Suspended", "the budget is spent")), ("Suspended", "the budget is spent")),
     "odd": ({"observedGeneration": 2, "conditions": ["Ready", {"type": 3}]}, ("Progressing", "Waiting for the condition Ready")),
 }

@@ -14,6 +14,7 @@ from engine.cel.types import Type
 from engine.errors import Fault
 from engine.model.objects import Kind
 from engine.packs.crds import Definition
+from engine.packs.extends import merged
 from engine.packs.libraries import Libraries, read_libraries
 from engine.packs.lint.absent import AbsentLabel
 from engine.packs.lint.base import Check, Code, Severity, Subject
@@ -151,13 +152,13 @@ def lint(
     subject = Subject(packs, types_of_kinds(definitions or {}, served or {}), frozenset(broken), libraries, not faults)
     faults += [fault for code in CODES.values() if code.check is not None for fault in code.check.faults(subject)]
     order = {text.file: number for number, text in enumerate(texts)}
-    return len(packs), sorted(dict.fromkeys(faults), key=lambda fault: (order.get(fault.location.file, 0), fault.location))
+    return len(packs), sorted(merged(faults), key=lambda fault: (order.get(fault.location.file, 0), fault.location))
 
 
 def type_faults(packs: Sequence[ParsedPack], kinds: Callable[[Kind], Type]) -> list[Fault]:
     """Return what does not fit the types of kinds in packs that have no other fault, in the order of their lines."""
     subject = Subject(packs, kinds)
-    found = {fault for check in (UnknownField(), WrongType()) for fault in check.faults(subject)}
+    found = merged(fault for check in (UnknownField(), WrongType()) for fault in check.faults(subject))
     return sorted(found, key=lambda fault: fault.location)
 
 

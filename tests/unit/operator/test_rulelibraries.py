@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from engine.errors import ApiError
 from engine.kube.faults import InjectedFault
 from engine.model.objects import Kind, Object, Resource, dig
 from engine.packs.library_crd import library_definition
-from tests.unit.operator.test_operator import NAMESPACE, PACK
+from tests.unit.operator.test_operator import CONFIG_MAP, NAMESPACE, PACK
 from tests.unit.operator.test_rulepacks import DEFINITION, Packs, spec
 
 RULE_LIBRARY = Resource(Kind("rules.mlops.dev/v1alpha1", "RuleLibrary"), "rulelibraries", True)
@@ -79,6 +80,7 @@ async def test_a_library_says_what_it_has_and_who_calls_it(libraries: Libraries)
         status = await libraries.library_status()
         lines = [*libraries_table([await libraries.found()], {})]
 
+        assert refused[:2] == ("False", "LibraryMissing")
         assert "expected a library 'sizes' (kind: RuleLibrary), which is not here" in refused[2]
         assert await libraries.marks("one", 20) == "big"
         assert (status["observedGeneration"], status["generationInForce"]) == (1, 1)
@@ -133,8 +135,8 @@ async def test_a_library_that_breaks_stays_as_it_was_until_a_restart(libraries: 
     assert [event["reason"] for event in events if event["involvedObject"]["kind"] == "RuleLibrary"] == ["RuleLibraryInvalid"]
     assert shown[2:] == [f"    {conditions(status)['Ready'][2]}", f"    {path}: {why}"]
     assert "generationInForce" not in restarted
-    assert "packs" not in restarted
-    assert pack[0] == "False"
+    assert restarted["packs"] == ["calling"]
+    assert pack[:2] == ("False", "LibraryRefused")
     assert "expected library 'sizes' without faults: it is refused as it is" in pack[2]
     assert later is None
 
@@ -150,7 +152,8 @@ async def test_packs_of_a_library_that_is_deleted_stay_as_they_were(libraries: L
 
         assert await libraries.marks("one", 20) == "big"
         assert "expected a library 'sizes' (kind: RuleLibrary), which is not here" in accepted[2]
-        assert ready[2] == "it is not accepted; the last good text, generation 1, stays in force"
+        waits = "it waits for library 'sizes', which is not there: it is in force as soon as that is"
+        assert ready[2] == f"{waits}; the last good text, generation 1, stays in force"
 
 
 async def test_a_library_elsewhere_is_not_in_force(libraries: Libraries) -> None:
@@ -192,3 +195,81 @@ async def test_a_dry_run_writes_no_status(libraries: Libraries) -> None:
 
         assert await libraries.library_status() == {}
         assert await libraries.marks("one", 20) is None
+
+
+async def test_a_pack_that_comes_before_its_library_waits_for_it(libraries: Libraries) -> None:
+    """It is not stalled, says for what it waits, and is in force once the library is there."""
+    async with libraries.running(libraries.operator()):
+        await libraries.clock.advance(5)
+        before = conditions((await libraries.got("calling"))["status"])
+        events = [event["reason"] for event in await libraries.events() if event["involvedObject"]["name"] == "calling"]
+        await libraries.library(big("widget.spec.size > 10"))
+        await libraries.clock.advance(5)
+        after = conditions((await libraries.got("calling"))["status"])
+
+    waits = "it waits for library 'sizes', which is not there: it is in force as soon as that is; nothing is in force"
+    assert before["Ready"] == ("False", "LibraryMissing", waits)
+    assert before["Stalled"] == ("False", "LibraryMissing", "it goes on by itself, see Ready")
+    assert events == ["LibraryMissing"]
+    assert [each[:2] for each in after.values()] == [("True", "Accepted"), ("True", "InForce"), ("False", "Progressing")]
+
+
+async def test_a_pack_with_a_fault_of_its_own_is_stalled_whatever_it_waits_for(libraries: Libraries) -> None:
+    await libraries.put("calling", spec(PACK.replace("object.spec.size > 10", "nothing && sizes.big(object)")))
+    async with libraries.running(libraries.operator()):
+        await libraries.clock.advance(5)
+        stalled = await libraries.condition("Stalled", "calling")
+
+    assert stalled[:2] == ("True", "Invalid")
+
+
+async def test_a_config_map_says_that_its_pack_waits(libraries: Libraries) -> None:
+    text = PACK.replace("object.spec.size > 10", "sizes.big(object)").replace("name: marks", "name: mapped")
+    meta = {"name": "mapped", "labels": {"rules.mlops.dev/rule-pack": "true"}}
+    await libraries.cluster.create(CONFIG_MAP, "system", {"metadata": meta, "data": {"pack.yaml": text}})
+    async with libraries.running(libraries.operator()):
+        await libraries.clock.advance(5)
+        said = str(await libraries.status("mapped")).splitlines()
+        reasons = [event["reason"] for event in await libraries.events() if event["involvedObject"]["name"] == "mapped"]
+        await libraries.library(big("widget.spec.size > 10"))
+        await libraries.clock.advance(5)
+        after = await libraries.status("mapped")
+
+    assert said[-1] == "it waits for library 'sizes', which is not there: it is in force as soon as that is"
+    assert reasons == ["RulePackWaiting"]
+    assert after == "ok"
+
+
+async def test_packs_of_a_refused_library_carry_a_warning_and_are_named(libraries: Libraries) -> None:
+    """Its status names them as long as it is refused, also after the restart that ends them."""
+    await libraries.library(big("widget.spec.size > 10"))
+    async with libraries.running(libraries.operator()):
+        await libraries.clock.advance(5)
+        await libraries.library(big("widgt.spec.size > 50"))
+        await libraries.clock.advance(5)
+        kept, pack = await libraries.library_status(), (await libraries.got("calling"))["status"]
+    async with libraries.running(libraries.operator()):
+        await libraries.clock.advance(5)
+        lines = [*libraries_table([await libraries.found()], {})]
+
+    said = "after a restart this pack is not in force, since library 'sizes' is refused, and the last good text counts now"
+    assert kept["packs"] == ["calling"]
+    assert conditions(pack)["Ready"][:2] == ("True", "InForce")
+    assert [each["message"] for each in pack["warnings"]] == [f"{said}; expected the library corrected"]
+    assert lines[1].split() == ["system", "sizes", "-", "False", "calling"]
+
+
+async def test_a_library_that_hides_a_shipped_one_is_warned(libraries: Libraries, tmp_path: Path) -> None:
+    """Its condition and its line say so; it is in force."""
+    shipped = {"apiVersion": RULE_LIBRARY.kind.api_version, "kind": "RuleLibrary", "metadata": {"name": "sizes"}}
+    (tmp_path / "library.yaml").write_text(json.dumps({**shipped, "spec": big("widget.spec.size > 1")}))
+    await libraries.library(big("widget.spec.size > 10"))
+    async with libraries.running(libraries.operator()):
+        await libraries.clock.advance(5)
+        status, lines = await libraries.library_status(), [*libraries_table([await libraries.found()], {})]
+
+    said = "metadata.name: it hides the shipped library 'sizes', also from shipped packs"
+    assert conditions(status)["Accepted"][:2] == ("True", "Warnings")
+    assert conditions(status)["Accepted"][2].startswith(said)
+    assert status["warningCount"] == 1
+    assert lines[2].strip().startswith(f"warning: {said}")

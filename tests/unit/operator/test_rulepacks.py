@@ -647,7 +647,43 @@ async def test_a_firing_that_fails_in_a_later_step_counts_as_failed_only(packs: 
 
     counted = status["parts"][0]["rules"][0]
     assert rescued["data"] == {"a": "b"}
-    assert (status["fired"], counted["fired"], counted["failed"]) == (0, 0, 1)
+    assert (status["fired"], status["failed"], counted["fired"], counted["failed"]) == (0, 1, 0, 1)
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["same process", "after a restart"])
+async def test_a_pack_whose_items_all_fail_says_so(packs: Packs, restarts: bool) -> None:
+    """How many, and why the last one did, without what the API server has quoted of the object; not once one has succeeded."""
+    target = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "default", "name": "c"}
+    patch = {"target": target, "patch": {"data": {"a": "b"}}}
+    rules = [{"name": "r", "oncePer": "object.metadata.uid", "actions": [{"patch": patch}]}]
+    targets = [{"apiVersion": "v1", "kind": "ConfigMap", "verbs": ["get", "patch"]}]
+    refusal = ApiError(422, "Invalid", 'ConfigMap "c" is invalid: data: Invalid value: "secret word"')
+    packs.cluster.faults.add(InjectedFault(refusal, verb="patch", kind="ConfigMap", name="c", times=None))
+    await packs.cluster.create(CONFIG_MAP, "default", {"metadata": {"name": "c"}})
+    operator = packs.operator()
+    async with packs.running(operator):
+        await packs.put("failing", spec(rules=rules, targets=targets))
+        for name in ("one", "two"):
+            await packs.widget(name)
+            await packs.clock.advance(10)
+        failing = await packs.condition("Ready", "failing")
+        if not restarts:
+            packs.cluster.faults.clear()
+            await packs.widget("three")
+            await packs.clock.advance(10)
+    if restarts:
+        async with packs.running(packs.operator()):
+            await packs.clock.advance(10)
+            assert await packs.condition("Ready", "failing") == failing
+            packs.cluster.faults.clear()
+            await packs.widget("three")
+            await packs.clock.advance(10)
+
+    last = "patch for Widget default/two: 422 Invalid; its Events and the log say why"
+    said = f"the pack is in force, but all that it does fails; rule r fails: 2 of 2 items so far, the last one: {last}"
+    assert failing == ("True", "InForce", said)
+    assert await packs.condition("Ready", "failing") == ("True", "InForce", "the pack is in force, and acts")
+    assert (await packs.got("failing"))["status"]["failed"] == 2
 
 
 async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:

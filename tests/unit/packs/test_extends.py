@@ -14,6 +14,7 @@ from engine.packs.sources import PackObject, Text
 from tests.unit.packs.packs import CEL, faults, pack, parsed, rule
 
 POD = {"apiVersion": "v1", "kind": "Pod"}
+TELLING = [{"annotate": {"annotations": {"example.com/letter": "${item}"}}}]
 
 
 def two(base: dict[str, Any], own: dict[str, Any], **fields: Any) -> str:
@@ -127,3 +128,36 @@ def test_an_object_of_the_cluster_may_have_such_rules() -> None:
     bound = parse_object(PackObject("rulepack/ns/example", "example", "1", 1, spec), CEL)
 
     assert [len(each.when) for each in bound.rules] == [1, 1]
+
+
+def test_a_fault_that_only_the_extending_rule_has_names_both_rules() -> None:
+    """Its loop has another name than the one that the other rule reads; the fault stands where the expression is written."""
+    text = two({"actions": TELLING, "loop": "['a']"}, {"loopVar": "letter"})
+
+    (fault,) = faults(text)
+
+    named = "(rule 'own' has it from rule 'base', which it extends)"
+    assert fault.startswith(f"1:{text.index('${item}') + 3}: unknown variable 'item' {named}")
+
+
+def test_a_fault_of_several_rules_that_extend_one_names_each_of_them() -> None:
+    own = [{"name": name, "extends": "base", "loopVar": "letter"} for name in ("own", "other")]
+    text = pack(rules=[rule("base", actions=TELLING, loop="['a']"), *own])
+
+    (fault,) = faults(text)
+
+    named = [f"rule '{name}' has it from rule 'base', which it extends" for name in ("own", "other")]
+    assert f"({'; '.join(named)})" in fault
+
+
+def test_the_status_and_lint_name_both_rules() -> None:
+    """The message is the same in each place where a fault is shown."""
+    text = two({"actions": TELLING, "loop": "['a']"}, {"loopVar": "letter"})
+
+    _, of_object = parse_spec(PackObject("rulepack/ns/example", "example", "1", 1, json.loads(text)["spec"]), CEL)
+    _, of_lint = lint([Text("pack.yaml", text, "pack.yaml")], CEL)
+
+    said = "unknown variable 'item' (rule 'own' has it from rule 'base', which it extends)"
+    path = "spec.rules[0].actions[0].annotate.annotations[example.com/letter]"
+    assert [(fault.location.path, fault.message) for fault in of_object] == [(path, said)]
+    assert [fault.message for fault in of_lint if fault.code == "expression"] == [said]

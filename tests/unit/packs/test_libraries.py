@@ -9,6 +9,7 @@ import pytest
 
 from engine.cel import Scope
 from engine.errors import InvalidText
+from engine.packs.conditions import awaiting, verdict
 from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
 from engine.packs.lint import lint
 from engine.packs.parse import parse_pack
@@ -34,7 +35,7 @@ def text(content: str, file: str = "lib.yaml") -> Text:
     return Text(file, content, file)
 
 
-def calling(call: str, name: str = "example", **fields: Any) -> str:
+def calling(call: Any, name: str = "example", **fields: Any) -> str:
     """A pack with one rule that has a call as its condition."""
     return pack(name, rules=[rule(when=call)], **fields)
 
@@ -313,3 +314,154 @@ def test_a_rulepack_of_a_library_that_changes_is_compiled_again() -> None:
     store.update([], [config_map(QUIET, "library")], objects=objects)
 
     assert (first, value(store)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("maps", "word", "says"),
+    [
+        ([], "LibraryMissing", "it waits for library 'texts', which is not there: it is in force as soon as that is"),
+        (
+            [config_map(BROKEN, "library")], "LibraryRefused",
+            "it waits for library 'texts', which is refused: it is in force as soon as that is",
+        ),
+    ],
+    ids=["missing", "refused"],
+)  # fmt: skip
+def test_a_pack_with_no_fault_but_that_of_its_library_waits(maps: list[Any], word: str, says: str) -> None:
+    report = by_source(PackStore(CEL).update([], [config_map(calling(CALL)), *maps]))["configmap/ops/mine"]
+
+    assert (verdict(report.faults), awaiting(report.faults)) == (word, says)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [[CALL, "nothing"], "object.text.loud()", "base64.loud(object.text)", "object.loud(1)", "results.loud(1)", "loud(1)"],
+    ids=["a second fault", "a method", "a namespace of CEL", "a variable", "a variable of other rules", "no library"],
+)
+def test_a_fault_that_no_library_takes_away_is_waited_for_in_vain(call: Any) -> None:
+    report = by_source(PackStore(CEL).update([], [config_map(calling(call))]))["configmap/ops/mine"]
+
+    assert (verdict(report.faults), awaiting(report.faults)) == ("Invalid", "")
+
+
+def test_a_template_waits_for_its_library_too() -> None:
+    """An expression within a text is one."""
+    text = pack(rules=[rule(actions=[{"annotate": {"annotations": {"example.com/a": "so ${texts.loud('a')}"}}}])])
+
+    report = by_source(PackStore(CEL).update([], [config_map(text)]))["configmap/ops/mine"]
+
+    assert verdict(report.faults) == "LibraryMissing"
+
+
+def test_a_library_waits_for_the_one_that_it_calls() -> None:
+    store = PackStore(CEL)
+    louder = config_map(library("a", loud=function("texts.loud(x)", "x")), "louder")
+
+    missing = by_source(store.update([], [louder]))["configmap/ops/louder"]
+    there = by_source(store.update([], [louder, config_map(LOUD, "library")]))["configmap/ops/louder"]
+
+    assert (verdict(missing.faults), verdict(there.faults)) == ("LibraryMissing", "")
+
+
+def test_a_pack_of_a_refused_library_says_that_a_restart_ends_it() -> None:
+    """Also where a function of another library calls it; not once it is corrected."""
+    store = PackStore(CEL)
+    by_another = config_map(library("a", loud=function("texts.loud(x)", "x")), "a")
+    maps = [config_map(calling(CALL)), config_map(calling("a.loud(object.text)", "second"), "second"), by_another]
+    store.update([shipped(pack("other"))], [*maps, config_map(LOUD, "library")])
+
+    refused = by_source(store.update([shipped(pack("other"))], [*maps, config_map(BROKEN, "library")]))
+    corrected = by_source(store.update([shipped(pack("other"))], [*maps, config_map(QUIET, "library")]))
+
+    said = (
+        "after a restart this pack is not in force, since library 'texts' is refused, and the last good text counts now; "
+        "expected the library corrected"
+    )
+    assert {name: [fault.text for fault in each.warnings] for name, each in refused.items() if each.warnings} == {
+        "configmap/ops/mine": [said], "configmap/ops/second": [said],
+    }  # fmt: skip
+    assert not any(each.warnings for each in corrected.values())
+
+
+def test_a_pack_of_a_refused_library_is_not_in_force_after_a_restart() -> None:
+    """What the warning says of one that is called by way of another library."""
+    by_another = config_map(library("a", loud=function("texts.loud(x)", "x")), "a")
+    store = PackStore(CEL)
+
+    store.update([], [config_map(calling("a.loud(object.text)")), by_another, config_map(BROKEN, "library")])
+
+    assert store.catalog.packs == {}
+    assert (store.callers("texts"), store.callers("a")) == ([], ["example"])
+
+
+@pytest.mark.parametrize(
+    ("given", "packs"), [([kind(LOUD)], ["example"]), ([kind(BROKEN)], ["example"]), ([], ["example"])],
+    ids=["in force", "refused", "missing"],
+)  # fmt: skip
+def test_the_packs_of_a_library_are_known_whether_it_is_in_force_or_not(given: list[Any], packs: list[str]) -> None:
+    store = PackStore(CEL)
+
+    store.update([], [config_map(calling(CALL)), config_map(pack("other"), "other")], objects=given)
+
+    assert store.callers("texts") == packs
+
+
+def test_a_library_that_hides_a_shipped_one_is_named_and_warned() -> None:
+    """In the fault of the shipped pack that calls what it lacks, and on its own status."""
+    store = PackStore(CEL)
+    given = [shipped(LOUD, "rules/lib/texts.yaml"), shipped(calling(CALL))]
+
+    reports = by_source(store.update(given, objects=[kind(GONE)]))
+
+    assert [fault.text for fault in reports[SOURCE].faults] == [
+        "unknown function 'texts.loud'; expected one of texts.quiet; 'texts' here is rulelibrary/ops/texts, which hides "
+        "the shipped one (which has loud)"
+    ]
+    assert verdict(reports[SOURCE].faults) == "Invalid"
+    assert [str(fault) for fault in reports["rulelibrary/ops/texts"].warnings] == [
+        "rulelibrary/ops/texts: metadata.name: it hides the shipped library 'texts', also from shipped packs, and has no "
+        "texts.loud; expected another name, unless it is to replace that"
+    ]
+
+
+def test_a_library_that_says_what_the_shipped_one_says_hides_nothing() -> None:
+    store = PackStore(CEL)
+
+    reports = by_source(store.update([shipped(LOUD, "rules/lib/texts.yaml"), shipped(calling(CALL))], objects=[kind(LOUD)]))
+
+    assert not any(each.warnings for each in reports.values())
+
+
+@pytest.mark.parametrize(
+    ("own", "call", "message"),
+    [
+        (BROKEN, CALL, "library 'texts' without faults: it is refused as it is"),
+        (LOUD, "texts.lod(object.text)", "'texts.loud' (did you mean that?)"),
+        (LOUD, "texts.loud()", "texts.loud(text)"),
+        (library(loud=function("text", parameters=[{"name": "text", "type": "string"}])), "texts.loud(1)", "string"),
+    ],
+    ids=["refused", "misspelt", "number of arguments", "type of an argument"],
+)
+def test_each_fault_of_a_call_says_which_library_of_the_name_counts(own: str, call: str, message: str) -> None:
+    given = [shipped(library(loud=function("true", "text", "more")), "rules/lib/texts.yaml"), shipped(calling(call))]
+
+    (fault,) = by_source(PackStore(CEL).update(given, objects=[kind(own)]))[SOURCE].faults
+
+    assert fault.expected.startswith(f"{message}; 'texts' here is rulelibrary/ops/texts, which hides the shipped one")
+
+
+def test_a_fault_says_which_of_two_config_maps_has_the_function() -> None:
+    """The pack calls what only the library that does not count declares."""
+    store, maps = PackStore(CEL), [config_map(LOUD, "first"), config_map(GONE, "second")]
+
+    reports = by_source(store.update([], [config_map(calling("texts.quiet(object.text)")), *maps]))
+    alone = by_source(store.update([], [config_map(calling("texts.quiet(object.text)")), maps[1]]))
+
+    assert [fault.text for fault in reports["configmap/ops/mine"].faults] == [
+        "unknown function 'texts.quiet'; expected one of texts.loud; 'texts' here is configmap/ops/first/pack.yaml, which hides "
+        "configmap/ops/second/pack.yaml (which has quiet)"
+    ]
+    assert [fault.text for fault in reports["configmap/ops/second"].faults] == [
+        "library 'texts' is also in configmap/ops/first/pack.yaml, which has it; expected another name"
+    ]
+    assert alone["configmap/ops/mine"].faults == ()

@@ -223,7 +223,7 @@ async def test_a_pack_that_is_off_or_gone_keeps_what_it_has_generated_and_says_s
     await spaces(world, "a", copies="no")
     await world.settle(60, step=30)
     assert await copies(world) == ["a/gone", "a/source"]
-    assert "what it has generated is kept: kubectl get KIND -A -l rules.mlops.dev/generated-by=example" in caplog.text
+    assert "what it has generated is kept: kubectl get ConfigMap -A -l rules.mlops.dev/generated-by=example" in caplog.text
     world.use(the_pack())
     await world.settle()
     assert await copies(world) == []

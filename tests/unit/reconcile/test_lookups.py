@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from engine.errors import ApiError
 from engine.kube.act import NotLeading
+from engine.kube.faults import InjectedFault
 from engine.model.objects import Kind, Object, ObjectKey
 from engine.model.observe import Evaluated
 from tests.unit.packs.packs import pack, parsed
@@ -530,3 +532,45 @@ async def test_it_holds_no_dependency_of_what_is_gone() -> None:
 
     assert len(world.reconciler.related.dependents) == 0
     assert [result for _, result, _ in world.seen.evaluations if result is Evaluated.UNKNOWN] == []
+
+
+ONE_POD = {"apiVersion": "v1", "kind": "Pod", "name": "web", "live": True}
+ALL_PODS = {"apiVersion": "v1", "kind": "Pod", "labelSelector": {}, "live": True}
+SPACES = {"apiVersion": "v1", "kind": "Namespace", "labelSelector": {"team": "ml"}, "live": True}
+
+
+@pytest.mark.parametrize(
+    ("lookup", "verbs", "refused", "command"),
+    [
+        ({"one": ONE_POD}, ["get"], ("get", "pods", 'in the namespace "ns"'), "role NAME -n ns --verb=get --resource=pods"),
+        (
+            {"one": ONE_POD, "all": ALL_PODS}, ["get", "list"], ("get", "pods", 'in the namespace "ns"'),
+            "role NAME -n ns --verb=get,list --resource=pods",
+        ),
+        (
+            {"one": ONE_POD, "all": {**ALL_PODS, "live": False}}, FOLLOWING, ("get", "pods", 'in the namespace "ns"'),
+            "role NAME -n ns --verb=get,list,watch --resource=pods",
+        ),
+        (
+            {"spaces": SPACES}, ["list"], ("list", "namespaces", "at the cluster scope"),
+            "clusterrole NAME --verb=list --resource=namespaces",
+        ),
+    ],
+    ids=["one by name", "two lookups of a kind", "beside one that is followed", "a kind that is in no namespace"],
+)  # fmt: skip
+async def test_a_lookup_that_is_refused_says_all_rights_that_the_lookups_need(
+    lookup: dict[str, Any], verbs: list[str], refused: tuple[str, str, str], command: str
+) -> None:
+    """Else the grant of one is followed by the refusal of the next."""
+    verb, resource, where = refused
+    cannot = f'User "system:serviceaccount:own:robot" cannot {verb} resource "{resource}" in API group "" {where}'
+    answer = ApiError(403, "Forbidden", f"{resource} is forbidden: {cannot}")
+    world = world_of(lookup, [{"annotate": {"annotations": {"example.com/seen": "yes"}}}], verbs)
+    kind = "Namespace" if resource == "namespaces" else "Pod"
+    world.engine.faults.add(InjectedFault(answer, verb=verb, kind=kind, times=None))
+
+    await world.create(source())
+    await world.settle()
+
+    (told,) = [message for _, reason, message in await world.events() if reason == "RuleWaiting"]
+    assert f"to grant it: kubectl create {command} && " in told

@@ -438,7 +438,7 @@ async def test_what_a_rule_has_to_read_first_is_waited_for_and_told(text: str) -
     assert len([time for time in times(world, "get") if time < HOUR]) <= 40
     if text is LOOKUP:
         (message,) = await told(world)
-        assert "to grant it: kubectl create role NAME -n ns --verb=patch --resource=pods" in message
+        assert "to grant it: kubectl create role NAME -n ns --verb=get,patch --resource=pods" in message
 
     world.engine.faults.clear()
     await world.settle(305, step=5)

@@ -181,7 +181,7 @@ async def test_what_is_older_than_the_rule_is_ignored_whatever_it_becomes_and_th
     await world.settle()
     assert await say_all(world) == ["saw later"]
     created = "was created at 2026-01-24T22:00:00Z, before the rule came into force at 2026-01-25T00:00:00Z"
-    assert world.seen.evaluations[-1][2] == (f"{created} (existing has no ageFrom, so the creation counts)")
+    assert world.seen.evaluations[-1][2] == f"{created} (existing has no ageFrom, so the creation counts, with 5 s of tolerance)"
 
 
 async def test_what_is_older_than_max_age_is_left_and_the_reason_gives_both_times() -> None:
