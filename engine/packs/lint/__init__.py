@@ -22,6 +22,7 @@ from engine.packs.lint.consent import MissingConsent
 from engine.packs.lint.constants import IntegerDivision, NoAnswer, OrderOfTexts
 from engine.packs.lint.fields import UnknownField, WrongType
 from engine.packs.lint.functions import UnusedFunction
+from engine.packs.lint.generated import SameGenerated
 from engine.packs.lint.kinds import UnknownKind
 from engine.packs.lint.lookups import UnfollowedLookup, WritesWhatItLooksUp
 from engine.packs.lint.records import PreviousNameInUse, TimerRight
@@ -104,6 +105,7 @@ _CHECKS: tuple[type[Check], ...] = (
     OtherwiseInKubectl,
     PreviousNameInUse,
     SameAnnotation,
+    SameGenerated,
     TimerRight,
     UnfollowedLookup,
     UnknownField,
