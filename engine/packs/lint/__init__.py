@@ -27,6 +27,7 @@ from engine.packs.lint.kinds import UnknownKind
 from engine.packs.lint.lookups import UnfollowedLookup, WritesWhatItLooksUp
 from engine.packs.lint.records import PreviousNameInUse, TimerRight
 from engine.packs.lint.scope import types_of_kinds
+from engine.packs.lint.urls import OwnAddress
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NeedlessResync, NowWithoutResync, NowWritten, UnusedTarget
 from engine.packs.lint.yaml11 import OtherwiseInKubectl
 from engine.packs.parse import ParsedPack, parse_text
@@ -103,6 +104,7 @@ _CHECKS: tuple[type[Check], ...] = (
     NowWritten,
     OrderOfTexts,
     OtherwiseInKubectl,
+    OwnAddress,
     PreviousNameInUse,
     SameAnnotation,
     SameGenerated,
