@@ -552,6 +552,84 @@ async def test_a_renamed_rule_says_how_to_delete_what_the_old_one_has_left() -> 
     assert f"If that rule is gone or renamed, delete what it has left, and this one is made: {command}" in message
 
 
+@pytest.mark.parametrize("restart", [True, False])
+@pytest.mark.parametrize("names", ["rule", "pack", "both", "moved"])
+async def test_what_a_rule_has_generated_under_a_previous_name_is_its_own(names: str, restart: bool) -> None:
+    """It is written under the new name where it has a reason, and removed where it has none; nothing is made twice."""
+    world = copying()
+    await spaces(world, "a", "b")
+    await world.create(source())
+    await world.settle()
+    before = {space: metadata(await world.get(CONFIG, "source", space))["uid"] for space in "ab"}
+    world.use(renamed(names))
+    if restart:
+        world.restart()
+    await spaces(world, "b", copies="no")
+    await spaces(world, "c")
+    await world.settle(60, step=10)
+    assert await copies(world) == ["a/source", "c/source"]
+    found = await world.get(CONFIG, "source", "a")
+    pack_name, rule_name = renamed(names).name, renamed(names).rules[0].name
+    assert metadata(found)["uid"] == before["a"]
+    assert (labels_of(found)[PACK], labels_of(found)[RULE]) == (pack_name, rule_name)
+    assert [reason for _, reason, _ in await world.events() if reason == "RuleFailed"] == []
+    written = len(world.writes)
+    world.restart()
+    await world.settle()
+    assert len(world.writes) == written
+
+
+@pytest.mark.parametrize("names", ["rule", "pack"])
+async def test_what_is_left_under_a_previous_name_goes_with_its_source(names: str) -> None:
+    """Also where the source goes before the rule is evaluated under its new name."""
+    world = copying()
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    world.use(renamed(names))
+    world.restart()
+    await world.delete(CONFIG, "source", "ns")
+    await world.settle(120, step=10)
+    assert await copies(world) == []
+
+
+async def test_what_another_rule_generates_that_is_there_is_nobodys_by_a_previous_name() -> None:
+    """Whatever a pack says of the names that it had: what is in force keeps what it has made."""
+    world = copying()
+    await spaces(world, "a", "b")
+    await world.create(source())
+    await world.settle()
+    claiming = dataclasses.replace(the_pack(when="false"), name="other", previous_names=("example",))
+    world.use(the_pack(), claiming)
+    await world.settle(120, step=10)
+    world.use(claiming)
+    kept = await copies(world)
+    await world.settle(120, step=10)
+    assert kept == ["a/source", "b/source"]
+    assert await copies(world) == []
+
+
+async def test_nobody_is_told_that_what_a_renamed_rule_has_generated_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    world = copying()
+    world.use(renamed("rule"))
+    assert [record for record in caplog.records if "is not in force any more" in record.message] == []
+    world.use(dataclasses.replace(the_pack(), name="other"))
+    assert [record.message for record in caplog.records if "is not in force any more" in record.message] != []
+
+
+def renamed(names: str) -> Any:
+    """The pack of `copying` after a change of names: of the rule, of the pack, of both, or as it has come from another pack."""
+    original = the_pack()
+    rule = original.rules[0]
+    if names == "moved":
+        moved = dataclasses.replace(rule, name="spread", previous_names=("example/copy",))
+        return dataclasses.replace(original, name="other", rules=(moved,))
+    if names != "pack":
+        rule = dataclasses.replace(rule, name="spread", previous_names=("copy",))
+    pack_names = {} if names == "rule" else {"name": "other", "previous_names": ("example",)}
+    return dataclasses.replace(original, rules=(rule,), **pack_names)
+
+
 def test_a_kind_of_a_group_is_named_as_kubectl_takes_it() -> None:
     obj = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"labels": {PACK: "p", RULE: "r"}}}
     assert left_by(obj) == f"kubectl delete Deployment.v1.apps -A -l {PACK}=p,{RULE}=r"
