@@ -214,6 +214,8 @@ def _described(error: ValidationError, base: Path = ()) -> SchemaFault:
             key = str(path[-1]) if path else ""
             known = schema.get("properties", {}) if isinstance(schema, dict) else {}
             return SchemaFault(path, f"unknown key {shown(key, 60)}", suggestion(key, known), at_key=True)
+        case "not" if isinstance(wanted, dict) and "enum" in wanted:
+            return SchemaFault(path, f"{found(value)} is not possible here", f"none of {', '.join(map(str, wanted['enum']))}")
         case "pattern":
             return SchemaFault(path, f"{found(value)} does not match", f"a text that matches {wanted}")
         case "uniqueItems":

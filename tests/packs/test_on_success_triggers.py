@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ RESTART = trigger(SERVICE, "model", "restart")
 SYNC = trigger(APPLICATION, "consumers", "sync")
 HERE = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "ns"}}
 PACK = "on-success-triggers"
+RULES = Path(__file__).parents[2] / "rules"
 EVICT = {"restartStrategy": "Evict"}
 KINDS = {
     "rollouts": Kind("argoproj.io/v1alpha1", "Rollout"),
@@ -311,17 +313,28 @@ async def test_a_parameter_adds_a_kind() -> None:
         ({"apps/v1 Deployment": "spec.at"}, "'apps/v1 Deployment'"),
         ({"Deployment": "spec.at"}, "'Deployment'"),
         ({"RayService.ray.io": ""}, "''"),
+        ({"Deployment.apps": "spec.at"}, "'Deployment.apps' is not possible here"),
     ],
-    ids=["too many", "no kind", "no group", "no field"],
+    ids=["too many", "no kind", "no group", "no field", "one of the pack's own"],
 )
 def test_a_table_of_kinds_that_cannot_be_meant_is_told(fields: dict[str, str], fault: str) -> None:
-    """What stood there last stays: more than 50 kinds, what is not Kind.group, and an empty field."""
+    """What stood there last stays: more than 50 kinds, what is not Kind.group, an empty field, and a kind that the pack knows."""
     params, last = shipped(PACK).params, {"restartFields": {"RayService.ray.io": "spec.at"}}
 
     found = of_text(params, Values(last), last, yaml.safe_dump({"restartFields": fields}), "params")
 
     assert found.values["restartFields"] == last["restartFields"]
     assert fault in str(found.faults)
+
+
+def test_each_kind_of_the_library_is_refused_there() -> None:
+    """The two lists are one: a kind that the pack restarts by a rule of its own has no field that a parameter could change."""
+    library = yaml.safe_load((RULES / "lib/workloads.yaml").read_text())
+    known = re.findall(r"'([A-Z]\w+\.[a-z.]+)':", library["spec"]["functions"]["restartFields"]["expression"])
+
+    refused = shipped(PACK).params["restartFields"].schema["propertyNames"]["not"]["enum"]
+
+    assert sorted(refused) == sorted(known)
 
 
 @pytest.mark.parametrize("later", ["2026-01-24T23:00:00Z", "2026-01-25T00:00:00+01:00"])
