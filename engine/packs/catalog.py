@@ -75,6 +75,8 @@ class Catalog:
     def origins(self, pack: RulePack, rule: Rule) -> tuple[tuple[str, str], ...]:
         """Return under which packs and names a rule has generated what is its own: not those that another rule has now."""
         now, *earlier = pack.origins(rule)
+        if not earlier:
+            return (now,)
         taken = {(each.identity, name) for each in self.packs.values() for name in each.numbers}
         return now, *(origin for origin in dict.fromkeys(earlier) if origin not in taken)
 
