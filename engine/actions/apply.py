@@ -120,7 +120,8 @@ class ApplyAction:
             return Plan([Patch(read.ref, body, "apply", force=self.force, before=found[0] if found else None)], targets=1)
         origin = Origin(cause.pack, cause.rule, ObjectKey(*cause.ref[:3]))
         there = next(iter(live.get(read) or live[self.generates.read(scope)]), None)
-        if there is not None and (refused := self._refused(origin, read.ref, there)):
+        own = there is not None and any(Origin(*each, origin.source).made(there) for each in cause.earlier)
+        if there is not None and not own and (refused := self._refused(origin, read.ref, there)):
             return Plan(outcome=refused)
         marked = origin.marked(body, read.ref, cause.ref.uid)
         if there is None:

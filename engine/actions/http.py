@@ -24,6 +24,7 @@ from engine.model.plan import Answers, Plan, Read
 from engine.model.send import Sealed, SecretKey, Send, text_of
 from engine.model.spec import Spec
 from engine.model.text import found, suggestion
+from engine.model.urls import UrlFault, known_part, read_url
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 LONGEST, LARGEST = 30.0, 256 * 1024
@@ -72,7 +73,7 @@ class SecretKeySpec(Spec):
 class HttpSpec(Spec):
     """Send an HTTP request, at least once: a repeat has the same header `Idempotency-Key`.
 
-    It is off until the administrator lists the host and the port (`rulepack run --http-allow`). Redirects are not followed.
+    It waits until the administrator lists the host and the port (`rulepack run --http-allow`). Redirects are not followed.
     What does not answer, and 408, 429 and 5xx, is tried again without end; any other status that is not expected is final.
     Of the answer, `text` has at most 16 KiB, and `json` is what it says, null where it is none. In Audit nothing is sent, and
     the answer is taken to be an empty one with the first status that is expected.
@@ -129,6 +130,9 @@ class HttpAction:
         for name in spec.headers:
             if name.lower() in _OWN:
                 compiler.fault((*path, "headers", name), f"the header {name} is the engine's to send", "another header")
+        url = read_url(known) if (known := known_part(spec.url)) else None
+        if isinstance(url, UrlFault):
+            compiler.fault((*path, "url"), f"the request {url.message}", url.expected)
         as_json = spec.text is None and "json_" in spec.model_fields_set
         parts = {"url": spec.url, "headers": spec.headers}
         parts |= {"json": spec.json_} if as_json else {} if spec.text is None else {"text": spec.text}

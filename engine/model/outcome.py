@@ -44,6 +44,8 @@ class Obstacle(StrEnum):
     """As many HTTP requests as there may be are under way."""
     SECRET_MISSING = "SecretMissing"
     """A Secret that an HTTP request needs is not there, or lacks a key."""
+    NOT_LISTED = "NotListed"
+    """An HTTP request is for a server that no administrator has listed, or has an address that is not."""
     PACK_BUDGET = "PackBudget"
     """The pack's own budget of disruptive steps: it is not its turn yet."""
     SUSPENDED = "Suspended"

@@ -5,19 +5,17 @@ Addresses are compared as addresses, never as text. What embeds another address 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import NamedTuple
 
 from yarl import URL
 
 from engine.errors import UsageError
+from engine.model.urls import SCHEMES, Address, host_fault, literal
 
-Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_PORTS = {"https": 443, "http": 80}
 #: What is nobody's public address (IANA, IPv4 Special-Purpose Address Registry), multicast, and the metadata service of Azure,
 #: which alone has one that looks public.
 _SPECIAL = tuple(map(IPv4Network, (
@@ -28,9 +26,6 @@ _SPECIAL = tuple(map(IPv4Network, (
 _UNICAST = IPv6Network("2000::/3")
 _SPECIAL_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
 _NAT64 = IPv6Network("64:ff9b::/96")
-#: What a resolver of the C library takes for a number in place of an address: decimal, octal, hexadecimal, in 1 to 4 parts.
-_NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)\.?\Z")
-_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?(\.[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?)*\Z")
 _FORM = "expected HOST:PORT, such as hooks.slack.com:443; http:// first means plain HTTP, =NETWORK last its private addresses"
 
 
@@ -53,7 +48,7 @@ def parse_allowed(text: str) -> Allowed:
         entry = Allowed(url.scheme, url.host or "", url.explicit_port or 0, ranges)
     except ValueError as error:
         raise UsageError(f"--http-allow {text!r}: {error}; {_FORM}") from None
-    if entry.scheme not in _PORTS or not entry.port or url.path != "/" or url.query_string or url.user or host_fault(url):
+    if entry.scheme not in SCHEMES or not entry.port or url.path != "/" or url.query_string or url.user or host_fault(entry.host):
         raise UsageError(f"--http-allow {text!r}: {_FORM}")
     address = literal(entry.host)
     return entry if address is None else entry._replace(networks=(*entry.networks, ip_network(address)))
@@ -61,12 +56,6 @@ def parse_allowed(text: str) -> Allowed:
 
 def allowed(entries: Iterable[Allowed], url: URL) -> Allowed | str:
     """Return the entry that lets a URL be reached, or why none does, in words that follow the request."""
-    if url.scheme not in _PORTS or not url.host:
-        return "is no URL of a server; expected one that begins with https://"
-    if url.user is not None or url.password is not None:
-        return "has a user name in its URL; expected it in the header Authorization"
-    if fault := host_fault(url):
-        return fault
     listed = [entry for entry in entries if (entry.host, entry.port) == (url.host, url.port)]
     found = next((entry for entry in listed if entry.scheme == url.scheme), None)
     if found is None and listed:
@@ -74,24 +63,6 @@ def allowed(entries: Iterable[Allowed], url: URL) -> Allowed | str:
     if found is None:
         return "goes to a host and port that the administrator does not list; see the setting --http-allow"
     return found
-
-
-def host_fault(url: URL) -> str:
-    """Return what is wrong with the host of a URL, in words that follow the request; '' where nothing is."""
-    host = url.host or ""
-    if literal(host) is not None:
-        return ""
-    if _NUMBER.match(host.rsplit(".", 2 if host.endswith(".") else 1)[-1]):
-        return "has a number for a host; expected a name, or an address in its usual form"
-    return "" if _NAME.match(host) else "has a host that is no name; expected letters, digits, '-' and '.'"
-
-
-def literal(host: str) -> Address | None:
-    """Return the address that a host is in itself, None where it is a name."""
-    try:
-        return ip_address(host)
-    except ValueError:
-        return None
 
 
 def reachable(entry: Allowed, address: Address) -> bool:

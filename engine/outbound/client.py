@@ -21,10 +21,11 @@ from yarl import URL
 
 from engine.kube.clock import Clock
 from engine.model.outcome import Failed, Obstacle, Outcome, Refused, Unavailable, Waiting
-from engine.model.send import Sealed, SecretKey, Send, in_json, opened
-from engine.outbound.allowed import Allowed, allowed, literal, reachable
+from engine.model.send import SecretKey, Send, in_json, opened
+from engine.model.urls import UrlFault, literal, read_url
+from engine.outbound.allowed import Allowed, allowed, reachable
 from engine.outbound.answers import LARGEST, Answer, outcome_of
-from engine.outbound.sender import Reveal
+from engine.outbound.sender import LISTED_LATER, Reveal
 
 MOST, MOST_OF_ONE = 8, 4
 """How many requests are under way at the same time, and how many to one host and port: fewer than there are workers."""
@@ -56,34 +57,46 @@ class HttpClient:
         """See `Sender.refusal`."""
         if any(isinstance(part, SecretKey) for part in send.url):
             return ""
-        found = self._allowed(_url(send.url, {}))
-        return f"{send} {found}" if isinstance(found, str) else ""
+        found = self._permitted(send, {})
+        return "" if isinstance(found, _Permitted) else found.reason
 
     async def send(self, send: Send, reveal: Reveal, check_lease: Callable[[], None]) -> Outcome:
         """See `Sender.send`."""
-        if fault := self.refusal(send):
-            return Refused(fault)
-        if self._under_way.total() >= MOST:  # before a Secret is read for nothing
+        if not any(isinstance(part, SecretKey) for part in send.url):
+            known = self._permitted(send, {})
+            if not isinstance(known, _Permitted):  # before a Secret is read for nothing
+                return known
+        if self._under_way.total() >= MOST:
             return self._busy(send)
         values = {key: await reveal(key) for key in _secrets_of(send)}
-        url = _url(send.url, values)
-        entry = self._allowed(url)
-        if isinstance(entry, str) or url is None:
-            return Refused(f"{send} {entry}")
+        permitted = self._permitted(send, values)
+        if not isinstance(permitted, _Permitted):
+            return permitted
         if fault := _header_fault(send, values):
             return Failed(f"{send}: {fault}")
-        place = entry.host, entry.port
+        place = permitted.entry.host, permitted.entry.port
         if self._under_way.total() >= MOST or self._under_way[place] >= MOST_OF_ONE:
             return self._busy(send)
         with self._counted(place):
-            return await self._exchanged(_Request(send, url, entry, values, check_lease))
+            return await self._exchanged(_Request(send, permitted.url, permitted.entry, values, check_lease))
 
     def _busy(self, send: Send) -> Waiting:
         reason = f"{send} waits for {self._under_way.total()} requests that are under way"
         return Waiting(reason, self._clock.monotonic() + BUSY, Obstacle.REQUESTS_UNDER_WAY)
 
-    def _allowed(self, url: URL | None) -> Allowed | str:
-        return "is no URL of a server; expected one that begins with https://" if url is None else allowed(self._entries, url)
+    def _permitted(self, send: Send, values: Mapping[SecretKey, str]) -> _Permitted | Refused | Unavailable:
+        """Return the URL with the entry that lets it be reached.
+
+        Else return Refused where no list would let it, Unavailable where this one does not.
+        """
+        url = read_url(opened(send.url, lambda key: values[key]))
+        if isinstance(url, UrlFault):
+            return Refused(f"{send} {url}")
+        entry = allowed(self._entries, url)
+        return self._not_listed(send, entry) if isinstance(entry, str) else _Permitted(url, entry)
+
+    def _not_listed(self, send: Send, why: str) -> Unavailable:
+        return Unavailable(f"{send} {why}", self._clock.monotonic() + LISTED_LATER, Obstacle.NOT_LISTED)
 
     @contextmanager
     def _counted(self, place: tuple[str, int]) -> Iterator[None]:
@@ -100,7 +113,7 @@ class HttpClient:
             async with asyncio.timeout(send.timeout):
                 addresses = await self._addresses(request.entry)
                 if isinstance(addresses, str):
-                    return Refused(f"{send} {addresses}")
+                    return self._not_listed(send, addresses)
                 answer = await self._answer(request, addresses)
                 return outcome_of(send, answer, self._clock.monotonic(), self._clock.time())
         except TimeoutError:
@@ -150,6 +163,13 @@ def client_of(entries: Sequence[Allowed], clock: Clock) -> HttpClient | None:
     return HttpClient(entries, clock) if entries else None
 
 
+class _Permitted(NamedTuple):
+    """A URL, and the entry that lets it be reached."""
+
+    url: URL
+    entry: Allowed
+
+
 class _Request(NamedTuple):
     """A request that may be sent: to the host and port of an entry, with the values of its secrets."""
 
@@ -192,15 +212,6 @@ def _secrets_of(send: Send) -> list[SecretKey]:
     """Return the secrets of a request, each once, in order."""
     texts = (send.url, *send.headers.values(), send.body)
     return list(dict.fromkeys(part for text in texts for part in text if isinstance(part, SecretKey)))
-
-
-def _url(sealed: Sealed, values: Mapping[SecretKey, str]) -> URL | None:
-    """Return a URL, None where it is none. There is one reading of it: what is checked is what is requested."""
-    text = opened(sealed, lambda key: values[key])
-    try:
-        return None if any(char <= " " or char == "\x7f" for char in text) else URL(text)
-    except ValueError:
-        return None
 
 
 def _header_fault(send: Send, values: Mapping[SecretKey, str]) -> str:

@@ -8,6 +8,8 @@ from typing import Protocol
 from engine.model.outcome import Outcome
 from engine.model.send import SecretKey, Send
 
+LISTED_LATER = 300.0
+"""Seconds until a request is tried again that an administrator does not let go: only a new process has another list."""
 Reveal = Callable[[SecretKey], Awaitable[str]]
 """Returns what a key of a Secret holds."""
 

@@ -72,6 +72,14 @@ class Catalog:
             return mode
         return max(mode, rule.mode, key=STRICTNESS.index)
 
+    def origins(self, pack: RulePack, rule: Rule) -> tuple[tuple[str, str], ...]:
+        """Return under which packs and names a rule has generated what is its own: not those that another rule has now."""
+        now, *earlier = pack.origins(rule)
+        if not earlier:
+            return (now,)
+        taken = {(each.identity, name) for each in self.packs.values() for name in each.numbers}
+        return now, *(origin for origin in dict.fromkeys(earlier) if origin not in taken)
+
     def since(self, pack: RulePack, rule: Rule) -> datetime | None:
         """Return when a rule came into force, None where that is not known."""
         time = self.times.get(pack.record_names[rule.name][0])

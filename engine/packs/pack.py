@@ -246,10 +246,16 @@ class RulePack:
         )
 
     def _record_names(self, rule: Rule) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(identity.record_name(self.namespace, *each) for each in self._names(rule)))
+
+    def _names(self, rule: Rule) -> list[tuple[str, str]]:
         here = [name for name in (rule.name, *rule.previous_names) if "/" not in name]
         names = [(pack, name) for pack in (self.name, *self.previous_names) for name in here]
-        names += [(pack, moved) for name in rule.previous_names for pack, slash, moved in [name.partition("/")] if slash]
-        return tuple(dict.fromkeys(identity.record_name(self.namespace, *each) for each in names))
+        return names + [(pack, moved) for name in rule.previous_names for pack, slash, moved in [name.partition("/")] if slash]
+
+    def origins(self, rule: Rule) -> tuple[tuple[str, str], ...]:
+        """Return under which packs, by their identities, and names a rule generates: that of today, and those it had before."""
+        return tuple((identity.identity(self.namespace, pack), name) for pack, name in self._names(rule))
 
     @property
     def config_key(self) -> str:

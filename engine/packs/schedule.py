@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from functools import lru_cache
-from importlib.resources import files
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSim
 from pydantic import AfterValidator
 
 from engine.model.spec import Spec
 from engine.model.text import found
+from engine.packs import cron, timezones
 from engine.packs.fields import Period, Text, refusal
 
 TIME = "string(schedule.time)"
@@ -27,44 +26,19 @@ NOT_BESIDE = {
     "resync": "only schedule: cron says when",
 }
 """The fields of a rule that say otherwise than its schedule when it fires, and what is expected instead."""
-_FIELDS = "minute, hour, day of the month, month and day of the week, such as '30 18 * * MON-FRI'"
 _COMPARED = 500
 """How many times of two schedules are compared: those of most of a year, where both are due once a day."""
-_MACROS = {
-    "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
-}  # fmt: skip
 
 
 def _cron(text: str) -> str:
-    if text.strip().lower() in _MACROS:
-        raise refusal(f"{found(text)} is a short word for a cron expression", repr(_MACROS[text.strip().lower()]))
-    if text.lstrip().startswith(("TZ=", "CRON_TZ=")):
-        raise refusal("a time zone stands in the cron expression", "timeZone beside cron")
-    fields = text.split()
-    if len(text) > 200 or len(fields) != 5:
-        raise refusal(f"{found(text)} has {len(fields)} fields", f"five: {_FIELDS}")
-    try:
-        next(CronSim(text, datetime(2000, 1, 1, tzinfo=UTC)))
-    except (CronSimError, AssertionError, TypeError) as error:  # the latter two for a step after a weekday such as 1L or 1#2
-        why = str(error).lower() if isinstance(error, CronSimError) else "bad step"
-        raise refusal(f"{found(text)} is no cron expression: {why}", f"five fields: {_FIELDS}") from None
-    except StopIteration:
-        raise refusal(f"{found(text)} is not due within 50 years", "a day that there is") from None
+    if wrong := cron.fault(text):
+        raise refusal(wrong.message, wrong.expected)
     return text
 
 
-@lru_cache(maxsize=1)
-def zones() -> frozenset[str]:
-    """Return the names of the IANA time zones, those of the package tzdata, whatever the machine has."""
-    return frozenset(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
-
-
 def _zone(name: str) -> str:
-    if name not in zones():
-        close = get_close_matches(name[:60], zones(), n=1)
-        expected = f"{close[0]!r} (did you mean that?)" if close else "a name of the IANA database, such as Europe/Berlin"
-        raise refusal(f"{found(name)} is no time zone", expected)
+    if name not in timezones.zones():
+        raise refusal(f"{found(name)} is no time zone", timezones.expected(name))
     return name
 
 

@@ -165,7 +165,8 @@ class RuleSpec(Spec):
     name: Name
     """The rule's name; unique in the pack."""
     previous_names: list[RuleName] = Field(default=[], max_length=10)
-    """Names that it had before, in another pack as `pack/rule`: what is on record under them stays done."""
+    """Names that it had before, in another pack as `pack/rule`: what is on record under them stays done, and what was
+    generated under them is the rule's own."""
     description: str = ""
     """What it is for."""
     extends: Name | None = None
@@ -245,7 +246,8 @@ class PackSpec(Spec):
     """The pack itself."""
 
     previous_names: list[Name] = Field(default=[], max_length=10)
-    """Names that the pack had before: what is on record under them stays done, and a mode or flag that is set for them counts."""
+    """Names that the pack had before: what is on record or was generated under them stays its own, and a mode or flag that is set
+    for them counts."""
     description: str = ""
     """What the pack is for."""
     feature_flag: Text | None = None

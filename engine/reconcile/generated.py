@@ -58,13 +58,15 @@ class Generated:
 
     def use(self, catalog: Catalog) -> None:
         """Take in which rules are in force; say of what others have generated that it is kept."""
-        generating = {
-            (pack.identity, rule.name): _listing(pack, rule)
+        in_force = [
+            (pack, rule)
             for pack in catalog.packs.values()
             for rule in pack.rules
             if rule.generates and catalog.mode(pack) is not Mode.OFF and rule.mode is not Mode.OFF
-        }
-        for key in self._kept.keys() - generating.keys():
+        ]
+        generating = {(pack.identity, rule.name): _listing(pack, rule) for pack, rule in in_force}
+        renamed = {origin for pack, rule in in_force for origin in catalog.origins(pack, rule)}
+        for key in self._kept.keys() - generating.keys() - renamed:
             message = "rule %s/%s is not in force any more; what it has generated is kept: kubectl get %s"
             log.warning(message, *key, self._kept[key])
         self._generating = {}
@@ -213,7 +215,7 @@ class Generated:
 
     def _wanted(self, evaluation: Evaluation, rule: Rule, uids: frozenset[str]) -> Wanted:
         pack, key = evaluation.pack, ObjectKey(*evaluation.ref[:3])
-        every = [*self._found(pack, rule, f"{PACK}={pack_label(pack.identity)},{RULE}={rule.name}")]
+        every = [obj for origin in self._catalog.origins(pack, rule) for obj in self._found(pack, rule, _made_by(*origin))]
         orphans = [obj for obj in every if self._orphan(pack, source_of(obj))]
         return Wanted(key, uids, _uids(every), _uids(orphans))
 
@@ -225,9 +227,10 @@ class Generated:
 
     def _generated(self, evaluation: Evaluation, rule: Rule) -> list[Object]:
         """What is there of what was generated for an object, and is not going already. Raises ApiError and NotListed."""
-        origin = Origin(evaluation.pack.identity, rule.name, ObjectKey(*evaluation.ref[:3]))
-        found = self._found(evaluation.pack, rule, origin.selector)
-        return [obj for obj in found if origin.made(obj) and metadata(obj).get("deletionTimestamp") is None]
+        source = ObjectKey(*evaluation.ref[:3])
+        origins = [Origin(*each, source) for each in self._catalog.origins(evaluation.pack, rule)]
+        found = [(origin, obj) for origin in origins for obj in self._found(evaluation.pack, rule, origin.selector)]
+        return [obj for origin, obj in found if origin.made(obj) and metadata(obj).get("deletionTimestamp") is None]
 
     def _found(self, pack: RulePack, rule: Rule, selector: str) -> Iterator[Object]:
         for kind in dict.fromkeys(generates.kind for generates in rule.generates):
@@ -251,6 +254,11 @@ class Generated:
         now = datetime.fromtimestamp(self._clock.time(), UTC)
         step = event(cause, evaluation.object, Content("Warning", "RemovalSuspended", message, {}), now)
         await self._events.emit(evaluation.key, step)
+
+
+def _made_by(pack: str, rule: str) -> str:
+    """Return the selector of what a rule has generated, for whatever objects."""
+    return f"{PACK}={pack_label(pack)},{RULE}={rule}"
 
 
 def for_item(rule: Rule, item: Item, scope: Scope) -> tuple[Rule, Scope]:

@@ -1,7 +1,8 @@
 """Own metadata in order: what actions want on the watched object goes out no later than what a later action writes there.
 
-It is written with the firing record, once all actions are done. A later action that writes the watched object by a request of
-its own may make the conditions false, and a crash between the two would then lose what stands before it.
+It is written with the firing record, once all actions are done. A later action may make the conditions false that writes the
+watched object by a request of its own, or an object of a kind that the rule looks up, and a crash between the two would then lose
+what stands before it.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ def carrying(run: ItemRun, step: Patch | Delete) -> Patch | Delete:
 
 
 async def write_before(run: ItemRun, steps: Sequence[Step], actor: Actor, reader: Reader) -> bool:
-    """Write the metadata that stands before steps on the watched object which cannot carry it; return whether there was any.
+    """Write the metadata that stands before steps which may end what the rule is about, and cannot carry it; return whether
+    there was any.
 
     Raises ApiError and NotLeading.
     """
     own = _pending(run)
-    apart = (step for step in steps if isinstance(step, Patch | Delete) and _is_own(run, step) and not _carries(step))
-    if own is None or next(apart, None) is None:
+    if own is None or not any(isinstance(step, Patch | Delete) and _ends_apart(run, step) for step in steps):
         return False
     written = await write_own(actor, run.cause.object, joined(each.step for each in run.progress.own))
     if written is not None and not written.gone:
@@ -54,6 +55,17 @@ def _pending(run: ItemRun) -> Patch | None:
         return None
     patch = own_patch(run.cause.object, joined(own.step for own in run.progress.own))
     return patch if changes(run.cause.object, patch.body) else None
+
+
+def _ends_apart(run: ItemRun, step: Patch | Delete) -> bool:
+    """Return whether a step may make the conditions false in a request that has no room for metadata of the watched object.
+
+    Of other objects only those of a kind that the rule looks up do so by themselves; a kind that only the running rule knows
+    may be any.
+    """
+    if _is_own(run, step):
+        return not _carries(step)
+    return any(lookup.kind in (None, step.target.kind) for lookup in run.rule.lookups.values())
 
 
 def _is_own(run: ItemRun, step: Patch | Delete) -> bool:

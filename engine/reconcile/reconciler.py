@@ -276,7 +276,8 @@ class Reconciler:
         evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))
         if progress.items.keys() - (wanted_keys := {item.key for item in firing.items}):
             await self._drop(evaluation, rule, NOT_WANTED, wanted_keys)
-        cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling)
+        earlier = self._catalog.origins(evaluation.pack, rule)[1:] if rule.generates else ()
+        cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling, earlier=earlier)
         for wanted in firing.items:
             item = progress.items.setdefault(wanted.key, ItemProgress())
             if item.ended is None and item.due(evaluation.now, woken=evaluation.woken, first=evaluation.first):

@@ -66,7 +66,8 @@ class Related:
     def __init__(self, caches: Caches, clock: Clock) -> None:
         self._caches, self.dependents = caches, Dependencies()
         self._kinds: frozenset[Kind] = frozenset()
-        self._generating: dict[str, RulePack] = {}
+        self._generating: Sequence[RulePack] = ()
+        self._by_label: dict[str, list[RulePack]] = {}
         self._own: TTLCache[ObjectKey, _Own] = TTLCache(OWN_LIMIT, OWN_SECONDS, timer=clock.monotonic)
         self._pending: dict[Dependent, None] = {}
         self.news = asyncio.Event()
@@ -76,10 +77,14 @@ class Related:
         """Follow the lookups of these packs, and forget what depends on those of others."""
         names = {pack.identity for pack in packs}
         before, generating = self._generating, [pack for pack in packs if any(rule.generates for rule in pack.rules)]
-        self._generating = {pack_label(pack.identity): pack for pack in generating}
+        self._generating, self._by_label = generating, {}
+        for pack in generating:
+            origins = (origin for rule in pack.rules if rule.generates for origin in pack.origins(rule))
+            for label in dict.fromkeys(pack_label(name) for name, _ in origins):
+                self._by_label.setdefault(label, []).append(pack)
         self._kinds = frozenset(lookup.watch.kind for pack in packs for _, lookup in pack.followed if lookup.watch)
         self.dependents.forget(each for each in self.dependents.all() if each.pack not in names)
-        for pack in (pack for pack in generating if pack not in before.values()):  # what is listed already is not reported again
+        for pack in (pack for pack in generating if pack not in before):  # what is listed already is not reported again
             for kind in {each.kind for rule in pack.rules for each in rule.generates if each.kind is not None}:
                 with suppress(ApiError, NotListed):
                     self._add(self._sources(*(self._find(read_of(kind, PACK)) or ())))
@@ -156,7 +161,7 @@ class Related:
 
     def generates(self, dependent: Dependent) -> bool:
         """Return whether a pack may have generated something from an object, so that something may be left of it."""
-        return any(pack.identity == dependent.pack for pack in self._generating.values())
+        return any(pack.identity == dependent.pack for pack in self._generating)
 
     def take(self, limit: int) -> list[Dependent]:
         """Return dependents to evaluate again, no more than that many; they are given out once."""
@@ -176,9 +181,9 @@ class Related:
         """Yield what an object is generated from: that is to put it back, or to remove it where the source is gone."""
         for obj in states if self._generating else ():
             if obj is not None and (source := source_of(obj)) is not None:
-                pack = self._generating.get(labels_of(obj)[PACK])
-                if pack is not None and source.kind in pack.watches:
-                    yield Dependent(pack.identity, source)
+                for pack in self._by_label.get(labels_of(obj)[PACK], ()):
+                    if source.kind in pack.watches:
+                        yield Dependent(pack.identity, source)
 
     def _find(self, read: Read) -> Sequence[Object] | None:
         """What the informers hold, with own writes laid over it."""

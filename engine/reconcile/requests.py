@@ -10,9 +10,10 @@ from http import HTTPStatus
 from engine.errors import ApiError
 from engine.kube.act import Actor
 from engine.model.objects import SECRET, Ref
-from engine.model.outcome import Obstacle, Outcome, Refused, Unavailable
+from engine.model.outcome import Obstacle, Outcome, Unavailable
 from engine.model.plan import Read
 from engine.model.send import SecretKey, Send
+from engine.outbound.sender import LISTED_LATER
 from engine.packs.pack import RulePack
 from engine.reconcile.answers import obstacle_of
 from engine.reconcile.caches import Replica
@@ -25,7 +26,7 @@ class _Missing(Exception):
 
 
 class Requests:
-    """Sends requests by the sender of a replica; without one they are refused."""
+    """Sends requests by the sender of a replica; without one they wait, until an administrator lists a host for one of them."""
 
     def __init__(self, actor: Actor, replica: Replica) -> None:
         self._actor, self._sender, self._namespace = actor, replica.sender, replica.namespace
@@ -40,7 +41,7 @@ class Requests:
         Raises ApiError where a Secret cannot be read, and NotLeading.
         """
         if self._sender is None:
-            return Refused(OFF)
+            return Unavailable(f"{send} waits: {OFF}", now + LISTED_LATER, Obstacle.NOT_LISTED)
         try:
             reveal = partial(self._reveal, pack.namespace or self._namespace)
             return await self._sender.send(send, reveal, self._actor.check_lease)

@@ -26,8 +26,11 @@ from engine.reconcile.state import PackState, Stall
 
 MINUTE = 60.0
 """Seconds that something waits before it is reported, unless it is one of these."""
-_AT_ONCE = frozenset({Obstacle.MISSING_RIGHT, Obstacle.SECRET_MISSING, Obstacle.SUSPENDED, Obstacle.PACK_BUDGET})
-"""These end only when somebody has granted the right, made the Secret, or resumed the pack; or they wait for a turn."""
+_AT_ONCE = frozenset(
+    {Obstacle.MISSING_RIGHT, Obstacle.SECRET_MISSING, Obstacle.NOT_LISTED, Obstacle.SUSPENDED, Obstacle.PACK_BUDGET}
+)
+"""These end only when somebody has granted the right, made the Secret, listed the host, or resumed the pack; or they wait for a
+turn."""
 PAUSES = Backoff(2.0, 300.0)
 SHOWN = 10
 """Items that an Event names at most."""

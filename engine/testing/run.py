@@ -219,12 +219,23 @@ class _CaseRun:
             self._set_flags(step.flags)
         elif step.params is not None:
             self._set_params(step.params)
-        elif step.restart is not None:
-            world.restart()
+        elif step.stop or step.start or step.restart:
+            self._run_or_stop(step)
         elif step.fault is not None:
             world.engine.faults.add(step.fault.injected())
         elif step.http is not None:
             world.http.play(played(step.http))
+
+    def _run_or_stop(self, step: StepSpec) -> None:
+        if self._world.running is bool(step.start):
+            state = "the engine runs; expected stop before start" if step.start else "the engine is stopped; expected start first"
+            raise _Stop(state)
+        if step.stop:
+            self._world.stop()
+        elif step.start:
+            self._world.start()
+        else:
+            self._world.restart()
 
     async def _apply(self, what: str | dict[str, Any] | list[dict[str, Any]]) -> None:
         objects = self._read(what) if isinstance(what, str) else [what] if isinstance(what, dict) else what

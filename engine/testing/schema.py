@@ -229,6 +229,12 @@ class StepSpec(Spec):
     """Set parameters, by pack."""
     restart: Literal[True] | None = None
     """Restart the engine: it remembers nothing but what stands in the cluster."""
+    stop: Literal[True] | None = None
+    """Stop the engine, as where no operator runs. Until `start` nothing is watched or evaluated and no timer runs out, while the
+    steps in between change the cluster and move the clock."""
+    start: Literal[True] | None = None
+    """Start the engine anew after `stop`: it remembers nothing but what stands in the cluster, and catches up. Flags and params
+    that were set meanwhile come into force now."""
     fault: FaultSpec | None = None
     """Let calls that the engine makes from now on fail."""
     http: AnswerSpec | None = None

@@ -83,6 +83,7 @@ class World:
         self.sender: Sender | None = self.http
         self._catalog = self._given = self._dated(catalog, {})
         self._every_rule = every_rule
+        self.running = True
         self.restart()
 
     @property
@@ -92,6 +93,9 @@ class World:
 
     @catalog.setter
     def catalog(self, catalog: Catalog) -> None:
+        if not self.running:
+            self._given = catalog
+            return
         self._given = self._dated(catalog, self._catalog.times)
         self._put_in_force(self._given)
 
@@ -134,13 +138,24 @@ class World:
         )
         self.reconciler.catalog = self._catalog
 
+    def stop(self) -> None:
+        """Let no engine be there: nothing is watched or evaluated, and no timer runs out."""
+        self.running = False
+        self._due.clear()
+
+    def start(self) -> None:
+        """A new engine after `stop`. Packs, flags and params that were set meanwhile come into force now, when it reads them."""
+        self.running = True
+        self.restart()
+        self.catalog = self._given
+
     def relist(self) -> None:
         """Forget which versions were evaluated, as after a relist."""
         self._evaluated.clear()
 
     async def settle(self) -> None:
-        """Look at what has changed or is due, until nothing is."""
-        while await self.round():
+        """Look at what has changed or is due, until nothing is; while the engine is stopped, at nothing."""
+        while self.running and await self.round():
             pass
 
     async def advance(self, seconds: float) -> None:

@@ -176,3 +176,23 @@ def ticket(cluster: Cluster, name: str) -> str:
     """What the answer has put down on an object."""
     found: str = cluster.get(CONFIG_MAP, name)["metadata"].get("annotations", {}).get("example.com/ticket", "")
     return found
+
+
+def test_a_request_waits_until_its_host_is_listed(cluster: Cluster, engine: Engine, receiver: Receiver) -> None:
+    """While http is off an Event says so; the operator that is started with the host sends it."""
+    may_read(engine, receiver, "own")
+    engine.kill()
+    engine.start(None, "--log-level=debug")
+    engine.ready()
+    source(cluster, "early")
+
+    def messages() -> list[str]:
+        events = cluster.plane.request("GET", f"/api/v1/namespaces/{cluster.namespace}/events")["items"]
+        return [event["message"] for event in events if event["reason"] == "RuleWaiting"]
+
+    eventually(lambda: any("http is off: no administrator lists a host" in message for message in messages()), "Event", 60)
+    assert receiver.requests == []
+    engine.kill()
+    start(engine, receiver)
+    eventually(lambda: ticket(cluster, "early") == "T-7", "answer in an annotation", 60)
+    assert len(receiver.of("early")) == 1

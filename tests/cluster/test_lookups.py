@@ -96,6 +96,23 @@ spec:
         - annotate: {annotations: {example.com/of: '${size(lookup.of)}'}}
 """
 
+IN_ORDER = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: in-order}
+spec:
+  watch: {apiVersion: v1, kind: ConfigMap, labelSelector: {role: order}}
+  targets:
+    - {apiVersion: v1, kind: ConfigMap, verbs: [get, list, watch, patch]}
+  rules:
+    - name: close
+      lookup: {gate: {apiVersion: v1, kind: ConfigMap, name: gate}}
+      when: lookup.gate != null && get(lookup.gate, 'data.state', '') == 'open'
+      actions:
+        - annotate: {annotations: {example.com/was: '${lookup.gate.data.state}'}}
+        - patch: {target: {apiVersion: v1, kind: ConfigMap, name: gate}, patch: {data: {state: closed}}}
+"""
+
 
 @pytest.fixture
 def cluster(control_plane: ControlPlane, namespace: str) -> Cluster:
@@ -108,7 +125,8 @@ def engine(cluster: Cluster) -> Iterator[Engine]:
         engine.grant("", "configmaps")
         engine.grant("", "events")
         engine.grant("", "pods")
-        for name, text in (("follow", PACK), ("about", ABOUT), ("on-node", ON_NODE), ("unknown", UNKNOWN)):
+        texts = {"follow": PACK, "about": ABOUT, "on-node": ON_NODE, "unknown": UNKNOWN, "in-order": IN_ORDER}
+        for name, text in texts.items():
             pack = named(CONFIG_MAP, name, engine.own, data={"pack.yaml": text})
             pack["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
             cluster.create(pack)
@@ -211,6 +229,17 @@ def test_what_fields_select_is_followed(cluster: Cluster, engine: Engine) -> Non
     eventually(lambda: pods() == "b 1", "pods of another node")
     cluster.delete(SECRET, "token")
     eventually(lambda: pods() == "b 0", "Secret that is gone")
+
+
+def test_what_stands_before_a_change_of_what_is_looked_up_is_written_before_it(cluster: Cluster, engine: Engine) -> None:
+    """That change ends what the rule is about, so a crash between the two would lose the annotation."""
+    cluster.create({**named(CONFIG_MAP, "gate", cluster.namespace), "data": {"state": "open"}})
+    cluster.create(labelled("order", cluster.namespace, role="order"))
+    eventually(lambda: cluster.get(CONFIG_MAP, "gate")["data"]["state"] == "closed", "change of what is looked up")
+
+    assert annotations_of(cluster.get(CONFIG_MAP, "order"))["example.com/was"] == "open"
+    paths = [write.partition("?")[0].rpartition("/")[2] for write in engine.writes() if "/configmaps/" in write]
+    assert [path for path in paths if path in ("order", "gate")][:2] == ["order", "gate"]
 
 
 def test_a_field_that_the_api_server_does_not_select_by_is_said(cluster: Cluster, engine: Engine) -> None:

@@ -235,3 +235,31 @@ def test_off_and_gone(cluster: Cluster, engine: Engine) -> None:
     engine.flags({"secret-sync": "Enforce"})
     cluster.plane.request("POST", RULE_PACKS.format(engine.own), quick("secret-sync"))
     eventually(lambda: copies(cluster, "off") == [], "copy that is gone", 120)
+
+
+def test_a_rule_and_a_pack_that_are_renamed_keep_what_they_have_made(cluster: Cluster, engine: Engine) -> None:
+    """With the old names under previousNames, over a restart: it is marked anew, and what has no reason any more is removed."""
+    plane, path = cluster.plane, RULE_PACKS.format(engine.own)
+    spaces(cluster, "renamed", ["renamed-a", "renamed-b"])
+    cluster.create(source("renamed", "renamed"))
+    up(engine)
+    eventually(lambda: copies(cluster, "renamed") == ["renamed-a", "renamed-b"], "copies")
+    uid = metadata(cluster.get(SECRET, "renamed", "renamed-a"))["uid"]
+    engine.kill()
+
+    pack = quick("secret-sync")
+    pack["metadata"]["name"], pack["spec"]["previousNames"] = "secret-spread", ["secret-sync"]
+    pack["spec"]["rules"][0] |= {"name": "spread", "previousNames": ["copy"]}
+    plane.request("DELETE", f"{path}/secret-sync")
+    plane.request("POST", path, pack)
+    relabel(cluster, "renamed-b", None)
+    up(engine)
+    eventually(lambda: copies(cluster, "renamed") == ["renamed-a"], "copy that goes with the label", 60)
+
+    def marks() -> tuple[str, ...]:
+        labels = metadata(cluster.get(SECRET, "renamed", "renamed-a"))["labels"]
+        return labels["rules.mlops.dev/generated-by"], labels["rules.mlops.dev/generated-rule"]
+
+    eventually(lambda: marks() == ("secret-spread", "spread"), "copy with new marks", 60)
+    assert metadata(cluster.get(SECRET, "renamed", "renamed-a"))["uid"] == uid
+    plane.request("DELETE", f"{path}/secret-spread")

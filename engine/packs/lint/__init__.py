@@ -24,10 +24,12 @@ from engine.packs.lint.consent import MissingConsent
 from engine.packs.lint.constants import IntegerDivision, NoAnswer, OrderOfTexts
 from engine.packs.lint.fields import UnknownField, WrongType
 from engine.packs.lint.functions import UnusedFunction
+from engine.packs.lint.generated import SameGenerated
 from engine.packs.lint.kinds import UnknownKind
 from engine.packs.lint.lookups import UnfollowedLookup, WritesWhatItLooksUp
 from engine.packs.lint.records import PreviousNameInUse, TimerRight
 from engine.packs.lint.scope import types_of_kinds
+from engine.packs.lint.urls import OwnAddress
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NeedlessResync, NowWithoutResync, NowWritten, UnusedTarget
 from engine.packs.lint.yaml11 import OtherwiseInKubectl
 from engine.packs.parse import ParsedPack, parse_text
@@ -105,8 +107,10 @@ _CHECKS: tuple[type[Check], ...] = (
     NowWritten,
     OrderOfTexts,
     OtherwiseInKubectl,
+    OwnAddress,
     PreviousNameInUse,
     SameAnnotation,
+    SameGenerated,
     TimerRight,
     UnfollowedLookup,
     UnknownField,

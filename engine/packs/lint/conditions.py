@@ -152,7 +152,7 @@ def _writes(parsed: ParsedPack) -> Iterator[_Write]:
 
 def _writes_about(parsed: ParsedPack, watch: Watch) -> Iterator[_Write]:
     """Yield what rules write for objects of one of the watched kinds."""
-    selected = _selected(watch)
+    chosen = selected(watch)
     for index, (rule, raw) in enumerate(zip(parsed.pack.rules, raw_rules(parsed), strict=True)):
         if watch.kind not in parsed.pack.kinds(rule):
             continue
@@ -161,7 +161,7 @@ def _writes_about(parsed: ParsedPack, watch: Watch) -> Iterator[_Write]:
         for part, number, entry in entries:
             (name,) = entry.keys() & ACTIONS.keys()
             when = entry.get("when")
-            facts = [*selected, *facts_of_rule(rule, *([when] if isinstance(when, str) else when or ()))]
+            facts = [*chosen, *facts_of_rule(rule, *([when] if isinstance(when, str) else when or ()))]
             owner = f"{parsed.pack.identity}/{rule.name}"
             for write in ACTIONS[name].metadata(entry[name]):
                 target = own if write.target is None else json.dumps(write.target)
@@ -172,7 +172,7 @@ def _writes_about(parsed: ParsedPack, watch: Watch) -> Iterator[_Write]:
                         yield _Write(target, what, value, rule, owner, parsed.document.locate_key(path), facts)
 
 
-def _selected(watch: Watch) -> list[Fact]:
+def selected(watch: Watch) -> list[Fact]:
     """Return what is true of the labels of every object that a pack watches: their values, and whether they are there."""
     found = []
     for part in re.sub(r"\([^()]*\)", "()", watch.selection.labels).split(","):

@@ -210,6 +210,22 @@ async def test_a_refused_spec_leaves_the_last_good_one_in_force(packs: Packs) ->
     assert await packs.mark("one") == "big"
 
 
+async def test_a_schedule_that_is_wrong_is_said_as_lint_says_it(packs: Packs) -> None:
+    """With what to write in its place."""
+    wrong = spec()
+    wrong["rules"][0]["schedule"] = {"cron": "0 24 * * *", "timeZone": "UTC+1"}
+    async with packs.running(packs.operator()):
+        await packs.put("marks", wrong)
+        await packs.clock.advance(5)
+        status = (await packs.got("marks"))["status"]
+
+    assert [fault["message"] for fault in status["faults"]] == [
+        "the text '0 24 * * *' has the hour 24; expected hours from 0 to 23 (did you mean '0 0 * * *'?)",
+        "the text 'UTC+1' is no time zone; expected a name of the IANA database, such as Europe/Berlin, "
+        "or 'Etc/GMT-1': always 1 h ahead of UTC, without summer time",
+    ]
+
+
 async def test_a_spec_that_was_never_accepted_is_not_in_force(packs: Packs) -> None:
     async with packs.running(packs.operator()):
         await packs.put("own", {"watch": {"apiVersion": "v1", "kind": "ConfigMap"}, "rules": []})

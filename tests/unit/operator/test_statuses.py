@@ -60,6 +60,19 @@ async def test_a_pack_whose_kind_cannot_be_watched_says_so(fixture: Fixture, ver
         assert await fixture.mark("a") == "big"
 
 
+async def test_a_schedule_that_is_wrong_is_said_as_lint_says_it(fixture: Fixture) -> None:
+    """With what to write in its place."""
+    operator = fixture.operator()
+    async with fixture.running(operator):
+        scheduled = PACK.replace("when:", "schedule: {cron: '0 7 31 2 *'}\n      when:")
+        await fixture.config_map("own", {"pack.yaml": scheduled}, pack=True)
+        await fixture.clock.advance(5)
+
+        status = await fixture.status("own") or ""
+        assert "the text '0 7 31 2 *' is never due: its months have no such day" in status
+        assert "(did you mean '0 7 L 2 *'?)" in status
+
+
 async def test_a_watch_that_fails_for_a_moment_is_no_news(fixture: Fixture) -> None:
     """An API server that is restarted, or refuses for half a minute, has no status written."""
     operator = fixture.operator()

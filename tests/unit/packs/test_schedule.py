@@ -11,7 +11,8 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.packs.schedule import Schedule, zones
+from engine.packs.schedule import Schedule
+from engine.packs.timezones import zones
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "America/Sao_Paulo", "Pacific/Apia"]
 """Lord Howe changes by half an hour, Sao Paulo changed at midnight, Apia has left out a day."""

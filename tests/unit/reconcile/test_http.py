@@ -196,15 +196,55 @@ async def test_replay_says_what_would_have_been_sent() -> None:
     assert '{"text": "hi"}' in effect.what
 
 
-async def test_it_is_off_until_an_administrator_lists_a_host() -> None:
-    """The words say what to set."""
+@pytest.mark.parametrize("entries", [(), ("b.example:443",)], ids=["http is off", "another host is listed"])
+async def test_a_request_waits_until_an_administrator_lists_its_host(entries: tuple[str, ...]) -> None:
+    """It is told at once, looked for every 5 minutes, and sent by the operator that is started with it, however late."""
     world = await world_of({"http": HOOK})
-    world.sender = None
+    world.sender = HttpClient([parse_allowed(entry) for entry in entries], world.clock) if entries else None
+    world.restart()
+    await world.settle(5)
+    (event,) = await world.all(EVENT)
+    await world.settle(86400, step=60)
+    tries = results(world).count(ActResult.RETRYING)
+    waiting = world.reconciler.waits.sentences("p")
+    world.sender = world.http
     world.restart()
     await world.settle()
 
-    assert "http is off: no administrator lists a host and port for it; see the setting --http-allow" in str(world.seen.acts)
-    assert last(world).result is ActResult.DONE  # the Event that tells it
+    assert (event["reason"], event["type"]) == ("RuleWaiting", "Warning")
+    assert "see the setting --http-allow" in event["message"]
+    assert "rule r waits, for ConfigMap ns/c" in waiting[0]
+    assert "see the setting --http-allow" in waiting[0]
+    assert 200 < tries <= 86400 / 300 + 1
+    assert len(world.http.requests) == 1
+    assert [event["reason"] for event in await world.all(EVENT)] == ["RuleWaiting"]
+
+
+async def test_what_is_no_matter_any_more_is_not_sent_late() -> None:
+    """Conditions are evaluated before each attempt."""
+    world = await world_of({"http": HOOK})
+    world.sender = None
+    world.restart()
+    await world.settle(600, step=60)
+    await world.cluster.patch(await world.cluster.discover(CONFIG), "ns", "c", {"data": {"note": None}})
+    await world.settle(600, step=60)
+    world.sender = world.http
+    world.restart()
+    await world.settle()
+
+    assert world.http.requests == []
+
+
+async def test_what_no_list_lets_go_is_final() -> None:
+    """As no administrator can mend it."""
+    world = await world_of({"http": {**HOOK, "url": "https://${object.data.note}/"}}, note="me:pass@a.example")
+    world.sender = HttpClient([parse_allowed("a.example:443")], world.clock)
+    world.restart()
+    await world.settle(600, step=60)
+
+    (event,) = await world.all(EVENT)
+    assert event["reason"] == "RuleFailed"
+    assert "has a user name in its URL; expected it in the header Authorization" in event["message"]
 
 
 @pytest.mark.parametrize("header", ["a\r\nX-Evil: 1", "a\nb", "a\x00"])

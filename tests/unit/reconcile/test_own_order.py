@@ -151,6 +151,48 @@ async def test_before_an_action_on_another_object_it_is_written_with_the_record(
     assert await found(world) == ({"was": "3"}, {}, 3)
 
 
+SEEN: dict[str, Any] = {"settings": {"apiVersion": "v1", "kind": "ConfigMap", "name": "other"}}
+WRITES: dict[str, dict[str, Any]] = {
+    "patch": {"patch": {"target": {"apiVersion": "v1", "kind": "ConfigMap", "name": "other"}, "patch": {"data": {"a": "b"}}}},
+    "delete": {"delete": {"target": {"apiVersion": "v1", "kind": "ConfigMap", "name": "other"}}},
+}
+
+
+def looking(*actions: dict[str, Any], lookup: dict[str, Any] = SEEN) -> str:
+    """A pack whose rule goes by another object, which its actions change."""
+    targets = [{**OWN, "verbs": ["get", "patch"]},
+               {"apiVersion": "v1", "kind": "ConfigMap", "verbs": ["get", "list", "watch", "patch", "delete"]}]  # fmt: skip
+    rule = {"name": "sleep", "lookup": lookup, "actions": [*actions],
+            "when": "lookup.settings != null && get(lookup.settings, 'data.a', '') != 'b'"}  # fmt: skip
+    return pack(watch=OWN, targets=targets, rules=[rule])
+
+
+@pytest.mark.parametrize("effect", [Effect.CRASH_BEFORE, Effect.CRASH_AFTER])
+@pytest.mark.parametrize("action", WRITES.values(), ids=WRITES)
+@pytest.mark.parametrize("live", [True, False])
+async def test_what_stands_before_a_change_of_what_is_looked_up_is_never_lost(
+    action: dict[str, Any], effect: Effect, live: bool
+) -> None:
+    """The action ends what the rule is about, and is on an object that only a lookup sees."""
+    for call in itertools.count():
+        text = looking(NOTE, LABEL, action, lookup={"settings": {**SEEN["settings"], "live": live}})
+        world = await played(text, InjectedFault(effect, after=call))
+        assert await found(world) == ({"was": "3"}, {"asleep": "true"}, 3), f"{effect} at call {call}"
+        others = [obj.get("data") for obj in await world.all(CONFIG, "ns") if metadata(obj)["name"] == "other"]
+        assert others in ([], [{"a": "b"}])
+        if not world.crashes:
+            break
+    assert call >= 3
+
+
+async def test_only_a_rule_that_looks_the_kind_up_costs_another_write() -> None:
+    """The watched object is written before the other one, and the record has nothing more to write."""
+    world = await played(looking(NOTE, WRITES["patch"]))
+
+    assert world.writes[:2] == ["patch Deployment ns/web", "patch ConfigMap ns/other"]
+    assert world.writes[2:] in ([], ["patch Deployment ns/web"])
+
+
 @pytest.mark.parametrize("action", [*CARRYING.values(), *APART.values()], ids=[*CARRYING, *APART])
 async def test_in_audit_nothing_goes_along(action: dict[str, Any]) -> None:
     """Each action is a dry run of its own."""

@@ -293,6 +293,25 @@ def test_a_test_that_is_wrong_is_refused_with_its_place(
     assert message in error
 
 
+@pytest.mark.parametrize(("steps", "message"), [
+    ("- start: true\n", "the engine runs; expected stop before start"),
+    ("- stop: true\n- stop: true\n", "the engine is stopped; expected start first"),
+    ("- stop: true\n- restart: true\n", "the engine is stopped; expected start first"),
+])  # fmt: skip
+def test_an_engine_stops_and_starts_in_turn(tmp_path: Path, steps: str, message: str) -> None:
+    """A step that does neither is a mistake in the test."""
+    (outcome,) = played(tmp_path, steps)
+    assert [failure.message for failure in outcome.failures] == [message]
+
+
+def test_while_the_engine_is_stopped_nothing_is_evaluated(tmp_path: Path) -> None:
+    """A timer that runs out meanwhile, and a change, are made up for when it starts."""
+    stopped = f"- apply: {{{WIDGET}, status: {{phase: Waiting}}}}\n- expect: {{}}\n- stop: true\n- advance: 1h\n{READY}"
+    started = "- expect: {nothing: true, acts: []}\n- start: true\n- expect: {rules: {mark: fired}}\n"
+    (outcome,) = played(tmp_path, stopped + started)
+    assert outcome.failures == ()
+
+
 def test_a_broken_pack_fails_its_tests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The faults of the pack are told, with its file and line."""
     written(tmp_path, "- restart: true\n")
