@@ -42,6 +42,11 @@ class FakeClock:
         """Set the wall clock on by that many seconds, or back, as somebody does who sets the machine's time: nobody wakes."""
         self._epoch += seconds
 
+    def suspend(self, seconds: float) -> None:
+        """Let that many seconds pass while the machine is suspended: who sleeps sleeps on for as long as before."""
+        self._now += seconds
+        self._sleepers = [(time + seconds, number, woken) for time, number, woken in self._sleepers]
+
     async def sleep(self, seconds: float) -> None:
         """Return once the clock was moved that many seconds on; without waiting where that is none."""
         self._reads += 1

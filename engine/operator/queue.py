@@ -12,6 +12,8 @@ from typing import Generic, TypeVar
 from engine.kube.clock import Clock
 
 K = TypeVar("K", bound=Hashable)
+LONGEST = 60.0
+"""Seconds that the timer sleeps at most: a machine that is suspended meanwhile does not count those in which it was."""
 
 
 class WorkQueue(Generic[K]):
@@ -152,7 +154,7 @@ class WorkQueue(Generic[K]):
 
     async def _wait_until(self, at: float) -> None:
         while (now := self._clock.monotonic()) < at:
-            await self._clock.sleep(at - now)
+            await self._clock.sleep(min(at - now, LONGEST))
         while self._heap and self._heap[0][0] <= now:
             due, _, key = heapq.heappop(self._heap)
             if self._due.get(key) == due:

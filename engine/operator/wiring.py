@@ -37,6 +37,7 @@ from engine.operator.series import Labels
 from engine.operator.server import Queried, Reply, Server, probe
 from engine.operator.settings import Settings
 from engine.operator.shards import Layout, layout_name, suffix
+from engine.operator.time_watch import TimeWatch
 from engine.operator.workers import Key, Workers
 from engine.outbound.client import client_of
 from engine.packs.catalog import Catalog
@@ -137,7 +138,9 @@ class Operator:
         release = asyncio.Event()
         work = (stop.wait(), self.packs.run(), self._act(release))
         stopping, reading, acting = (asyncio.create_task(each) for each in work)
-        others = [asyncio.create_task(each) for each in (self._left_out.run(), self._wake(), self._in_force.run())]
+        time_watch = TimeWatch(self._clock, self.reconciler.time_was_set)
+        beside = self._left_out.run(), self._wake(), self._in_force.run(), time_watch.run()
+        others = [asyncio.create_task(each) for each in beside]
         others += [asyncio.create_task(self._certificate.watch(self._clock))] if self._certificate else []
         try:
             done, _ = await asyncio.wait({stopping, reading, acting, *others}, return_when=asyncio.FIRST_COMPLETED)
@@ -300,9 +303,7 @@ class Operator:
         """Return how a pack in force fares, for its status."""
         counts = self.activity.counts_of(pack, self.reconciler.waits)
         reason, why = self.activity.standing(pack, self.caches, self.resume)
-        waits = self.reconciler.waits
-        notes = () if reason else (*waits.refusals(pack.identity), *waits.sentences(pack.identity))
-        return Fare(reason, why, counts, notes)
+        return Fare(reason, why, counts, () if reason else self.reconciler.waits.notes(pack.identity))
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

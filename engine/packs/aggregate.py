@@ -86,6 +86,8 @@ class Aggregate:
     maxima: Mapping[str, Program] = field(default_factory=dict)
     vars: Mapping[str, Program] = field(default_factory=dict)
     """Named expressions over the group and its target."""
+    reads_now: bool = False
+    """Whether what an object contributes depends on `now`, itself or through vars of its rule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ class _RuleBinder:
             once_per=self._decide(TIME, "schedule") if spec.schedule else self._optional(spec.once_per, "oncePer"),
             existing=self._existing(),
             lookups=lookups,
-            aggregate=self._group.bind(self._decide, self._check_needs) if self._group else None,
+            aggregate=self._group.bind(self._vars, self._decide, self._check_needs) if self._group else None,
             loop=self._optional(spec.loop, "loop"),
             loop_var=spec.loop_var,
             loop_key=self._looping.program(spec.loop_key, (*self._path, "loopKey")) if spec.loop_key else None,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.actions import Need
 from engine.actions.target import Target
 from engine.cel import Compiler, Path, Program
-from engine.cel.uses import refuse_circles, uses_of_vars
+from engine.cel.uses import refuse_circles, uses_of_vars, with_vars
 from engine.packs.aggregate import Aggregate, AggregateList, AggregateSpec, Urgent, UrgentSpec
 from engine.packs.declarations import GROUP_VARIABLES, DeclaredNames
 from engine.packs.diagnostics import Diagnostics
@@ -27,8 +27,13 @@ class GroupBinder:
         """Return a compiler of expressions over a group."""
         return self._diagnostics.compiler(self.names, self.variables)
 
-    def bind(self, decide: Callable[..., Program], check: Callable[[Sequence[Need], Path], None]) -> Aggregate:
-        """Return the aggregate; `decide` compiles what is evaluated for an object, `check` adds a fault for missing verbs."""
+    def bind(
+        self, vars: Mapping[str, Program], decide: Callable[..., Program], check: Callable[[Sequence[Need], Path], None]
+    ) -> Aggregate:
+        """Return the aggregate of a rule that has these `vars`.
+
+        `decide` compiles what is evaluated for an object, `check` adds a fault for missing verbs.
+        """
         spec, path = self._spec, (*self._path, "aggregate")
         target = None
         if spec.target is not None:
@@ -44,15 +49,16 @@ class GroupBinder:
             )
             for name, each in spec.lists.items()
         }
+        by = decide(spec.by, "aggregate", "by")
+        parts = {"counts": spec.counts, "sum": spec.sum_, "min": spec.min_, "max": spec.max_}
+        found = {
+            part: {name: decide(text, "aggregate", part, name) for name, text in texts.items()} for part, texts in parts.items()
+        }
+        listed = [program for each in lists.values() for program in (each.value, each.where) if program is not None]
+        contributed = with_vars([by, *listed, *(program for each in found.values() for program in each.values())], vars)
+        reads_now = any("now" in program.variables for program in contributed)
         return Aggregate(
-            decide(spec.by, "aggregate", "by"),
-            target,
-            {name: decide(text, "aggregate", "counts", name) for name, text in spec.counts.items()},
-            lists,
-            {name: decide(text, "aggregate", "sum", name) for name, text in spec.sum_.items()},
-            {name: decide(text, "aggregate", "min", name) for name, text in spec.min_.items()},
-            {name: decide(text, "aggregate", "max", name) for name, text in spec.max_.items()},
-            self._vars((*path, "vars")),
+            by, target, found["counts"], lists, found["sum"], found["min"], found["max"], self._vars((*path, "vars")), reads_now
         )
 
     def urgent(self, spec: UrgentSpec) -> Urgent:

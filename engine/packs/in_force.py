@@ -54,11 +54,14 @@ def updated(
     `in_force` gives for the name of each (`<pack>.<rule>`) all names that it has had, and its mode; `present` are the names of
     all rules that there are, those that are Off included.
     """
-    times = {}
+    times: dict[str, InForce] = {}
     for name, (names, mode) in in_force.items():
         before = min((known[each] for each in names if each in known), default=None, key=lambda time: time.since)
         kept = before is not None and STRICTNESS.index(mode) >= STRICTNESS.index(before.mode)
         times[name] = InForce(before.since if before and kept else now, mode=mode)
+        for earlier in names[1:]:  # it may get that name back
+            if earlier in known and earlier not in in_force:
+                times[earlier] = times[name]
     for name, time in known.items():
         if name in times:
             continue

@@ -22,6 +22,7 @@ from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Record, recorded
 from engine.reconcile.totals import Row, Totals, row_of
+from engine.reconcile.upcoming import ending, upcoming
 
 SYNC_WAIT = 1.0
 NO_GROUP = Skipped("belongs to no group")
@@ -154,7 +155,7 @@ class Counting:
                 await self._reader.time_slice.next()
             cached = self._caches.get(pack, key)
             if cached is not None:
-                scope = Scope(variables_of(catalog, pack, cached.object, None, now), counted.rule.vars)
+                scope = Scope(variables_of(catalog, pack, cached.object, None, now), counted.rule.vars, self._clock.monotonic())
                 counted.first[key] = cached.object, self._count(counted, key, scope)
         counted.ready, counted.recounted_at = True, self._clock.monotonic()
         for group in {*counted.totals.keys(), *await self._on_record(counted)}:
@@ -183,16 +184,18 @@ class Counting:
             self._add(key)
 
     def _count(self, counted: Counted, key: ObjectKey, scope: Scope) -> Skipped:
-        """Count an object as it is, or no more; say where."""
+        """Count an object as it is, or no more; say where, and when that changes by itself."""
+        rule = counted.rule
         row: Row | None = None
         try:
-            skipped = condition(counted.rule, scope)
+            skipped = condition(rule, scope)
             if skipped is None and (row := row_of(counted.totals.aggregate, scope)) is not None:
                 skipped = Skipped(f"counts in group {row.group!r}")
         except EvaluationError as error:
             skipped = Skipped(f"cannot be counted: {error}", unknown=True)
         self._put(counted, key, row)
-        return skipped or NO_GROUP
+        skipped = skipped or NO_GROUP
+        return skipped if skipped.unknown else skipped._replace(retry_at=_again(rule, scope, counts=row is not None))
 
     def _put(self, counted: Counted, key: ObjectKey, row: Row | None) -> None:
         if row is not None and not self._owns(GroupKey(counted.pack.identity, counted.rule.name, row.group)):
@@ -200,3 +203,13 @@ class Counting:
         for group in counted.totals.put(key, row, self._clock.monotonic()):
             if counted.ready:
                 self._enqueue(GroupKey(counted.pack.identity, counted.rule.name, group))
+
+
+def _again(rule: Rule, scope: Scope, *, counts: bool) -> float | None:
+    """Return when time alone may make an object count or not, or contribute something else; None where it does not."""
+    assert rule.aggregate is not None
+    if not (rule.reads_now or rule.aggregate.reads_now):
+        return None
+    if rule.resync is not None:
+        return scope.now + rule.resync
+    return ending(rule, scope) if counts else upcoming(rule, scope)

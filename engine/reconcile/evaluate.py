@@ -143,15 +143,17 @@ def _key(value: Any) -> str:
 def _ignored(rule: Rule, scope: Scope, in_force: datetime) -> str:
     """Why `existing` leaves out what was so before the rule came into force, '' where it does not.
 
-    The times compared are from different machines: what one of them puts into the future is taken for now.
+    The times compared are from different machines: a rule that came in the future, by a clock that was ahead, has come now for
+    all that is not in the future itself.
     """
     existing = rule.existing
     if existing.policy == "CatchUp" and existing.max_age is None:
         return ""
     age = timedelta(seconds=existing.max_age or 0.0) if existing.policy == "CatchUp" else timedelta()
     now: datetime = scope.value("now")
-    since = min(_since(rule, scope), now)
-    if since >= in_force - age - TOLERANCE:
+    since = _since(rule, scope)
+    came = in_force if since > now else min(in_force, now)
+    if since >= came - age - TOLERANCE:
         return ""
     before = f"more than {age.total_seconds():g} s before" if age else "before"
     if existing.age_from is None:

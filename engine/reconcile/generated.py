@@ -34,6 +34,7 @@ from engine.reconcile.permissions import refused_read
 from engine.reconcile.related import Related
 from engine.reconcile.removals import Held, Removals, Wanted
 from engine.reconcile.state import PackState
+from engine.reconcile.upcoming import ending
 
 REMOVALS = "(prune)"
 """The item of a firing that removes what has no reason any more."""
@@ -91,6 +92,7 @@ class Generated:
         """Return what becomes of a rule's evaluation for an object that is there: also a firing where there is only to remove."""
         if isinstance(outcome, Done):
             firing: Firing = outcome.result
+            evaluation.again(ending(rule, scope))
         elif isinstance(outcome, Skipped) and not outcome.unknown:
             firing = Firing("", ())
         else:

@@ -32,9 +32,9 @@ class Evaluation:
     `watchers` watch, of which the pack is one. It is the `first` one of the object under this catalog, and `woken` where
     something has changed that it looked up, and not `complete` where an item that waits is left out. Where it is about a
     group, `group` names it, `object` is its target, empty where it has none, and `counted` holds the namespaces that count.
-    `own` is what rules want on the object itself, `timers` what of it is for timers
-    alone, by rules, `steps` how many were taken elsewhere, `retry_at` when to evaluate again, in seconds of the monotonic
-    clock as `now`.
+    `own` is what rules want on the object itself, `timers` what of it is for timers alone, by rules, and it `notes_hold` where
+    that says of one that its conditions hold. `steps` are how many were taken elsewhere, `retry_at` is when to evaluate again,
+    in seconds of the monotonic clock as `now`.
     """
 
     pack: RulePack
@@ -56,6 +56,7 @@ class Evaluation:
     steps: int = 0
     own: list[Own] = field(default_factory=list)
     timers: dict[str, Annotate] = field(default_factory=dict)
+    notes_hold: bool = False
     retry_at: float | None = None
 
     def retry(self, outcome: Outcome) -> None:
@@ -210,6 +211,16 @@ class Matcher:
             return False
         known.woken[dependent.pack] = next(self._wakes)
         return True
+
+    def wake_timed(self) -> Iterator[ObjectKey]:
+        """Have packs whose rules go by the time of day evaluate the objects that wait for a time; yield these."""
+        packs = self._catalog.packs.items()
+        timed = {name for name, pack in packs if any(rule.schedule or rule.reads_now for rule in pack.rules)}
+        for key, known in self._known.items() if timed else ():
+            waiting = [name for name, state in known.living.items() if name in timed and state.retry_at is not None]
+            known.woken |= {name: next(self._wakes) for name in waiting}
+            if waiting:
+                yield key
 
     def states(self, key: ObjectKey) -> Iterator[PackState]:
         """Yield what is remembered of an object, by pack."""

@@ -73,7 +73,7 @@ class Reconciler:
         self._performer = Performer(self.actor, self._reader, self._events, requests, observer, budgets, clock)
         self.aggregates = Aggregates(self.actor, self._reader, caches, clock, enqueue, replica.owns)
         self._matcher, self._large = Matcher(caches, self.related, every_rule), LargeValues(self.actor)
-        self._recorder = Recorder(self.actor, clock, observer, self.aggregates, replica.operator)
+        self._recorder = Recorder(self.actor, clock, observer, self.aggregates, self.waits, replica.operator)
         self._catalog = Catalog()
 
     @property
@@ -142,6 +142,11 @@ class Reconciler:
             if known or self.related.generates(dependent):
                 self._enqueue(key)
         return len(taken) == limit
+
+    def time_was_set(self) -> None:
+        """Enqueue the objects that are to be evaluated at a time of day, since that may have come or be further away."""
+        for key in self._matcher.wake_timed():
+            self._enqueue(key)
 
     async def _match(self, key: ObjectKey | GroupKey, now: float) -> Outcome:
         """Done with the evaluations that there are to make."""

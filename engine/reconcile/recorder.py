@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from cachetools import TTLCache
+
 from engine.cel import Scope
 from engine.errors import ApiError
 from engine.kube.act import Actor
@@ -21,16 +23,23 @@ from engine.reconcile.answers import explained
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.record import Wait, on_record, recorded, removed, write_own
 from engine.reconcile.state import Own
-from engine.reconcile.timers import timed, wall
+from engine.reconcile.timers import PAUSE, timed, wall
+from engine.reconcile.waits import Waits
+
+OBJECTS = 100_000
+"""For how many objects at once it is known when that was."""
 
 
 class Recorder:
     """Writes on watched objects and targets of groups, and notifies the observer of what that comes to."""
 
-    def __init__(self, actor: Actor, clock: Clock, observer: Observer, aggregates: Aggregates, operator: str) -> None:
+    def __init__(
+        self, actor: Actor, clock: Clock, observer: Observer, aggregates: Aggregates, waits: Waits, operator: str
+    ) -> None:  # fmt: skip
         self._actor, self._clock, self._observer = actor, clock, observer
-        self._aggregates, self._operator = aggregates, operator
-        self._refused: set[tuple[str, str]] = set()
+        self._aggregates, self._waits, self._operator = aggregates, waits, operator
+        self._noted = TTLCache[str, float](OBJECTS, PAUSE, timer=clock.monotonic)
+        """By uids, when it was last put on record for an object that conditions hold."""
 
     def put(self, evaluation: Evaluation, rule: Rule, scope: Scope, catalog: Catalog) -> None:
         """Have written on the object which items have ended, and the timers that are to outlive the process."""
@@ -52,9 +61,9 @@ class Recorder:
                 if progress and (ended or dropped) and rule.once_per is not None:
                     after = after.with_items(progress.key, ended, waits)
                 if durable:
-                    after, state, retry_at = timed(rule, state, after, scope)
-                    evaluation.remember(rule, state)
+                    after, retry_at = timed(rule, state, after, scope, self._noted.get(evaluation.ref.uid))
                     evaluation.again(retry_at)
+                    evaluation.notes_hold |= before.true_since is None and after.true_since is not None
                 if after != before:
                     record = on_record(evaluation.object, names, after.text(evaluation.ref.uid, self._operator))
                     if after.without_timers() == before.without_timers():
@@ -74,6 +83,8 @@ class Recorder:
         own = joined(own for each in evaluations for own in (*(own.step for own in each.own), *each.timers.values()))
         if own == Annotate():
             return None
+        if any(each.notes_hold for each in evaluations):
+            self._noted[evaluations[-1].ref.uid] = evaluations[-1].now
         try:
             written = await write_own(self._actor, obj, self._without_old_records(obj, own, times))
         except ApiError as error:
@@ -84,8 +95,7 @@ class Recorder:
             return None
         if written is None or not written.gone:
             self._report(evaluations)
-        if self._refused:
-            self._refused.difference_update(_timers(evaluations))
+        self._waits.durable(_timers(evaluations))
         return written
 
     def _report(self, evaluations: Sequence[Evaluation], error: ApiError | None = None) -> None:
@@ -102,8 +112,7 @@ class Recorder:
         """Say, once for each rule until that is mended, that its timer begins anew with the next process."""
         reason = f"the timer is not durable, since the right to patch the object is missing (see rulepack rbac): {error}"
         for pack, rule in dict.fromkeys(_timers(evaluations)):
-            if (pack, rule) not in self._refused:
-                self._refused.add((pack, rule))
+            if self._waits.not_durable(pack, rule, reason):
                 self._observer.acted(Act(pack, rule, evaluations[-1].ref, "", "", "timer", None, ActResult.REFUSED, reason))
 
     def _without_old_records(self, obj: Object, own: Annotate, times: Mapping[str, InForce]) -> Annotate:

@@ -176,16 +176,15 @@ class RuleState(NamedTuple):
     """One rule and one object; times are in seconds of the monotonic clock.
 
     `true_since`: since when the conditions have been true. `fired_at`: when it last fired. `unknown`: why it had no answer.
-    `noted_at`: when `true_since` was last put on record. `firing`: what is under way. `incident`: whether the conditions
-    hold, or have held before, for a rule that notifies of each incident. `stall`: what its lookups wait for. `left`: the key of a
-    firing that is left to another operator, and since when. `refused`: it had no answer since a lookup is
-    refused, or has none for a group. `scheduled`: up to which time of its schedule nothing is left to do.
+    `firing`: what is under way. `incident`: whether the conditions hold, or have held before, for a rule that notifies of each
+    incident. `stall`: what its lookups wait for. `left`: the key of a firing that is left to another operator, and since when.
+    `refused`: it had no answer since a lookup is refused, or has none for a group. `scheduled`: up to which time of its schedule
+    nothing is left to do.
     """
 
     true_since: float | None = None
     fired_at: float | None = None
     unknown: str = ""
-    noted_at: float | None = None
     firing: FiringProgress | None = None
     incident: Incident = Incident.NONE
     stall: Stall | None = None
@@ -215,7 +214,7 @@ class RuleState(NamedTuple):
     def idle(self, rule: Rule) -> bool:
         """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
-        busy = timed or (self.firing and self.firing.items) or self.unknown or self.noted_at is not None or self.scheduled
+        busy = timed or (self.firing and self.firing.items) or self.unknown or self.scheduled
         return not busy and self.incident is Incident.NONE and self.stall is None and self.left is None
 
 

@@ -18,7 +18,7 @@ from engine.reconcile.state import FiringProgress, ItemProgress, RuleState, Stal
 SETTLED = 60.0
 """Seconds for which conditions have to hold before that is put on record: what flickers is not written."""
 PAUSE = 300.0
-"""Seconds between two such writes for one rule and object."""
+"""Seconds between two such writes for one object."""
 ON_RECORD = "on record"
 """The cause that stands for all that was reported before this process began."""
 SLACK = timedelta(seconds=5)
@@ -34,28 +34,27 @@ def restored(rule: Rule, state: RuleState, record: Record, scope: Scope) -> Rule
     return state
 
 
-def timed(rule: Rule, state: RuleState, record: Record, scope: Scope) -> tuple[Record, RuleState, float | None]:
-    """Return the record with the timers as they are now, the state after that, and when to put more of them on record."""
-    retry_at = None
+def timed(rule: Rule, state: RuleState, record: Record, scope: Scope, noted_at: float | None) -> tuple[Record, float | None]:
+    """Return the record with the timers as they are now, and when to put more of them on record.
+
+    `noted_at` is when it was last put on record for the object, for any rule, that conditions hold.
+    """
     if rule.durable_throttle and state.fired_at is not None:
         fired_at = wall(state.fired_at, scope)
         if record.fired_at is None or fired_at - record.fired_at > SLACK:
             record = record._replace(fired_at=fired_at)
-    if rule.durable_hold:
-        if state.noted_at is not None and scope.now >= state.noted_at + PAUSE:
-            state = state._replace(noted_at=None)
-        if state.true_since is None:
-            record = record._replace(true_since=None)  # at once: it must never say that what was false has held
-        elif record.true_since is None and scope.now < state.true_since + rule.hold:
-            retry_at = state.true_since + SETTLED
-            if state.noted_at is not None:
-                retry_at = max(retry_at, state.noted_at + PAUSE)
-            if scope.now >= retry_at:
-                record, retry_at = record._replace(true_since=wall(state.true_since, scope)), None
-                state = state._replace(noted_at=scope.now)
-        if retry_at is None and state.noted_at is not None:
-            retry_at = state.noted_at + PAUSE
-    return record, state, retry_at
+    if not rule.durable_hold:
+        return record, None
+    if state.true_since is None:
+        return record._replace(true_since=None), None  # at once: it must never say that what was false has held
+    if record.true_since is not None or scope.now >= state.true_since + rule.hold:
+        return record, None
+    due = state.true_since + SETTLED
+    if noted_at is not None:
+        due = max(due, noted_at + PAUSE)
+    if scope.now < due:
+        return record, due
+    return record._replace(true_since=wall(state.true_since, scope)), scope.now + PAUSE  # where it is refused
 
 
 def monotonic(time: datetime, scope: Scope) -> float:

@@ -1,4 +1,4 @@
-"""When a condition that compares `now` with a time becomes true by itself, so that it is evaluated again then."""
+"""When a condition that compares `now` with a time becomes true or false by itself, so that it is evaluated again then."""
 
 from __future__ import annotations
 
@@ -22,22 +22,30 @@ def upcoming(rule: Rule, scope: Scope) -> float | None:
         return None
     for number, clause in enumerate(rule.when):
         if not _holds(clause, scope, 0.0):
-            return _true_at(clause, scope) if number in rule.reads_now else None
+            return _changes_at(clause, scope, to=True) if number in rule.reads_now else None
     return None
 
 
-def _true_at(clause: Program, scope: Scope) -> float | None:
+def ending(rule: Rule, scope: Scope) -> float | None:
+    """Return when the first of the clauses that are all true now is not any more, as `upcoming` does: where that matters."""
+    if rule.resync is not None or not rule.reads_now:
+        return None
+    times = [_changes_at(rule.when[number], scope, to=False) for number in rule.reads_now]
+    return min((time for time in times if time is not None), default=None)
+
+
+def _changes_at(clause: Program, scope: Scope, *, to: bool) -> float | None:
     early = 0.0
     for doubling in range(DOUBLINGS):
         late = 2.0**doubling
-        if _holds(clause, scope, late):
+        if _holds(clause, scope, late) is to:
             break
         early = late
     else:
         return None
     while late - early > 1.0:
         middle = (early + late) / 2
-        early, late = (early, middle) if _holds(clause, scope, middle) else (middle, late)
+        early, late = (early, middle) if _holds(clause, scope, middle) is to else (middle, late)
     return scope.now + late
 
 

@@ -64,6 +64,7 @@ class Waits:
         self._waits: dict[ObjectKey | GroupKey, tuple[Wait, ...]] = {}
         self._refused: dict[tuple[str, str], dict[ObjectKey | GroupKey, str]] = {}  # by pack and rule: why, by object
         self._refused_of: dict[ObjectKey | GroupKey, set[tuple[str, str]]] = {}
+        self._not_durable: dict[tuple[str, str], str] = {}  # by pack and rule: why, with an object
 
     def update(self, key: ObjectKey | GroupKey, states: Iterable[PackState]) -> None:
         """Take in what waits of a key now, and which lookups are refused; nothing of it waits where there are no states."""
@@ -88,6 +89,22 @@ class Waits:
         if now:
             self._refused_of[key] = set(now)
 
+    def not_durable(self, pack: str, rule: str, why: str) -> bool:
+        """Note that a timer of a rule cannot be put on record; return whether that is news."""
+        news = (pack, rule) not in self._not_durable
+        self._not_durable.setdefault((pack, rule), why)
+        return news
+
+    def durable(self, rules: Iterable[tuple[str, str]]) -> None:
+        """Note that timers of these rules, each with its pack, are on record."""
+        for each in rules if self._not_durable else ():
+            self._not_durable.pop(each, None)
+
+    def notes(self, pack: str) -> Sequence[str]:
+        """Return what people should know of a pack that works, a sentence each."""
+        timers = [f"rule {rule}: {why}" for (name, rule), why in sorted(self._not_durable.items()) if name == pack]
+        return [*self.refusals(pack), *self.sentences(pack), *timers]
+
     def refusals(self, pack: str) -> Sequence[str]:
         """Return which lookups of a pack are refused, or have no answer for a group: a sentence for each rule with an example."""
         found = [(rule, *next(iter(keys.items()))) for (name, rule), keys in self._refused.items() if name == pack]
@@ -111,6 +128,7 @@ class Waits:
     def keep(self, packs: Collection[str]) -> None:
         """Forget what packs wait for that are no longer in force."""
         self._refused = {each: keys for each, keys in self._refused.items() if each[0] in packs}
+        self._not_durable = {each: why for each, why in self._not_durable.items() if each[0] in packs}
         self._refused_of = {key: {each for each in of if each in self._refused} for key, of in self._refused_of.items()}
         kept = {key: tuple(wait for wait in waits if wait.pack in packs) for key, waits in self._waits.items()}
         self._waits = {key: waits for key, waits in kept.items() if waits}

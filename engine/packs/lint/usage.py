@@ -177,28 +177,26 @@ def _written(path: Path) -> str:
 
 
 class NowWithoutResync(Check):
-    """A condition depends on `now`, and not by one comparison that is true from some time on.
+    """A condition depends on `now`, and not by one comparison that is true from some time on; or what an aggregate counts does.
 
     A condition such as `now - timestamp(object.status.startTime) > duration('1h')` is evaluated again when it becomes true. Of
     one that names `now` twice, takes the hour of it, or is true for a while only, the engine cannot tell when that is, so a
     change of the object has to come by. Say with `resync` how often to evaluate it, or write a clause for each comparison.
+
+    In an `aggregate`, write the comparison as a clause of `when`, or say `resync`.
     """
 
     name = "now-without-resync"
     severity = Severity.WARNING
 
     def faults(self, subject: Subject) -> Iterator[Fault]:
-        """Yield a fault for each such clause of a rule without `resync`."""
+        """Yield a fault for each such expression of a rule without `resync`."""
         for parsed in subject.packs:
             for expression in parsed.expressions:
                 match expression.path:
-                    case ("spec", "rules", int(index), "when", int(number), *_):
-                        rule = parsed.pack.rules[index]
-                        clause = expression.program
-                        if rule.resync is None and number in rule.reads_now and not _comparable(clause, rule):
-                            message = f"when[{number + 1}] of rule {rule.name} depends on now in a way that says no time"
-                            location = location_of(parsed, expression, 0)
-                            yield self.fault(location, message, "resync, or one comparison with now in each clause")
+                    case ("spec", "rules", int(index), *below) if parsed.pack.rules[index].resync is None:
+                        if untimed := _untimed(below, expression.program, parsed.pack.rules[index]):
+                            yield self.fault(location_of(parsed, expression, 0), *untimed)
 
 
 class NeedlessResync(Check):
@@ -225,6 +223,19 @@ class NeedlessResync(Check):
                     location = parsed.document.locate(("spec", "rules", index, "resync"))
                     message = f"rule {rule.name} is evaluated again by a change of what it looks up, and polls as well"
                     yield self.fault(location, message, "no resync")
+
+
+def _untimed(below: Sequence[str | int], program: Program, rule: Rule) -> tuple[str, str] | None:
+    """Return what depends on `now` without saying when it is another, and what is expected; None where nothing does."""
+    match below:
+        case ("when", int(number), *_) if number in rule.reads_now and not _comparable(program, rule):
+            message = f"when[{number + 1}] of rule {rule.name} depends on now in a way that says no time"
+            return message, "resync, or one comparison with now in each clause"
+        case ("aggregate", "by" | "counts" | "lists" | "sum" | "min" | "max" as part, *_):
+            if any("now" in each.variables for each in with_vars([program], rule.vars)):
+                message = f"aggregate.{part} of rule {rule.name} depends on now, and no change says when it is another"
+                return message, "resync, or the comparison as a clause of when"
+    return None
 
 
 def _comparable(clause: Program, rule: Rule) -> bool:

@@ -106,6 +106,23 @@ async def test_a_rename_keeps_the_time() -> None:
     assert (await fixture.dated(catalog("b", previousNames=["a"])))["p.b"] == "2026-01-24T22:00:00Z"
 
 
+async def test_a_rename_that_is_taken_back_keeps_the_time() -> None:
+    """Each step is another process. An earlier name is in force as the rule is, and Off as it is, for as long as it is named."""
+    fixture = Fixture()
+    renamed, back = catalog("b", previousNames=["a"]), catalog("a", previousNames=["b"])
+    for step in (catalog("a"), renamed, back, renamed, catalog("a")):
+        times = await fixture.dated(step)
+        assert {time for name, time in times.items() if name in step_names(step)} == {"2026-01-24T22:00:00Z"}
+        await fixture.clock.advance(3600)
+    await fixture.dated(catalog("b", mode=Mode.OFF, previousNames=["a"]))
+    assert (await fixture.dated(catalog("a")))["p.a"] == "2026-01-25T03:00:00Z"
+
+
+def step_names(catalog: Catalog) -> set[str]:
+    """The names under which the rules of a catalog are in force now."""
+    return {pack.record_names[rule.name][0] for pack in catalog.packs.values() for rule in pack.rules}
+
+
 @pytest.mark.parametrize("change", [True, False], ids=["with the next change of a pack", "within a minute"])
 async def test_times_that_somebody_deletes_are_put_back(change: bool, caplog: pytest.LogCaptureFixture) -> None:
     """A rule that was in force stays so, for this process and for the next one."""

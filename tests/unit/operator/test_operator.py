@@ -380,3 +380,37 @@ async def test_a_time_that_is_set_neither_fires_nor_starves_a_timer(tmp_path: Pa
             assert await fixture.mark(name) is None
             await fixture.clock.advance(2)
             assert await fixture.mark(name) == "big"
+
+
+OLD = PACK.replace("object.spec.size > 10", "now - timestamp(object.metadata.creationTimestamp) > duration('1h')")
+
+
+async def test_a_time_that_is_set_is_noticed(tmp_path: Path) -> None:
+    """A condition that compares `now` goes by it within some seconds; less than five seconds is how clocks are kept right."""
+    fixture = Fixture(tmp_path)
+    (tmp_path / "pack.yaml").write_text(OLD)
+    async with fixture.running(fixture.operator()):
+        await fixture.widget("a")
+        await fixture.clock.advance(5)
+        fixture.clock.set_on(4)
+        await fixture.clock.advance(11)
+        early = await fixture.mark("a")
+        fixture.clock.set_on(3600)
+        await fixture.clock.advance(11)
+        assert (early, await fixture.mark("a")) == (None, "big")
+
+
+async def test_a_clock_that_was_ahead_when_a_rule_came_does_not_keep_it_from_acting(tmp_path: Path) -> None:
+    """It came into force tomorrow: what comes once the time is right is new all the same, and what was there is not."""
+    fixture = Fixture(tmp_path)
+    (tmp_path / "pack.yaml").write_text(PACK.replace("      when:", "      existing: Ignore\n      when:"))
+    fixture.clock.set_on(86_400)
+    await fixture.widget("before")
+    await fixture.clock.advance(60)
+    async with fixture.running(fixture.operator()):
+        await fixture.clock.advance(5)
+        fixture.clock.set_on(-86_400)
+        await fixture.clock.advance(20)
+        await fixture.widget("after")
+        await fixture.clock.advance(5)
+        assert [await fixture.mark(name) for name in ("before", "after")] == [None, "big"]

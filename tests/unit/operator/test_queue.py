@@ -73,6 +73,17 @@ async def test_setting_the_wall_clock_neither_ends_nor_prolongs_a_delay(jump: fl
     assert queue.depth == 1
 
 
+async def test_a_delay_ends_soon_after_a_machine_that_was_suspended_goes_on() -> None:
+    """The time in which it was suspended counts, though sleeps do not count it: an hour is over a minute later at most."""
+    clock = FakeClock()
+    queue = WorkQueue[str](clock, flow)
+    queue.add_after("a", 3600)
+    await clock.advance(10)
+    clock.suspend(7200)
+    await clock.advance(60)
+    assert queue.depth == 1
+
+
 async def test_an_immediate_add_overrides_a_delay() -> None:
     """What was handed out at once is not handed out again because of an older delay."""
     clock = FakeClock()

@@ -620,6 +620,29 @@ async def test_a_firing_counts_once_it_is_written_on_the_object(packs: Packs, on
     assert (after["fired"], after["waiting"]) == (20, 0)
 
 
+async def test_a_timer_that_is_not_durable_is_said_in_the_status(packs: Packs) -> None:
+    """With the right that is missing, until it is there; the pack acts all the same."""
+    text = PACK.replace("when: object.spec.size > 10", "when: object.spec.size > 10\n      for: 1h")
+    emit = {"emitEvent": {"type": "Normal", "reason": "Big", "message": "big for an hour"}}
+    rules = [spec(text)["rules"][0] | {"actions": [emit]}]
+    async with packs.running(packs.operator()):
+        packs.cluster.faults.add(InjectedFault(CANNOT_PATCH, verb="patch", kind="Widget", times=None))
+        await packs.put("timed", spec(text, rules=rules))
+        await packs.put("marks", {"shipped": "marks", "mode": "Disabled"})
+        await packs.clock.advance(5)
+        await packs.widget("one")
+        await packs.clock.advance(90)
+        without = await packs.condition("Ready", "timed")
+        packs.cluster.faults.clear()
+        await packs.clock.advance(310)
+        after = await packs.condition("Ready", "timed")
+
+    assert without[:2] == ("True", "InForce")
+    assert "rule mark: the timer is not durable, since the right to patch the object is missing (see rulepack rbac)" in without[2]
+    assert 'User "system:serviceaccount:system:rulepack" cannot patch resource "widgets"' in without[2]
+    assert after == ("True", "InForce", "the pack is in force, and acts")
+
+
 async def test_a_firing_that_is_written_late_counts_once(packs: Packs) -> None:
     """Its Event was there before."""
     actions: list[Any] = [

@@ -271,3 +271,16 @@ async def test_an_outage_at_the_time_is_outlasted() -> None:
 def test_the_beginning_of_a_world_is_what_these_tests_take_it_for() -> None:
     """Half an hour before the first time."""
     assert datetime.fromisoformat("2026-01-24T22:00:00Z").timestamp() == START
+
+
+async def test_a_time_that_is_set_past_one_that_is_due_is_noticed() -> None:
+    """It is done at once, and the next one when that is due; none is done twice where the time is set back."""
+    world = await world_of()
+    world.clock.set_on(HALF_AN_HOUR)
+    world.reconciler.time_was_set()
+    await world.settle()
+    assert await messages(world) == [FIRST]
+    world.clock.set_on(-HALF_AN_HOUR)
+    world.reconciler.time_was_set()
+    await at(world, HALF_AN_HOUR + DAY)
+    assert await messages(world) == [FIRST, SECOND]

@@ -124,6 +124,32 @@ async def test_what_flickers_is_hardly_written() -> None:
     assert patches(world) <= 2 * 6
 
 
+async def test_the_timers_of_an_object_are_put_on_record_together() -> None:
+    """Any number of rules of any packs write once in five minutes; what holds by then goes along, and a restart has all of it."""
+    second = FOR.replace("== 'stale'", "!= 'fresh'").replace("stale for", "not fresh for")
+    world = World(rules(FOR), rules(second, name="q"))
+    await world.create(config("bad"))
+    await world.settle(90, step=10)
+    assert patches(world) == 1
+    await say(world, "stale")
+    await world.settle(240, step=10)
+    assert patches(world) == 1
+    await world.settle(60, step=10)
+    assert patches(world) == 2
+    assert all("trueSince" in text for text in (await records(world)).values())
+    world.restart()
+    await world.settle(3600, step=30)
+    assert sorted(await messages(world)) == ["c: not fresh for an hour", *TIMED]
+
+
+async def test_timers_that_are_due_at_once_are_one_write() -> None:
+    """Rules whose conditions began to hold together."""
+    world = World(rules(FOR), rules(FOR, name="q"))
+    await world.create(config("stale"))
+    await world.settle(600, step=10)
+    assert (patches(world), len(await records(world))) == (1, 2)
+
+
 async def test_a_short_timer_begins_anew() -> None:
     """Under five minutes nothing is written for it."""
     world = await world_of(FOR.replace("1h", "4m"))
@@ -239,6 +265,8 @@ async def test_without_the_right_to_patch_a_timer_is_not_durable() -> None:
     (reason,) = refused(world)
     assert "the timer is not durable, since the right to patch the object is missing" in reason
     assert await world.events() == []
+    (note,) = world.reconciler.waits.notes("p")
+    assert note == f"rule r: {reason}"
     world.restart()
     await world.settle(3540, step=60)
     assert await messages(world) == []
@@ -254,6 +282,7 @@ async def test_a_right_that_is_granted_later_makes_the_timer_durable() -> None:
     await world.settle(600, step=60)
     world.engine.faults.clear()
     await world.settle(360, step=60)
+    assert world.reconciler.waits.notes("p") == []
     world.restart()
     await world.settle(2700, step=60)
     assert await messages(world) == TIMED

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engine.model.objects import annotations_of, metadata
 from tests.unit.reconcile.test_remembered import CONFIG, config, rules
-from tests.world import World
+from tests.world import POD, World, pod
 
 TELL = """\
       when: [object.data.word == 'a', "{}"]
@@ -71,3 +72,89 @@ async def test_another_clause_that_is_false_is_waited_for_first() -> None:
     assert await world.events() == []
     await world.settle(120, step=1)
     assert [reason for _, reason, _ in await world.events()] == ["Due"]
+
+
+TOTALS = """\
+      {when}
+      aggregate:
+        by: "'total'"
+        target: {{apiVersion: v1, kind: Pod, namespace: ns, name: '${{groupKey}}'}}
+        counts: {{old: "{old}"}}
+      {more}
+      actions:
+        - annotate: {{annotations: {{old: '${{string(group.old)}}'}}}}
+"""
+AGE = "now - timestamp(object.metadata.creationTimestamp)"
+
+
+async def counted(when: str = "when: 'true'", old: str = "true", more: str = "retry: {}") -> World:
+    """A world with one object, counted in a group: it is 2026-01-24T22:00:00Z."""
+    text = TOTALS.format(when=when, old=old, more=more)
+    world = World(rules(text, more="targets: [{apiVersion: v1, kind: Pod, verbs: [get, list, patch]}]"))
+    await world.create(pod("total"), config())
+    await world.settle()
+    return world
+
+
+async def old(world: World) -> str | None:
+    """What is written about the group."""
+    return annotations_of(await world.get(POD, "total")).get("old")
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_an_object_counts_when_its_condition_becomes_true(restart: bool) -> None:
+    """Without a change of it; also one that was counted with all others at the start."""
+    world = await counted(f"when: {AGE} >= duration('1h')")
+    if restart:
+        world.restart()
+    await world.settle(3540, step=600)
+    early = await old(world)
+    await world.settle(62, step=1)
+    assert (early, await old(world)) == (None, "1")
+
+
+async def test_an_object_counts_no_more_when_its_condition_becomes_false() -> None:
+    """Its group is told so."""
+    world = await counted(f"when: {AGE} < duration('1h')")
+    await world.settle(3540, step=600)
+    early = await old(world)
+    await world.settle(62, step=1)
+    assert (early, await old(world)) == ("1", "0")
+
+
+async def test_resync_counts_anew_what_depends_on_now() -> None:
+    """What an object contributes may depend on it too."""
+    world = await counted(old=f"{AGE} >= duration('1h')", more="resync: 5m")
+    await world.settle(3300, step=60)
+    early = await old(world)
+    await world.settle(660, step=60)
+    assert (early, await old(world)) == ("0", "1")
+
+
+async def test_what_was_generated_goes_when_its_condition_becomes_false() -> None:
+    """Without a change of its source."""
+    text = f"""\
+      when: [object.metadata.name == 'c', "{AGE} < duration('1h')"]
+      actions:
+        - apply: {{prune: true, manifest: {{apiVersion: v1, kind: ConfigMap, metadata: {{name: copy}}, data: {{word: x}}}}}}
+"""
+    verbs = "[get, list, watch, create, patch, delete]"
+    world = World(rules(text, more=f"targets: [{{apiVersion: v1, kind: ConfigMap, verbs: {verbs}}}]"))
+    await world.create(config())
+    await world.settle(3540, step=600)
+    early = [metadata(obj)["name"] for obj in await world.all(CONFIG)]
+    await world.settle(62, step=1)
+    assert (early, [metadata(obj)["name"] for obj in await world.all(CONFIG)]) == (["c", "copy"], ["c"])
+
+
+@pytest.mark.parametrize("back", [0.0, -7200.0])
+async def test_a_time_that_is_set_is_what_conditions_go_by(back: float) -> None:
+    """Once it is noticed: what has become true fires at once, what is further away waits for longer."""
+    world = await due("now > timestamp('2026-01-25T08:00:00Z')")
+    for seconds in (36_001.0, back):
+        world.clock.set_on(seconds)
+    world.reconciler.time_was_set()
+    await world.settle()
+    assert len(await world.events()) == (0 if back else 1)
+    await world.settle(36_000, step=600)
+    assert len(await world.events()) == 1
