@@ -7,9 +7,9 @@ from functools import cmp_to_key
 from itertools import pairwise
 from typing import Any
 
-from engine.cel.budget import MAX_WORK, each_item, each_pair
-from engine.cel.declarations import GO_LISTS, KUBERNETES_LISTS, function
-from engine.cel.operators import compare, equal, longer, unsigned, whole
+from engine.cel.budget import MAX_WORK, each_item, each_pair, membership
+from engine.cel.declarations import GO_LISTS, KUBERNETES_INCLUDES, KUBERNETES_LISTS, function
+from engine.cel.operators import compare, contained_in_list, equal, longer, unsigned, whole
 from engine.cel.values import Mismatch, type_name, type_of
 
 
@@ -51,6 +51,10 @@ def _index_of(value: list[Any], item: Any) -> int:
 
 def _last_index_of(value: list[Any], item: Any) -> int:
     return next((index for index in range(len(value) - 1, -1, -1) if equal(value[index], item)), -1)
+
+
+def _includes(value: Any, item: Any) -> bool:
+    return contained_in_list(item, value) if type(value) is list else equal(value, item)
 
 
 def _slice(value: list[Any], start: int, end: int) -> list[Any]:
@@ -117,6 +121,9 @@ FUNCTIONS = (
     function("lastIndexOf", "The index of the last item that equals a value; -1 where there is none.",
              "['a', 'b', 'a'].lastIndexOf('a') == 2", KUBERNETES_LISTS, {"list(A).lastIndexOf(A) -> int": _last_index_of},
              _index_cost),
+    function("includes", "Whether a list holds a value; of anything else, whether it equals that value.",
+             "[1, 2].includes(2) && 'a'.includes('a') && !'ab'.includes('a')", KUBERNETES_INCLUDES,
+             {"dyn.includes(dyn) -> bool": _includes}, lambda value, item: membership(item, value)),
     function("slice", "The items from one index up to another.", "[1, 2, 3].slice(1, 3) == [2, 3]", GO_LISTS,
              {"list(A).slice(int, int) -> list(A)": _slice}),
     function("flatten", "The items of the lists in a list, to a depth of 1 or another.",
