@@ -34,6 +34,7 @@ _INSTEAD: dict[str, str] = {
     "tolowercase": "text.lowerAscii()", "touppercase": "text.upperAscii()", "casefold": "text.lowerAscii()",
     "strip": "text.trim()", "trimspace": "text.trim()", "str": "string(value)", "float": "double(value)", "number": "int(text)",
     "hasprefix": "text.startsWith(prefix)", "hassuffix": "text.endsWith(suffix)", "hasattr": "has(object.field)",
+    "has": "'key' in map, or has(object.field)",
     "haskey": "'key' in map",
     "append": "list + [item]", "sha256": "hash(text)", "sha256sum": "hash(text)", "isnull": "!has(object.field)",
     "date": "timestamp(text)", "datetime": "timestamp(text)", "todate": "timestamp(text)", "isdefined": "has(object.field)",

@@ -12,6 +12,9 @@ from engine.cel.declarations import GO_LISTS, KUBERNETES_INCLUDES, KUBERNETES_LI
 from engine.cel.operators import compare, contained_in_list, equal, longer, unsigned, whole
 from engine.cel.values import Mismatch, type_name, type_of
 
+_NUMBERS = ("int", "uint", "double", "duration")
+_ORDERED = (*_NUMBERS, "bool", "timestamp", "string", "bytes")
+
 
 def _is_sorted(value: list[Any]) -> bool:
     return all(compare(one, other) <= 0 for one, other in pairwise(value))
@@ -108,13 +111,13 @@ def _index_cost(value: Any, item: Any) -> int:
 
 FUNCTIONS = (
     function("isSorted", "Whether each item of a list is no less than the one before.", "[1, 2, 2].isSorted()", KUBERNETES_LISTS,
-             {"list(A).isSorted() -> bool": _is_sorted}, each_item),
+             {f"list({kind}).isSorted() -> bool": _is_sorted for kind in _ORDERED}, each_item),
     function("sum", "The sum of a list of numbers or durations; 0 of an empty one.", "[1, 2].sum() == 3", KUBERNETES_LISTS,
-             {"list(A).sum() -> A": _sum}, each_item),
+             {f"list({kind}).sum() -> {kind}": _sum for kind in _NUMBERS}, each_item),
     function("min", "The least item of a list that is not empty.", "[3, 1].min() == 1", KUBERNETES_LISTS,
-             {"list(A).min() -> A": _extreme("min", -1)}, each_item),
+             {f"list({kind}).min() -> {kind}": _extreme("min", -1) for kind in _ORDERED}, each_item),
     function("max", "The greatest item of a list that is not empty.", "[3, 1].max() == 3", KUBERNETES_LISTS,
-             {"list(A).max() -> A": _extreme("max", 1)}, each_item),
+             {f"list({kind}).max() -> {kind}": _extreme("max", 1) for kind in _ORDERED}, each_item),
     function("indexOf", "The index of the first item that equals a value; -1 where there is none.",
              "['a', 'b'].indexOf('b') == 1",
              KUBERNETES_LISTS, {"list(A).indexOf(A) -> int": _index_of}, _index_cost),

@@ -26,6 +26,7 @@ HINTS = {
     "object.a.toUpper() == 'B'": "text.upperAscii()",
     "hasPrefix(object.a, 'b')": "text.startsWith(prefix)",
     "contains_ip(object.a)": "a function of docs/reference/expressions.md",
+    "object.labels.has('a')": "'key' in map",
     "str(object.a) == 'b'": "string(value)",
     "abs(object.a) == 1": "math.abs(number)",
     "equal_fold(object.a, 'b')": "a.lowerAscii() == b.lowerAscii()",
