@@ -9,7 +9,7 @@ from engine.cel.budget import LONG, comparison, searching
 from engine.cel.closures import Closure, Frame
 from engine.cel.declarations import Caller, Chosen, Compute, Cost
 from engine.cel.documents import pattern_of_data, regular_expression
-from engine.cel.values import Mismatch
+from engine.cel.values import Mismatch, Optional
 from engine.errors import EvaluationError
 from engine.model.mappings import is_mapping
 
@@ -79,6 +79,23 @@ def _called_with_two(text: str, caller: Caller, left: Closure, right: Closure) -
             if cost is not None and (units := cost(first, second)):
                 frame.scope.budget.spend(units)
             return compute(first, second)
+        except Mismatch as fault:
+            raise EvaluationError(f"{text}: {fault}") from None
+
+    return call
+
+
+def alternative(text: str, caller: Caller, optional: Closure, otherwise: Closure, *, held: bool) -> Closure:
+    """`or`, and with `held` `orValue`: the other one is evaluated only where an optional holds no value, as in cel-go."""
+
+    def call(frame: Frame) -> Any:
+        value = optional(frame)
+        if type(value) is Optional and value.present:
+            return value.value if held else value
+        other = otherwise(frame)
+        try:
+            compute, _ = caller.choose(value, other)
+            return compute(value, other)
         except Mismatch as fault:
             raise EvaluationError(f"{text}: {fault}") from None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.cel.budget import LimitReached
 from engine.cel.documents import below, find
-from engine.cel.libraries.optionals import optional_key
+from engine.cel.libraries.optionals import field_of_optional
 from engine.cel.program import Scope
 from engine.cel.values import Mismatch, Optional, type_name
 from engine.errors import EvaluationError
@@ -64,7 +64,7 @@ def selector(text: str, operand: Closure, field: str) -> Closure:
             raise EvaluationError(f"{text} has no field '{field}'")
         if type(value) is Optional:
             try:
-                return optional_key(value, field)
+                return field_of_optional(value, field)
             except Mismatch as fault:
                 raise EvaluationError(f"{text}: {fault}") from None
         raise no_fields(text, value, field)
@@ -73,7 +73,7 @@ def selector(text: str, operand: Closure, field: str) -> Closure:
 
 
 def tester(text: str, operand: Closure, field: str) -> Closure:
-    """`has(operand.field)`."""
+    """`has(operand.field)`: false of null and of scalars, as in cel-go, which have no fields; a list has no answer to it."""
 
     def has(frame: Frame) -> bool:
         value = operand(frame)
@@ -83,7 +83,9 @@ def tester(text: str, operand: Closure, field: str) -> Closure:
             value = value.value
         if is_mapping(value):
             return field in value
-        raise no_fields(text, value, field)
+        if type(value) is list:
+            raise no_fields(text, value, field)
+        return False
 
     return has
 

@@ -17,6 +17,8 @@ _DOUBLE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
+_SEPARATOR = re.compile(r"(?<=\d)_(?=\d)", re.ASCII)
+
 
 def int_of_double(value: float) -> int:
     """The int of a double, towards zero. Raises Mismatch where it does not fit."""
@@ -73,7 +75,8 @@ def uint_of_string(value: str) -> UInt:
 
 
 def double_of_string(value: str) -> float:
-    """The double that a text says."""
+    """The double that a text says; as in Go, `_` may stand between digits."""
+    value = _SEPARATOR.sub("", value)
     if not _DOUBLE.fullmatch(value):
         raise Mismatch(f"{value!r:.50} is not a number")
     number = float.fromhex(value) if "x" in value.lower() else float(value)
@@ -83,10 +86,10 @@ def double_of_string(value: str) -> float:
 
 
 def bool_of_string(value: str) -> bool:
-    """The bool that a text says: "true", "t", "1", "false", "f", "0"."""
-    if value in ("true", "TRUE", "True", "t", "1"):
+    """The bool that a text says: "true", "t", "1", "false", "f", "0", as Go's strconv.ParseBool reads it."""
+    if value in ("true", "TRUE", "True", "t", "T", "1"):
         return True
-    if value in ("false", "FALSE", "False", "f", "0"):
+    if value in ("false", "FALSE", "False", "f", "F", "0"):
         return False
     raise Mismatch(f"{value!r:.50} is not a bool")
 

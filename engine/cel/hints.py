@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
+_NO_REQUEST = "a condition on the object: no request of a user is evaluated here"
 #: The name of a function, in small letters -> what to write in its place.
 _INSTEAD: dict[str, str] = {
     # JMESPath, and what Kyverno adds to it
@@ -19,6 +20,13 @@ _INSTEAD: dict[str, str] = {
     "sort_by": "list.sortBy(x, key)", "max_by": "list.sortBy(x, key), its last item",
     "semver_compare": "semver(a).compareTo(semver(b))",
     "split_lines": "text.split('\\n')", "max_of": "math.greatest(a, b)", "min_of": "math.least(a, b)",
+    "abs": "math.abs(number)", "ceil": "math.ceil(number)", "floor": "math.floor(number)", "round": "math.round(number)",
+    "avg": "list.sum() / size(list)", "min_by": "list.sortBy(x, key)[0]", "to_array": "[value]",
+    "items": "map.transformList(key, value, result)",
+    "equal_fold": "a.lowerAscii() == b.lowerAscii()", "pattern_match": "text.matches(pattern)",
+    "trim_prefix": "text.substring(size(prefix))", "truncate": "text.substring(0, length)", "to_boolean": "bool(text)",
+    "replace_all": "text.replace(old, new)", "time_add": "timestamp(text) + duration(text)", "time_parse": "timestamp(text)",
+    "divide": "a / b", "multiply": "a * b", "subtract": "a - b", "modulo": "a % b",
     # Jinja, Helm and Python
     "default": "get(object, 'path', default)", "tojson": "toJson(value)", "fromjson": "parseJson(text)",
     "from_json": "parseJson(text)", "to_json": "toJson(value)", "from_yaml": "parseYaml(text)", "fromyaml": "parseYaml(text)",
@@ -26,13 +34,18 @@ _INSTEAD: dict[str, str] = {
     "tolowercase": "text.lowerAscii()", "touppercase": "text.upperAscii()", "casefold": "text.lowerAscii()",
     "strip": "text.trim()", "trimspace": "text.trim()", "str": "string(value)", "float": "double(value)", "number": "int(text)",
     "hasprefix": "text.startsWith(prefix)", "hassuffix": "text.endsWith(suffix)", "hasattr": "has(object.field)",
-    "haskey": "'key' in map", "includes": "text.contains(part) or item in list",
+    "has": "'key' in map, or has(object.field)",
+    "haskey": "'key' in map",
     "append": "list + [item]", "sha256": "hash(text)", "sha256sum": "hash(text)", "isnull": "!has(object.field)",
     "date": "timestamp(text)", "datetime": "timestamp(text)", "todate": "timestamp(text)", "isdefined": "has(object.field)",
     "not": "!(condition)", "defined": "has(object.field)", "some": "list.exists(x, condition)", "every": "list.all(x, condition)",
     "find_all": "text.findAll(pattern)",
     "reduce": "list.sum(), or list.map(x, value)", "concat": "a + b", "coalesce": "object.?field.orValue(default)",
-    # CEL elsewhere: cel-go's extensions of other products
+    # CEL elsewhere: what Kyverno adds to it, and cel-go's extensions of other products
+    "resource.get": "lookup.<name>, a lookup of the rule", "resource.list": "lookup.<name>, a lookup of the rule",
+    "globalcontext.get": "lookup.<name>, a lookup of the rule", "http.get": "the action http", "http.post": "the action http",
+    **dict.fromkeys((f"authorizer.{name}" for name in ("group", "path", "serviceaccount", "requestresource")), _NO_REQUEST),
+    "image": "text.split('/') or text.find(pattern)", "parseimagereference": "text.split('/') or text.find(pattern)",
     "ternary": "condition ? a : b", "json.unmarshal": "parseJson(text)", "yaml.parse": "parseYaml(text)",
     "sha256.hash": "hash(text)", "time.now": "now", "parse_timestamp": "timestamp(text)",
 }  # fmt: skip
@@ -62,6 +75,7 @@ def of_function(name: str, known: Collection[str]) -> str:
 _VARIABLES = {
     "request": "object, which Kyverno and Kubernetes' policies call request.object", "self": "object", "this": "object",
     "resource": "object", "variables": "vars", "oldobject": "oldObject", "element": "item, in a rule with a loop",
+    "namespaceobject": "lookup.<name>, a lookup of the Namespace", "images": "object.spec.containers.map(c, c.image)",
     "none": "null, or has(object.field)", "nil": "null, or has(object.field)",
     "undefined": "null, or has(object.field)", "true": "true", "false": "false",
     "metadata": "object.metadata", "spec": "object.spec", "status": "object.status", "data": "object.data",

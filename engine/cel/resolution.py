@@ -112,6 +112,8 @@ class Resolution:
         if node.name not in FUNCTIONS:
             namespace = field_path(node.arguments[0]) if node.method else ()
             method = node.method and (not namespace or namespace[0] in self._variables)
+            for inner in node.arguments[0].walk() if method else ():
+                self.check(inner)  # what is called on has the cause: `image(x).registry()`
             name = node.name if method else ".".join((*namespace, node.name))
             candidates = [each for each in FUNCTIONS if each[0].isalpha() and FUNCTIONS.overloads(each, member=method)]
             macros = [each for each in MACROS if (each in GLOBAL) is not method]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from engine.cel.values import EPOCH, Mismatch, fits_int, nanoseconds, span_of, time_of, type_name
 
-_TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
+_TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII)
 _DURATION = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 #: Characters of a time that is worth remembering: nobody's clock writes longer ones.
@@ -34,11 +34,12 @@ def _time(value: int | str) -> datetime | None:
         if isinstance(value, int):
             return EPOCH + timedelta(seconds=value)
         if match := _TIMESTAMP.fullmatch(value):
-            offset = timedelta(0)
-            if match[8]:
-                offset = timedelta(hours=int(match[9]), minutes=int(match[10])) * (-1 if match[8] == "-" else 1)
+            hours, minutes = int(match[9] or 0), int(match[10] or 0)
+            if hours > 24 or minutes > 60:  # Go's time.Parse takes offsets of just that
+                return None
+            offset = timedelta(hours=hours, minutes=minutes) * (-1 if match[8] == "-" else 1)
             year, month, day, hour, minute, second = map(int, match.groups()[:6])
-            whole = datetime(year, month, day, hour, minute, second, tzinfo=timezone(offset)).astimezone(UTC)
+            whole = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - offset
             nanos = int((match[7] or "0")[:9].ljust(9, "0"))
             return time_of(nanoseconds(whole) + nanos) if nanos % 1000 else whole + timedelta(microseconds=nanos // 1000)
     except (ValueError, OverflowError, Mismatch):

@@ -30,9 +30,11 @@ so has the engine.
 _ELSEWHERE = """\
 ## Where Kubernetes 1.34 differs from the engine
 
-`tests/conformance/test_kubernetes.py` asks a real kube-apiserver for all examples of the reference and for 190 conditions at the
-edges of the language; none of those differs. Where official tests, cel-go and cel-cpp do not agree, the engine does as cel-go,
-but for what an official test asks for (none may fail), and for what a pack writes or keeps as a key. These are all the cases:
+`tests/conformance` asks a real kube-apiserver for all examples of the reference, for some 500 conditions at the edges of the
+language, and for some 190 as policies have them (`test_kubernetes.py`, `test_policies.py`); none of those differs. Where official
+tests, cel-go and cel-cpp do not agree, the engine does as Kubernetes, but for what an official test asks for
+([decision 33](../decisions/0033-where-tests-and-kubernetes-differ.md)), and for what a pack writes or keeps as a key. These are
+all the cases:
 
 | expression | engine | Kubernetes 1.34 and 1.37 | why |
 |---|---|---|---|
@@ -40,6 +42,15 @@ but for what an official test asks for (none may fail), and for what a pack writ
 | `duration('1.5s').getMilliseconds()` | 500, beyond the whole seconds | 1500 | an official test |
 | `'%s'.format([['a', 1.5]])` | `[a, 1.5]` | `["a", 1.500000]` | an official test |
 | `'%e'.format([1000.0])` | `1.000000e+03` | the same in a locale's form | an official test |
+| `'%.2f'.format([12345.678])`, `'%s'.format([1e20])` | `12345.68`, 1 and 20 zeros | `12,345.68`, `1e+20` | \
+as version 4 of cel-go's strings, which the official tests are of; Kubernetes has version 2 |
+| `'%f'.format([1])`, `'%d'.format([1.0])` | `1.000000`, `1` | no answer | an official test, and version 4 |
+| `{'a': 1, 'a': 2}`, `{1.5: 1}`, `{null: 1}` | no answer | a map | official tests, which cel-go means to pass |
+| `a.?b.c` where `b` is null or a scalar | no answer | none | an official test; `a.?b.?c` is none in both |
+| `-duration('1s')` | `duration('-1s')` | refused | nothing else could be meant |
+| `[1, 'a'].max()`, and `min()`, of a list of which nothing is known | no answer | 1 | these values have no order |
+| `annotations[?'a'].optMap(n, int(n))` in a policy | the number | no answer | \
+cel-go finds no `int(string)` there, and does for any other text |
 | `string(timestamp('2026-01-24T22:30:00+01:00'))` | `2026-01-24T21:30:00Z`, as cel-cpp | keeps `+01:00` | \
 a time has one text, as templates write it and as keys (`oncePer`) have it |
 | `int(true)` | 1, as cel-cpp | no such conversion | packs of 0.1 may use it, and nothing else could be meant |
@@ -51,8 +62,8 @@ refused in CRD rules; in policies it is a text | [decision 17](../decisions/0017
 `lists.range(-1)` has no answer in the engine, by an official test, and in Kubernetes 1.37; 1.34 does not have it.
 
 Not in Kubernetes 1.34, and in the engine: cel-go's lists (1.37 has them), math, encoders and
-bindings, and `reverse()` of strings. Not in the engine, and in Kubernetes: the authorizer, which asks for the rights of who sends
-a request.
+bindings, `reverse()` of strings, fields in backticks and, before 1.37, `includes()`. Not in the engine, and in Kubernetes: the
+authorizer, which asks for the rights of who sends a request.
 """
 
 

@@ -129,6 +129,12 @@ class ControlPlane:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = "", content_type: str = ""
     ) -> dict[str, Any]:
         """One request, as administrator or with a token; the path starts with '/'. Raises urllib.error.HTTPError."""
+        return self.request_with_warnings(method, path, body, token=token, content_type=content_type)[0]
+
+    def request_with_warnings(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = "", content_type: str = ""
+    ) -> tuple[dict[str, Any], list[str]]:
+        """One request, as `request` makes it, and what the server warns of. Raises urllib.error.HTTPError."""
         content_type = content_type or ("application/merge-patch+json" if method == "PATCH" else "application/json")
         headers = {
             "Authorization": f"Bearer {token or self.admin_token}", "Content-Type": content_type,
@@ -139,8 +145,8 @@ class ControlPlane:
         trusted = ssl.create_default_context(cafile=self.certificate)
         trusted.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the server's own certificate lacks what Python 3.13 asks for
         with urllib.request.urlopen(request, timeout=30, context=trusted) as answer:
-            text = answer.read()
-        return json.loads(text) if text.startswith(b"{") else {"text": text.decode()}
+            text, warnings = answer.read(), answer.headers.get_all("Warning", [])
+        return json.loads(text) if text.startswith(b"{") else {"text": text.decode()}, warnings
 
     def ensure(self, path: str, body: Mapping[str, Any]) -> None:
         """Create an object in the collection at a path, unless there is one of its name already."""

@@ -6,18 +6,23 @@ import json
 from collections.abc import Iterator, Sequence
 
 from engine.cel.checker.matching import TIME_TEXT, comparable, named, result_of
+from engine.cel.hints import of_duration
 from engine.cel.resolution import usage
-from engine.cel.syntax import Call, Expression, ListOf, Literal, MapOf, Node, Variable
+from engine.cel.syntax import Call, Expression, ListOf, Literal, MapOf, Node, Select, Variable
 from engine.cel.types import (
     BOOL,
     BYTES,
+    CIDR,
     DOUBLE,
     DURATION,
     INT,
+    IP,
     QUANTITY,
+    SEMVER,
     STRING,
     TIMESTAMP,
     UINT,
+    URL,
     EnumType,
     Named,
     ObjectType,
@@ -28,11 +33,15 @@ from engine.cel.types import (
 
 #: What a `format: date-time` field is compared with.
 TIME = "a time such as 2026-01-24T22:30:00Z"
+#: What makes a duration of a number of seconds.
+_SECONDS = "seconds"
+#: What texts may be that begin with no digit.
+_PARSED = frozenset({"ip", "url", "semver", "cidr"})
 #: What a value may be converted to, and by which function, the likeliest first.
 _CONVERSIONS: dict[str, tuple[tuple[str, Named], ...]] = {
     STRING.name: (("timestamp", TIMESTAMP), ("duration", DURATION), ("int", INT), ("double", DOUBLE), ("quantity", QUANTITY),
-                  ("bool", BOOL)),
-    INT.name: (("double", DOUBLE), ("uint", UINT), ("string", STRING)),
+                  ("ip", IP), ("url", URL), ("semver", SEMVER), ("cidr", CIDR), ("bool", BOOL)),
+    INT.name: (("double", DOUBLE), ("uint", UINT), (_SECONDS, DURATION), ("string", STRING)),
     UINT.name: (("int", INT), ("double", DOUBLE), ("string", STRING)),
     DOUBLE.name: (("int", INT), ("string", STRING)),
     BOOL.name: (("string", STRING),),
@@ -50,6 +59,8 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
     """Return the call with an argument converted, so that one of the signatures takes it; else how it is called."""
     if node.name == "_in_" and named(kinds[1]) == STRING:
         return f"{expression.text(node.arguments[1])}.contains({expression.text(node.arguments[0])})"
+    if node.name in _ORDERS and QUANTITY in kinds:
+        return _order_of_quantities(expression, node, kinds)
     ordering = node.name in ("_<_", "_<=_", "_>_", "_>=_")  # texts are in another order than numbers: '5' > '41'
     for converted, texts in _converted(expression, node.arguments, kinds, texts_first=ordering):
         if result_of(signatures, converted) is not None:
@@ -57,6 +68,20 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
     if node.name[0].isalpha():
         return usage(node.name, member=node.method)
     return "a number" if node.name == "-_" else "two values that fit each other"
+
+
+#: How quantities are compared, which have no order of their own in Kubernetes.
+_ORDERS = {
+    "_<_": "{}.isLessThan({})", "_>_": "{}.isGreaterThan({})", "_<=_": "{}.compareTo({}) <= 0", "_>=_": "{}.compareTo({}) >= 0",
+}  # fmt: skip
+
+
+def _order_of_quantities(expression: Expression, node: Call, kinds: Sequence[Type]) -> str:
+    texts = [
+        expression.text(side) if kind == QUANTITY else _conversion(expression, side, "quantity")
+        for side, kind in zip(node.arguments, kinds, strict=True)
+    ]
+    return _ORDERS[node.name].format(*texts) if all(texts) else "two quantities"
 
 
 #: The words of a condition's status. Source: kubernetes, apimachinery/pkg/apis/meta/v1, ConditionStatus.
@@ -86,6 +111,8 @@ def of_condition(expression: Expression, node: Node, kind: Type) -> str:
         return "a condition (true or false)"
     if isinstance(kind, EnumType) and "True" in kind.values:  # the status of a condition
         return f"a condition, such as {text} == 'True'"
+    if isinstance(kind, ObjectType) and isinstance(node, Select):
+        return f"a condition, such as has({text})"
     match named(kind):
         case Named(name="int" | "uint" | "double"):
             return f"a condition, such as {text} > 0"
@@ -129,26 +156,34 @@ def short_name(kind: Type) -> str:
 
 def _conversion(expression: Expression, node: Node, function: str) -> str:
     """Return the text of a converted value: of a literal, the literal of the other type; '' where it cannot be one."""
-    if not isinstance(node, Literal):
-        return f"{function}({expression.text(node)})"
-    value = node.value
-    if function == "string" and isinstance(value, bool | int | float):
-        return f"'{json.dumps(value)}'"
-    if function == "int" and isinstance(value, float):
-        return ""
-    if not isinstance(value, str):
-        return f"{value}.0" if function == "double" and type(value) is int else f"{function}({expression.text(node)})"
-    try:
-        match function:
-            case "int":
-                return str(int(value))
-            case "double":
-                return str(float(value))
-            case "bool":
-                return value if value in ("true", "false") else ""
-    except ValueError:
-        return ""
-    return f"{function}({expression.text(node)})" if value[:1].isdigit() else ""
+    text = expression.text(node)
+    if function == _SECONDS:
+        return f"duration('{text}s')" if isinstance(node, Literal) else f"duration(string({text}) + 's')"
+    value = node.value if isinstance(node, Literal) else None
+    match function, value:
+        case _, str():
+            return _converted_text(value, text, function)
+        case "string", bool() | int() | float():
+            return f"'{json.dumps(value)}'"
+        case "int", float():
+            return ""
+        case "double", int():
+            return f"{value}.0"
+    return f"{function}({text})"
+
+
+def _converted_text(value: str, text: str, function: str) -> str:
+    """Return the literal that a text stands for, or a call; '' where it stands for none."""
+    if function in ("int", "double"):
+        try:
+            return str(int(value) if function == "int" else float(value))
+        except ValueError:
+            return ""
+    if function == "bool":
+        return value.lower() if value.lower() in ("true", "false") else ""
+    if function == "duration" and (hours := of_duration(value)):
+        return f"duration({hours})"
+    return f"{function}({text})" if value[:1].isdigit() or function in _PARSED else ""
 
 
 def _rewritten(expression: Expression, node: Call, texts: dict[int, str]) -> str:

@@ -1,4 +1,7 @@
-"""Kubernetes' named formats: `format.dns1123Label().validate(name)` (k8s.io/apimachinery, pkg/util/validation)."""
+"""Kubernetes' named formats: `format.dns1123Label().validate(name)` (k8s.io/apimachinery, pkg/util/validation).
+
+`byte`, `date` and `datetime` are as loose or strict as k8s.io/kube-openapi, pkg/validation/strfmt, has them.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ from datetime import date
 
 from engine.cel import types
 from engine.cel.declarations import KUBERNETES_FORMAT, function
-from engine.cel.libraries.encoders import decode
-from engine.cel.libraries.url import url
-from engine.cel.times import to_timestamp
+from engine.cel.libraries.url import is_url
+from engine.cel.operators import MAX_TEXT
 from engine.cel.values import NONE, Mismatch, Optional, register
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -35,7 +37,7 @@ def _pattern(pattern: str, longest: int, words: str, *, prefix: bool = False) ->
     def faults(text: str) -> list[str]:
         if len(text) > longest:
             return [f"must be no more than {longest} characters"]
-        whole = f"{text[:-1]}a" if prefix and text.endswith("-") else text
+        whole = f"{text[:-2]}a" if prefix and len(text) > 1 and text.endswith("-") else text  # as maskTrailingDash has it
         return [] if compiled.fullmatch(whole) else [words]
 
     return faults
@@ -50,6 +52,17 @@ def _parsed(parse: Callable[[str], object], words: str) -> Callable[[str], list[
         return []
 
     return faults
+
+
+def _dated(rest: str, words: str) -> Callable[[str], list[str]]:
+    """What says why a text is no date with a certain rest behind it."""
+    compiled = re.compile(rf"(\d{{4}}-\d{{2}}-\d{{2}}){rest}", re.ASCII)
+
+    def parse(text: str) -> date:
+        match = compiled.fullmatch(text)
+        return date.fromisoformat(match[1] if match else "")
+
+    return _parsed(parse, words)
 
 
 def _qualified(text: str) -> list[str]:
@@ -85,20 +98,14 @@ _FAULTS: Mapping[str, Callable[[str], list[str]]] = {
     "dns1035LabelPrefix": _pattern("[a-z]([-a-z0-9]*[a-z0-9])?", 63, _1035_WORDS, prefix=True),
     "labelValue": _pattern(rf"({_NAME})?", 63, "a valid label must be empty or consist of letters, digits, '-', '_' or '.', and "
                            "begin and end with a letter or digit"),
-    "uri": _parsed(url, "must be an absolute URL, or a path"),
+    "uri": lambda text: [] if is_url(text) else ["must be an absolute URL, or a path"],
     "uuid": _pattern("[0-9A-Fa-f]{8}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{4}-?[0-9A-Fa-f]{12}", 36,
                      "does not match the UUID format"),
-    "byte": _parsed(decode, "invalid base64"),
-    "date": _pattern(r"\d{4}-\d{2}-\d{2}", 10, "invalid date"),
-    "datetime": _parsed(to_timestamp, "invalid datetime"),
+    "byte": _pattern("([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})", MAX_TEXT, "invalid base64"),
+    "date": _dated("", "invalid date"),
+    "datetime": _dated(r"[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(.\d+)?([Zz]|[+-]\d{2}:\d{2})", "invalid datetime"),
 }  # fmt: skip
-
-
-def _date(text: str) -> list[str]:
-    return _FAULTS["date"](text) or _parsed(date.fromisoformat, "invalid date")(text)
-
-
-_FORMATS = {name: Format(name, _date if name == "date" else faults) for name, faults in _FAULTS.items()}
+_FORMATS = {name: Format(name, faults) for name, faults in _FAULTS.items()}
 
 
 def _validate(value: Format, text: str) -> Optional:

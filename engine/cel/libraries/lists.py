@@ -7,10 +7,13 @@ from functools import cmp_to_key
 from itertools import pairwise
 from typing import Any
 
-from engine.cel.budget import MAX_WORK, each_item, each_pair
-from engine.cel.declarations import GO_LISTS, KUBERNETES_LISTS, function
-from engine.cel.operators import compare, equal, longer, unsigned, whole
+from engine.cel.budget import MAX_WORK, each_item, each_pair, membership
+from engine.cel.declarations import GO_LISTS, KUBERNETES_INCLUDES, KUBERNETES_LISTS, function
+from engine.cel.operators import compare, contained_in_list, equal, longer, unsigned, whole
 from engine.cel.values import Mismatch, type_name, type_of
+
+_NUMBERS = ("int", "uint", "double", "duration")
+_ORDERED = (*_NUMBERS, "bool", "timestamp", "string", "bytes")
 
 
 def _is_sorted(value: list[Any]) -> bool:
@@ -51,6 +54,10 @@ def _index_of(value: list[Any], item: Any) -> int:
 
 def _last_index_of(value: list[Any], item: Any) -> int:
     return next((index for index in range(len(value) - 1, -1, -1) if equal(value[index], item)), -1)
+
+
+def _includes(value: Any, item: Any) -> bool:
+    return contained_in_list(item, value) if type(value) is list else equal(value, item)
 
 
 def _slice(value: list[Any], start: int, end: int) -> list[Any]:
@@ -104,19 +111,22 @@ def _index_cost(value: Any, item: Any) -> int:
 
 FUNCTIONS = (
     function("isSorted", "Whether each item of a list is no less than the one before.", "[1, 2, 2].isSorted()", KUBERNETES_LISTS,
-             {"list(A).isSorted() -> bool": _is_sorted}, each_item),
+             {f"list({kind}).isSorted() -> bool": _is_sorted for kind in _ORDERED}, each_item),
     function("sum", "The sum of a list of numbers or durations; 0 of an empty one.", "[1, 2].sum() == 3", KUBERNETES_LISTS,
-             {"list(A).sum() -> A": _sum}, each_item),
+             {f"list({kind}).sum() -> {kind}": _sum for kind in _NUMBERS}, each_item),
     function("min", "The least item of a list that is not empty.", "[3, 1].min() == 1", KUBERNETES_LISTS,
-             {"list(A).min() -> A": _extreme("min", -1)}, each_item),
+             {f"list({kind}).min() -> {kind}": _extreme("min", -1) for kind in _ORDERED}, each_item),
     function("max", "The greatest item of a list that is not empty.", "[3, 1].max() == 3", KUBERNETES_LISTS,
-             {"list(A).max() -> A": _extreme("max", 1)}, each_item),
+             {f"list({kind}).max() -> {kind}": _extreme("max", 1) for kind in _ORDERED}, each_item),
     function("indexOf", "The index of the first item that equals a value; -1 where there is none.",
              "['a', 'b'].indexOf('b') == 1",
              KUBERNETES_LISTS, {"list(A).indexOf(A) -> int": _index_of}, _index_cost),
     function("lastIndexOf", "The index of the last item that equals a value; -1 where there is none.",
              "['a', 'b', 'a'].lastIndexOf('a') == 2", KUBERNETES_LISTS, {"list(A).lastIndexOf(A) -> int": _last_index_of},
              _index_cost),
+    function("includes", "Whether a list holds a value; of anything else, whether it equals that value.",
+             "[1, 2].includes(2) && 'a'.includes('a') && !'ab'.includes('a')", KUBERNETES_INCLUDES,
+             {"dyn.includes(dyn) -> bool": _includes}, lambda value, item: membership(item, value)),
     function("slice", "The items from one index up to another.", "[1, 2, 3].slice(1, 3) == [2, 3]", GO_LISTS,
              {"list(A).slice(int, int) -> list(A)": _slice}),
     function("flatten", "The items of the lists in a list, to a depth of 1 or another.",

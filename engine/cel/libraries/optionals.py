@@ -10,18 +10,33 @@ from engine.model.mappings import is_mapping
 
 
 def optional_key(value: Any, key: str) -> Optional:
-    """The field of a map, or of the map that an optional holds; none where it is not there."""
+    """The field of a map, or of the map that an optional holds; none where it is not there.
+
+    As in cel-go, null and scalars have none either; to ask a list for a field has no answer.
+    """
     if type(value) is Optional:
         if not value.present:
             return NONE
         value = value.value
-    if not is_mapping(value):
+    if is_mapping(value):
+        return Optional(value[key]) if key in value else NONE
+    if type(value) is list:
         raise Mismatch(f"a value of type {type_name(value)} has no fields")
-    return Optional(value[key]) if key in value else NONE
+    return NONE
+
+
+def field_of_optional(value: Optional, key: str) -> Optional:
+    """`.` on an optional: the field of the map that it holds. Raises Mismatch where it holds something else."""
+    if value.present and not is_mapping(value.value):
+        raise Mismatch(f"a value of type {type_name(value.value)} has no fields")
+    return optional_key(value, key)
 
 
 def optional_index(value: Any, key: Any) -> Optional:
-    """The item of a list or the value of a map's key, also of those that an optional holds; none where it is not there."""
+    """The item of a list or the value of a map's key, also of those that an optional holds; none where it is not there.
+
+    As in cel-go, null and scalars have none either.
+    """
     if type(value) is Optional:
         if not value.present:
             return NONE
@@ -31,14 +46,14 @@ def optional_index(value: Any, key: Any) -> Optional:
         if type(index) is not int:
             raise Mismatch(f"a list has no index of type {type_name(key)}")
         return Optional(value[index]) if 0 <= index < len(value) else NONE
-    if not is_mapping(value):
-        raise Mismatch(f"a value of type {type_name(value)} has no elements")
     found = to_key(key)
-    return Optional(value[found]) if found in value else NONE
+    return Optional(value[found]) if is_mapping(value) and found in value else NONE
 
 
 def index_of_optional(value: Optional, key: Any) -> Optional:
-    """`[]` on an optional: what `[?]` gives."""
+    """`[]` on an optional: what `[?]` gives. Raises Mismatch where it holds neither a list nor a map."""
+    if value.present and type(value.value) is not list and not is_mapping(value.value):
+        raise Mismatch(f"a value of type {type_name(value.value)} has no elements")
     return optional_index(value, key)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from semver import Version
@@ -9,8 +10,10 @@ from semver import Version
 from engine.cel import types
 from engine.cel.declarations import KUBERNETES_SEMVER, function
 from engine.cel.libraries.quantity import compare
-from engine.cel.values import Mismatch, fits_int, register
+from engine.cel.values import Mismatch, fits_int, fits_uint, register
 
+_NUMBER = re.compile(r"(?<![^.])\d+(?![^.])", re.ASCII)
+"""A part of a prerelease that is a number."""
 #: Characters of a version: more than any has.
 _LONGEST = 256
 
@@ -42,7 +45,11 @@ def semver(text: str, normalize: bool = False) -> Semver:
     try:
         if len(text) > _LONGEST:
             raise ValueError
-        return Semver(Version.parse(_normalized(text) if normalize else text))
+        version = Version.parse(_normalized(text) if normalize else text)
+        numbers = (version.major, version.minor, version.patch, *map(int, _NUMBER.findall(version.prerelease or "")))
+        if not all(map(fits_uint, numbers)):
+            raise ValueError
+        return Semver(version)
     except ValueError:
         raise Mismatch(f"{text!r:.50} is not a semantic version such as 1.2.3") from None
 

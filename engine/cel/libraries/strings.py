@@ -24,8 +24,7 @@ def _split(value: str, separator: str, limit: int = -1) -> list[str]:
     if limit == 0:
         return []
     if separator == "":
-        characters = list(value) if limit < 0 or limit >= len(value) else [*value[: limit - 1], value[limit - 1 :]]
-        return characters or [""]
+        return list(value) if limit < 0 or limit >= len(value) else [*value[: limit - 1], value[limit - 1 :]]
     return value.split(separator, limit - 1 if limit > 0 else -1)
 
 
@@ -69,7 +68,7 @@ def _last_index_of(value: str, part: str, start: int | None = None) -> int:
         return value.rfind(part)
     if not 0 <= start <= len(value):
         raise Mismatch(f"lastIndexOf() is out of range: {start} of {len(value)} characters")
-    return value.rfind(part, 0, start + len(part))
+    return -1 if start == len(value) and part else value.rfind(part, 0, start + len(part))
 
 
 def quote(value: str) -> str:
