@@ -277,6 +277,11 @@ def test_the_command_of_the_docs_adds_it_to_argo_cds_own_objects(
     assert cluster.get(CONFIG_MAP, "argocd-cmd-params-cm")["data"] == {key: "true"}
     assert "extension.config.rulepack" in cluster.get(CONFIG_MAP, "argocd-cm")["data"]
 
+    made = run.plain("apply", "--dry-run=server", "-o", "name", "-k", str(EXTENSION / "base")).split()
+    assert sorted(each.partition("/")[0].partition(".")[0] for each in made) == [
+        "clusterrole", "clusterrolebinding", "configmap", "secret", "serviceaccount",
+    ]  # fmt: skip
+
     kustomization = {
         "namespace": namespace, "resources": [os.path.relpath(each, tmp_path) for each in stock],
         "components": [os.path.relpath(EXTENSION, tmp_path)],
@@ -285,12 +290,12 @@ def test_the_command_of_the_docs_adds_it_to_argo_cds_own_objects(
     built = subprocess.run(
         [kubectl, "kustomize", "--load-restrictor=LoadRestrictionsNone", tmp_path], check=True, capture_output=True, text=True
     )
-    made = {f"{each['kind']}/{each['metadata']['name']}": each for each in yaml.safe_load_all(built.stdout)}
-    (patched,) = made["Deployment/argocd-server"]["spec"]["template"]["spec"]["containers"]
+    parts = {f"{each['kind']}/{each['metadata']['name']}": each for each in yaml.safe_load_all(built.stdout)}
+    (patched,) = parts["Deployment/argocd-server"]["spec"]["template"]["spec"]["containers"]
     names = [{each["name"] for each in found["env"]} for found in (patched, container)]
     assert names[0] == names[1]
-    assert made["ConfigMap/rulepack-extension"]["data"] == {
+    assert parts["ConfigMap/rulepack-extension"]["data"] == {
         "extension-rulepack.js": (EXTENSION / "base/extension-rulepack.js").read_text()
     }
-    (subject,) = made["ClusterRoleBinding/rulepack-extension"]["subjects"]
+    (subject,) = parts["ClusterRoleBinding/rulepack-extension"]["subjects"]
     assert subject["namespace"] == namespace
