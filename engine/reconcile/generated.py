@@ -290,4 +290,4 @@ def _uids(objects: Iterable[Object]) -> frozenset[str]:
 def _listing(pack: RulePack, rule: Rule) -> str:
     """Return the arguments of `kubectl get` that list what a rule generates; of a kind that is an expression, KIND."""
     kinds = sorted({f"{each.kind.kind}.{each.kind.group}".rstrip(".") if each.kind else "KIND" for each in rule.generates})
-    return f"{','.join(kinds)} -A -l {PACK}={pack_label(pack.identity)},{RULE}={rule.name}"
+    return f"{','.join(kinds)} -A -l {_made_by(pack.identity, rule.name)}"
