@@ -22,10 +22,13 @@ from engine.cli.logs import LEVELS, set_up
 from engine.cli.process import have_standard_streams, raise_limit_of_files
 from engine.console.app import PATH as CONSOLE
 from engine.console.app import Console
+from engine.console.extension import PATH as EXTENSION
+from engine.console.extension import Extension
 from engine.console.firings import Firings
 from engine.kube.api import Api
 from engine.kube.clock import Clock, SystemClock
 from engine.model.observe import Observer
+from engine.operator.extension import parse_applications
 from engine.operator.settings import LEASE_NAME, Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
 from engine.operator.wiring import Operator
@@ -96,6 +99,22 @@ Examples:
     show_default=True,
     help="Serve the pages of the console at /console on --port, to whoever logs in with a token; not with --insecure-metrics.",
 )
+@click.option(
+    "--extension-header",
+    default="",
+    metavar="HEADER",
+    help="Serve /extension on --port, with the console, for another user interface: the header in which its proxy names the "
+    "application that a user sees, as NAMESPACE:NAME. It counts with the token of an account that may vouch on /extension.",
+)
+@click.option(
+    "--extension-kind", default="", metavar="KIND.APIVERSION", help="Kind of these applications, such as Deployment.apps/v1."
+)
+@click.option(
+    "--extension-objects",
+    default="",
+    metavar="CEL",
+    help="List of the objects of an `application`, each with group, kind, namespace and name; may call shipped libraries.",
+)
 @click.option("--lease-name", default=LEASE_NAME, show_default=True, help="Lease by which one of several replicas is chosen.")
 @click.option("--shards", type=click.IntRange(1), metavar="N", help="Share the cluster with others: how many there are.")
 @click.option(
@@ -132,6 +151,7 @@ def run(
         rules=rules or (shipped_rules(),),
         flags=parse_flags(feature_flags),
         http_allow=tuple(map(parse_allowed, http_allow)),
+        applications=parse_applications(*(options.pop(f"extension_{part}") for part in ("header", "kind", "objects"))),
         shard=own_shard(shards, shard, socket.gethostname()),
         in_pod=bool(os.environ.get("KUBERNETES_SERVICE_HOST")),  # the kubelet sets it in each container
         **options,
@@ -158,7 +178,10 @@ def operator_of(api: Api, settings: Settings, clock: Clock, cel: Backend, *obser
         return Operator(api, settings, clock, cel, *observers)
     firings = Firings(clock)
     operator = Operator(api, settings, clock, cel, firings, *observers)
-    operator.server.mount(CONSOLE, Console(api, operator, firings, clock, settings).answer)
+    console = Console(api, operator, firings, clock, settings)
+    operator.server.mount(CONSOLE, console.answer)
+    if settings.applications:
+        operator.server.mount(EXTENSION, Extension(api, operator, console, settings, settings.applications).answer)
     return operator
 
 

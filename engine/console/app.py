@@ -59,14 +59,14 @@ Page = Callable[[web.BaseRequest, Viewer], Awaitable[web.StreamResponse]]
 
 
 class Console:
-    """Answers what is asked below /console."""
+    """Answers what is asked below /console; from `content` and `objects` others can answer as well."""
 
     def __init__(self, api: Api, operator: Operator, firings: Firings, clock: Clock, settings: Settings) -> None:
         self._reviews, self._namespace, self._clock = operator.reviews, settings.operator_namespace, clock
-        self._content = Content(operator, firings, clock)
-        self._stream = Stream(self._content, firings)
-        self._found = Objects(api, operator, self._content, firings, clock)
-        self._audits = Audits(operator, self._content, settings)
+        self.content = Content(operator, firings, clock)
+        self.objects = Objects(api, operator, self.content, firings, clock)
+        self._stream = Stream(self.content, firings)
+        self._audits = Audits(operator, self.content, settings)
         firings.catalog = lambda: operator.reconciler.catalog
         self._pages: Mapping[str, Page] = {
             "": self._overview, "packs": self._packs, "pack": self._pack, "activity": self._activity,
@@ -154,19 +154,19 @@ class Console:
         return await _send(request, [body], content_type=kind)
 
     async def _overview(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
-        values = await self._content.overview(viewer)
+        values = await self.content.overview(viewer)
         return await _send(request, render.page("overview.html", title="Overview", viewer=viewer, **values))
 
     async def _packs(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
         if not await viewer.sees_packs():
             return await self._refused(request, viewer)
-        return await _send(request, render.page("packs.html", title="Packs", viewer=viewer, **self._content.packs()))
+        return await _send(request, render.page("packs.html", title="Packs", viewer=viewer, **self.content.packs()))
 
     async def _pack(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
         if not await viewer.sees_packs():
             return await self._refused(request, viewer)
         name = request.query.get("name", "")
-        values = await self._content.pack(name, viewer)
+        values = await self.content.pack(name, viewer)
         if values is None:
             message = _message("There is no such pack", "it is not in force, or its name is another one", viewer)
             return await _send(request, message, HTTPStatus.NOT_FOUND)
@@ -177,9 +177,9 @@ class Console:
         return await _send(request, page, HTTPStatus.FORBIDDEN)
 
     async def _activity(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
-        only, version = _filter(request), self._content.version
-        found = [each async for each in self._content.visible(viewer, only, SHOWN)]
-        items = [render.firing(each, await self._content.hidden(viewer, each)) for each in found]
+        only, version = _filter(request), self.content.version
+        found = [each async for each in self.content.visible(viewer, only, SHOWN)]
+        items = [render.firing(each, await self.content.hidden(viewer, each)) for each in found]
         live = request.query.get("live", "on") != "off"
         query = {key: value for key, value in only._asdict().items() if value}
         page = render.page(
@@ -190,14 +190,14 @@ class Console:
         return await _send(request, page)
 
     async def _objects(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
-        values = await self._found.search(viewer, Search(*_fields(request, Search._fields)))
+        values = await self.objects.search(viewer, Search(*_fields(request, Search._fields)))
         return await _send(request, render.page("objects.html", title="Objects", viewer=viewer, **values))
 
     async def _object(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
         version, kind, namespace, name, pack, rule = _fields(request, ("apiVersion", "kind", "namespace", "name", "pack", "rule"))
         key = ObjectKey(Kind(version, kind), namespace, name)
         try:
-            values = await self._found.one(viewer, key, {"pack": pack, "rule": rule})
+            values = await self.objects.one(viewer, key, {"pack": pack, "rule": rule})
         except ApiError as error:
             message = _message("The object cannot be read", f"{error}; try again soon", viewer)
             return await _send(request, message, HTTPStatus.BAD_GATEWAY)

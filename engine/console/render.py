@@ -24,7 +24,7 @@ SHOWN = 1_000
 """Characters of a text that are shown at most."""
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     """Return a value as text without control characters and marks of direction, and not longer than anybody reads."""
     return cut(clean(str(value)), SHOWN)
 
@@ -44,7 +44,7 @@ def _seconds(seconds: float) -> str:
 
 _environment = Environment(
     loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-    lstrip_blocks=True, auto_reload=False, finalize=lambda value: _text(value) if type(value) is str else value,
+    lstrip_blocks=True, auto_reload=False, finalize=lambda value: text(value) if type(value) is str else value,
 )  # fmt: skip
 _environment.filters |= {"time": _time, "seconds": _seconds}
 _environment.globals["version"] = __version__

@@ -47,7 +47,7 @@ class Viewer:
     async def sees_packs(self) -> bool:
         """Return whether they may see the rule packs: by /packs, or as objects in the operator's namespace. Raises ApiError."""
         if self._packs is None:
-            by_path = await self._reviews.may_get_path(self._user, "/packs")
+            by_path = await self._reviews.may_on_path(self._user, "get", "/packs")
             self._packs = by_path or await self._asked("get", RULE_PACK, self._namespace)
         return self._packs
 

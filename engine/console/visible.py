@@ -11,7 +11,7 @@ import orjson
 from engine.console.viewer import Viewer
 from engine.errors import ApiError
 from engine.kube.api import Api, Page, Selection, WatchEvent
-from engine.model.objects import SECRET, Kind, Object, ObjectKey, Resource
+from engine.model.objects import SECRET, Kind, Object, ObjectKey, Ref, Resource
 from engine.testing.readonly import ReadOnlyCluster
 
 OBJECTS, BYTES = 500, 4_000_000
@@ -37,15 +37,16 @@ class VisibleCluster(ReadOnlyCluster):
 
     async def watched(self, key: ObjectKey) -> Object:
         """Return an object that packs watch, and keep it for those who get it later. Raises ApiError."""
-        await self._permit("get", key.kind, key.namespace)
+        await self._permit_one(key)
         self._watched = key, await named_object(self._api, *key)
         return self._watched[1]
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
         """See `Api.get`."""
-        if self._watched and self._watched[0] == ObjectKey(resource.kind, namespace, name):
+        key = ObjectKey(resource.kind, namespace, name)
+        if self._watched and self._watched[0] == key:
             return self._watched[1]
-        await self._permit("get", resource.kind, namespace)
+        await self._permit_one(key)
         return await super().get(resource, namespace, name)
 
     async def list(self, selection: Selection, *, limit: int = 0, next: str = "") -> Page:
@@ -62,7 +63,8 @@ class VisibleCluster(ReadOnlyCluster):
 
     async def pages(self, selection: Selection) -> AsyncGenerator[Page, None]:
         """See `Api.pages`."""
-        await self._permit("list", selection.resource.kind, selection.namespace)
+        kind, namespace = selection.resource.kind, selection.namespace
+        _refuse(kind, "list", namespace, may=await self._viewer.may("list", kind, namespace))
         async with aclosing(super().pages(selection)) as pages:
             async for page in pages:
                 yield page
@@ -71,9 +73,13 @@ class VisibleCluster(ReadOnlyCluster):
         """Raise ApiError: a page is of one moment."""
         raise ApiError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", "nothing is watched for a page")
 
-    async def _permit(self, verb: str, kind: Kind, namespace: str) -> None:
-        if kind.kind == SECRET.kind:
-            raise ApiError(HTTPStatus.FORBIDDEN, "Forbidden", "the console reads no Secret")
-        if not await self._viewer.may(verb, kind, namespace):
-            where = f" in namespace {namespace}" if namespace else ""
-            raise ApiError(HTTPStatus.FORBIDDEN, "Forbidden", f"you may not {verb} objects of kind {kind.kind}{where}")
+    async def _permit_one(self, key: ObjectKey) -> None:
+        _refuse(key.kind, "get", key.namespace, may=await self._viewer.sees(Ref(*key)))
+
+
+def _refuse(kind: Kind, verb: str, namespace: str, *, may: bool) -> None:
+    if kind.kind == SECRET.kind:
+        raise ApiError(HTTPStatus.FORBIDDEN, "Forbidden", "the console reads no Secret")
+    if not may:
+        where = f" in namespace {namespace}" if namespace else ""
+        raise ApiError(HTTPStatus.FORBIDDEN, "Forbidden", f"you may not {verb} objects of kind {kind.kind}{where}")

@@ -36,10 +36,17 @@ class Certificate:
         self._folder = folder
         self._known: tuple[bytes, bytes] | None = None
         self._problem = ""
+        self._shown = _showing(*_self_signed(socket.gethostname()))
         self.context = _context()
-        self.context.set_alpn_protocols(["http/1.1"])
-        pem.load(self.context, *_self_signed(socket.gethostname()))
+        self.context.sni_callback = self._show
         self.refresh()
+
+    def _show(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        """Have a connection show the certificate of this moment.
+
+        One context cannot change it: it keeps a certificate for each type of key, and shows clients the type that they prefer.
+        """
+        connection.context = self._shown
 
     def refresh(self) -> None:
         """Read the folder; what cannot be used is logged, and the last good certificate stays."""
@@ -49,8 +56,7 @@ class Certificate:
         try:
             found = paths[0].read_bytes(), paths[1].read_bytes()
             if found != self._known:
-                pem.load(_context(), *found)  # a pair that does not fit would leave the other context without a key
-                pem.load(self.context, *found)
+                self._shown = _showing(*found)
                 log.info("the certificate in %s is used", self._folder)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             self._report(error)
@@ -77,6 +83,13 @@ class Certificate:
 def _context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _showing(certificate: bytes, key: bytes) -> ssl.SSLContext:
+    context = _context()
+    pem.load(context, certificate, key)
     return context
 
 

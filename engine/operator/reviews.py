@@ -44,9 +44,9 @@ class Reviews:
         user = self._users[key] = dig(status, ("user",), {}) if status.get("authenticated") is True else None
         return user
 
-    async def may_get_path(self, user: Object, path: str) -> bool:
-        """Return whether a user may get a path of a server. Raises ApiError."""
-        return await self._may(user, {"nonResourceAttributes": {"path": path, "verb": "get"}})
+    async def may_on_path(self, user: Object, verb: str, path: str) -> bool:
+        """Return whether a user may do that to a path of a server, such as get it. Raises ApiError."""
+        return await self._may(user, {"nonResourceAttributes": {"path": path, "verb": verb}})
 
     async def may(self, user: Object, verb: str, kind: Kind, namespace: str = "") -> bool:
         """Return whether a user may do that to every object of a kind in a namespace, '' for all of them. Raises ApiError."""

@@ -73,18 +73,18 @@ class Server:
     ) -> None:  # fmt: skip
         self.address, self.port, self._option, self._answers = address, port, option, answers
         self._guard, self._certificate, self._limits = guard, certificate, limits
-        self._mounted: tuple[str, Pages] | None = None
+        self._mounted: dict[str, Pages] = {}
         self._connections: _Connections | None = None
         self._listening: asyncio.Server | None = None
 
     @property
     def paths(self) -> Sequence[str]:
         """What is answered here."""
-        return [*self._answers, *([self._mounted[0]] if self._mounted else [])]
+        return [*self._answers, *self._mounted]
 
     def mount(self, path: str, pages: Pages) -> None:
         """Have pages answer a path and what is below it."""
-        self._mounted = path, pages
+        self._mounted[path] = pages
 
     async def start(self) -> None:
         """Listen. Raises UsageError where the address cannot be had."""
@@ -110,8 +110,9 @@ class Server:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         async with asyncio.timeout(self._limits.answer):
-            if self._mounted and (request.path + "/").startswith(self._mounted[0] + "/"):
-                return await self._mounted[1](request)
+            for path, pages in self._mounted.items():
+                if (request.path + "/").startswith(path + "/"):
+                    return await pages(request)
             reply = await self._reply(request)
             response = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.content_type})
             await response.prepare(request)

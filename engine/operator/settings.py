@@ -13,6 +13,7 @@ from typing import Literal
 from engine.errors import ApiError, UsageError
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode, parse_mode
+from engine.operator.extension import Applications
 from engine.operator.shards import Shard
 from engine.outbound.allowed import Allowed
 from engine.packs.sources import shipped_rules
@@ -57,6 +58,8 @@ class Settings:
     """Whether `port` speaks plain HTTP, and to everybody."""
     console: bool = True
     """Whether the console is served on `port`; never where that speaks plain HTTP."""
+    applications: Applications | None = None
+    """Whose applications an extension of another user interface may ask about; nobody's, and there is no such route."""
     lease_name: str = LEASE_NAME
     in_pod: bool = True
     """Whether it runs in a pod; a process that does not never takes the Lease of an operator that does."""

@@ -97,7 +97,7 @@ async def test_an_operator_that_may_not_ask_says_so(
             status, text = await get(server, f"Bearer {control_plane.admin_token}")
             assert status == 503
             assert 'cannot create resource "tokenreviews"' in text
-    assert len([record for record in caplog.records if "nobody can read metrics" in record.message]) == 1
+    assert len([record for record in caplog.records if "nobody can read /metrics" in record.message]) == 1
 
 
 async def test_plain_http_is_not_answered(control_plane: ControlPlane, namespace: str) -> None:

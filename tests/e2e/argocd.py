@@ -1,6 +1,6 @@
 """A real Argo CD without containers: redis, repo-server, application-controller and notifications controller as processes.
 
-Its API server and its UI do not run: nothing here needs them.
+Its API server runs only for a test that asks for it, and its UI never: nothing here needs that.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class ArgoCD:
         self._folder = Path(tempfile.mkdtemp(prefix="rulepack-argocd-"))
         self._processes = Processes(self._folder)
         self.cluster = Cluster(plane, namespace)
+        self._backends: list[str] = []
 
     def __enter__(self) -> Self:
         try:
@@ -155,6 +156,22 @@ class ArgoCD:
         finally:
             self._configure(config_map, {key: before.get(key) for key in data})
 
+    @contextmanager
+    def server(self, authorities: Path) -> Iterator[str]:
+        """The URL, by plain HTTP, of its API server meanwhile; it has proxy extensions, and trusts authorities in a folder."""
+        port, metrics = free_ports(2)
+        options = [
+            f"--namespace={self.namespace}", *self._backends, "--insecure", "--enable-proxy-extension", "--address=127.0.0.1",
+            f"--port={port}", f"--metrics-port={metrics}",
+        ]  # fmt: skip
+        self._run("argocd-server", options, SSL_CERT_DIR=f"/etc/ssl/certs:{authorities}")
+        try:
+            self._wait_for(metrics)
+            eventually(lambda: _listens(port), "API server of Argo CD", PATIENCE)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            self._processes.kill("argocd-server")
+
     def argocd(self, *arguments: str | Path) -> str:
         """What the CLI prints on standard output; offline commands only."""
         command = [self._programs["argocd"], *arguments]
@@ -199,13 +216,13 @@ class ArgoCD:
         self._processes.start("redis", ["/bin/sh", "-c", "exec " + " ".join(redis_server)])
         eventually(lambda: _listens(redis), "redis-server", PATIENCE)
         addresses = f"--redis=127.0.0.1:{redis}"
+        self._backends = [addresses, f"--repo-server=127.0.0.1:{repository}"]
         self._run("argocd-repo-server", [
             "--address=127.0.0.1", f"--port={repository}", "--metrics-address=127.0.0.1", f"--metrics-port={repository_metrics}",
             addresses,
         ])  # fmt: skip
         self._run("argocd-application-controller", [
-            f"--namespace={self.namespace}", addresses, f"--repo-server=127.0.0.1:{repository}", f"--metrics-port={metrics}",
-            "--app-resync=10",
+            f"--namespace={self.namespace}", *self._backends, f"--metrics-port={metrics}", "--app-resync=10",
         ])  # fmt: skip
         self._run("argocd-notifications", [
             f"--namespace={self.namespace}", f"--argocd-repo-server=127.0.0.1:{repository}",
@@ -230,9 +247,9 @@ class ArgoCD:
         body = {"apiVersion": PROJECT.api_version, "kind": PROJECT.kind, "metadata": {"name": "default"}, "spec": project}
         self._plane.ensure(path(PROJECT, self.namespace), body)
 
-    def _run(self, role: str, options: list[str], command: list[str] | None = None) -> None:
+    def _run(self, role: str, options: list[str], command: list[str] | None = None, **settings: str) -> None:
         arguments = [*(command or []), *options, "--logformat=text"]
-        self._processes.start(role, [self._programs["argocd"], *arguments], self._environment(role))
+        self._processes.start(role, [self._programs["argocd"], *arguments], {**self._environment(role), **settings})
 
     def _environment(self, role: str) -> dict[str, str]:
         for name in ("tmp", "tls", "ssh", "gpg"):

@@ -18,6 +18,7 @@ from tests.world import RULES
 CONFIG = RULES.parent / "config"
 NAMESPACE = "openshift-gitops"
 ARGOCD, NOTIFICATIONS = Kind("argoproj.io/v1beta1", "ArgoCD"), Kind("argoproj.io/v1alpha1", "NotificationsConfiguration")
+DEPLOYMENT = Kind("apps/v1", "Deployment")
 HEALTH = "resource.customizations.health.mlops.mlops.dev_NotebookValidationJob"
 
 
@@ -90,3 +91,26 @@ def test_the_operator_brings_what_argo_cd_needs_into_its_config_maps(openshift: 
 
     openshift.patch(CONFIG_MAP, "argocd-cm", {"data": {HEALTH: "return {}", "resource.customizations.health.Own": "return {}"}})
     eventually(lambda: data(openshift, "argocd-cm").get(HEALTH) == wanted[HEALTH], "health script put back")
+
+
+@pytest.mark.nightly
+def test_the_operator_brings_the_extension_into_argo_cd(openshift: Cluster) -> None:
+    """Its script and authority as volumes of the API server, its switch, its proxy; the right that its page grants stays."""
+    server = patch(openshift, ARGOCD, "extension/argocd.yaml")["spec"]["server"]
+    policy = {"policy.rulepack.csv": "p, role:readonly, extensions, invoke, rulepack, allow\n"}
+    openshift.patch(CONFIG_MAP, "argocd-rbac-cm", {"data": policy})
+
+    def arrived() -> bool:
+        pod = openshift.get(DEPLOYMENT, f"{NAMESPACE}-server")["spec"]["template"]["spec"]
+        (container,) = (each for each in pod["containers"] if each["name"] == "argocd-server")
+        volumes = {each["name"]: each.get("configMap", {}).get("name") for each in pod["volumes"]}
+        mounted = {(each["name"], each["mountPath"]) for each in container["volumeMounts"]}
+        return (
+            all(each in container["env"] for each in server["env"])
+            and {each["name"]: each["configMap"]["name"] for each in server["volumes"]}.items() <= volumes.items()
+            and {(each["name"], each["mountPath"]) for each in server["volumeMounts"]} <= mounted
+        )
+
+    eventually(arrived, "extension in the Deployment of Argo CD's API server")
+    eventually(lambda: "extension.config.rulepack" in data(openshift, "argocd-cm"), "proxy of the extension in argocd-cm")
+    assert policy.items() <= data(openshift, "argocd-rbac-cm").items()

@@ -111,10 +111,10 @@ class Console:
             await self.clock.advance(5)
             yield self
 
-    def replica(self) -> Console:
+    def replica(self, **settings: Any) -> Console:
         """The same console on another replica, which is not running yet."""
         other = copy(self)
-        other.operator = self._operator()
+        other.operator = self._operator(**settings)
         return other
 
     async def widget(self, namespace: str, name: str, size: int = 20, note: str = "plain") -> None:

@@ -14,12 +14,14 @@ import pytest
 from engine.operator.certificate import Certificate
 from engine.operator.server import Server, probe
 
+EC, RSA = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"), ("rsa:2048",)
 
-def write(folder: Path, name: str, key: str = "") -> None:
+
+def write(folder: Path, name: str, key: str = "", kind: tuple[str, ...] = EC) -> None:
     """Write a certificate for a name, as a mounted Secret has it, optionally with the key of another one."""
     folder.mkdir(exist_ok=True)
     command = [
-        "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+        "openssl", "req", "-x509", "-newkey", *kind, "-nodes", "-days", "2",
         "-subj", f"/CN={name}", "-out", str(folder / "tls.crt"), "-keyout", str(folder / (key or "tls.key")),
     ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
@@ -68,6 +70,19 @@ async def test_a_certificate_that_changes_is_shown_without_a_restart(tmp_path: P
         (folder / "tls.crt").unlink()
         certificate.refresh()
         assert await shown(port) == second
+
+
+@pytest.mark.parametrize("kinds", [(RSA, EC, RSA), (EC, RSA, EC)], ids=["RSA first", "EC first"])
+async def test_a_certificate_with_another_type_of_key_takes_the_place_of_the_last(
+    kinds: tuple[tuple[str, ...], ...], tmp_path: Path
+) -> None:
+    """Such as that of OpenShift's service-ca, which has an RSA key: clients that prefer the other type get it as well."""
+    certificate = Certificate(tmp_path)
+    async with serving(certificate) as port:
+        for kind in kinds:
+            write(tmp_path, "operator.test", kind=kind)
+            certificate.refresh()
+            assert await shown(port) == named(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "no certificate"])
