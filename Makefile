@@ -68,7 +68,7 @@ e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (
 pictures: $(READY) ## Take the pictures of the docs anew, of the demo in Debian's Chromium (needs chromium), in 2 minutes
 	RULEPACK_PICTURES=1 $(PYTEST) tests/browser/test_pictures.py
 
-nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, slow tests; 25 minutes, and 15 to build, once
+nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, the last release, slow tests; 30 minutes, and 15 to build, once
 	ARGOCD_VERSION=3.2 $(BIN)/python -m tests.controlplane.argocd
 	ARGOCD_VERSION=3.2 $(PYTEST) -m "argocd and not nightly" --durations=10
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.plane
@@ -78,6 +78,7 @@ nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, sl
 	$(BIN)/python -m tests.controlplane.gitops
 	$(BIN)/python -m tests.controlplane.olm --sdk
 	$(PYTEST) -m nightly --durations=10
+	$(BIN)/python -m tests.node tests/node/test_released.py
 
 node: $(READY) ## In pods of the real image, on a real node (needs root and Debian packages, which it names; about 10 minutes)
 	$(BIN)/python -m tests.node $(ARGS)

@@ -47,7 +47,9 @@ def prepare(version: str) -> None:
     before = project().version
     valid = semver.Version.is_valid(version) and not version.endswith(DEVELOPMENT)
     if not valid or semver.Version.parse(version) <= semver.Version.parse(before):
-        raise Refused(f"version {version}: expected a semantic version newer than {before}: make release VERSION=…")
+        raise Refused(
+            f"version {version}: expected a semantic version newer than {before}, without {DEVELOPMENT}: make release VERSION=…"
+        )
     _require_names()
     log = ROOT / "CHANGELOG.md"
     paths = changelog.fragments(ROOT / "changes")

@@ -32,6 +32,10 @@ class ActResult(StrEnum):
     AUDITED = "audited"
 
 
+TIMER = "timer"
+"""The action of an act by which a timer was to be put on record. That it is refused is no failure of the rule, which goes on."""
+
+
 class Act(NamedTuple):
     """One thing the engine did, or would have done, for a rule and an object.
 

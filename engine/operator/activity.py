@@ -15,7 +15,7 @@ from typing import Any
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import ObjectKey, Ref, flow_of, ref_of
-from engine.model.observe import Act, ActResult, Evaluated
+from engine.model.observe import TIMER, Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Step
 from engine.model.send import Send
 from engine.model.text import cut
@@ -170,7 +170,7 @@ class Activity:
         rule = self._rule(act.pack, act.rule)
         if act.result in _FAULTS:
             rule.failed = (self.clock.time(), act)
-            if act.result is not ActResult.RETRYING:
+            if act.result is not ActResult.RETRYING and act.action != TIMER:
                 rule.ended = rule.failed
                 rule.count(act)
             elif isinstance(act.step, Annotate) and str(act.object) in rule.counted:

@@ -13,7 +13,7 @@ from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import Object
-from engine.model.observe import Act, ActResult, Observer
+from engine.model.observe import TIMER, Act, ActResult, Observer
 from engine.model.plan import Annotate, OwnWrite, joined
 from engine.packs.catalog import Catalog
 from engine.packs.in_force import InForce
@@ -113,7 +113,7 @@ class Recorder:
         reason = f"the timer is not durable, since the right to patch the object is missing (see rulepack rbac): {error}"
         for pack, rule in dict.fromkeys(_timers(evaluations)):
             if self._waits.not_durable(pack, rule, reason):
-                self._observer.acted(Act(pack, rule, evaluations[-1].ref, "", "", "timer", None, ActResult.REFUSED, reason))
+                self._observer.acted(Act(pack, rule, evaluations[-1].ref, "", "", TIMER, None, ActResult.REFUSED, reason))
 
     def _without_old_records(self, obj: Object, own: Annotate, times: Mapping[str, InForce]) -> Annotate:
         """What is to be written, and with it the end of records whose rules are gone for good: no write is made for them."""

@@ -1,4 +1,4 @@
-"""Release 0.1.0 as it was: its bundle, its engine with its packs, and its samples, from the history of this repository."""
+"""Release 0.1.0 as it was, from the history of this repository."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OnePort(Served):
 
 def unpack(folder: Path) -> Path:
     """Write its files into a new folder, which is returned. Fails where the history of this checkout begins later."""
-    command = ["git", "-C", str(ROOT), "archive", COMMIT, "bundle", "config/samples", "engine", "rules"]
+    command = ["git", "-C", str(ROOT), "archive", COMMIT]
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, f"{done.stderr.decode()}the tests need the commits since {VERSION}: run `git fetch --unshallow`"
     into = folder / f"release-{VERSION}"

@@ -62,8 +62,8 @@ refused in CRD rules; in policies it is a text | [decision 17](../decisions/0017
 `lists.range(-1)` has no answer in the engine, by an official test, and in Kubernetes 1.37; 1.34 does not have it.
 
 Not in Kubernetes 1.34, and in the engine: cel-go's lists (1.37 has them), math, encoders and
-bindings, `reverse()` of strings, fields in backticks and, before 1.37, `includes()`. Not in the engine, and in Kubernetes: the
-authorizer, which asks for the rights of who sends a request.
+bindings, `reverse()` of strings, fields in backticks, and `includes()`, which 1.37 evaluates and takes in new rules one version
+later. Not in the engine, and in Kubernetes: the authorizer, which asks for the rights of who sends a request.
 """
 
 

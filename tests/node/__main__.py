@@ -19,6 +19,10 @@ from tests.node.programs import programs, require_packages
 OUTSIDE = ("tests/image/test_built.py", "tests/image/test_release.py", "tests/node/test_sandbox.py")
 
 
+#: What takes more than a minute beyond that and is only run where it is named, as `make nightly` does.
+NIGHTLY = "tests/node/test_released.py"
+
+
 def main() -> int:
     """Get ready what the node runs, and run the tests; the exit status of the first pytest that fails, 0 where none does."""
     chosen = [argument for argument in sys.argv[1:] if ".py" in argument]
@@ -32,9 +36,14 @@ def main() -> int:
         olm.tools()
         olm.operators()
         olm.definitions()
-        Images().prepare()
+        images = Images()
+        images.prepare()
         pytest = [sys.executable, "-m", "pytest", "-s", "-m", "node", *options]  # -s: some print figures
         files = chosen or list(dict.fromkeys((*OUTSIDE, *sorted(map(str, Path("tests/node").glob("test_*.py"))))))
+        if NIGHTLY in chosen:
+            images.prepare_released()
+        else:
+            files = [file for file in files if file != NIGHTLY]
         statuses = [subprocess.run([*pytest, file], check=False).returncode for file in files if file in OUTSIDE]
         statuses += [sandbox.run([*pytest, file]) for file in files if file not in OUTSIDE]
         return next(filter(None, statuses), 0)

@@ -50,7 +50,7 @@ def node(family: Family) -> Iterator[Node]:
     """
     assert sandbox.inside(), "a node needs namespaces of its own: run `make node`"
     with Node(programs(), Images(), family) as node:
-        node.load(OPERATOR, DEPLOYED, *(f"{IMAGE}:v{version}" for version in (OLD, NEW)))
+        node.load(OPERATOR, *{DEPLOYED, *(f"{IMAGE}:v{version}" for version in (OLD, NEW))})  # a release may be one of the two
         node.load(BASE, PYTHON_IMAGE)
         install_kinds(node.plane)
         yield node

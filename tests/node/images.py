@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.bundle import ROOT
+from tests.bundle import released
 from tests.controlplane.gobuild import Say
 from tests.node.programs import cache, environment
 
@@ -27,6 +28,8 @@ BASES = f"{BASE}-index"
 PAUSE = "localhost/rulepack-pause:1"
 #: The operator's image, built from the Dockerfile as it is here.
 OPERATOR = "localhost/rulepack:test"
+#: That of the last release, built from its own Dockerfile and code on the same base.
+RELEASED = f"localhost/rulepack-released:{released.VERSION}"
 #: The name under which pods may have the base, for its Python.
 PYTHON_IMAGE = "example.com/python:3.11"
 PYTHON = "python3.11-minimal,python3-pip,python3-venv"
@@ -56,6 +59,15 @@ class Images:
                 self._commit(BASE, PAUSE, "--entrypoint", '["sleep", "infinity"]', "--cmd", "")
             say("images: building the operator's")
             self.build(OPERATOR)
+
+    def prepare_released(self, say: Say = print) -> None:
+        """Build the image of the last release, where the store has none; its commit never changes. Needs what `prepare` makes."""
+        with self._locked(), tempfile.TemporaryDirectory() as folder:
+            if not self.has(RELEASED):
+                say(f"images: building that of release {released.VERSION}; the first time takes about 2 minutes")
+                source = released.unpack(Path(folder))
+                settings = [f"--build-arg=VERSION={released.VERSION}", f"--build-arg=REVISION={released.COMMIT}"]
+                self._buildah("build", "--quiet", f"--tag={RELEASED}", *settings, *self.options(BASE), str(source))
 
     def prepare_bases(self, say: Say = print) -> None:
         """Make the bases of both architectures, and their index, where the store has none."""

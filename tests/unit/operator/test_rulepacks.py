@@ -632,13 +632,16 @@ async def test_a_timer_that_is_not_durable_is_said_in_the_status(packs: Packs) -
         await packs.clock.advance(5)
         await packs.widget("one")
         await packs.clock.advance(90)
-        without = await packs.condition("Ready", "timed")
+        without, failed = await packs.condition("Ready", "timed"), (await packs.got("timed"))["status"]["failed"]
         packs.cluster.faults.clear()
         await packs.clock.advance(310)
         after = await packs.condition("Ready", "timed")
 
-    assert without[:2] == ("True", "InForce")
-    assert "rule mark: the timer is not durable, since the right to patch the object is missing (see rulepack rbac)" in without[2]
+    assert (*without[:2], failed) == ("True", "InForce", 0)
+    assert without[2].startswith(
+        "the pack is in force, and acts; rule mark: the timer is not durable, since the right to patch the object is missing "
+        "(see rulepack rbac): 403"
+    )
     assert 'User "system:serviceaccount:system:rulepack" cannot patch resource "widgets"' in without[2]
     assert after == ("True", "InForce", "the pack is in force, and acts")
 
