@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -40,6 +40,11 @@ def cut(text: str, limit: int) -> str:
 def shown(text: str, limit: int = 80) -> str:
     """Return a user's text quoted for a message, on one line, of at most `limit` characters and a mark."""
     return repr(cut(" ".join(clean(text).split()), limit + 1))
+
+
+def field_text(path: Sequence[str]) -> str:
+    """Return a path of fields as expressions write it, such as `metadata.annotations["a/b"]`."""
+    return path[0] + "".join(f".{step}" if step.isidentifier() else f'["{step}"]' for step in path[1:])
 
 
 def found(value: Any) -> str:

@@ -38,7 +38,10 @@ class WatchSpec(Spec):
     Ceasing is no deletion: nothing is carried out or undone, what waits is dropped, and aggregates no longer count the objects.
     """
     fields_: list[FieldPath] = Field(default=[], alias="fields", max_length=50)
-    """An object is evaluated only when one of these changed, such as `status.phase`; without any, at every change."""
+    """An object is evaluated only when one of these changed, such as `status.phase`; without any, at every change.
+
+    Name all that conditions, `oncePer` and the like read, or what it lies in: a change of anything else evaluates nothing.
+    """
 
 
 class Selection(NamedTuple):

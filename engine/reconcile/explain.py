@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.cel import Program, Scope, fields_of
 from engine.errors import EvaluationError
+from engine.model.text import field_text
 from engine.packs.pack import Rule
 
 
@@ -63,7 +64,7 @@ def value_of(program: Program | None, scope: Scope) -> Value | None:
 
 
 def _value(path: tuple[str, ...], scope: Scope) -> Value:
-    name = path[0] + "".join(f".{step}" if step.isidentifier() else f'["{step}"]' for step in path[1:])
+    name = field_text(path)
     try:
         value = scope.var(path[1]) if path[0] == "vars" else scope.value(path[0])
     except EvaluationError as unanswered:

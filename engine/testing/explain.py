@@ -19,6 +19,7 @@ from engine.model.flags import Mode
 from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, annotations_of, dig, kind_of, metadata, names_of
 from engine.model.observe import Act, Evaluated
 from engine.model.outcome import Done
+from engine.model.text import field_text
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.packs.watches import Selection as Selected
@@ -265,8 +266,7 @@ async def scope_of(
 
 def _field(obj: Object, path: tuple[str, ...]) -> Value:
     value = dig(obj, path)
-    name = path[0] + "".join(f".{step}" if step.isidentifier() else f'["{step}"]' for step in path[1:])
-    return Value(name, value, there=value is not None)
+    return Value(field_text(path), value, there=value is not None)
 
 
 def _unfollowed(pack: RulePack, rule: Rule) -> Iterator[str]:

@@ -15,9 +15,12 @@ from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
 from engine.model.objects import Object, ObjectKey, Ref, kind_of, names_of
 from engine.model.observe import Act, ActResult, Evaluated
+from engine.model.outcome import Skipped
 from engine.model.plan import Create
+from engine.model.text import field_text
 from engine.packs.aggregate import Aggregate
 from engine.packs.pack import Rule, RulePack
+from engine.packs.unwatched import unwatched
 from engine.packs.watches import Watch
 from engine.reconcile.evaluate import NO_ITEMS, condition
 from engine.reconcile.explain import Value, clauses, values_of
@@ -137,29 +140,22 @@ class Reasons:
         name, reason = f"{pack.identity}/{rule.name}", last.reason
         values: tuple[str, ...] = ()
         obj = None if rule.on == "Delete" or last.result is Evaluated.FIRED else await self._object(ref)
+        left_out: list[tuple[str, ...]] = []
         if obj is not None:
-            values = tuple(f"{value.path} = {value_text(value)}" for value in await self._values(pack, rule, obj, reason))
-        if last.number < window.evaluations:
+            scope = await self._scope(pack, rule, obj)
+            values = tuple(f"{value.path} = {value_text(value)}" for value in _values(rule, scope, reason))
+            left_out = unwatched(pack, rule, rule.when) if _has_changed(rule, scope, reason) else []
+        if left_out:
+            fields = " and ".join(field_text(path) for path in left_out)
+            reason += f" (no longer so, but watch.fields leaves out {fields}: a change of that evaluates nothing)"
+        elif last.number < window.evaluations:
             reason = f"{reason or 'before'} (evaluated earlier; nothing has changed since)"
         return RuleReason(name, str(ref), str(last.result), reason, values)
 
-    async def _values(self, pack: RulePack, rule: Rule, obj: Object, reason: str) -> tuple[Value, ...]:
-        """Return what the condition read that decided, where it gives the same reason now; without what is known no more."""
+    async def _scope(self, pack: RulePack, rule: Rule, obj: Object) -> Scope:
+        """What the expressions of a rule see of an object now."""
         scope, _ = await scope_of(self._reader, self._world.catalog, pack, rule, obj, self._world.clock.time())
-        old = self._world.old.get(ObjectKey(kind_of(obj), *names_of(obj)))
-        scope = scope.child(oldObject=old)
-        if rule.loop is not None and reason == NO_ITEMS:
-            values = values_of(rule.loop, scope)
-        else:
-            with scope.budget:
-                skipped = condition(rule, scope)
-            if skipped is None or skipped.reason != reason:
-                return ()
-            holds = None if skipped.unknown else False
-            source, values = next((each.source, each.values) for each in clauses(rule, scope) if each.holds is holds)
-            if old is None and "oldObject" in source:
-                values = (*(value for value in values if not value.path.startswith("oldObject")), Value("oldObject", None))
-        return values
+        return scope.child(oldObject=self._world.old.get(ObjectKey(kind_of(obj), *names_of(obj))))
 
     async def _object(self, ref: Ref) -> Object | None:
         try:
@@ -187,6 +183,31 @@ class Reasons:
         if not any(self._world.caches.get(pack, ObjectKey(watch.kind, *names_of(obj))) for obj in objects):
             return f"the namespace selector {namespaces} picks none of the {kind} objects"
         return f"nothing that the pack watches of a {kind} has changed"
+
+
+def _values(rule: Rule, scope: Scope, reason: str) -> tuple[Value, ...]:
+    """Return what the condition read that decided, where it gives the same reason now; without what is known no more."""
+    if rule.loop is not None and reason == NO_ITEMS:
+        return values_of(rule.loop, scope)
+    skipped = _condition(rule, scope)
+    if skipped is None or skipped.reason != reason:
+        return ()
+    holds = None if skipped.unknown else False
+    source, values = next((each.source, each.values) for each in clauses(rule, scope) if each.holds is holds)
+    if "oldObject" in source and scope.value("oldObject") is None:
+        values = (*(value for value in values if not value.path.startswith("oldObject")), Value("oldObject", None))
+    return values
+
+
+def _has_changed(rule: Rule, scope: Scope, reason: str) -> bool:
+    """Return whether a clause that kept a rule from firing does not do so any more."""
+    skipped = _condition(rule, scope)
+    return reason.startswith("when[") and (skipped is None or skipped.reason != reason)
+
+
+def _condition(rule: Rule, scope: Scope) -> Skipped | None:
+    with scope.budget:
+        return condition(rule, scope)
 
 
 def _acts(rule: str, acts: Sequence[Act]) -> Iterator[RuleReason]:

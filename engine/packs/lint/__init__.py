@@ -31,6 +31,7 @@ from engine.packs.lint.records import PreviousNameInUse, TimerRight
 from engine.packs.lint.scope import types_of_kinds
 from engine.packs.lint.urls import OwnAddress
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NeedlessResync, NowWithoutResync, NowWritten, UnusedTarget
+from engine.packs.lint.watched import UnwatchedField
 from engine.packs.lint.yaml11 import OtherwiseInKubectl
 from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text
@@ -117,6 +118,7 @@ _CHECKS: tuple[type[Check], ...] = (
     UnknownKind,
     UnusedFunction,
     UnusedTarget,
+    UnwatchedField,
     WritesWhatItLooksUp,
     WrongType,
 )

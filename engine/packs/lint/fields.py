@@ -6,12 +6,20 @@ from collections.abc import Iterator
 
 from engine.cel.checker import Checker, Missing
 from engine.cel.syntax import Expression, Literal
+from engine.cel.types import Type
 from engine.errors import Fault, Location
 from engine.model.text import suggestion
 from engine.packs.lint.base import Check, Severity, Subject, location_of
 from engine.packs.lint.bodies import misfits
 from engine.packs.lint.scope import checked, kind_type
 from engine.packs.watches import watch_path
+
+
+def missing_of(kind: Type, path: tuple[str, ...]) -> list[Missing]:
+    """Return what objects of this type lack on a path."""
+    checker = Checker(Expression("", Literal(0, 0, None), 0), {})
+    checker.descend(kind, path, 0, ("object",))
+    return checker.missing
 
 
 class UnknownField(Check):
@@ -33,10 +41,9 @@ class UnknownField(Check):
         for parsed in subject.packs:
             for number, (kind, watch) in enumerate(parsed.pack.watches.items()):
                 for index, path in enumerate(watch.fields):
-                    checker = Checker(Expression("", Literal(0, 0, None), 0), {})
-                    checker.descend(kind_type(subject, kind), path, 0, ("object",))
                     location = parsed.document.locate((*watch_path(parsed.document, number), "fields", index))
-                    yield from (self._missing(kind.kind, missing, location) for missing in checker.missing)
+                    found = missing_of(kind_type(subject, kind), path)
+                    yield from (self._missing(kind.kind, missing, location) for missing in found)
             for misfit in misfits(subject, parsed):
                 if misfit.unknown:
                     yield self.fault(parsed.document.locate_key(misfit.path), misfit.message, misfit.expected)

@@ -125,3 +125,41 @@ def test_a_recording_has_all_that_is_watched_and_selected_by() -> None:
 
     assert [kind.kind for kind in _kinds([parsed(PACK)])] == ["ConfigMap", "Secret", "Namespace"]
     assert [kind.kind for kind in _kinds([parsed(pack())])] == ["ConfigMap"]
+
+
+NARROW = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: claims}
+spec:
+  watch: {apiVersion: v1, kind: PersistentVolumeClaim, fields: [spec.volumeName]}
+  rules:
+    - name: warn
+      when: object.status.phase == 'Pending'
+      actions: [{emitEvent: {type: Warning, reason: Pending, message: pending}}]
+"""
+LATER = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePackTest
+metadata: {name: claims}
+spec:
+  packs: [pack.yaml]
+  tests:
+    - name: the phase comes later
+      steps:
+        - apply: {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a}}
+        - apply: {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: a}, status: {phase: Pending}}
+        - expect: {events: [{reason: Pending}]}
+"""
+
+
+def test_a_failing_test_says_that_fields_leave_out_what_a_condition_reads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The condition had no answer, and would be true now: no change of that field evaluates it again."""
+    (tmp_path / "pack.yaml").write_text(NARROW)
+    (tmp_path / "tests.yaml").write_text(LATER)
+
+    assert run_command(["test", str(tmp_path)]) == 1
+    shown = capsys.readouterr().out
+    assert "(no longer so, but watch.fields leaves out status.phase: a change of that evaluates nothing)" in shown
