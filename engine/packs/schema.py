@@ -142,7 +142,8 @@ class LimitsSpec(Spec):
 class RetrySpec(Spec):
     """How often actions are tried again that the API server, a right, a quota or a webhook stands in the way of.
 
-    Where nothing else is said, without end: an outage of any length loses nothing. Conditions are evaluated before each attempt.
+    Where nothing else is said, without end: an outage of any length loses nothing that the conditions are still true of. They
+    are evaluated before each attempt, also for the items of a `loop` that wait while others are done.
     """
 
     limit: int | None = Field(default=None, ge=0, le=100)
@@ -213,7 +214,8 @@ class RuleSpec(Spec):
     aggregate: AggregateSpec | None = None
     """Count the objects in groups, and act for each group."""
     loop: Text | None = None
-    """CEL that gives a list: the actions run for each item."""
+    """CEL that gives a list: the actions run for each item. What makes the conditions false belongs in no item of it, but in
+    another rule: items that wait are dropped then. A filter in the loop leaves out single items."""
     loop_var: LoopVariable = "item"
     """What expressions call the item."""
     loop_key: Text | None = None
@@ -227,7 +229,8 @@ class RuleSpec(Spec):
     actions: list[dict[str, Any]] = Field(min_length=1, max_length=50)
     """What to do, in order: each entry is one action, with an optional `when` and `register`. Annotations and labels of the
     watched object are written last, with the firing record, but no later than what an action after them writes on that object.
-    Put an action that makes the conditions false last: a crash after it may leave out what follows."""
+    Put an action that makes the conditions false last: a crash after it may leave out what follows. In a `loop` even that may
+    leave out the items after it."""
     retry: RetrySpec = RetrySpec()
     """How often actions are tried again that something stands in the way of."""
     rescue: list[dict[str, Any]] = Field(default=[], max_length=50)

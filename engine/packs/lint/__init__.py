@@ -27,6 +27,7 @@ from engine.packs.lint.functions import UnusedFunction
 from engine.packs.lint.generated import SameGenerated
 from engine.packs.lint.kinds import UnknownKind
 from engine.packs.lint.lookups import UnfollowedLookup, WritesWhatItLooksUp
+from engine.packs.lint.loops import LoopEndsItself
 from engine.packs.lint.records import PreviousNameInUse, TimerRight
 from engine.packs.lint.scope import types_of_kinds
 from engine.packs.lint.urls import OwnAddress
@@ -98,6 +99,7 @@ _CHECKS: tuple[type[Check], ...] = (
     DeadRule,
     ForeignBraces,
     IntegerDivision,
+    LoopEndsItself,
     MissedChange,
     MissingAgeFrom,
     MissingConsent,
