@@ -67,7 +67,7 @@ def test(
     if text:
         _sum_up(outcomes, coverage if with_coverage else None)
     else:
-        click.echo(junit(outcomes) if style == "junit" else as_json(outcomes, coverage))
+        click.echo(junit(outcomes) if style == "junit" else as_json(outcomes, coverage if outcomes else None))
     low = coverage is not None and min_coverage is not None and coverage.percent() < min_coverage
     if coverage is not None and low:
         click.echo(f"Error: the coverage is {coverage.percent():.1f} %, less than --min-coverage {min_coverage:g}", err=True)
@@ -88,7 +88,7 @@ def _show(verbose: bool, outcome: CaseResult) -> None:
 
 
 def _sum_up(outcomes: list[CaseResult], coverage: Coverage | None) -> None:
-    for line in coverage_lines(coverage) if coverage is not None else ():
+    for line in coverage_lines(coverage) if coverage is not None and outcomes else ():
         click.echo(line)
     if outcomes:
         click.echo(summary(outcomes))

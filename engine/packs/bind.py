@@ -27,10 +27,11 @@ from engine.packs.document import Document
 from engine.packs.fields import IDENTIFIER
 from engine.packs.groups import GroupBinder
 from engine.packs.identity import LONGEST_RECORD, config_key
+from engine.packs.kinds import instead_of, no_kind
 from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack
 from engine.packs.schedule import NOT_BESIDE, TIME, Schedule
 from engine.packs.schema import RulePackSpec, RuleSpec
-from engine.packs.watches import bind_watches, kinds_left
+from engine.packs.watches import bind_watches, kind_path, kinds_left
 
 #: What only a rule that acts once for each object can have.
 ONE_OBJECT_ONLY = frozenset(["event", "on", "hold", "schedule", "once_per", "existing", "loop"])
@@ -291,6 +292,10 @@ class _RuleBinder:
             if need != Need(EVENT, "create") and not all(map(self._pack.grants, self._pack.rights([need]))):
                 missing.setdefault(need.kind, []).append(need)
         for kind, lacking in missing.items():
+            if kind is not None and (instead := instead_of(kind)):
+                where = kind_path(self._diagnostics.document, kind, path)
+                self._diagnostics.fault(where, no_kind(kind), instead, code="unknown-kind")
+                continue
             verbs, expected = [need.verb for need in lacking], "an entry with it under targets"
             if kind and any(need.followed for need in lacking):
                 expected = f"an entry with them under targets, by which it is followed, or {' and '.join(verbs)} with live: true"

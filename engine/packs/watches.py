@@ -17,6 +17,7 @@ from engine.model.spec import Spec
 from engine.packs.diagnostics import Diagnostics
 from engine.packs.document import Document
 from engine.packs.fields import FieldPath, Selector, Text
+from engine.packs.strings import mappings
 
 
 class WatchSpec(Spec):
@@ -76,6 +77,14 @@ def bind_watches(specs: Sequence[WatchSpec], diagnostics: Diagnostics) -> dict[K
 def watch_path(document: Document, index: int) -> Path:
     """Return the path of one entry of `watch`, which stands alone where it is no list."""
     return ("spec", "watch", index) if isinstance(document.value["spec"].get("watch"), list) else ("spec", "watch")
+
+
+def kind_path(document: Document, kind: Kind, path: Path) -> Path:
+    """Return where a kind is written that an action or a lookup at a path needs: under `watch`, or there."""
+    spec = document.value["spec"]
+    written = mappings({key: spec[key] for key in ("watch", "rules")}, ("spec",))
+    places = [place for place, found in written if Kind(found.get("apiVersion", ""), found.get("kind", "")) == kind]
+    return next(((*place, "kind") for place in places if place[1] == "watch" or place[: len(path) - 1] == path[:-1]), path)
 
 
 def _namespaces(spec: WatchSpec, kind: Kind, diagnostics: Diagnostics, path: Path) -> str | None:

@@ -8,9 +8,9 @@ from typing import Any
 from engine.cel import Backend, Path
 from engine.errors import Fault
 from engine.model.objects import Kind
+from engine.packs.kinds import instead_of, no_kind
 from engine.packs.lint import CODES, Severity, lint
 from engine.packs.lint.bodies import Comparison
-from engine.packs.lint.kinds import instead_of
 from engine.testing.suite import Loaded, Suite
 
 
@@ -29,8 +29,7 @@ def unfit_objects(suite: Suite) -> list[Fault]:
         if kind in declared:
             continue
         if expected := instead_of(kind):
-            message = f"there is no kind {kind.kind} in {kind.api_version}"
-            faults.append(Fault(suite.document.locate((*path, "kind")), message, expected))
+            faults.append(Fault(suite.document.locate((*path, "kind")), no_kind(kind), expected))
         for misfit in Comparison(kind, {}).of_object(obj, path) if applied else ():
             at = suite.document.locate_key(misfit.path) if misfit.unknown else suite.document.locate(misfit.path)
             faults.append(Fault(at, misfit.message, misfit.expected))

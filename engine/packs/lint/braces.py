@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from engine.errors import Fault
 from engine.packs.lint.base import Check, Severity, Subject
-from engine.packs.lint.strings import texts
+from engine.packs.strings import texts
 
 _NAMES = r"(?:request\.)?(?P<path>(?:object|oldObject|params|inputs|vars|lookup|item|target|results|group|now)\b[^{}()]*?)"
 #: `{{ object.x }}`, `{object.x}`, `$(object.x)` and `$object.x`. A dollar before the brace is the right form.

@@ -10,7 +10,7 @@ from engine.errors import Fault
 from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
 from engine.packs.lint.base import Check, Severity, Subject
-from engine.packs.lint.strings import mappings
+from engine.packs.strings import mappings
 
 
 class MissingConsent(Check):

@@ -73,3 +73,31 @@ def test_errors_of_lint_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_objects_that_no_cluster_takes_are_named(obj: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where Kubernetes' own kinds have no such field, or there is no such kind."""
     assert said(tmp_path, capsys, obj) == (0, [f"tests.yaml:{line}"])
+
+
+@pytest.mark.parametrize("command", ["test", "rbac", "lint"])
+def test_a_kind_that_does_not_exist_is_the_only_fault_of_acting_on_it(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No entry under `targets` is asked for, which would name what no cluster serves."""
+    (tmp_path / "tests.yaml").write_text(TESTS.replace("OBJECT", JOB))
+    (tmp_path / "pack.yaml").write_text(
+        PACK.replace("kind: Job}", "kind: Jobs}").replace("actions: [", "actions: [{delete: {}}, ").replace("CONDITION", "x")
+    )
+
+    assert run_command([command, str(tmp_path)]) != 0
+    shown = "".join(capsys.readouterr())
+    assert "there is no kind Jobs in batch/v1; expected Job" in shown
+    assert "pack.yaml:6:39" in shown
+    assert "targets" not in shown
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_nothing_is_covered_where_no_pack_could_be_read(style: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No test has run, so there is no percentage."""
+    (tmp_path / "tests.yaml").write_text(TESTS.replace("OBJECT", JOB))
+    (tmp_path / "pack.yaml").write_text(PACK.replace("rules:", "rule:"))
+
+    assert run_command(["test", str(tmp_path), "--coverage", "--format", style]) == 1
+    shown = capsys.readouterr().out
+    assert "100" not in shown
