@@ -21,11 +21,15 @@ CALM = 30.0
 
 
 class DeleteSpec(Spec):
-    """Remove objects. Each is removed only while it has the uid that was seen."""
+    """Remove objects. Each is removed only while it has the uid that was seen.
+
+    Each takes one of the pack's `disruptionsPerMinute` (100 where nothing else is said). A namespace that wants more at once is
+    suspended, until an administrator has it go on: raise the parameter where a rule is to clean up many old objects.
+    """
 
     target: TargetSpec = WATCHED
-    """The object, or the selector of the objects, to remove; the watched object where it is left out, which `targets` has to
-    allow as well."""
+    """The object, or the selector of the objects, to remove; the watched object where it is left out. `targets` has to grant
+    `get` and `delete` on it as well (`evict` instead of `delete` with `evict: true`)."""
     where: str | None = None
     """CEL over the live `target`: only those for which it is true are removed."""
     evict: bool = False

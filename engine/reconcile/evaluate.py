@@ -116,12 +116,16 @@ def _fires(
 
 
 def condition(rule: Rule, scope: Scope) -> Skipped | None:
-    """Return None where every clause of `when` is true. A false clause decides, even after one that has no answer."""
+    """Return None where every clause of `when` is true. A false clause decides, even after one that has no answer.
+
+    The reason names that too, since the rule does not fire either once the false one is true.
+    """
     unknown: Skipped | None = None
     for number, clause in enumerate(rule.when, start=1):
         try:
             if not clause.condition(scope):
-                return Skipped(f"when[{number}] is false: {clause.source}")
+                also = "" if unknown is None else f"; {unknown.reason}"
+                return Skipped(f"when[{number}] is false: {clause.source}{also}")
         except EvaluationError as error:
             unknown = unknown or Skipped(f"when[{number}] has no answer: {error}", unknown=True)
     return unknown

@@ -13,15 +13,16 @@ DOUBLINGS = 26
 
 
 def upcoming(rule: Rule, scope: Scope) -> float | None:
-    """Return when the clause that is false now is true, in seconds of the monotonic clock, to the second.
+    """Return when the first clause that is false now is true, in seconds of the monotonic clock, to the second.
 
+    One that has no answer is passed over: what is false decides, and once it does not, that there is no answer has to be said.
     None where that is not within a year, or does not depend on `now`; and where the rule has `resync`, which says when. The
     time is found by trying later ones, which takes a comparison of `now` to be true from some time on.
     """
     if rule.resync is not None:
         return None
     for number, clause in enumerate(rule.when):
-        if not _holds(clause, scope, 0.0):
+        if _is_false(clause, scope):
             return _changes_at(clause, scope, to=True) if number in rule.reads_now else None
     return None
 
@@ -47,6 +48,13 @@ def _changes_at(clause: Program, scope: Scope, *, to: bool) -> float | None:
         middle = (early + late) / 2
         early, late = (early, middle) if _holds(clause, scope, middle) is to else (middle, late)
     return scope.now + late
+
+
+def _is_false(clause: Program, scope: Scope) -> bool:
+    try:
+        return not clause.condition(scope)
+    except EvaluationError:
+        return False
 
 
 def _holds(clause: Program, scope: Scope, seconds: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
 from engine.model.objects import Object, ObjectKey, Ref, kind_of, names_of
 from engine.model.observe import Act, ActResult, Evaluated
-from engine.model.outcome import Skipped
+from engine.model.outcome import Obstacle, Skipped
 from engine.model.plan import Create
 from engine.model.text import field_text
 from engine.packs.aggregate import Aggregate
@@ -118,7 +118,18 @@ class Reasons:
             if rule.on == "Delete" or ObjectKey(ref.kind, ref.namespace, ref.name) in there
         ]
         missing = [] if acts or rule.aggregate is None else await self._missing_targets(pack, rule, rule.aggregate)
-        return [*_acts(name, acts), *(RuleReason(name, "", "skipped", reason) for reason in missing), *evaluations]
+        skipped = (RuleReason(name, "", "skipped", reason) for reason in missing)
+        return [*_acts(name, acts), *self._held_back(pack, rule, last), *skipped, *evaluations]
+
+    def _held_back(self, pack: RulePack, rule: Rule, refs: Iterable[Ref]) -> Iterator[RuleReason]:
+        """Say what waits for the pack's budget, or has others undo it, which no act says."""
+        for ref in refs:
+            states = self._world.reconciler.states(ObjectKey(ref.kind, ref.namespace, ref.name))
+            own = (state.rules.get(rule.name) for state in states if state.pack.identity == pack.identity)
+            firings = (state.firing for state in own if state is not None and state.firing is not None)
+            for _, stall in (each for firing in firings for each in firing.stalls()):
+                if stall.obstacle in (Obstacle.SUSPENDED, Obstacle.PACK_BUDGET, Obstacle.CONTESTED):
+                    yield RuleReason(f"{pack.identity}/{rule.name}", str(ref), str(ActResult.WAITING), stall.reason)
 
     async def _missing_targets(self, pack: RulePack, rule: Rule, aggregate: Aggregate) -> list[str]:
         """Say of each group of which nothing is written that its target is not there."""
