@@ -38,6 +38,7 @@ _TWO_MEANINGS = re.compile(r"[-+]?0[0-9]+\Z")
 _NUMBER_BEGINS = frozenset("+-.0123456789")
 _LONGEST_NUMBER = 40
 
+_OTHER_QUOTES = {"'": "double", '"': "single"}
 #: What libyaml says -> what helps whoever wrote the text.
 _WORDS = {
     "mapping values are not allowed in this context": ("': ' stands where no mapping can begin", "quotes around such a text"),
@@ -49,6 +50,10 @@ _WORDS = {
     "found unexpected end of stream": ("the quoted text has no end", "a closing quote"),
     "found unknown escape character": ("there is no such escape in a text in double quotes", "single quotes"),
     "could not find expected ':'": ("this is a key without ':'", "'key: value'"),
+    "did not find expected whitespace or line break": (
+        "'!' begins a tag of YAML, which does not go on so",
+        "quotes around a text that begins with '!'",
+    ),
     "did not find expected <document start>": ("text stands after the end of the document", "'---' before a further document"),
     "did not find expected node content": ("a value is missing here", "a value"),
 }
@@ -115,6 +120,11 @@ def _fits(number: int | float) -> bool:
     return -(2**63) <= number < 2**64 if isinstance(number, int) else math.isfinite(number)
 
 
+def _in_quotes(text: str) -> str:
+    quote = '"' if "'" in text else "'"
+    return f"{quote}{cut(text, 60)}{quote}"
+
+
 class _Stop(Exception):
     """Nothing further of the text is read."""
 
@@ -130,6 +140,7 @@ class _Composer:
         self._anchors: dict[str, Node | None] = {}
         self._documents: list[YamlDocument] = []
         self._nodes = self._aliases = self._expanded = 0
+        self._quoted: Any = None
 
     def compose(self) -> list[YamlDocument]:
         try:
@@ -141,19 +152,36 @@ class _Composer:
             mark = fault.problem_mark or fault.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             problem = str(fault.problem or fault.context)
-            message, expected = _WORDS.get(problem, (problem, ""))
-            self._faults.append(Fault(self._positions.at(line, column), f"not YAML: {message}", expected, CODE))
+            where, (message, expected) = self._positions.at(line, column), _WORDS.get(problem, (problem, ""))
+            if follows := self._after_quote():
+                where, (message, expected) = self._positions.of_offset(follows[0]), follows[1:]
+            self._faults.append(Fault(where, f"not YAML: {message}", expected, CODE))
         except (yaml.YAMLError, ValueError, RecursionError) as fault:
             self._faults.append(Fault(self._positions.at(1, 1), f"not YAML: {str(fault).splitlines()[0]}", code=CODE))
         if self._faults:
             raise InvalidText(self._faults)
         return self._documents
 
+    def _after_quote(self) -> tuple[int, str, str] | None:
+        """Return where text follows the quote that ends the last text in the same line, what is wrong, and what is expected."""
+        if self._quoted is None:
+            return None
+        style, end = self._quoted.style, self._quoted.end_mark.index
+        after = re.compile(r"[ \t]*(?=[^\s,:\]}#])").match(self._text, end)
+        if after is None:
+            return None
+        return (
+            after.end(),
+            f"the text ends with the quote before this: {style}",
+            f"{_OTHER_QUOTES[style]} quotes around all of it",
+        )
+
     def _take(self, event: Any) -> None:
         match event:
             case yaml.DocumentStartEvent():
                 self._anchors = {}
             case yaml.ScalarEvent():
+                self._quoted = event if event.style in _OTHER_QUOTES else None
                 self._close(self._scalar(event), event.anchor)
             case yaml.AliasEvent():
                 self._close(self._alias(event), None)
@@ -195,6 +223,10 @@ class _Composer:
         node.weight = len(event.value) + 1
         node.value = self._plain(event.value, node) if event.implicit[0] else event.value
         if event.tag in (None, "!") or event.implicit[0]:
+            return node
+        if event.tag.startswith("!"):
+            raw = f"{event.tag} {event.value}".rstrip()
+            self._fault(node, "'!' begins a tag of YAML here", f"quotes around a text that begins with it: {_in_quotes(raw)}")
             return node
         name = self._check_tag(event.tag, node, None)
         if name and name != "str":
