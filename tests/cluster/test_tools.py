@@ -77,7 +77,9 @@ def test_explain_needs_the_right_to_read_and_no_more(cluster: Cluster, reader: s
     assert rules["wave-complete"]["result"] == "fired"
     assert any("mlops.dev/wave-complete" in line for line in rules["wave-complete"]["steps"][0]["diff"])
     assert run_command(["explain", *target, "--operator-namespace", "tools"]) == 0
-    assert "kubectl port-forward -n tools deployment/rulepack 8443" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "LEADER=$(kubectl get lease rulepack -n tools -o jsonpath='{.spec.holderIdentity}' | cut -d_ -f1)" in text
+    assert 'kubectl port-forward -n tools "pod/$LEADER" 8443' in text
     assert written(cluster) == []
 
 
