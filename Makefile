@@ -189,7 +189,7 @@ clean: ## Remove what the other targets made in this folder
 .venv/.locked: requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo 'Python 3.11 or newer is needed, this one is older; name another: make PYTHON=python3.11' >&2; exit 1; }
-	@echo 'Setting up .venv (once per lock file, in one to four minutes) …'
+	@echo 'Setting up .venv (once per lock file, up to four minutes) …'
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
