@@ -11,7 +11,7 @@ from typing import NamedTuple
 from engine.kube.act import Actor, NotLeading
 from engine.kube.api import FIELD_MANAGER, Api
 from engine.kube.clock import Clock, within
-from engine.model.flags import Mode
+from engine.model.flags import STRICTNESS, Mode
 from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.plan import Create
 from engine.operator.informer import UNLISTED
@@ -20,6 +20,7 @@ from engine.operator.settings import Settings
 from engine.operator.statuses import Writer
 from engine.packs.catalog import Catalog
 from engine.packs.conditions import INVALID, verdict
+from engine.packs.earlier import written_mode
 from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
@@ -75,6 +76,22 @@ def references(catalog: Catalog, shipped: Collection[str], config_maps: Sequence
 def _reference(name: str, namespace: str, spec: Object, *owners: Object) -> Object:
     meta = {"name": name, "namespace": namespace, "labels": MANAGED, **({"ownerReferences": [*owners]} if owners else {})}
     return {"apiVersion": API_VERSION, "kind": RULE_PACK.kind, "metadata": meta, "spec": spec}
+
+
+def _unheeded(obj: PackObject, pack: RulePack, mode: Mode) -> str:
+    """Return that the mode of a refused object does not count, and what to do, where it is stricter than the one in force."""
+    wanted = written_mode(obj.spec, obj.beside)
+    if wanted is None or STRICTNESS.index(wanted) <= STRICTNESS.index(mode):
+        return ""
+    now = f"to have it now, set the feature flag {pack.feature_flag}: {wanted.word} in ConfigMap rulepack-feature-flags"
+    return f"its mode {wanted.word} does not count while it is refused: {now}"
+
+
+def _deleting(obj: Object) -> str:
+    """Return that an object is being deleted, and what holds that up; '' where it is not."""
+    finalizers = ", ".join(metadata(obj).get("finalizers") or ())
+    gone = f"it is being deleted, and counts until somebody takes away its finalizers ({finalizers})"
+    return gone if metadata(obj).get("deletionTimestamp") else ""
 
 
 class RulePackStatuses:
@@ -243,7 +260,10 @@ class RulePackStatuses:
             self._listing.pop(pack.identity, None)
         counts = self._counted(given.name, pack, fare.counts)
         note = "; ".join(filter(None, (report.note, *fare.notes)))
-        return Standing(pack, report.generation, mode, refused, report.faults, unready, note, counts, report.warnings)
+        return Standing(
+            pack, report.generation, mode, refused, report.faults, unready, note, counts, report.warnings,
+            unheeded=_unheeded(given, pack, mode) if refused else "", deleting=_deleting(obj),
+        )  # fmt: skip
 
     def _seed(self, name: str, obj: Object) -> None:
         """Note what the status counts when this replica first sees it, which others, or this one when it led before, have done.

@@ -107,9 +107,14 @@ def test_each_yaml_key_of_a_config_map_is_a_text() -> None:
     ]
 
 
-@pytest.mark.parametrize("data", [None, {}, {"pack": "x"}])
-def test_a_config_map_without_packs_is_a_fault(data: dict[str, str] | None) -> None:
-    """A labelled ConfigMap that holds no pack says so."""
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [(None, ""), ({}, ""), ({"pack": "x", "p.txt": "x"}, ": none of its keys ends in .yaml ('p.txt', 'pack')")],
+    ids=["no data", "empty", "other keys"],
+)
+def test_a_config_map_without_packs_is_a_fault(data: dict[str, str] | None, why: str) -> None:
+    """A labelled ConfigMap that holds no pack says so, and which of its keys are not read."""
     (text,) = packs_of_configmap({"metadata": {"namespace": "ops", "name": "mine"}, "data": data})
 
-    assert reported(text) == "configmap/ops/mine:1:1: there is no rule pack in its data; expected a key such as pack.yaml"
+    expected = f"there is no rule pack in its data{why}; expected a key such as pack.yaml"
+    assert reported(text) == f"configmap/ops/mine:1:1: {expected}"
