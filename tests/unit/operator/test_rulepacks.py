@@ -480,6 +480,23 @@ async def test_a_stricter_mode_of_a_refused_spec_is_said_not_to_count(packs: Pac
     assert mode == (word or "Disabled")
 
 
+@pytest.mark.parametrize(("own", "says"), [(None, True), ("Enforce", False)], ids=["no mode of its own", "a mode of its own"])
+async def test_a_stricter_mode_in_a_refused_config_map_is_said_not_to_count(packs: Packs, own: str | None, says: bool) -> None:
+    """Where its RulePack gives a mode, that in the text counts at no time."""
+    text = PACK.replace("name: marks}", "name: team}")
+    async with packs.running(packs.operator()):
+        await packs.config_map("team-packs", {"pack.yaml": text}, pack=True)
+        await packs.clock.advance(10)
+        await packs.cluster.patch(RULE_PACK, "system", "team", {"spec": {"mode": own}})
+        broken = text.replace("size > 10", "size >").replace("spec:\n", "spec:\n  mode: Off\n")
+        await packs.config_map("team-packs", {"pack.yaml": broken}, pack=True)
+        await packs.clock.advance(10)
+        ready = await packs.condition("Ready", "team")
+
+    assert ready[2].startswith("it is not accepted; the last good text stays in force")
+    assert ("; its mode Disabled does not count while it is refused" in ready[2]) is says
+
+
 async def test_a_pack_that_is_refused_and_suspended_says_both(packs: Packs) -> None:
     """The command with which it goes on stays in the status."""
     async with packs.running(packs.operator()):
