@@ -187,7 +187,9 @@ def load_folder(paths: Sequence[Path], limit: int = PACK_BOUNDS.size) -> list[Te
     texts: dict[str, Text] = {}
     for path in paths:
         if not os.path.lexists(path):
-            raise UsageError(f"{path}: there is no such file or folder; expected a rule pack or a folder of rule packs")
+            kind, _, name = str(path).partition("/")
+            there = f", such as what `kubectl get rp {name} -o yaml` writes" if kind in ("rp", "rulepack") else ""
+            raise UsageError(f"{path}: there is no such file or folder; expected a rule pack or a folder of rule packs{there}")
         for text in _folder(path, limit) if path.is_dir() else [_file(path, limit)]:
             texts.setdefault(text.file, text)
     if not texts:

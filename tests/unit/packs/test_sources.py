@@ -17,6 +17,12 @@ def write(path: Path, content: str | bytes = "kind: RulePack\n") -> Path:
     return path
 
 
+@pytest.mark.parametrize("kind", ["rp", "rulepack"])
+def test_who_names_a_pack_of_the_cluster_hears_how_to_write_it_to_a_file(kind: str) -> None:
+    with pytest.raises(UsageError, match=r"folder of rule packs, such as what `kubectl get rp team -o yaml` writes$"):
+        load_folder([Path(f"{kind}/team")])
+
+
 def reported(text: Text) -> str:
     return "".join(f"{fault}" for fault in text.faults)
 
