@@ -21,7 +21,11 @@ CALM = 30.0
 
 
 class DeleteSpec(Spec):
-    """Remove objects. Each is removed only while it has the uid that was seen."""
+    """Remove objects. Each is removed only while it has the uid that was seen.
+
+    A clean-up finds all that has gathered when it is first in force: where more than `disruptionsPerMinute` (100) objects are to
+    go, it removes these and is then suspended for the namespace until you resume it. Set the parameter higher before, or to 0.
+    """
 
     target: TargetSpec = WATCHED
     """The object, or the selector of the objects, to remove; the watched object where it is left out, which `targets` has to
