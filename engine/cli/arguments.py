@@ -13,6 +13,7 @@ import click
 from engine.cel import Backend
 from engine.errors import Fault, InvalidText, UsageError
 from engine.model.text import suggestion
+from engine.operator.settings import check_namespace
 from engine.packs.libraries import read_libraries
 from engine.packs.pack import RulePack
 from engine.packs.parse import parse_text
@@ -30,6 +31,23 @@ flags_option = click.option(
 context_option = click.option(
     "--context", default="", metavar="NAME", help="Context of the kubeconfig. Default: its current one."
 )
+
+
+class _Namespace(click.ParamType[str]):
+    """The name of a namespace, '' where none is meant. Raise UsageError for what cannot be one."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name: kubectl takes `-n=NAME` too, of which click leaves the '='."""
+        name = value.removeprefix("=")
+        if name:
+            check_namespace(name)
+        return name
+
+
+NAMESPACE_NAME = _Namespace()
+"""The type of options that name a namespace."""
 
 
 def paths_option(name: str, help: str, metavar: str = "PATH") -> Callable[[Any], Any]:

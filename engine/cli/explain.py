@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from engine.cel import backend
-from engine.cli.arguments import Cluster, check_flags, cluster_options, flags_option, format_option, no_packs, paths_option
+from engine.cli.arguments import (
+    NAMESPACE_NAME,
+    Cluster,
+    check_flags,
+    cluster_options,
+    flags_option,
+    format_option,
+    no_packs,
+    paths_option,
+)  # fmt: skip
 from engine.cli.explained import as_json, as_text
 from engine.cli.running import ask
 from engine.cli.unread import unexplained
@@ -56,7 +65,8 @@ Examples:
 
 ASK = """
 What only the running engine knows (timers, waits, suspensions) is not in this. To ask it, too:
-  kubectl port-forward -n {namespace} deployment/rulepack 8443 &
+  LEADER=$(kubectl get lease rulepack -n {namespace} -o jsonpath='{{.spec.holderIdentity}}' | cut -d_ -f1)
+  kubectl port-forward -n {namespace} "pod/$LEADER" 8443 &
   rulepack explain … --engine https://localhost:8443"""
 
 
@@ -78,14 +88,18 @@ def where_options(command: Callable[..., Any]) -> Any:
         where = Where(cluster, namespace, own_namespace(operator_namespace, os.environ), engine)
         return command(*args, where=where, **others)
 
-    own = click.option("--operator-namespace", metavar="NAME", help="Where feature flags, parameters and ConfigMap packs are.")
+    own = click.option(
+        "--operator-namespace", type=NAMESPACE_NAME, metavar="NAME",
+        help="Where feature flags, parameters and ConfigMap packs are.",
+    )  # fmt: skip
     running = click.option(
         "--engine", default="", metavar="URL",
         help="Ask a running engine for timers, waits and suspensions: https://localhost:8443 after `kubectl port-forward`.",
     )  # fmt: skip
     theirs = click.option(
-        "-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, help="Namespace of the object in the cluster."
-    )
+        "-n", "--namespace", default=DEFAULT_NAMESPACE, show_default=True, type=NAMESPACE_NAME,
+        help="Namespace of the object in the cluster.",
+    )  # fmt: skip
     return theirs(cluster_options(own(running(located))))
 
 

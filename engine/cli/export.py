@@ -12,7 +12,7 @@ import click
 import yaml
 
 from engine.cel import Path, backend
-from engine.cli.arguments import Cluster, cluster_options
+from engine.cli.arguments import NAMESPACE_NAME, Cluster, cluster_options
 from engine.cli.get import listed
 from engine.errors import ApiError, RulepackError
 from engine.model.objects import Kind, Object, annotations_of, labels_of, ref_of
@@ -39,14 +39,16 @@ class Exported(NamedTuple):
 
 
 @click.command(epilog=EXAMPLES)
-@click.option("-n", "--namespace", default="", metavar="NAME", help="Only what is in this namespace. Default: in all.")
+@click.option(
+    "-n", "--namespace", default="", type=NAMESPACE_NAME, metavar="NAME", help="Only what is in this namespace. Default: in all."
+)
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="What is in all namespaces, whatever -n says.")
 @cluster_options
 def export(namespace: str, everywhere: bool, cluster: Cluster) -> None:
     """Write the RuleLibraries and RulePacks that are your own as YAML, for `kubectl apply -f`.
 
     RulePacks that the operator has made for shipped packs and for packs in ConfigMaps are left out, unless somebody has set a
-    mode or params there. ConfigMaps are not written.
+    mode or params there, or another key, for which they are refused. ConfigMaps are not written.
 
     Names, labels, annotations and the spec are written, without what the API server, the operator and kubectl add. A null that
     `kubectl apply` has noted and not sent is where you wrote it, as far as it counts; a warning names each other one.
@@ -77,13 +79,19 @@ async def _read(namespace: str, cluster: Cluster) -> list[Exported]:
             if error.status != 404:  # an export that lacks some would be taken for a whole one
                 raise
             libraries = ()
+    if namespace and not packs and not libraries:  # in the operator's there are those that it has made
+        raise RulepackError(
+            f"there is no RulePack or RuleLibrary in namespace {namespace}; expected some, or -A for all namespaces"
+        )
     return [*map(exported_library, libraries), *(exported_pack(obj) for obj in packs if is_own(obj))]
 
 
 def is_own(obj: Object) -> bool:
-    """Return whether a RulePack says anything that the operator would not write again by itself."""
+    """Return whether a RulePack says anything that the operator would not write again by itself, be it refused or not."""
     own = PackObject.of(obj)
-    return not (own.reference and own.managed) or bool(own.spec.get("mode") or own.spec.get("params") or own.beside)
+    said = {key: value for key, value in own.spec.items() if (key, value) != ("params", {})}
+    made = said in ({"shipped": own.name}, {"configMap": said.get("configMap")})
+    return not (own.managed and made) or bool(own.beside)
 
 
 def exported_library(obj: Object) -> Exported:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from engine.cli.arguments import Cluster, cluster_options
+from engine.cli.arguments import NAMESPACE_NAME, Cluster, cluster_options
 from engine.cli.unread import unread, who_reads
 from engine.errors import ApiError, RulepackError
 from engine.kube.api import Api, Selection
@@ -31,7 +31,9 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("-n", "--namespace", default="", metavar="NAME", help="Only what is in this namespace. Default: in all.")
+@click.option(
+    "-n", "--namespace", default="", type=NAMESPACE_NAME, metavar="NAME", help="Only what is in this namespace. Default: in all."
+)
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="What is in all namespaces, whatever -n says.")
 @cluster_options
 def get(names: tuple[str, ...], namespace: str, everywhere: bool, cluster: Cluster) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from engine.cel import backend
-from engine.cli.arguments import packs_argument, paths_option, read_packs
+from engine.cli.arguments import NAMESPACE_NAME, packs_argument, paths_option, read_packs
 from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
 from engine.operator.settings import own_namespace
@@ -33,10 +33,16 @@ Examples:
     "--namespace",
     "namespaces",
     multiple=True,
+    type=NAMESPACE_NAME,
     metavar="NAME",
     help="Write a Role and a RoleBinding in this namespace instead; may be repeated.",
 )
-@click.option("--operator-namespace", metavar="NAME", help="Where the operator and its account are. Default: rulepack-system.")
+@click.option(
+    "--operator-namespace",
+    type=NAMESPACE_NAME,
+    metavar="NAME",
+    help="Where the operator and its account are. Default: rulepack-system.",
+)
 def rbac(
     paths: tuple[Path, ...], crds: tuple[Path, ...], off: bool, namespaces: tuple[str, ...], operator_namespace: str | None
 ) -> None:

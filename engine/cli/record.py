@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from engine.cel import backend
-from engine.cli.arguments import Cluster, cluster_options, paths_option, read_packs
+from engine.cli.arguments import NAMESPACE_NAME, Cluster, cluster_options, paths_option, read_packs
 from engine.errors import UsageError
 from engine.kube.api import Api
 from engine.kube.clock import Clock, SystemClock, cancel, within
@@ -38,7 +38,9 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @paths_option("--rules", "Record the kinds that these packs watch and act on; may be repeated. Default: the shipped ones.")
-@click.option("-n", "--namespace", "namespaces", multiple=True, metavar="NAME", help="May be repeated. Default: all.")
+@click.option(
+    "-n", "--namespace", "namespaces", multiple=True, type=NAMESPACE_NAME, metavar="NAME", help="May be repeated. Default: all."
+)
 @click.option("--redact", multiple=True, metavar="PATH", help="A field whose values are not to be recorded; may be repeated.")
 @click.option("--for", "duration", metavar="DURATION", help="Stop after this time, such as 10m. Default: at Ctrl-C.")
 @cluster_options

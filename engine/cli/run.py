@@ -17,7 +17,15 @@ import click
 
 from engine import __version__
 from engine.cel import Backend, backend
-from engine.cli.arguments import PATH, Cluster, context_option, kubeconfig_option, paths_option, set_by_environment
+from engine.cli.arguments import (
+    NAMESPACE_NAME,
+    PATH,
+    Cluster,
+    context_option,
+    kubeconfig_option,
+    paths_option,
+    set_by_environment,
+)
 from engine.cli.logs import LEVELS, set_up
 from engine.cli.process import have_standard_streams, raise_limit_of_files
 from engine.console.app import PATH as CONSOLE
@@ -55,11 +63,13 @@ Examples:
     "--namespace",
     "namespaces",
     multiple=True,
+    type=NAMESPACE_NAME,
     metavar="NAME",
     help="Namespace to watch; may be repeated. Default: WATCH_NAMESPACE (comma separated), else all.",
 )
 @click.option(
     "--operator-namespace",
+    type=NAMESPACE_NAME,
     metavar="NAME",
     help="Namespace of the Lease, the feature flags, the parameters and the ConfigMap packs. "
     "Default: POD_NAMESPACE, else the pod's own, else rulepack-system.",

@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.kube.act import Actor, NotLeading
 from engine.kube.api import FIELD_MANAGER, Api
 from engine.kube.clock import Clock, within
-from engine.model.flags import Mode
+from engine.model.flags import STRICTNESS, Mode
 from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.plan import Create
 from engine.operator.informer import UNLISTED
@@ -19,7 +19,9 @@ from engine.operator.own_objects import NOT_HERE, OwnObjects, apply_status
 from engine.operator.settings import Settings
 from engine.operator.statuses import Writer
 from engine.packs.catalog import Catalog
+from engine.packs.claims import specs_in
 from engine.packs.conditions import INVALID, verdict
+from engine.packs.earlier import written_mode
 from engine.packs.pack import RulePack
 from engine.packs.rbac import RULE_PACK
 from engine.packs.schema import API_VERSION
@@ -77,6 +79,21 @@ def _reference(name: str, namespace: str, spec: Object, *owners: Object) -> Obje
     return {"apiVersion": API_VERSION, "kind": RULE_PACK.kind, "metadata": meta, "spec": spec}
 
 
+def _unheeded(wanted: Mode | None, pack: RulePack, mode: Mode) -> str:
+    """Return that the mode in what is refused does not count, and what to do, where it is stricter than the one in force."""
+    if wanted is None or STRICTNESS.index(wanted) <= STRICTNESS.index(mode):
+        return ""
+    now = f"to have it now, set the feature flag {pack.feature_flag}: {wanted.word} in ConfigMap rulepack-feature-flags"
+    return f"its mode {wanted.word} does not count while it is refused: {now}"
+
+
+def _deleting(obj: Object) -> str:
+    """Return that an object is being deleted, and what holds that up; '' where it is not."""
+    finalizers = ", ".join(metadata(obj).get("finalizers") or ())
+    gone = f"it is being deleted, and counts until somebody takes away its finalizers ({finalizers})"
+    return gone if metadata(obj).get("deletionTimestamp") else ""
+
+
 class RulePackStatuses:
     """Creates the objects that stand for packs whose text is elsewhere, and keeps the status of every object, differences only.
 
@@ -97,6 +114,7 @@ class RulePackStatuses:
         self._objects: OwnObjects | None = None
         self._read: Mapping[str, Text | PackObject] = {}
         self._reports: Mapping[str, Report] = {}
+        self._refused_texts: Mapping[str, Mapping[str, Mapping[str, Any] | None]] = {}  # by file, the specs by pack
         self._catalog = Catalog()
         self._references: Sequence[Object] = ()
         self._seeds: dict[tuple[str, str], RuleCounts] = {}
@@ -114,6 +132,10 @@ class RulePackStatuses:
         """
         self._objects, self._read = objects, {each.file: each for each in read}
         self._reports = {report.source: report for report in reports}
+        refused = {fault.location.file for report in reports for fault in report.faults}
+        self._refused_texts = {
+            each.file: specs_in(each.text) for each in read if isinstance(each, Text) and each.file in refused
+        }  # fmt: skip
         self._catalog, self._references = catalog, references
         self._news.set()
 
@@ -243,7 +265,15 @@ class RulePackStatuses:
             self._listing.pop(pack.identity, None)
         counts = self._counted(given.name, pack, fare.counts)
         note = "; ".join(filter(None, (report.note, *fare.notes)))
-        return Standing(pack, report.generation, mode, refused, report.faults, unready, note, counts, report.warnings)
+        return Standing(
+            pack, report.generation, mode, refused, report.faults, unready, note, counts, report.warnings,
+            unheeded=_unheeded(self._wanted(given, pack), pack, mode) if refused else "", deleting=_deleting(obj),
+        )  # fmt: skip
+
+    def _wanted(self, given: PackObject, pack: RulePack) -> Mode | None:
+        """Return the mode that is written in what is refused: in an object, else in the text that it stands for."""
+        text = self._refused_texts.get(pack.source, {}).get(pack.name) or {}
+        return written_mode(given.spec, given.beside) or written_mode(text)
 
     def _seed(self, name: str, obj: Object) -> None:
         """Note what the status counts when this replica first sees it, which others, or this one when it led before, have done.

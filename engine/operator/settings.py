@@ -81,10 +81,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for namespace in (*filter(None, self.namespaces), self.operator_namespace):
-            if not _NAMESPACE.fullmatch(namespace):
-                raise UsageError(
-                    f"namespace {namespace!r} cannot exist; expected at most 63 of a-z, 0-9 and '-', with no '-' at either end"
-                )
+            check_namespace(namespace)
         for path in self.rules:
             if not path.exists():
                 raise UsageError(f"--rules {path}: there is no such file or folder")
@@ -94,6 +91,13 @@ class Settings:
             raise UsageError(f"--watch-label-selector {self.watch_label_selector!r}: {error.message}") from error
         if self.workers < 1:
             raise UsageError(f"--workers {self.workers}: expected 1 or more")
+
+
+def check_namespace(name: str) -> None:
+    """Raise UsageError where no namespace can have this name."""
+    if not _NAMESPACE.fullmatch(name):
+        expected = "at most 63 of a-z, 0-9 and '-', with no '-' at either end"
+        raise UsageError(f"namespace {name!r} cannot exist; expected {expected}")
 
 
 def watched_namespaces(options: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from engine.errors import InvalidText, Location
 from engine.model.objects import dig
@@ -44,8 +45,14 @@ def claims(objects: Sequence[PackObject], own: Sequence[Text], versions: Mapping
 
 def names_in(text: str) -> set[str]:
     """Return the names of the packs in a text that is refused, as far as they can be read."""
+    return {*specs_in(text)}
+
+
+def specs_in(text: str) -> dict[str, Mapping[str, Any] | None]:
+    """Return by name the specs of the packs in a text that is refused, as far as they can be read; None where it is no YAML."""
     try:
         documents = [each.value for each in read_yaml(text, partial(Location, ""))]
     except InvalidText:
-        return set(_NAME.findall(text))
-    return {str(dig(each, ("metadata", "name"), "")) for each in documents if dig(each, ("kind",), "") == "RulePack"}
+        return dict.fromkeys(_NAME.findall(text))
+    packs = [each for each in documents if dig(each, ("kind",), "") == "RulePack"]
+    return {str(dig(each, ("metadata", "name"), "")): dig(each, ("spec",), {}) for each in packs}

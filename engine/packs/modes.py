@@ -37,12 +37,16 @@ class Modes:
         self._unread: dict[str, str] = {}  # what stands in the flags that cannot be read
         self._known: Sequence[str] = ()
 
-    def take(self, data: Mapping[str, str], packs: Mapping[str, RulePack], reports: Reports) -> None:
-        """Take in the data of the ConfigMap of the flags; report what is wrong with it."""
+    def take(
+        self, data: Mapping[str, str], packs: Mapping[str, RulePack], refused: Mapping[str, str], reports: Reports
+    ) -> None:  # fmt: skip
+        """Take in the data of the ConfigMap of the flags; report what is wrong with it.
+
+        `refused` has, by the flag, the packs of which nothing is in force.
+        """
         flags: dict[str, Mode] = {}
         self._unread = {}
         self._known = known = sorted({pack.feature_flag for pack in packs.values()})
-        earlier = {name: pack for pack in packs.values() for name in self._names(pack)[1:]}
         given = {name: text for name, text in data.items() if name in known or name not in self._elsewhere}
         for name, text in given.items():
             mode = parse_mode(text)
@@ -54,9 +58,16 @@ class Modes:
             flags[name] = mode
         sources = [(f"{FLAGS}/{name}", name) for name in given] + [(OPTION, name) for name in self._fixed]
         for source, name in sources:
-            if name in earlier:
-                message = f"pack {name!r} is called {earlier[name].identity!r} now; the flag counts for it"
-                reports.warnings[FLAGS].append(Fault(Location(source, 1, 1), message, repr(earlier[name].feature_flag)))
+            now = [pack for pack in packs.values() if name in self._names(pack)[1:]]
+            called = " and ".join(repr(pack.identity) for pack in now)
+            if name in refused and name not in known:
+                message = f"pack {refused[name]!r} is refused: the flag counts for it once it is in force"
+                message += f", and for {called} until then" if now else ""
+                reports.warnings[FLAGS].append(Fault(Location(source, 1, 1), message))
+            elif now:
+                message = f"pack {name!r} is called {called} now; the flag counts for {'it' if len(now) == 1 else 'each'}"
+                expected = " and ".join(repr(pack.feature_flag) for pack in now)
+                reports.warnings[FLAGS].append(Fault(Location(source, 1, 1), message, expected))
             elif name not in known:
                 message = f"no pack has the feature flag {name!r}"
                 params = {param for pack in packs.values() for param in pack.params} | belongs.PARAMETERS

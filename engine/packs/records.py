@@ -46,9 +46,12 @@ def shared(packs: Sequence[RulePack]) -> Iterator[Shared]:
 def warnings(packs: Mapping[str, RulePack]) -> Iterator[tuple[RulePack, Fault]]:
     """Yield each pack with a rule that goes by the record of another one, and the warning of it.
 
-    Where one of both packs has the other among its previous names, that is warned of instead.
+    Where one of both packs has the other among its previous names, that is warned of instead. Yield also each pack, or rule, that
+    has its own name among its previous names.
     """
     listed = [*packs.values()]
+    for pack in listed:
+        yield from ((pack, fault) for fault in _own_names(pack))
     for _, owner, other in shared(listed):
         pack, another = listed[owner.pack], listed[other.pack]
         if another.identity in _previous(pack) or pack.identity in _previous(another):
@@ -61,3 +64,13 @@ def warnings(packs: Mapping[str, RulePack]) -> Iterator[tuple[RulePack, Fault]]:
 
 def _previous(pack: RulePack) -> list[str]:
     return [identity(pack.namespace, name) for name in pack.previous_names]
+
+
+def _own_names(pack: RulePack) -> Iterator[Fault]:
+    """Yield a warning for a pack, and for each of its rules, that has its own name among its previous names."""
+    names = [("spec.previousNames", pack.name, pack.previous_names)]
+    names += [(f"spec.rules[{index}].previousNames", rule.name, rule.previous_names) for index, rule in enumerate(pack.rules)]
+    for path, name, previous in names:
+        if name in previous:
+            where, message = replace(pack.location, path=path), f"{name!r} is its name now, so it does nothing here"
+            yield Fault(where, message, "earlier names")

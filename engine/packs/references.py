@@ -31,7 +31,11 @@ class References:
         self._found: dict[str, Reference] = {}
         self.earlier: dict[str, list[Reference]] = {}
         """By a pack's name, what stands for a name that it had before."""
-        self._renamed = {name: pack for pack in packs.values() for name in pack.previous_names if name not in packs}
+        self._renamed: dict[str, list[RulePack]] = {}
+        for pack in packs.values():
+            for name in dict.fromkeys(pack.previous_names):
+                if name not in packs:
+                    self._renamed.setdefault(name, []).append(pack)
 
     def find(self, objects: Sequence[PackObject]) -> Mapping[str, Reference]:
         """Return the reference of each pack that has one, by the pack's name; report what is wrong with others.
@@ -46,9 +50,12 @@ class References:
             if self._some and version.accepted is None and "shipped" in obj.spec and _name(obj) not in self._packs:
                 self._reports.faults[obj.source].clear()
                 continue
-            if obj.reference and (pack := self._renamed.get(_name(obj))):
-                self._take_earlier(obj, version, pack)
+            renamed = self._renamed.get(_name(obj), []) if obj.reference else []
+            if renamed and _name(obj) not in self._claims:
+                self._take_earlier(obj, version, renamed)
                 continue
+            for pack in renamed:  # the text of that name is refused, not renamed; the mode counts all the same
+                self.earlier.setdefault(pack.identity, []).append(Reference(obj, version.reference))
             if version.reference is not None:
                 newest = Reference(obj, version.reference)
                 faults = self._refusal(newest)
@@ -72,17 +79,19 @@ class References:
         if pack is not None and self._found.setdefault(pack.identity, counts) is counts:
             self._reports.packs[obj.source].append(pack.identity)
 
-    def _take_earlier(self, obj: PackObject, version: Version, pack: RulePack) -> None:
-        """Have the mode of an object count that stands for a name which a pack had before; say where it is to be set now."""
+    def _take_earlier(self, obj: PackObject, version: Version, packs: Sequence[RulePack]) -> None:
+        """Have the mode of an object count that stands for a name which packs had before; say where it is to be set now."""
         if version.reference is not None:
             version.accepted, version.generation = Reference(obj, version.reference), obj.generation
-        self.earlier.setdefault(pack.identity, []).append(version.accepted or Reference(obj))
-        self._reports.packs[obj.source].append(pack.identity)
+        for pack in packs:
+            self.earlier.setdefault(pack.identity, []).append(version.accepted or Reference(obj))
+            self._reports.packs[obj.source].append(pack.identity)
         self._reports.generations[obj.source] = version.generation
         namespace, key = obj.file.split("/")[1], "shipped" if "shipped" in obj.spec else "configMap"
-        message = f"pack {_name(obj)!r} is called {pack.identity!r} now; of this RulePack only the mode counts for it"
+        called, which = " and ".join(repr(pack.identity) for pack in packs), " and ".join(pack.identity for pack in packs)
+        message = f"pack {_name(obj)!r} is called {called} now; of this RulePack only the mode counts for it"
         delete = f"kubectl delete rulepack {obj.name} -n {namespace}"
-        expected = f"mode and params in RulePack {pack.identity}, and this one deleted: {delete}"
+        expected = f"mode and params in RulePack {which}, and this one deleted: {delete}"
         self._reports.warnings[obj.source].append(Fault(Location(obj.file, 1, 1, f"spec.{key}"), message, expected))
 
     def _has_name_of_pack(self, obj: PackObject) -> bool:

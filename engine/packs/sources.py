@@ -187,7 +187,9 @@ def load_folder(paths: Sequence[Path], limit: int = PACK_BOUNDS.size) -> list[Te
     texts: dict[str, Text] = {}
     for path in paths:
         if not os.path.lexists(path):
-            raise UsageError(f"{path}: there is no such file or folder; expected a rule pack or a folder of rule packs")
+            kind, _, name = str(path).partition("/")
+            there = f", such as what `kubectl get rp {name} -o yaml` writes" if kind in ("rp", "rulepack") else ""
+            raise UsageError(f"{path}: there is no such file or folder; expected a rule pack or a folder of rule packs{there}")
         for text in _folder(path, limit) if path.is_dir() else [_file(path, limit)]:
             texts.setdefault(text.file, text)
     if not texts:
@@ -202,7 +204,9 @@ def packs_of_configmap(config_map: Object) -> list[Text]:
     data = dig(config_map, ("data",), {})
     texts = [Text(f"{source}/{key}", str(text), source) for key, text in sorted(data.items()) if key.endswith(SUFFIXES)]
     if not texts:
-        texts.append(_unread(source, source, "there is no rule pack in its data", "a key such as pack.yaml"))
+        unread = ", ".join(map(repr, sorted(data)[:3]))
+        message = "there is no rule pack in its data" + (f": none of its keys ends in .yaml ({unread})" if data else "")
+        texts.append(_unread(source, source, message, "a key such as pack.yaml"))
     return texts
 
 

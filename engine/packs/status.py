@@ -59,6 +59,7 @@ class Standing:
     (`Invalid`, `LibraryMissing`, `LibraryRefused`, `NotAnOperatorNamespace`), `faults` in detail. `unready` gives for what
     stands in the way of a pack in force a word and a sentence, '' where nothing does. `note` is added to what Ready says.
     `warnings` say what may not be meant, which keeps nothing out of force. `advice` says what to do where it is refused.
+    `unheeded` says that the mode of a refused spec, which is stricter, does not count, `deleting` that a deletion has begun.
     """
 
     pack: RulePack | None = None
@@ -71,6 +72,8 @@ class Standing:
     counts: Mapping[str, RuleCounts] = field(default_factory=dict)
     warnings: Sequence[Fault] = ()
     advice: str = CORRECT
+    unheeded: str = ""
+    deleting: str = ""
 
 
 def computed(obj: Object, standing: Standing, shard: int, now: str) -> dict[str, Any]:
@@ -142,7 +145,9 @@ def was_ready(obj: Object, standing: Standing) -> bool:
 def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Iterator[Condition]:
     """Yield the conditions of a pack; `rules` have what each shard counts."""
     if standing.refused:
-        yield from refused(standing.refused, standing.faults, _kept(standing), standing.advice)
+        accepts, ready, stalled = refused(standing.refused, standing.faults, _kept(standing), standing.advice)
+        also = filter(None, (standing.unheeded, standing.unready[1], standing.deleting))
+        yield from (accepts, ready._replace(message="; ".join([ready.message, *also])), stalled)
         return
     yield accepted(standing.warnings)
     reason, message = standing.unready
@@ -165,8 +170,7 @@ def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Itera
 def _notes(standing: Standing, rules: Sequence[Mapping[str, Any]], failing: Mapping[str, str]) -> Iterator[str]:
     """Yield what there is to say of a pack that is in force."""
     yield from failing.values()
-    if standing.note:
-        yield standing.note
+    yield from filter(None, (standing.note, standing.deleting))
     if elsewhere := sum(rule.get("waiting", 0) for rule in rules) - sum(each.waiting for each in standing.counts.values()):
         yield f"{elsewhere} items wait in other shards, see status.parts"
     if standing.warnings:
@@ -203,7 +207,7 @@ def _counted(things: int) -> str:
 
 def refusal(standing: Standing) -> str:
     """Return why a pack is refused, and what is in force of it, for an Event."""
-    return f"{why(standing.faults)}; {_kept(standing)}"
+    return "; ".join(filter(None, (why(standing.faults), _kept(standing), standing.unheeded)))
 
 
 def _kept(standing: Standing) -> str:

@@ -16,7 +16,7 @@ from engine.packs import belongs, records
 from engine.packs.catalog import Catalog
 from engine.packs.claims import claims, names_in
 from engine.packs.document import ObjectDocument
-from engine.packs.identity import identity
+from engine.packs.earlier import Refused, others, refused_packs
 from engine.packs.libraries import Libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.library_store import LibraryStore
@@ -110,12 +110,13 @@ class PackStore:
                     Fault(Location(source, 1, 1), "there is no rule pack in its data", "one, in pack.yaml")
                 )
         self._warn_of_kept(packs, references, reports)
-        self._modes.take(flags or {}, packs, reports)
-        values = self._take_params(params or {}, packs, references, reports)
+        refused_now = refused_packs(written, own, self._versions)
+        self._modes.take(flags or {}, packs, {each.flag: name for name, each in refused_now.items()}, reports)
+        values = self._take_params(params or {}, packs, references, reports, refused_now)
         undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._given[name])}
         modes = {name: self._mode(pack, references, found, reports) for name, pack in packs.items()}
         self.settings = {name: self._settings(pack, references.get(name), found) for name, pack in packs.items()}
-        self._hold_back(packs, modes, references, reports)
+        self._hold_back(packs, modes, references, reports, refused_now)
         for pack, warning in records.warnings(packs):
             reports.warnings[source_of(pack, self._versions)].append(warning)
         old = self.catalog
@@ -213,32 +214,25 @@ class PackStore:
         return self._modes.settings(pack, reference, found.earlier.get(pack.identity, ()), source)
 
     def _hold_back(
-        self, packs: Mapping[str, RulePack], modes: dict[str, Mode], references: Mapping[str, Reference], reports: Reports
-    ) -> None:
-        """Warn of each earlier name of a pack that another pack has now, and have the mode that is written for that count too.
-
-        Its flag does not: that is the other pack's alone.
-        """
+        self, packs: Mapping[str, RulePack], modes: dict[str, Mode], references: Mapping[str, Reference], reports: Reports,
+        refused: Mapping[str, Refused],
+    ) -> None:  # fmt: skip
+        """Warn of each earlier name of a pack that another pack has now, and have the mode that is written for that count too."""
         settings = dict(self.settings)
         for name, pack in packs.items():
             source = source_of(pack, self._versions)
-            for index, earlier in enumerate(pack.previous_names):
-                if (other := packs.get(identity(pack.namespace, earlier))) is None or other is pack:
-                    continue
-                message = f"pack {other.identity!r} is still there: what is on record counts for both"
-                where = replace(pack.location, path=f"spec.previousNames[{index}]")
-                expected = f"that pack deleted, or {other.identity!r} not among previousNames"
-                reports.warnings[source].append(Fault(where, message, expected))
-                for setting in settings[other.identity]:
-                    if not setting.flag and STRICTNESS.index(setting.mode) > STRICTNESS.index(modes[name]):
+            for other in others(pack, packs, refused, references, settings):
+                reports.warnings[source].append(other.warning)
+                for setting, said in other.settings:
+                    if STRICTNESS.index(setting.mode) > STRICTNESS.index(modes[name]):
                         modes[name] = setting.mode
                         self.settings = {**self.settings, name: [*self.settings[name], setting]}
-                        said = f"{setting.source}, which has an earlier name, says {setting.mode.word}"
                         reports.notes[references[name].obj.source if name in references else source] = said
 
     def _take_params(
-        self, data: Mapping[str, str], packs: Mapping[str, RulePack], references: Mapping[str, Reference], reports: Reports
-    ) -> dict[str, Mapping[str, Any]]:
+        self, data: Mapping[str, str], packs: Mapping[str, RulePack], references: Mapping[str, Reference], reports: Reports,
+        refused: Collection[str],
+    ) -> dict[str, Mapping[str, Any]]:  # fmt: skip
         """Return the values of every pack's params: the RulePack's, else the ConfigMap's, else the last one, else the default.
 
         A pack of which a param has a value that could never be read is Off: the default may be what somebody meant to forbid.
@@ -250,6 +244,8 @@ class PackStore:
             is_param = name in known and not nearest(name, keys)
             expected = f"it in the text of a pack's name, or of {SHARED}" if is_param else suggestion(name, keys)
             warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", expected)
+            if name in refused:
+                warning = replace(warning, message=f"pack {name!r} is refused: these count once it is in force", expected="")
             reports.warnings[PARAMS].append(warning)
         values: dict[str, Mapping[str, Any]] = {}
         given: dict[str, frozenset[str]] = {}

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from engine.model.objects import Object
@@ -152,10 +153,41 @@ def test_kubectl_reads_each_text_as_it_was(rulepacks: RulePacks) -> None:
     assert restored["metadata"]["annotations"]["example.com/n"] == "1e3"
 
 
-def test_a_namespace_without_rulepacks_has_an_empty_export(rulepacks: RulePacks) -> None:
-    done = exported(rulepacks, "-n", rulepacks.watched)
+def test_a_namespace_without_rulepacks_has_no_export(rulepacks: RulePacks) -> None:
+    """Else an empty file would be taken for the export of it. In the operator's namespace there are those that it has made."""
+    exported(rulepacks)
 
-    assert (done.stdout, done.stderr) == ("", "There is no RulePack or RuleLibrary that is your own.\n")
+    done = rulepacks.kubectl.run("rulepack", "export", "-n", "nosuch", plain=True)
+
+    nothing = "Error: there is no RulePack or RuleLibrary in namespace nosuch; expected some, or -A for all namespaces\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", nothing)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_namespace_behind_a_short_flag_and_an_equals_sign_counts(rulepacks: RulePacks, before: bool) -> None:
+    """As kubectl takes it."""
+    namespace = f"-n={rulepacks.engine.own}"
+    rulepacks.kubectl("apply", "-f", "-", given=pack("equals"))
+    exported(rulepacks)
+
+    done = rulepacks.kubectl.run("rulepack", *([namespace, "export"] if before else ["export", namespace]), plain=True)
+
+    assert ("RulePack", "equals") in documents(done.stdout)
+
+
+@pytest.mark.parametrize("spec", [{"moed": "Enforce"}, {"shipped": "sync-wavs"}], ids=str)
+def test_a_reference_that_is_refused_is_exported(rulepacks: RulePacks, spec: dict[str, Any]) -> None:
+    """A pack which is refused now is refused once it is restored."""
+    kubectl, name = rulepacks.kubectl, "sync-waves"
+    eventually(lambda: rulepacks.find(name).get("spec") == {"shipped": name}, "RulePack of the shipped pack")
+    kubectl("patch", "rp", name, "--type=merge", "-p", json.dumps({"spec": spec}))
+    accepted = rulepacks.condition(name, "Accepted")[0]
+
+    found = documents(exported(rulepacks).stdout)
+    kubectl("delete", "rp", name)
+
+    assert accepted == "False"
+    assert found["RulePack", name]["spec"] == {"shipped": name, **spec}
 
 
 def test_a_config_map_is_brought_back_by_create_and_applied_after_that(rulepacks: RulePacks) -> None:

@@ -39,6 +39,23 @@ def misspelt(name: str) -> str:
     return pack(name).replace("when:", "wehn:")
 
 
+def test_a_pack_whose_deletion_is_held_up_says_that_it_counts(rulepacks: RulePacks) -> None:
+    """The API server answers that it is deleted; it is in force until its finalizer is gone."""
+    kubectl, finalizers = rulepacks.kubectl, '{"metadata":{"finalizers":%s}}'
+    kubectl("apply", "-f", "-", given=pack("held"))
+    kubectl("patch", "rp", "held", "--type=merge", "-p", finalizers % '["example.com/x"]')
+    kubectl("wait", "--for=condition=Ready", "rp/held", "--timeout=60s")
+
+    kubectl("delete", "rp", "held", "--wait=false")
+    said = eventually(lambda: (ready := rulepacks.condition("held", "Ready")[2]) and "deleted" in ready and ready, "status")
+    kubectl("patch", "rp", "held", "--type=merge", "-p", finalizers % "null")
+
+    assert said == (
+        "the pack is in force, and acts; it is being deleted, and counts until somebody takes away its finalizers (example.com/x)"
+    )
+    eventually(lambda: not rulepacks.find("held"), "deletion")
+
+
 def test_a_pack_is_applied_and_ready(rulepacks: RulePacks) -> None:
     kubectl = rulepacks.kubectl
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 
@@ -66,6 +67,24 @@ def test_options_of_a_command_may_stand_before_its_name(before: list[str], capsy
     assert run_command([*before, "get", "--help"]) == 0
 
     assert "rulepack get" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", [["-n=team"], ["-nteam"], ["-n", "team"], ["--namespace=team"]], ids=" ".join)
+@pytest.mark.parametrize("name", ["get", "export", "explain", "record", "rbac", "run"])
+def test_a_namespace_is_given_as_kubectl_takes_it(name: str, given: list[str]) -> None:
+    others = [] if name in ("get", "export", "run") else ["x"]
+    command = importlib.import_module(f"engine.cli.{name}").__dict__[name]
+
+    params = command.make_context(name, [*given, *others]).params
+
+    assert params.get("namespace", params.get("namespaces")) in ("team", ("team",))
+
+
+@pytest.mark.parametrize("given", [["-n", "Team"], ["-n==team"], ["--namespace", "a,b"]], ids=" ".join)
+@pytest.mark.parametrize("name", ["get", "export", "explain", "record", "rbac", "run"])
+def test_a_namespace_that_cannot_exist_is_a_usage_error(name: str, given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command([name, *given, *([] if name in ("get", "export", "run") else ["x"])]) == 2
+    assert "cannot exist; expected at most 63 of a-z, 0-9 and '-'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "option"), [("get", "--kubeconfig"), ("export", "--kubeconfig"), ("explain", "--kubeconfig")])

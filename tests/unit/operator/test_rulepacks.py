@@ -459,6 +459,79 @@ async def test_a_pack_that_was_refused_while_its_flag_is_off_says_both(packs: Pa
     assert ready == ("False", "Invalid", f"it is not accepted; {kept}")
 
 
+@pytest.mark.parametrize(("keys", "word"), [({"mode": "Disabled"}, "Disabled"), ({"moed": "Audit"}, "Audit"), ({}, "")], ids=str)
+async def test_a_stricter_mode_of_a_refused_spec_is_said_not_to_count(packs: Packs, keys: dict[str, str], word: str) -> None:
+    """Somebody who wants to stop a pack hears what does stop it, in the status and in the Event; the flag that is named does."""
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec())
+        await packs.clock.advance(5)
+        await packs.put("own", spec(descripton="slip", **keys))
+        await packs.clock.advance(5)
+        ready, told = await packs.condition("Ready", "own"), await reasons(packs, "own")
+        await packs.config_map("rulepack-feature-flags", {"own": word or "Disabled"})
+        await packs.clock.advance(5)
+        mode = (await packs.got("own"))["status"]["mode"]
+
+    kept = "the last good text, generation 1, stays in force"
+    said = f"; its mode {word} does not count while it is refused: to have it now, set the feature flag own: {word} in ConfigMap "
+    expected = kept + (f"{said}rulepack-feature-flags" if word else "")
+    assert ready == ("False", "Invalid", f"it is not accepted; {expected}")
+    assert told[-1][1].endswith(expected)
+    assert mode == (word or "Disabled")
+
+
+@pytest.mark.parametrize(("own", "says"), [(None, True), ("Enforce", False)], ids=["no mode of its own", "a mode of its own"])
+async def test_a_stricter_mode_in_a_refused_config_map_is_said_not_to_count(packs: Packs, own: str | None, says: bool) -> None:
+    """Where its RulePack gives a mode, that in the text counts at no time."""
+    text = PACK.replace("name: marks}", "name: team}")
+    async with packs.running(packs.operator()):
+        await packs.config_map("team-packs", {"pack.yaml": text}, pack=True)
+        await packs.clock.advance(10)
+        await packs.cluster.patch(RULE_PACK, "system", "team", {"spec": {"mode": own}})
+        broken = text.replace("size > 10", "size >").replace("spec:\n", "spec:\n  mode: Off\n")
+        await packs.config_map("team-packs", {"pack.yaml": broken}, pack=True)
+        await packs.clock.advance(10)
+        ready = await packs.condition("Ready", "team")
+
+    assert ready[2].startswith("it is not accepted; the last good text stays in force")
+    assert ("; its mode Disabled does not count while it is refused" in ready[2]) is says
+
+
+async def test_a_pack_that_is_refused_and_suspended_says_both(packs: Packs) -> None:
+    """The command with which it goes on stays in the status."""
+    async with packs.running(packs.operator()):
+        await suspended(packs)
+        before = await packs.condition("Ready", "sweep")
+        await packs.put("sweep", sweeping(descripton="slip"))
+        await packs.clock.advance(7)
+        after = await packs.condition("Ready", "sweep")
+
+    assert before[1] == "Suspended"
+    assert after == (
+        "False", "Invalid", f"it is not accepted; the last good text, generation 1, stays in force; {before[2]}"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_pack_whose_deletion_a_finalizer_holds_up_says_so(packs: Packs, refused: bool) -> None:
+    """It is in force until the object is gone."""
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec())
+        await packs.clock.advance(5)
+        await packs.cluster.patch(RULE_PACK, "system", "own", {"metadata": {"finalizers": ["example.com/x"]}})
+        if refused:
+            await packs.put("own", spec(descripton="slip"))
+        await packs.cluster.delete(RULE_PACK, "system", "own")
+        await packs.clock.advance(7)
+        ready = await packs.condition("Ready", "own")
+        await packs.widget("one")
+        await packs.clock.advance(5)
+        marked = await packs.mark("one")
+
+    assert ready[2].endswith("; it is being deleted, and counts until somebody takes away its finalizers (example.com/x)")
+    assert marked is not None
+
+
 async def test_a_pack_that_is_in_force_with_an_older_text_says_why_it_is_not_explained(packs: Packs) -> None:
     """One that never was in force is not called so."""
     async with packs.running(packs.operator()):

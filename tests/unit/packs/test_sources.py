@@ -17,6 +17,12 @@ def write(path: Path, content: str | bytes = "kind: RulePack\n") -> Path:
     return path
 
 
+@pytest.mark.parametrize("kind", ["rp", "rulepack"])
+def test_who_names_a_pack_of_the_cluster_hears_how_to_write_it_to_a_file(kind: str) -> None:
+    with pytest.raises(UsageError, match=r"folder of rule packs, such as what `kubectl get rp team -o yaml` writes$"):
+        load_folder([Path(f"{kind}/team")])
+
+
 def reported(text: Text) -> str:
     return "".join(f"{fault}" for fault in text.faults)
 
@@ -107,9 +113,14 @@ def test_each_yaml_key_of_a_config_map_is_a_text() -> None:
     ]
 
 
-@pytest.mark.parametrize("data", [None, {}, {"pack": "x"}])
-def test_a_config_map_without_packs_is_a_fault(data: dict[str, str] | None) -> None:
-    """A labelled ConfigMap that holds no pack says so."""
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [(None, ""), ({}, ""), ({"pack": "x", "p.txt": "x"}, ": none of its keys ends in .yaml ('p.txt', 'pack')")],
+    ids=["no data", "empty", "other keys"],
+)
+def test_a_config_map_without_packs_is_a_fault(data: dict[str, str] | None, why: str) -> None:
+    """A labelled ConfigMap that holds no pack says so, and which of its keys are not read."""
     (text,) = packs_of_configmap({"metadata": {"namespace": "ops", "name": "mine"}, "data": data})
 
-    assert reported(text) == "configmap/ops/mine:1:1: there is no rule pack in its data; expected a key such as pack.yaml"
+    expected = f"there is no rule pack in its data{why}; expected a key such as pack.yaml"
+    assert reported(text) == f"configmap/ops/mine:1:1: {expected}"

@@ -291,6 +291,17 @@ def test_a_rule_whose_earlier_name_another_has_is_warned_of(names: list[str], ru
     assert reports["rulepack/ops/other"].warnings == ()
 
 
+def test_a_name_of_its_own_among_the_earlier_ones_is_warned_of() -> None:
+    spec = written(previousNames=["example", "old"], rules=[rule("mark", previousNames=["other", "mark"]), rule("second")])
+
+    (report, *_) = PackStore(CEL).update([], objects=[rulepack(spec)])
+
+    assert [str(warning) for warning in report.warnings] == [
+        f"rulepack/ops/example: {path}: {name!r} is its name now, so it does nothing here; expected earlier names"
+        for path, name in (("spec.previousNames", "example"), ("spec.rules[0].previousNames", "mark"))
+    ]
+
+
 def test_two_rules_with_one_earlier_name_are_both_warned_of() -> None:
     store = PackStore(CEL)
     specs = {name: written(rules=[rule("now", previousNames=["old/gone"])]) for name in ("one", "two")}

@@ -1,0 +1,174 @@
+"""What another pack that is refused says for one that has its name among its previous names."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.model.flags import Mode
+from engine.packs.modes import FLAGS
+from engine.packs.store import PARAMS, PackStore
+from tests.unit.packs.packs import CEL, pack
+from tests.unit.packs.test_store import SIZE, by_source, config_map, reported, rulepack, shipped, written
+
+BROKEN: dict[str, Any] = {"rules": [{"name": "first", "wehn": "true"}]}
+NEW = rulepack(written(previousNames=["example"]), "new")
+
+
+@pytest.mark.parametrize(
+    ("keys", "in_force"),
+    [
+        ({"mode": "Disabled"}, Mode.OFF),
+        ({"mode": "Audit"}, Mode.AUDIT),
+        ({"mode": False}, Mode.OFF),
+        ({"mode": "Disbaled"}, Mode.OFF),
+        ({"moed": "Audit"}, Mode.AUDIT),
+        ({"mode": "Enforce"}, Mode.ENFORCE),
+        ({}, Mode.ENFORCE),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("restarted", [True, False])
+def test_the_mode_of_a_refused_rulepack_counts_for_its_successor(keys: dict[str, Any], in_force: Mode, restarted: bool) -> None:
+    """Whether it was refused when the process began or came so; both are warned of. A mode that is none is Off."""
+    store, old = PackStore(CEL), rulepack(written(**BROKEN, **keys))
+    if not restarted:
+        store.update([], objects=[old])
+
+    reports = by_source(store.update([], objects=[old, NEW]))
+    modes, settings = store.catalog.modes, store.settings["new"]
+    store.update([], objects=[NEW])
+
+    report = reports["rulepack/ops/new"]
+    assert (modes, store.catalog.modes) == ({"new": in_force}, {"new": Mode.ENFORCE})
+    assert [str(warning) for warning in report.warnings] == [
+        "rulepack/ops/new: spec.previousNames[0]: pack 'example' is still there, and refused: what is on record counts for both; "
+        "expected that pack deleted, or 'example' not among previousNames"
+    ]
+    if in_force is not Mode.ENFORCE:
+        assert report.note == f"rulepack/ops/example, which has an earlier name, is refused and counts as {in_force.word}"
+        assert [setting.source for setting in settings] == ["rulepack/ops/example"]
+
+
+def test_a_mode_beside_the_spec_of_a_refused_rulepack_counts_for_its_successor() -> None:
+    store = PackStore(CEL)
+
+    store.update([], objects=[rulepack(written()) | {"mode": "Disabled"}, NEW])
+
+    assert store.catalog.modes == {"new": Mode.OFF}
+
+
+def test_the_mode_of_a_rulepack_does_not_change_for_its_successor_when_it_breaks() -> None:
+    """Not in the process that knows its last good text, and not in the next one."""
+    store = PackStore(CEL)
+    store.update([], objects=[rulepack(written(mode="Disabled")), NEW])
+    broken = rulepack(written(**BROKEN, mode="Disabled"), generation=2)
+
+    store.update([], objects=[broken, NEW])
+    broke = store.catalog.modes["new"]
+    restarted = PackStore(CEL)
+    restarted.update([], objects=[broken, NEW])
+
+    assert (broke, restarted.catalog.modes) == (Mode.OFF, {"new": Mode.OFF})
+
+
+@pytest.mark.parametrize("spec", [{"mode": "Disabled", "params": {"nosuch": 1}}, {"moed": "Disabled"}], ids=str)
+def test_a_shipped_pack_that_is_off_since_its_rulepack_is_refused_has_its_successor_off(spec: dict[str, Any]) -> None:
+    store = PackStore(CEL)
+
+    reports = by_source(store.update([shipped(pack())], objects=[rulepack({"shipped": "example", **spec}), NEW]))
+
+    assert store.catalog.modes == {"example": Mode.OFF, "new": Mode.OFF}
+    assert reports["rulepack/ops/new"].note.endswith("is refused and counts as Disabled")
+    assert "pack 'example' is still there, and its RulePack refused" in str(reports["rulepack/ops/new"].warnings[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [pack(description=3, mode="Disabled"), pack(mode="Disabled") + "}", pack(moed=False)],
+    ids=["fault", "no YAML", "misspelt"],
+)
+@pytest.mark.parametrize("restarted", [True, False])
+def test_the_mode_in_a_refused_config_map_counts_for_its_successor(text: str, restarted: bool) -> None:
+    store = PackStore(CEL)
+    if not restarted:
+        store.update([])
+
+    reports = by_source(store.update([], [config_map(text)], objects=[NEW]))
+
+    assert store.catalog.modes == {"new": Mode.OFF}
+    assert reports["rulepack/ops/new"].note == (
+        "configmap/ops/mine, which has an earlier name, is refused and counts as Disabled"
+    )
+
+
+def test_a_config_map_that_is_refused_is_not_said_to_be_renamed() -> None:
+    """Its RulePack has the fault of the text; the mode that is set there counts for the successor all the same."""
+    store, reference = PackStore(CEL), rulepack({"configMap": "mine", "mode": "Disabled"})
+
+    reports = by_source(store.update([], [config_map(pack(wehn="true"))], objects=[reference, NEW]))
+
+    report = reports["rulepack/ops/example"]
+    assert (store.catalog.modes, report.packs, report.warnings) == ({"new": Mode.OFF}, (), ())
+    corrected, fault = [fault.partition(": ")[2] for fault in reported(report)]
+    assert corrected.startswith(
+        "spec.configMap: no pack 'example' is in force; expected the faults in configmap/ops/mine/pack.yaml"
+    )
+    assert fault.startswith("unknown key 'wehn'")
+
+
+def test_the_mode_of_an_earlier_name_counts_for_each_pack_that_had_it() -> None:
+    store, packs = PackStore(CEL), [shipped(pack(name, previousNames=["example"]), name) for name in ("one", "two")]
+
+    reports = by_source(store.update(packs, objects=[rulepack({"shipped": "example", "mode": "Disabled"})]))
+
+    assert store.catalog.modes == {"one": Mode.OFF, "two": Mode.OFF}
+    assert "pack 'example' is called 'one' and 'two' now" in str(reports["rulepack/ops/example"].warnings[0])
+
+
+@pytest.mark.parametrize("in_config_map", [True, False])
+def test_the_flag_of_a_refused_pack_is_not_unknown(in_config_map: bool) -> None:
+    """Who takes it away would have the pack act once it is mended. The same goes for its params."""
+    store, spec = PackStore(CEL), BROKEN | {"params": SIZE}
+    maps = [config_map(pack(**spec))] if in_config_map else []
+    objects = [] if in_config_map else [rulepack(written(**spec))]
+
+    reports = by_source(store.update([], maps, {"example": "Off"}, {"example": json.dumps({"size": 3})}, objects=objects))
+    mended = [rulepack(written(params=SIZE))]
+    after = by_source(store.update([], [], {"example": "Off"}, objects=mended))
+
+    assert [str(each) for each in (*reports[FLAGS].warnings, *reports[PARAMS].warnings)] == [
+        f"{FLAGS}/example:1:1: pack 'example' is refused: the flag counts for it once it is in force",
+        f"{PARAMS}/example:1:1: pack 'example' is refused: these count once it is in force",
+    ]
+    assert (store.catalog.modes, after[FLAGS].warnings) == ({"example": Mode.OFF}, ())
+
+
+def test_the_flag_of_a_refused_pack_is_named_that_the_pack_gives_itself() -> None:
+    store, refused = PackStore(CEL), rulepack(written(**BROKEN, featureFlag="switch"))
+
+    reports = by_source(store.update([], [], {"switch": "Off"}, objects=[refused]))
+
+    assert [each.message for each in reports[FLAGS].warnings] == [
+        "pack 'example' is refused: the flag counts for it once it is in force"
+    ]
+
+
+def test_the_flag_of_a_refused_pack_counts_for_its_successors_until_then() -> None:
+    """Of whom all are named; nobody is told to rename it, since it is the flag of the pack that is refused."""
+    store = PackStore(CEL)
+    packs = [NEW, rulepack(written(previousNames=["example"]), "second")]
+
+    refused = by_source(store.update([], [], {"example": "Off"}, objects=[rulepack(written(**BROKEN)), *packs]))
+    modes = store.catalog.modes
+    renamed = by_source(store.update([], [], {"example": "Off"}, objects=packs))
+
+    assert modes == {"new": Mode.OFF, "second": Mode.OFF}
+    assert [each.text for each in refused[FLAGS].warnings] == [
+        "pack 'example' is refused: the flag counts for it once it is in force, and for 'new' and 'second' until then"
+    ]
+    assert [each.text for each in renamed[FLAGS].warnings] == [
+        "pack 'example' is called 'new' and 'second' now; the flag counts for each; expected 'new' and 'second'"
+    ]
