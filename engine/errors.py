@@ -92,13 +92,15 @@ class InvalidText(RulepackError):
 class ExpressionError(RulepackError):
     """A CEL expression or a `${…}` template does not compile.
 
-    `line` and `column` count from 1 inside the expression's (or the template's) own text. For `awaits` see `Fault`.
+    `line` and `column` count from 1 inside the expression's (or the template's) own text. For `awaits` see `Fault`. `unknown`
+    is the name of a variable that is not there.
     """
 
     def __init__(
-        self, message: str, line: int = 1, column: int = 1, expected: str = "", awaits: Awaited | None = None
+        self, message: str, line: int = 1, column: int = 1, expected: str = "", awaits: Awaited | None = None, unknown: str = ""
     ) -> None:  # fmt: skip
         self.message, self.line, self.column, self.expected, self.awaits = message, line, column, expected, awaits
+        self.unknown = unknown
         super().__init__(f"{line}:{column}: {message}" + (f"; expected {expected}" if expected else ""))
 
 

@@ -23,8 +23,8 @@ CALM = 30.0
 class DeleteSpec(Spec):
     """Remove objects. Each is removed only while it has the uid that was seen.
 
-    Each takes one of the pack's `disruptionsPerMinute` (100 where nothing else is said). A namespace that wants more at once is
-    suspended, until an administrator has it go on: raise the parameter where a rule is to clean up many old objects.
+    A clean-up finds all that has gathered when it is first in force: where more than `disruptionsPerMinute` (100) objects are to
+    go, it removes these and is then suspended for the namespace until you resume it. Set the parameter higher before, or to 0.
     """
 
     target: TargetSpec = WATCHED

@@ -98,6 +98,7 @@ _FILTER = re.compile(
     r"(?P<value>[\w.]{0,99}(?:\[[^]\s]{0,99}\])?)\s{0,9}(?<!\|)(?P<word>\|)(?!\|)\s{0,9}(?P<name>\w{1,30})(?:\((?P<given>[^()]*)\))?"
 )
 _FIELD = re.compile(r"(?P<root>object|oldObject|target|item|lookup\.\w+)\.(?P<path>.+)")
+_DURATION = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:ms|[smhdw])\b")
 _IF_ELSE = re.compile(r"^\s*(?P<yes>.+?)\s+if\s+(?P<test>.+?)\s+else\s+(?P<no>.+?)\s*$", re.DOTALL)
 
 
@@ -109,7 +110,7 @@ def of_syntax(source: str) -> tuple[str, int, str]:
     if (found := _IF_ELSE.match(code)) is not None:
         yes, test, no = (source[found.start(name) : found.end(name)] for name in ("yes", "test", "no"))
         return "'if' is no operator", found.end("yes") + 1, f"{test} ? {yes} : {no}"
-    for foreign in (_identity, _not_in, _tuple, _filter):
+    for foreign in (_identity, _not_in, _tuple, _filter, _duration):
         if (fault := foreign(source, code)) != _NOTHING:
             return fault
     if (found := _NOT.search(code)) is not None:
@@ -155,6 +156,14 @@ def _filter(source: str, code: str) -> tuple[str, int, str]:
         given = source[found.start("given") : found.end("given")] if found["given"] else "''"
         instead = f"get({field['root']}, {path}, {given})"
     return f"'|' is no operator: CEL has no filters, such as {found['name']}", found.start("word"), instead
+
+
+def _duration(source: str, code: str) -> tuple[str, int, str]:
+    """Return a duration as `for` and `resync` have it."""
+    if (found := _DURATION.search(code)) is None:
+        return _NOTHING
+    text = found[0]
+    return f"{text} is no value of CEL", found.start(), f"duration({of_duration(text) or repr(text)})"
 
 
 def of_duration(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.cel.declarations import CEL, GO_BINDINGS, GO_COMPREHENSIONS, GO_LISTS, OPTIONALS
-from engine.cel.syntax import Bind, Call, Comprehension, Has, Local, Node, Select, field_path
+from engine.cel.syntax import Bind, Call, Comprehension, Has, Local, Node, Select, after_not, key_test
 from engine.errors import ExpressionError
 
 
@@ -69,19 +69,16 @@ def _variable(builder: Builder, use: Use, index: int) -> str:
 def _has(builder: Builder, use: Use) -> Node:
     operand = builder.build(use.arguments[0])
     if not isinstance(operand, Select):
-        raise builder.error("has() tests for a field", use.start, _instead_of_has(builder.source, operand))
+        raise builder.error("has() tests for a field", use.start, _instead_of_has(builder.source, use.start, operand))
     return Has(use.start, use.end, operand.operand, operand.field)
 
 
-def _instead_of_has(source: str, operand: Node) -> str:
-    """Return how to test for a key of a mapping; one that is a field of an object may be absent itself."""
+def _instead_of_has(source: str, start: int, operand: Node) -> str:
+    """Return how to test for a key of a mapping, in the place of a `has()` that starts at an offset."""
     if not (isinstance(operand, Call) and operand.name == "_[_]"):
         return "has(a.b)"
     mapping, key = operand.arguments
-    text, path = source[mapping.start : mapping.end], field_path(mapping)
-    if len(path) > 1:
-        text = f"get({path[0]}, '{'.'.join(path[1:])}', {{}})"
-    return f"{source[key.start : key.end]} in {text}"
+    return after_not(source, start, key_test(source, mapping, source[key.start : key.end]))
 
 
 def _comprehension(builder: Builder, use: Use) -> Node:

@@ -58,15 +58,21 @@ class Resolution:
             case Variable(name="vars"):
                 self._whole_vars(node)
             case Variable(name=name) if name not in self._variables:
-                expected = self._of_key(node) or hints.of_variable(name) or self._of_text(node)
-                expected = expected or suggest(name, self._variables, "one of ")
-                raise self._fault(f"unknown variable '{name}'", node, expected)
+                raise self._unknown(node)
             case MapOf(entries=entries):
                 self._keys(entries)
             case Call():
                 self._call(node)
             case Literal(value=int(value)) if value == 2**63 and type(value) is int:
                 raise self._fault(f"{value} does not fit", node, "an integer of 64 bits")
+
+    def _unknown(self, node: Variable) -> ExpressionError:
+        line, column = place(self._expression.source, node.start)
+        message, key = f"unknown variable '{node.name}'", self._of_key(node)
+        if key:
+            return ExpressionError(message, line, column, key)
+        expected = hints.of_variable(node.name) or self._of_text(node) or suggest(node.name, self._variables, "one of ")
+        return ExpressionError(message, line, column, expected, unknown=node.name)
 
     def _of_key(self, node: Variable) -> str:
         """Return how to write a key with a slash or a hyphen, of which a variable is the part behind; '' where it is none."""

@@ -195,6 +195,28 @@ def field_path(node: Node) -> tuple[str, ...]:
     return (node.name, *reversed(fields))
 
 
+#: What always has an answer, so that nothing need ask whether it is there.
+GIVEN = frozenset(["vars", "params"])
+
+
+def key_test(source: str, mapping: Node, key: str) -> str:
+    """Return how to test for a key, by its text, in a mapping, or for an index in a list; either may be absent itself."""
+    index = key.isdecimal()
+    owner, steps = mapping, list[str]()
+    while isinstance(owner, Select):
+        steps.insert(0, owner.field)
+        owner = owner.operand
+    text = source[mapping.start : mapping.end]
+    if steps and not (isinstance(owner, Variable) and owner.name in GIVEN):
+        text = f"get({source[owner.start : owner.end]}, '{'.'.join(steps)}', {'[]' if index else '{}'})"
+    return f"size({text}) > {key}" if index else f"{key} in {text}"
+
+
+def after_not(source: str, start: int, test: str) -> str:
+    """Return a test to be written from an offset on: in brackets where a `!` stands before that."""
+    return f"({test})" if source[:start].rstrip().endswith("!") else test
+
+
 def place(text: str, offset: int) -> tuple[int, int]:
     """Line and column, counted from 1, of an offset in a text."""
     offset = min(offset, len(text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 from engine.cel import backend
 from engine.cli.arguments import format_option, packs_argument
 from engine.cli.findings import say, sentence
+from engine.errors import Fault
 from engine.testing.calls import run_functions
 from engine.testing.coverage import Coverage
 from engine.testing.report import as_json, coverage_lines, failure_lines, junit, summary, verbose_lines
@@ -42,13 +44,12 @@ def test(
     """Run the tests (kind: RulePackTest, RuleLibraryTest) in these files and folders.
 
     Each test has a cluster in memory and a clock of its own; nothing else is needed. Under a step that fails stands of each
-    rule what kept it from firing, or what its actions came to. Errors of `rulepack lint` in the packs are
-    printed too, and what Kubernetes' own kinds do not take in the objects of tests. Exits with 1 if a test fails.
+    rule what kept it from firing, or what its actions came to. What Kubernetes' own kinds do not take in the objects of tests
+    is printed too. Exits with 1 if a test fails, cannot be run, or `rulepack lint` finds an error in a pack under test.
     """
     loaded = load_suites(paths, backend())
-    for fault in loaded.faults:
-        click.echo(f"{fault.location}: error: {sentence(fault)}", err=True)
-    _say_unfit(loaded)
+    wrong = lint_errors(loaded, backend())
+    _say_faults(loaded, wrong)
     cases = [Case(suite, number) for suite in loaded.suites for number in range(len(suite.spec.tests))]
     chosen = [case for case in cases if pattern.lower() in f"{case.suite.name} {case.name}".lower()]
     calls = [call for call in loaded.calls if pattern.lower() in f"{call.suite} {call.name}".lower()]
@@ -67,16 +68,19 @@ def test(
     if text:
         _sum_up(outcomes, coverage if with_coverage else None)
     else:
-        click.echo(junit(outcomes) if style == "junit" else as_json(outcomes, coverage if outcomes else None))
-    low = coverage is not None and min_coverage is not None and coverage.percent() < min_coverage
+        errors = [*loaded.faults, *wrong]
+        click.echo(junit(outcomes, errors) if style == "junit" else as_json(outcomes, errors, coverage if outcomes else None))
+    low = coverage is not None and bool(outcomes) and min_coverage is not None and coverage.percent() < min_coverage
     if coverage is not None and low:
         click.echo(f"Error: the coverage is {coverage.percent():.1f} %, less than --min-coverage {min_coverage:g}", err=True)
-    return 1 if loaded.faults or low or any(outcome.failures for outcome in outcomes) else 0
+    return 1 if loaded.faults or wrong or low or any(outcome.failures for outcome in outcomes) else 0
 
 
-def _say_unfit(loaded: Loaded) -> None:
-    """Print what no test shows."""
-    for fault in lint_errors(loaded, backend()):
+def _say_faults(loaded: Loaded, wrong: Sequence[Fault]) -> None:
+    """Print what kept tests from being run, and what no test shows."""
+    for fault in loaded.faults:
+        click.echo(f"{fault.location}: error: {sentence(fault)}", err=True)
+    for fault in wrong:
         click.echo(f"{fault.location}: rulepack lint: error: {sentence(fault)} [{fault.code}]", err=True)
     for fault in (fault for suite in loaded.suites for fault in unfit_objects(suite)):
         click.echo(f"{fault.location}: warning: {sentence(fault)}", err=True)
@@ -90,5 +94,4 @@ def _show(verbose: bool, outcome: CaseResult) -> None:
 def _sum_up(outcomes: list[CaseResult], coverage: Coverage | None) -> None:
     for line in coverage_lines(coverage) if coverage is not None and outcomes else ():
         click.echo(line)
-    if outcomes:
-        click.echo(summary(outcomes))
+    click.echo(summary(outcomes) if outcomes else "no test was run")

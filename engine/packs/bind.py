@@ -112,7 +112,7 @@ class _RuleBinder:
     def __init__(self, spec: RuleSpec, pack: RulePack, names: DeclaredNames, diagnostics: Diagnostics, path: Path) -> None:
         self._spec, self._pack, self._diagnostics, self._path = spec, pack, diagnostics, path
         looked_up = (*spec.lookup, *lookups_of((*spec.actions, *spec.rescue)))
-        self._names = names.having(vars=(*pack.vars, *spec.vars), lookup=looked_up, schedule=("time",))
+        self._names = names.having(spec.loop_var, vars=(*pack.vars, *spec.vars), lookup=looked_up, schedule=("time",))
         self._variables = VARIABLES | ({"schedule"} if spec.schedule else set())
         with_item = self._variables | ({spec.loop_var} if spec.loop else set())
         self._deciding = diagnostics.compiler(self._names, self._variables - ({"lookup"} if spec.aggregate else set()))

@@ -29,6 +29,9 @@ VARIABLES = frozenset(["object", "oldObject", "params", "inputs", "inputErrors",
 #: What the actions of an aggregate see: there the object is the target of a group.
 GROUP_VARIABLES = frozenset(["object", "target", "group", "groupKey", "params", "flags", "lookup", "now", "vars"])
 
+#: Where a name is looked for that was written without what it stands below.
+_ROOTS = ("vars", "params", "inputs", "lookup", "results", "group")
+
 #: The parameters that every pack with targets has beside its own.
 COMMON: Mapping[str, dict[str, Any]] = {
     OTHER_NAMESPACES: {
@@ -57,23 +60,38 @@ COMMON: Mapping[str, dict[str, Any]] = {
 
 
 class DeclaredNames:
-    """A CEL backend that also refuses `params.x`, `inputs.x` and the like where no x is declared."""
+    """A CEL backend that also refuses `params.x`, `inputs.x` and the like where no x is declared.
 
-    def __init__(self, cel: Cel, declared: Mapping[str, Collection[str]]) -> None:
-        self._cel, self._declared = cel, declared
+    `loop_var` is the name of the loop's item, where there is a loop.
+    """
+
+    def __init__(self, cel: Cel, declared: Mapping[str, Collection[str]], loop_var: str = "") -> None:
+        self._cel, self._declared, self._loop_var = cel, declared, loop_var
 
     def compile(self, text: str, variables: Collection[str]) -> Program:
         """Compile an expression. Raise ExpressionError where it does not compile, or a name is not declared."""
-        program = self._cel.compile(text, variables)
+        try:
+            program = self._cel.compile(text, variables)
+        except ExpressionError as fault:
+            if meant := self._meant(fault.unknown, variables):
+                raise ExpressionError(fault.message, fault.line, fault.column, meant) from None
+            raise
         for root, *fields in sorted(map(fields_of, program.reads)):
             if fields and root in self._declared and fields[0] not in self._declared[root]:
                 line, column = place(text, _offset(text, root, fields[0]))
                 raise ExpressionError(f"{root} has no '{fields[0]}'", line, column, suggestion(fields[0], self._declared[root]))
         return program
 
-    def having(self, **declared: Collection[str]) -> DeclaredNames:
+    def having(self, loop_var: str = "", **declared: Collection[str]) -> DeclaredNames:
         """Return the same with further names."""
-        return DeclaredNames(self._cel, {**self._declared, **declared})
+        return DeclaredNames(self._cel, {**self._declared, **declared}, loop_var or self._loop_var)
+
+    def _meant(self, unknown: str, variables: Collection[str]) -> str:
+        """Return what an unknown variable is called in full: what has its name below another variable, or the loop's item."""
+        roots = [root for root in _ROOTS if root in variables and unknown in self._declared.get(root, ())]
+        if unknown == "item" and self._loop_var in variables:
+            return f"{self._loop_var}, which is the loopVar of the rule"
+        return " or ".join(f"{root}.{unknown}" for root in roots)
 
 
 def _offset(text: str, root: str, name: str) -> int:

@@ -153,6 +153,10 @@ class YamlDocument:
         """Return the document that a part of this one is, such as an item of a list; `value` is its plain value."""
         return YamlDocument(value, self._nearest(path), self._positions)
 
+    def text_at(self, path: Path) -> str:
+        """Return a scalar as it is written, '' where a path leads to none."""
+        return self._nearest(path).text or ""
+
     def plain_texts(self) -> Iterator[tuple[Location, str]]:
         """Yield each text that is written without quotes, keys included, with its location."""
         waiting = [self._root]

@@ -155,6 +155,8 @@ class _Composer:
             where, (message, expected) = self._positions.at(line, column), _WORDS.get(problem, (problem, ""))
             if follows := self._after_quote():
                 where, (message, expected) = self._positions.of_offset(follows[0]), follows[1:]
+            elif "'-'" in problem:
+                expected = self._of_item(line, column) or expected
             self._faults.append(Fault(where, f"not YAML: {message}", expected, CODE))
         except (yaml.YAMLError, ValueError, RecursionError) as fault:
             self._faults.append(Fault(self._positions.at(1, 1), f"not YAML: {str(fault).splitlines()[0]}", code=CODE))
@@ -175,6 +177,17 @@ class _Composer:
             f"the text ends with the quote before this: {style}",
             f"{_OTHER_QUOTES[style]} quotes around all of it",
         )
+
+    def _of_item(self, line: int, column: int) -> str:
+        """Return how to indent a key that stands left of the keys of the list's last item, '' where none does."""
+        key = re.match(r"[\w.-]+(?=:(?:\s|$))", "".join(self._text.splitlines()[line - 1 : line])[column - 1 :])
+        node = self._open[-1][0] if self._open else None
+        item = node.children.get(len(node.value) - 1) if node and isinstance(node.value, list) else None
+        first = next(iter(item.keys.items()), None) if item else None
+        if key is None or first is None or first[1].column <= column:
+            return ""
+        above = self._positions.at(first[1].line, first[1].column).line
+        return f"{key[0]!r} indented as {first[0]!r} (line {above}), or '- ' as the items before it"
 
     def _take(self, event: Any) -> None:
         match event:

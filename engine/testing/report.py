@@ -8,10 +8,13 @@ from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree
 
+from engine.errors import Fault
 from engine.testing.coverage import UNKNOWN, Coverage, Point
 from engine.testing.reasons import StepReasons
 from engine.testing.run import CaseResult, Failure
 
+FILES = "files"
+"""The suite of the errors of files, in JUnit XML."""
 MOST_REASONS = 20
 """Reasons under a failed step; `-v` shows all."""
 
@@ -83,9 +86,10 @@ def _missing(point: Point) -> str:
     return f"never {' nor '.join(point.missing)}" if point.missing else ""
 
 
-def junit(outcomes: Sequence[CaseResult]) -> str:
-    """JUnit XML, as CI systems read it."""
+def junit(outcomes: Sequence[CaseResult], errors: Sequence[Fault]) -> str:
+    """JUnit XML, as CI systems read it; `errors` are those of the files, each file a test case of its own."""
     root = ElementTree.Element("testsuites")
+    _add_errors(root, errors)
     for suite in dict.fromkeys(outcome.suite for outcome in outcomes):
         cases = [outcome for outcome in outcomes if outcome.suite == suite]
         failed = sum(1 for case in cases if case.failures)
@@ -104,10 +108,24 @@ def junit(outcomes: Sequence[CaseResult]) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
 
 
-def as_json(outcomes: Sequence[CaseResult], coverage: Coverage | None) -> str:
+def _add_errors(root: ElementTree.Element, errors: Sequence[Fault]) -> None:
+    files = dict.fromkeys(error.location.file for error in errors)
+    if not files:
+        return
+    count = str(len(files))
+    element = ElementTree.SubElement(root, "testsuite", name=FILES, tests=count, failures="0", errors=count)
+    for file in files:
+        own = [error for error in errors if error.location.file == file]
+        line = str(own[0].location.line)
+        item = ElementTree.SubElement(element, "testcase", classname=FILES, name=file, file=file, line=line, time="0.000")
+        for error in own:
+            ElementTree.SubElement(item, "error", message=str(error), type=error.code)
+
+
+def as_json(outcomes: Sequence[CaseResult], errors: Sequence[Fault], coverage: Coverage | None) -> str:
     """Everything as one JSON object."""
-    body: dict[str, Any] = {"tests": [_test(outcome) for outcome in outcomes]}
-    if coverage is not None:
+    body: dict[str, Any] = {"tests": [_test(outcome) for outcome in outcomes], "errors": [_error(error) for error in errors]}
+    if coverage is not None and outcomes:
         body["coverage"] = {"percent": round(coverage.percent(), 1), "points": [_point(point) for point in coverage.points()]}
     return json.dumps(body, indent=2, ensure_ascii=False)
 
@@ -119,6 +137,11 @@ def _test(outcome: CaseResult) -> dict[str, Any]:
         "failures": [_failure(failure) for failure in outcome.failures],
         "explained": [_explained(step) for step in outcome.explained],
     }  # fmt: skip
+
+
+def _error(error: Fault) -> dict[str, Any]:
+    place = error.location
+    return {"file": place.file, "line": place.line, "column": place.column, "code": error.code, "message": error.text}
 
 
 def _failure(failure: Failure) -> dict[str, Any]:

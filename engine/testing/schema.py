@@ -12,6 +12,7 @@ from engine.model.spec import Spec
 from engine.model.text import found
 from engine.packs.fields import Duration, ModeName, Period, Text, refusal
 from engine.packs.schema import MetadataSpec
+from engine.testing.misindented import refuse_misindented, with_misindented
 
 START = "2026-01-01T00:00:00Z"
 DEFAULT_NAMESPACE = "default"
@@ -249,12 +250,16 @@ class StepSpec(Spec):
         return self
 
 
+Step = Annotated[StepSpec, BeforeValidator(refuse_misindented)]
+Steps = Annotated[list[Step], BeforeValidator(lambda steps: with_misindented(steps, StepSpec.model_fields))]
+
+
 class CaseSpec(Spec):
     """A test: steps in order, on a cluster of its own."""
 
     name: Text
     """What holds, in a few words."""
-    steps: list[StepSpec] = Field(min_length=1, max_length=500)
+    steps: Steps = Field(min_length=1, max_length=500)
     """What happens, and what is expected.
 
     The cluster has the Namespaces `default` and `kube-system` from the beginning. To leave out what a pack does with them,
@@ -273,7 +278,7 @@ class TestSpec(Spec):
     """The clock's first time."""
     kinds: list[KindSpec] = Field(default=[])
     """Kinds of which the cluster must know more than their names say."""
-    setup: list[StepSpec] = Field(default=[])
+    setup: Steps = Field(default=[])
     """Steps that come first in every test."""
     tests: list[CaseSpec] = Field(min_length=1, max_length=500)
     """The tests."""

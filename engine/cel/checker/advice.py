@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from engine.cel.checker.matching import TIME_TEXT, comparable, named, result_of
 from engine.cel.hints import of_duration
 from engine.cel.resolution import usage
-from engine.cel.syntax import Call, Expression, ListOf, Literal, MapOf, Node, Select, Variable
+from engine.cel.syntax import GIVEN, Call, Expression, ListOf, Literal, MapOf, Node, Select, Variable, key_test
 from engine.cel.types import (
     BOOL,
     BYTES,
@@ -33,6 +33,8 @@ from engine.cel.types import (
 
 #: What a `format: date-time` field is compared with.
 TIME = "a time such as 2026-01-24T22:30:00Z"
+#: The empty value of a type.
+_EMPTY = {STRING.name: "''", INT.name: "0", DOUBLE.name: "0.0", BOOL.name: "false"}
 #: What makes a duration of a number of seconds.
 _SECONDS = "seconds"
 #: What texts may be that begin with no digit.
@@ -94,14 +96,32 @@ def of_comparison(expression: Expression, node: Call, kinds: Sequence[Type]) -> 
         return TIME
     null = next((side for side, kind in enumerate(kinds) if kind == Named("null_type")), None)
     if null is not None:
-        value = expression.text(node.arguments[1 - null])
-        return f"{'!' if node.name == '_==_' else ''}has({value})"
+        return _is_there(expression, node.arguments[1 - null], kinds[1 - null], there=node.name == "_!=_")
     for converted, texts in _converted(expression, node.arguments, kinds):
         if comparable(*converted):
             status = any(expression.text(each).endswith(".status") for each in node.arguments)  # of a condition: 'True', 'False'
             wanted = {at: _STATUS.get(text, text) if status else text for at, text in texts.items()}
             return _rewritten(expression, node, wanted)
     return "two values of the same type"
+
+
+def _is_there(expression: Expression, value: Node, kind: Type, *, there: bool) -> str:
+    """Return what asks whether a value that is never null is there; where it always is, what compares it with an empty one."""
+    key = ""
+    match value:
+        case Select(operand=Select(operand=Select(field="metadata"), field="labels" | "annotations") as mapping, field=field):
+            key = f"'{field}'"
+        case Call(name="_[_]", arguments=(mapping, argument)):
+            key = expression.text(argument)
+        case Select(operand=operand) if not (isinstance(operand, Variable) and operand.name in GIVEN):
+            return f"{'' if there else '!'}has({expression.text(value)})"
+    if key:
+        test = key_test(expression.source, mapping, key)
+        return test if there else f"!({test})"
+    empty = _EMPTY.get(short_name(kind))
+    return (
+        f"{expression.text(value)} {'!=' if there else '=='} {empty}" if empty else "a value that may be null, or no comparison"
+    )
 
 
 def of_condition(expression: Expression, node: Node, kind: Type) -> str:

@@ -8,7 +8,7 @@ from typing import assert_never
 from engine.cel.checker import advice
 from engine.cel.checker.faults import Missing, TypeFault
 from engine.cel.checker.matching import TIME_TEXT, comparable, elements, members, named, result_of, union, without_null
-from engine.cel.checker.paths import BRACKETS, in_brackets, instead, is_map, path_of, paths_in, value_of_label
+from engine.cel.checker.paths import BRACKETS, in_brackets, instead, is_label, is_map, path_of, paths_in, value_of_label
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.syntax import (
     Bind,
@@ -25,19 +25,7 @@ from engine.cel.syntax import (
     Variable,
 )
 from engine.cel.times import is_time
-from engine.cel.types import (
-    BOOL,
-    DYN,
-    STRING,
-    TYPE,
-    EnumType,
-    Named,
-    ObjectType,
-    Type,
-    list_of,
-    map_of,
-    optional_of,
-)
+from engine.cel.types import BOOL, DYN, NULL, STRING, TYPE, EnumType, Named, ObjectType, Type, list_of, map_of, optional_of
 from engine.cel.values import type_of
 from engine.model.text import one_of
 
@@ -199,6 +187,8 @@ class Checker:
 
     def _comparison(self, node: Call) -> Type:
         kinds = [self.type_of(argument) for argument in node.arguments]
+        if NULL in kinds:  # a label is a text, whatever the kind of the object
+            kinds = [STRING if is_label(each) else kind for each, kind in zip(node.arguments, kinds, strict=True)]
         if not comparable(*kinds):
             expected = advice.of_comparison(self._expression, node, kinds)
             never = "are never equal" if node.name == "_==_" else "always differ"

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from engine.cel import documents, queries
 from engine.cel.checker.advice import article
-from engine.cel.syntax import Call, Expression, Literal, Local, Node, Select, Variable
+from engine.cel.syntax import Call, Expression, Literal, Local, Node, Select, Variable, field_path
 from engine.cel.types import MAP, Named, Type
 from engine.cel.values import Mismatch
 
@@ -28,6 +28,12 @@ def value_of_label(path: Sequence[str]) -> int:
     """Return how many steps lead to the value of a label or an annotation, by their names; 0 where a path is to none."""
     pairs = pairwise(path)
     return next((at + 3 for at, (one, two) in enumerate(pairs) if one == "metadata" and two in _LABELS and at + 2 < len(path)), 0)
+
+
+def is_label(node: Node) -> bool:
+    """Return whether a node is the value of a label or an annotation of an object of Kubernetes."""
+    path = field_path(node)
+    return path[:1] in (("object",), ("oldObject",), ("target",)) and 0 < value_of_label(path) == len(path)
 
 
 def instead(steps: Sequence[str], key: int, number: int, kind: Type, form: str) -> str:

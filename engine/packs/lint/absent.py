@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from engine.cel import Compiled
 from engine.cel.parser import parse
-from engine.cel.syntax import Call, Comprehension, Expression, Has, Literal, Local, Node, Select, Variable, field_path
+from engine.cel.syntax import Call, Comprehension, Expression, Has, Literal, Local, Node, Select, Variable, after_not, field_path
 from engine.errors import ExpressionError, Fault
 from engine.model.labels import PARTS
 from engine.model.objects import Kind
@@ -53,7 +53,9 @@ class AbsentLabel(Check):
                     location = location_of(parsed, expression, part.start)
                     what = "annotation" if reads[0].part == "annotations" else "label"
                     message = f"{tree.text(part)} has no answer for an object without the {what}"
-                    yield self.fault(location, message, _replaced(tree, part, {read.node: read.asking for read in reads}))
+                    expected = _replaced(tree, part, {read.node: read.asking for read in reads})
+                    expected = after_not(tree.source, part.start, expected) if isinstance(part, Has) else expected
+                    yield self.fault(location, message, expected)
 
 
 class _Read(NamedTuple):
@@ -118,6 +120,8 @@ class _Walk:
                 yield from self._part(node, sense, bound)
 
     def _part(self, node: Node, sense: bool | None, bound: Mapping[int, str]) -> Iterator[tuple[Node, list[_Read]]]:
+        if any(isinstance(each, Literal) and each.value is None for each in node.children):
+            return  # a label is never null, which is a fault of its own
         for child in node.children:
             if any(isinstance(each, Comprehension) for each in child.walk()):
                 yield from self.found(child, None, bound)

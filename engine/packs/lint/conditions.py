@@ -53,8 +53,8 @@ class MissedChange(Check):
     """A rule without `oncePer` goes by `oldObject`, which is null after a restart or a change of leader.
 
     What changes meanwhile is never compared: the rule does not fire for it, and nothing says so. Name what may change in
-    `oncePer`, such as `oncePer: hash(toJson(object.data))`: what was so at the last firing is on record on the object. A clause
-    that says `oldObject == null ||` is left alone.
+    `oncePer`, such as `oncePer: hash(toJson(get(object, 'data', {})))`: what was so at the last firing is on record on the
+    object. A clause that says `oldObject == null ||` is left alone.
     """
 
     name = "missed-change"
@@ -70,7 +70,7 @@ class MissedChange(Check):
                     if _goes_by_old(clause, rule):
                         location = parsed.document.locate(("spec", "rules", index, "when", number))
                         message = f"rule {rule.name} goes by oldObject, null after a restart: a change meanwhile is missed"
-                        expected = "oncePer with what may change, such as hash(toJson(object.data)), and no oldObject"
+                        expected = "oncePer with what may change, such as hash(toJson(get(object, 'data', {}))), and no oldObject"
                         yield self.fault(location, message, expected)
                         break
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from engine.actions.base import Need
 from engine.errors import Fault
 from engine.packs.lint.base import Check, Severity, Subject
+from engine.packs.pack import Rule
 from engine.packs.records import shared
 
 
@@ -36,7 +37,8 @@ class TimerRight(Check):
 
     For how long its conditions have held is put on record on the object, with the right to patch its kind. A rule that has no
     `oncePer` and writes nothing on the object needs that right for the timer alone: `rulepack rbac` lists it, and without it
-    a restart begins the time anew, which the log and `/packs` say then.
+    a restart begins the time anew, which the log and `/packs` say then. Without `oncePer` and `throttle` such a rule also emits
+    its Event again whenever it is evaluated. A `for` of less than 5 minutes needs no right, and begins anew after every restart.
     """
 
     name = "timer-right"
@@ -50,7 +52,15 @@ class TimerRight(Check):
                 patches = rule.annotates() or all({Need(kind, "patch"), Need(None, "patch")} & {*needs} for kind in kinds)
                 if rule.durable_hold and rule.once_per is None and not patches:
                     kind = " and ".join(kind.kind for kind in kinds)
-                    message = (
-                        f"rule {rule.name} needs the right to patch {kind} for its timer alone, else a restart begins it anew"
+                    right = f"needs the right to patch {kind} for its timer alone, else a restart begins it anew"
+                    yield self.fault(
+                        parsed.document.locate(("spec", "rules", index, "for")),
+                        f"rule {rule.name} {_repeats(rule)}{right}",
+                        "oncePer",
                     )
-                    yield self.fault(parsed.document.locate(("spec", "rules", index, "for")), message, "oncePer, or under 5m")
+
+
+def _repeats(rule: Rule) -> str:
+    """Return that a rule emits its Events again and again, '' where it emits none, or says how often."""
+    emits = rule.throttle is None and any(entry.action.notifies for entry in rule.actions)
+    return "has no oncePer, so that it emits its Event again whenever it is evaluated, and " if emits else ""

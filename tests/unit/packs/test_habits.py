@@ -66,6 +66,10 @@ def found(content: Text) -> list[tuple[str, str]]:
     return [(fault.code, f"{fault.message}; expected {fault.expected}") for fault in lint([content], backend())[1]]
 
 
+KEEP: dict[str, Any] = {"params": {"keep": {"type": "string", "default": "keep"}}}
+VARS: dict[str, Any] = {
+    "vars": {"seen": "annotation(object, 'example.com/seen')", "hash": "hash(toJson(object.spec))"},
+}
 OLD = "now - object.metadata.creationTimestamp > "
 MISTAKES = {
     "Jinja's braces in a text": Mistake(
@@ -107,6 +111,8 @@ MISTAKES = {
     "a parameter of days": Mistake(
         "no-answer", "expected '168h'", {"age": {"type": "string", "default": "7d"}},
         {"age": {"type": "string", "default": "168h"}}, "params", rule={"when": f"{OLD}duration(params.age)"}),
+    "a duration without quotes": Mistake("expression", "expected duration('10m')", f"{OLD}10m", f"{OLD}duration('10m')"),
+    "days without quotes": Mistake("expression", "expected duration('168h')", f"{OLD}7d", f"{OLD}duration('168h')"),
     "a date for a time": Mistake(
         "expression", "'2026-01-01T00:00:00Z'", "timestamp('2026-01-01') < now", "timestamp('2026-01-01T00:00:00Z') < now"),
     "a target elsewhere without consent": Mistake(
@@ -204,8 +210,52 @@ MISTAKES = {
         "absent-label", "expected 'keep' in get(object, 'metadata.labels', {})", "!('keep' in object.metadata.labels)",
         "!('keep' in get(object, 'metadata.labels', {}))"),
     "no such label, by has()": Mistake(
-        "absent-label", "expected 'keep' in get(object, 'metadata.labels', {})", "!has(object.metadata.labels.keep)",
+        "absent-label", "expected ('keep' in get(object, 'metadata.labels', {}))", "!has(object.metadata.labels.keep)",
         "!('keep' in get(object, 'metadata.labels', {}))"),
+    "a label that is null": Mistake(
+        "wrong-type", "expected !('keep' in get(object, 'metadata.labels', {}))", "object.metadata.labels.keep == null",
+        "!('keep' in get(object, 'metadata.labels', {}))"),
+    "a label that is null, in brackets": Mistake(
+        "wrong-type", "expected !('keep' in get(object, 'metadata.labels', {}))", "object.metadata.labels['keep'] == null",
+        "!('keep' in get(object, 'metadata.labels', {}))"),
+    "a label that is null, by a parameter": Mistake(
+        "wrong-type", "expected !(params.keep in get(object, 'metadata.labels', {}))",
+        "object.metadata.labels[params.keep] == null", "!(params.keep in get(object, 'metadata.labels', {}))", "when", KEEP),
+    "a label that is not null": Mistake(
+        "wrong-type", "expected 'keep' in get(object, 'metadata.labels', {})", "object.metadata.labels.keep != null",
+        "'keep' in get(object, 'metadata.labels', {})"),
+    "a label of an item that is null": Mistake(
+        "wrong-type", "expected !('keep' in get(x, 'metadata.labels', {}))",
+        "lookup.x.exists(x, x.metadata.labels.keep == null)", "lookup.x.exists(x, !('keep' in get(x, 'metadata.labels', {})))",
+        "when", {"targets": [{**CONFIG_MAP, "verbs": ["list", "watch"]}]},
+        {"lookup": {"x": {**CONFIG_MAP, "labelSelector": {}}}}),
+    "a label that is null, of a kind that is not known": Mistake(
+        "wrong-type", "expected !('keep' in get(object, 'metadata.labels', {}))", "object.metadata.labels.keep == null",
+        "!('keep' in get(object, 'metadata.labels', {}))", watch=WIDGET),
+    "a parameter that is null": Mistake("wrong-type", "expected params.keep == ''", "params.keep == null", "params.keep == ''",
+        "when", KEEP),
+    "a function that is null": Mistake(
+        "wrong-type", "expected label(object, 'x') == ''", "label(object, 'x') == null", "label(object, 'x') == ''"),
+    "an item of a list that is null": Mistake(
+        "wrong-type", "expected size(get(object, 'metadata.finalizers', [])) > 0", "object.metadata.finalizers[0] != null",
+        "size(get(object, 'metadata.finalizers', [])) > 0"),
+    "no such label, by has() of a parameter": Mistake(
+        "expression", "expected (params.keep in get(object, 'metadata.labels', {}))", "!has(object.metadata.labels[params.keep])",
+        "!(params.keep in get(object, 'metadata.labels', {}))", "when", KEEP),
+    "a var without vars": Mistake(
+        "expression", "expected vars.seen", "vars.seen != '' && seen != vars.hash", "vars.seen != '' && vars.seen != vars.hash",
+        "when", VARS),
+    "a var without vars, in a text": Mistake(
+        "expression", "expected vars.hash", "is ${hash}", "is ${vars.hash}", "message", VARS),
+    "a parameter without params": Mistake(
+        "expression", "expected params.keep", f"{OLD}duration(keep)", f"{OLD}duration(params.keep)", "when",
+        {"params": {"keep": {"type": "string", "default": "1h"}}}),
+    "a lookup without lookup": Mistake(
+        "expression", "expected lookup.x", "x != null", "lookup.x != null", "when",
+        {"targets": [{**CONFIG_MAP, "verbs": ["list", "watch"]}]}, {"lookup": {"x": {**CONFIG_MAP, "name": "x"}}}),
+    "item in place of the loopVar": Mistake(
+        "expression", "expected port, which is the loopVar of the rule", "port ${item}", "port ${port}", "message", {},
+        {"loop": "['80']", "loopVar": "port"}),
     "none of some values of a label": Mistake(
         "absent-label", "expected label(object, 'tier') in ['a', 'b']", "!(object.metadata.labels.tier in ['a', 'b'])",
         "!(label(object, 'tier') in ['a', 'b'])"),

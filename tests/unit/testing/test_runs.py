@@ -293,6 +293,36 @@ def test_a_test_that_is_wrong_is_refused_with_its_place(
     assert message in error
 
 
+OBJECT = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"
+
+
+@pytest.mark.parametrize(
+    ("steps", "key"),
+    [
+        (f"- apply:\n- {OBJECT}\n- {OBJECT}\n- {OBJECT}\n- expect: {{}}\n", "apply"),
+        ("- apply:\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c}\n- expect: {}\n", "apply"),
+        ("- apply:\n- objects.yaml\n", "apply"),
+        ("- delete:\n  apiVersion: v1\n  kind: ConfigMap\n  name: c\n", "delete"),
+        ("- expect:\n  acts: []\n  events: []\n", "expect"),
+    ],
+)
+def test_a_step_that_is_indented_as_what_belongs_to_it_is_one_fault(
+    steps: str, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However many objects follow: each of them would be a fault of its own, and none the cause."""
+    written(tmp_path, steps)
+    assert run_command(["test", str(tmp_path)]) == 1
+    message = f"error: '{key}' has nothing below it; expected what follows indented deeper: it belongs to '{key}'"
+    assert capsys.readouterr().err == f"{tmp_path}/tests.yaml:8:11: {message}\n"
+
+
+def test_a_step_without_a_value_stays_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a step follows, nothing is indented wrongly."""
+    written(tmp_path, "- apply:\n- expect: {}\n")
+    assert run_command(["test", str(tmp_path)]) == 1
+    assert "error: null stands here; expected a value" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("steps", "message"), [
     ("- start: true\n", "the engine runs; expected stop before start"),
     ("- stop: true\n- stop: true\n", "the engine is stopped; expected start first"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -50,14 +52,46 @@ def test_tests_of_sound_packs_and_objects_say_no_more(tmp_path: Path, capsys: py
     assert said(tmp_path, capsys) == (0, [])
 
 
-def test_errors_of_lint_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A test can pass with a field that the kind does not have, and so be misleading; it stays passed."""
+UNKNOWN_FIELD = "Job has no field status.faild; expected 'failed' (did you mean that?)"
+
+
+def test_errors_of_lint_are_named_and_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A test can pass with a field that the kind does not have, and so be misleading."""
     code, lines = said(tmp_path, capsys, condition="faild")
-    assert code == 0
-    assert lines == [
-        "pack.yaml:9:33: rulepack lint: error: Job has no field status.faild; expected 'failed' (did you mean that?) "
-        "[unknown-field]"
-    ]
+    assert code == 1
+    assert lines == [f"pack.yaml:9:33: rulepack lint: error: {UNKNOWN_FIELD} [unknown-field]"]
+
+
+def test_an_error_of_lint_is_an_error_of_its_file_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The test itself has passed; CI that counts errors counts the file, and JSON lists it."""
+    said(tmp_path, capsys, condition="faild")
+
+    suites = ElementTree.fromstring(report(tmp_path, capsys, "--format", "junit"))
+    assert [suite.attrib for suite in suites] == [
+        {"name": "files", "tests": "1", "failures": "0", "errors": "1"}, {"name": "t", "tests": "1", "failures": "0"},
+    ]  # fmt: skip
+    pack = str(tmp_path / "pack.yaml")
+    (error,) = suites.iter("error")
+    assert error.attrib == {"message": f"{pack}:9:33: {UNKNOWN_FIELD}", "type": "unknown-field"}
+    errors = json.loads(report(tmp_path, capsys, "--format", "json"))["errors"]
+    assert errors == [{"file": pack, "line": 9, "column": 33, "code": "unknown-field", "message": UNKNOWN_FIELD}]
+
+
+def test_tests_of_a_pack_that_is_refused_do_not_look_green(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing was run: there is no coverage, no empty report, and the exit code says so."""
+    code, _ = said(tmp_path, capsys, condition="failed, '0'")
+    assert code == 1
+
+    assert report(tmp_path, capsys, "--coverage", "--min-coverage", "90") == "no test was run\n"
+    assert "coverage" not in json.loads(report(tmp_path, capsys, "--coverage", "--format", "json"))
+    (suite,) = ElementTree.fromstring(report(tmp_path, capsys, "--format", "junit"))
+    assert (suite.attrib["errors"], len(list(suite.iter("error")))) == ("1", 1)
+
+
+def report(folder: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """What `test` prints of a folder whose tests cannot pass."""
+    assert run_command(["test", str(folder), *options]) == 1
+    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
