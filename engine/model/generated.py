@@ -87,6 +87,11 @@ def is_generated(obj: Object) -> bool:
     return PACK in labels_of(obj)
 
 
+def was_generated(obj: Object) -> bool:
+    """Return whether somebody has taken the label off a generated object that says so: it has another mark, and is theirs."""
+    return not is_generated(obj) and FROM in labels_of(obj)
+
+
 def described(obj: Object) -> str:
     """Return what a generated object says that it comes from, in words."""
     labels = labels_of(obj)
