@@ -722,10 +722,32 @@ async def test_a_pack_whose_items_all_fail_says_so(packs: Packs, restarts: bool)
             await packs.clock.advance(10)
 
     last = "patch for Widget default/two: 422 Invalid; its Events and the log say why"
-    said = f"the pack is in force, but all that it does fails; rule r fails: 2 of 2 items so far, the last one: {last}"
-    assert failing == ("True", "InForce", said)
+    said = "the pack is in force, but all that it does fails; rule r fails: 2 failures so far, the last at "
+    assert failing[:2] == ("True", "InForce")
+    assert failing[2].startswith(said) and failing[2].endswith(f"Z: {last}")
     assert await packs.condition("Ready", "failing") == ("True", "InForce", "the pack is in force, and acts")
     assert (await packs.got("failing"))["status"]["failed"] == 2
+
+
+async def test_a_pack_of_which_only_some_items_fail_is_not_said_to_fail_at_all(packs: Packs) -> None:
+    """The rule that failed last is named, with how often it did and how often not."""
+    target = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "default", "name": "${object.metadata.name}"}
+    patch = {"target": target, "patch": {"data": {"a": "b"}}}
+    rules = [{"name": "r", "oncePer": "object.metadata.uid", "actions": [{"patch": patch}]}]
+    packs.cluster.faults.add(InjectedFault(422, verb="patch", kind="ConfigMap", name="two", times=None))
+    async with packs.running(packs.operator()):
+        targets = [{"apiVersion": "v1", "kind": "ConfigMap", "verbs": ["get", "patch"]}]
+        await packs.put("failing", spec(rules=rules, targets=targets))
+        for name in ("one", "two"):
+            await packs.cluster.create(CONFIG_MAP, "default", {"metadata": {"name": name}})
+            await packs.widget(name)
+            await packs.clock.advance(10)
+        ready, rule = await packs.condition("Ready", "failing"), (await packs.got("failing"))["status"]["parts"][0]["rules"][0]
+
+    counts = f"one failure so far, the last at {rule['lastFailure']}, beside one firing, the last at {rule['lastFiring']}"
+    assert (rule["fired"], rule["failed"]) == (1, 1)
+    said = f"the pack is in force, and acts; rule r fails: {counts}: patch for Widget default/two: 422"
+    assert ready[2].startswith(said)
 
 
 async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
