@@ -216,4 +216,5 @@ def _kept(standing: Standing) -> str:
     stays = "stays in force"
     if standing.mode is Mode.OFF:
         stays = f"counts meanwhile, and is {DISABLED}" + (f": {standing.note}" if standing.note else "")
-    return kept(standing.generation if standing.pack else None, standing.faults, stays)
+    text = kept(standing.generation if standing.pack else None, standing.faults, stays)
+    return f"{text}; {standing.note}" if standing.pack is None and standing.note else text

@@ -750,6 +750,33 @@ async def test_a_pack_of_which_only_some_items_fail_is_not_said_to_fail_at_all(p
     assert ready[2].startswith(said)
 
 
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_pack_that_is_off_or_refused_says_what_is_kept_after_a_restart(
+    packs: Packs, refused: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the command that lists it: nobody else knows by then what it has generated."""
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "copy", "namespace": "default"}}
+    rules = [{"name": "r", "actions": [{"apply": {"prune": True, "manifest": manifest}}]}]
+    verbs = ["get", "list", "watch", "create", "patch", "delete"]
+    targets = [{"apiVersion": "v1", "kind": "ConfigMap", "verbs": verbs, "consent": "true"}]
+    async with packs.running(packs.operator()):
+        await packs.put("copies", spec(rules=rules, targets=targets))
+        await packs.clock.advance(5)
+        broken = {"wehn": "true"} if refused else {}
+        await packs.put("copies", spec(rules=[{**rules[0], **broken}], targets=targets, mode="Disabled"))
+        await packs.clock.advance(5)
+    caplog.clear()
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(10)
+        ready = await packs.condition("Ready", "copies")
+
+    list_all = "kubectl get ConfigMap -A -l rules.mlops.dev/generated-by=copies"
+    logged = f"rule copies/r is not in force; anything it has generated is kept: {list_all},rules.mlops.dev/generated-rule=r"
+    kept = f"generated is kept: {list_all}"
+    assert kept in ready[2]
+    assert refused or logged in [record.getMessage() for record in caplog.records]
+
+
 async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
     """A pack that was ready is said to be so while its kind is listed again, and what it did last stays."""
     async with packs.running(packs.operator()):
