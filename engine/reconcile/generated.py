@@ -229,7 +229,8 @@ class Generated:
         pack, key = evaluation.pack, ObjectKey(*evaluation.ref[:3])
         every = [obj for origin in self._catalog.origins(pack, rule) for obj in self._found(pack, rule, _made_by(*origin))]
         orphans = [obj for obj in every if self._orphan(pack, source_of(obj))]
-        return Wanted(key, uids, _uids(every), _uids(orphans))
+        names = {str(metadata(obj).get("uid")): str(ref_of(obj)) for obj in every}
+        return Wanted(key, uids, _uids(every), _uids(orphans), names)
 
     def _orphan(self, pack: RulePack, source: ObjectKey | None) -> bool:
         """Whether nothing is known of a source that would be seen from here."""

@@ -272,7 +272,8 @@ class Performer:
         """What it means that an expression of an action has no answer; it is no failure where Audit lacks one to go by."""
         if not by_answer(entry, scope):
             return self._report_outcome(run, entry.action.name, Failed(why))
-        self._report(run, entry.action.name, None, ActResult.AUDITED, detail=f"it goes by an answer that Audit does not have: {why}")
+        detail = f"it goes by an answer that Audit does not have: {why}"
+        self._report(run, entry.action.name, None, ActResult.AUDITED, detail=detail)
         return Done(Assumed())
 
     def _report_outcome(self, run: ItemRun, action: str, outcome: Outcome) -> Outcome:

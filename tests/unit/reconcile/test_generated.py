@@ -430,6 +430,26 @@ async def test_what_is_gone_already_and_what_is_held_back_are_told_apart() -> No
     )
 
 
+async def test_what_is_made_again_after_its_removal_is_counted_once() -> None:
+    """The mistake is undone and made again within a minute: no more objects are spoken of than there are."""
+    world = copying()
+    await spaces(world, *FLEET[:10])
+    await world.create(source())
+    await world.settle()
+    await spaces(world, *FLEET[:4], copies="no")
+    await world.settle(5)
+    left = await copies(world)
+    await spaces(world, *FLEET[:4])
+    await world.settle(5)
+    await spaces(world, FLEET[9], copies="no")
+    await world.settle(5)
+    await spaces(world, *FLEET[:8], copies="no")
+    await world.settle(5)
+    (held,) = world.reconciler.generated.held()
+    assert (len(left), len(await copies(world))) == (6, 10 - held.gone)
+    assert (held.whole, held.objects + held.gone) == (10, 9)
+
+
 async def test_sources_that_lose_their_labels_at_once_keep_half_of_their_copies_at_least() -> None:
     world = copying()
     await spaces(world, "a")
