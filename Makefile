@@ -32,7 +32,7 @@ PYTEST := $(BIN)/python -m pytest
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 DEMO_embedded := $(BIN)/rulepack demo && echo '(in this checkout: $(BIN)/rulepack demo --console)'
 DEMO_kube := $(BIN)/python -m tests.cluster.demo && echo 'In a browser, on a cluster in memory: $(BIN)/rulepack demo --console'
@@ -94,7 +94,7 @@ chaos-shards: $(READY) ## Let three, two and four shards have 10,000 jobs, for a
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.chaos.shards $(ARGS)
 
-bench: $(READY) ## Measure the engine beside its peers, for docs/performance.md, in 25 minutes; ARGS='--quick --only PART'
+bench: $(READY) ## Measure the engine beside its peers, for docs/performance.md, in 35 minutes; ARGS='--quick --only PART'
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.bench $(ARGS)
 
@@ -189,7 +189,7 @@ clean: ## Remove what the other targets made in this folder
 .venv/.locked: requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo 'Python 3.11 or newer is needed, this one is older; name another: make PYTHON=python3.11' >&2; exit 1; }
-	@echo 'Setting up .venv (once per lock file, about 40 s) …'
+	@echo 'Setting up .venv (once per lock file, up to four minutes) …'
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@

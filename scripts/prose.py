@@ -1,14 +1,13 @@
 """Check the language of the pages for people: short sentences, no riddles at their beginning, and the words of the field.
 
-A page in `NOT_YET` is left alone until it is clean; then it has to leave the list. So the list only becomes shorter. Pages below
-docs/reference are written from the code, and decisions are records of their time: neither is checked.
+Pages below docs/reference are written from the code, and decisions are records of their time: neither is checked.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -19,8 +18,6 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "rules/*/README.md", "config/*/README.md", "examples/*/README.md")
-#: Pages that are still to be mended: never add one.
-NOT_YET = frozenset({"docs/guarantees.md", "docs/performance.md"})
 
 LONGEST_MEDIAN = 18
 """The median sentence of a page has fewer words."""
@@ -91,18 +88,10 @@ def faults(text: str) -> list[tuple[int, str]]:
     return found
 
 
-def check(root: Path = ROOT, not_yet: Collection[str] = NOT_YET) -> int:
-    """Print the faults of each page that is not in the list, and each page that has to leave it. Returns the exit code."""
+def check(root: Path = ROOT) -> int:
+    """Print the faults of each page. Returns the exit code."""
     names = sorted({path.relative_to(root).as_posix() for pattern in PAGES for path in root.glob(pattern)})
-    lines = [
-        f"scripts/prose.py: {name} is in NOT_YET and there is no such page; remove it" for name in sorted({*not_yet} - {*names})
-    ]
-    for name in names:
-        found = faults((root / name).read_text())
-        if name not in not_yet:
-            lines += [f"{name}:{line}: {message}" for line, message in found]
-        elif not found:
-            lines.append(f"scripts/prose.py: {name} has no fault any more; remove it from NOT_YET")
+    lines = [f"{name}:{line}: {message}" for name in names for line, message in faults((root / name).read_text())]
     print("\n".join(lines), file=sys.stderr, end="\n" if lines else "")
     return 1 if lines else 0
 

@@ -56,7 +56,8 @@ Examples:
 
 ASK = """
 What only the running engine knows (timers, waits, suspensions) is not in this. To ask it, too:
-  kubectl port-forward -n {namespace} deployment/rulepack 8443 &
+  LEADER=$(kubectl get lease rulepack -n {namespace} -o jsonpath='{{.spec.holderIdentity}}' | cut -d_ -f1)
+  kubectl port-forward -n {namespace} "pod/$LEADER" 8443 &
   rulepack explain … --engine https://localhost:8443"""
 
 

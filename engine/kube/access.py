@@ -97,6 +97,12 @@ def _refusal(missing: Sequence[tuple[Question, Resource]]) -> str:
         role = "NAME" if len(roles) == 1 else f"NAME-{number}"
         commands.append(grant(needed, ",".join(of), user, namespace, "" if "create" in needed else name, role))
     who = str(target) if target.name else f"namespace {target.namespace}" if target.namespace else "the cluster"
+    if not first.namespace:
+        return (
+            f"the object lives in no namespace, so it has no service account, and not every service account may "
+            f"{', nor '.join(lacking)}; so {who} does not consent; to permit it, give the target in the pack another consent, "
+            "such as consent: 'true', or name its namespace in the pack's parameter trustedNamespaces"
+        )
     return (
         f"service account {first.namespace}/{first.service_account} may not {', nor '.join(lacking)}, so {who} does not consent; "
         f"to grant it: {' && '.join(commands)}"

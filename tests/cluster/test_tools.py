@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from engine.cli.main import run_command
+from engine.reconcile.evaluate import TOLERANCE
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import LEASE
@@ -77,7 +79,9 @@ def test_explain_needs_the_right_to_read_and_no_more(cluster: Cluster, reader: s
     assert rules["wave-complete"]["result"] == "fired"
     assert any("mlops.dev/wave-complete" in line for line in rules["wave-complete"]["steps"][0]["diff"])
     assert run_command(["explain", *target, "--operator-namespace", "tools"]) == 0
-    assert "kubectl port-forward -n tools deployment/rulepack 8443" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "LEADER=$(kubectl get lease rulepack -n tools -o jsonpath='{.spec.holderIdentity}' | cut -d_ -f1)" in text
+    assert 'kubectl port-forward -n tools "pod/$LEADER" 8443' in text
     assert written(cluster) == []
 
 
@@ -174,8 +178,12 @@ def test_explain_goes_by_the_times_that_the_engine_goes_by(
     (tmp_path / "pack.yaml").write_text(IGNORING)
     target = ["nvj/train", "-n", cluster.namespace, "--kubeconfig", reader, "--rules", str(tmp_path)]
     explained = [*target, "--operator-namespace", cluster.namespace, "--format", "json"]
+    made = datetime.fromisoformat(cluster.get(JOB, "train")["metadata"]["creationTimestamp"])
+    later = made + TOLERANCE + timedelta(seconds=1)
+    eventually(lambda: datetime.now(UTC) > later, "time that is no longer in the future")
     results = []
-    for since in ("2026-01-01T00:00:00Z", "2126-01-01T00:00:00Z"):
+    for time in (made - timedelta(days=1), later):
+        since = f"{time:%Y-%m-%dT%H:%M:%SZ}"
         lease = named(LEASE, "rulepack-state", cluster.namespace, spec={})
         lease["metadata"]["annotations"] = {"since.rules.mlops.dev/p.r": since}
         if cluster.find(LEASE, "rulepack-state"):
@@ -186,7 +194,7 @@ def test_explain_goes_by_the_times_that_the_engine_goes_by(
         results.append((explanation["result"], explanation["skipped"]))
     (first, (result, ignored)) = results
     assert (first, result) == (("fired", ""), "skipped")
-    assert "before the rule came into force at 2126-01-01T00:00:00Z (existing has no ageFrom" in ignored
+    assert f"before the rule came into force at {since} (existing has no ageFrom" in ignored
     assert written(cluster) == []
 
 

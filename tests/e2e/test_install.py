@@ -149,6 +149,10 @@ def test_by_olm_v1(plane: ControlPlane, shell: Shell, kubectl: Path, tmp_path: P
     condition["lastTransitionTime"] = extension["metadata"]["creationTimestamp"]
     plane.request("PATCH", f"{EXTENSIONS}/rulepack-operator/status", {"status": {"conditions": [condition]}})
     shell.run(wait)
+    (back,) = commands("Versions of OLM v1", ROOT / "docs/operating.md")
+    shell.run(back)
+    source = plane.request("GET", f"{EXTENSIONS}/rulepack-operator")["spec"]["source"]["catalog"]
+    assert (source["version"], source["upgradeConstraintPolicy"]) == ("0.1.0", "SelfCertified")
     more = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
     greedy = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "more"}, "rules": [more]}
     (tmp_path / "more.yaml").write_text(yaml.safe_dump(greedy))

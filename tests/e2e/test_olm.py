@@ -20,6 +20,7 @@ from tests.controlplane.gobuild import MissingProgram
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import CONFIG_MAP, Cluster, eventually, now
+from tests.e2e.document import Shell, commands
 from tests.e2e.installation import RBAC, Installation
 from tests.e2e.kinds import install_kinds
 from tests.e2e.olm import Olm
@@ -27,9 +28,10 @@ from tests.e2e.pod import Pod
 from tests.e2e.rulepacks import DEFINITION, LIBRARIES, MARK, SHIPPED, RulePackUser, files, live
 from tests.e2e.transcript import play
 from tests.e2e.walkthrough import AT, Walkthrough, status, workload
-from tests.world import DEPLOYMENT, JOB, RULES, job, trigger, triggers
+from tests.world import DEPLOYMENT, JOB, RULES, job, named, trigger, triggers
 
 HOME = "rulepack-system"
+OPERATING = RULES.parent / "docs/operating.md"
 CONFIG = RULES.parent / "config"
 SAMPLES = ("feature_flags.yaml", "params.yaml", "pack.yaml")
 OURS = ("rulepack-feature-flags", "rulepack-params", "team-packs")
@@ -196,6 +198,28 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
     for one in walkthrough.here.all(JOB):
         walkthrough.here.delete(JOB, one["metadata"]["name"])
     assert walkthrough.here.all(JOB) == []
+
+
+def test_the_documented_rollback(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
+    """docs/operating.md goes from the newest version back to an older one, which stays until somebody approves another."""
+    space = "rolled-back"
+    operator = Installation(plane, running, space)
+    operator.subscribe(NEW)
+    operator.install(NEW)
+    flags = named(CONFIG_MAP, "rulepack-feature-flags", space, data=FLAGS)
+    operator.home.create(flags)
+    shell = Shell(tmp_path, kubectl, plane.kubeconfig)
+    wait, approve = (text.replace(HOME, space) for text in commands("Approve upgrades of OLM", OPERATING))
+    (rollback,) = (text.replace(HOME, space) for text in commands("Roll back by OLM", OPERATING))
+
+    shell.run(wait)
+    shell.run(rollback.replace(catalog.name(FIRST), catalog.name(OLD)), 320)
+    shell.run(approve)
+    operator.install(OLD)
+
+    assert operator.versions() == {catalog.name(OLD): "Succeeded"}
+    assert operator.home.get(CONFIG_MAP, "rulepack-feature-flags")["data"] == FLAGS
+    operator.uninstall(OLD)
 
 
 def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:

@@ -135,6 +135,20 @@ async def test_a_refusal_says_what_is_missing_and_how_to_grant_it(verb: str, tar
     assert text.endswith(f"to grant it: {grant}")
 
 
+async def test_an_object_without_a_namespace_is_advised_to_change_the_pack() -> None:
+    """It has no service account to which a right could be granted."""
+    office = Office()
+    office.allowed = False
+
+    text = await office.refusal("patch", DEPLOYMENT, namespace="")
+
+    assert text == (
+        "the object lives in no namespace, so it has no service account, and not every service account may patch "
+        "deployments.apps web in namespace theirs; so Deployment theirs/web does not consent; to permit it, give the target in "
+        "the pack another consent, such as consent: 'true', or name its namespace in the pack's parameter trustedNamespaces"
+    )
+
+
 async def test_a_refusal_tells_all_that_is_missing() -> None:
     """Verbs on one object together, and kinds that need the same verbs; a right that is there is not told."""
     office = Office()
