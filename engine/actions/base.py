@@ -18,7 +18,7 @@ class Cause(NamedTuple):
     `ref` names the object; `key` is the firing key: what `oncePer` gave, or '' for a rule without it; `item` is the loop item's.
     `telling` says what becomes of Events that the same cause has had before.
     `waited` is for how many seconds the item has waited so far.
-    `earlier` are the packs and names that a rule which generates had before.
+    `earlier` are the packs and names that a rule which generates had before, `claimed` those of them that another rule has now.
     """
 
     pack: str
@@ -30,6 +30,7 @@ class Cause(NamedTuple):
     telling: Telling = Telling.ONCE
     waited: float = 0.0
     earlier: tuple[tuple[str, str], ...] = ()
+    claimed: tuple[tuple[str, str], ...] = ()
 
 
 class Need(NamedTuple):

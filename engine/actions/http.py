@@ -21,7 +21,7 @@ from engine.model.names import digest
 from engine.model.objects import SECRET
 from engine.model.outcome import Done
 from engine.model.plan import Answers, Plan, Read
-from engine.model.send import Sealed, SecretKey, Send, text_of
+from engine.model.send import Assumed, Sealed, SecretKey, Send, text_of
 from engine.model.spec import Spec
 from engine.model.text import found, suggestion
 from engine.model.urls import UrlFault, known_part, read_url
@@ -188,7 +188,7 @@ class HttpAction:
         headers[IDEMPOTENCY_KEY] = (digest(cause.ref.uid, cause.pack, cause.rule, cause.key, cause.item, self.where, *repeat),)
         hidden = cause.ref.kind == SECRET or any(_is_secret(value) for value in scope.values.get("lookup", {}).values())
         send = Send(self.method, url, headers, body, self.as_json, self.timeout, self.expected, hidden)
-        return Plan([send], Done({"status": self.first, "text": "", "json": None}))
+        return Plan([send], Done(Assumed(status=self.first, text="", json=None)))
 
     def _header(self, name: str, value: Any) -> Sealed:
         text = value if isinstance(value, str) else json.dumps(value)

@@ -6,7 +6,7 @@ No owner reference says it, since an owner cannot be in another namespace, nor A
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from engine.model.mappings import is_mapping
@@ -87,6 +87,11 @@ def is_generated(obj: Object) -> bool:
     return PACK in labels_of(obj)
 
 
+def was_generated(obj: Object) -> bool:
+    """Return whether somebody has taken the label off a generated object that says so: it has another mark, and is theirs."""
+    return not is_generated(obj) and FROM in labels_of(obj)
+
+
 def described(obj: Object) -> str:
     """Return what a generated object says that it comes from, in words."""
     labels = labels_of(obj)
@@ -98,6 +103,31 @@ def left_by(obj: Object) -> str:
     labels, kind = labels_of(obj), Kind(str(obj.get("apiVersion")), str(obj.get("kind")))
     resource = f"{kind.kind}.{kind.api_version.rpartition('/')[2]}.{kind.group}" if kind.group else kind.kind
     return f"kubectl delete {resource} -A -l {PACK}={labels.get(PACK, '')},{RULE}={labels.get(RULE, '')}"
+
+
+def listing(kinds: Iterable[Kind | None], selector: str) -> str:
+    """Return the arguments of `kubectl get` that list what is generated; a kind that is an expression (None) is KIND."""
+    names = sorted({f"{kind.kind}.{kind.group}".rstrip(".") if kind else "KIND" for kind in kinds})
+    return f"{','.join(names)} -A -l {selector}"
+
+
+def left_in(spec: Any, pack: str) -> str:
+    """Return what to say of a pack whose spec is refused, '' where it generates nothing: what it has generated is kept."""
+    kinds = [Kind(str(body.get("apiVersion")), str(body.get("kind"))) for body in _pruned(spec)]
+    return f"anything it has generated is kept: kubectl get {listing(kinds, f'{PACK}={pack_label(pack)}')}" if kinds else ""
+
+
+def _pruned(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the manifests of all actions with `prune` in what people have written."""
+    if is_mapping(value):
+        body = value.get("manifest")
+        if value.get("prune") is True and is_mapping(body):
+            yield body
+        for each in value.values():
+            yield from _pruned(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _pruned(each)
 
 
 def source_of(obj: Object) -> ObjectKey | None:

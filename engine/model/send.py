@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HIDDEN = "(hidden)"
 
@@ -36,6 +36,10 @@ def opened(sealed: Sealed, value: Callable[[SecretKey], str]) -> str:
 def in_json(value: str) -> str:
     """Return a value as it stands inside a string of JSON."""
     return json.dumps(value, ensure_ascii=False)[1:-1]
+
+
+class Assumed(dict[str, Any]):
+    """What Audit takes for the answer of a request that it does not send: what goes by more than its status has no answer."""
 
 
 class Send(NamedTuple):

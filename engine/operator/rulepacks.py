@@ -12,6 +12,7 @@ from engine.kube.act import Actor, NotLeading
 from engine.kube.api import FIELD_MANAGER, Api
 from engine.kube.clock import Clock, within
 from engine.model.flags import STRICTNESS, Mode
+from engine.model.generated import left_in
 from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.plan import Create
 from engine.operator.informer import UNLISTED
@@ -258,7 +259,8 @@ class RulePackStatuses:
         pack = self._catalog.packs.get(report.packs[0]) if report.packs else None
         refused = verdict(report.faults)
         if pack is None:
-            return Standing(refused=refused or INVALID, faults=report.faults)
+            left = "" if given.reference else left_in(given.spec, given.name)
+            return Standing(refused=refused or INVALID, faults=report.faults, note=left)
         fare, mode = self._fare(pack), self._catalog.mode(pack)
         unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
         if fare.reason not in _AGAIN:

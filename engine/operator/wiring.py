@@ -303,7 +303,8 @@ class Operator:
         """Return how a pack in force fares, for its status."""
         counts = self.activity.counts_of(pack, self.reconciler.waits)
         reason, why = self.activity.standing(pack, self.caches, self.resume)
-        return Fare(reason, why, counts, () if reason else self.reconciler.waits.notes(pack.identity))
+        notes = () if reason else self.reconciler.waits.notes(pack.identity)
+        return Fare(reason, why, counts, (*notes, *self.reconciler.generated.kept(pack)))
 
     def _informers(self) -> Iterator[Informer]:
         yield from self.packs.informers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,6 +40,28 @@ def claims(objects: Sequence[PackObject], own: Sequence[Text], versions: Mapping
         taken.update(pack.identity for pack in version.packs)
         if version.initial and version.faults and not version.packs:
             found |= dict.fromkeys(names_in(each.text) - taken - found.keys(), each.file)
+    return found
+
+
+def refused_packs(shipped: Sequence[Text], versions: Mapping[str, Version]) -> dict[str, str]:
+    """Return the names of the shipped packs whose text is refused and was never good, each with its file.
+
+    That is no fault of the text: a library of the user's own hides the shipped one that it calls.
+    """
+    texts = [text for text in shipped if versions[text.file].faults and not versions[text.file].packs]
+    return {name: text.file for text in texts for name in names_in(text.text)}
+
+
+def callers(library: str, versions: Iterable[Version]) -> set[str]:
+    """Return the names of the packs in refused texts that call a function of a library, whatever is wrong with the call."""
+    call, found = re.compile(rf"(?<![\w.]){re.escape(library)}\.\w+\("), set[str]()
+    for version in versions:
+        read = version.read
+        if not version.faults or read is None:
+            continue
+        text = read.text if isinstance(read, Text) else str(read.spec)
+        if call.search(text):
+            found |= names_in(text) if isinstance(read, Text) else {read.name}
     return found
 
 

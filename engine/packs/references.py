@@ -47,7 +47,8 @@ class References:
         """
         for obj in sorted(objects, key=lambda obj: (not self._has_name_of_pack(obj), obj.name not in self._packs)):
             version = self._versions[obj.file]
-            if self._some and version.accepted is None and "shipped" in obj.spec and _name(obj) not in self._packs:
+            known = _name(obj) in self._packs or self._refused_text(obj)
+            if self._some and version.accepted is None and "shipped" in obj.spec and not known:
                 self._reports.faults[obj.source].clear()
                 continue
             renamed = self._renamed.get(_name(obj), []) if obj.reference else []
@@ -72,7 +73,7 @@ class References:
         pack, named = self._pack(counts.obj), self._packs.get(obj.name)
         if pack is None and counts.said is None and "shipped" in obj.spec and named and named.source in self._shipped:
             pack = named  # its own object has a slip in the name; what that said of it before, nobody knows
-        self._reports.texts[obj.source] = pack.source if pack else text_source(counts.obj)
+        self._reports.texts[obj.source] = pack.source if pack else text_source(counts.obj) or self._refused_text(obj)
         self._reports.generations[obj.source] = self._versions[obj.file].generation
         if pack is not None and self._is_elsewhere(counts.obj, pack):
             self._reports.warnings[obj.source].append(self._elsewhere(counts.obj, pack))
@@ -134,6 +135,9 @@ class References:
         awaits: Awaited | None = None
         if pack is not None:
             message, expected = f"{self._found[name].obj.file} stands for the pack {name!r} already", "one object for each pack"
+        elif file := self._refused_text(obj):
+            message = f"the shipped text of pack {name!r} is refused: no pack of that name is in force"
+            awaits = self._versions[file].awaits
         elif name in self._claims and not text_source(obj):
             message = f"{self._claims[name]} has the name {name!r}, and is refused: no pack of that name is in force"
             expected, awaits = "that corrected, or deleted", self._versions[self._claims[name]].awaits
@@ -153,6 +157,11 @@ class References:
             expected = f"such a pack there; where it was renamed or taken away, {delete}"
         where = Location(obj.file, 1, 1, "spec.shipped" if "shipped" in obj.spec else "spec.configMap")
         return [Fault(where, message, expected, awaits=awaits)]
+
+    def _refused_text(self, obj: PackObject) -> str:
+        """Return the file of the shipped pack that an object names, where that is refused, as after a restart; else ''."""
+        file = self._claims.get(_name(obj), "") if "shipped" in obj.spec else ""
+        return file if file in self._shipped else ""
 
     def _broken(self, source: str) -> Sequence[str]:
         """Return the texts of a ConfigMap that have faults, each as the ConfigMap and its key."""

@@ -158,8 +158,7 @@ def _conditions(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Itera
     elif standing.mode is Mode.OFF:
         yield Condition("Ready", "True", DISABLED, f"the pack is disabled, and does nothing{note}")
     else:
-        audited = sum(rule.get("audited", 0) for rule in rules)
-        yield Condition("Ready", "True", "InForce", f"the pack is in force, {_does(standing, audited, failing)}{note}")
+        yield Condition("Ready", "True", "InForce", f"the pack is in force, {_does(standing, rules, failing)}{note}")
     if reason == SUSPENDED:
         yield Condition("Stalled", "False", SUSPENDED, "it goes on when somebody has it go on, see Ready")
     else:
@@ -178,31 +177,38 @@ def _notes(standing: Standing, rules: Sequence[Mapping[str, Any]], failing: Mapp
 
 
 def _failing(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-    """Return of each rule that acts, and whose last item failed for good, how many did, and why the last one."""
+    """Return of each rule that acts, and that failed for good last, how many attempts did, and why the last one."""
     found: dict[str, str] = {}
     for name in [name for name, mode in _modes(standing).items() if mode is Mode.ENFORCE]:
         parts = [rule for rule in rules if rule["name"] == name]
         last = max(parts, key=lambda part: str(part.get("lastFailure", "")))
         if last.get("lastFailure", "") >= max(str(part.get("lastFiring", "")) for part in parts) and "failure" in last:
             failed, fired = (sum(part.get(key, 0) for part in parts) for key in ("failed", "fired"))
-            found[name] = f"rule {name} fails: {failed} of {failed + fired} items so far, the last one: {last['failure']}"
+            done = max(str(part.get("lastFiring", "")) for part in parts)
+            beside = f", beside {_counted(fired, 'firing')}, the last at {done}" if fired else ""
+            times = f"{_counted(failed, 'failure')} so far, the last at {last['lastFailure']}{beside}"
+            found[name] = f"rule {name} fails: {times}: {last['failure']}"
     return found
 
 
-def _does(standing: Standing, audited: int, failing: Collection[str]) -> str:
-    """Return what a pack in force does by the modes of its rules, and which of them have another than the pack."""
-    modes = _modes(standing)
+def _does(standing: Standing, rules: Sequence[Mapping[str, Any]], failing: Collection[str]) -> str:
+    """Return what a pack in force does by the modes of its rules, and which of them have another than the pack.
+
+    All that it does fails only where nothing that it does has ever succeeded: which items fail now, counts do not say.
+    """
+    modes, audited = _modes(standing), sum(rule.get("audited", 0) for rule in rules)
+    fired = any(rule.get("fired", 0) for rule in rules)
     least = min(modes.values(), default=standing.mode, key=STRICTNESS.index)
     would = "and says what it would do" + (f" ({audited} so far)" if audited else "")
     does = {Mode.ENFORCE: "and acts", Mode.AUDIT: would, Mode.OFF: "and does nothing"}[least]
-    if failing and all(name in failing for name, mode in modes.items() if mode is Mode.ENFORCE):
+    if failing and not fired and all(name in failing for name, mode in modes.items() if mode is Mode.ENFORCE):
         does = "but all that it does fails"
     others = [f"{name} ({mode.word})" for name, mode in modes.items() if mode is not standing.mode]
     return f"{does}; rules with a stricter mode of their own: {', '.join(others)}" if others else does
 
 
-def _counted(things: int) -> str:
-    return "one thing" if things == 1 else f"{things} things"
+def _counted(number: int, noun: str = "thing") -> str:
+    return f"one {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def refusal(standing: Standing) -> str:
@@ -214,4 +220,5 @@ def _kept(standing: Standing) -> str:
     stays = "stays in force"
     if standing.mode is Mode.OFF:
         stays = f"counts meanwhile, and is {DISABLED}" + (f": {standing.note}" if standing.note else "")
-    return kept(standing.generation if standing.pack else None, standing.faults, stays)
+    text = kept(standing.generation if standing.pack else None, standing.faults, stays)
+    return f"{text}; {standing.note}" if standing.pack is None and standing.note else text

@@ -14,7 +14,7 @@ from engine.model.objects import Object, kind_of, metadata
 from engine.model.text import nearest, suggestion
 from engine.packs import belongs, records
 from engine.packs.catalog import Catalog
-from engine.packs.claims import claims, names_in
+from engine.packs.claims import callers, claims, refused_packs
 from engine.packs.document import ObjectDocument
 from engine.packs.earlier import Refused, others, refused_packs
 from engine.packs.libraries import Libraries
@@ -94,7 +94,8 @@ class PackStore:
             if isinstance(text := self._versions[claimed[name]].read, Text):
                 message, awaits = f"no pack {name!r} is in force, not even the shipped one", self._versions[text.file].awaits
                 reports.faults[text.source].append(Fault(Location(text.file, 1, 1), message, "this corrected", awaits=awaits))
-        found = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some, claims=claimed)
+        absent = {**refused_packs(shipped, self._versions), **claimed}
+        found = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some, claims=absent)
         references = found.find(written)
         references = {**self._kept(packs, references, written, reports), **references}
         for obj in written:
@@ -164,11 +165,7 @@ class PackStore:
     def callers(self, library: str) -> Sequence[str]:
         """Return the names of the packs that call a function of a library: of those in force, and of those that wait for it."""
         found = {name for name, pack in self.catalog.packs.items() if library in pack.libraries}
-        for version in self._versions.values():
-            if any(fault.awaits and fault.awaits.library == library for fault in version.faults):
-                read = version.read
-                found |= {read.name} if isinstance(read, PackObject) else names_in(read.text) if read else set()
-        return sorted(found)
+        return sorted(found | callers(library, self._versions.values()))
 
     def _warn_of_kept(self, packs: Mapping[str, RulePack], references: Mapping[str, Reference], reports: Reports) -> None:
         """Warn of each pack that calls a library of which only the last good version is in force: a restart forgets that."""

@@ -19,7 +19,7 @@ from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
-from engine.model.generated import PACK, RULE, SOURCE_UID, Origin, pack_label, source_of, without
+from engine.model.generated import PACK, RULE, SOURCE_UID, Origin, listing, pack_label, source_of, without
 from engine.model.objects import Kind, Object, ObjectKey, Ref, labels_of, metadata, ref_of
 from engine.model.outcome import Done, Outcome, Skipped
 from engine.model.plan import Read
@@ -55,6 +55,7 @@ class Generated:
         self._removals: dict[tuple[str, str], Removals] = {}
         self._ended: dict[ObjectKey, dict[str, PackState]] = {}
         self._kept: dict[tuple[str, str], str] = {}
+        self._off: dict[tuple[str, str], str] = {}
         self._generating: dict[Kind, list[tuple[RulePack, list[Rule]]]] = {}
 
     def use(self, catalog: Catalog) -> None:
@@ -70,7 +71,11 @@ class Generated:
         for key in self._kept.keys() - generating.keys() - renamed:
             message = "rule %s/%s is not in force any more; what it has generated is kept: kubectl get %s"
             log.warning(message, *key, self._kept[key])
-        self._generating = {}
+        every = ((pack, rule) for pack in catalog.packs.values() for rule in pack.rules if rule.generates)
+        off = {key: _listing(pack, rule) for pack, rule in every if (key := (pack.identity, rule.name)) not in generating}
+        for key in off.keys() - self._off.keys() - self._kept.keys():  # as after a restart
+            log.warning("rule %s/%s is not in force; anything it has generated is kept: kubectl get %s", *key, off[key])
+        self._off, self._generating = off, {}
         for pack in catalog.packs.values():
             rules = [rule for rule in pack.rules if (pack.identity, rule.name) in generating]
             for kind in pack.watches if rules else ():
@@ -83,6 +88,11 @@ class Generated:
         """Return what is not removed until somebody confirms it."""
         every = (each.held(*key) for key, each in self._removals.items() if self._enforces(key))
         return [held for held in every if held is not None]
+
+    def kept(self, pack: RulePack) -> list[str]:
+        """Return a sentence for each rule of a pack that is not in force, on what it may have generated."""
+        off = [(rule.name, self._off.get((pack.identity, rule.name))) for rule in pack.rules]
+        return [f"anything that rule {name} has generated is kept: kubectl get {which}" for name, which in off if which]
 
     def forget(self) -> None:
         """Forget what was to be removed and was confirmed: another replica may act now, and this one would not notice it."""
@@ -219,7 +229,8 @@ class Generated:
         pack, key = evaluation.pack, ObjectKey(*evaluation.ref[:3])
         every = [obj for origin in self._catalog.origins(pack, rule) for obj in self._found(pack, rule, _made_by(*origin))]
         orphans = [obj for obj in every if self._orphan(pack, source_of(obj))]
-        return Wanted(key, uids, _uids(every), _uids(orphans))
+        names = {str(metadata(obj).get("uid")): str(ref_of(obj)) for obj in every}
+        return Wanted(key, uids, _uids(every), _uids(orphans), names)
 
     def _orphan(self, pack: RulePack, source: ObjectKey | None) -> bool:
         """Whether nothing is known of a source that would be seen from here."""
@@ -289,5 +300,4 @@ def _uids(objects: Iterable[Object]) -> frozenset[str]:
 
 def _listing(pack: RulePack, rule: Rule) -> str:
     """Return the arguments of `kubectl get` that list what a rule generates; of a kind that is an expression, KIND."""
-    kinds = sorted({f"{each.kind.kind}.{each.kind.group}".rstrip(".") if each.kind else "KIND" for each in rule.generates})
-    return f"{','.join(kinds)} -A -l {_made_by(pack.identity, rule.name)}"
+    return listing((each.kind for each in rule.generates), _made_by(pack.identity, rule.name))

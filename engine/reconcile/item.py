@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple, assert_never
 
 from engine.actions import Cause
-from engine.cel import Scope
+from engine.cel import Program, Scope
+from engine.cel.uses import used_names
 from engine.errors import ApiError
 from engine.model.backoff import Backoff
 from engine.model.diff import diff
@@ -14,7 +15,9 @@ from engine.model.names import digest
 from engine.model.objects import GroupKey, Object, ObjectKey, metadata
 from engine.model.outcome import Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Patch
-from engine.packs.pack import Retry, Rule, RulePack
+from engine.model.send import Assumed
+from engine.packs.pack import Retry, Rule, RuleAction, RulePack
+from engine.packs.parts import instances
 from engine.reconcile.answers import explained, obstacle_of
 from engine.reconcile.related import dependent_of
 from engine.reconcile.state import ItemProgress, Stall
@@ -95,6 +98,13 @@ def bounded(run: ItemRun, outcome: Outcome, *, rescuing: bool = False) -> Outcom
 def passed_over(run: ItemRun, outcome: Outcome) -> bool:
     """Return whether an action that only notifies, and could not read what about, is left out: at once, or after a while."""
     return isinstance(outcome, Refused) or (isinstance(outcome, Waiting | Unavailable) and run.waited >= GRACE)
+
+
+def by_answer(entry: RuleAction, scope: Scope) -> bool:
+    """Return whether an action goes by the answer of a request that is not sent in Audit: nobody knows then what it would do."""
+    results = scope.values.get("results") or {}
+    assumed = {name for name, result in results.items() if isinstance(result, Assumed)}
+    return bool(assumed.intersection(used_names(instances(entry, Program), "results")))
 
 
 def changed(run: ItemRun, step: Patch, after: Object) -> tuple[str, ...]:

@@ -16,13 +16,13 @@ from engine.model.objects import Object, ref_of, version_of
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, Telling, own_patch
-from engine.model.send import Send
+from engine.model.send import Assumed, Send
 from engine.packs.pack import RuleAction
 from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.events import Events
 from engine.reconcile.fights import Fights, managers_of
-from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, changed, passed_over
+from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, by_answer, changed, passed_over
 from engine.reconcile.own import carrying, note_written, write_before
 from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import Reader
@@ -83,10 +83,9 @@ class Performer:
                 try:
                     if entry.when is not None and not entry.when.condition(scope):
                         continue
+                    outcome = await self._action(run, entries[number - offset :], scope, progress)
                 except EvaluationError as error:
-                    failed = Failed(f"when of {entry.action.name} has no answer: {error}")
-                    return self._report_outcome(run, entry.action.name, failed)
-                outcome = await self._action(run, entries[number - offset :], scope, progress)
+                    outcome = self._no_answer(run, entry, scope, f"when of {entry.action.name} has no answer: {error}")
                 if not isinstance(outcome, Done):
                     if not (entry.action.notifies and passed_over(run, outcome)):
                         return outcome
@@ -117,7 +116,7 @@ class Performer:
                     self._report_outcome(run, action.name, outcome)
                 return outcome
             except EvaluationError as error:
-                return self._report_outcome(run, action.name, Failed(str(error)))
+                return self._no_answer(run, entries[0], scope, str(error))
             except ApiError as error:
                 if not stale(error) or not tries_left:
                     return self._report_outcome(run, action.name, await self._outcome_of(run, error, wanted(entries, scope)))
@@ -268,6 +267,14 @@ class Performer:
             return Waiting(str(error), run.scope.now, obstacle)
         why = await explained_with(error, needed, self._actor)
         return Unavailable(why, run.scope.now + min(error.retry_after or 0.0, LONGEST), obstacle)
+
+    def _no_answer(self, run: ItemRun, entry: RuleAction, scope: Scope, why: str) -> Outcome:
+        """What it means that an expression of an action has no answer; it is no failure where Audit lacks one to go by."""
+        if not by_answer(entry, scope):
+            return self._report_outcome(run, entry.action.name, Failed(why))
+        detail = f"it goes by an answer that Audit does not have: {why}"
+        self._report(run, entry.action.name, None, ActResult.AUDITED, detail=detail)
+        return Done(Assumed())
 
     def _report_outcome(self, run: ItemRun, action: str, outcome: Outcome) -> Outcome:
         """Notify the observer of an action that comes to no step; return its outcome."""

@@ -87,7 +87,7 @@ class Reconciler:
         self._performer.budgets.resume = catalog.resume
         packs = [pack for pack in catalog.packs.values() if catalog.mode(pack) is not Mode.OFF]
         in_force = {pack.identity for pack in packs}
-        self.related.use(packs)
+        self.related.use(packs, catalog)
         self.aggregates.counting.keep(in_force)
         self.waits.keep(in_force)
         self.others.use(catalog)
@@ -281,8 +281,10 @@ class Reconciler:
         evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))
         if progress.items.keys() - (wanted_keys := {item.key for item in firing.items}):
             await self._drop(evaluation, rule, NOT_WANTED, wanted_keys)
-        earlier = self._catalog.origins(evaluation.pack, rule)[1:] if rule.generates else ()
-        cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling, earlier=earlier)
+        cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling)
+        if rule.generates:
+            earlier, every = self._catalog.origins(evaluation.pack, rule)[1:], evaluation.pack.origins(rule)[1:]
+            cause = cause._replace(earlier=earlier, claimed=tuple(each for each in every if each not in earlier))
         for wanted in firing.items:
             item = progress.items.setdefault(wanted.key, ItemProgress())
             if item.ended is None and item.due(evaluation.now, woken=evaluation.woken, first=evaluation.first):

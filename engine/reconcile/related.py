@@ -18,6 +18,7 @@ from engine.model.generated import PACK, pack_label, source_of
 from engine.model.merge import merged
 from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, Ref, labels_of, metadata, names_of
 from engine.model.plan import Delete, OwnWrite, Patch, Read
+from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule, RulePack
 from engine.reconcile.caches import Caches, NotListed
 from engine.reconcile.dependencies import Dependencies, Dependent
@@ -67,16 +68,18 @@ class Related:
         self._caches, self.dependents = caches, Dependencies()
         self._kinds: frozenset[Kind] = frozenset()
         self._generating: Sequence[RulePack] = ()
+        self._owned: dict[str, tuple[RulePack, Sequence[tuple[str, str]]]] = {}
         self._by_label: dict[str, list[RulePack]] = {}
         self._own: TTLCache[ObjectKey, _Own] = TTLCache(OWN_LIMIT, OWN_SECONDS, timer=clock.monotonic)
         self._pending: dict[Dependent, None] = {}
         self.news = asyncio.Event()
         caches.follow(self.changed, self.listed)
 
-    def use(self, packs: Collection[RulePack]) -> None:
-        """Follow the lookups of these packs, and forget what depends on those of others."""
+    def use(self, packs: Collection[RulePack], catalog: Catalog) -> None:
+        """Follow the lookups of these packs of a catalog, and forget what depends on those of others."""
         names = {pack.identity for pack in packs}
-        before, generating = self._generating, [pack for pack in packs if any(rule.generates for rule in pack.rules)]
+        generating = [pack for pack in packs if any(rule.generates for rule in pack.rules)]
+        before, self._owned = self._owned, {pack.identity: (pack, _owned(pack, catalog)) for pack in generating}
         self._generating, self._by_label = generating, {}
         for pack in generating:
             origins = (origin for rule in pack.rules if rule.generates for origin in pack.origins(rule))
@@ -84,7 +87,8 @@ class Related:
                 self._by_label.setdefault(label, []).append(pack)
         self._kinds = frozenset(lookup.watch.kind for pack in packs for _, lookup in pack.followed if lookup.watch)
         self.dependents.forget(each for each in self.dependents.all() if each.pack not in names)
-        for pack in (pack for pack in generating if pack not in before):  # what is listed already is not reported again
+        for pack in (pack for pack in generating if self._owned[pack.identity] != before.get(pack.identity)):
+            # what is listed already is not reported again; of an earlier name it may have become this pack's just now
             for kind in {each.kind for rule in pack.rules for each in rule.generates if each.kind is not None}:
                 with suppress(ApiError, NotListed):
                     self._add(self._sources(*(self._find(read_of(kind, PACK)) or ())))
@@ -213,6 +217,11 @@ class Related:
     def _selects(self, selector: str, namespace: str) -> bool:
         found = self._find(Read(Ref(NAMESPACE, "", namespace), watch=NAMESPACES))
         return any(label_selector(selector)(obj) for obj in found or ())
+
+
+def _owned(pack: RulePack, catalog: Catalog) -> Sequence[tuple[str, str]]:
+    """Return under which packs and names a pack's rules have generated what is their own."""
+    return [origin for rule in pack.rules if rule.generates for origin in catalog.origins(pack, rule)]
 
 
 def dependent_of(rule: Rule, key: ObjectKey | GroupKey) -> ObjectKey | GroupKey | None:

@@ -35,12 +35,16 @@ class Held(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What a source wants removed, of all that its rule has generated: uids, and those of them whose source is not known."""
+    """What a source wants removed, of all that its rule has generated: uids, and those of them whose source is not known.
+
+    `names` has the name of each object that is present, by its uid.
+    """
 
     source: ObjectKey
     objects: frozenset[str]
     present: frozenset[str]
     orphans: frozenset[str] = frozenset()
+    names: Mapping[str, str] = {}
 
 
 class Removals(NamedTuple):
@@ -50,6 +54,7 @@ class Removals(NamedTuple):
     `suspended` is what waits for somebody to confirm it, by another word to resume than `word`; `confirmed` is what somebody has.
     Both hold only what is due: what is not due any more is asked about anew when it is due again. Of the last suspension,
     `gone` says how many had been removed just before, of `whole`; `since` is when it began, and `number` counts them.
+    `names` has those of `removed` by uid: what is made again since is removed lately, and yet not gone.
     """
 
     due: Mapping[ObjectKey, frozenset[str]] = {}
@@ -61,6 +66,7 @@ class Removals(NamedTuple):
     whole: int = 0
     since: float = 0.0
     number: int = 0
+    names: Mapping[str, str] = {}
 
     def ask(self, wanted: Wanted, resume: str, now: float) -> Removals:
         """Return it after a source wants objects removed; `allows` then says whether they may go.
@@ -79,11 +85,14 @@ class Removals(NamedTuple):
         if removals.suspended:
             return removals._replace(suspended=removals.suspended | unconfirmed)
         if len(at_once) > FEW and 2 * len(at_once) > len(whole):
+            again = set(wanted.names.values())
+            back = {uid for uid in removed.keys() - present if self.names.get(uid) in again}
             return removals._replace(
-                suspended=unconfirmed, word=resume, gone=len(removed.keys() - unconfirmed), whole=len(whole), since=now,
-                number=removals.number + 1,
+                suspended=unconfirmed, word=resume, gone=len(removed.keys() - unconfirmed - back), whole=len(whole - back),
+                since=now, number=removals.number + 1,
             )  # fmt: skip
-        return removals._replace(removed={**removed, **dict.fromkeys(unconfirmed, now)})
+        names = {uid: name for uid, name in {**self.names, **wanted.names}.items() if uid in removed or uid in unconfirmed}
+        return removals._replace(removed={**removed, **dict.fromkeys(unconfirmed, now)}, names=names)
 
     def without(self, source: ObjectKey) -> Removals:
         """Return it where a source wants nothing removed."""

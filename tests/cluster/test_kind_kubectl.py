@@ -552,7 +552,7 @@ def test_a_pack_whose_items_all_fail_says_so(rulepacks: RulePacks) -> None:
     heads, row = [line.split() for line in kubectl("get", "rp", "failing", "-o", "wide").splitlines()]
     kubectl("delete", "rp", "failing")
 
-    last = f"the last one: patch for ConfigMap {rulepacks.watched}/fails: 422 Invalid; its Events and the log say why"
+    last = f"Z: patch for ConfigMap {rulepacks.watched}/fails: 422 Invalid; its Events and the log say why"
     assert ready[:2] == ("True", "InForce")
     assert "in force, but all that it does fails; rule mark fails: " in ready[2]
     assert last in ready[2]

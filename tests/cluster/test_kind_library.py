@@ -236,6 +236,31 @@ def test_a_library_that_hides_a_shipped_one_says_so(rulepacks: RulePacks) -> Non
     assert status["warnings"][0]["message"].startswith(said)
 
 
+def test_a_shipped_pack_that_a_library_breaks_says_so_after_a_restart(rulepacks: RulePacks) -> None:
+    """Nobody is told to delete its RulePack, whose mode counts again when the library is gone."""
+    kubectl, engine, name = rulepacks.kubectl, rulepacks.engine, "on-success-triggers"
+    kubectl("patch", "rp", name, "--type=merge", "-p", '{"spec": {"mode": "Audit"}}')
+    kubectl("apply", "-f", "-", given=library("argocd"))
+    own = f"'argocd' here is rulelibrary/{engine.own}/argocd, which hides the shipped one"
+    eventually(lambda: own in rulepacks.condition(name, "Accepted")[2], "fault of a shipped pack")
+    callers = rulepacks.library("argocd")["packs"]
+
+    engine.stop()
+    engine.start()
+    engine.ready()
+    eventually(lambda: rulepacks.condition(name, "Ready")[2].endswith("nothing is in force"), "shipped pack that is refused")
+    accepted, named = rulepacks.condition(name, "Accepted")[2], rulepacks.library("argocd")["packs"]
+    events = rulepacks.plane.request("GET", f"/api/v1/namespaces/{engine.own}/events")["items"]
+    kubectl("delete", "rl", "argocd")
+    eventually(lambda: rulepacks.condition(name, "Accepted")[0] == "True", "shipped pack as before")
+
+    said = [each["message"] for each in events if each["involvedObject"]["name"] == name]
+    assert "the shipped text of pack 'on-success-triggers' is refused" in accepted
+    assert all(own in each and "kubectl delete" not in each for each in (accepted, *said))
+    assert (named, rulepacks.status(name)["mode"]) == (callers, "Audit")
+    kubectl("patch", "rp", name, "--type=merge", "-p", '{"spec": {"mode": null}}')
+
+
 def test_an_object_goes_before_a_config_map(rulepacks: RulePacks) -> None:
     """The ConfigMap says which has the name."""
     kubectl = rulepacks.kubectl

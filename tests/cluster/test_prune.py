@@ -263,3 +263,47 @@ def test_a_rule_and_a_pack_that_are_renamed_keep_what_they_have_made(cluster: Cl
     eventually(lambda: marks() == ("secret-spread", "spread"), "copy with new marks", 60)
     assert metadata(cluster.get(SECRET, "renamed", "renamed-a"))["uid"] == uid
     plane.request("DELETE", f"{path}/secret-spread")
+
+
+def test_a_renamed_pack_goes_on_as_soon_as_the_earlier_one_is_deleted(cluster: Cluster, engine: Engine) -> None:
+    """As the warning says: the new one is applied first. Nothing else has to change for it to go on."""
+    plane, path = cluster.plane, RULE_PACKS.format(engine.own)
+    spaces(cluster, "second", ["second-a", "second-b"])
+    cluster.create(source("second", "second"))
+    up(engine)
+    eventually(lambda: copies(cluster, "second") == ["second-a", "second-b"], "copies")
+    pack = quick("secret-sync")
+    pack["metadata"]["name"], pack["spec"]["previousNames"] = "secret-spread", ["secret-sync"]
+    plane.request("POST", path, pack)
+    said = "that name is among previousNames here, and still in use: delete pack secret-sync, then this rule goes on with it"
+    eventually(lambda: any(said in event["message"] for event in cluster.all(EVENT)), "Event that says what to delete")
+    plane.request("DELETE", f"{path}/secret-sync")
+
+    def packs() -> list[str]:
+        found = (cluster.get(SECRET, "second", f"second-{name}") for name in "ab")
+        return [metadata(obj)["labels"]["rules.mlops.dev/generated-by"] for obj in found]
+
+    eventually(lambda: packs() == ["secret-spread"] * 2, "copies with new marks", 60)
+    plane.request("DELETE", f"{path}/secret-spread")
+
+
+def test_what_somebody_takes_the_label_off_is_theirs_also_where_the_rule_adopts(cluster: Cluster, engine: Engine) -> None:
+    """It is neither changed nor removed, also after a restart."""
+    pack = quick("secret-sync")
+    pack["spec"]["rules"][0]["actions"][0]["apply"]["adopt"] = True
+    cluster.plane.request("PATCH", f"{RULE_PACKS.format(engine.own)}/secret-sync", {"spec": pack["spec"]})
+    spaces(cluster, "theirs", ["theirs-a", "theirs-b"])
+    cluster.create(source("theirs", "theirs"))
+    up(engine)
+    eventually(lambda: copies(cluster, "theirs") == ["theirs-a", "theirs-b"], "copies")
+    off = {"metadata": {"labels": {"rules.mlops.dev/generated-by": None}}, "data": {"token": "bWluZQ=="}}
+    cluster.patch(SECRET, "theirs", off, "theirs-b")
+    said = "label rules.mlops.dev/generated-by has been taken off it, so it is neither changed nor removed"
+    eventually(lambda: any(said in event["message"] for event in cluster.all(EVENT)), "Event that says why")
+    engine.kill()
+    up(engine)
+    eventually(engine.idle, "engine with nothing left to do")
+    cluster.delete(SECRET, "theirs", FROM)
+    eventually(lambda: copies(cluster, "theirs") == ["theirs-b"], "copy that goes with its source")
+    stay(cluster, "theirs", ["theirs-b"])
+    assert cluster.get(SECRET, "theirs", "theirs-b")["data"] == {"token": "bWluZQ=="}

@@ -9,10 +9,11 @@ import pytest
 
 from engine.kube.api import Selection
 from engine.kube.faults import Faults, InjectedFault
-from engine.model.objects import Kind, Object, metadata
+from engine.model.generated import PACK as GENERATED_BY
+from engine.model.objects import Kind, Object, labels_of, metadata
 from engine.model.plurals import guessed_resource
 from engine.operator.wiring import Operator
-from tests.unit.operator.test_operator import NAMESPACE, WIDGET, Fixture
+from tests.unit.operator.test_operator import CONFIG_MAP, NAMESPACE, WIDGET, Fixture
 
 SPACES = Kind("v1", "Namespace")
 SECRET = guessed_resource(Kind("v1", "Secret"))
@@ -194,3 +195,35 @@ async def relabelled(fixture: Fixture, names: list[str], copies: str | None) -> 
     """Give namespaces another label, or none."""
     for name in names:
         await fixture.cluster.patch(NAMESPACE, "", name, {"metadata": {"labels": {"copies": copies}}})
+
+
+@pytest.mark.parametrize("source", ["there", "gone"])
+async def test_a_renamed_pack_goes_on_as_soon_as_the_earlier_one_is_gone(source: str, fixture: Fixture) -> None:
+    """Nothing else has to change; what the earlier one has kept meanwhile goes too. Until then the Event says to delete that."""
+    renamed = PACK.replace("name: copies}", "name: spread}").replace("  watch:", "  previousNames: [copies]\n  watch:")
+    (fixture.rules / "pack.yaml").write_text(PACK.replace("name: copies", "name: unused").replace("'yes'}", "'never'}"))
+    async with fixture.running(fixture.operator()):
+        await fixture.config_map("own", {"pack.yaml": PACK}, pack=True)
+        await fixture.clock.advance(5)
+        await fixture.config_map("renamed", {"pack.yaml": renamed}, pack=True)
+        await fixture.clock.advance(5)
+        if source == "gone":
+            fail(fixture, 403, "Secret", "delete")
+            await gone(fixture)
+            await fixture.clock.advance(5)
+            fixture.cluster.faults = Faults(fixture.clock.time)
+        before = await packs(fixture)
+        await fixture.cluster.delete(CONFIG_MAP, "system", "own")
+        await fixture.clock.advance(30)
+
+        assert set(before.values()) == {"copies"}
+        assert await packs(fixture) == dict.fromkeys(ALL if source == "there" else ["a/other"], "spread")
+    messages = {each["message"] for each in await fixture.events("default") if each["reason"] == "RuleFailed"}
+    said = "that name is among previousNames here, and still in use: delete pack copies, then this rule goes on with it"
+    assert messages and all(said in each and "kubectl delete" not in each for each in messages)
+
+
+async def packs(fixture: Fixture) -> dict[str, str]:
+    """By which pack each copy is generated."""
+    found = [obj for space in "ab" for obj in (await fixture.cluster.list(Selection(SECRET, space))).items]
+    return {f"{metadata(obj)['namespace']}/{metadata(obj)['name']}": labels_of(obj)[GENERATED_BY] for obj in found}

@@ -14,7 +14,7 @@ from engine.kube.faults import InjectedFault
 from engine.model.objects import Kind, Object, Resource, dig
 from engine.packs.library_crd import library_definition
 from tests.unit.operator.test_operator import CONFIG_MAP, NAMESPACE, PACK
-from tests.unit.operator.test_rulepacks import DEFINITION, Packs, spec
+from tests.unit.operator.test_rulepacks import DEFINITION, RULE_PACK, Packs, spec
 
 RULE_LIBRARY = Resource(Kind("rules.mlops.dev/v1alpha1", "RuleLibrary"), "rulelibraries", True)
 CALLING = spec(PACK.replace("object.spec.size > 10", "sizes.big(object)"))
@@ -273,3 +273,30 @@ async def test_a_library_that_hides_a_shipped_one_is_warned(libraries: Libraries
     assert conditions(status)["Accepted"][2].startswith(said)
     assert status["warningCount"] == 1
     assert lines[2].strip().startswith(f"warning: {said}")
+
+
+async def test_a_shipped_pack_that_a_library_breaks_says_so_after_a_restart(libraries: Libraries, tmp_path: Path) -> None:
+    """It is neither said not to be shipped nor that its RulePack is to be deleted, and its mode is kept."""
+    shipped = {"apiVersion": RULE_LIBRARY.kind.api_version, "kind": "RuleLibrary", "metadata": {"name": "sizes"}}
+    (tmp_path / "library.yaml").write_text(json.dumps({**shipped, "spec": big("widget.spec.size > 1")}))
+    calling = PACK.replace("name: marks", "name: other").replace("object.spec.size > 10", "sizes.big(object)")
+    (tmp_path / "pack.yaml").write_text(calling)
+    async with libraries.running(libraries.operator()):
+        await libraries.clock.advance(5)
+        await libraries.cluster.patch(RULE_PACK, "system", "other", {"spec": {"mode": "Audit"}})
+        await libraries.library(big("widgt.spec.size > 10"))
+        await libraries.clock.advance(5)
+    async with libraries.running(libraries.operator()):
+        await libraries.clock.advance(5)
+        status, events = (await libraries.got("other"))["status"], await libraries.events()
+        named = (await libraries.library_status())["packs"]
+        await libraries.cluster.delete(RULE_LIBRARY, "system", "sizes")
+        await libraries.clock.advance(5)
+        after = (await libraries.got("other"))["status"]
+
+    said = [event["message"] for event in events if event["involvedObject"]["name"] == "other"]
+    assert [each[:2] for each in conditions(status).values()] == [("False", "LibraryRefused")] * 3
+    assert "unknown function 'sizes.big'; expected library 'sizes' without faults" in conditions(status)["Accepted"][2]
+    assert not [text for text in (*said, str(status)) if "delete" in text or "is shipped" in text]
+    assert named == ["calling", "other"]
+    assert (conditions(after)["Ready"][:2], after["mode"]) == (("True", "InForce"), "Audit")

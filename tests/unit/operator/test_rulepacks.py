@@ -795,10 +795,59 @@ async def test_a_pack_whose_items_all_fail_says_so(packs: Packs, restarts: bool)
             await packs.clock.advance(10)
 
     last = "patch for Widget default/two: 422 Invalid; its Events and the log say why"
-    said = f"the pack is in force, but all that it does fails; rule r fails: 2 of 2 items so far, the last one: {last}"
-    assert failing == ("True", "InForce", said)
+    said = "the pack is in force, but all that it does fails; rule r fails: 2 failures so far, the last at "
+    assert failing[:2] == ("True", "InForce")
+    assert failing[2].startswith(said) and failing[2].endswith(f"Z: {last}")
     assert await packs.condition("Ready", "failing") == ("True", "InForce", "the pack is in force, and acts")
     assert (await packs.got("failing"))["status"]["failed"] == 2
+
+
+async def test_a_pack_of_which_only_some_items_fail_is_not_said_to_fail_at_all(packs: Packs) -> None:
+    """The rule that failed last is named, with how often it did and how often not."""
+    target = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "default", "name": "${object.metadata.name}"}
+    patch = {"target": target, "patch": {"data": {"a": "b"}}}
+    rules = [{"name": "r", "oncePer": "object.metadata.uid", "actions": [{"patch": patch}]}]
+    packs.cluster.faults.add(InjectedFault(422, verb="patch", kind="ConfigMap", name="two", times=None))
+    async with packs.running(packs.operator()):
+        targets = [{"apiVersion": "v1", "kind": "ConfigMap", "verbs": ["get", "patch"]}]
+        await packs.put("failing", spec(rules=rules, targets=targets))
+        for name in ("one", "two"):
+            await packs.cluster.create(CONFIG_MAP, "default", {"metadata": {"name": name}})
+            await packs.widget(name)
+            await packs.clock.advance(10)
+        ready, rule = await packs.condition("Ready", "failing"), (await packs.got("failing"))["status"]["parts"][0]["rules"][0]
+
+    counts = f"one failure so far, the last at {rule['lastFailure']}, beside one firing, the last at {rule['lastFiring']}"
+    assert (rule["fired"], rule["failed"]) == (1, 1)
+    said = f"the pack is in force, and acts; rule r fails: {counts}: patch for Widget default/two: 422"
+    assert ready[2].startswith(said)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_pack_that_is_off_or_refused_says_what_is_kept_after_a_restart(
+    packs: Packs, refused: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the command that lists it: nobody else knows by then what it has generated."""
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "copy", "namespace": "default"}}
+    rules = [{"name": "r", "actions": [{"apply": {"prune": True, "manifest": manifest}}]}]
+    verbs = ["get", "list", "watch", "create", "patch", "delete"]
+    targets = [{"apiVersion": "v1", "kind": "ConfigMap", "verbs": verbs, "consent": "true"}]
+    async with packs.running(packs.operator()):
+        await packs.put("copies", spec(rules=rules, targets=targets))
+        await packs.clock.advance(5)
+        broken = {"wehn": "true"} if refused else {}
+        await packs.put("copies", spec(rules=[{**rules[0], **broken}], targets=targets, mode="Disabled"))
+        await packs.clock.advance(5)
+    caplog.clear()
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(10)
+        ready = await packs.condition("Ready", "copies")
+
+    list_all = "kubectl get ConfigMap -A -l rules.mlops.dev/generated-by=copies"
+    logged = f"rule copies/r is not in force; anything it has generated is kept: {list_all},rules.mlops.dev/generated-rule=r"
+    kept = f"generated is kept: {list_all}"
+    assert kept in ready[2]
+    assert refused or logged in [record.getMessage() for record in caplog.records]
 
 
 async def test_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:

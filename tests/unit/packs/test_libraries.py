@@ -9,6 +9,7 @@ import pytest
 
 from engine.cel import Scope
 from engine.errors import InvalidText
+from engine.model.flags import Mode
 from engine.packs.conditions import awaiting, verdict
 from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
 from engine.packs.lint import lint
@@ -16,7 +17,7 @@ from engine.packs.parse import parse_pack
 from engine.packs.sources import Text
 from engine.packs.store import PackStore
 from tests.unit.packs.packs import CEL, pack, rule
-from tests.unit.packs.test_store import SOURCE, by_source, config_map, reported, shipped
+from tests.unit.packs.test_store import SOURCE, by_source, config_map, reported, rulepack, shipped
 
 
 def function(expression: str, *parameters: str, **fields: Any) -> dict[str, Any]:
@@ -215,6 +216,33 @@ def test_an_own_library_goes_before_a_shipped_one() -> None:
     assert (first, value(store)) == (True, False)
     assert restarted.catalog.packs == {}
     assert "library 'texts' without faults" in reported(report)[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "reason", "said"),
+    [
+        (BROKEN, "LibraryRefused", "expected library 'texts' without faults"),
+        (GONE, "Invalid", "'texts' here is rulelibrary/ops/texts, which hides the shipped one (which has loud)"),
+    ],
+    ids=["refused", "without the function"],
+)
+@pytest.mark.parametrize("some", [False, True])
+def test_after_a_restart_the_rulepack_of_a_shipped_pack_says_which_library_breaks_it(
+    own: str, reason: str, said: str, some: bool
+) -> None:
+    """Its mode counts again once that library is gone; meanwhile the library names the pack."""
+    store, reference = PackStore(CEL, some=some), rulepack({"shipped": "example", "mode": "Audit"})
+    given = [shipped(LOUD, "rules/lib/texts.yaml"), shipped(calling(CALL))]
+
+    report = by_source(store.update(given, objects=[kind(own), reference]))["rulepack/ops/example"]
+    packs, callers = dict(store.catalog.packs), store.callers("texts")
+    after = by_source(store.update(given, objects=[reference]))["rulepack/ops/example"]
+
+    first, second = (fault.text for fault in report.faults)
+    assert first == "the shipped text of pack 'example' is refused: no pack of that name is in force"
+    assert said in second
+    assert (verdict(report.faults), report.generation, packs, callers) == (reason, None, {}, ["example"])
+    assert (after.faults, after.packs, store.catalog.modes) == ((), ("example",), {"example": Mode.AUDIT})
 
 
 def kind(text: str, generation: int = 1, uid: str = "1") -> dict[str, Any]:

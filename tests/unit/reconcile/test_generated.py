@@ -163,6 +163,41 @@ async def test_what_somebody_else_has_made_is_left_alone_unless_it_is_to_be_adop
         assert len(await world.all(CONFIG, "a")) == (not adopt)
 
 
+@pytest.mark.parametrize("adopt", [True, False])
+async def test_what_somebody_takes_the_label_off_is_theirs_also_where_the_rule_adopts(adopt: bool) -> None:
+    """It is neither changed nor removed, over a restart too; the Event says how the rule has it again."""
+    world = copying(adopt=adopt)
+    await spaces(world, "a", "b")
+    await world.create(source())
+    await world.settle()
+    await world.patch(CONFIG, "source", {"metadata": {"labels": {PACK: None}}, "data": {"key": "edited"}}, "b")
+    await world.settle()
+    world.restart()
+    await world.settle()
+    found = await world.get(CONFIG, "source", "b")
+    (message,) = {message for _, reason, message in await world.events() if reason == "RuleFailed"}
+    await world.delete(CONFIG, "source")
+    await world.settle()
+    assert (PACK in labels_of(found), found["data"]) == (False, {"key": "edited"})
+    assert "label rules.mlops.dev/generated-by has been taken off it, so it is neither changed nor removed. Delete it" in message
+    assert ("adopt takes it over" in message, "adopt: true" in message) == (adopt, False)
+    assert await copies(world) == ["b/source"]
+
+
+async def test_what_somebody_has_taken_all_marks_off_is_adopted_again() -> None:
+    world = copying(adopt=True)
+    await spaces(world, "a")
+    await world.create(source())
+    await world.settle()
+    await world.patch(CONFIG, "source", {"metadata": {"labels": {PACK: None}}}, "a")
+    await world.settle()
+    await world.patch(CONFIG, "source", {"metadata": {"labels": {FROM: None}}}, "a")
+    await world.patch(CONFIG, "source", {"data": {"key": "new"}})
+    await world.settle()
+    found = await world.get(CONFIG, "source", "a")
+    assert (PACK in labels_of(found), found["data"]) == (True, {"key": "new"})
+
+
 async def test_what_another_source_has_generated_is_not_taken_over() -> None:
     world = copying(adopt=True)
     await spaces(world, "a")
@@ -393,6 +428,26 @@ async def test_what_is_gone_already_and_what_is_held_back_are_told_apart() -> No
     assert str(held) == (
         "rule copy would remove 12 of the 12 objects it has generated: it has just removed 6, and holds back 6 more"
     )
+
+
+async def test_what_is_made_again_after_its_removal_is_counted_once() -> None:
+    """The mistake is undone and made again within a minute: no more objects are spoken of than there are."""
+    world = copying()
+    await spaces(world, *FLEET[:10])
+    await world.create(source())
+    await world.settle()
+    await spaces(world, *FLEET[:4], copies="no")
+    await world.settle(5)
+    left = await copies(world)
+    await spaces(world, *FLEET[:4])
+    await world.settle(5)
+    await spaces(world, FLEET[9], copies="no")
+    await world.settle(5)
+    await spaces(world, *FLEET[:8], copies="no")
+    await world.settle(5)
+    (held,) = world.reconciler.generated.held()
+    assert (len(left), len(await copies(world))) == (6, 10 - held.gone)
+    assert (held.whole, held.objects + held.gone) == (10, 9)
 
 
 async def test_sources_that_lose_their_labels_at_once_keep_half_of_their_copies_at_least() -> None:

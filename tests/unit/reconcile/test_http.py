@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 import pytest
+import yaml
 
 from engine.cel import backend
 from engine.cli.explained import as_json
@@ -28,7 +29,7 @@ from engine.testing.recording import Change
 from engine.testing.replay import Replay
 from engine.testing.world import OPERATOR_NAMESPACE
 from tests.unit.outbound.servers import answer, answering, serving
-from tests.world import World, named
+from tests.world import RULES, World, named
 
 CONFIG, SECRET, EVENT = Kind("v1", "ConfigMap"), Kind("v1", "Secret"), Kind("v1", "Event")
 HOOK: dict[str, Any] = {"url": "https://a.example/hook", "json": {"text": "${object.data.note}"}}
@@ -159,6 +160,24 @@ async def test_audit_says_what_would_be_sent_and_sends_nothing() -> None:
     assert step_text(world.seen.acts[0].step) == "POST https://a.example/hook"
     assert {"Authorization: Bearer (secret hook/t)", '{"text": "hi"}'} <= {*world.seen.acts[0].diff}
     assert [call for call in world.engine.calls if call.ref.kind == SECRET] == []
+
+
+async def test_what_goes_by_an_answer_is_no_failure_in_audit() -> None:
+    """The example of docs/http.md, and what goes by that in turn; what fails for another reason does."""
+    text = (RULES.parent / "docs" / "http.md").read_text()
+    example = yaml.safe_load(text.split("## Any webhook, and its answer\n\n```yaml\n")[1].split("```")[0])["actions"]
+    by_answer = {"http": HOOK, "register": "second", "when": "results.ticket.json.id > 0"}
+    by_that = {"annotate": {"annotations": {"a/s": "${results.second.json.name}"}}}
+    world = await world_of(*example, by_answer, by_that, mode=Mode.AUDIT)
+    failing = await world_of(*example, {"annotate": {"annotations": {"a/s": "${object.data.none}"}}}, mode=Mode.AUDIT)
+    await world.settle()
+    await failing.settle()
+
+    detail = "it goes by an answer that Audit does not have: results.ticket.json is null, so it has no field 'id'"
+    assert results(world) == [ActResult.AUDITED] * 4
+    assert world.seen.acts[1].detail == detail
+    assert await world.events() == []
+    assert ActResult.FAILED in results(failing)
 
 
 async def test_audit_says_why_it_would_be_refused() -> None:
