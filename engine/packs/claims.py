@@ -43,7 +43,7 @@ def claims(objects: Sequence[PackObject], own: Sequence[Text], versions: Mapping
     return found
 
 
-def refused_packs(shipped: Sequence[Text], versions: Mapping[str, Version]) -> dict[str, str]:
+def refused_shipped(shipped: Sequence[Text], versions: Mapping[str, Version]) -> dict[str, str]:
     """Return the names of the shipped packs whose text is refused and was never good, each with its file.
 
     That is no fault of the text: a library of the user's own hides the shipped one that it calls.

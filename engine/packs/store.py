@@ -14,7 +14,7 @@ from engine.model.objects import Object, kind_of, metadata
 from engine.model.text import nearest, suggestion
 from engine.packs import belongs, records
 from engine.packs.catalog import Catalog
-from engine.packs.claims import callers, claims, refused_packs
+from engine.packs.claims import callers, claims, refused_shipped
 from engine.packs.document import ObjectDocument
 from engine.packs.earlier import Refused, others, refused_packs
 from engine.packs.libraries import Libraries
@@ -94,7 +94,7 @@ class PackStore:
             if isinstance(text := self._versions[claimed[name]].read, Text):
                 message, awaits = f"no pack {name!r} is in force, not even the shipped one", self._versions[text.file].awaits
                 reports.faults[text.source].append(Fault(Location(text.file, 1, 1), message, "this corrected", awaits=awaits))
-        absent = {**refused_packs(shipped, self._versions), **claimed}
+        absent = {**refused_shipped(shipped, self._versions), **claimed}
         found = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some, claims=absent)
         references = found.find(written)
         references = {**self._kept(packs, references, written, reports), **references}
