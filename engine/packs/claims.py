@@ -14,8 +14,11 @@ from engine.packs.sources import PackObject, Text
 from engine.packs.versions import Version
 from engine.packs.yamltext import read_yaml
 
-_NAME = re.compile(r"""\bmetadata["']?:[^}]*?\bname["']?:\s*["']?([a-z0-9][-a-z0-9]*)""", re.DOTALL)
-"""The name of a pack in a text that is no YAML."""
+_METADATA = re.compile(r"^metadata:(.*(?:\n[ \t].*|\n(?=\s))*)", re.MULTILINE)
+"""What stands below the metadata of a pack, in a text that is no YAML."""
+_NAME = re.compile(r"""(?<![\w./-])name["']?:\s*["']?([a-z0-9][-a-z0-9]*)""")
+_WITHIN = re.compile(r"""\bmetadata["']?:[^}]*?""" + _NAME.pattern, re.DOTALL)
+"""The name of a pack that is written in one line with others, as in JSON."""
 
 
 def claims(objects: Sequence[PackObject], own: Sequence[Text], versions: Mapping[str, Version]) -> dict[str, str]:
@@ -75,6 +78,6 @@ def specs_in(text: str) -> dict[str, Mapping[str, Any] | None]:
     try:
         documents = [each.value for each in read_yaml(text, partial(Location, ""))]
     except InvalidText:
-        return dict.fromkeys(_NAME.findall(text))
+        return dict.fromkeys(_NAME.findall("".join(_METADATA.findall(text))) or _WITHIN.findall(text))
     packs = [each for each in documents if dig(each, ("kind",), "") == "RulePack"]
     return {str(dig(each, ("metadata", "name"), "")): dig(each, ("spec",), {}) for each in packs}

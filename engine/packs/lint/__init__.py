@@ -32,6 +32,7 @@ from engine.packs.lint.records import PreviousNameInUse, TimerRight
 from engine.packs.lint.scope import types_of_kinds
 from engine.packs.lint.urls import OwnAddress
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NeedlessResync, NowWithoutResync, NowWritten, UnusedTarget
+from engine.packs.lint.versions import VersionInKey
 from engine.packs.lint.watched import UnwatchedField
 from engine.packs.lint.yaml11 import OtherwiseInKubectl
 from engine.packs.parse import ParsedPack, parse_text
@@ -108,6 +109,7 @@ _CHECKS: tuple[type[Check], ...] = (
     NoAnswer,
     NowWithoutResync,
     NowWritten,
+    VersionInKey,
     OrderOfTexts,
     OtherwiseInKubectl,
     OwnAddress,
