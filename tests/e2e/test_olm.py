@@ -200,28 +200,6 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
     assert walkthrough.here.all(JOB) == []
 
 
-def test_the_documented_rollback(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
-    """docs/operating.md goes from the newest version back to an older one, which stays until somebody approves another."""
-    space = "rolled-back"
-    operator = Installation(plane, running, space)
-    operator.subscribe(NEW)
-    operator.install(NEW)
-    flags = named(CONFIG_MAP, "rulepack-feature-flags", space, data=FLAGS)
-    operator.home.create(flags)
-    shell = Shell(tmp_path, kubectl, plane.kubeconfig)
-    wait, approve = (text.replace(HOME, space) for text in commands("Approve upgrades of OLM", OPERATING))
-    (rollback,) = (text.replace(HOME, space) for text in commands("Roll back by OLM", OPERATING))
-
-    shell.run(wait)
-    shell.run(rollback.replace(catalog.name(FIRST), catalog.name(OLD)), 320)
-    shell.run(approve)
-    operator.install(OLD)
-
-    assert operator.versions() == {catalog.name(OLD): "Succeeded"}
-    assert operator.home.get(CONFIG_MAP, "rulepack-feature-flags")["data"] == FLAGS
-    operator.uninstall(OLD)
-
-
 def test_an_operator_group_for_some_namespaces(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
     """It watches these namespaces only, and has rights there only, but for asking what others may do and where Argo CD is."""
     for name in ("team-a", "team-b", "team-c"):
@@ -284,3 +262,29 @@ def granted(operator: Installation, version: str) -> set[Right]:
     rules = [rule for part in ("clusterPermissions", "permissions") for entry in install[part] for rule in entry["rules"]]
     role = operator.plane.request("GET", f"{RBAC}/namespaces/{operator.namespace}/roles/rulepack-pack-status")
     return rights([*rules, *role["rules"]])
+
+
+def test_the_documented_rollback(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
+    """docs/operating.md goes from the newest version back to an older one, which stays until somebody approves another.
+
+    The last test here: OLM may carry the InstallPlan of a rollback out again after the operator is uninstalled, and two operators
+    would own the same kinds then.
+    """
+    space = "rolled-back"
+    operator = Installation(plane, running, space)
+    operator.subscribe(NEW)
+    operator.install(NEW)
+    flags = named(CONFIG_MAP, "rulepack-feature-flags", space, data=FLAGS)
+    operator.home.create(flags)
+    shell = Shell(tmp_path, kubectl, plane.kubeconfig)
+    wait, approve = (text.replace(HOME, space) for text in commands("Approve upgrades of OLM", OPERATING))
+    (rollback,) = (text.replace(HOME, space) for text in commands("Roll back by OLM", OPERATING))
+
+    shell.run(wait)
+    shell.run(rollback.replace(catalog.name(FIRST), catalog.name(OLD)), 320)
+    shell.run(approve)
+    operator.install(OLD)
+
+    assert operator.versions() == {catalog.name(OLD): "Succeeded"}
+    assert operator.home.get(CONFIG_MAP, "rulepack-feature-flags")["data"] == FLAGS
+    operator.uninstall(OLD)
