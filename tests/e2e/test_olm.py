@@ -264,11 +264,12 @@ def granted(operator: Installation, version: str) -> set[Right]:
     return rights([*rules, *role["rules"]])
 
 
+@pytest.mark.nightly
 def test_the_documented_rollback(plane: ControlPlane, running: Olm, kubectl: Path, tmp_path: Path) -> None:
     """docs/operating.md goes from the newest version back to an older one, which stays until somebody approves another.
 
-    The last test here: OLM may carry the InstallPlan of a rollback out again after the operator is uninstalled, and two operators
-    would own the same kinds then.
+    Nightly, and the last test here: OLM that is still at work may bring back a ClusterServiceVersion that is deleted, during the
+    rollback and after it, and two operators would own the same kinds then.
     """
     space = "rolled-back"
     operator = Installation(plane, running, space)
