@@ -17,7 +17,7 @@ from engine.packs.yamltext import read_yaml
 _METADATA = re.compile(r"^metadata:(.*(?:\n[ \t].*|\n(?=\s))*)", re.MULTILINE)
 """What stands below the metadata of a pack, in a text that is no YAML."""
 _NAME = re.compile(r"""(?<![\w./-])name["']?:\s*["']?([a-z0-9][-a-z0-9]*)""")
-_WITHIN = re.compile(r"""\bmetadata["']?:[^}]*?""" + _NAME.pattern, re.DOTALL)
+_WITHIN = re.compile(r"""\bmetadata["']?:\s*\{?(?:[^{}]|\{[^{}]*\})*?""" + _NAME.pattern)
 """The name of a pack that is written in one line with others, as in JSON."""
 
 

@@ -24,6 +24,7 @@ def test_a_name_below_metadata_is_read_of_a_text_that_is_no_yaml(metadata: str) 
     assert names_in(text) == {"x"}
 
 
-def test_a_name_is_read_of_a_text_in_one_line() -> None:
-    """As in JSON that breaks off."""
-    assert names_in('{"kind": "RulePack", "metadata": {"name": "x"}, "spec": [') == {"x"}
+@pytest.mark.parametrize("before", ["", '"labels": {"team": "ml"}, '])
+def test_a_name_is_read_of_a_text_in_one_line(before: str) -> None:
+    """As in JSON that breaks off, whatever stands before it."""
+    assert names_in(f'{{"kind": "RulePack", "metadata": {{{before}"name": "x"}}, "spec": [') == {"x"}
