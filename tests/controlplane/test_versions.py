@@ -30,3 +30,12 @@ def test_an_environment_variable_chooses_a_row(table: Versions, monkeypatch: pyt
     assert (default, chosen) == (table.folders[table.default], folder)
     with pytest.raises(MissingProgram, match=f"{table.variable}=0.1 is none of {oldest}"):
         table.folder()
+
+
+@pytest.mark.parametrize("table", [ARGOCD, KUBERNETES])
+def test_each_row_has_the_programs_of_the_default(table: Versions) -> None:
+    """Its tools.go imports the same, so that go.mod and go.sum have what each program needs, whichever version is chosen."""
+    wanted = (table.folders[table.default] / "tools.go").read_text()
+    assert {version: (folder / "tools.go").read_text() for version, folder in table.folders.items()} == dict.fromkeys(
+        table.folders, wanted
+    )
