@@ -67,6 +67,7 @@ e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (
 
 pictures: $(READY) ## Take the pictures of the docs anew, of the demo in Debian's Chromium (needs chromium), in 2 minutes
 	RULEPACK_PICTURES=1 $(PYTEST) tests/browser/test_pictures.py
+	$(BIN)/python -m tests.browser.terminal
 
 nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, the last release, slow tests; 30 minutes, and 15 to build, once
 	ARGOCD_VERSION=3.2 $(BIN)/python -m tests.controlplane.argocd
