@@ -1,6 +1,6 @@
 """A small world for tests: an embedded cluster, rule packs, and a reconciler that is driven by hand.
 
-The caches read the cluster itself, so that what the reconciler sees is what is there; each test decides when it looks.
+The caches read the cluster itself, so that what the reconciler sees is what is there; each test decides when it evaluates.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def all_packs(cel: Backend | None = None) -> list[RulePack]:
 
 
 class World(world.World):
-    """An embedded cluster with packs on it, and with whoever else plays a part there (`stagehands`)."""
+    """An embedded cluster with packs on it, and with whoever else plays a part there (`simulators`)."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class World(world.World):
         super().__init__(_catalog(packs, modes, params), START)
         for resource, status in CUSTOM:
             self.cluster.register(resource, status_subresource=status)
-        self.stagehands: list[Callable[[World], Any]] = []
+        self.simulators: list[Callable[[World], Any]] = []
 
     def use(
         self,
@@ -82,7 +82,7 @@ class World(world.World):
         super().restart()
 
     async def settle(self, seconds: float = 0.0, step: float = 1.0) -> None:
-        """Look at what has changed or is due, until nothing is; then move the clock, step by step."""
+        """Evaluate what has changed or is due, until nothing is; then move the clock, step by step."""
         end = self.clock.monotonic() + seconds
         while True:
             while await self.round():
@@ -92,8 +92,8 @@ class World(world.World):
             await self.clock.advance(min(step, end - self.clock.monotonic()))
 
     async def round(self) -> bool:
-        """One look, after the stagehands have done their part."""
-        for play in self.stagehands:
+        """One evaluation, after the simulators have done their part."""
+        for play in self.simulators:
             await play(self)
         return await super().round()
 

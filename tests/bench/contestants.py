@@ -17,8 +17,8 @@ from tests.bench.processes import cpu_seconds, waited_seconds
 ROOT = Path(__file__).parents[2]
 PEERS = Path(__file__).parent / "peers"
 KUBECONFIG = "{kubeconfig}"
-#: Seconds between two looks whether a contestant rests: it used a core, or waited for one, for less than a tenth of that.
-LOOK = 1.0
+#: Seconds between two checks whether a contestant rests: it used a core, or waited for one, for less than a tenth of that.
+PAUSE = 1.0
 
 _PORTS = ("--address", "127.0.0.1", "--port", "0", "--probe-port", "0")
 _ENGINE = ("run", "--kubeconfig", KUBECONFIG, "--operator-namespace", "bench", *_PORTS)
@@ -103,10 +103,10 @@ def rest(process: subprocess.Popen[bytes], patience: float) -> None:
     deadline = time.monotonic() + patience
     wanted = cpu_seconds(process.pid) + waited_seconds(process.pid)
     while True:
-        time.sleep(LOOK)
+        time.sleep(PAUSE)
         alive(process)
         wanted, before = cpu_seconds(process.pid) + waited_seconds(process.pid), wanted
-        if wanted - before < LOOK / 10:
+        if wanted - before < PAUSE / 10:
             return
         if time.monotonic() > deadline:
             raise TimeoutError(f"it was not at rest after {patience:.0f} s")

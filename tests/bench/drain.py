@@ -103,7 +103,7 @@ def go_on(engine: subprocess.Popen[bytes], began: float) -> None:
 
 
 def evaluated(metrics: str) -> float:
-    """How many looks have ended, by the engine's own metrics; 0 before it serves them."""
+    """How many evaluations have ended, by the engine's own metrics; 0 before it serves them."""
     try:
         with urllib.request.urlopen(metrics, timeout=60) as answer:
             found = re.search(r"^rulepack_evaluation_seconds_count (\S+)$", answer.read().decode(), re.MULTILINE)

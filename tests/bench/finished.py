@@ -60,14 +60,14 @@ class Finished:
     def application(self) -> web.Application:
         """The server."""
         app = web.Application(client_max_size=2**24)
-        app.add_routes([web.get("/bench/changes", self._told), web.post("/bench/relist", self._end_watches)])
+        app.add_routes([web.get("/bench/changes", self._changes), web.post("/bench/relist", self._end_watches)])
         app.add_routes([web.post("/bench/{which:come|go}/{round:[0-9]+}/{jobs:[0-9]+}", self._churn)])
         app.add_routes([web.get(path, self._resources) for path in SERVED])
         app.add_routes([web.route("*", "/apis/coordination.k8s.io/{rest:.*}", self._leases)])
         app.add_routes([web.get("/{rest:.*}", self._read), web.route("*", "/{rest:.*}", self._change)])
         return app
 
-    async def _told(self, request: web.Request) -> web.Response:
+    async def _changes(self, request: web.Request) -> web.Response:
         return web.json_response({"changes": self.changes, "listed_at": self._listed_at})
 
     async def _end_watches(self, request: web.Request) -> web.Response:

@@ -71,7 +71,7 @@ class InstantApi:
 
 
 class Bench:
-    """Packs on a cluster of jobs, all of which have been looked at once. `change` gives CPU seconds per change."""
+    """Packs on a cluster of jobs, all of which have been evaluated once. `change` gives CPU seconds per change."""
 
     def __init__(self, packs: Sequence[RulePack], jobs: Iterable[Object]) -> None:
         modes = {pack.name: pack.default_mode for pack in packs}
@@ -132,13 +132,13 @@ class Bench:
         """See `Caches.follow`."""
 
     async def settle(self) -> None:
-        """Look at every job and every group once."""
+        """Evaluate every job and every group once."""
         for key in self.keys:
             await self.reconciler.reconcile(key)
         await self._settle_groups()
 
     async def change(self, status: Callable[[int], Mapping[str, Any]], number: int) -> float:
-        """CPU seconds for each of `number` changes of status: the look at it, and the look at the engine's own write."""
+        """CPU seconds for each of `number` changes of status: the evaluation of it, and that of the engine's own write."""
         keys = [self.keys[index * len(self.keys) // number % len(self.keys)] for index in range(number)]
         for index, key in enumerate(keys):
             before = self.api.objects[JOB, key.namespace, key.name]

@@ -35,7 +35,7 @@ ROUNDS = 20
 MEMORY = (500, 2_500)
 """Numbers of objects between which memory is compared."""
 PATIENCE, BEAT = 300.0, 0.005
-"""Seconds after which a run is given up, and between two looks at the clock."""
+"""Seconds after which a run is given up, and between two checks of the clock."""
 PACK = """\
 apiVersion: rules.mlops.dev/v1alpha1
 kind: RulePack

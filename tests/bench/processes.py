@@ -1,4 +1,4 @@
-"""What a process has used so far, as Linux tells it in /proc (proc(5))."""
+"""What a process has used so far, as Linux has it in /proc (proc(5))."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def steady_results(**runs: list[dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_every_change_is_told_by_its_time() -> None:
+def test_every_change_is_reported_by_its_time() -> None:
     """No two changes of a run have the same completionTime; each job's turn comes once in as many changes as there are jobs."""
     changes = [workload.change(number, 100) for number in range(1000)]
     assert len({status["completionTime"] for _, status in changes}) == 1000
@@ -145,7 +145,7 @@ def test_what_is_own_of_a_lag() -> None:
 
 
 def test_instructions_are_read_from_what_cachegrind_says() -> None:
-    """With its commas; what has ended without any is told."""
+    """With its commas; what has ended without any is reported."""
     assert instructions.counted("==7== \n==7== I   refs:      9,904,802,640\n") == 9_904_802_640
     with pytest.raises(SystemExit, match="has counted nothing: Traceback"):
         instructions.counted("Traceback")

@@ -42,7 +42,7 @@ def change(number: int, jobs: int) -> tuple[str, dict[str, str]]:
     """The job that changes and its new status, for the changes of a run, from 0 on.
 
     Each job's turn comes once in `jobs` changes. One change in four is a failure, and other jobs fail at the next turn. Every
-    change has a completionTime of its own, a second apart, so that an annotation tells which change it answers.
+    change has a completionTime of its own, a second apart, so that an annotation says which change it answers.
     """
     turn, index = divmod(number, jobs)
     when = _EPOCH + timedelta(seconds=number)

@@ -89,7 +89,7 @@ async def texts(fixture: Fixture, minutes: int, *operators: Operator) -> Sequenc
 
 
 async def test_two_healthy_replicas_are_silent(recorder: Recorder, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A leader and a standby that are well, with much for the standby to look at: no alert at all; it logs once who leads."""
+    """A leader and a standby that are well, with much for the standby to read: no alert at all; it logs once who leads."""
     caplog.set_level("INFO")
     fixture = Fixture(tmp_path)
     leader, standby = fixture.operator(identity="one"), fixture.operator(identity="two")
@@ -136,7 +136,7 @@ async def test_every_counter_of_an_alert_begins_at_0(tmp_path: Path) -> None:
 
 
 async def test_a_kind_that_is_no_longer_served_fires(recorder: Recorder, tmp_path: Path) -> None:
-    """A pack that has worked stops: warned of; one that has always waited is told at level info."""
+    """A pack that has worked stops: warned of; one that has always waited is reported at level info."""
     fixture = Fixture(tmp_path)
     operator = fixture.operator()
     async with fixture.running(operator):
@@ -165,7 +165,7 @@ def test_nobody_who_leads_fires(recorder: Recorder) -> None:
     assert "RulepackNoLeader" in recorder.firing()
 
 
-def test_a_failure_of_one_installation_is_told_with_its_namespace(recorder: Recorder) -> None:
+def test_a_failure_of_one_installation_is_reported_with_its_namespace(recorder: Recorder) -> None:
     """Each alert that fires names the installation that it is about, and another one that is well keeps none from firing."""
     before, after = changed(lambda metrics: metrics.queue_depth.record((), 500))
     recorder.scrape(5, **{"a/one": before, "b/one": before})

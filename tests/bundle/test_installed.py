@@ -102,7 +102,7 @@ def test_pods_meet_the_restricted_standard(plane: ControlPlane, tools: Programs)
 
 
 def test_its_own_namespace(plane: ControlPlane, tools: Programs, tmp_path: Path) -> None:
-    """config/own-namespace: Roles suffice; another namespace is not watched, and of a target there the missing right is told."""
+    """config/own-namespace: Roles suffice; another namespace is not watched; for a target there the missing right is named."""
     documents = render(tools, ROOT / "config/own-namespace")
     assert not {"ClusterRole", "ClusterRoleBinding"} & {one["kind"] for one in documents}
     home = Cluster(plane, HOME)

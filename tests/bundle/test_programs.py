@@ -27,7 +27,7 @@ def test_the_validators_find_nothing(tools: Programs) -> None:
 
 
 def test_the_validators_find_what_is_wrong(tools: Programs, tmp_path: Path) -> None:
-    """A bundle whose minKubeVersion is no semantic version fails: the validators do look."""
+    """A bundle whose minKubeVersion is no semantic version fails: the validators do check it."""
     for path in (ROOT / "bundle").rglob("*"):
         if path.is_file():
             copy = tmp_path / path.relative_to(ROOT / "bundle")

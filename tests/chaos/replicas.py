@@ -16,7 +16,7 @@ from tests.e2e.cluster import eventually
 
 LEASE_SECONDS = 15.0
 TAKEOVER_SECONDS = LEASE_SECONDS + 2 * 2.0 * 2.2
-"""The Lease runs out, and each standby looks for that every 2.0 to 4.4 s."""
+"""The Lease runs out, and each standby checks that every 2.0 to 4.4 s."""
 NAMES = ("one", "two", "three")
 
 

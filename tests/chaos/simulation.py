@@ -227,7 +227,7 @@ class Simulation:
         return await self._api.discover(kind_of(obj)), str(metadata(obj)["namespace"])
 
     async def found(self) -> dict[str, list[Object]]:
-        """All that the check looks at, by plural."""
+        """All that the check reads, by plural."""
         kinds = ((JOB, self._layout.namespace), (POD, self._layout.namespace), (APPLICATION, self._layout.argocd))
         more = ((EVENT, self._layout.namespace), (DEPLOYMENT, self._layout.namespace))
         found = {

@@ -12,7 +12,7 @@ from tests.controlplane.plane import ControlPlane
 def test_no_effect_is_lost_or_doubled_by_an_outage(
     own_plane: ControlPlane, seconds: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ten things are in the way at the same time; each object is told once, and has its effect one pause after the end."""
+    """Ten things are in the way at the same time; each object is reported once, and has its effect one pause after the end."""
     report = outages.run(own_plane, seconds=seconds, namespace=f"outages-{seconds}")
     with capsys.disabled():
         print(f"\n{report}")

@@ -62,7 +62,7 @@ def deadlock(status: str) -> Change:
     return "PATCH", f"{NODE}/worker/status", {"status": {"conditions": [{"type": "KernelDeadlock", "status": status}]}}
 
 
-def told(reason: str) -> Callable[[Object, Object], bool]:
+def reported(reason: str) -> Callable[[Object, Object], bool]:
     """Whether there is an Event with that reason."""
     return lambda _, events: any(event["reason"] == reason for event in events["items"])
 
@@ -111,7 +111,7 @@ RECREATE = {"type": "Recreate", "rollingUpdate": None}
 RELOAD = {"example.com/reload": "true"}
 GALLERY = {
     "reloader": (
-        Reaction("its first look restarts nothing", (
+        Reaction("its first evaluation restarts nothing", (
             ("POST", f"{CORE}/configmaps", made("settings", labels=RELOAD, data={"color": "red"})),
             ("POST", f"{CORE}/secrets", made("password", labels=RELOAD, data={"p": "b25l"})),
             ("POST", f"{APPS}/deployments", deployment("web", labels=RELOAD)),
@@ -126,9 +126,9 @@ GALLERY = {
             ("POST", f"{APPS}/deployments", deployment("preview")),
             ("PATCH", f"{APPS}/deployments/preview", {"metadata": {"annotations": {"example.com/ttl": "0s"}}}),
         ), f"{APPS}/deployments/preview", lambda _, preview: not preview),
-        Reaction("a time that cannot be read is told", (
+        Reaction("a time that cannot be read is reported", (
             ("POST", f"{APPS}/deployments", deployment("other", annotations={"example.com/ttl": "1 week"})),
-        ), f"{CORE}/events", told("InvalidTtl")),
+        ), f"{CORE}/events", reported("InvalidTtl")),
     ),
     "node-quarantine": (
         Reaction("a Node is cordoned", (("POST", NODE, made("worker")), deadlock("True")), f"{NODE}/worker",
@@ -159,9 +159,9 @@ GALLERY = {
         ), "/api/v1/namespaces/copies/secrets/pull", lambda _, copy: not copy),
     ),
     "pvc-watch": (
-        Reaction("a claim that is pending is told", (
+        Reaction("a claim that is pending is reported", (
             ("POST", CLAIM, made("data", spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}})),
-        ), f"{CORE}/events", told("StillPending"), SHORT),
+        ), f"{CORE}/events", reported("StillPending"), SHORT),
         Reaction("one that no pod uses is marked", (("PATCH", f"{CLAIM}/data/status", {"status": {"phase": "Bound"}}),),
                  f"{CLAIM}/data", lambda _, claim: "example.com/unused" in labels_of(claim), SHORT),
         Reaction("until a pod does", (("POST", f"{CORE}/pods", made("user", spec={
@@ -195,12 +195,12 @@ GALLERY = {
             ("POST", RUNS, pipeline_run("train", restart="InferenceService/fraud")),
             ("PATCH", f"{RUNS}/train/status", succeeded),
         ), f"{SERVICES}/fraud", loaded),
-        Reaction("a service that would be left without a pod is told", (
+        Reaction("a service that would be left without a pod is reported", (
             ("POST", f"{APPS}/deployments", deployment("fraud-predictor")),
             ("PATCH", f"{APPS}/deployments/fraud-predictor", {"spec": {"replicas": 1, "strategy": RECREATE}}),
             ("POST", RUNS, pipeline_run("again", restart="InferenceService/fraud")),
             ("PATCH", f"{RUNS}/again/status", succeeded),
-        ), f"{CORE}/events", told("RestartRefused")),
+        ), f"{CORE}/events", reported("RestartRefused")),
     ),
     "model-version": (
         Reaction("a notebook that succeeds has its model served", (
@@ -209,10 +209,10 @@ GALLERY = {
             trained("train"),
         ), f"{SERVICES}/spam", lambda _, spam: spam["spec"]["predictor"]["model"] == {
             "modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/spam/2"}),
-        Reaction("a model from elsewhere is told", (
+        Reaction("a model from elsewhere is reported", (
             training("other", "s3://elsewhere/2"),
             trained("other"),
-        ), f"{CORE}/events", told("ModelRefused")),
+        ), f"{CORE}/events", reported("ModelRefused")),
     ),
     "scale-by-count": (
         Reaction("tasks scale it up", (

@@ -197,7 +197,7 @@ def with_exec(folder: Path, url: str, **spec: Any) -> Path:
 
 
 async def test_a_plugin_beside_the_kubeconfig(tmp_path: Path) -> None:
-    """A relative path is one from the kubeconfig's folder; what it is told and given are as client-go has them."""
+    """A relative path is one from the kubeconfig's folder; what it sends and gets is as client-go has them."""
     plugin(
         tmp_path,
         """import json, os, sys

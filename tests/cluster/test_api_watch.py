@@ -210,7 +210,9 @@ async def test_a_kind_appears_and_goes_with_its_crd(control_plane: ControlPlane)
     assert (before.value.status, after.value.status) == (404, 404)
 
 
-async def test_a_service_account_without_rights_is_told_what_it_lacks(control_plane: ControlPlane, namespace: str) -> None:
+async def test_the_answer_to_a_service_account_without_rights_names_what_it_lacks(
+    control_plane: ControlPlane, namespace: str
+) -> None:
     """A 403 carries the API server's own message, and is not worth another try."""
     async with connected(control_plane.kubeconfig_for(namespace, "nobody")) as api:
         with pytest.raises(ApiError) as refused:

@@ -52,7 +52,7 @@ def test_the_script_comes_to_its_effects(own_plane: ControlPlane, capsys: pytest
     assert names(own_plane, DEFINITIONS) == set()
 
 
-def test_a_user_without_rights_is_told_so(own_plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_user_without_rights_gets_the_answer_of_the_server(own_plane: ControlPlane, capsys: pytest.CaptureFixture[str]) -> None:
     """Where the API server forbids what the demo needs, its answer is shown, without a traceback, and the exit status is 1."""
     kubeconfig = own_plane.kubeconfig_for("default", "nobody")
     assert run_command(["demo", "--kubeconfig", str(kubeconfig), "--install-crds"]) == 1

@@ -108,9 +108,9 @@ def test_a_restart_changes_nothing(own_plane: ControlPlane, engine: Engine) -> N
     eventually(engine.idle, "engine with nothing left to do")
     time.sleep(2 * SHORT + 0.2)
 
-    told_anew = f"create {CORE}/events?"  # an incident that lasts: the Event is there, and the server refuses a second one
+    reported_anew = f"create {CORE}/events?"  # an incident that lasts: the Event is there, and the server refuses a second one
     writes = [write for write in engine.writes()[before:] if f"/{engine.own}/" not in write]
-    assert [write for write in writes if not write.startswith(told_anew)] == []
+    assert [write for write in writes if not write.startswith(reported_anew)] == []
 
 
 def grant(plane: ControlPlane, name: str, namespace: str) -> None:

@@ -92,7 +92,7 @@ def test_streams_that_are_closed_end_nothing(cluster: Cluster, engine: Engine, c
     assert engine.lease()["holderIdentity"] == ""
 
 
-def test_a_low_limit_of_open_files_is_told(cluster: Cluster, engine: Engine) -> None:
+def test_a_low_limit_of_open_files_is_reported(cluster: Cluster, engine: Engine) -> None:
     """It says what it has and what it wants, and ends in order."""
     start_by_shell(engine, "ulimit -n 20; exec")
     eventually(lambda: "serving /metrics" in engine.log(), "servers")

@@ -258,7 +258,7 @@ def test_a_config_map_in_place_of_a_shipped_pack_is_listed(rulepacks: RulePacks)
     assert (spec, listed["mode"], listed["ruleCount"]) == ({"configMap": "in-place"}, "Enforce", 1)
 
 
-def test_an_own_pack_that_was_a_reference_is_told_what_it_still_has(rulepacks: RulePacks) -> None:
+def test_warnings_name_what_an_own_pack_still_has_of_a_reference(rulepacks: RulePacks) -> None:
     """The commands in the warnings take it away, so that who lists packs without that label finds the pack."""
     kubectl, name = rulepacks.kubectl, "sync-waves"
     eventually(lambda: rulepacks.find(name).get("status"), "status of the shipped pack")

@@ -237,7 +237,7 @@ def test_a_library_that_hides_a_shipped_one_says_so(rulepacks: RulePacks) -> Non
 
 
 def test_a_shipped_pack_that_a_library_breaks_says_so_after_a_restart(rulepacks: RulePacks) -> None:
-    """Nobody is told to delete its RulePack, whose mode counts again when the library is gone."""
+    """Nobody is advised to delete its RulePack, whose mode counts again when the library is gone."""
     kubectl, engine, name = rulepacks.kubectl, rulepacks.engine, "on-success-triggers"
     kubectl("patch", "rp", name, "--type=merge", "-p", '{"spec": {"mode": "Audit"}}')
     kubectl("apply", "-f", "-", given=library("argocd"))

@@ -44,21 +44,21 @@ def test_what_a_missing_right_keeps_undone_is_not_counted_as_done(rulepacks: Rul
     eventually(lambda: rulepacks.status("limits")["waiting"] == 4, "both rules that wait for both objects", 90)
     status, shown = rulepacks.status("limits"), kubectl.plain("rulepack", "get", "limits", "-A")
     events = json.loads(kubectl("get", "events", "-n", rulepacks.watched, "-o", "json"))["items"]
-    told = [event["message"] for event in events if event["reason"] == "RuleWaiting"]
+    reported = [event["message"] for event in events if event["reason"] == "RuleWaiting"]
 
     assert message.endswith("rulepack rbac pack.yaml | kubectl apply -f -")
     assert (status["fired"], [rule["waitingFor"] for rule in status["parts"][0]["rules"]]) == (0, ["MissingRight"] * 2)
     assert "rule once waits for a missing right, with 2 items, such as for LimitRange" in shown
-    assert sorted(text.partition(" since")[0] for text in told) == [
+    assert sorted(text.partition(" since")[0] for text in reported) == [
         f"Rule limits/{rule} waits with what it writes on this object" for rule in ("once", "once", "seen", "seen")
     ]
 
-    grant(rulepacks.plane, told[0].partition("to grant it: ")[2].replace("NAME", "limits"))
+    grant(rulepacks.plane, reported[0].partition("to grant it: ")[2].replace("NAME", "limits"))
     eventually(lambda: rulepacks.status("limits")["fired"] == 4, "firings that are written", 90)
     assert rulepacks.status("limits")["waiting"] == 0
 
 
-def test_a_missing_right_to_watch_is_told_as_one_to_list_is(rulepacks: RulePacks) -> None:
+def test_a_missing_right_to_watch_is_reported_as_one_to_list_is(rulepacks: RulePacks) -> None:
     """The right to list is there. Granted with what the message says, the pack is ready."""
     kubectl, engine = rulepacks.kubectl, rulepacks.engine
     templates = {"apiGroups": [""], "resources": ["podtemplates"]}
@@ -75,7 +75,7 @@ def test_a_missing_right_to_watch_is_told_as_one_to_list_is(rulepacks: RulePacks
     assert message.endswith("rulepack rbac pack.yaml | kubectl apply -f -")
 
 
-def test_a_right_to_watch_that_is_lost_is_told_with_the_next_watch(rulepacks: RulePacks) -> None:
+def test_a_right_to_watch_that_is_lost_is_reported_with_the_next_watch(rulepacks: RulePacks) -> None:
     """The API server asks for the right where a watch begins, and never again while it lasts, which is a minute."""
     kubectl, engine = rulepacks.kubectl, rulepacks.engine
     quotas = {"apiGroups": [""], "resources": ["resourcequotas"]}
@@ -144,11 +144,11 @@ def test_one_grant_is_enough_for_all_lookups_of_a_rule(rulepacks: RulePacks) -> 
     kubectl("wait", "--for=condition=Ready", "rp/looking", "--timeout=60s")
     kubectl("create", "configmap", "looking", "-n", watched, "--from-literal=looking=x")
 
-    def told() -> list[str]:
+    def reported() -> list[str]:
         events = json.loads(kubectl("get", "events", "-n", watched, "-o", "json"))["items"]
         return [each["message"] for each in events if each["reason"] == "RuleWaiting" and "looking/look" in each["message"]]
 
-    (message,) = eventually(told, "Event about the missing right", 60)
+    (message,) = eventually(reported, "Event about the missing right", 60)
     command = message.partition("to grant it: ")[2]
     grant(rulepacks.plane, command.replace("NAME", "looking"))
     marked = "--for=jsonpath={.metadata.annotations.example\\.com/looking}=yes"

@@ -1,4 +1,4 @@
-"""A real API server says DELETED of an object that leaves a selector: a rule with `on: Delete` tells the two apart."""
+"""A real API server says DELETED of an object that leaves a selector: a rule with `on: Delete` distinguishes the two."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ def test_only_what_is_gone_counts_as_deleted(own_plane: ControlPlane, engine: En
     eventually(lambda: engine.packs()["p"]["objects"] == 1, "one that left", 60)
     own_plane.request("DELETE", f"{PATH}/deleted")
 
-    def told() -> list[str]:
+    def reported() -> list[str]:
         events = own_plane.request("GET", "/api/v1/namespaces/leaving/events")["items"]
         return [event["involvedObject"]["name"] for event in events if event["reason"] == "Gone"]
 
-    eventually(told, "Event of the rule", 60)
+    eventually(reported, "Event of the rule", 60)
     eventually(lambda: "Widget leaving/left: it is not deleted" in engine.log(), "line in the log", 60)
-    assert told() == ["deleted"]
+    assert reported() == ["deleted"]

@@ -196,10 +196,10 @@ def test_fields_select_the_events_about_one_object(cluster: Cluster, engine: Eng
         event = named(EVENT, name, cluster.namespace, involvedObject=about, reason=reason, message=name, type="Normal")
         cluster.create(event)
 
-    def told() -> bool:
+    def reported() -> bool:
         return annotations_of(cluster.get(CONFIG_MAP, "about")).get("example.com/told") == "a"
 
-    eventually(told, "Event that the fields select")
+    eventually(reported, "Event that the fields select")
 
 
 def test_what_fields_select_is_followed(cluster: Cluster, engine: Engine) -> None:

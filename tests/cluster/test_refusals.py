@@ -116,7 +116,7 @@ async def refusal(kubeconfig: Path, ask: Callable[[KubernetesApi], Any]) -> ApiE
     return failed.value
 
 
-async def test_a_missing_right_is_told_from_all_else_and_granted_by_the_command(plane: ControlPlane) -> None:
+async def test_a_missing_right_is_distinguished_from_all_else_and_granted_by_the_command(plane: ControlPlane) -> None:
     """In a namespace and in the cluster: what the command grants lets the same request pass."""
     robot = plane.kubeconfig_for(TEAM, "robot")
     requests: list[Callable[[KubernetesApi], Any]] = [
@@ -218,7 +218,7 @@ async def test_what_is_malformed_is_final(plane: ControlPlane) -> None:
     assert [(error.status, obstacle_of(error)) for error in errors] == [(400, None), (422, None), (400, None)]
 
 
-async def test_an_object_that_is_gone_is_told_from_a_kind_that_is_gone(plane: ControlPlane) -> None:
+async def test_an_object_that_is_gone_is_distinguished_from_a_kind_that_is_gone(plane: ControlPlane) -> None:
     """404 names the object, or nothing; a client that knew the kind asks for it anew, and goes on once it is served again."""
     missing = await refusal(plane.kubeconfig, lambda api: api.get(CONFIG_MAPS, TEAM, "missing"))
     nowhere = await refusal(plane.kubeconfig, lambda api: api.create(CONFIG_MAPS, "no-namespace", config_map("c")))

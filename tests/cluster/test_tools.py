@@ -85,8 +85,8 @@ def test_explain_needs_the_right_to_read_and_no_more(cluster: Cluster, reader: s
     assert written(cluster) == []
 
 
-def telling(version: str, kind: str) -> str:
-    """A pack that tells of every object of a kind."""
+def reporting(version: str, kind: str) -> str:
+    """A pack that reports every object of a kind."""
     return f"""
 apiVersion: rules.mlops.dev/v1alpha1
 kind: RulePack
@@ -111,7 +111,7 @@ def test_explain_takes_the_words_that_kubectl_takes(
     cluster: Cluster, version: str, kind: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Kinds, plurals and short names, with their group or without, as KIND/NAME and as KIND NAME."""
-    (tmp_path / "pack.yaml").write_text(telling(version, kind))
+    (tmp_path / "pack.yaml").write_text(reporting(version, kind))
     for each in words:
         target = [*each.split(), "-n", cluster.namespace, "--kubeconfig", str(cluster.plane.kubeconfig), "--rules", str(tmp_path)]
         code = run_command(["explain", *target])
@@ -126,7 +126,7 @@ def test_explain_says_which_kinds_there_are(
     cluster: Cluster, reader: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A word that means no kind that a pack watches, and more words than name an object."""
-    (tmp_path / "pack.yaml").write_text(telling("apps/v1", "Deployment"))
+    (tmp_path / "pack.yaml").write_text(reporting("apps/v1", "Deployment"))
     options = ["-n", cluster.namespace, "--kubeconfig", reader, "--rules", str(tmp_path)]
     assert run_command(["explain", "po/web", *options]) == 2
     assert "'po' is neither a file nor a kind that a pack watches; packs watch Deployment" in capsys.readouterr().err
@@ -198,7 +198,7 @@ def test_explain_goes_by_the_times_that_the_engine_goes_by(
     assert written(cluster) == []
 
 
-def test_an_object_that_is_not_there_is_told(cluster: Cluster, reader: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_object_that_is_not_there_is_reported(cluster: Cluster, reader: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What the API server says is the message."""
     assert run_command(["explain", f"{JOB.kind}/gone", "-n", cluster.namespace, "--kubeconfig", reader]) == 1
     assert 'notebookvalidationjobs.mlops.mlops.dev "gone" not found' in capsys.readouterr().err
@@ -223,11 +223,11 @@ def test_record_writes_what_happens(cluster: Cluster, reader: str, tmp_path: Pat
     file, rules = str(tmp_path / "changes.jsonl"), str(RULES / "sync-waves")
     options = ["-n", cluster.namespace, "--kubeconfig", reader, "--rules", rules, "--for", "1s"]
     assert run_command(["record", file, *options]) == 0
-    told = capsys.readouterr().err.splitlines()
-    assert told[0] == f"recording NotebookValidationJob of namespace {cluster.namespace} to {file}, for 1s"
-    assert told[1].startswith("  ")
-    assert told[1].endswith(": 1 there at first")
-    assert told[2] == f"1 changes in {file}"
+    reported = capsys.readouterr().err.splitlines()
+    assert reported[0] == f"recording NotebookValidationJob of namespace {cluster.namespace} to {file}, for 1s"
+    assert reported[1].startswith("  ")
+    assert reported[1].endswith(": 1 there at first")
+    assert reported[2] == f"1 changes in {file}"
     assert run_command(["replay", file, "--rules", rules]) == 0
     assert "1 changes: 1 effects" in capsys.readouterr().out
     assert written(cluster) == []

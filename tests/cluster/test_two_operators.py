@@ -88,7 +88,7 @@ def test_the_second_of_two_operators_leaves_what_the_first_one_does(
     assert [runs(name) for name in names] == [1] * 20
     assert [write for write in second.writes() if any(f"/widgets/{name}?" in f"{write}?" for name in names)] == []
     events = own_plane.request("GET", "/api/v1/namespaces/shared/events")["items"]
-    told = [event["message"] for event in events if event["reason"] == "AnotherOperator"]
-    assert any(text.startswith("Operator operator-a/rulepack acts by pack counts in namespace shared too") for text in told)
+    reported = [event["message"] for event in events if event["reason"] == "AnotherOperator"]
+    assert any(text.startswith("Operator operator-a/rulepack acts by pack counts in namespace shared too") for text in reported)
     assert "Operator operator-a/rulepack acts by pack counts in namespace shared too" in second.log()
     assert second.metric("rulepack_other_operators", operator="operator-a/rulepack", pack="counts") == 1

@@ -81,11 +81,11 @@ def test_the_others_are_evaluated(own_plane: ControlPlane, engine: Engine) -> No
     assert engine.packs()["p"]["leftOut"] == [f"Widget deep/{name}" for name in deep]
     assert all(f"Widget.example.com/v1 deep/{name} is left out" in engine.log() for name in deep)
 
-    def told() -> list[str]:
+    def reported() -> list[str]:
         events = own_plane.request("GET", "/api/v1/namespaces/deep/events")["items"]
         return sorted(event["involvedObject"]["name"] for event in events if event["reason"] == "ObjectLeftOut")
 
-    eventually(lambda: told() == deep, "Event on each", 30)
+    eventually(lambda: reported() == deep, "Event on each", 30)
     for name in deep:
         own_plane.request("DELETE", f"{PATH}/{name}", {"propagationPolicy": "Background"})
     eventually(lambda: engine.metric("rulepack_objects_left_out", kind=kind) == 0, "metric of those that are gone", 30)
@@ -128,13 +128,13 @@ def test_a_target_that_cannot_be_decoded_fails_by_itself(own_plane: ControlPlane
             "data": {"target": target},
         })  # fmt: skip
 
-    def told() -> list[tuple[str, str]]:
+    def reported() -> list[tuple[str, str]]:
         events = own_plane.request("GET", "/api/v1/namespaces/deep/events")["items"]
         return [(event["involvedObject"]["name"], event["message"]) for event in events if event["reason"] == "RuleFailed"]
 
     eventually(lambda: annotations_of(own_plane.request("GET", f"{PATH}/good")).get("example.com/mark") == "seen", "mark", 60)
-    eventually(told, "Event about the other one", 60)
-    ((name, message),) = told()
+    eventually(reported, "Event about the other one", 60)
+    ((name, message),) = reported()
     assert name == "for-too-deep"
     assert "Widget deep/too-deep cannot be decoded" in message
     assert "expected at most 1,024 levels of nesting" in message
@@ -194,10 +194,10 @@ def test_what_a_list_leaves_out_is_named(own_plane: ControlPlane, engine: Engine
     assert engine.metric("rulepack_objects_left_out", kind=str(WIDGET)) == 1
     assert engine.log().count("Widget.example.com/v1 deep/broken is left out, since it cannot be decoded") == 1
 
-    def told() -> int:
+    def reported() -> int:
         events = own_plane.request("GET", "/api/v1/namespaces/deep/events")["items"]
         left_out = [event["involvedObject"] for event in events if event["reason"] == "ObjectLeftOut"]
         return sum(obj["name"] == "broken" for obj in left_out)
 
-    eventually(lambda: told() == 1, "Event on it", 30)
+    eventually(lambda: reported() == 1, "Event on it", 30)
     own_plane.request("DELETE", "/api/v1/namespaces/deep/events")

@@ -40,9 +40,9 @@ def answers(plane: ControlPlane, name: str, expressions: Sequence[str]) -> dict[
     causes = _causes(plane, name)
     found: dict[str, bool | None] = dict.fromkeys(refused)
     for index, expression in enumerate(rest):
-        told = [cause for cause in causes if re.search(rf"\brule-{index}$", cause)]
-        false = [cause for cause in told if re.fullmatch(rf'Invalid value: ("object": |\{{.*\}}: )?rule-{index}', cause)]
-        found[expression] = True if not told else False if false else None
+        reported = [cause for cause in causes if re.search(rf"\brule-{index}$", cause)]
+        false = [cause for cause in reported if re.fullmatch(rf'Invalid value: ("object": |\{{.*\}}: )?rule-{index}', cause)]
+        found[expression] = True if not reported else False if false else None
     return found
 
 

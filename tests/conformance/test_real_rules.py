@@ -131,15 +131,15 @@ class Definition:
         """One value for each rule, the value before where it sees that, and what kube-apiserver says: None is no answer."""
         before = {at: self._value(rule, seed + VALUES) for at, rule in self._rules.items() if rule.old}
         after = {at: self._value(rule, seed) for at, rule in self._rules.items()}
-        told = self._told(seed, before, after)
+        reported = self._messages_of(seed, before, after)
         for at, rule in self._rules.items():
-            message = told.get(at)
+            message = reported.get(at)
             yield rule, after[at], before.get(at), True if message is None else False if message == f"rule-{at}" else None
 
     def _value(self, rule: Rule, seed: int) -> Any:
         return next(found for more in range(100) if (found := Values(rule.text, seed + 1000 * more).of(rule.schema)) is not None)
 
-    def _told(self, seed: int, before: dict[int, Any], after: dict[int, Any]) -> dict[int, str]:
+    def _messages_of(self, seed: int, before: dict[int, Any], after: dict[int, Any]) -> dict[int, str]:
         """What kube-apiserver says of an object of which the fields were others before, by the number of the rule."""
         path = f"/apis/real.example.com/v1/{self._kind.lower()}"
         old = self._request("POST", path, self._object(seed, before)) if before else {}
@@ -150,7 +150,7 @@ class Definition:
         except urllib.error.HTTPError as error:
             causes = json.loads(error.read())["details"]["causes"]
             assert not any("were not checked" in cause["message"] for cause in causes), causes
-            return dict(map(_told, causes))
+            return dict(map(_messages_of, causes))
         return {}
 
     def _request(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class Definition:
         }  # fmt: skip
 
 
-def _told(cause: dict[str, str]) -> tuple[int, str]:
+def _messages_of(cause: dict[str, str]) -> tuple[int, str]:
     """The number of the rule that a cause is about, and `rule-<number>` where it is just false; values may stand before."""
     field = re.search(r"spec\.r(\d+)", cause["field"])
     assert field is not None, cause

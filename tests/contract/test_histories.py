@@ -44,7 +44,7 @@ class Side:
         found = known[max(-len(known), -1 - seen)]["metadata"]
         return {"uid": found["uid"], "resourceVersion": found["resourceVersion"]}
 
-    def told(self, name: str, obj: Object, *, dry_run: bool = False) -> object:
+    def reported(self, name: str, obj: Object, *, dry_run: bool = False) -> object:
         """What can be compared of an answer."""
         known = self.seen.setdefault(name, [])
         versions = [each["metadata"]["resourceVersion"] for each in known]
@@ -77,7 +77,7 @@ class Write:
             answer = await self._ask(side)
         except ApiError as error:
             return error.status, error.reason
-        return None if answer is None else side.told(self.name, answer, dry_run=self.dry_run)
+        return None if answer is None else side.reported(self.name, answer, dry_run=self.dry_run)
 
     async def _ask(self, side: Side) -> Object | None:
         api, namespace, conditions = side.api, side.namespace, side.metadata(self.name, self.seen)
@@ -153,7 +153,7 @@ class Both:
 
     @staticmethod
     async def _tale(side: Side, version: str) -> list[tuple[str, dict[str, Any]]]:
-        """All that a watch tells of a history."""
+        """All that a watch sends of a history."""
         tale: list[tuple[str, dict[str, Any]]] = []
         async with asyncio.timeout(20):
             async for event in side.api.watch(Selection(PROBE, side.namespace), version, timeout=20):

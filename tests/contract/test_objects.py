@@ -290,7 +290,7 @@ async def test_an_event_lives_where_its_object_does(api: Api, namespace: str) ->
 @pytest.mark.parametrize(
     ("propagation", "finalizers"), [("Background", None), ("Foreground", ["foregroundDeletion"]), ("Orphan", ["orphan"])]
 )
-async def test_an_api_server_is_told_what_becomes_of_dependents(
+async def test_a_delete_says_what_becomes_of_dependents(
     control_plane: ControlPlane, propagation: str, finalizers: list[str] | None
 ) -> None:
     """It keeps the object, with a finalizer, until its garbage collector has done that; in the background it is gone at once.

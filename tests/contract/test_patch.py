@@ -25,7 +25,7 @@ async def test_a_merge_patch_sets_and_removes(api: Api, namespace: str, probe: R
     assert await api.get(probe, namespace, "a") == patched
 
 
-async def test_whoever_needs_only_metadata_is_told_no_more(api: Api, namespace: str, probe: Resource) -> None:
+async def test_whoever_needs_only_metadata_gets_no_more(api: Api, namespace: str, probe: Resource) -> None:
     """The answer to such a patch is the metadata that a read has then; the object keeps its spec."""
     await api.create(probe, namespace, named(probe, "a", spec={"x": 1}))
 

@@ -14,7 +14,7 @@ from tests.contract.support import CONFIG_MAP, NAMESPACE, configmap, events, nam
 
 
 async def test_a_watch_replays_what_it_missed(api: Api, namespace: str, probe: Resource) -> None:
-    """A watch from a resourceVersion tells every later change, in order, each with the object as it was then."""
+    """A watch from a resourceVersion sends every later change, in order, each with the object as it was then."""
     selection = Selection(probe, namespace)
     await api.create(probe, namespace, named(probe, "before"))
     version = (await api.list(selection)).resource_version
@@ -35,7 +35,7 @@ async def test_a_watch_replays_what_it_missed(api: Api, namespace: str, probe: R
 
 
 async def test_a_watch_resumes_within_history(api: Api, namespace: str) -> None:
-    """A watch from the resourceVersion of an event tells what came after that event, and nothing of before."""
+    """A watch from the resourceVersion of an event sends what came after that event, and nothing of before."""
     selection = Selection(CONFIG_MAP, namespace)
     version = (await api.list(selection)).resource_version
     for name in "abc":
@@ -48,7 +48,7 @@ async def test_a_watch_resumes_within_history(api: Api, namespace: str) -> None:
 
 
 async def test_a_watch_goes_on_live(api: Api, namespace: str) -> None:
-    """A watch that is already running tells changes as they are made, and several watches each tell all of them."""
+    """A watch that is already running sends changes as they are made, and several watches each send all of them."""
     selection = Selection(CONFIG_MAP, namespace)
     version = (await api.list(selection)).resource_version
     watches = [asyncio.create_task(events(api, selection, version, 3)) for _ in range(3)]
@@ -93,7 +93,7 @@ async def test_a_watch_keeps_to_its_namespace(api: Api, namespace: str) -> None:
     assert summary(everywhere) == [("ADDED", "there"), ("ADDED", "here")]
 
 
-async def test_a_finalized_object_is_told_as_it_goes(api: Api, namespace: str, probe: Resource) -> None:
+async def test_a_finalized_object_is_reported_as_it_goes(api: Api, namespace: str, probe: Resource) -> None:
     """Asking for the deletion of an object with finalizers is MODIFIED; it is DELETED when the last finalizer goes."""
     created = await api.create(probe, namespace, named(probe, "a", {"finalizers": ["example.dev/hold"]}))
     await api.delete(probe, namespace, "a")

@@ -100,7 +100,7 @@ class ArgoCD:
         return self.cluster.get(APPLICATION, name)
 
     def start_sync(self, name: str) -> str:
-        """Start a sync as a user does; the answer tells this operation from others (see `operation`).
+        """Start a sync as a user does; the answer distinguishes this operation from others (see `operation`).
 
         The patch does what Argo CD's own SetAppOperation does (util/argo/argo.go), which also forgets the last operation; the
         options are those of the Application, as with Argo CD's API server (server/application/application.go, Sync).

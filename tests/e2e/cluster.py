@@ -115,11 +115,11 @@ def path(kind: Kind, namespace: str, name: str = "") -> str:
     return f"{root}{kind.api_version}/namespaces/{namespace}/{PLURALS[kind]}" + (f"/{name}" if name else "")
 
 
-def eventually(look: Callable[[], T | None], what: str, patience: float = 60.0) -> T:
-    """What `look` answers, as soon as that is true or not empty. Fails, saying what was waited for, where it never is."""
+def eventually(found: Callable[[], T | None], what: str, patience: float = 60.0) -> T:
+    """What `found` answers, as soon as that is true or not empty. Fails, saying what was waited for, where it never is."""
     deadline = time.monotonic() + patience
-    while not (answer := look()):
-        assert time.monotonic() < deadline, f"after {patience:.0f} s there was still no {what}; the last look gave {answer!r}"
+    while not (answer := found()):
+        assert time.monotonic() < deadline, f"after {patience:.0f} s there was still no {what}; the last answer was {answer!r}"
         time.sleep(0.1)
     return answer
 

@@ -146,11 +146,11 @@ class Engine:
         return float(found[1]) if found else 0.0
 
     def packs(self) -> dict[str, Any]:
-        """What /packs tells of each pack, by name."""
+        """What /packs says of each pack, by name."""
         return {pack["name"]: pack for pack in self.overview()["packs"]}
 
     def overview(self) -> dict[str, Any]:
-        """All that /packs tells."""
+        """All that /packs says."""
         return dict(json.loads(self._http("/packs")))
 
     def idle(self) -> bool:
@@ -158,7 +158,7 @@ class Engine:
         return "\nrulepack_workqueue_depth 0.0\n" in self._http("/metrics")
 
     def evaluated(self) -> int:
-        """How many looks at jobs that have succeeded and are of a wave."""
+        """How many evaluations of jobs that have succeeded and are of a wave."""
         found = re.findall(
             r'^rulepack_evaluations_total\{.*rule="wave-complete".*\} (\S+)$', self._http("/metrics"), re.MULTILINE
         )

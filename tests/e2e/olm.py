@@ -60,16 +60,16 @@ class Olm:
             "apiVersion": "operators.coreos.com/v1alpha1", "kind": "CatalogSource", "metadata": {"name": CATALOG}, "spec": spec,
         })  # fmt: skip
 
-    def eventually(self, look: Callable[[], T | None], what: str) -> T:
+    def eventually(self, found: Callable[[], T | None], what: str) -> T:
         """As of the cluster; starts again what has ended, since OLM ends by itself where it comes before its kinds."""
 
-        def looking() -> T | None:
+        def checked() -> T | None:
             for name in self._processes.ended():
                 assert name != "opm", f"opm ended: {self._processes.end_of_log(name)}"
                 self._run(name)
-            return look()
+            return found()
 
-        return eventually(looking, what, 180)
+        return eventually(checked, what, 180)
 
     def logs(self) -> dict[str, str]:
         """The end of each log."""

@@ -81,7 +81,7 @@ class Pod:
         return self._served.ask(path)
 
     def packs(self) -> dict[str, Any]:
-        """What /packs tells of each pack, by name."""
+        """What /packs says of each pack, by name."""
         return {pack["name"]: pack for pack in json.loads(self.ask("/packs"))["packs"]}
 
     def log(self) -> str:

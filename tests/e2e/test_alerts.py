@@ -62,7 +62,7 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 def test_a_case_can_fail(tmp_path: Path) -> None:
-    """Promtool does look: with another severity the cases fail."""
+    """Promtool does check: with another severity the cases fail."""
     assert promtool(tmp_path, CASES.read_text().replace("severity: critical", "severity: info")).returncode == 1
 
 

@@ -58,7 +58,9 @@ def test_a_restart_is_no_drift(argocd: ArgoCD, cluster: Cluster, engine: Engine,
     assert len([write for write in engine.writes() if "/inferenceservices/" in write]) == 1
 
 
-def test_a_sync_that_replaces_takes_the_restart_away_and_that_is_told(argocd: ArgoCD, cluster: Cluster, engine: Engine) -> None:
+def test_a_sync_that_replaces_takes_the_restart_away_and_that_is_reported(
+    argocd: ArgoCD, cluster: Cluster, engine: Engine
+) -> None:
     """With Replace=true the next sync writes the service as it is in Git: an Event says which setting does that."""
     name = cluster.namespace
     repository = argocd.repository(name)

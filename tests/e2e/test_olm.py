@@ -110,7 +110,7 @@ def live_after_the_upgrade(
         Pod(operator.plane, operator.deployment, folder / "standby") as standby,
     ):
         pod.start()
-        eventually(lambda: done(pod), "new version that has looked at all objects")
+        eventually(lambda: done(pod), "new version that has evaluated all objects")
         for name in (*SHIPPED, "job-labels"):
             user.waits_for("jsonpath={.status.observedGeneration}=1", name)
         assert {name: columns[0] for name, columns in user.listed().items()} == MODES
@@ -125,7 +125,7 @@ def live_after_the_upgrade(
 
 
 def work_of_the_first_release(plane: ControlPlane, operator: Installation, folder: Path) -> Cluster:
-    """Have 0.1.0 restart a Deployment, tell a wave and do what a user's pack says; gives the namespace of all that."""
+    """Have 0.1.0 restart a Deployment, report a wave and do what a user's pack says; gives the namespace of all that."""
     release = released.unpack(folder)
     operator.home.create(*(yaml.safe_load((release / "config/samples" / file).read_text()) for file in SAMPLES))
     operator.home.patch(CONFIG_MAP, "rulepack-feature-flags", {"data": FLAGS})
@@ -185,7 +185,7 @@ def test_a_life_with_olm(plane: ControlPlane, running: Olm, kubectl: Path, tmp_p
     assert [home.get(CONFIG_MAP, one) for one in OURS] == before
     with Pod(plane, operator.deployment, tmp_path) as pod:
         pod.start()
-        eventually(lambda: done(pod), "new version that has looked at all objects")
+        eventually(lambda: done(pod), "new version that has evaluated all objects")
         user.waits_for("condition=Ready")
         assert (user.status("mark")["fired"], user.status("mark")["generationInForce"]) == (1, 1)
         assert pod.stop() == 0
@@ -243,7 +243,7 @@ def read(cluster: Cluster, kind: Kind, *names: str) -> list[Object]:
 
 
 def done(pod: Pod) -> bool:
-    """Whether the pod leads, has evaluated objects, and has none left to look at."""
+    """Whether the pod leads, has evaluated objects, and has none left to evaluate."""
     metrics = pod.ask("/metrics")
     return all(text in metrics for text in ("rulepack_leader 1.0", "rulepack_workqueue_depth 0.0", "rulepack_evaluations_total{"))
 

@@ -36,7 +36,7 @@ def serving(argocd: ArgoCD, cluster: Cluster) -> str:
 
 
 def syncs(argocd: ArgoCD, name: str) -> int:
-    """How many syncs of an Application have succeeded, as it tells itself."""
+    """How many syncs of an Application have succeeded, by its own status."""
     return len(dig(argocd.get(name), ("status", "history"), []))
 
 

@@ -105,8 +105,8 @@ def follow(plane: ControlPlane, shell: Shell, deployment: Object, folder: Path, 
         marked = {"example.com/unavailable": "look-at-me"}
         eventually(lambda: marked.items() <= labels_of(here.get(DEPLOYMENT, "web")).items(), "label of the user's pack")
         eventually(lambda: WAVE in annotations_of(here.get(JOB, "train")), "annotation of a shipped pack")
-        told = shell.run(f"rulepack explain deploy/web -n {namespace} --rules watch-web --engine {pod.url}")
-        assert "running: its conditions have held since 20" in told
+        reported = shell.run(f"rulepack explain deploy/web -n {namespace} --rules watch-web --engine {pod.url}")
+        assert "running: its conditions have held since 20" in reported
         assert pod.stop() == 0
         assert "forbidden" not in pod.log(), pod.log()
     after = granted(plane)

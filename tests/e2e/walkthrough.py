@@ -132,14 +132,14 @@ class Walkthrough:
         self.here.create(named(APPLICATION, "models", "argocd", spec={"destination": destination, "project": "default"}))
         self._succeed("synced", trigger(APPLICATION, "models", "sync"), labels={"app.kubernetes.io/part-of": "models"})
 
-        def told() -> bool:
+        def reported() -> bool:
             application = self.here.get(APPLICATION, "models", "argocd")
             return "operation" in application and "mlops.dev/notebook-status" in annotations_of(application)
 
-        eventually(told, "sync and status of the Application")
+        eventually(reported, "sync and status of the Application")
 
     def _incidents(self) -> None:
-        """A user's pack, which calls a function of a library, tells each incident, by raising the count of an Event."""
+        """A user's pack, which calls a function of a library, reports each incident, by raising the count of an Event."""
         self.home.create(yaml.safe_load(LIBRARY))
         pack = named(CONFIG_MAP, "incidents", self.home.namespace, data={"incidents.yaml": INCIDENTS})
         pack["metadata"]["labels"] = {"rules.mlops.dev/rule-pack": "true"}
@@ -193,7 +193,7 @@ def workload(kind: Kind, name: str, labels: dict[str, str] | None = None, namesp
 
 
 def running(cluster: Cluster, name: str) -> bool:
-    """Whether a pod is there, and not told to end."""
+    """Whether a pod is there, and not being deleted."""
     found = cluster.find(POD, name)
     return found is not None and "deletionTimestamp" not in metadata(found)
 

@@ -266,7 +266,7 @@ async def test_a_group_costs_the_same_however_large() -> None:
 async def test_a_job_costs_the_same_however_large_its_application(phase: str) -> None:
     """With 100,000 resources as with 10: as many evaluations, conversions, requests and written bytes.
 
-    The Application consents by its list of resources alone, and is refreshed, counted for and told of a failure.
+    The Application consents by its list of resources alone, and is refreshed, counted for and has an Event about a failure.
     """
     costs = []
     mine = {"group": "mlops.mlops.dev", "kind": JOB.kind, "namespace": KEY.namespace, "name": KEY.name}

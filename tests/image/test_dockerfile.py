@@ -61,7 +61,7 @@ def test_nothing_is_built_in_the_final_stage(final: list[Instruction]) -> None:
 
 
 def test_it_runs_as_a_numeric_user_of_group_0(final: list[Instruction]) -> None:
-    """Kubernetes can tell that it is not root, and OpenShift's random users share its group."""
+    """Kubernetes can see that it is not root, and OpenShift's random users share its group."""
     (user,) = of(final, "USER")
     number, group = map(int, user.split(":"))
     assert number >= 10000

@@ -47,11 +47,11 @@ class Load:
         if self._fault:
             raise self._fault
 
-        def look() -> bool:
+        def found() -> bool:
             self._read()
             return self._waited.keys() == self._made.keys()
 
-        eventually(look, "effect of each job", patience)
+        eventually(found, "effect of each job", patience)
         waited = sorted(self._waited.values())
         print(
             f"{what}: {len(waited)} of {len(self._made)} jobs, median {statistics.median(waited):.2f} s, max {waited[-1]:.1f} s"
@@ -115,12 +115,12 @@ class Restarts(Load):
         """The jobs as they are, by name."""
         return {str(metadata(one)["name"]): one for one in self._cluster.all(JOB)}
 
-    def told(self) -> Counter[tuple[str, str]]:
-        """How often each job was told each reason by an Event."""
-        told: Counter[tuple[str, str]] = Counter()
+    def reported(self) -> Counter[tuple[str, str]]:
+        """How often each job has each reason in an Event."""
+        reported: Counter[tuple[str, str]] = Counter()
         for one in self._cluster.all(EVENT):
-            told[one["involvedObject"]["name"], one["reason"]] += one.get("count") or 1
-        return told
+            reported[one["involvedObject"]["name"], one["reason"]] += one.get("count") or 1
+        return reported
 
     def _make(self) -> None:
         self._create_target(len(self._made) + self._OLDER)

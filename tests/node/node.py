@@ -129,13 +129,13 @@ class Node:
         except OSError:  # it has yet to register
             return {}
 
-    def _until(self, look: Any, what: str) -> None:
-        def looking() -> Any:
+    def _until(self, found: Any, what: str) -> None:
+        def checked() -> Any:
             for name in self._processes.ended():
                 raise MissingProgram(f"{name} ended; the end of its log:\n{self._processes.end_of_log(name)}")
-            return look()
+            return found()
 
-        eventually(looking, what)
+        eventually(checked, what)
 
     def _run(self, name: str, *arguments: str) -> None:
         self._processes.start(name, [self._programs.get(name, Path(name)), *arguments])

@@ -38,7 +38,7 @@ class Operator:
     def settled(self, patience: float = 120.0) -> list[Object]:
         """Wait until its Deployment has all its pods Ready, of the newest template and no others, and one of them leads."""
 
-        def look() -> list[Object]:
+        def found() -> list[Object]:
             deployment = self.home.get(DEPLOYMENT, self.name)
             wanted, status = deployment["spec"]["replicas"], deployment.get("status", {})
             if (
@@ -49,15 +49,15 @@ class Operator:
             pods = self.ready_pods()
             return pods if len(pods) == wanted == len(self._pods()) and self.holder() in names(pods) else []
 
-        return eventually(look, "Deployment with all pods Ready and a leader", patience)
+        return eventually(found, "Deployment with all pods Ready and a leader", patience)
 
     def leader(self) -> Object:
         """The pod that leads."""
 
-        def look() -> list[Object]:
+        def found() -> list[Object]:
             return [pod for pod in self.ready_pods() if metadata(pod)["name"] == self.holder()]
 
-        return eventually(look, "leader that is Ready")[0]
+        return eventually(found, "leader that is Ready")[0]
 
     def holder(self) -> str:
         """The name of the pod that holds the Lease; '' where none does."""

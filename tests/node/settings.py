@@ -1,4 +1,4 @@
-"""What containerd, kubelet, kube-proxy and the network plugins are told, as the text of their files."""
+"""What containerd, kubelet, kube-proxy and the network plugins are configured with, as the text of their files."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_each_server_loads_what_a_notebook_has_trained(cluster: Cluster) -> None
 
 
 def test_a_notebook_that_fails_replaces_nothing(cluster: Cluster) -> None:
-    """Its pod ends with an error, which an Event tells; the servers go on with the model that they have."""
+    """Its pod ends with an error, which an Event reports; the servers go on with the model that they have."""
     before, served = {metadata(pod)["uid"] for pod in servers(cluster)}, predictions(cluster, 10)
     train(cluster, "broken", [[1, 1]])
     eventually(lambda: cluster.get(JOB, "broken").get("status", {}).get("phase") == "Failed", "job that has failed")

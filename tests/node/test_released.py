@@ -68,14 +68,14 @@ def settings(operator: Operator) -> list[Mapping[str, str]]:
 
 
 def test_an_upgrade_does_what_is_due_once(operator: Operator, load: Restarts, settings: Sequence[Mapping[str, str]]) -> None:
-    """No job is lost, restarted a second time or told again; records and settings are kept, and the flags are in force."""
+    """No job is lost, restarted a second time or reported again; records and settings are kept, and the flags are in force."""
     jobs = finished(load)
-    told = of(jobs, load.told())
+    reported = of(jobs, load.reported())
     operator.node.kubectl("apply", "-k", str(CONFIG / "default"))
     assert images(operator.settled(180)) == {DEPLOYED}
     go_on(load, lambda: served(operator, address(operator)).ask("/metrics"))
     assert lost(jobs, load.jobs()) == {}
-    assert of(jobs, load.told()) == told
+    assert of(jobs, load.reported()) == reported
     assert data(operator) == settings
     for name, mode in FLAGS.items():
         found = operator.node.kubectl("get", "rulepack", name, f"--namespace={NAMESPACE}", "--output=jsonpath={.status.mode}")
@@ -87,10 +87,10 @@ def test_the_way_back_restarts_nothing_twice(
 ) -> None:
     """The release works on with what is there, on its own ports, and restarts nothing that this version has restarted.
 
-    It has other rules for restarts, and counts runs by another key, so it tells of those once more, and counts once more.
+    It has other rules for restarts, and counts runs by another key, so it reports those once more, and counts once more.
     """
     jobs = finished(load)
-    told = of(jobs, load.told())
+    reported = of(jobs, load.reported())
     operator.node.kubectl("apply", "-k", str(release / "config/default"))
     assert images(operator.settled(180)) == {FIRST}
     go_on(load, lambda: ask(address(operator), "/metrics"))
@@ -98,7 +98,7 @@ def test_the_way_back_restarts_nothing_twice(
     load.all_restarted()
     assert {*load.restarts()} == {1}
     assert {mark for marks in lost(jobs, load.jobs()).values() for mark in marks} <= {COUNTED}
-    again = of(jobs, load.told()) - told
+    again = of(jobs, load.reported()) - reported
     assert ({reason for _, reason in again}, {*again.values()}) == ({"TriggerSuccess"}, {1})
     assert data(operator) == settings
     service = operator.home.plane.request("GET", f"/api/v1/namespaces/{NAMESPACE}/services/rulepack-metrics")
@@ -117,12 +117,12 @@ def finished(load: Restarts) -> Mapping[str, Object]:
     """The jobs so far, once each has had all its effects."""
     jobs = load.jobs().keys()
 
-    def look() -> Mapping[str, Object]:
-        now, told = load.jobs(), load.told()
-        done = all((name, "TriggerSuccess") in told and PHASE in dig(now[name], LABELS, {}) for name in jobs)
+    def found() -> Mapping[str, Object]:
+        now, reported = load.jobs(), load.reported()
+        done = all((name, "TriggerSuccess") in reported and PHASE in dig(now[name], LABELS, {}) for name in jobs)
         return {name: now[name] for name in jobs} if done else {}
 
-    return eventually(look, "jobs that have had all their effects")
+    return eventually(found, "jobs that have had all their effects")
 
 
 def lost(before: Mapping[str, Object], after: Mapping[str, Object]) -> dict[str, dict[str, str]]:
@@ -134,9 +134,9 @@ def lost(before: Mapping[str, Object], after: Mapping[str, Object]) -> dict[str,
     return {name: dict(gone) for name, one in before.items() if (gone := marks(one) - marks(after[name]))}
 
 
-def of(jobs: Mapping[str, Object], told: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
-    """What some jobs were told."""
-    return Counter({about: count for about, count in told.items() if about[0] in jobs})
+def of(jobs: Mapping[str, Object], reported: Counter[tuple[str, str]]) -> Counter[tuple[str, str]]:
+    """What was reported of some jobs."""
+    return Counter({about: count for about, count in reported.items() if about[0] in jobs})
 
 
 def images(pods: Sequence[Object]) -> set[str]:

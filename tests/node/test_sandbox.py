@@ -115,7 +115,7 @@ def test_no_process_is_left_after_a_kill(tmp_path: Path) -> None:
             sandbox.remove(group)
 
 
-def test_a_process_without_the_right_to_it_is_told_so() -> None:
+def test_a_process_without_the_right_to_it_is_refused_with_the_reason() -> None:
     """`make node` fails at once, with one line that says what is refused; no test is left out."""
     command = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", sys.executable, "-m", "tests.node"]
     done = subprocess.run(command, cwd=RULES.parent, capture_output=True, text=True, check=False)

@@ -47,12 +47,12 @@ async def counted(*objects: Object, **params: Any) -> World:
     return world
 
 
-async def told(world: World, name: str = "platform", namespace: str = "argocd") -> dict[str, str]:
+async def reported(world: World, name: str = "platform", namespace: str = "argocd") -> dict[str, str]:
     return await world.annotations(APPLICATION, name, namespace)
 
 
 async def status(world: World, name: str = "platform", namespace: str = "argocd") -> Any:
-    return json.loads((await told(world, name, namespace))[STATUS])
+    return json.loads((await reported(world, name, namespace))[STATUS])
 
 
 async def test_the_status_is_the_decision_records() -> None:
@@ -60,7 +60,7 @@ async def test_the_status_is_the_decision_records() -> None:
     jobs = [member(f"job-{n}") for n in range(30)]
     failed = [member(name, "Failed") for name in ("predictive-analytics-kserve-validation", "multi-cluster-healing-validation")]
     world = await counted(application(), *jobs, *failed)
-    found = await told(world)
+    found = await reported(world)
     uids = [(await world.get(JOB, obj["metadata"]["name"]))["metadata"]["uid"] for obj in failed]
     assert found[STATUS] == (
         '{"total":32,"succeeded":30,"failed":2,"running":0,"lastUpdate":"2026-01-24T22:30:00Z",'
@@ -86,7 +86,7 @@ async def test_the_status_is_the_decision_records() -> None:
 async def test_summary_and_state(phases: list[str | None], summary: str, state: str, running: int) -> None:
     """Counts, the rate with two decimals, and Failed before Running before Succeeded; a thousand jobs are one write."""
     world = await counted(application(), *(member(f"job-{n}", phase) for n, phase in enumerate(phases)))
-    found = await told(world)
+    found = await reported(world)
     assert (found[SUMMARY], found[STATE], (await status(world))["running"]) == (summary, state, running)
     assert world.writes == ["patch Application argocd/platform"]
 
@@ -103,7 +103,7 @@ async def test_only_an_applications_own_jobs_count() -> None:
     world = await counted(
         application(), application("other"), member("one"), member("two", "Failed", "other"), job("three", "Failed")
     )
-    assert (await told(world))[SUMMARY] == "1/1 succeeded (100.00% success rate)"
+    assert (await reported(world))[SUMMARY] == "1/1 succeeded (100.00% success rate)"
     assert (await status(world, "other"))["failedJobs"] == ["two"]
 
 
@@ -129,7 +129,7 @@ async def test_whose_job_it_is(
     mine = tracked("train", owner, names)
     mine["metadata"]["labels"] = dict(label)
     world = await counted(*(application(name, namespace) for namespace, name in places), mine, **params)
-    assert [place for place in places if await told(world, place[1], place[0])] == ([where] if where else [])
+    assert [place for place in places if await reported(world, place[1], place[0])] == ([where] if where else [])
 
 
 async def test_a_missing_application_is_no_failure() -> None:
@@ -144,14 +144,14 @@ async def test_a_missing_application_is_no_failure() -> None:
 async def test_jobs_that_an_application_does_not_know_do_not_count() -> None:
     """Whoever may label a job cannot write on somebody else's Application."""
     world = await counted(application(spec=ELSEWHERE), member("one", "Failed"))
-    assert await told(world) == {}
+    assert await reported(world) == {}
 
 
 async def test_a_tracked_job_counts_where_argo_cd_lists_it() -> None:
     """An Application that deploys elsewhere takes the jobs that it has made itself."""
     mine = {"group": "mlops.mlops.dev", "kind": "NotebookValidationJob", "namespace": "ns", "name": "train"}
     world = await counted(application(spec=ELSEWHERE, status={"resources": [mine]}), tracked("train", "platform"))
-    assert (await told(world))[STATE] == "Succeeded"
+    assert (await reported(world))[STATE] == "Succeeded"
 
 
 async def test_an_application_without_a_destination_namespace_says_what_its_own_jobs_have_failed() -> None:
@@ -161,15 +161,15 @@ async def test_an_application_without_a_destination_namespace_says_what_its_own_
     failed = tracked("train", "platform")
     failed["status"]["phase"] = "Failed"
     world = await counted(application(spec=anywhere, status={"resources": [ours]}), failed)
-    first = (await told(world))[FAILURE]
+    first = (await reported(world))[FAILURE]
 
     await world.delete(JOB, "train")
     await world.create(failed)
     await world.settle(120)
 
     assert first
-    assert (await told(world))[FAILURE] not in ("", first)
-    assert (await told(world))[STATE] == "Failed"
+    assert (await reported(world))[FAILURE] not in ("", first)
+    assert (await reported(world))[STATE] == "Failed"
 
 
 async def test_many_changes_are_at_most_one_write_a_minute_and_the_last_state_lands() -> None:
@@ -183,7 +183,7 @@ async def test_many_changes_are_at_most_one_write_a_minute_and_the_last_state_la
     assert world.writes[before:] == []
     await world.settle(60)
     assert len(world.writes[before:]) == 1
-    assert (await told(world))[SUMMARY] == "200/200 succeeded (100.00% success rate)"
+    assert (await reported(world))[SUMMARY] == "200/200 succeeded (100.00% success rate)"
     assert (await status(world))["lastUpdate"] == "2026-01-24T22:59:00Z"
 
 
@@ -200,10 +200,10 @@ async def test_nothing_is_written_where_nothing_has_changed() -> None:
 async def test_what_somebody_else_removes_comes_back_with_the_recount() -> None:
     """Within five minutes, as when an ApplicationSet has stripped the annotations."""
     world = await counted(application(), member("one"))
-    before = await told(world)
+    before = await reported(world)
     await world.patch(APPLICATION, "platform", {"metadata": {"annotations": {STATUS: None, SUMMARY: None}}}, "argocd")
     await world.settle(360, step=60)
-    assert await told(world) == before
+    assert await reported(world) == before
 
 
 @pytest.mark.parametrize("while_down", [False, True])
@@ -229,12 +229,12 @@ async def test_a_job_that_moves_is_counted_where_it_is_now() -> None:
 async def test_a_job_created_anew_under_the_same_name_counts_once_and_is_another_failure() -> None:
     """The new run has an id of its own, so that a notification for it is sent although the name is the same."""
     world = await counted(application(), member("one", "Failed"))
-    first = (await told(world))[FAILURE]
+    first = (await reported(world))[FAILURE]
     await world.delete(JOB, "one")
     await world.create(member("one", "Failed"))
     await world.settle(60)
     assert (await status(world))["total"] == 1
-    assert (await told(world))[FAILURE] != first
+    assert (await reported(world))[FAILURE] != first
 
 
 async def test_a_phase_that_goes_backwards_takes_the_failure_back() -> None:
@@ -242,7 +242,7 @@ async def test_a_phase_that_goes_backwards_takes_the_failure_back() -> None:
     world = await counted(application(), member("one", "Failed"))
     await world.status(JOB, "one", {"phase": "ValidationRunning"})
     await world.settle(60)
-    found = await told(world)
+    found = await reported(world)
     assert (found[STATE], FAILURE in found, (await status(world))["failedJobs"]) == ("Running", False, [])
 
 
@@ -268,12 +268,12 @@ async def test_odd_statuses_count_as_running(body: Any) -> None:
 async def test_the_banner_is_there_while_a_job_has_failed() -> None:
     """As a param; it goes when nothing has failed any more."""
     world = await counted(application(), member("one", "Failed"), member("two"), banner=True)
-    found = await told(world)
+    found = await reported(world)
     assert found[f"{NOTICE}content"] == "Notebooks failed: one. 1 of 2 have succeeded."
     assert found[f"{NOTICE}severity"] == "warning"
     await world.status(JOB, "one", {"phase": "Succeeded"})
     await world.settle(60)
-    assert [key for key in await told(world) if key.startswith(NOTICE)] == []
+    assert [key for key in await reported(world) if key.startswith(NOTICE)] == []
 
 
 async def test_somebody_elses_banner_stays() -> None:
@@ -282,7 +282,7 @@ async def test_somebody_elses_banner_stays() -> None:
     app = application()
     app["metadata"]["annotations"] = dict(theirs)
     world = await counted(app, member("one", "Failed"), banner=True)
-    found = await told(world)
+    found = await reported(world)
     assert {key: found[key] for key in found if key.startswith(NOTICE)} == theirs
 
 
@@ -335,23 +335,23 @@ async def test_an_engine_takes_back_only_what_it_watches() -> None:
     world.restart()
     world.caches.only = frozenset({"theirs"})
     await world.settle(600, step=60)
-    assert SUMMARY in await told(world)
+    assert SUMMARY in await reported(world)
     world.restart()
     await world.settle(10)
-    assert SUMMARY not in await told(world)
+    assert SUMMARY not in await reported(world)
 
 
-LAST, TOLD = "mlops.dev/last-failure", "mlops.dev/failures-told"
+LAST, REPORTED = "mlops.dev/last-failure", "mlops.dev/failures-told"
 
 
 async def ids(world: World, *names: str) -> list[str]:
     """The names of these jobs by the failure id that the Application has now."""
-    found = (await told(world)).get(FAILURE, "")
+    found = (await reported(world)).get(FAILURE, "")
     uids = {name: (await world.get(JOB, name))["metadata"]["uid"] for name in names}
     return [name for name, uid in uids.items() if found.endswith(uid)]
 
 
-async def test_two_failures_of_one_second_are_told_one_after_the_other() -> None:
+async def test_two_failures_of_one_second_are_reported_one_after_the_other() -> None:
     """Each has an id of its own for some seconds, so that notifications that are sent once each are sent for both."""
     world = await counted(application(), member("one", "Building"), member("two", "Building"), member("three", "Building"))
     await world.settle(60)
@@ -371,11 +371,11 @@ async def test_a_failure_and_the_end_of_a_run_do_not_wait_for_the_throttle() -> 
     for phase, summary in (("Succeeded", "1/1"), ("Failed", "0/1")):
         await world.status(JOB, "one", {"phase": phase})
         await world.settle(4)
-        found = await told(world)
+        found = await reported(world)
         assert (found[STATE], found[SUMMARY].partition(" ")[0]) == (phase, summary)
 
 
-async def test_a_failure_is_told_although_its_job_was_replaced_at_once() -> None:
+async def test_a_failure_is_reported_although_its_job_was_replaced_at_once() -> None:
     """It stays while the next run goes on, and goes when that has succeeded."""
     world = await counted(application(), member("one", "Building"))
     await world.status(JOB, "one", {"phase": "Failed"})
@@ -385,47 +385,47 @@ async def test_a_failure_is_told_although_its_job_was_replaced_at_once() -> None
     await world.settle(0)
     await world.create(member("one", "Building"))
     await world.settle(300)
-    found = await told(world)
+    found = await reported(world)
     assert (found[STATE], found[FAILURE].endswith(uid)) == ("Running", True)
     await world.status(JOB, "one", {"phase": "Succeeded"})
     await world.settle(60)
-    assert not {FAILURE, LAST} & (await told(world)).keys()
+    assert not {FAILURE, LAST} & (await reported(world)).keys()
 
 
-async def test_a_failure_is_told_although_its_job_went_at_once() -> None:
+async def test_a_failure_is_reported_although_its_job_went_at_once() -> None:
     """Argo CD's HookFailed deletes it; a minute later nothing is left."""
     world = await counted(application(), member("one", "Building"))
     await world.status(JOB, "one", {"phase": "Failed"})
     await world.settle(0)
     await world.delete(JOB, "one")
     await world.settle(5)
-    assert json.loads((await told(world))[LAST])["job"] == "one"
+    assert json.loads((await reported(world))[LAST])["job"] == "one"
     await world.settle(180)
-    assert await told(world) == {}
+    assert await reported(world) == {}
 
 
 async def test_neither_a_restart_nor_an_older_failure_brings_an_id_back() -> None:
-    """The one that is told stays, whatever restarts and whichever other failures go."""
+    """The one that is reported stays, whatever restarts and whichever other failures go."""
     world = await counted(application(), member("one", "Failed", completed="2026-01-24T20:00:00Z"))
     await world.create(member("two", "Failed"))
     await world.settle(10)
-    before = (await told(world))[FAILURE]
+    before = (await reported(world))[FAILURE]
     world.restart()
     await world.settle(120)
     await world.delete(JOB, "two")
     await world.settle(120)
-    assert (await told(world))[FAILURE] == before
+    assert (await reported(world))[FAILURE] == before
 
 
-@pytest.mark.parametrize("key", [STATUS, SUMMARY, STATE, FAILURE, TOLD, LAST])
+@pytest.mark.parametrize("key", [STATUS, SUMMARY, STATE, FAILURE, REPORTED, LAST])
 async def test_a_single_annotation_that_somebody_removes_repeats_no_failure(key: str) -> None:
-    """It comes back; the id is the one that was told."""
+    """It comes back; the id is the one that was reported."""
     world = await counted(application(), member("one", "Failed", completed="2026-01-24T20:00:00Z"), member("two", "Failed"))
     await world.settle(60)
-    before = await told(world)
+    before = await reported(world)
     await world.patch(APPLICATION, "platform", {"metadata": {"annotations": {key: None}}}, "argocd")
     await world.settle(600)
-    after = await told(world)
+    after = await reported(world)
     assert {**after, LAST: before[LAST]} == before
     assert key == LAST or after == before
 
@@ -435,12 +435,12 @@ async def test_what_argo_cd_tries_again_is_one_failure_with_a_count() -> None:
     operation = {"phase": "Running", "startedAt": "2026-01-24T22:00:00Z"}
     world = await counted(application(status={"operationState": operation}), member("one", "Failed"))
     await world.settle(60)
-    first = await told(world)
+    first = await reported(world)
     for attempts in (2, 3):
         await world.delete(JOB, "one")
         await world.create(member("one", "Failed"))
         await world.settle(60)
-        found = await told(world)
+        found = await reported(world)
         assert (found[FAILURE], json.loads(found[LAST])["attempts"]) == (first[FAILURE], attempts)
     later = {**operation, "startedAt": "2026-01-24T22:10:00Z"}
     await world.patch(APPLICATION, "platform", {"status": {"operationState": later}}, "argocd")
@@ -448,7 +448,7 @@ async def test_what_argo_cd_tries_again_is_one_failure_with_a_count() -> None:
     await world.delete(JOB, "one")
     await world.create(member("one", "Failed"))
     await world.settle(60)
-    found = await told(world)
+    found = await reported(world)
     assert (found[FAILURE] == first[FAILURE], json.loads(found[LAST])["attempts"]) == (False, 1)
 
 
@@ -458,7 +458,7 @@ async def test_the_application_says_why_a_job_has_failed_and_what_to_do() -> Non
     world = World(*packs)
     await world.create(application(), member("one", "Failed", message='MemoryError: "\\'))
     await world.settle(10)
-    found = json.loads((await told(world))[LAST])
+    found = json.loads((await reported(world))[LAST])
     assert (found["job"], found["namespace"], found["reason"]) == ("one", "ns", 'MemoryError: "\\')
     assert found["advice"].startswith("Raise the memory limit")
 
@@ -471,4 +471,4 @@ async def test_a_foreign_job_neither_hides_the_others_of_its_namespace_nor_joins
         *(tracked(name, "platform") for name in "abcd"),
         member("label", "Failed"),
     )
-    assert (await told(world))[SUMMARY] == "2/2 succeeded (100.00% success rate)"
+    assert (await reported(world))[SUMMARY] == "2/2 succeeded (100.00% success rate)"

@@ -89,7 +89,7 @@ def test_openshift_gitops_gets_the_same_by_its_own_resources() -> None:
         ({"annotations": {"argocd.argoproj.io/tracking-id": "argocd:/ConfigMap:argocd/argocd-cm"}}, "config/argocd"),
     ],
 )
-async def test_a_config_map_that_somebody_manages_is_left_to_them_and_told(about: Object, advice: str) -> None:
+async def test_a_config_map_that_somebody_manages_is_left_to_them_and_reported(about: Object, advice: str) -> None:
     """What is written there would be taken back; one Event says where to put it instead."""
     world = enforcing()
     obj = argocd_cm()
@@ -124,7 +124,7 @@ def test_the_pack_is_off_by_default() -> None:
 
 @pytest.mark.parametrize("data", [None, {}, {"url": "https://argocd.example.com"}])
 async def test_missing_keys_are_written(data: Mapping[str, str] | None) -> None:
-    """All keys are there then, what else was there stays, and nobody is told anything."""
+    """All keys are there then, what else was there stays, and nothing is reported."""
     world = await kept(data)
     assert await data_of(world) == {**(data or {}), **KEYS}
     assert await world.events() == []
@@ -139,7 +139,7 @@ async def test_what_argo_cd_comes_with_is_taken_over(stock: str) -> None:
     assert set(installed) < set(yaml.safe_load(KEYS[APPLICATIONS])["jqPathExpressions"])
 
 
-async def test_a_key_that_was_there_before_stays_and_is_told() -> None:
+async def test_a_key_that_was_there_before_stays_and_is_reported() -> None:
     """One Event says which key, and what to do."""
     world = await kept({HEALTH: "return {}"})
     assert (await data_of(world))[HEALTH] == "return {}"
@@ -157,7 +157,7 @@ async def test_a_key_that_has_the_wanted_value_already_needs_nothing() -> None:
 
 @pytest.mark.parametrize("value", ["return {}", None])
 async def test_a_key_that_somebody_changes_or_removes_stays_so(value: str | None) -> None:
-    """What the pack has written is not put back over what others do later; each text of theirs is told once."""
+    """What the pack has written is not put back over what others do later; each text of theirs is reported once."""
     world = await kept()
     await change(world, {HEALTH: value})
     await change(world, {"url": "https://argocd.example.com"})

@@ -103,7 +103,7 @@ async def test_a_job_without_the_part_of_label_has_an_event_without_it() -> None
         ({"results": [cell("Skipped", "no")], "message": "stopped"}, "stopped"),
     ],
 )
-async def test_what_is_told_as_the_error(status: Mapping[str, Any], error: str) -> None:
+async def test_what_is_reported_as_the_error(status: Mapping[str, Any], error: str) -> None:
     """The first error of a failed cell, else the job's message, else that it has failed."""
     assert (await lines(await evaluated(failed(**status))))[1] == error
 
@@ -141,8 +141,10 @@ async def test_retries(count: Any, line: str) -> None:
 )
 async def test_the_duration_is_left_out_where_it_is_not_known(start: Any, end: str | None, line: str | None) -> None:
     """From start to completion, in words."""
-    told = [each for each in await lines(await evaluated(failed(startTime=start, completed=end))) if each.startswith("Duration")]
-    assert told == ([] if line is None else [line])
+    reported = [
+        each for each in await lines(await evaluated(failed(startTime=start, completed=end))) if each.startswith("Duration")
+    ]
+    assert reported == ([] if line is None else [line])
 
 
 @pytest.mark.parametrize(
@@ -222,8 +224,8 @@ async def test_each_kind_of_error_has_an_advice_of_its_own() -> None:
     """Each entry of the param is reached: none before it takes its errors, and none gives the advice for everything."""
     pack = shipped(PACK)
     expected = [entry["advice"] for entry in pack.params["advice"].default]
-    told = [await lines(await evaluated(failed(message=error))) for error in KINDS]
-    assert [next(line for line in each if line.startswith("Suggested action: ")) for each in told] == [
+    reported = [await lines(await evaluated(failed(message=error))) for error in KINDS]
+    assert [next(line for line in each if line.startswith("Suggested action: ")) for each in reported] == [
         f"Suggested action: {advice}" for advice in expected
     ]
 
@@ -304,14 +306,14 @@ async def test_own_advice_comes_first() -> None:
     world = await evaluated(
         failed("one", message="No module named 'pandas'"), failed("two", message="MemoryError"), moreAdvice=mine
     )
-    told = [line for _, _, message in await world.events() for line in message.split("\n") if line.startswith("Suggested")]
-    assert told == [
+    reported = [line for _, _, message in await world.events() for line in message.split("\n") if line.startswith("Suggested")]
+    assert reported == [
         "Suggested action: Use the image with pandas",
         "Suggested action: Raise the memory limit in spec.podConfig.resources, or load less data at once",
     ]
 
 
-async def test_what_the_operator_suggests_is_told() -> None:
+async def test_what_the_operator_suggests_is_reported() -> None:
     """Its first paragraph, beside the advice that the error has; it is the advice where no entry knows the error."""
     suggestion = "Consider another base image.\n\nQuick fix:\n  spec: {}"
     both, alone = [
@@ -326,7 +328,7 @@ async def test_what_the_operator_suggests_is_told() -> None:
     assert alone[-2] == "Suggested action: Consider another base image."
 
 
-async def test_a_build_that_fails_in_two_writes_is_told_once_with_its_reason() -> None:
+async def test_a_build_that_fails_in_two_writes_is_reported_once_with_its_reason() -> None:
     """Failed without a time comes first, and its message afterwards says nothing."""
     build = {"phase": "Failed", "message": "Build failed: no such strategy"}
     world = await evaluated(failed(completed=None, buildStatus=build))
@@ -336,14 +338,14 @@ async def test_a_build_that_fails_in_two_writes_is_told_once_with_its_reason() -
 
 
 @pytest.mark.parametrize("size", [78_868, 1_000_000])
-async def test_an_error_of_any_length_is_told_with_its_last_line(size: int) -> None:
+async def test_an_error_of_any_length_is_reported_with_its_last_line(size: int) -> None:
     """Patterns run over its two ends only; the last line of a traceback says what it is about."""
     trace = "Traceback (most recent call last):\n" + "  frame\n" * (size // 8) + "MemoryError: of the model"
-    told = await lines(await evaluated(failed(message=trace, validationPodName="p")))
-    assert told[1] == "Traceback (most recent call last):"
-    assert "MemoryError: of the model" in told
-    assert any(line.startswith("Suggested action: Raise the memory limit") for line in told)
-    assert len("\n".join(told)) <= 1024
+    reported = await lines(await evaluated(failed(message=trace, validationPodName="p")))
+    assert reported[1] == "Traceback (most recent call last):"
+    assert "MemoryError: of the model" in reported
+    assert any(line.startswith("Suggested action: Raise the memory limit") for line in reported)
+    assert len("\n".join(reported)) <= 1024
 
 
 async def test_the_job_says_why_it_has_failed_and_what_to_do() -> None:
@@ -358,8 +360,8 @@ async def test_the_job_says_why_it_has_failed_and_what_to_do() -> None:
     }
 
 
-async def test_what_failed_long_before_the_pack_came_is_not_told() -> None:
-    """Installing it tells of the failures of the last hour: by the later of completion and creation."""
+async def test_what_failed_long_before_the_pack_came_is_not_reported() -> None:
+    """Installing it reports the failures of the last hour: by the later of completion and creation."""
     world = World(shipped(PACK), modes={PACK: Mode.OFF})
     await world.create(failed("old"), failed("new", completed="2026-01-24T23:59:00Z"))
     await world.settle(7200, step=600)
@@ -373,14 +375,14 @@ async def test_what_failed_long_before_the_pack_came_is_not_told() -> None:
 async def test_a_long_error_is_cut_and_nothing_else(size: int) -> None:
     """The message has at most 1024 characters, and the last lines are whole."""
     name = ("train-" * 42)[:200].rstrip("-")
-    told = "\n".join(await lines(await evaluated(failed(name, message="E" * size, validationPodName=name))))
-    assert len(told) <= 1024
-    assert told.endswith(f"\nLogs: kubectl logs -n ns {name}")
-    assert ("…" in told) == (size > 400)
+    reported = "\n".join(await lines(await evaluated(failed(name, message="E" * size, validationPodName=name))))
+    assert len(reported) <= 1024
+    assert reported.endswith(f"\nLogs: kubectl logs -n ns {name}")
+    assert ("…" in reported) == (size > 400)
 
 
-async def test_each_run_is_told_once() -> None:
-    """Neither a restart nor a change of the job tells it again: a new run is a new object."""
+async def test_each_run_is_reported_once() -> None:
+    """Neither a restart nor a change of the job reports it again: a new run is a new object."""
     world = await evaluated(failed())
     before = len(world.writes)
     world.restart()
@@ -394,7 +396,7 @@ async def test_each_run_is_told_once() -> None:
     assert len(await world.events()) == 1
 
 
-async def test_a_job_created_anew_under_the_same_name_is_told_anew() -> None:
+async def test_a_job_created_anew_under_the_same_name_is_reported_anew() -> None:
     """Another uid is another run, also where it ends at the same time."""
     world = await evaluated(failed())
     await world.delete(JOB, "train")
@@ -405,13 +407,13 @@ async def test_a_job_created_anew_under_the_same_name_is_told_anew() -> None:
 
 @pytest.mark.parametrize("phase", ["Succeeded", "ValidationRunning", "Pending", None])
 async def test_other_phases_are_no_failure(phase: str | None) -> None:
-    """Only Failed is told."""
+    """Only Failed is reported."""
     assert await (await evaluated(job(phase=phase))).events() == []
 
 
 @pytest.mark.parametrize("status", [None, {}, {"phase": None}, {"phase": ["Failed"]}, "Failed"])
 async def test_odd_statuses_are_no_failure(status: Any) -> None:
-    """A missing, null or wrongly typed phase tells nothing."""
+    """A missing, null or wrongly typed phase reports nothing."""
     assert await (await evaluated({**job(), "status": status})).events() == []
 
 
@@ -435,7 +437,7 @@ async def test_odd_fields_of_a_failed_job_do_not_hide_the_failure(status: Mappin
         ({}, {"app.kubernetes.io/instance": "mine"}, {"labelTracking": True}, ("argocd", "mine")),
     ],
 )
-async def test_the_application_is_told_too(
+async def test_the_application_gets_an_event_too(
     annotations: dict[str, str], labels: dict[str, str], params: dict[str, Any], application: tuple[str, str]
 ) -> None:
     """The Application that the tracking id names, or else a label, gets the same Event, with its uid."""
@@ -465,14 +467,14 @@ async def test_the_application_is_told_too(
         ({TRACKED: "mine:apps/Deployment:ns/train"}, {}),
     ],
 )
-async def test_without_an_application_only_the_job_is_told(annotations: dict[str, str], labels: dict[str, str]) -> None:
+async def test_without_an_application_only_the_job_gets_an_event(annotations: dict[str, str], labels: dict[str, str]) -> None:
     """No Application, a missing one, or an id that names another object: no failure either."""
     world = await evaluated(named(APPLICATION, "mine", "argocd", spec=HERE), failed(annotations=annotations, labels=labels))
     assert await regarded(world) == ["NotebookValidationJob ns/train"]
 
 
-async def test_an_application_that_does_not_consent_is_not_told() -> None:
-    """Whoever can write a label on a job cannot write Events about somebody else's Application; the job is told why."""
+async def test_an_application_that_does_not_consent_gets_no_event() -> None:
+    """Who can write a label on a job cannot write Events about somebody else's Application; an Event of the job says why."""
     elsewhere = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "theirs"}}
     world = await evaluated(
         named(APPLICATION, "mine", "argocd", spec=elsewhere), failed(labels={"app.kubernetes.io/part-of": "mine"})
@@ -489,7 +491,7 @@ async def test_a_job_that_has_not_failed_costs_no_request() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.AUDIT, Mode.OFF])
 async def test_audit_and_off_write_nothing(mode: Mode) -> None:
-    """Neither the job nor the Application is told."""
+    """Neither the job nor the Application gets an Event."""
     pack = shipped(PACK)
     world = World(pack, modes={PACK: mode})
     await world.create(named(APPLICATION, "mine", "argocd", spec=HERE), failed(labels={"app.kubernetes.io/part-of": "mine"}))
@@ -521,18 +523,18 @@ async def test_a_crash_at_any_call_neither_loses_nor_doubles(effect: Effect) -> 
     assert call > 3
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_a_failure_is_told_once_among_any_number_of_events(*, told: bool) -> None:
+@pytest.mark.parametrize("reported", [True, False])
+async def test_a_failure_is_reported_once_among_any_number_of_events(*, reported: bool) -> None:
     """By the jobs' own operator, or where that has not done so."""
     world = World(shipped(PACK))
     await world.create(job(phase="ValidationRunning"), *(pulled(number) for number in range(9000)))
     about = {"kind": JOB.kind, "namespace": "ns", "name": "train", "uid": (await world.get(JOB, "train"))["metadata"]["uid"]}
     source = {"component": "notebookvalidationjob-controller"}
-    if told:
+    if reported:
         await world.create(named(EVENT, "theirs", reason="ValidationFailed", message="x", involvedObject=about, source=source))
 
     await world.status(JOB, "train", {"phase": "Failed", "completionTime": DONE})
     await world.settle()
 
     events = [event["source"]["component"] for event in await world.all(EVENT) if event["reason"] == "ValidationFailed"]
-    assert events == [source["component"] if told else "rulepack"]
+    assert events == [source["component"] if reported else "rulepack"]

@@ -49,7 +49,7 @@ async def freshness(world: World, name: str = "model") -> str | None:
 
 
 def test_both_are_off_by_default_and_share_a_flag() -> None:
-    """KServe has to be told first not to copy what they write."""
+    """KServe has to be configured first not to copy what they write."""
     packs = [shipped(name) for name in PACKS]
     assert {(pack.default_mode, pack.feature_flag) for pack in packs} == {(Mode.OFF, "model-freshness")}
 
@@ -76,7 +76,7 @@ async def test_only_success_is_a_training(phase: str | None) -> None:
     assert await world.annotations(SERVICE, "model") == {}
 
 
-async def test_a_service_that_is_not_there_is_told() -> None:
+async def test_a_service_that_is_not_there_is_reported() -> None:
     """One Event on the job."""
     world = await seen(job(phase="Succeeded", annotations=triggers(RESTART)))
     ((_, reason, message),) = await world.events()
@@ -85,7 +85,7 @@ async def test_a_service_that_is_not_there_is_told() -> None:
 
 @pytest.mark.parametrize("text", ["}", "kind: InferenceService", "- {kind: 7, name: model}"])
 async def test_a_list_that_does_not_parse_notes_nothing(text: str) -> None:
-    """The pack on-success-triggers tells it; here nothing happens."""
+    """The pack on-success-triggers reports it; here nothing happens."""
     world = await seen(service(), job(phase="Succeeded", annotations={"mlops.dev/on-success-trigger": text}))
     assert (await world.annotations(SERVICE, "model"), await world.events()) == ({}, [])
 
@@ -133,7 +133,7 @@ async def test_a_service_follows_its_pods() -> None:
 
 
 async def test_nothing_is_written_where_nothing_has_changed() -> None:
-    """Neither looking again nor a restart writes anything."""
+    """Neither another evaluation nor a restart writes anything."""
     world = await seen(service(trained=DONE, **{"app.kubernetes.io/part-of": "platform"}), pod("old"),
                        named(APPLICATION, "platform", "argocd", spec=HERE))  # fmt: skip
     await world.settle(120, step=60)
@@ -171,10 +171,10 @@ def copying(kept: str) -> Any:
 
 
 @pytest.mark.parametrize("kept", ["annotations", "labels"])
-async def test_a_kserve_that_copies_costs_one_rollout_and_is_told(kept: str) -> None:
+async def test_a_kserve_that_copies_costs_one_rollout_and_is_reported(kept: str) -> None:
     """There is no circle: where a pod carries what was written, that is written no more, and an Event says what to do."""
     world = world_of(nodeLabel=True)
-    world.stagehands.append(copying(kept))
+    world.simulators.append(copying(kept))
     await world.create(service(), pod("pod-0"), job(phase="Succeeded", annotations=triggers(RESTART)))
     await world.settle(1800, step=60)
     (left,) = await world.all(POD)
@@ -242,7 +242,7 @@ async def played(fault: InjectedFault | None) -> tuple[Any, int]:
 
 @pytest.mark.parametrize("effect", [Effect.CRASH_BEFORE, Effect.CRASH_AFTER])
 async def test_a_crash_at_any_call_neither_loses_nor_doubles(effect: Effect) -> None:
-    """Whichever call the engine dies before or after, everything is told in the end."""
+    """Whichever call the engine dies before or after, everything is reported in the end."""
     expected, _ = await played(None)
     assert expected[0][FRESHNESS] == "Stale"
     for call in itertools.count():

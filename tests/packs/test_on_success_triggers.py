@@ -121,7 +121,7 @@ async def test_older_predictor_pods_are_evicted() -> None:
         named(SERVICE, "model", spec={"predictor": {}}), predictor(2), pod("old-0"), pod("old-1"),
         annotations=triggers(RESTART), **EVICT,
     )  # fmt: skip
-    world.stagehands.append(replace_pods)
+    world.simulators.append(replace_pods)
     await world.settle(20)
     assert [name for name in names(await world.all(POD)) if name.startswith("old")] == []
     assert [str(call) for call in world.engine.writes if call.subresource == "eviction"] == [
@@ -164,18 +164,18 @@ async def test_a_pod_that_is_out_of_date_and_not_ready_goes_first() -> None:
         named(SERVICE, "model"), predictor(2), pod("old-0", ready=False), pod("old-1", ready=False),
         annotations=triggers(RESTART), **EVICT,
     )  # fmt: skip
-    world.stagehands.append(replace_pods)
+    world.simulators.append(replace_pods)
     await world.settle(20)
     assert names(await world.all(POD)) == ["new-0", "new-1"]
 
 
 @pytest.mark.parametrize("times", [1, 3, 4])
 async def test_a_conflict_is_no_proof_that_a_pod_has_gone(times: int) -> None:
-    """Where the last eviction is refused with 409 it is looked at again, however often that happens, until the pod has gone."""
+    """Where the last eviction is refused with 409 it is evaluated again, however often that happens, until the pod has gone."""
     world = await world_of(
         named(SERVICE, "model"), predictor(2), pod("old-0"), pod("old-1"), annotations=triggers(RESTART), **EVICT
     )
-    world.stagehands.append(replace_pods)
+    world.simulators.append(replace_pods)
     world.engine.faults.add(InjectedFault(409, verb="create", kind="Pod", after=1, times=times))
     await world.settle(40)
     assert names(await world.all(POD)) == ["new-0", "new-1"]
@@ -249,7 +249,7 @@ async def test_a_change_of_the_strategy_restarts_nothing_again() -> None:
     assert names(await world.all(POD)) == ["old-0"]
 
 
-async def test_a_service_that_does_not_exist_is_told_once_it_should_be_there() -> None:
+async def test_a_service_that_does_not_exist_is_reported_once_it_should_be_there() -> None:
     """It may come later, so a typo in the name is no warning; it is no restart of nothing either."""
     world = await world_of(annotations=triggers(RESTART))
     await world.settle(299)
@@ -317,7 +317,7 @@ async def test_a_parameter_adds_a_kind() -> None:
     ],
     ids=["too many", "no kind", "no group", "no field", "one of the pack's own"],
 )
-def test_a_table_of_kinds_that_cannot_be_meant_is_told(fields: dict[str, str], fault: str) -> None:
+def test_a_table_of_kinds_that_cannot_be_meant_is_reported(fields: dict[str, str], fault: str) -> None:
     """What stood there last stays: more than 50 kinds, what is not Kind.group, an empty field, and a kind that the pack knows."""
     params, last = shipped(PACK).params, {"restartFields": {"RayService.ray.io": "spec.at"}}
 
@@ -360,7 +360,7 @@ async def test_an_odd_restarted_at_is_replaced(odd: str) -> None:
 
 @pytest.mark.parametrize(("action", "key"), [("restart", "mlops.dev/restarted-at"), ("refresh", "mlops.dev/refreshed-at")])
 async def test_anything_else_is_marked_with_the_completion(action: str, key: str) -> None:
-    """Any other kind gets an annotation, and is told to have got no more than that."""
+    """Any other kind gets an annotation, and the Event says that it has got no more than that."""
     of = type(DEPLOYMENT)("v1", "ConfigMap")
     world = await world_of(named(of, "settings"), annotations=triggers(trigger(of, "settings", action)))
     await world.settle()
@@ -534,7 +534,7 @@ TRACKED = {"argocd.argoproj.io/tracking-id": "consumers:mlops.mlops.dev/Notebook
     ],
 )
 async def test_an_application_is_not_synced_by_a_job_of_its_own(status: Any, annotations: dict[str, str]) -> None:
-    """By its resources, by the operation that made the job, or by the tracking id: told, and no operation."""
+    """By its resources, by the operation that made the job, or by the tracking id: reported, and no operation."""
     world = await world_of(
         named(APPLICATION, "consumers", "argocd", spec=HERE, status=status), annotations={**triggers(SYNC), **annotations}
     )
@@ -610,7 +610,7 @@ async def test_each_verb_must_be_granted(missing: str) -> None:
 
 @pytest.mark.parametrize("kind", [SERVICE, DEPLOYMENT, Kind("apps/v1", "StatefulSet")], ids=lambda kind: kind.kind)
 @pytest.mark.parametrize("params", [{}, {**EVICT, "allowOutage": True}], ids=["Rollout", "Evict"])
-async def test_what_a_refusal_tells_to_grant_is_enough(kind: Kind, params: dict[str, Any]) -> None:
+async def test_what_a_refusal_says_to_grant_is_enough(kind: Kind, params: dict[str, Any]) -> None:
     """Whoever grants the rights of the one message has the restart at the next run."""
     entry = trigger(kind, "web", "restart", "theirs")
     spec: Object = {"predictor": {}} if kind == SERVICE else {"template": {}}
@@ -699,7 +699,7 @@ async def test_one_bad_entry_does_not_stop_the_others() -> None:
         (RESTART.replace("kind", "knd"), "line 2, column 3"),
     ],
 )
-async def test_a_list_that_is_not_as_it_should_be_is_told_once(text: str, place: str) -> None:
+async def test_a_list_that_is_not_as_it_should_be_is_reported_once(text: str, place: str) -> None:
     """There is one Event TriggerInvalid with line, column and what was expected, and nothing is triggered."""
     world = await world_of(named(SERVICE, "model"), pod("old-0"), annotations={"mlops.dev/on-success-trigger": text})
     await world.settle(5)
@@ -752,7 +752,7 @@ async def retriggered(at: str) -> World:
         named(SERVICE, "model", spec={"predictor": {}}), predictor(1), pod("old-0"), named(DEPLOYMENT, "web", spec={}),
         named(APPLICATION, "consumers", "argocd", spec=HERE), annotations=triggers(*entries),
     )  # fmt: skip
-    world.stagehands.append(play_argo_cd)
+    world.simulators.append(play_argo_cd)
     await world.settle(60)
     await world.clock.advance(3600)
     await world.patch(JOB, "train", {"metadata": {"annotations": {"mlops.dev/retrigger": at}}})
@@ -781,7 +781,7 @@ async def test_a_retrigger_does_it_all_again() -> None:
     ],
 )
 async def test_a_retrigger_that_is_no_time_since_the_completion_does_nothing(at: str, said: list[str]) -> None:
-    """Neither a text that is no time, nor one before the completion, nor one that is still to come; it is told."""
+    """Neither a text that is no time, nor one before the completion, nor one that is still to come; it is reported."""
     world = await retriggered(at)
     assert restarted_at(await world.get(SERVICE, "model")) == RESTARTED
     assert (await world.get(APPLICATION, "consumers", "argocd"))["status"]["syncs"] == 1
@@ -799,7 +799,7 @@ async def test_a_retrigger_that_is_taken_back_syncs_nothing_again() -> None:
 
 
 async def test_a_restart_of_the_engine_writes_nothing() -> None:
-    """What is on record is done, whoever looks."""
+    """What is on record is done, whoever evaluates it."""
     world = await world_of(named(SERVICE, "model", spec={"predictor": {}}), predictor(1), pod("old-0"),
                            named(APPLICATION, "consumers", "argocd", spec=HERE), annotations=triggers(RESTART, SYNC))  # fmt: skip
     await world.settle(7200, step=60)
@@ -820,7 +820,7 @@ async def test_a_server_that_fails_for_a_while_loses_nothing() -> None:
     assert await reasons(world) == STARTED
 
 
-async def test_a_server_that_fails_for_hours_is_told_once_and_loses_nothing() -> None:
+async def test_a_server_that_fails_for_hours_is_reported_once_and_loses_nothing() -> None:
     """An Event says after a minute what the trigger waits for; when the server answers again, it is done, once."""
     world = await world_of(named(DEPLOYMENT, "web", spec={}), annotations=triggers(trigger(DEPLOYMENT, "web", "restart")))
     world.engine.faults.add(InjectedFault(500, verb="patch", kind="Deployment", times=None))
@@ -836,7 +836,7 @@ async def test_a_server_that_fails_for_hours_is_told_once_and_loses_nothing() ->
     assert sorted(await reasons(world)) == ["RuleWaiting", *STARTED]
 
 
-async def test_a_missing_right_is_told_and_waited_for() -> None:
+async def test_a_missing_right_is_reported_and_waited_for() -> None:
     """Once it is granted the trigger goes on by itself."""
     world = await world_of(named(DEPLOYMENT, "web", spec={}), annotations=triggers(trigger(DEPLOYMENT, "web", "restart")))
     world.engine.faults.add(InjectedFault(403, verb="patch", kind="Deployment", times=None))
@@ -898,7 +898,7 @@ async def played(fault: InjectedFault | None) -> tuple[Any, int]:
         named(POD, "train-validation"), named(DEPLOYMENT, "web", spec={}), named(APPLICATION, "consumers", "argocd", spec=HERE),
     ]  # fmt: skip
     world = await world_of(*objects, annotations=triggers(RESTART, SYNC, trigger(DEPLOYMENT, "web", "restart")))
-    world.stagehands.append(play_argo_cd)
+    world.simulators.append(play_argo_cd)
     if fault is not None:
         world.engine.faults.add(fault)
     await world.settle(30)
@@ -949,12 +949,12 @@ async def busy_evictions(*entries: str) -> World:
     return world
 
 
-async def test_a_job_that_is_deleted_during_its_restart_has_it_finished_and_told_once() -> None:
-    """The rule about deleted jobs goes on with it; people have been told already."""
+async def test_a_job_that_is_deleted_during_its_restart_has_it_finished_and_reported_once() -> None:
+    """The rule about deleted jobs goes on with it; that has been reported already."""
     world = await busy_evictions(RESTART)
 
     await world.delete(JOB, "train")
-    world.stagehands.append(replace_pods)
+    world.simulators.append(replace_pods)
     await world.settle(60)
 
     assert names(await world.all(POD)) == ["new-0", "new-1"]
@@ -967,7 +967,7 @@ async def test_a_job_that_is_deleted_when_some_of_its_triggers_are_done_has_the_
     assert "Deployment/ns/web" in annotations_of(await world.get(JOB, "train"))[f"fired.rules.mlops.dev/{PACK}.restart"]
 
     await world.delete(JOB, "train")
-    world.stagehands.append(replace_pods)
+    world.simulators.append(replace_pods)
     await world.settle(60)
 
     assert names(await world.all(POD)) == ["new-0", "new-1"]
@@ -992,7 +992,7 @@ async def test_a_job_that_is_deleted_when_one_of_its_syncs_waits_has_that_one_to
 
 @pytest.mark.parametrize("replaced", [True, False])
 async def test_pods_that_are_newer_are_replaced_unless_one_of_many_events_says_that_they_were(*, replaced: bool) -> None:
-    """They are by less than clocks may differ; the jobs' own operator tells where it has replaced them."""
+    """They are by less than clocks may differ; the jobs' own operator reports where it has replaced them."""
     world = World(shipped(PACK), params={PACK: EVICT})
     await world.create(named(SERVICE, "model", spec={"predictor": {}}), predictor(2))
     await world.create(*(pulled(number) for number in range(6000)), job(phase="ValidationRunning", annotations=triggers(RESTART)))
@@ -1000,8 +1000,10 @@ async def test_pods_that_are_newer_are_replaced_unless_one_of_many_events_says_t
     await world.create(pod("old-0"), pod("old-1"))
     about = {"kind": JOB.kind, "namespace": "ns", "name": "train", "uid": metadata(await world.get(JOB, "train"))["uid"]}
     if replaced:
-        told = named(EVENT, "theirs", reason="TriggerSuccess", message="x", involvedObject=about, source={"component": "other"})
-        await world.create(told)
+        reported = named(
+            EVENT, "theirs", reason="TriggerSuccess", message="x", involvedObject=about, source={"component": "other"}
+        )
+        await world.create(reported)
 
     await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE})
     await world.settle(10)
@@ -1010,8 +1012,8 @@ async def test_pods_that_are_newer_are_replaced_unless_one_of_many_events_says_t
     assert events == (["TriggerSuccess"] if replaced else STARTED)
 
 
-@pytest.mark.parametrize(("ended", "told"), [("22:29:00", "TriggerSuccess"), ("22:29:40", "TriggerStarted")])
-async def test_the_training_ended_when_its_container_did(ended: str, told: str) -> None:
+@pytest.mark.parametrize(("ended", "reported"), [("22:29:00", "TriggerSuccess"), ("22:29:40", "TriggerStarted")])
+async def test_the_training_ended_when_its_container_did(ended: str, reported: str) -> None:
     """Pods from between the end of the container and the completionTime run what was trained; older ones are replaced."""
     world = World(shipped(PACK))
     await world.create(
@@ -1030,6 +1032,6 @@ async def test_the_training_ended_when_its_container_did(ended: str, told: str) 
     await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE, "validationPodName": "train-validation"})
     await world.settle(10)
 
-    assert set(await reasons(world)) == {told}
+    assert set(await reasons(world)) == {reported}
     time = f"2026-01-24T{ended}Z"
     assert all(time in message for _, _, message in await world.events())

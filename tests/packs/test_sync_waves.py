@@ -123,7 +123,7 @@ async def test_a_job_created_anew_under_the_same_name_is_judged_anew() -> None:
 
 @pytest.mark.parametrize("mode", [Mode.AUDIT, Mode.OFF])
 async def test_audit_and_off_write_nothing(mode: Mode) -> None:
-    """Audit tries each step as a dry run and says what would change; Off does not look."""
+    """Audit tries each step as a dry run and says what would change; Off does not evaluate."""
     pack = shipped("sync-waves")
     world = World(pack, modes={pack.name: mode})
     await world.create(job(phase="Succeeded", annotations={**WAVE, "mlops.dev/block-wave": "1"}))

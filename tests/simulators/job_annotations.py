@@ -27,7 +27,7 @@ COLLECTIONS = {
 
 
 class Annotations:
-    """Carries out the triggers of jobs that succeed, and tells of all that end."""
+    """Carries out the triggers of jobs that succeed, and reports all that end."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

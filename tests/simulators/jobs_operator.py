@@ -29,7 +29,7 @@ OWN_NODE = "jobs-operator"
 AFTER_CONFLICT = 0.1
 #: Seconds between the two writes of a build that fails.
 BETWEEN_FAILURES = 0.45
-#: Seconds between two looks at its pod.
+#: Seconds between two checks of its pod.
 POLL = 0.05
 
 

@@ -15,7 +15,7 @@ from tests.controlplane.plane import ControlPlane
 from tests.simulators.background import Background, Client, Refused
 
 SERVING = "serving.knative.dev"
-#: Seconds between two looks at everything.
+#: Seconds between two checks of everything.
 INTERVAL = 0.1
 
 
@@ -44,7 +44,7 @@ class Knative(Background):
         self._revisions: dict[str, list[Revision]] = {}
 
     async def play(self, client: Client) -> None:
-        """Look at all services again and again."""
+        """Check all services again and again."""
         while True:
             for service in (await client.request("GET", f"/apis/{SERVING}/v1/services"))["items"]:
                 try:

@@ -27,7 +27,7 @@ def serve(cluster: Cluster, kubelet: Kubelet) -> Callable[[str], None]:
 
 
 def seen(capacity: Capacity, ready: int) -> None:
-    """Wait until the recorder has seen this many: it is told of a change as any other client is."""
+    """Wait until the recorder has seen this many: it gets a change as any other client is."""
     eventually(lambda: capacity.samples[-1].ready == ready, f"recording of {ready} Ready pods", patience=5)
 
 

@@ -324,7 +324,7 @@ def test_a_sync_is_a_comparison_only(cluster: Cluster, newer: JobsOperator, appl
 
 
 @pytest.mark.parametrize(("failures", "reason"), [(0, "TriggerSuccess"), (3, "ValidationFailed")])
-def test_it_tells_of_the_end(
+def test_it_reports_the_end(
     cluster: Cluster, newer: JobsOperator, application: Callable[[], Object], failures: int, reason: str
 ) -> None:
     """By one Event, and on the Application by counts in which the job has not ended yet."""

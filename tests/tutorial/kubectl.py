@@ -1,4 +1,4 @@
-"""Stands in for kubectl where a tutorial is tested: what it is told to create is kept as JSON files in $KUBECTL_STORE."""
+"""Stands in for kubectl where a tutorial is tested: what it is asked to create is kept as JSON files in $KUBECTL_STORE."""
 
 from __future__ import annotations
 

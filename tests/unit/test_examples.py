@@ -80,7 +80,7 @@ def test_each_page_that_replaces_a_job_says_the_risk_and_the_other_way_first() -
 
 
 def preserved(page: str) -> set[str]:
-    """The annotations that a page tells an ApplicationSet to keep."""
+    """The annotations that a page has an ApplicationSet keep."""
     (found,) = (one for text in written(ROOT / page) for one in objects(text) if dig(one, ("spec", "preservedFields")))
     return set(dig(found, ("spec", "preservedFields", "annotations")))
 

@@ -1,4 +1,4 @@
-"""A job that triggers something, and what is told of it."""
+"""A job that triggers something, and what Events say of it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ def succeed(cluster: Cluster, action: str = "restart", kind: Kind = SERVICE, nam
     cluster.create(job(phase="Succeeded", completed=completed, annotations=asked, namespace=cluster.namespace))
 
 
-def told(cluster: Cluster) -> list[str]:
+def reported(cluster: Cluster) -> list[str]:
     """The reasons of the Events about the job, but for those that say that something has begun."""
     return [reason for reason, _ in cluster.events("train") if reason != "TriggerStarted"]

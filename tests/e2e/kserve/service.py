@@ -23,7 +23,7 @@ FAULTS = ("quota", "room", "model")
 
 
 class Service:
-    """An InferenceService; KServe writes its minReplicas into the Deployment, since it is told that there is no autoscaler."""
+    """KServe writes its minReplicas into the Deployment, as its annotation says that there is no autoscaler."""
 
     def __init__(self, cluster: Cluster, kubelet: Kubelet, name: str) -> None:
         self._cluster, self._kubelet, self._name = cluster, kubelet, name

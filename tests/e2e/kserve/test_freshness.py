@@ -1,4 +1,4 @@
-"""The packs model-training and model-freshness beside the real KServe, which copies annotations to pods unless told not to."""
+"""The packs model-training and model-freshness beside the real KServe, which copies annotations to pods by default."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.model.objects import annotations_of
 from tests.controlplane.kserve import KServe
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
-from tests.e2e.kserve.job import PATIENCE, succeed, told
+from tests.e2e.kserve.job import PATIENCE, reported, succeed
 from tests.e2e.kserve.service import Service
 from tests.world import RULES
 
@@ -78,12 +78,12 @@ def test_a_restart_makes_a_model_fresh(cluster: Cluster, kserve: KServe, freshne
 
         succeed(cluster)
         eventually(lambda: notes(service).get("freshness") in ("Stale", "Reloading"), "freshness of a model in use", PATIENCE)
-        eventually(lambda: told(cluster), "end of the restart", PATIENCE)
+        eventually(lambda: reported(cluster), "end of the restart", PATIENCE)
         eventually(lambda: notes(service).get("freshness") == "Fresh", "freshness after the restart", PATIENCE)
         after, rendered = service.settled(), generation(service)
         time.sleep(5)
 
-        assert told(cluster) == ["TriggerSuccess"]
+        assert reported(cluster) == ["TriggerSuccess"]
         assert notes(service)["trained-by"] == "train"
         assert not before & after
         assert (service.pods(), service.pods("transformer")) == (after, transformer)

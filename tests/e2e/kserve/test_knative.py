@@ -11,7 +11,7 @@ from engine.model.objects import Object, dig
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
-from tests.e2e.kserve.job import PATIENCE, succeed, told
+from tests.e2e.kserve.job import PATIENCE, reported, succeed
 from tests.e2e.kserve.service import Service
 from tests.simulators.knative import Knative
 from tests.simulators.objects import condition
@@ -28,7 +28,7 @@ def knative(control_plane: ControlPlane) -> Iterator[None]:
 
 
 def revisions(service: Service) -> dict[str, str]:
-    """The names of the latest revisions of the predictor, as the InferenceService tells them."""
+    """The names of the latest revisions of the predictor, as the InferenceService has them."""
     component: dict[str, Any] = dig(service.get(), ("status", "components", "predictor"), {})
     return {key.removeprefix("latest"): name for key, name in component.items() if key.startswith("latest")}
 
@@ -88,15 +88,15 @@ def test_a_canary_takes_a_part_of_the_traffic(service: Service) -> None:
     assert before < service.settled()
 
 
-def test_a_restart_that_becomes_a_canary_is_told_as_one(cluster: Cluster, engine: Engine, service: Service) -> None:
+def test_a_restart_that_becomes_a_canary_is_reported_as_one(cluster: Cluster, engine: Engine, service: Service) -> None:
     """With canaryTrafficPercent what was trained does not get all of the traffic: an Event says so."""
     created(service)
     service.patch({"spec": {"predictor": {"canaryTrafficPercent": 10}}})
 
     succeed(cluster)
-    eventually(lambda: told(cluster), "end of the restart", PATIENCE)
+    eventually(lambda: reported(cluster), "end of the restart", PATIENCE)
 
-    assert "TriggerFailed" not in told(cluster)
+    assert "TriggerFailed" not in reported(cluster)
     messages = [message for _, message in cluster.events("train")]
     assert any("canary" in message.lower() for message in messages), messages
 
@@ -108,9 +108,9 @@ def test_a_restart_takes_nothing_from_what_is_served(cluster: Cluster, engine: E
 
     with service.capacity() as capacity:
         succeed(cluster)
-        eventually(lambda: told(cluster), "end of the restart", PATIENCE)
+        eventually(lambda: reported(cluster), "end of the restart", PATIENCE)
         after = eventually(lambda: service.settled() - before, "other pod")
 
-    assert told(cluster) == ["TriggerSuccess"]
+    assert reported(cluster) == ["TriggerSuccess"]
     assert len(after) == 1
     assert capacity.lowest == 1, capacity

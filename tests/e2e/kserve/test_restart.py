@@ -10,14 +10,14 @@ from engine.model.objects import Kind, dig
 from tests.controlplane.kserve import KServe
 from tests.e2e.cluster import Cluster, eventually, now
 from tests.e2e.engine import Engine
-from tests.e2e.kserve.job import PATIENCE, succeed, told
+from tests.e2e.kserve.job import PATIENCE, reported, succeed
 from tests.e2e.kserve.service import FAULTS, Service
 from tests.world import DEPLOYMENT, JOB, SERVICE, job, trigger, triggers
 
 REPLICA_SET = Kind("apps/v1", "ReplicaSet")
 
 
-#: What is told of each of FAULTS.
+#: What Events say of each of FAULTS.
 WHY = {
     "quota": "exceeded quota: full",
     "room": "0/3 nodes are available: 3 Insufficient nvidia.com/gpu",
@@ -40,10 +40,10 @@ def test_a_restart_takes_nothing_from_what_is_served(cluster: Cluster, engine: E
 
     with service.capacity() as capacity:
         succeed(cluster)
-        eventually(lambda: told(cluster), "end of the restart", PATIENCE)
+        eventually(lambda: reported(cluster), "end of the restart", PATIENCE)
         after = service.settled()
 
-    assert told(cluster) == ["TriggerSuccess"]
+    assert reported(cluster) == ["TriggerSuccess"]
     assert not before & after
     assert capacity.lowest == replicas, capacity
 
@@ -89,19 +89,23 @@ def test_a_fault_of_the_new_pods_costs_none_of_the_old(cluster: Cluster, engine:
 @pytest.mark.parametrize(
     "fault", [pytest.param("quota", marks=pytest.mark.nightly), "room", pytest.param("model", marks=pytest.mark.nightly)]
 )
-def test_success_is_not_told_before_the_new_model_serves(cluster: Cluster, engine: Engine, service: Service, fault: str) -> None:
-    """Where no pod comes to serve what was trained, TriggerSuccess is not told."""
+def test_success_is_not_reported_before_the_new_model_serves(
+    cluster: Cluster, engine: Engine, service: Service, fault: str
+) -> None:
+    """Where no pod comes to serve what was trained, TriggerSuccess is not reported."""
     before = service.create(1)
     service.hinder(fault)
 
     succeed(cluster)
-    eventually(lambda: told(cluster), "Event about the restart", PATIENCE)
+    eventually(lambda: reported(cluster), "Event about the restart", PATIENCE)
 
     serving = service.pods()
     assert serving <= before
     assert WHY[fault] in dict(cluster.events("train"))["TriggerWaiting"]
     assert WHY[fault] in dict(cluster.events("model"))["TriggerWaiting"]
-    assert "TriggerSuccess" not in told(cluster), f"told {told(cluster)} with {len(serving)} Ready pods, all from before"
+    assert "TriggerSuccess" not in reported(cluster), (
+        f"reported {reported(cluster)} with {len(serving)} Ready pods, all from before"
+    )
 
 
 def test_the_strategy_rollout_replaces_the_pods(cluster: Cluster, stopped_engine: Engine, service: Service) -> None:
@@ -112,9 +116,9 @@ def test_the_strategy_rollout_replaces_the_pods(cluster: Cluster, stopped_engine
     before = service.create(1)
 
     succeed(cluster)
-    eventually(lambda: told(cluster), "end of the restart", PATIENCE)
+    eventually(lambda: reported(cluster), "end of the restart", PATIENCE)
 
-    assert told(cluster) == ["TriggerSuccess"]
+    assert reported(cluster) == ["TriggerSuccess"]
     after = service.settled()
     assert not before & after, f"TriggerSuccess, and {len(before & after)} of {len(after)} pods are from before"
 
@@ -124,10 +128,10 @@ def test_a_restart_that_its_owner_takes_back_is_no_success(cluster: Cluster, eng
     before = service.create(1)
 
     succeed(cluster, kind=DEPLOYMENT, name="model-predictor")
-    eventually(lambda: told(cluster), "end of the restart", PATIENCE)
+    eventually(lambda: reported(cluster), "end of the restart", PATIENCE)
 
     kept = before & service.settled()
-    assert not kept or "TriggerSuccess" not in told(cluster), f"told {told(cluster)}, and the pod is from before"
+    assert not kept or "TriggerSuccess" not in reported(cluster), f"reported {reported(cluster)}, and the pod is from before"
 
 
 def test_a_refresh_leaves_the_transformer(cluster: Cluster, engine: Engine, service: Service) -> None:
@@ -145,20 +149,20 @@ def test_a_refresh_leaves_the_transformer(cluster: Cluster, engine: Engine, serv
 def test_a_refresh_that_kserve_does_not_carry_out_is_no_success(
     cluster: Cluster, engine: Engine, service: Service, kserve: KServe
 ) -> None:
-    """Where the mark is in serviceAnnotationDisallowedList the pods stay, and TriggerSuccess is not told."""
+    """Where the mark is in serviceAnnotationDisallowedList the pods stay, and TriggerSuccess is not reported."""
     before = service.create(1)
 
     with kserve.configured("inferenceService", {"serviceAnnotationDisallowedList": ["mlops.dev/refreshed-at"]}):
         succeed(cluster, "refresh")
-        eventually(lambda: told(cluster), "end of the refresh", PATIENCE)
+        eventually(lambda: reported(cluster), "end of the refresh", PATIENCE)
         time.sleep(3)  # longer than a pod takes to load
 
     kept = before & service.settled()
-    assert not kept or "TriggerSuccess" not in told(cluster), f"told {told(cluster)}, and the pod is from before"
+    assert not kept or "TriggerSuccess" not in reported(cluster), f"reported {reported(cluster)}, and the pod is from before"
 
 
 def test_a_job_that_is_deleted_leaves_no_restart_half_done(cluster: Cluster, engine: Engine, service: Service) -> None:
-    """It goes as soon as it has succeeded, and the engine is killed meanwhile: the service is told of all the same."""
+    """It goes once it has succeeded, and the engine is killed meanwhile: the restart is reported all the same."""
     before = service.create(2)
 
     succeed(cluster)
@@ -169,7 +173,7 @@ def test_a_job_that_is_deleted_leaves_no_restart_half_done(cluster: Cluster, eng
 
     eventually(lambda: "TriggerSuccess" in dict(cluster.events("model")), "end of the restart", PATIENCE)
     assert not before & service.settled()
-    assert told(cluster) == []
+    assert reported(cluster) == []
 
 
 def test_trainings_within_seconds_are_one_restart(cluster: Cluster, engine: Engine, service: Service) -> None:
@@ -189,15 +193,15 @@ def test_trainings_within_seconds_are_one_restart(cluster: Cluster, engine: Engi
 
 
 def test_a_service_of_model_mesh_is_refused_at_once(cluster: Cluster, engine: Engine, service: Service) -> None:
-    """KServe makes no pods for it and writes no mode into its status: nothing is written on it, and what does load is told."""
+    """KServe makes no pods for it and writes no mode into its status: nothing is written on it, what does load is reported."""
     service.make(1, mode="ModelMesh")
     time.sleep(3)  # longer than KServe takes for any other mode
     before = service.get()
 
     succeed(cluster)
-    eventually(lambda: told(cluster), "Event about the restart", 30)
+    eventually(lambda: reported(cluster), "Event about the restart", 30)
 
-    assert told(cluster) == ["TriggerFailed"]
+    assert reported(cluster) == ["TriggerFailed"]
     assert "only another storageUri loads a model anew" in dict(cluster.events("train"))["TriggerFailed"]
     assert not dig(before, ("status", "deploymentMode"), "")
     assert service.get()["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]

@@ -20,7 +20,7 @@ from tests.capacity import Capacity, serves
 from tests.controlplane.plane import ControlPlane
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
-from tests.e2e.kserve.job import told
+from tests.e2e.kserve.job import reported
 from tests.e2e.kserve.service import BROKEN, HEALTHY, Service
 from tests.simulators.kubelet import Kubelet
 from tests.simulators.objects import LABELS, workload
@@ -90,9 +90,9 @@ class Cell:
         asked = triggers(trigger(kind, name, "restart"))
         self.cluster.create(job(phase="Succeeded", completed=completed, annotations=asked, namespace=self.cluster.namespace))
 
-    def told(self) -> bool:
+    def reported(self) -> bool:
         """Whether the job has an Event about how the restart ended, or what it waits for; the engine's own may come before it."""
-        return bool({*ENDS} & {*told(self.cluster)})
+        return bool({*ENDS} & {*reported(self.cluster)})
 
     def line(self) -> str:
         """What came of it, as a line of the table."""
@@ -133,7 +133,7 @@ def cells(control_plane: ControlPlane, kubelet: Kubelet, namespace: str, strateg
 @pytest.mark.nightly
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_table_of_served_capacity_holds(cells: list[Cell], stopped_engine: Engine, strategy: str) -> None:
-    """What serves is never less than the owner's own strategy, or maxUnavailable, allows; what is told is what was so."""
+    """What serves is never less than the owner's own strategy, or maxUnavailable, allows; what is reported is what was so."""
     if strategy == "Evict":
         stopped_engine.params({"on-success-triggers": "restartStrategy: Evict\n"})
     stopped_engine.start(None, *(f"--namespace={cell.cluster.namespace}" for cell in cells))
@@ -151,7 +151,7 @@ def test_the_table_of_served_capacity_holds(cells: list[Cell], stopped_engine: E
         for cell in cells:
             cell.restart(completed)
         for cell in cells:
-            eventually(cell.told, f"Event about {cell}", PATIENCE)
+            eventually(cell.reported, f"Event about {cell}", PATIENCE)
 
     assert all(cell.cluster.find(JOB, "train") for cell in cells)
     lines = sorted((cell.line() for cell in cells), key=_order)

@@ -64,7 +64,7 @@ def done(cluster: Cluster, engine: Engine) -> Object:
     return cluster.get(JOB, "train")
 
 
-def told(cluster: Cluster, reason: str) -> list[str]:
+def reported(cluster: Cluster, reason: str) -> list[str]:
     """The messages of the Events of this reason about the job; one that was counted up stands there as often as it says."""
     events = [event for event in cluster.all(EVENT) if event["involvedObject"]["name"] == "train" and event["reason"] == reason]
     return [str(event["message"]) for event in events for _ in range(event.get("count") or 1)]
@@ -95,50 +95,52 @@ def test_a_deployment_is_restarted_once(cluster: Cluster, engine: Engine, newer:
     assert len(pods.uids - old) == REPLICAS, f"{len(pods.uids - old)} pods were created for {REPLICAS}"
 
 
-def test_a_failed_build_is_told_once(cluster: Cluster, engine: Engine, older: JobsOperator) -> None:
+def test_a_failed_build_is_reported_once(cluster: Cluster, engine: Engine, older: JobsOperator) -> None:
     """One run that fails, one Event, though its operator writes Failed in two steps."""
     older.use(Run(build_error="no such strategy"))
     create(cluster, spec=lambda spec: spec["podConfig"].update(buildConfig={"enabled": True}))
 
     done(cluster, engine)
 
-    messages = told(cluster, "ValidationFailed")
+    messages = reported(cluster, "ValidationFailed")
     assert messages
     require(len(messages) == 1, messages)
 
 
-def test_a_failed_build_is_told_with_its_reason(cluster: Cluster, engine: Engine, older: JobsOperator) -> None:
+def test_a_failed_build_is_reported_with_its_reason(cluster: Cluster, engine: Engine, older: JobsOperator) -> None:
     """The reason of a build that fails is in buildStatus, and in the Event."""
     older.use(Run(build_error="no such strategy"))
     create(cluster, spec=lambda spec: spec["podConfig"].update(buildConfig={"enabled": True}))
 
     done(cluster, engine)
 
-    messages = told(cluster, "ValidationFailed")
+    messages = reported(cluster, "ValidationFailed")
     assert messages
     require(all("no such strategy" in message for message in messages), messages)
 
 
-def test_a_failed_run_is_told_once_beside_the_newer_operator(cluster: Cluster, engine: Engine, newer: JobsOperator) -> None:
-    """One run that fails, one Event, though both tell of it."""
+def test_a_failed_run_is_reported_once_beside_the_newer_operator(cluster: Cluster, engine: Engine, newer: JobsOperator) -> None:
+    """One run that fails, one Event, though both report it."""
     newer.use(Run(failures=3))
     create(cluster)
 
     done(cluster, engine)
 
-    messages = told(cluster, "ValidationFailed")
+    messages = reported(cluster, "ValidationFailed")
     assert messages
     assert len(messages) == 1, messages
 
 
-def test_a_git_failure_is_not_told_as_the_first_of_three_attempts(cluster: Cluster, engine: Engine, older: JobsOperator) -> None:
+def test_a_git_failure_is_not_reported_as_the_first_of_three_attempts(
+    cluster: Cluster, engine: Engine, older: JobsOperator
+) -> None:
     """A failure that its operator never retries is final at the first attempt."""
     older.use(Run(failures=3, container=GIT, error="Authentication failed"))
     create(cluster)
 
     done(cluster, engine)
 
-    (message,) = told(cluster, "ValidationFailed")
+    (message,) = reported(cluster, "ValidationFailed")
     require("1/3" not in message, message)
 
 
@@ -151,7 +153,7 @@ def test_a_git_failure_points_to_the_log_of_the_container_that_failed(
 
     done(cluster, engine)
 
-    (message,) = told(cluster, "ValidationFailed")
+    (message,) = reported(cluster, "ValidationFailed")
     require(f"-c {GIT}" in message, message)
 
 
@@ -161,7 +163,7 @@ def test_a_missing_secret_points_to_no_log(cluster: Cluster, engine: Engine, old
 
     done(cluster, engine)
 
-    (message,) = told(cluster, "ValidationFailed")
+    (message,) = reported(cluster, "ValidationFailed")
     assert "models" in message
     require("kubectl logs" not in message, message)
 
@@ -173,10 +175,10 @@ def test_a_target_that_comes_later_is_waited_for(cluster: Cluster, engine: Engin
 
     cluster.create(inference_service("model", cluster.namespace))
 
-    eventually(lambda: told(cluster, "TriggerSuccess"), "Event")
-    (message,) = told(cluster, "TriggerSuccess")
+    eventually(lambda: reported(cluster, "TriggerSuccess"), "Event")
+    (message,) = reported(cluster, "TriggerSuccess")
     assert "is already newer than the training" in message
-    assert told(cluster, "TriggerFailed") == []
+    assert reported(cluster, "TriggerFailed") == []
 
 
 def test_an_applications_state_and_counts_fit(cluster: Cluster, engine: Engine, application: str, newer: JobsOperator) -> None:

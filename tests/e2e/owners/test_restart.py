@@ -14,7 +14,7 @@ from tests.capacity import Capacity, serves
 from tests.controlplane.kubectl import Kubectl
 from tests.e2e.cluster import Cluster, eventually, now
 from tests.e2e.engine import Engine
-from tests.e2e.kserve.job import PATIENCE, succeed, told
+from tests.e2e.kserve.job import PATIENCE, reported, succeed
 from tests.simulators.behavior import Behavior
 from tests.simulators.kubelet import Kubelet
 from tests.simulators.objects import CONTAINERS, DAEMON_SET, LABELS, STATEFUL_SET, workload
@@ -39,14 +39,14 @@ def serving(cluster: Cluster, count: int) -> set[str]:
 def test_a_workload_is_rolled_out_by_its_own_controller(
     cluster: Cluster, engine: Engine, kubelet: Kubelet, kind: Kind, replicas: int, lowest: int, drops: str
 ) -> None:
-    """All pods are new, never fewer served than the strategy says, which is told first; success is told once all are Ready."""
+    """All pods are new, never fewer served than the strategy says, as an Event says first; success comes once all are Ready."""
     kubelet.use(Behavior(load=0.5, stop=0.1), cluster.namespace)
     workload(cluster, kind, **({} if kind == DAEMON_SET else {"replicas": replicas}))
     before = serving(cluster, replicas)
 
     with Capacity(cluster.plane, cluster.namespace, ",".join(f"{key}={value}" for key, value in LABELS.items())) as capacity:
         succeed(cluster, kind=kind, name="web")
-        eventually(lambda: told(cluster), "Event about the restart", PATIENCE)
+        eventually(lambda: reported(cluster), "Event about the restart", PATIENCE)
         after = serving(cluster, replicas)
 
     messages = dict(cluster.events("train"))
@@ -68,22 +68,22 @@ def test_a_workload_is_rolled_out_by_its_own_controller(
     ],
     ids=lambda value: value.kind if isinstance(value, Kind) else "",
 )
-def test_what_keeps_an_owner_from_rolling_out_is_told_with_the_command_that_ends_it(
+def test_what_keeps_an_owner_from_rolling_out_is_reported_with_the_command_that_ends_it(
     cluster: Cluster, engine: Engine, kubelet: Kubelet, kubectl: Kubectl, kind: Kind, spec: Object, said: str
 ) -> None:
-    """It is told at once; once somebody has run the command as it is told, all pods are new."""
+    """It is reported at once; once somebody has run the command of the message, all pods are new."""
     kubelet.use(Behavior(load=0.5, stop=0.1), cluster.namespace)
     workload(cluster, kind, replicas=2)
     before = serving(cluster, 2)
     cluster.patch(kind, "web", {"spec": spec})
     succeed(cluster, kind=kind, name="web")
-    eventually(lambda: told(cluster) == ["TriggerWaiting"], "word of what keeps it", 30.0)
+    eventually(lambda: reported(cluster) == ["TriggerWaiting"], "word of what keeps it", 30.0)
     message = dict(cluster.events("train"))["TriggerWaiting"]
     assert said in message
 
     kubectl.plain(*shlex.split(message[message.index("kubectl") :].partition("; ")[0])[1:])
 
-    eventually(lambda: "TriggerSuccess" in told(cluster), "success", PATIENCE)
+    eventually(lambda: "TriggerSuccess" in reported(cluster), "success", PATIENCE)
     assert not before & serving(cluster, 2)
 
 
@@ -95,7 +95,7 @@ def test_a_strategy_that_replaces_no_pod_is_refused_with_the_command_that_does(
     workload(cluster, STATEFUL_SET, replicas=1, updateStrategy={"type": "OnDelete"})
     before = serving(cluster, 1)
     succeed(cluster, kind=STATEFUL_SET, name="web")
-    eventually(lambda: told(cluster) == ["TriggerFailed"], "refusal", 30.0)
+    eventually(lambda: reported(cluster) == ["TriggerFailed"], "refusal", 30.0)
     message = dict(cluster.events("train"))["TriggerFailed"]
 
     kubectl.plain(*shlex.split(message[message.index("kubectl") :])[1:])
@@ -103,7 +103,7 @@ def test_a_strategy_that_replaces_no_pod_is_refused_with_the_command_that_does(
     eventually(lambda: not before & serving(cluster, 1), "another pod")
 
 
-def test_a_training_that_ended_before_a_restart_that_is_over_is_told_that_all_is_newer(
+def test_of_a_training_that_ended_before_a_restart_that_is_over_the_event_says_that_all_is_newer(
     cluster: Cluster, engine: Engine, kubelet: Kubelet
 ) -> None:
     """A job of before that restart that comes to be known later restarts nothing, and claims no restart."""
@@ -111,7 +111,7 @@ def test_a_training_that_ended_before_a_restart_that_is_over_is_told_that_all_is
     workload(cluster, DEPLOYMENT, replicas=2)
     serving(cluster, 2)
     succeed(cluster, kind=DEPLOYMENT, name="web")
-    eventually(lambda: told(cluster) == ["TriggerSuccess"], "success", PATIENCE)
+    eventually(lambda: reported(cluster) == ["TriggerSuccess"], "success", PATIENCE)
     pods = serving(cluster, 2)
     completed = str(cluster.get(JOB, "train")["status"]["completionTime"])
 
@@ -125,7 +125,7 @@ def test_a_training_that_ended_before_a_restart_that_is_over_is_told_that_all_is
     assert serving(cluster, 2) == pods
 
 
-def test_what_is_missing_in_another_namespace_is_told_once_and_the_commands_grant_it(
+def test_what_is_missing_in_another_namespace_is_reported_once_and_the_commands_grant_it(
     cluster: Cluster, engine: Engine, kubelet: Kubelet, kubectl: Kubectl
 ) -> None:
     """After the commands of the one message the next run restarts what it names there."""
@@ -136,7 +136,7 @@ def test_what_is_missing_in_another_namespace_is_told_once_and_the_commands_gran
     asked = triggers(trigger(DEPLOYMENT, "web", "restart", there.namespace))
     time.sleep(1.1)
     cluster.create(job("train", "Succeeded", asked, cluster.namespace, completed=now()))
-    eventually(lambda: told(cluster) == ["TriggerFailed"], "refusal", 30.0)
+    eventually(lambda: reported(cluster) == ["TriggerFailed"], "refusal", 30.0)
     message = dict(cluster.events("train"))["TriggerFailed"]
 
     for command in message.partition("to grant it: ")[2].split(" && "):
@@ -185,16 +185,16 @@ OWNERS = (
 
 @pytest.mark.parametrize("owner", OWNERS, ids=lambda owner: owner.kind.kind)
 def test_the_schema_of_another_owner_takes_the_time(cluster: Cluster, engine: Engine, owner: Owner) -> None:
-    """The API server keeps the time in the field that the owner reads; once its status says that it is done, that is told."""
+    """The API server keeps the time in the field that the owner reads; once its status says that it is done, that is reported."""
     kind = owner.kind
     cluster.create(named(kind, "web", cluster.namespace, spec=owner.spec))
     succeed(cluster, kind=kind, name="web")
     at = eventually(lambda: dig(cluster.get(kind, "web"), owner.field), "time in the owner's field", PATIENCE)
-    assert told(cluster) == []
+    assert reported(cluster) == []
 
     cluster.status(kind, "web", carried_out(cluster.get(kind, "web"), str(at), owner.handled))
 
-    eventually(lambda: told(cluster) == ["TriggerSuccess"], "word that it is done", PATIENCE)
+    eventually(lambda: reported(cluster) == ["TriggerSuccess"], "word that it is done", PATIENCE)
     assert dict(cluster.events("train"))["TriggerSuccess"] == f"Restarted {kind.kind}/web"
     assert dig(cluster.get(kind, "web"), owner.field) == at
 

@@ -151,7 +151,7 @@ async def test_it_goes_on_after_an_outage(name: str) -> None:
 
     requests = [call for call in world.engine.calls if (call.verb, call.ref.kind) == (example.request, example.kind)]
     assert [call.status for call in requests][:3] == [0, 0, 200]
-    aside = {ActResult.RETRYING} if ACTIONS[name].notifies else set[ActResult]()  # what only tells is tried again aside
+    aside = {ActResult.RETRYING} if ACTIONS[name].notifies else set[ActResult]()  # what only notifies is tried again aside
     assert [act.result for act in world.seen.acts][-1] in {ActResult.DONE, ActResult.UNCHANGED, *aside}
 
 

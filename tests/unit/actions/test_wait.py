@@ -1,4 +1,4 @@
-"""The action `wait`: what it reads, for how long, and what the actions after it are told."""
+"""The action `wait`: what it reads, for how long, and what the actions after it get."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_a_pack_that_cannot_work_is_refused(wait: dict[str, Any], message: str) 
     assert message in str(refused.value)
 
 
-async def test_a_time_that_only_a_parameter_gives_and_is_none_is_told() -> None:
+async def test_a_time_that_only_a_parameter_gives_and_is_none_is_reported() -> None:
     """The rule fails, and an Event says why."""
     (pack,) = parse_pack(text_of({"lookup": {"other": OTHER}, "until": "false", "atMost": "${params.patience}"}), "p", backend())
     world = World(pack, params={"p": {"patience": "soon"}})

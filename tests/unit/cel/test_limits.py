@@ -75,7 +75,7 @@ def test_what_would_take_long_has_no_answer(cel: Cel, name: str, record_property
 
 @pytest.mark.parametrize("name", ANSWERED)
 def test_a_large_object_can_be_judged(cel: Cel, name: str) -> None:
-    """One look at all of an object of 1.5 MB is within the limits."""
+    """One evaluation of all of an object of 1.5 MB is within the limits."""
     assert cel.compile(ANSWERED[name], ["object"]).condition(Scope({"object": OBJECT}))
 
 

@@ -108,7 +108,7 @@ def test_vars_may_read_vars(cel: Cel) -> None:
 
 
 def test_a_var_without_an_answer_surfaces_where_it_is_needed(cel: Cel) -> None:
-    """`||` does without an EvaluationError var, has() says that it has none, and else its name and reason are told."""
+    """`||` does without an EvaluationError var, has() says that it has none, and else its name and reason are reported."""
     scope = Scope({"object": {}}, {"x": cel.compile("object.nope == 1", VARIABLES)})
 
     assert cel.compile("vars.x || true", VARIABLES).condition(scope) is True

@@ -109,7 +109,7 @@ async def test_conditions_come_with_the_values_that_they_read(console: Console) 
         await console.clock.advance(70)
         page = (await console.visit(page_of("waits"), ADMIN)).text
         obj = await console.cluster.get(WIDGET, "team-a", "waits")
-        told = await explain(console.cluster, console.clock, console.operator.reconciler.catalog, obj)
+        reported = await explain(console.cluster, console.clock, console.operator.reconciler.catalog, obj)
     rules = rules_of(page)
     assert "mark skipped Note what is big. It does not fire: already fired for plain" in rules["mark"]
     assert "✓ object.spec.size > 10 true object.spec.size = 50" in rules["mark"]
@@ -120,8 +120,8 @@ async def test_conditions_come_with_the_values_that_they_read(console: Console) 
     assert re.search(r"running: it waits since \S+ \(TargetNotReady\), and is tried again at", rules["wait"])
     assert "Waits: ConfigMap team-a/copy does not meet the guard yet" in rules["wait"]
     assert "patch waiting : ConfigMap team-a/copy does not meet the guard yet" in rules["wait"]
-    lines = " ".join(as_text(told))
-    for rule in told.packs[0].rules:
+    lines = " ".join(as_text(reported))
+    for rule in reported.packs[0].rules:
         assert rule.skipped in rules[rule.name]
         assert all(clause.source in rules[rule.name] and clause.source in lines for clause in rule.clauses)
 

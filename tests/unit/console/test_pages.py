@@ -199,7 +199,7 @@ async def test_news_come_by_the_stream_and_changes_take_their_place(console: Con
 
 
 async def test_streams_are_bounded_and_end_with_their_browsers(console: Console) -> None:
-    """One more is told so at once; when a tab is closed there is room again."""
+    """One more is refused at once; when a tab is closed there is room again."""
     async with console.running():
         await console.widget("team-a", "w")
         waiting = [asyncio.create_task(console.events("activity-stream?after=1000", ADMIN, 2)) for _ in range(STREAMS)]

@@ -149,8 +149,8 @@ async def test_an_object_without_a_namespace_is_advised_to_change_the_pack() -> 
     )
 
 
-async def test_a_refusal_tells_all_that_is_missing() -> None:
-    """Verbs on one object together, and kinds that need the same verbs; a right that is there is not told."""
+async def test_a_refusal_names_all_that_is_missing() -> None:
+    """Verbs on one object together, and kinds that need the same verbs; a right that is there is not reported."""
     office = Office()
     office.cluster.access = lambda spec: spec["resourceAttributes"]["verb"] == "watch"
     wanted = [

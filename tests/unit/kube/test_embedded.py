@@ -159,7 +159,7 @@ async def test_bookmarks_come_by_the_clock(cluster: EmbeddedCluster, clock: Fake
 
 
 async def test_closing_ends_watches(cluster: EmbeddedCluster) -> None:
-    """Closing the cluster ends its watches without error, after what they have still to tell."""
+    """Closing the cluster ends its watches without error, after what they have still to send."""
     version = (await cluster.list(DEFAULT)).resource_version
     await cluster.create(CONFIG_MAP, "default", configmap("a"))
     watch = asyncio.create_task(events(cluster, DEFAULT, version, 9))
@@ -171,7 +171,7 @@ async def test_closing_ends_watches(cluster: EmbeddedCluster) -> None:
 
 
 async def test_a_watch_from_nothing_begins_with_what_there_is(cluster: EmbeddedCluster) -> None:
-    """A watch without resourceVersion tells what there is as ADDED, in the order of a list, then goes on."""
+    """A watch without resourceVersion sends what there is as ADDED, in the order of a list, then goes on."""
     for name in "ba":
         await cluster.create(CONFIG_MAP, "default", configmap(name))
     cluster.compact()

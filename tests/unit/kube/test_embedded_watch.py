@@ -1,4 +1,4 @@
-"""The one promise of a watch, under any order of events: what it tells adds up to the list."""
+"""The one promise of a watch, under any order of events: what it sends adds up to the list."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ async def test_an_eviction_is_a_create_of_a_subresource(cluster: EmbeddedCluster
 
 
 async def test_open_watches_can_be_cut(cluster: EmbeddedCluster) -> None:
-    """A watch that is cut tells what came before, then ends with ApiError 0; one that resumes misses nothing."""
+    """A watch that is cut sends what came before, then ends with ApiError 0; one that resumes misses nothing."""
     version = (await cluster.list(DEFAULT)).resource_version
     watch = asyncio.create_task(events(cluster, DEFAULT, version, 2))
     await cluster.create(CONFIG_MAP, "default", configmap("a"))

@@ -16,7 +16,7 @@ def test_each_difference_has_a_line() -> None:
 
 
 @pytest.mark.parametrize("before", [{}, {"kind": "Secret", "data": {"password": "b2xk"}}])
-def test_of_a_secret_only_paths_are_told(before: dict[str, object]) -> None:
+def test_of_a_secret_only_paths_are_reported(before: dict[str, object]) -> None:
     """Neither the old value nor the new one, nor what `kubectl apply` keeps of them in an annotation."""
     kept = {"kubectl.kubernetes.io/last-applied-configuration": "password: b2xk"}
     after = {"kind": "Secret", "metadata": {"annotations": kept}, "data": {"password": "bmV3"}}

@@ -86,7 +86,9 @@ async def test_a_certificate_with_another_type_of_key_takes_the_place_of_the_las
 
 
 @pytest.mark.parametrize("text", ["", "no certificate"])
-async def test_what_is_no_certificate_is_told_and_replaced(text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_no_certificate_is_reported_and_replaced(
+    text: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """It starts all the same, with a self-signed one, and says once which folder is wrong."""
     (tmp_path / "tls.crt").write_text(text)
     (tmp_path / "tls.key").write_text(text)

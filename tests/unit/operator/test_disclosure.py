@@ -51,7 +51,7 @@ spec:
 
 
 @pytest.mark.parametrize("mode", ["Enforce", "Audit"])
-async def test_only_names_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: str) -> None:
+async def test_only_names_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: str) -> None:
     """However rules fire, fail or have no answer: objects are not in /metrics and /packs, and Secrets not even in the log."""
     caplog.set_level("DEBUG")
     fixture = Fixture(tmp_path)
@@ -119,7 +119,9 @@ async def test_each_effect_is_one_line_with_what_it_changed(tmp_path: Path, capl
     ]
 
 
-async def test_faults_of_flags_and_params_are_told_as_those_of_packs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_faults_of_flags_and_params_are_reported_as_those_of_packs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Each in one line of the log with its place, what is wrong and what was expected, and on the ConfigMap that has it."""
     fixture = Fixture(tmp_path)
     (tmp_path / "pack.yaml").write_text(TALKING)

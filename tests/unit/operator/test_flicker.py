@@ -39,7 +39,7 @@ async def total(fixture: Fixture) -> str | None:
 
 @pytest.mark.parametrize("seconds", [20, 200])
 async def test_a_count_stays_until_a_list_has_succeeded(seconds: float, tmp_path: Path) -> None:
-    """Whether the kind is away for a moment or for minutes, nobody is told 0; afterwards the count is of what is there."""
+    """Whether the kind is away for a moment or for minutes, nothing reports 0; afterwards the count is of what is there."""
     fixture = Fixture(tmp_path)
     (fixture.rules / "pack.yaml").write_text(PACK)
     for name in "abc":
@@ -80,7 +80,7 @@ spec:
 
 @pytest.mark.parametrize("seconds", [20, 200])
 async def test_the_gauge_of_a_group_that_empties_meanwhile_goes_to_0(seconds: float, tmp_path: Path) -> None:
-    """Not before a list has succeeded; what is not certain is not told."""
+    """Not before a list has succeeded; what is not certain is not reported."""
     fixture = Fixture(tmp_path)
     (fixture.rules / "pack.yaml").write_text(GAUGE)
     await fixture.widget("a", 1)

@@ -164,7 +164,7 @@ async def test_fifty_thousand_objects_of_one_kind(tmp_path: Path, cel: Backend, 
         print(f"\n50,000 objects: evaluated in {took:.1f} s, {used / 1024:.0f} MB more, {turn}")
 
 
-async def test_annotations_that_leave_no_room_are_told_and_not_fought_over(tmp_path: Path, cel: Backend) -> None:
+async def test_annotations_that_leave_no_room_are_reported_and_not_fought_over(tmp_path: Path, cel: Backend) -> None:
     """Where 256 KiB of annotations leave no room for others there is one Event, and another attempt only ever more rarely."""
     fixture = Fixture(tmp_path, cel, rule("mark", "object.spec.size > 0", mark("m" * 2000), oncePer="object.metadata.uid"))
     full = widget("full", size=1)

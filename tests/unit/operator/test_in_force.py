@@ -144,7 +144,7 @@ async def test_times_that_somebody_deletes_are_put_back(change: bool, caplog: py
     running.cancel()
 
 
-async def test_a_look_at_the_times_writes_nothing_where_they_are_there() -> None:
+async def test_a_check_of_the_times_writes_nothing_where_they_are_there() -> None:
     """And an API server that does not answer ends nothing."""
     fixture = Fixture(alone=False)
     await fixture.namespace()

@@ -302,7 +302,7 @@ async def test_who_loses_the_lease_stops_and_takes_it_up_again(fixture: Fixture)
         assert await fixture.mark("a") == "big"
 
 
-async def test_metrics_tell_packs_queue_and_leader(fixture: Fixture) -> None:
+async def test_metrics_have_packs_queue_and_leader(fixture: Fixture) -> None:
     """Packs with mode and source, refused texts, evaluations and actions."""
     operator = fixture.operator()
     async with fixture.running(operator):

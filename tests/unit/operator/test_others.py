@@ -110,7 +110,7 @@ async def test_what_the_first_operator_does_not_do_the_second_one_does_after_a_m
         assert json.loads(overview)["otherOperators"] == []
 
 
-async def test_the_end_of_an_object_is_told_by_one_of_them(fixture: Fixture) -> None:
+async def test_the_end_of_an_object_is_reported_by_one_of_them(fixture: Fixture) -> None:
     """No object is left that could hold a record, so all of it is left to the first operator."""
     second = fixture.operator(operator_namespace="second")
     async with fixture.running(second):

@@ -467,7 +467,7 @@ async def test_a_stricter_mode_of_a_refused_spec_is_said_not_to_count(packs: Pac
         await packs.clock.advance(5)
         await packs.put("own", spec(descripton="slip", **keys))
         await packs.clock.advance(5)
-        ready, told = await packs.condition("Ready", "own"), await reasons(packs, "own")
+        ready, reported = await packs.condition("Ready", "own"), await reasons(packs, "own")
         await packs.config_map("rulepack-feature-flags", {"own": word or "Disabled"})
         await packs.clock.advance(5)
         mode = (await packs.got("own"))["status"]["mode"]
@@ -476,7 +476,7 @@ async def test_a_stricter_mode_of_a_refused_spec_is_said_not_to_count(packs: Pac
     said = f"; its mode {word} does not count while it is refused: to have it now, set the feature flag own: {word} in ConfigMap "
     expected = kept + (f"{said}rulepack-feature-flags" if word else "")
     assert ready == ("False", "Invalid", f"it is not accepted; {expected}")
-    assert told[-1][1].endswith(expected)
+    assert reported[-1][1].endswith(expected)
     assert mode == (word or "Disabled")
 
 
@@ -900,7 +900,7 @@ async def test_counts_go_on_after_a_restart_with_a_refused_spec(packs: Packs) ->
     assert (before, after) == (1, 2)
 
 
-async def test_a_list_that_does_not_end_is_told(packs: Packs) -> None:
+async def test_a_list_that_does_not_end_is_reported(packs: Packs) -> None:
     """Half a minute after a restart a pack that cannot list its kind yet is no longer ready."""
     async with packs.running(packs.operator()):
         await packs.clock.advance(10)
@@ -942,7 +942,7 @@ async def test_a_kind_that_cannot_be_listed_makes_a_pack_wait(packs: Packs) -> N
     assert stalled == ("False", "Progressing", "it is tried again by itself, see Ready")
 
 
-async def test_a_missing_right_to_list_is_told_at_once(packs: Packs) -> None:
+async def test_a_missing_right_to_list_is_reported_at_once(packs: Packs) -> None:
     """With the command that grants it, and never before that that the kind is being listed."""
     packs.cluster.faults.add(InjectedFault(403, verb="list", kind="Widget", times=None))
     async with packs.running(packs.operator()):
@@ -954,7 +954,7 @@ async def test_a_missing_right_to_list_is_told_at_once(packs: Packs) -> None:
     assert message.endswith("to grant what a pack needs: rulepack rbac pack.yaml | kubectl apply -f -")
 
 
-async def test_a_missing_right_to_watch_is_told_at_once(packs: Packs) -> None:
+async def test_a_missing_right_to_watch_is_reported_at_once(packs: Packs) -> None:
     """Also where the right to list is there; it is the same reason, with the same command."""
     packs.cluster.faults.add(InjectedFault(403, verb="watch", kind="Widget", times=None))
     async with packs.running(packs.operator()):
@@ -966,7 +966,7 @@ async def test_a_missing_right_to_watch_is_told_at_once(packs: Packs) -> None:
     assert message.endswith("to grant what a pack needs: rulepack rbac pack.yaml | kubectl apply -f -")
 
 
-async def test_a_right_to_watch_that_is_lost_is_told_within_seconds(packs: Packs) -> None:
+async def test_a_right_to_watch_that_is_lost_is_reported_within_seconds(packs: Packs) -> None:
     async with packs.running(packs.operator()):
         await packs.clock.advance(30)
         packs.cluster.faults.add(InjectedFault(403, verb="watch", kind="Widget", times=None))
@@ -994,7 +994,7 @@ async def test_a_right_to_watch_that_is_missing_for_a_moment_is_no_news(packs: P
 
 
 async def test_a_right_that_is_there_soon_after_a_restart_leaves_a_status_as_it_is(packs: Packs) -> None:
-    """An API server that has just started knows no roles yet; one that is missing for good is told."""
+    """An API server that has just started knows no roles yet; one that is missing for good is reported."""
     async with packs.running(packs.operator()):
         await packs.clock.advance(10)
     packs.cluster.faults.add(InjectedFault(403, verb="list", kind="Widget", times=None))
@@ -1150,7 +1150,7 @@ async def reasons(packs: Packs, name: str, namespace: str = "system") -> list[tu
     return [(each["reason"], each["message"]) for each in about]
 
 
-async def test_a_refused_spec_is_told_in_an_event(packs: Packs) -> None:
+async def test_a_refused_spec_is_reported_in_an_event(packs: Packs) -> None:
     """Once for each generation, whatever is counted meanwhile."""
     broken = spec()
     broken["rules"][0]["wehn"] = broken["rules"][0].pop("when")
@@ -1162,14 +1162,14 @@ async def test_a_refused_spec_is_told_in_an_event(packs: Packs) -> None:
         await packs.clock.advance(20)
         await packs.widget("one")
         await packs.clock.advance(20)
-        told, status = await reasons(packs, "marks"), (await packs.got("marks"))["status"]
+        reported, status = await reasons(packs, "marks"), (await packs.got("marks"))["status"]
 
     kept = f"the last good text, generation {status['generationInForce']}, stays in force"
     assert status["fired"] == 1
-    assert told == [("RulePackInvalid", f"{fault}; {kept}")]
+    assert reported == [("RulePackInvalid", f"{fault}; {kept}")]
 
 
-async def test_an_object_elsewhere_is_told_so_of_each_generation(packs: Packs) -> None:
+async def test_each_generation_of_an_object_elsewhere_is_answered_so(packs: Packs) -> None:
     """In an Event as well."""
     await packs.cluster.create(Resource(Kind("v1", "Namespace"), "namespaces", False), "", {"metadata": {"name": "team"}})
     await packs.put("own", spec(), "team")
@@ -1192,7 +1192,9 @@ async def test_an_object_elsewhere_is_told_so_of_each_generation(packs: Packs) -
     ],
     ids=["the default", "for all packs", "the same"],
 )
-async def test_each_param_that_a_rulepack_goes_before_is_told(packs: Packs, data: dict[str, str], expected: str | None) -> None:
+async def test_each_param_that_a_rulepack_goes_before_is_reported(
+    packs: Packs, data: dict[str, str], expected: str | None
+) -> None:
     """Also one that says what the pack's default is, and one for all packs; not where both say the same."""
     async with packs.running(packs.operator()):
         await packs.clock.advance(5)
@@ -1268,7 +1270,7 @@ spec:
 """
 
 
-async def test_a_lookup_without_consent_is_told_in_the_status(packs: Packs) -> None:
+async def test_a_lookup_without_consent_is_reported_in_the_status(packs: Packs) -> None:
     """On the RulePack, whose other objects go on, and on the ConfigMap that holds it; until there is consent."""
     await packs.cluster.create(Resource(Kind("v1", "Namespace"), "namespaces", False), "", {"metadata": {"name": "theirs"}})
     await packs.cluster.create(CONFIG_MAP, "theirs", {"metadata": {"name": "settings"}, "data": {"open": "no"}})

@@ -50,7 +50,7 @@ def test_a_series_that_names_an_object_goes_some_time_after_it(metrics: Metrics)
     assert sample(metrics.text(), "job_runs_total", {"phase": "Succeeded"}) == 1
 
 
-def test_a_metric_has_a_cap_that_is_told(metrics: Metrics, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_metric_has_a_cap_that_is_reported(metrics: Metrics, caplog: pytest.LogCaptureFixture) -> None:
     """Beyond it no series is added, those that are there go on, a counter says how many measurements were lost, the log once."""
     for number in range(MAX_SERIES + 5):
         metrics.measured(job(f"{number}"), "job_seconds", {"job_name": f"{number}", "phase": "Succeeded"}, 1.5)

@@ -210,9 +210,9 @@ async def test_a_status_and_its_event_have_nothing_that_a_terminal_obeys(fixture
         await fixture.clock.advance(5)
 
         status = await fixture.status(PARAMS) or ""
-        (told,) = [event["message"] for event in await fixture.events() if event["involvedObject"]["name"] == PARAMS]
+        (reported,) = [event["message"] for event in await fixture.events() if event["involvedObject"]["name"] == PARAMS]
         assert "'red'" in status
-        assert not {"\x1b", "\u202e", "\u2066"} & {*status, *told}
+        assert not {"\x1b", "\u202e", "\u2066"} & {*status, *reported}
 
 
 async def test_a_long_status_keeps_its_beginning_and_its_end(fixture: Fixture) -> None:

@@ -110,7 +110,7 @@ async def test_a_higher_budget_has_it_go_on(swept: tuple[Fixture, Operator]) -> 
 
 
 async def test_a_budget_must_be_a_whole_number(swept: tuple[Fixture, Operator]) -> None:
-    """Anything else is a fault that /packs tells, and the last good budget stays."""
+    """Anything else is a fault that /packs shows, and the last good budget stays."""
     fixture, operator = swept
     await fixture.config_map("rulepack-params", {"sweep": "disruptionsPerMinute: -1"})
     await fixture.clock.advance(120)

@@ -63,7 +63,7 @@ async def test_as_many_at_a_time_as_there_are_workers() -> None:
     await fixture.finish()
 
 
-async def test_an_answer_is_when_to_look_again() -> None:
+async def test_an_answer_is_when_to_evaluate_again() -> None:
     """Seconds are waited, None means never."""
     fixture = Fixture()
     fixture.answers = {"a": 30.0, "b": None}
@@ -106,7 +106,7 @@ async def test_not_leading_is_no_error() -> None:
     await fixture.finish()
 
 
-async def test_an_aborted_look_is_made_again() -> None:
+async def test_an_aborted_evaluation_is_made_again() -> None:
     """Who stops leading stops at once; when it leads again nothing is forgotten."""
     fixture = Fixture()
     fixture.queue.add(key("a"))

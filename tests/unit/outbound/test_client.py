@@ -75,7 +75,7 @@ def reason(outcome: Outcome) -> str:
 
 
 def waits_for_the_list(outcome: Outcome) -> bool:
-    """Whether it waits for an administrator to list more, which is looked for again no sooner than in 5 minutes."""
+    """Whether it waits for an administrator to list more, which is checked again no sooner than in 5 minutes."""
     if not isinstance(outcome, Unavailable) or outcome.obstacle is not Obstacle.NOT_LISTED:
         return False
     return outcome.retry_at - SystemClock().monotonic() > LISTED_LATER - 60

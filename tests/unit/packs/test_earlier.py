@@ -157,7 +157,7 @@ def test_the_flag_of_a_refused_pack_is_named_that_the_pack_gives_itself() -> Non
 
 
 def test_the_flag_of_a_refused_pack_counts_for_its_successors_until_then() -> None:
-    """Of whom all are named; nobody is told to rename it, since it is the flag of the pack that is refused."""
+    """Of whom all are named; nobody is advised to rename it, since it is the flag of the pack that is refused."""
     store = PackStore(CEL)
     packs = [NEW, rulepack(written(previousNames=["example"]), "second")]
 

@@ -14,7 +14,7 @@ from engine.packs.sources import PackObject, Text
 from tests.unit.packs.packs import CEL, faults, pack, parsed, rule
 
 POD = {"apiVersion": "v1", "kind": "Pod"}
-TELLING = [{"annotate": {"annotations": {"example.com/letter": "${item}"}}}]
+ANNOTATING = [{"annotate": {"annotations": {"example.com/letter": "${item}"}}}]
 
 
 def two(base: dict[str, Any], own: dict[str, Any], **fields: Any) -> str:
@@ -132,7 +132,7 @@ def test_an_object_of_the_cluster_may_have_such_rules() -> None:
 
 def test_a_fault_that_only_the_extending_rule_has_names_both_rules() -> None:
     """Its loop has another name than the one that the other rule reads; the fault stands where the expression is written."""
-    text = two({"actions": TELLING, "loop": "['a']"}, {"loopVar": "letter"})
+    text = two({"actions": ANNOTATING, "loop": "['a']"}, {"loopVar": "letter"})
 
     (fault,) = faults(text)
 
@@ -142,7 +142,7 @@ def test_a_fault_that_only_the_extending_rule_has_names_both_rules() -> None:
 
 def test_a_fault_of_several_rules_that_extend_one_names_each_of_them() -> None:
     own = [{"name": name, "extends": "base", "loopVar": "letter"} for name in ("own", "other")]
-    text = pack(rules=[rule("base", actions=TELLING, loop="['a']"), *own])
+    text = pack(rules=[rule("base", actions=ANNOTATING, loop="['a']"), *own])
 
     (fault,) = faults(text)
 
@@ -152,7 +152,7 @@ def test_a_fault_of_several_rules_that_extend_one_names_each_of_them() -> None:
 
 def test_the_status_and_lint_name_both_rules() -> None:
     """The message is the same in each place where a fault is shown."""
-    text = two({"actions": TELLING, "loop": "['a']"}, {"loopVar": "letter"})
+    text = two({"actions": ANNOTATING, "loop": "['a']"}, {"loopVar": "letter"})
 
     _, of_object = parse_spec(PackObject("rulepack/ns/example", "example", "1", 1, json.loads(text)["spec"]), CEL)
     _, of_lint = lint([Text("pack.yaml", text, "pack.yaml")], CEL)

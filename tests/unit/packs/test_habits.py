@@ -369,7 +369,7 @@ def test_rules_that_exclude_one_another_may_write_the_same(one: str, other: str)
      ("!(object.spec.paused && object.spec.replicas > 3)", "object.spec.paused")],
 )  # fmt: skip
 def test_rules_that_can_both_fire_may_not(one: str, other: str) -> None:
-    """What can be true of one object is told, also of a field of another object."""
+    """What can be true of one object is reported, also of a field of another object."""
     assert [code for code, _ in found(two_rules({"when": one}, {"when": other}))] == ["same-annotation"]
     target = {"target": {**CONFIG_MAP, "name": "x"}}
     fights = [{"when": each, "throttle": {"every": "1m"}, "actions": [{"patch": {**target, "patch": {"data": {"k": value}}}}]}
@@ -401,7 +401,7 @@ NO_MISTAKES = {
 
 @pytest.mark.parametrize("message", NO_MISTAKES.values(), ids=NO_MISTAKES.keys())
 def test_what_is_meant_is_left_alone(message: str) -> None:
-    """Braces are told only where they name what rules know."""
+    """Braces are reported only where they name what rules know."""
     assert found(text(Mistake("", "", "", "", "message"), message)) == []
 
 

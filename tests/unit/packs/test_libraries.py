@@ -75,7 +75,7 @@ def test_of_two_libraries_of_one_name_the_first_counts() -> None:
 
 
 def test_a_library_with_a_fault_is_refused_as_a_whole() -> None:
-    """What calls it is told that it is refused, in other libraries and in packs; its own fault is told once."""
+    """A fault of what calls it says that it is refused, in other libraries and in packs; its own fault is reported once."""
     broken = library("a", high=function("1 +", "x"), low=function("x", "x"))
     using = library("b", both=function("a.low(x)", "x"))
 
@@ -89,7 +89,7 @@ def test_a_library_with_a_fault_is_refused_as_a_whole() -> None:
 
 
 def test_a_circle_through_two_libraries_is_named_and_refuses_both() -> None:
-    """A function that only calls into the circle is told that it is refused."""
+    """Of a function that only calls into the circle the fault says that what it calls is refused."""
     first = library("a", f=function("b.g(x)", "x"))
     second = library("b", g=function("a.f(x)", "x"))
     third = library("c", h=function("b.g(x)", "x"))

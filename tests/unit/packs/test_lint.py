@@ -37,7 +37,7 @@ def test_each_code_is_documented(code: Code) -> None:
 
 
 def test_each_check_is_in_the_table() -> None:
-    """A class that is written and not put into the table would never look for anything."""
+    """A class that is written and not put into the table would never find anything."""
     assert {check.name for check in Check.__subclasses__()} == {code.name for code in CODES.values() if code.check is not None}
 
 

@@ -551,7 +551,7 @@ def written(**keys: Any) -> dict[str, Any]:
 
 
 def test_an_object_goes_before_a_configmap_and_that_before_a_shipped_pack() -> None:
-    """The ConfigMap that loses is told which object has the name."""
+    """The status of the ConfigMap that loses says which object has the name."""
     store = PackStore(CEL)
     texts, maps = [shipped(pack(description="shipped"))], [config_map(pack(description="of a ConfigMap"))]
 
@@ -828,7 +828,7 @@ def test_a_reference_to_a_shipped_pack_that_is_gone_says_what_to_type() -> None:
 
 
 def test_what_is_set_of_packs_that_another_operator_ships_is_left_alone() -> None:
-    """An operator with other packs shares the ConfigMaps with it; a name that nobody ships is told all the same."""
+    """An operator with other packs shares the ConfigMaps with it; a name that nobody ships is reported all the same."""
     flags = {"sync-waves": "Off", "model-freshness": "Aduit", "sync-wave": "Off"}
     params = {"sync-waves": "x: 1\n", "sync-wave": "x: 1\n", "_all": "argocdNamespace: argocd\nsise: 1\n"}
     store = PackStore(CEL, {"rollouts": Mode.OFF}, some=True)

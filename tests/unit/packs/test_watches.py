@@ -127,7 +127,7 @@ def test_a_number_as_the_value_of_a_label_is_to_be_quoted() -> None:
         ([CONFIGS, "Pod"], "'Pod' stands here; expected a mapping"),
     ],
 )
-def test_what_cannot_be_watched_is_told(watch: Any, fault: str) -> None:
+def test_what_cannot_be_watched_is_reported(watch: Any, fault: str) -> None:
     """In the words, and at the place, of the one watch or of the entry of the list."""
     (found,) = faults(pack(watch=watch))
 
@@ -156,8 +156,8 @@ def test_an_action_on_the_watched_object_needs_its_verb_for_each_kind() -> None:
     assert (len(both), "targets do not have get and patch on Secret (v1)" in both[0], one) == (1, True, [])
 
 
-def test_a_field_that_one_of_the_kinds_does_not_have_is_told_of_that_kind() -> None:
-    """Of a rule for several kinds, and of `fields`; not where the rule or the expression tells the kinds apart."""
+def test_a_field_that_one_of_the_kinds_does_not_have_is_reported_of_that_kind() -> None:
+    """Of a rule for several kinds, and of `fields`; not where the rule or the expression distinguishes the kinds."""
     assert linted([CONFIGS, DEPLOYMENTS], rule(when="object.spec.replicas == 3")) == [
         "unknown-field: ConfigMap has no field spec"
     ]
@@ -172,7 +172,7 @@ def test_a_field_that_one_of_the_kinds_does_not_have_is_told_of_that_kind() -> N
         assert linted([CONFIGS, DEPLOYMENTS], rule(when=when)) == []
 
 
-def test_a_wrong_type_is_told_where_it_fits_none_of_the_kinds_or_one_of_a_rules_own() -> None:
+def test_a_wrong_type_is_reported_where_it_fits_none_of_the_kinds_or_one_of_a_rules_own() -> None:
     """Shared vars need only fit one kind."""
     wrong = linted([CONFIGS, DEPLOYMENTS], rule(when=["object.kind == 'Deployment'", "object.spec.replicas == '3'"]))
     shared = linted([CONFIGS, DEPLOYMENTS], rule(when="vars.some"), vars={"some": "object.spec.replicas == 3"})
@@ -199,7 +199,7 @@ def test_rules_for_different_kinds_do_not_write_the_same() -> None:
     assert (apart, [each.split(":")[0] for each in same]) == ([], ["same-annotation"])
 
 
-def test_a_small_kind_is_told_in_its_entry() -> None:
+def test_a_small_kind_is_reported_in_its_entry() -> None:
     """Lint knows the kinds of every entry."""
     assert linted([CONFIGS, {"apiVersion": "v1", "kind": "pods"}], rule())[0] == "unknown-kind: there is no kind pods in v1"
 

@@ -39,7 +39,7 @@ def takes(
 
 
 def drained(budget: Budget, flows: dict[str, int], terms: Terms, begin: float, end: float) -> dict[str, list[float]]:
-    """Have so many objects of each flow take one step each, asking when they are told to; return when each was done."""
+    """Have so many objects of each flow take one step each, asking at the given time; return when each was done."""
     due = [(begin, number, flow) for flow, count in flows.items() for number in range(count)]
     done: dict[str, list[float]] = {flow: [] for flow in flows}
     while due and min(due)[0] < end:

@@ -72,7 +72,7 @@ async def world_of(text: str = PACK) -> World:
 
 
 async def turn(world: World, number: int) -> None:
-    """The next occasion for the rule, looked at at once."""
+    """The next occasion for the rule, evaluated at once."""
     await world.patch(CONFIG, "c", {"data": {"turn": str(number)}})
     await world.settle()
 
@@ -130,7 +130,7 @@ def looking_up(consent: str = "consent: \"label(target, 'shared') == 'yes'\"", e
     return LOOKUP.replace("CONSENT", consent).replace("EVENT", event).replace("ACTION", TURN)
 
 
-async def test_a_lookup_without_consent_is_told_at_once_and_goes_on_with_it() -> None:
+async def test_a_lookup_without_consent_is_reported_at_once_and_goes_on_with_it() -> None:
     """An Event on the object says what is missing, once; a label that gives consent has the rule evaluated at once."""
     world = await world_of(looking_up())
     await world.settle()

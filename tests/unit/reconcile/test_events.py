@@ -1,4 +1,4 @@
-"""Events are best effort: in nobody's way, one series for each cause, each incident told, and only so many for one object."""
+"""Events are best effort: in nobody's way, one series for each cause, each incident reported, and only so many for one object."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.kube.faults import Effect, InjectedFault
 from engine.model.flags import Mode
 from engine.model.observe import ActResult
 from engine.reconcile.events import ASIDE_EACH, MOST
-from tests.unit.reconcile.test_rule_fields import CONFIG, TELL, config, mark, rule, say, world_of
+from tests.unit.reconcile.test_rule_fields import CONFIG, EMIT, config, mark, rule, say, world_of
 from tests.world import EVENT, World
 
 BEFORE = """\
@@ -18,7 +18,7 @@ BEFORE = """\
         - emitEvent: {type: Normal, reason: Seen, message: 'saw ${object.data.word}'}
         - annotate: {annotations: {mark: '${object.data.word}'}}
 """
-INCIDENT = "      when: object.data.word == 'bad'\n" + TELL
+INCIDENT = "      when: object.data.word == 'bad'\n" + EMIT
 GONE = ApiError(
     403, "Forbidden", 'events "x" is forbidden: unable to create new content in namespace ns',
     details={"causes": [{"reason": "NamespaceTerminating"}]},
@@ -70,7 +70,7 @@ async def test_an_event_that_is_refused_for_good_is_not_tried_again(answer: ApiE
     assert (await mark(world), asked(world)) == ("a", 1)
 
 
-async def test_an_event_whose_answer_is_lost_is_told_once() -> None:
+async def test_an_event_whose_answer_is_lost_is_reported_once() -> None:
     """It is named by its cause."""
     world = World(rule(BEFORE))
     world.engine.faults.add(refused(Effect.CUT_AFTER, times=1))
@@ -91,7 +91,7 @@ async def test_an_event_about_what_is_not_there_holds_nothing_up() -> None:
 
 
 async def test_a_few_wait_for_one_object_and_the_rest_is_counted() -> None:
-    """What is kept for a server that refuses Events is bounded; how many were left out is told."""
+    """What is kept for a server that refuses Events is bounded; how many were left out is reported."""
     text = BEFORE.replace("oncePer", "loop: '[1,2,3,4,5,6,7,8,9,10,11,12]'\n      oncePer").replace("saw", "${string(item)} saw")
     world = World(rule(text))
     world.engine.faults.add(refused(503))
@@ -105,7 +105,7 @@ async def test_a_few_wait_for_one_object_and_the_rest_is_counted() -> None:
     assert any("Events about this object were left out" in message for message in found)
 
 
-async def test_each_incident_is_told() -> None:
+async def test_each_incident_is_reported() -> None:
     """An Event that is there already has its count raised, with the time: one series, however often the object flaps."""
     world = await world_of(INCIDENT, config("bad"))
     for _ in range(3):
@@ -146,7 +146,7 @@ async def test_a_repeat_raises_the_count_at_most_once_a_minute() -> None:
 
 
 async def test_a_restart_raises_no_count() -> None:
-    """An incident that an earlier process has told is told."""
+    """An incident that an earlier process has reported is reported."""
     world = await world_of(INCIDENT, config("bad"))
     before = len(world.writes)
     world.restart()
@@ -159,7 +159,7 @@ async def test_a_restart_raises_no_count() -> None:
 
 
 @pytest.mark.parametrize("hold", ["", "      for: 30s\n", "      for: 5m\n"], ids=["at once", "after a while", "after 5 minutes"])
-async def test_an_incident_after_a_restart_between_two_is_told(hold: str) -> None:
+async def test_an_incident_after_a_restart_between_two_is_reported(hold: str) -> None:
     """The new process sees at first that the conditions do not hold; it knows nothing of the first incident."""
     world = await world_of(hold + INCIDENT, config("bad"))
     await world.settle(300, step=5)
@@ -185,8 +185,8 @@ async def test_a_restart_while_an_incident_lasts_raises_no_count(hold: str) -> N
     assert await series(world) == [("saw bad", 1)]
 
 
-async def test_a_firing_key_is_told_once_whatever_happens() -> None:
-    """A rule with oncePer tells each occasion, and never again."""
+async def test_a_firing_key_is_reported_once_whatever_happens() -> None:
+    """A rule with oncePer reports each occasion, and never again."""
     world = await world_of(BEFORE, config())
     await say(world, "b")
     await say(world, "a")
@@ -205,7 +205,7 @@ async def test_a_series_that_the_server_has_forgotten_begins_anew() -> None:
 
 async def test_too_many_events_about_one_object_are_left_out_and_counted() -> None:
     """Other objects have theirs; the next minute has its own."""
-    text = TELL.replace("actions:", "oncePer: object.data.word\n      actions:")
+    text = EMIT.replace("actions:", "oncePer: object.data.word\n      actions:")
     world = await world_of(text, config("0"), config("other", name="d"))
     for number in range(1, MOST + 20):
         await say(world, str(number))

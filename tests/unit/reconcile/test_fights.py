@@ -55,14 +55,14 @@ def writes(world: World, kind: Kind) -> int:
 
 
 async def contested(world: World) -> list[str]:
-    """What was told of fights."""
+    """What was reported of fights."""
     return [event["message"] for event in await world.all(EVENT) if event["reason"] == "WriteContested"]
 
 
 async def test_a_fight_over_another_object_slows_down_and_names_the_manager() -> None:
     """A handful of writes, then ever longer pauses of at most five minutes."""
     world = World(rule(OTHER))
-    world.stagehands.append(undoing(POD, "web"))
+    world.simulators.append(undoing(POD, "web"))
     await world.create(pod("web"), config())
     await world.settle(HOUR, step=5)
 
@@ -78,7 +78,7 @@ async def test_a_fight_over_another_object_slows_down_and_names_the_manager() ->
 async def test_a_fight_over_the_objects_own_labels_slows_down() -> None:
     """The firing record's own patch carries them."""
     world = World(rule(OWN))
-    world.stagehands.append(undoing(CONFIG, "c"))
+    world.simulators.append(undoing(CONFIG, "c"))
     own = config()
     own["metadata"]["labels"] = {"app": "web"}
     await world.create(own)
@@ -89,7 +89,7 @@ async def test_a_fight_over_the_objects_own_labels_slows_down() -> None:
     assert "undone by field manager team-controller" in message
 
 
-async def test_two_packs_that_undo_each_other_are_told() -> None:
+async def test_two_packs_that_undo_each_other_are_reported() -> None:
     """Each names the other one."""
     (other,) = parse_pack(HEAD.replace("name: p", "name: q") + WANTS.replace("red", "blue"), "pack.yaml", backend())
     world = World(rule("      resync: 2s\n" + WANTS), other)
@@ -131,10 +131,10 @@ async def test_what_is_undone_now_and_then_is_put_back_at_once() -> None:
 async def test_a_fight_that_is_over_is_forgotten() -> None:
     """The last value stands, and the next change is written at once."""
     world = World(rule(OTHER))
-    world.stagehands.append(undoing(POD, "web"))
+    world.simulators.append(undoing(POD, "web"))
     await world.create(pod("web"), config())
     await world.settle(600, step=5)
-    world.stagehands.clear()
+    world.simulators.clear()
     await world.settle(305, step=5)
     assert metadata(await world.get(POD, "web"))["labels"]["team"] == "a"
     await say(world, "b")

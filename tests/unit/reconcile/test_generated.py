@@ -309,8 +309,8 @@ async def test_a_fleet_that_is_relabelled_loses_nothing_until_somebody_says_so()
     world.restart()
     await world.settle(600, step=60)
     assert len(await copies(world)) == 20
-    told = [message for _, reason, message in await world.events() if reason == "RemovalSuspended"]
-    assert len(told) == 1 and "rule copy would remove 20 of the 20 objects it has generated, and removes none" in told[0]
+    reported = [message for _, reason, message in await world.events() if reason == "RemovalSuspended"]
+    assert len(reported) == 1 and "rule copy would remove 20 of the 20 objects it has generated, and removes none" in reported[0]
     world.use(the_pack(), resume="that is right")
     await world.settle(60, step=30)
     assert await copies(world) == []
@@ -353,8 +353,8 @@ async def test_a_resume_without_anything_held_back_is_no_word_about_the_next_mis
     await spaces(world, *FLEET, copies="no")
     await world.settle(600, step=60)
     assert len(await copies(world)) == 20
-    told = [message for _, reason, message in await world.events() if reason == "RemovalSuspended"]
-    assert len(told) == 2
+    reported = [message for _, reason, message in await world.events() if reason == "RemovalSuspended"]
+    assert len(reported) == 2
     resume(world, "it is right")
     await world.settle(60, step=30)
     assert await copies(world) == []
@@ -415,7 +415,7 @@ async def test_a_replica_that_does_not_lead_any_more_forgets_what_was_held_back(
     assert len(await copies(world)) == 20
 
 
-async def test_what_is_gone_already_and_what_is_held_back_are_told_apart() -> None:
+async def test_what_is_gone_already_and_what_is_held_back_are_distinguished() -> None:
     world = copying()
     await spaces(world, *FLEET[:12])
     await world.create(source())
@@ -677,7 +677,7 @@ async def test_what_another_rule_generates_that_is_there_is_nobodys_by_a_previou
     assert await copies(world) == []
 
 
-async def test_nobody_is_told_that_what_a_renamed_rule_has_generated_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_event_says_that_what_a_renamed_rule_has_generated_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     world = copying()
     world.use(renamed("rule"))
     assert [record for record in caplog.records if "is not in force any more" in record.message] == []
@@ -703,7 +703,7 @@ def test_a_kind_of_a_group_is_named_as_kubectl_takes_it() -> None:
     assert left_by(obj) == f"kubectl delete Deployment.v1.apps -A -l {PACK}=p,{RULE}=r"
 
 
-async def test_a_rule_whose_own_copy_comes_from_another_source_is_not_told_to_delete_them() -> None:
+async def test_a_rule_whose_own_copy_comes_from_another_source_is_not_advised_to_delete_them() -> None:
     world = copying()
     await spaces(world, "a")
     await world.create(source(namespace="first"))

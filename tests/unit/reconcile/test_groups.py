@@ -133,7 +133,7 @@ async def test_what_is_not_urgent_is_read_no_more_than_so_often() -> None:
 
 
 async def test_what_a_list_keeps_is_seen_although_its_member_has_gone() -> None:
-    """A pod that came and was counted, changed, and went within the interval is told all the same."""
+    """A pod that came and was counted, changed, and went within the interval is reported all the same."""
     world = await urgent_world()
     await world.settle(61)
     await world.create(pod("three", group="total"))

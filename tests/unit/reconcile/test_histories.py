@@ -33,7 +33,7 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.world = World(*PACKS)
-        self.world.stagehands += [self._look, self._argo_cd]
+        self.world.simulators += [self._look, self._argo_cd]
         self.syncs: Counter[str] = Counter()
         self.restarts: Counter[str] = Counter()
         self.existing: tuple[str, ...] = ("", "")
@@ -57,9 +57,9 @@ class Histories(RuleBasedStateMachine):
         self._run(self.world.create(*objects, job(annotations=notes)))
         self._run(self.world.settle(5))
 
-    @rule(phase=st.sampled_from(PHASES), seconds=st.integers(2, 90), looks=st.integers(0, 3))
-    def change(self, phase: str, seconds: int, looks: int) -> None:
-        """The job comes into a phase, maybe not for the first time, and the engine looks at it a few times or not yet."""
+    @rule(phase=st.sampled_from(PHASES), seconds=st.integers(2, 90), evaluations=st.integers(0, 3))
+    def change(self, phase: str, seconds: int, evaluations: int) -> None:
+        """The job comes into a phase, maybe not for the first time, and the engine evaluates it a few times or not yet."""
         self._run(self.world.clock.advance(seconds))
         now = datetime.fromtimestamp(self.world.clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         status: dict[str, Any] = {"phase": phase, "completionTime": now if phase in ("Succeeded", "Failed") else None}
@@ -69,7 +69,7 @@ class Histories(RuleBasedStateMachine):
         if phase == "Failed":
             self.failed.append(now)
         self._run(self.world.status(JOB, "train", status))
-        for _ in range(looks):
+        for _ in range(evaluations):
             self._run(self.world.round())
 
     @rule(effect=st.sampled_from(FAULTS), after=st.integers(0, 6), verb=st.sampled_from((None, "patch", "create")))
@@ -81,7 +81,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """The engine ends between two looks."""
+        """The engine ends between two evaluations."""
         self.forgetful |= self.faults > 0
         self.world.restart()
 
@@ -152,7 +152,7 @@ class Histories(RuleBasedStateMachine):
         self.existing = now
 
     async def _argo_cd(self, world: World) -> None:
-        """Take an operation up, and end it at the next look."""
+        """Take an operation up, and end it at the next step."""
         application = await world.get(APPLICATION, "app", "argocd")
         operation, state = application.get("operation"), application.get("status", {}).get("operationState") or {}
         if operation:

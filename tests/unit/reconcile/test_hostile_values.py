@@ -55,7 +55,7 @@ async def acted(action: Any, word: str, *objects: Any, **more: Any) -> World:
     return world
 
 
-async def told(world: World) -> list[tuple[str, str]]:
+async def reported(world: World) -> list[tuple[str, str]]:
     return [(event["reason"], event["message"]) for event in await world.all(EVENT)]
 
 
@@ -77,7 +77,7 @@ async def test_a_value_brings_no_structure_of_its_own(word: str) -> None:
         assert (await world.get(POD, "web"))["spec"] == pod("web")["spec"]
     assert (await applied.get(Kind("v1", "Secret"), "s"))["stringData"] == {"word": word}
     for world in (own, merge, json_patch, applied):
-        assert await told(world) == []
+        assert await reported(world) == []
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_a_name_that_is_none_is_refused_once_and_asked_for_nowhere(field: 
         target[field] = "${object.data.word}"
     world = await acted({"delete": {"target": target}}, word, pod("web"))
 
-    ((reason, message),) = await told(world)
+    ((reason, message),) = await reported(world)
     assert reason == "RuleFailed"
     assert "target " in message
     assert len(message) <= 1024
@@ -112,7 +112,7 @@ async def test_an_annotation_that_is_too_long_is_refused_once() -> None:
     """Of what no object can carry nothing is written; one Event says how long it would have been."""
     world = await acted({"annotate": {"annotations": {"word": "${object.data.word + object.data.word}"}}}, "x" * 200_000)
 
-    ((reason, message),) = await told(world)
+    ((reason, message),) = await reported(world)
     assert reason == "RuleFailed"
     assert "annotation word would have 400000 bytes; at most 262144" in message
     assert [write.split()[0] for write in world.writes] == ["create", "patch"]
@@ -120,7 +120,7 @@ async def test_an_annotation_that_is_too_long_is_refused_once() -> None:
 
 @pytest.mark.parametrize("word", ["x" * 64, "two words", "-a", "a/b", "ä"])
 async def test_a_label_that_is_none_is_refused_once(word: str) -> None:
-    """On the watched object, on another one, on an Event and in a merge patch: told once, and not tried again."""
+    """On the watched object, on another one, on an Event and in a merge patch: reported once, and not tried again."""
     labels = {"labels": {"team": "${object.data.word}"}}
     pod_c = {"apiVersion": "v1", "kind": "Pod", "name": "web"}
     actions: list[Any] = [
@@ -132,7 +132,7 @@ async def test_a_label_that_is_none_is_refused_once(word: str) -> None:
     for action in actions:
         world = await acted(action, word, pod("web"))
 
-        ((reason, message),) = await told(world)
+        ((reason, message),) = await reported(world)
         assert reason == "RuleFailed"
         assert "team" in message or "metadata.labels" in message
         assert "team" not in metadata(await world.get(POD, "web"))["labels"]
@@ -145,7 +145,7 @@ async def test_a_long_message_of_an_event_keeps_its_beginning_and_its_end() -> N
     say = {"emitEvent": {"type": "Normal", "reason": "Seen", "message": "saw ${object.data.word}"}}
     world = await acted(say, "x" * 250_000 + "\nValueError: no such cell")
 
-    ((_, message),) = await told(world)
+    ((_, message),) = await reported(world)
     assert len(message) == 1024
     assert message.startswith("saw xxx")
     assert "x…x" in message
@@ -157,15 +157,15 @@ async def test_a_message_of_an_event_has_nothing_that_a_terminal_obeys() -> None
     say = {"emitEvent": {"type": "Normal", "reason": "Seen", "message": "saw ${object.data.word}"}}
     world = await acted(say, "a\x1b[31mred\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x07\r\x07\x9b2J \u202eevil\u2066\ttab\nline")
 
-    ((_, message),) = await told(world)
+    ((_, message),) = await reported(world)
     assert message == "saw ared link evil\ttab\nline"
 
 
-async def test_a_failure_with_a_long_text_is_told_in_a_short_one() -> None:
+async def test_a_failure_with_a_long_text_is_reported_in_a_short_one() -> None:
     """The Event about a text of 250,000 characters that is no name shows the beginning of it."""
     world = await acted({"delete": {"target": {"apiVersion": "v1", "kind": "Pod", "name": "${object.data.word}"}}}, "X" * 250_000)
 
-    ((_, message),) = await told(world)
+    ((_, message),) = await reported(world)
     assert "X…" in message
     assert len(message) < 500
 
@@ -182,15 +182,15 @@ async def test_a_firing_key_of_any_length_finds_room_on_record() -> None:
     """A long one is cut, with a digest of all of it: it fires once for each value, and a restart repeats nothing."""
     say = {"emitEvent": {"type": "Normal", "reason": "Seen", "message": "seen"}}
     world = await acted(say, "x" * 250_000, oncePer="object.data.word")
-    assert len(await told(world)) == 1
+    assert len(await reported(world)) == 1
 
     world.restart()
     await world.settle(60)
-    assert len(await told(world)) == 1
+    assert len(await reported(world)) == 1
 
     await world.patch(CONFIG, "c", {"data": {"word": "x" * 250_000 + "y"}})
     await world.settle(60)
-    assert len(await told(world)) == 2
+    assert len(await reported(world)) == 2
     (text,) = (value for key, value in annotations_of(await world.get(CONFIG, "c")).items() if key.startswith("fired."))
     assert len(text) < 1000
     assert json.loads(text)["key"].startswith("xxx")
@@ -202,5 +202,5 @@ async def test_a_pattern_of_the_object_is_one_of_re2_or_no_answer(pattern: str) 
     world = await acted({"annotate": {"annotations": {"a": "b"}}}, pattern, when="'aa'.matches(object.data.word)")
 
     assert [(result.value, "RE2" in reason) for _, result, reason in world.seen.evaluations][:1] == [("unknown", True)]
-    assert await told(world) == []
+    assert await reported(world) == []
     assert world.writes == []

@@ -123,7 +123,7 @@ async def test_a_server_says_when_it_is_tried_again() -> None:
 
 
 async def test_a_final_answer_fails_the_rule() -> None:
-    """It is not sent again, and the rule's rescue tells."""
+    """It is not sent again, and the rule's rescue reports."""
     world = await world_of({"http": HOOK})
     world.http.play(Played(Answer(404, VALUE)))
     await world.settle(600, step=10)
@@ -194,9 +194,9 @@ async def test_explain_says_what_would_be_sent() -> None:
     """Without a secret in it, and without a request."""
     spec = {**HOOK, "url": "${secrets.u}", "secrets": {"u": {"name": "hook", "key": "u"}}}
     world = await world_of({"http": spec})
-    told = json.dumps(as_json(await explain(world.cluster, world.clock, world.catalog, await world.get(CONFIG, "c", "ns"))))
+    reported = json.dumps(as_json(await explain(world.cluster, world.clock, world.catalog, await world.get(CONFIG, "c", "ns"))))
 
-    assert "POST (secret hook/u)" in told
+    assert "POST (secret hook/u)" in reported
     assert world.http.requests == []
 
 
@@ -217,7 +217,7 @@ async def test_replay_says_what_would_have_been_sent() -> None:
 
 @pytest.mark.parametrize("entries", [(), ("b.example:443",)], ids=["http is off", "another host is listed"])
 async def test_a_request_waits_until_an_administrator_lists_its_host(entries: tuple[str, ...]) -> None:
-    """It is told at once, looked for every 5 minutes, and sent by the operator that is started with it, however late."""
+    """It is reported at once, checked every 5 minutes, and sent by the operator that is started with it, however late."""
     world = await world_of({"http": HOOK})
     world.sender = HttpClient([parse_allowed(entry) for entry in entries], world.clock) if entries else None
     world.restart()

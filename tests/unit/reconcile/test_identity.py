@@ -98,8 +98,8 @@ async def test_events_with_one_message_are_two() -> None:
     world = World(pack(""), pack("team"))
     await world.create(pod("a"))
     await world.settle()
-    told = sorted(event["reportingInstance"] for event in await world.all(EVENT))
-    assert told == ["p.greet", "team/p.greet"]
+    reported = sorted(event["reportingInstance"] for event in await world.all(EVENT))
+    assert reported == ["p.greet", "team/p.greet"]
 
 
 async def test_each_has_a_mode_of_its_own() -> None:
@@ -144,7 +144,7 @@ async def test_each_is_in_force_since_a_time_of_its_own() -> None:
 
 
 async def test_each_is_counted_and_shown_by_itself() -> None:
-    """Metrics, the packs' own too, and /packs tell them apart; the operator's own keeps its short form."""
+    """Metrics, the packs' own too, and /packs distinguish them; the operator's own keeps its short form."""
     metrics, activity = Metrics(), Activity(FakeClock(0.0))
     packs = pack(""), pack("team-a")
     for each in packs:
@@ -165,7 +165,7 @@ async def test_each_is_counted_and_shown_by_itself() -> None:
 
 
 def test_a_metric_is_shared_with_no_other_namespace() -> None:
-    """A pack that declares by hand what another namespace's metric is called is told so."""
+    """A pack that declares by hand what another namespace's metric is called has that as its fault."""
     metrics, team = Metrics(), pack("team")
     metrics.declare(team.identity, team.metrics.values())
     (own,) = parse_pack(PACK.replace("seen_total", "team:seen_total"), "own.yaml", backend())

@@ -1,4 +1,4 @@
-"""Who looks at an object again: after somebody else's change, after the engine's own write, and after a restart."""
+"""What evaluates an object again: after somebody else's change, after the engine's own write, and after a restart."""
 
 from __future__ import annotations
 

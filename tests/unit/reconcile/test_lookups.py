@@ -267,8 +267,8 @@ async def test_what_is_deleted_is_not_found_any_more() -> None:
 )
 async def test_what_is_read_and_what_is_followed(lookup: dict[str, Any], verbs: list[str], reads: int) -> None:
     """Two evaluations within 5 seconds ask nothing for a lookup that is followed, twice for a live one, and once otherwise."""
-    told = {"emitEvent": {"type": "Normal", "reason": "Told", "message": "${object.data.n}"}}
-    world = world_of({"other": lookup}, [told], verbs)
+    reported = {"emitEvent": {"type": "Normal", "reason": "Told", "message": "${object.data.n}"}}
+    world = world_of({"other": lookup}, [reported], verbs)
     for n in ("1", "2"):
         await world.apply(source(data={"n": n}))
         await world.settle()
@@ -404,8 +404,8 @@ async def test_a_value_cannot_change_what_fields_select(node: str, selector: Any
     await world.create(on_node("a", "one"), source(data={"node": node}))
     await world.settle()
     assert await seen(world) == (None if node else "")
-    told = [each for each in world.seen.evaluations if "without , = and \\\\ there" in str(each)]
-    assert bool(told) == bool(node)
+    reported = [each for each in world.seen.evaluations if "without , = and \\\\ there" in str(each)]
+    assert bool(reported) == bool(node)
 
 
 async def test_a_wait_goes_on_at_the_change_that_it_waits_for() -> None:
@@ -462,8 +462,8 @@ async def test_an_evaluation_that_ends_early_is_made_up_for() -> None:
 
 async def test_what_is_gone_finds_what_is_there_now() -> None:
     """Two objects go within a second, and what their rule looks up changes in between: the second finds it as it is."""
-    told = {"emitEvent": {"type": "Normal", "reason": "Gone", "message": "${lookup.other.data.value}"}}
-    world = world_of({"other": OTHER}, [told], event="Delete")
+    reported = {"emitEvent": {"type": "Normal", "reason": "Gone", "message": "${lookup.other.data.value}"}}
+    world = world_of({"other": OTHER}, [reported], event="Delete")
     await world.create(named(CONFIG, "other", data={"value": "one"}), source("a"), source("b"))
     await world.settle()
 
@@ -572,5 +572,5 @@ async def test_a_lookup_that_is_refused_says_all_rights_that_the_lookups_need(
     await world.create(source())
     await world.settle()
 
-    (told,) = [message for _, reason, message in await world.events() if reason == "RuleWaiting"]
-    assert f"to grant it: kubectl create {command} && " in told
+    (reported,) = [message for _, reason, message in await world.events() if reason == "RuleWaiting"]
+    assert f"to grant it: kubectl create {command} && " in reported

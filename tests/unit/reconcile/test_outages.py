@@ -1,4 +1,4 @@
-"""Outages of any length: nothing is lost, nothing is done twice, and people are told once what a rule waits for."""
+"""Outages of any length: nothing is lost, nothing is done twice, and it is reported once what a rule waits for."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def word(world: World) -> str | None:
     return labels.get("word")
 
 
-async def told(world: World, reason: str = "RuleWaiting") -> list[str]:
+async def reported(world: World, reason: str = "RuleWaiting") -> list[str]:
     """The messages of Events with a reason."""
     return [message for _, found, message in await world.events() if found == reason]
 
@@ -96,12 +96,12 @@ def landed(world: World) -> int:
 
 @pytest.mark.parametrize(("answer", "reason"), OUTAGES.values(), ids=OUTAGES)
 async def test_an_hour_loses_nothing_and_does_nothing_twice(answer: Effect | int | ApiError, reason: str) -> None:
-    """Told once, after a minute; done at most one pause and five seconds after the end, whatever it was."""
+    """Reported once, after a minute; done at most one pause and five seconds after the end, whatever it was."""
     world = await world_of(LABEL, outage(answer))
 
     await world.settle(HOUR, step=5)
     assert (await word(world), landed(world)) == (None, 0)
-    (message,) = await told(world)
+    (message,) = await reported(world)
     assert message.startswith("Rule p/r waits since 2026-01-24T22:00:00Z and is tried again until it can go on: ")
     assert world.reconciler.waits.counts() == {("p", "r", reason): 1.0}
 
@@ -109,8 +109,8 @@ async def test_an_hour_loses_nothing_and_does_nothing_twice(answer: Effect | int
     await world.settle(305, step=5)
 
     assert (await word(world), landed(world)) == ("a", 1)
-    assert await told(world, "Labelled") == ["a"]
-    assert len(await told(world)) == 1
+    assert await reported(world, "Labelled") == ["a"]
+    assert len(await reported(world)) == 1
     assert world.reconciler.waits.counts() == {}
 
 
@@ -149,7 +149,7 @@ async def test_a_restart_in_an_outage_goes_on_with_it() -> None:
     await world.settle(305, step=5)
 
     assert (await word(world), landed(world)) == ("a", 1)
-    assert len(await told(world)) == 1
+    assert len(await reported(world)) == 1
 
 
 async def test_what_no_longer_holds_is_dropped_and_said() -> None:
@@ -161,7 +161,7 @@ async def test_what_no_longer_holds_is_dropped_and_said() -> None:
     assert [act.detail for act in world.seen.acts if act.result is ActResult.DROPPED] == [
         "it does not apply any more (when[1] is false: object.data.word != 'off')"
     ]
-    assert await told(world, "RuleDropped") == [
+    assert await reported(world, "RuleDropped") == [
         "Rule p/r no longer waits, and does not do it: it does not apply any more (when[1] is false: object.data.word != 'off')"
     ]
     world.engine.faults.clear()
@@ -210,7 +210,7 @@ async def test_an_item_that_left_the_loop_is_dropped() -> None:
     world.engine.faults.add(outage(503))
     await world.create(pod("web"), pod("two"), config(pods="web,two"))
     await world.settle(90, step=5)
-    assert await told(world) == [
+    assert await reported(world) == [
         "Rule p/r waits with 2 items since 2026-01-24T22:00:00Z and is tried again until it can go on: "
         "503 ServiceUnavailable: the server is currently unable to handle the request"
     ]
@@ -240,7 +240,7 @@ async def test_an_authors_limit_ends_in_a_rescue_that_the_outage_does_not_eat() 
     await world.settle(305, step=5)
 
     assert await word(world) == "given-up"
-    assert [message[:3] for message in await told(world, "GaveUp")] == ["503"]
+    assert [message[:3] for message in await reported(world, "GaveUp")] == ["503"]
     record = annotations_of(await world.get(CONFIG, "c"))["fired.rules.mlops.dev/p.r"]
     assert json.loads(record)["outcome"] == "Failed"
 
@@ -263,10 +263,10 @@ async def test_an_authors_timeout_is_for_the_target_and_no_outage_counts() -> No
     await world.settle(HOUR, step=5)
     world.engine.faults.clear()
     await world.settle(305, step=5)
-    assert await told(world, "RuleFailed") == []
+    assert await reported(world, "RuleFailed") == []
 
     await world.settle(600, step=5)
-    (message,) = await told(world, "RuleFailed")
+    (message,) = await reported(world, "RuleFailed")
     assert "timed out waiting: Pod ns/web does not meet the guard yet" in message
 
 
@@ -282,7 +282,7 @@ async def test_a_target_that_is_missing_has_half_a_minute() -> None:
     await world.delete(POD, "web")
     await say(world, "b")
     await world.settle(40)
-    assert await told(world, "RuleFailed") == ["Rule p/r failed: Pod ns/web not found"]
+    assert await reported(world, "RuleFailed") == ["Rule p/r failed: Pod ns/web not found"]
 
 
 @pytest.mark.parametrize("answer", [
@@ -298,18 +298,18 @@ async def test_what_is_final_is_not_tried_again(answer: ApiError) -> None:
     assert [reason for _, reason, _ in await world.events()] == ["RuleFailed"]
 
 
-async def test_a_missing_right_is_told_with_the_command_that_grants_it() -> None:
+async def test_a_missing_right_is_reported_with_the_command_that_grants_it() -> None:
     """Resource, namespace and account are those that the API server names; the verbs are all that the step needs."""
     world = await world_of(LABEL, outage(RIGHT))
     await world.settle(90, step=5)
-    (message,) = await told(world)
+    (message,) = await reported(world)
     assert message.endswith(
         "to grant it: kubectl create role NAME -n ns --verb=get,patch --resource=pods && "
         "kubectl create rolebinding NAME -n ns --role=NAME --serviceaccount=ns:robot"
     )
 
 
-async def test_each_cause_is_told_once() -> None:
+async def test_each_cause_is_reported_once() -> None:
     """However often one follows the other."""
     world = await world_of(LABEL)
     world.engine.faults.add(outage(503))
@@ -318,25 +318,25 @@ async def test_each_cause_is_told_once() -> None:
         world.engine.faults.clear()
         world.engine.faults.add(outage(QUOTA if number % 2 else 503))
         await world.settle(600, step=5)
-    assert sorted(message.split(": ")[1][:3] for message in await told(world)) == ["403", "503"]
+    assert sorted(message.split(": ")[1][:3] for message in await reported(world)) == ["403", "503"]
     assert [event["count"] for event in await world.all(EVENT) if event["reason"] == "RuleWaiting"] == [1, 1]
 
 
-async def test_nothing_is_told_that_is_over_within_a_minute() -> None:
+async def test_nothing_is_reported_that_is_over_within_a_minute() -> None:
     """Neither by an Event nor by the metric."""
     world = await world_of(LABEL, outage(503))
     await world.settle(20)
     assert world.reconciler.waits.counts() == {}
     world.engine.faults.clear()
     await world.settle(60)
-    assert (await word(world), await told(world)) == ("a", [])
+    assert (await word(world), await reported(world)) == ("a", [])
 
 
-async def test_an_object_that_cannot_be_written_is_told() -> None:
+async def test_an_object_that_cannot_be_written_is_reported() -> None:
     """Its firing record waits like anything else, and what the rule has done is not done again."""
     world = await world_of(LABEL, outage(DENIAL, verb="patch", kind="ConfigMap"))
     await world.settle(HOUR, step=5)
-    (message,) = await told(world)
+    (message,) = await reported(world)
     assert "denied the request: not today" in message
     assert world.reconciler.waits.counts() == {("p", "r", "AdmissionDenied"): 1.0}
     assert message.startswith("Rule p/r waits with what it writes on this object since")
@@ -360,7 +360,7 @@ async def test_only_what_wants_something_on_the_object_waits_for_its_write() -> 
     await world.settle(30)
 
     assert world.reconciler.waits.counts() == {("one", "r", "MissingRight"): 1.0, ("two", "r", "MissingRight"): 1.0}
-    assert [message.partition(" since")[0] for message in await told(world)] == [
+    assert [message.partition(" since")[0] for message in await reported(world)] == [
         f"Rule {name}/r waits with what it writes on this object" for name in ("one", "two")
     ]
     explained = await explain(world.cluster, world.clock, world.catalog, await world.get(CONFIG, "c"))
@@ -430,14 +430,14 @@ GROUP = """\
 
 
 @pytest.mark.parametrize("text", [LOOKUP, GROUP.replace("by: object.data.word", "by: \"'web'\"")], ids=["lookup", "group"])
-async def test_what_a_rule_has_to_read_first_is_waited_for_and_told(text: str) -> None:
-    """A lookup and the target of a group, with pauses that grow; the Event comes where there is an object to tell it on."""
+async def test_what_a_rule_has_to_read_first_is_waited_for_and_reported(text: str) -> None:
+    """A lookup and the target of a group, with pauses that grow; the Event comes where there is an object for it to be about."""
     world = await world_of(text, outage(RIGHT, verb="get", kind="Pod"))
     await world.settle(HOUR, step=5)
     assert world.reconciler.waits.counts() == {("p", "r", "MissingRight"): 1.0}
     assert len([time for time in times(world, "get") if time < HOUR]) <= 40
     if text is LOOKUP:
-        (message,) = await told(world)
+        (message,) = await reported(world)
         assert "to grant it: kubectl create role NAME -n ns --verb=get,patch --resource=pods" in message
 
     world.engine.faults.clear()
@@ -449,12 +449,12 @@ async def test_what_a_rule_has_to_read_first_is_waited_for_and_told(text: str) -
 
 
 @pytest.mark.parametrize(("text", "verb"), [(LABEL, "patch"), (LOOKUP, "get")], ids=["action", "lookup"])
-async def test_a_missing_right_is_told_at_once(text: str, verb: str) -> None:
-    """Nobody grants it without being told; the metric has it too."""
+async def test_a_missing_right_is_reported_at_once(text: str, verb: str) -> None:
+    """Nobody grants it unless it is reported; the metric has it too."""
     world = await world_of(text, outage(RIGHT, verb=verb, kind="Pod"))
     await world.settle(1)
 
-    assert len(await told(world)) == 1
+    assert len(await reported(world)) == 1
     assert world.reconciler.waits.counts() == {("p", "r", "MissingRight"): 1.0}
 
 
@@ -475,7 +475,7 @@ async def test_a_kind_that_is_being_replaced_is_no_missing_target() -> None:
     assert world.reconciler.waits.counts() == {("p", "r", "KindNotServed"): 1.0}
     world.engine.faults.clear()
     await world.settle(305, step=5)
-    assert (await word(world), await told(world, "RuleFailed")) == ("a", [])
+    assert (await word(world), await reported(world, "RuleFailed")) == ("a", [])
 
 
 @pytest.mark.parametrize(("times_refused", "failed"), [(2, []), (3, ["RuleFailed"])])

@@ -117,7 +117,7 @@ async def test_it_is_there_before_the_object_is_deleted() -> None:
     ("actions", "requests"),
     [
         ((CARRYING["scale"],), 1),
-        ((NOTE, CARRYING["scale"]), 2),  # the second one changes nothing, and tells the engine what is its own
+        ((NOTE, CARRYING["scale"]), 2),  # the second one changes nothing, and shows the engine what is its own
         ((NOTE, LABEL, CARRYING["patch"], CARRYING["scale"]), 2),
         ((CARRYING["scale"], NOTE), 2),
         ((NOTE, APART["json patch"]), 3),

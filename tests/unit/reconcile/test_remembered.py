@@ -27,14 +27,14 @@ spec:
     - name: {rule}
 {fields}
 """
-TELL = """\
+EMIT = """\
       oncePer: object.data.word
       actions:
         - emitEvent: {type: Normal, reason: Seen, message: 'saw ${object.data.word}'}
 """
 
 
-def rules(fields: str = TELL, name: str = "p", rule: str = "r", more: str = "description: Tests.") -> RulePack:
+def rules(fields: str = EMIT, name: str = "p", rule: str = "r", more: str = "description: Tests.") -> RulePack:
     """A pack of one rule on ConfigMaps."""
     (found,) = parse_pack(PACK.format(name=name, rule=rule, more=more, fields=fields), "pack.yaml", backend())
     return found
@@ -57,7 +57,7 @@ async def records(world: World, name: str = "c") -> dict[str, str]:
     return {key.partition("/")[2]: text for key, text in found.items() if key.startswith("fired.rules.mlops.dev/")}
 
 
-LOOP = TELL.replace("oncePer", "loop: object.data.word.split(',')\n      loopKey: item\n      oncePer").replace(
+LOOP = EMIT.replace("oncePer", "loop: object.data.word.split(',')\n      loopKey: item\n      oncePer").replace(
     "object.data.word}", "item}"
 )
 
@@ -119,9 +119,9 @@ async def test_a_copy_of_an_object_fires_although_it_carries_a_copy_of_the_recor
     ("after", "name"),
     [
         (rules(name="new", more="previousNames: [p]"), "new.r"),
-        (rules(f"      previousNames: [r]\n{TELL}", rule="new"), "p.new"),
-        (rules(f"      previousNames: [p/r]\n{TELL}", name="new", rule="other"), "new.other"),
-        (rules(f"      previousNames: [older, r]\n{TELL}", name="new", rule="new", more="previousNames: [p]"), "new.new"),
+        (rules(f"      previousNames: [r]\n{EMIT}", rule="new"), "p.new"),
+        (rules(f"      previousNames: [p/r]\n{EMIT}", name="new", rule="other"), "new.other"),
+        (rules(f"      previousNames: [older, r]\n{EMIT}", name="new", rule="new", more="previousNames: [p]"), "new.new"),
     ],
 )
 async def test_a_rename_repeats_nothing(after: RulePack, name: str) -> None:

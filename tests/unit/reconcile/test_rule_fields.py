@@ -35,7 +35,7 @@ MARK = """\
       actions:
         - annotate: {annotations: {mark: '${object.data.word}'}}
 """
-TELL = """\
+EMIT = """\
       actions:
         - emitEvent: {type: Normal, reason: Seen, message: 'saw ${object.data.word}'}
 """
@@ -80,7 +80,7 @@ async def test_a_rule_without_once_per_keeps_things_as_they_should_be() -> None:
 
 async def test_once_per_fires_once_for_each_occasion() -> None:
     """The same key never fires twice; another one does; the record holds the last."""
-    world = await world_of(f"      oncePer: object.data.word\n{TELL}", config())
+    world = await world_of(f"      oncePer: object.data.word\n{EMIT}", config())
     await say(world, "b")
     await world.patch(CONFIG, "c", {"data": {"other": "x"}})
     await world.settle()
@@ -135,7 +135,7 @@ async def test_throttle_lets_the_first_and_the_last_through() -> None:
 
 
 async def test_resync_repairs_what_others_change() -> None:
-    """A target that is not watched is looked at again after the interval."""
+    """A target that is not watched is read again after the interval."""
     text = """\
       resync: 5m
       actions:
@@ -167,7 +167,7 @@ async def say_all(world: World) -> list[str]:
 
 async def test_existing_ignore_leaves_what_was_there_before_the_rule() -> None:
     """What was created before the rule came into force is left, after a restart too; what came later is not."""
-    world = await existing(f"      existing: Ignore\n      oncePer: object.data.word\n{TELL}")
+    world = await existing(f"      existing: Ignore\n      oncePer: object.data.word\n{EMIT}")
     world.restart()
     await world.settle()
     assert await say_all(world) == ["saw later"]
@@ -176,7 +176,7 @@ async def test_existing_ignore_leaves_what_was_there_before_the_rule() -> None:
 
 async def test_what_is_older_than_the_rule_is_ignored_whatever_it_becomes_and_the_reason_says_so() -> None:
     """Without `ageFrom` the creation counts, and a later value of `oncePer` is of no use."""
-    world = await existing(f"      existing: Ignore\n      oncePer: object.data.word\n{TELL}")
+    world = await existing(f"      existing: Ignore\n      oncePer: object.data.word\n{EMIT}")
     await world.apply(config("changed", name="old"))
     await world.settle()
     assert await say_all(world) == ["saw later"]
@@ -186,7 +186,7 @@ async def test_what_is_older_than_the_rule_is_ignored_whatever_it_becomes_and_th
 
 async def test_what_is_older_than_max_age_is_left_and_the_reason_gives_both_times() -> None:
     """The age is part of the reason."""
-    world = await existing("      existing: {maxAge: 1h}\n      oncePer: object.data.word\n" + TELL)
+    world = await existing("      existing: {maxAge: 1h}\n      oncePer: object.data.word\n" + EMIT)
     await world.settle()
     assert await say_all(world) == ["saw later"]
     assert "created at 2026-01-24T22:00:00Z, more than 3600 s before the rule came into force at" in str(world.seen.evaluations)
@@ -194,7 +194,7 @@ async def test_what_is_older_than_max_age_is_left_and_the_reason_gives_both_time
 
 async def test_a_rule_fires_when_the_value_of_once_per_is_another_than_the_last_one() -> None:
     """Only the last one is remembered, so that a value that comes back is a new occasion."""
-    world = World(rule(f"      oncePer: object.data.word\n{TELL}"))
+    world = World(rule(f"      oncePer: object.data.word\n{EMIT}"))
     fired = []
     for word in ("a", "a", "b", "a"):
         await world.apply(config(word))
@@ -206,7 +206,7 @@ async def test_a_rule_fires_when_the_value_of_once_per_is_another_than_the_last_
 
 async def test_what_happened_while_the_engine_was_down_is_caught_up() -> None:
     """The rule was in force before, so it is news."""
-    world = await existing(f"      existing: Ignore\n      oncePer: object.data.word\n{TELL}")
+    world = await existing(f"      existing: Ignore\n      oncePer: object.data.word\n{EMIT}")
     await world.clock.advance(7200)
     await world.create(config("meanwhile", name="meanwhile"))
     world.restart()
@@ -230,7 +230,7 @@ AGED = "      oncePer: object.data.word\n      existing: {ageFrom: object.data.t
 )
 async def test_a_rule_with_once_per_and_age_from_ignores_what_was_so_before_it(time: str, fires: bool) -> None:
     """That is the default; times are those that `ageFrom` gives, whenever the object was created."""
-    world = await existing(AGED + TELL)
+    world = await existing(AGED + EMIT)
     await world.create(config("b", "b", time=time))
     await world.settle()
     assert await say_all(world) == (["saw b"] if fires else [])
@@ -238,7 +238,7 @@ async def test_a_rule_with_once_per_and_age_from_ignores_what_was_so_before_it(t
 
 async def test_a_time_that_is_none_is_no_answer() -> None:
     """Nothing fires, and the reason is said."""
-    world = await existing(AGED + TELL)
+    world = await existing(AGED + EMIT)
     await world.create(config("b", "b", time="yesterday"))
     await world.settle()
     assert "existing.ageFrom gave 'yesterday'; expected a time" in world.seen.evaluations[-1][2]
@@ -249,7 +249,7 @@ async def test_a_time_that_is_none_is_no_answer() -> None:
 async def test_what_was_so_before_a_rule_returned_to_enforce_is_left(stricter: Mode) -> None:
     """A rule comes into force anew with each return from Off or Audit, also where the engine has restarted meanwhile."""
     world = World()
-    pack = rule(f"      existing: Ignore\n      oncePer: object.data.word\n{TELL}")
+    pack = rule(f"      existing: Ignore\n      oncePer: object.data.word\n{EMIT}")
     world.use(pack, modes={"p": stricter})
     await world.create(config(name="old"))
     await world.settle(7200, step=600)
@@ -265,7 +265,7 @@ async def test_what_was_so_before_a_rule_returned_to_enforce_is_left(stricter: M
 async def test_a_rule_with_catch_up_does_what_it_has_audited() -> None:
     """Its author has said so."""
     world = World()
-    pack = rule(f"      existing: CatchUp\n      oncePer: object.data.word\n{TELL}")
+    pack = rule(f"      existing: CatchUp\n      oncePer: object.data.word\n{EMIT}")
     world.use(pack, modes={"p": Mode.AUDIT})
     await world.create(config("meanwhile", name="meanwhile"))
     await world.settle(60)
@@ -276,14 +276,14 @@ async def test_a_rule_with_catch_up_does_what_it_has_audited() -> None:
 
 async def test_existing_has_an_age_limit() -> None:
     """What is older than maxAge when the rule comes into force is left."""
-    text = f"      existing: {{maxAge: LIMIT}}\n      oncePer: object.data.word\n{TELL}"
+    text = f"      existing: {{maxAge: LIMIT}}\n      oncePer: object.data.word\n{EMIT}"
     assert await say_all(await existing(text.replace("LIMIT", "1h"))) == ["saw later"]
     assert await say_all(await existing(text.replace("LIMIT", "3h"))) == ["saw a", "saw later"]
 
 
 async def test_on_delete_judges_the_last_state() -> None:
     """An object that is gone is evaluated as it was last; its Event still finds it."""
-    world = await world_of(f"      on: Delete\n{TELL}", config(), config("b", "other"))
+    world = await world_of(f"      on: Delete\n{EMIT}", config(), config("b", "other"))
     assert await world.events() == []
     await world.delete(CONFIG, "c")
     await world.settle()
@@ -292,7 +292,7 @@ async def test_on_delete_judges_the_last_state() -> None:
 
 async def test_on_delete_is_tried_again() -> None:
     """A server that fails at that moment does not lose it."""
-    world = await world_of(f"      on: Delete\n{TELL}", config())
+    world = await world_of(f"      on: Delete\n{EMIT}", config())
     world.engine.faults.add(InjectedFault(500, verb="create", kind="Event", times=2))
     await world.delete(CONFIG, "c")
     await world.settle(30)
@@ -448,7 +448,7 @@ async def test_apply_creates_and_keeps_a_manifest() -> None:
 
 
 async def test_a_json_patch_holds_to_what_its_guard_saw() -> None:
-    """The patch is conditional on the version that the guard was true for; a conflict makes it look again."""
+    """The patch is conditional on the version that the guard was true for; a conflict has it read again."""
     text = """\
       oncePer: "'k'"
       actions:
@@ -469,8 +469,8 @@ async def test_a_json_patch_holds_to_what_its_guard_saw() -> None:
 
 
 async def test_a_lost_answer_is_not_done_twice() -> None:
-    """A write whose answer is cut off is found done when it is looked at again."""
-    world = World(rule(f"      oncePer: object.data.word\n{TELL}"))
+    """A write whose answer is cut off is found done when it is evaluated again."""
+    world = World(rule(f"      oncePer: object.data.word\n{EMIT}"))
     world.engine.faults.add(InjectedFault(Effect.CUT_AFTER, verb="create", kind="Event"))
     await world.create(config())
     await world.settle(30)
@@ -496,7 +496,7 @@ async def test_a_standby_writes_nothing() -> None:
 
 
 async def test_the_event_of_a_rule_that_failed_is_tried_again() -> None:
-    """A rule without rescue tells that it has failed, also where the server fails at that moment too."""
+    """A rule without rescue reports that it has failed, also where the server fails at that moment too."""
     text = """\
       oncePer: "'k'"
       actions:

@@ -61,7 +61,7 @@ def reasons(world: World) -> list[str]:
 
 
 async def test_it_fires_at_each_time_and_is_evaluated_at_no_other() -> None:
-    """One evaluation tells when to come again; the record names the time."""
+    """One evaluation says when to come again; the record names the time."""
     world = await world_of()
     await at(world, HALF_AN_HOUR - 1)
     assert await messages(world) == []
@@ -136,7 +136,7 @@ async def test_what_was_due_before_the_rule_came_into_force_is_not_done() -> Non
 
 
 async def test_what_was_audited_is_not_done_later() -> None:
-    """In Audit a time is told once; with Enforce the rule comes into force anew."""
+    """In Audit a time is reported once; with Enforce the rule comes into force anew."""
     pack = rules(DAILY)
     world = World(pack, modes={"p": Mode.AUDIT})
     await world.create(config("on"))
@@ -245,12 +245,12 @@ async def test_what_has_begun_goes_on_however_late(restart: bool) -> None:
 
 
 async def test_the_next_time_takes_the_place_of_what_waits() -> None:
-    """What nobody has done until then is told, and done once."""
+    """What nobody has done until then is reported, and done once."""
     world = await world_of(PATCH, "free,locked", TARGETS)
     await world.create(pod("free"), pod("locked", lock="theirs"))
     await at(world, HALF_AN_HOUR + DAY + 1)
-    told = [message for _, reason, message in await world.events() if reason == "RuleDropped"]
-    assert told == ["Rule p/r no longer waits with locked, and does not do it: it is to be done for 2026-01-25T22:30:00Z now"]
+    reported = [message for _, reason, message in await world.events() if reason == "RuleDropped"]
+    assert reported == ["Rule p/r no longer waits with locked, and does not do it: it is to be done for 2026-01-25T22:30:00Z now"]
     await world.patch(POD, "locked", {"metadata": {"labels": {"lock": None}}})
     await world.advance(3600)
     assert (await labels(world, "free"), await labels(world, "locked")) == ("25", "25")

@@ -1,4 +1,4 @@
-"""A pack that would do too much, through the whole pipeline: what is left undone, what people are told, how it goes on."""
+"""A pack that would do too much, through the whole pipeline: what is left undone, what is reported, how it goes on."""
 
 from __future__ import annotations
 
@@ -92,11 +92,11 @@ async def test_somebody_relabels_all_pods() -> None:
     await world.settle(seconds=600, step=300)
     assert len(await world.all(POD)) == 4900
     assert world.seen.suspensions == ["p of ns"]
-    told = await events(world, "NamespaceSuspended")
-    assert {event["involvedObject"]["name"] for event in told} == set(names(await world.all(POD)))
-    assert {(event["type"], event["involvedObject"]["kind"]) for event in told} == {("Warning", "Pod")}
-    assert "Pack p is suspended for namespace ns" in told[0]["message"]
-    assert "rules.mlops.dev/resume" in told[0]["message"]
+    reported = await events(world, "NamespaceSuspended")
+    assert {event["involvedObject"]["name"] for event in reported} == set(names(await world.all(POD)))
+    assert {(event["type"], event["involvedObject"]["kind"]) for event in reported} == {("Warning", "Pod")}
+    assert "Pack p is suspended for namespace ns" in reported[0]["message"]
+    assert "rules.mlops.dev/resume" in reported[0]["message"]
     assert not await events(world, "RuleFailed")
 
     world.use(stale, resume="the new labels are meant")
@@ -149,8 +149,8 @@ async def test_a_suspended_namespace_holds_up_no_other_one_until_three_are() -> 
 
     assert world.seen.suspensions == ["p of team-a", "p of team-b", "p of team-c"]
     assert "api" in names(await world.all(POD))
-    (told,) = [event for event in await events(world, "PackSuspended") if event["involvedObject"]["name"] == "api"]
-    assert "Pack p is suspended, since 3 namespaces" in told["message"]
+    (reported,) = [event for event in await events(world, "PackSuspended") if event["involvedObject"]["name"] == "api"]
+    assert "Pack p is suspended, since 3 namespaces" in reported["message"]
 
 
 @pytest.mark.parametrize("status", [409, 403, 422, 429])
@@ -265,8 +265,8 @@ async def test_what_aggregates_write_is_not_counted() -> None:
     assert world.seen.suspensions == []
 
 
-async def test_the_event_is_told_again_where_it_could_not_be() -> None:
-    """An API server that refuses the Event gets it with the next look; it is still one for each object that is held back."""
+async def test_the_event_is_reported_again_where_it_could_not_be() -> None:
+    """An API server that refuses the Event gets it at the next evaluation; still one for each object that is held back."""
     world = World(pack(STALE), params=at_most(1))
     await world.create(*(pod(f"web-{number}", stale="yes") for number in range(3)))
     world.engine.faults.add(InjectedFault(503, verb="create", kind="Event"))

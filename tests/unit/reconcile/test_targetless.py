@@ -123,7 +123,7 @@ async def test_a_throttle_holds_up_a_group_without_a_target() -> None:
 
 
 async def test_what_waits_without_a_target_is_tried_again() -> None:
-    """A ConfigMap that is not ready; the log tells it, for there is nothing that an Event could be about."""
+    """A ConfigMap that is not ready; the log has it, for there is nothing that an Event could be about."""
     patch = {
         "patch": {"target": TARGET, "patch": {"data": {"pods": "${string(group.pods)}"}}, "guard": "target.data.ready == 'yes'"}
     }

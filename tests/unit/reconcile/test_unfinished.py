@@ -44,19 +44,19 @@ def waiting(found: dict[str, str]) -> dict[str, object]:
     return items
 
 
-async def told(world: World) -> list[str]:
+async def reported(world: World) -> list[str]:
     """What `RuleDropped` says."""
     return [message for _, reason, message in await world.events() if reason == "RuleDropped"]
 
 
 async def test_a_rule_that_came_into_force_anew_says_that_it_leaves_what_waited() -> None:
-    """As where Lease rulepack-state was deleted: `existing` leaves it, people are told once, and the record says no more."""
+    """As where Lease rulepack-state was deleted: `existing` leaves it, it is reported once, and the record says no more."""
     world = await world_of()
     world.use(PACK, modes={"p": Mode.OFF})
     world.restart()
     world.use(PACK)
     await world.settle(60, step=5)
-    ((message,), found) = await told(world), await records(world)
+    ((message,), found) = await reported(world), await records(world)
     assert message.startswith(
         "Rule p/r no longer waits with locked, and does not do it: it does not apply any more (was created at "
     )
@@ -64,7 +64,7 @@ async def test_a_rule_that_came_into_force_anew_says_that_it_leaves_what_waited(
 
     world.restart()
     await world.settle(600, step=30)
-    assert await told(world) == [message]
+    assert await reported(world) == [message]
     assert len(world.seen.acts) == 0
 
 
@@ -74,7 +74,7 @@ async def test_a_rule_that_came_into_force_anew_says_that_it_leaves_what_waited(
     ("free,other", "it is no longer among what the rule is to do"),
 ])  # fmt: skip
 @pytest.mark.parametrize("restart", [False, True], ids=["the same process", "another process"])
-async def test_what_is_not_to_be_done_any_more_is_told(word: str, why: str, restart: bool) -> None:
+async def test_what_is_not_to_be_done_any_more_is_reported(word: str, why: str, restart: bool) -> None:
     """Also where the process that began it is gone; once, and in words that name what it is."""
     world = await world_of()
     if restart:
@@ -82,14 +82,14 @@ async def test_what_is_not_to_be_done_any_more_is_told(word: str, why: str, rest
     await world.patch(CONFIG, "c", {"data": {"word": word}})
     await world.settle(60, step=5)
     assert waiting(await records(world)) == {}
-    assert await told(world) == [f"Rule p/r no longer waits with locked, and does not do it: {why}"]
+    assert await reported(world) == [f"Rule p/r no longer waits with locked, and does not do it: {why}"]
 
     world.restart()
     await world.settle(60, step=5)
-    assert len(await told(world)) == 1
+    assert len(await reported(world)) == 1
 
 
-async def test_what_somebody_else_has_done_meanwhile_is_not_told_as_dropped() -> None:
+async def test_what_somebody_else_has_done_meanwhile_is_not_reported_as_dropped() -> None:
     """Another operator has put it on record as done."""
     world = await world_of()
     (text,) = (await records(world)).values()
@@ -97,7 +97,7 @@ async def test_what_somebody_else_has_done_meanwhile_is_not_told_as_dropped() ->
     del body["waiting"]
     await world.patch(CONFIG, "c", {"metadata": {"annotations": {"fired.rules.mlops.dev/p.r": json.dumps(body)}}})
     await world.settle(60, step=5)
-    assert await told(world) == []
+    assert await reported(world) == []
 
 
 async def test_what_waits_by_the_record_goes_on_with_the_time_that_it_has_waited() -> None:
@@ -108,7 +108,7 @@ async def test_what_waits_by_the_record_goes_on_with_the_time_that_it_has_waited
     await world.patch(POD, "locked", {"metadata": {"labels": {"lock": None}}})
     await world.settle(30)
     assert (await world.get(POD, "locked"))["metadata"]["labels"]["word"] == "done"
-    assert (waiting(await records(world)), await told(world)) == ({}, [])
+    assert (waiting(await records(world)), await reported(world)) == ({}, [])
 
 
 async def test_what_waits_of_another_operator_is_left_to_it() -> None:
@@ -120,4 +120,4 @@ async def test_what_waits_of_another_operator_is_left_to_it() -> None:
     world.restart()
     await world.patch(CONFIG, "c", {"data": {"word": "off"}})
     await world.settle(60, step=5)
-    assert (await records(world), await told(world)) == ({"p.r": theirs}, [])
+    assert (await records(world), await reported(world)) == ({"p.r": theirs}, [])

@@ -8,7 +8,7 @@ from engine.model.objects import annotations_of, metadata
 from tests.unit.reconcile.test_remembered import CONFIG, config, rules
 from tests.world import POD, World, pod
 
-TELL = """\
+EMIT = """\
       when: [object.data.word == 'a', "{}"]
       oncePer: object.metadata.uid
       actions:
@@ -18,7 +18,7 @@ TELL = """\
 
 async def due(text: str, more: str = "description: Tests.") -> World:
     """A world with one object, and a rule with this condition; it is 2026-01-24T22:00:00Z."""
-    world = World(rules(TELL.format(text), more=more))
+    world = World(rules(EMIT.format(text), more=more))
     await world.create(config())
     await world.settle()
     assert await world.events() == []
@@ -64,7 +64,7 @@ async def test_what_time_alone_does_not_make_true_is_not_waited_for(text: str) -
 
 async def test_another_clause_that_is_false_is_waited_for_first() -> None:
     """The object has to change before time matters; then it does."""
-    world = World(rules(TELL.format("now > timestamp('2026-01-24T23:00:00Z')")))
+    world = World(rules(EMIT.format("now > timestamp('2026-01-24T23:00:00Z')")))
     await world.create(config("b"))
     await world.settle(600, step=60)
     await world.patch(CONFIG, "c", {"data": {"word": "a"}})
@@ -114,7 +114,7 @@ async def test_an_object_counts_when_its_condition_becomes_true(restart: bool) -
 
 
 async def test_an_object_counts_no_more_when_its_condition_becomes_false() -> None:
-    """Its group is told so."""
+    """The message names its group."""
     world = await counted(f"when: {AGE} < duration('1h')")
     await world.settle(3540, step=600)
     early = await old(world)

@@ -140,7 +140,7 @@ def test_of_other_kinds_is_kept_what_conditions_read() -> None:
     assert kept == {"kind": "ConfigMap", "metadata": {"name": "x"}, "type": "t", "immutable": True}
 
 
-async def test_a_deletion_is_told_of_each_kind() -> None:
+async def test_a_deletion_is_reported_of_each_kind() -> None:
     """A rule about what is gone sees objects of all kinds that are watched."""
     event = {"emitEvent": {"type": "Normal", "reason": "Gone", "message": "${object.kind} ${object.metadata.name}"}}
     world = World(of([CONFIGS, SECRETS], {"name": "gone", "event": "Delete", "actions": [event]}))

@@ -15,7 +15,7 @@ from tests.world import APPLICATION, DEPLOYMENT, DONE, JOB, SERVICE, World, job,
 HERE = {"destination": {"server": "https://kubernetes.default.svc", "namespace": "ns"}}
 
 
-async def told(world: World) -> dict[str, RuleExplanation]:
+async def reported(world: World) -> dict[str, RuleExplanation]:
     """What is said of the job `train`, by rule; nothing but reads reaches the cluster."""
     before = len(world.cluster.calls)
     obj = await world.get(JOB, "train")
@@ -33,7 +33,7 @@ async def test_steps_come_with_their_differences_and_nothing_is_written() -> Non
     await world.create(job(annotations=triggers(*entries)))
     await world.clock.advance(1860)
     await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE})
-    restart = (await told(world))["restart"]
+    restart = (await reported(world))["restart"]
     assert restart.result is Evaluated.FIRED
     assert [act.action for act in restart.acts] == ["wait", "patch", "emitEvent", "emitEvent"] * 2
     assert {act.result for act in restart.acts if act.action != "wait"} == {ActResult.AUDITED}
@@ -42,7 +42,7 @@ async def test_steps_come_with_their_differences_and_nothing_is_written() -> Non
 
 
 async def test_consent_by_review_is_taken_for_granted_and_said() -> None:
-    """Asking would be a create, which explaining does not need the right to; what would be asked is told."""
+    """Asking would be a create, which explaining does not need the right to; what would be asked is reported."""
     world = World(shipped("on-success-triggers"))
     await world.create(named(DEPLOYMENT, "web", "theirs", spec={"template": {}}))
     await world.create(job(annotations=triggers(trigger(DEPLOYMENT, "web", "restart", "theirs"))))
@@ -60,7 +60,7 @@ async def test_groups_count_all_their_members() -> None:
         obj = job(name, phase)
         obj["metadata"]["labels"] = {"app.kubernetes.io/part-of": "platform"}
         await world.create(obj)
-    publish = (await told(world))["publish"]
+    publish = (await reported(world))["publish"]
     assert publish.result is Evaluated.FIRED
     assert any("1/2 succeeded" in line for act in publish.acts for line in act.diff)
 
@@ -69,7 +69,7 @@ async def test_conditions_come_with_the_values_that_they_read() -> None:
     """Also those of lookups and vars, and what has no answer says why."""
     world = World(shipped("failure-notifications"))
     await world.create(job(phase="Failed"))
-    rule = (await told(world))["report-failure-on-application"]
+    rule = (await reported(world))["report-failure-on-application"]
     assert [clause.holds for clause in rule.clauses] == [True, False, None]
     values = {value.path: value for clause in rule.clauses for value in clause.values}
     assert values["object.status.phase"].value == "Failed"
@@ -95,7 +95,7 @@ async def test_a_mode_that_is_off_still_shows_what_would_be_done() -> None:
     pack = shipped("sync-waves")
     world = World(pack, modes={pack.name: Mode.OFF})
     await world.create(job(phase="Succeeded", annotations={"argocd.argoproj.io/sync-wave": "3"}))
-    rule = (await told(world))["wave-complete"]
+    rule = (await reported(world))["wave-complete"]
     assert (rule.skipped, rule.mode) == ("its mode is Disabled", Mode.OFF)
     assert rule.acts != ()
 
@@ -111,7 +111,7 @@ async def test_what_was_so_before_a_rule_came_into_force_is_explained_as_the_eng
     await world.create(job())
     await world.clock.advance(3600)
     world.use(*parse_pack(text, "pack.yaml", backend()))
-    rule = (await told(world))["r"]
+    rule = (await reported(world))["r"]
     created = "was created at 2026-01-24T22:00:00Z, before the rule came into force at 2026-01-24T23:00:00Z"
     engine = f"{created} (existing has no ageFrom, so the creation counts, with 5 s of tolerance)"
     assert (rule.result, rule.skipped) == (Evaluated.SKIPPED, engine)
@@ -123,11 +123,11 @@ async def test_what_was_so_before_a_rule_came_into_force_is_explained_as_the_eng
 
 async def test_a_rule_with_a_schedule_says_when_it_is_due_next() -> None:
     """In words too; where it is due, what it would do; its conditions read the time that counts."""
-    text = "      schedule: {cron: '30 18 * * MON-FRI', timeZone: Europe/Berlin}\n" + TELL
+    text = "      schedule: {cron: '30 18 * * MON-FRI', timeZone: Europe/Berlin}\n" + EMIT
     (pack,) = parse_pack(SCHEDULED + text, "pack.yaml", backend())
     world = World(pack)
     await world.create(named(JOB, "train"))
-    rule = (await told(world))["tell"]
+    rule = (await reported(world))["tell"]
     assert (rule.result, rule.skipped) == (Evaluated.SKIPPED, "is due next at 2026-01-26T18:30+01:00 (Europe/Berlin)")
     assert rule.timing == (
         "schedule: At 18:30 on Monday through Friday (30 18 * * MON-FRI in Europe/Berlin), at most 600 s late",
@@ -136,13 +136,13 @@ async def test_a_rule_with_a_schedule_says_when_it_is_due_next() -> None:
         ("schedule.time", "2026-01-26 17:30:00+00:00")
     ]
     await world.clock.advance(43.5 * 3600 + 60)
-    rule = (await told(world))["tell"]
+    rule = (await reported(world))["tell"]
     assert (rule.result, rule.skipped) == (Evaluated.FIRED, "")
 
 
 async def test_of_a_rule_with_a_schedule_the_time_is_shown() -> None:
     """It has no `oncePer` that its author has written."""
-    text = "      schedule: {cron: '30 18 * * MON-FRI', timeZone: Europe/Berlin}\n" + TELL
+    text = "      schedule: {cron: '30 18 * * MON-FRI', timeZone: Europe/Berlin}\n" + EMIT
     (pack,) = parse_pack(SCHEDULED + text, "pack.yaml", backend())
     world = World(pack)
     await world.create(named(JOB, "train"))
@@ -162,7 +162,7 @@ spec:
   rules:
     - name: tell
 """
-TELL = """\
+EMIT = """\
       when: schedule.time.getHours() == 17
       actions:
         - emitEvent: {type: Normal, reason: Due, message: due}

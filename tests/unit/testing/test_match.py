@@ -1,4 +1,4 @@
-"""What counts as the same, and how a difference is told."""
+"""What counts as the same, and how a difference is reported."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_difference_has_its_place(expected: Any, found: Any, path: tuple[str |
     assert [difference.path for difference in differences(expected, found)] == [path]
 
 
-def test_a_difference_is_told_in_three_lines() -> None:
+def test_a_difference_is_reported_in_three_lines() -> None:
     """Where, what was expected, what was found."""
     difference = Difference(("metadata", "annotations", "a/b"), '"3"', "absent")
     assert difference.lines() == ('metadata.annotations["a/b"]:', '  - expected "3"', "  + found    absent")

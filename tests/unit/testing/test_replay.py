@@ -122,11 +122,11 @@ def test_records_of_the_engine_that_ran_then_do_not_count(tmp_path: Path, capsys
     before = changed(0, "Building", initial=True, annotations={**blocked, **record})
     later = changed(0, "Building", annotations={**blocked, **record})
     rules = ["--rules", str(RULES / "sync-waves")]
-    told = [
+    reported = [
         [effect["rule"] for effect in replayed(capsys, written(tmp_path / name, change), *rules)[1]["effects"]]
         for name, change in (("a", before), ("b", later))
     ]
-    assert ["sync-waves/check-block-wave" in rules for rules in told] == [False, True]
+    assert ["sync-waves/check-block-wave" in rules for rules in reported] == [False, True]
 
 
 def test_timers_run_out_by_the_recorded_clock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +141,7 @@ def test_timers_run_out_by_the_recorded_clock(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_two_versions_of_packs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only what differs is told, and the exit status says whether anything does."""
+    """Only what differs is reported, and the exit status says whether anything does."""
     old = RULES / "sync-waves" / "pack.yaml"
     new = tmp_path / "new.yaml"
     new.write_text(old.read_text().replace('mlops.dev/completion-time: "', 'example.com/ended: "'))

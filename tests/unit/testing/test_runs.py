@@ -1,4 +1,4 @@
-"""What RulePackTests can do and expect, and how failures are told."""
+"""What RulePackTests can do and expect, and how failures are reported."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("step", BAD, ids=str.strip)
-def test_what_does_not_hold_is_told_with_its_difference(step: str, tmp_path: Path) -> None:
+def test_what_does_not_hold_is_reported_with_its_difference(step: str, tmp_path: Path) -> None:
     """What is not as expected, and both sides of it."""
     (outcome,) = played(tmp_path, READY + step)
     message, lines = BAD[step]
@@ -190,7 +190,7 @@ def test_what_does_not_hold_is_told_with_its_difference(step: str, tmp_path: Pat
     [("", ("  the Event Said is not new, its count was raised: the rule has no oncePer, so it fires at each evaluation",)),
      ("oncePer: object.data.a", ())],
 )  # fmt: skip
-def test_an_event_of_which_the_count_was_raised_is_told_as_such(once: str, raised: tuple[str, ...], tmp_path: Path) -> None:
+def test_an_event_of_which_the_count_was_raised_is_reported_as_such(once: str, raised: tuple[str, ...], tmp_path: Path) -> None:
     """It is not a new one, and the rule is the cause; with `oncePer` another value makes another Event."""
     (tmp_path / "pack.yaml").write_text(f"""
 apiVersion: rules.mlops.dev/v1alpha1
@@ -256,7 +256,7 @@ def test_setup_comes_first_in_each_test(tmp_path: Path) -> None:
 
 
 def test_coverage_counts_how_rules_and_conditions_ended(tmp_path: Path) -> None:
-    """A rule is covered when it fired and was held back, a condition when it was true and false; Unknown is told."""
+    """A rule is covered when it fired and was held back, a condition when it was true and false; Unknown is reported."""
     coverage = Coverage()
     played(tmp_path, READY, f"- apply: {{{WIDGET}}}\n", coverage=coverage)
     points = {(point.rule, point.clause): point for point in coverage.points()}
@@ -283,7 +283,7 @@ def test_coverage_counts_how_rules_and_conditions_ended(tmp_path: Path) -> None:
 def test_a_test_that_is_wrong_is_refused_with_its_place(
     text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Faults of the test itself are told as those of packs are, and fail the run."""
+    """Faults of the test itself are reported as those of packs are, and fail the run."""
     (tmp_path / "pack.yaml").write_text(PACK)
     path = tmp_path / "tests.yaml"
     path.write_text(f"apiVersion: rules.mlops.dev/v1alpha1\nkind: RulePackTest\nmetadata: {{name: suite}}\nspec:\n  {text}\n")
@@ -343,7 +343,7 @@ def test_while_the_engine_is_stopped_nothing_is_evaluated(tmp_path: Path) -> Non
 
 
 def test_a_broken_pack_fails_its_tests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The faults of the pack are told, with its file and line."""
+    """The faults of the pack are reported, with its file and line."""
     written(tmp_path, "- restart: true\n")
     (tmp_path / "pack.yaml").write_text(PACK.replace("oncePer", "oncPer"))
     assert run_command(["test", str(tmp_path)]) == 1
@@ -498,10 +498,10 @@ REASONS = {
 def test_a_failing_step_says_why_rules_have_done_nothing(steps: str, lines: list[str], tmp_path: Path) -> None:
     """Each rule that did not fire, has no answer, waits, failed or was never evaluated is there, with the reason."""
     (outcome,) = played(tmp_path, steps + "- expect: {events: [{reason: Other}]}\n")
-    told = failure_lines(outcome)
-    at = next((number for number, line in enumerate(told) if line.startswith(f"    {lines[0]}")), None)
-    assert at is not None, "\n".join(told)
-    assert told[at + 1 : at + len(lines)] == [f"    {line}" for line in lines[1:]]
+    reported = failure_lines(outcome)
+    at = next((number for number, line in enumerate(reported) if line.startswith(f"    {lines[0]}")), None)
+    assert at is not None, "\n".join(reported)
+    assert reported[at + 1 : at + len(lines)] == [f"    {line}" for line in lines[1:]]
 
 
 TOTALS = """
@@ -523,11 +523,11 @@ def test_a_failing_step_says_that_the_target_of_a_group_is_missing(tmp_path: Pat
     suites, _, _, faults, *_ = load_suites([tmp_path], backend())
     assert faults == []
     (outcome,) = run([Case(suites[0], 0)])
-    told = "    widgets/totals: skipped: its target for the group 'yes', ConfigMap default/totals-yes, is not there"
-    assert told in failure_lines(outcome), "\n".join(failure_lines(outcome))
+    reported = "    widgets/totals: skipped: its target for the group 'yes', ConfigMap default/totals-yes, is not there"
+    assert reported in failure_lines(outcome), "\n".join(failure_lines(outcome))
 
 
-def test_a_step_that_is_an_alias_is_told_from_where_its_anchor_is(tmp_path: Path) -> None:
+def test_a_step_that_is_an_alias_is_reported_from_where_its_anchor_is(tmp_path: Path) -> None:
     """What fails is written at the anchor, and which step it is of stands beside it."""
     steps = READY + "- expect: &one {events: [{reason: Ready}]}\n- advance: 1m\n- expect: *one\n"
     (outcome,) = played(tmp_path, steps)
@@ -540,11 +540,11 @@ def test_a_step_that_is_an_alias_is_told_from_where_its_anchor_is(tmp_path: Path
 def test_a_rule_that_was_not_evaluated_again_says_that_nothing_has_changed(tmp_path: Path) -> None:
     """Its reason is an earlier one, and still holds."""
     steps = f"- apply: {{{WIDGET}, status: {{phase: Begun}}}}\n- expect: {{}}\n- advance: 1h\n- expect: {{events: [{{}}]}}\n"
-    told = "\n".join(failure_lines(*played(tmp_path, steps)))
-    assert "when[1] is false: object.status.phase == 'Ready' (evaluated earlier; nothing has changed since)" in told
+    reported = "\n".join(failure_lines(*played(tmp_path, steps)))
+    assert "when[1] is false: object.status.phase == 'Ready' (evaluated earlier; nothing has changed since)" in reported
 
 
-def test_what_is_refused_and_what_fires_without_an_effect_are_told_apart(tmp_path: Path) -> None:
+def test_what_is_refused_and_what_fires_without_an_effect_are_distinguished(tmp_path: Path) -> None:
     """A rule that has fired is no reason for what is missing, unless `-v` asks for all; a refusal is."""
     (outcome,) = played(tmp_path, READY + "- expect: {nothing: true}\n")
     assert not [line for line in failure_lines(outcome) if "fired" in line and "already" not in line]

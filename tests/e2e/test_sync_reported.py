@@ -12,7 +12,7 @@ from tests.e2e.cluster import CONFIG_MAP, PROJECT, Cluster, eventually, now
 from tests.e2e.engine import Engine
 from tests.world import APPLICATION, job, named, trigger, triggers
 
-#: Seconds until what a sync waits for must have been told: a minute, and some for a slow machine.
+#: Seconds until what a sync waits for must have been reported: a minute, and some for a slow machine.
 PATIENCE = 120.0
 
 
@@ -51,7 +51,7 @@ def test_a_sync_that_a_window_holds_back_says_so_and_runs_when_it_opens(
     assert "TriggerFailed" not in dict(cluster.events("train"))
 
 
-def test_a_sync_that_its_project_refuses_is_told_with_the_reason(argocd: ArgoCD, cluster: Cluster, engine: Engine) -> None:
+def test_a_sync_that_its_project_refuses_is_reported_with_the_reason(argocd: ArgoCD, cluster: Cluster, engine: Engine) -> None:
     """Argo CD's own words say what the AppProject does not permit."""
     deployed(argocd, cluster, namespaceResourceBlacklist=[{"group": "", "kind": "ConfigMap"}])
     succeed(cluster)
