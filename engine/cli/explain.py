@@ -27,7 +27,7 @@ from engine.cli.arguments import (
 )  # fmt: skip
 from engine.cli.explained import as_json, as_text
 from engine.cli.running import ask
-from engine.cli.unread import unexplained
+from engine.cli.unread import stopped, unexplained
 from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
 from engine.kube.api import Api, Selection
 from engine.kube.clock import SystemClock
@@ -196,6 +196,8 @@ async def _live(
     """Explain the object of a word for its kind and a name; with `only` no packs are read from the cluster."""
     async with where.cluster.connected() as api:
         await _take_config(api, store, texts, where.operator, only=only)
+        if gone := await stopped(api, where.operator, datetime.now(UTC)):
+            click.echo(f"Warning: {gone}", err=True)
         check_flags(flags, store.catalog.feature_flags)
         catalog = await _discovered(api, await _dated(api, store.catalog, where.operator))
         resource = await _resource(api, catalog, target[0])

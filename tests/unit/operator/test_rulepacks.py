@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from engine.cli.get import table
-from engine.cli.unread import unexplained, who_reads
+from engine.cli.unread import stopped, unexplained, who_reads
 from engine.errors import ApiError, UsageError
 from engine.kube.api import Page, Selection
 from engine.kube.embedded import EmbeddedCluster
@@ -594,6 +594,25 @@ async def test_a_status_that_was_not_written_says_who_may_have_to(packs: Packs) 
     assert marks.split()[2:4] == ["Enforce", "Unknown"]
     assert older.strip().startswith("not yet read since the last change: this is about generation 1, and the newest is 2; an ")
     assert never.strip().startswith("no operator has written its status yet; an operator runs")
+
+
+async def test_a_status_of_an_operator_that_is_gone_says_nothing_of_now(packs: Packs) -> None:
+    """By the Lease: not while another one may yet take over, as in a rolling update, and not where the Lease is unknown."""
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec())
+        await packs.clock.advance(30)
+        runs = await stopped(packs.cluster, "system", datetime.fromtimestamp(packs.clock.time(), UTC))
+        time = packs.clock.time()
+    update = await stopped(packs.cluster, "system", datetime.fromtimestamp(time + 30, UTC))
+    gone = await stopped(packs.cluster, "system", datetime.fromtimestamp(time + 3600, UTC))
+    own = await packs.got("own")
+    packs.cluster.faults.add(InjectedFault(403, verb="list", kind="Lease", times=None))
+    unknown = await stopped(packs.cluster, "system", datetime.fromtimestamp(time + 3600, UTC))
+
+    assert (runs, update, unknown) == ("", "", "")
+    assert gone.startswith("no operator runs in namespace system since 20")
+    ready = [[line.split()[3] for line in table([own], {}, where)][1] for where in ((), ("system",))]
+    assert ready == ["True", "Unknown"]
 
 
 async def test_a_suspended_pack_that_is_put_to_audit_is_ready(packs: Packs) -> None:
