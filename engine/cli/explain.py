@@ -63,6 +63,7 @@ Examples:
 """
 
 
+_PACK_WORDS = frozenset({"rp", "rulepack", "rulepacks"})
 ASK = """
 What only the running engine knows (timers, waits, suspensions) is not in this. To ask it, too:
   LEADER=$(kubectl get lease rulepack -n {namespace} -o jsonpath='{{.spec.holderIdentity}}' | cut -d_ -f1)
@@ -301,6 +302,9 @@ async def _resource(api: KubernetesApi, catalog: Catalog, word: str) -> Resource
         meant = ", ".join(f"{guessed_resource(kind).plural}.{kind.group}" for kind in found)
         raise UsageError(f"{word!r} means several kinds; expected one of {meant}")
     watched = ", ".join(sorted(kind.kind for kind in kinds))
+    if name in _PACK_WORDS:
+        expected = f"expected an object that packs watch ({watched}); `rulepack get` says how packs fare"
+        raise UsageError(f"{word!r} means a pack, which explain does not take; {expected}")
     raise UsageError(f"{word!r} is neither a file nor a kind that a pack watches; packs watch {watched}")
 
 
