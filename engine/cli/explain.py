@@ -27,7 +27,7 @@ from engine.cli.arguments import (
 )  # fmt: skip
 from engine.cli.explained import as_json, as_text
 from engine.cli.running import ask
-from engine.cli.unread import unexplained
+from engine.cli.unread import stopped, unexplained
 from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
 from engine.kube.api import Api, Selection
 from engine.kube.clock import SystemClock
@@ -63,6 +63,7 @@ Examples:
 """
 
 
+_PACK_WORDS = frozenset({"rp", "rulepack", "rulepacks"})
 ASK = """
 What only the running engine knows (timers, waits, suspensions) is not in this. To ask it, too:
   LEADER=$(kubectl get lease rulepack -n {namespace} -o jsonpath='{{.spec.holderIdentity}}' | cut -d_ -f1)
@@ -196,6 +197,8 @@ async def _live(
     """Explain the object of a word for its kind and a name; with `only` no packs are read from the cluster."""
     async with where.cluster.connected() as api:
         await _take_config(api, store, texts, where.operator, only=only)
+        if gone := await stopped(api, where.operator, datetime.now(UTC)):
+            click.echo(f"Warning: {gone}", err=True)
         check_flags(flags, store.catalog.feature_flags)
         catalog = await _discovered(api, await _dated(api, store.catalog, where.operator))
         resource = await _resource(api, catalog, target[0])
@@ -299,6 +302,9 @@ async def _resource(api: KubernetesApi, catalog: Catalog, word: str) -> Resource
         meant = ", ".join(f"{guessed_resource(kind).plural}.{kind.group}" for kind in found)
         raise UsageError(f"{word!r} means several kinds; expected one of {meant}")
     watched = ", ".join(sorted(kind.kind for kind in kinds))
+    if name in _PACK_WORDS:
+        expected = f"expected an object that packs watch ({watched}); `rulepack get` says how packs fare"
+        raise UsageError(f"{word!r} means a pack, which explain does not take; {expected}")
     raise UsageError(f"{word!r} is neither a file nor a kind that a pack watches; packs watch {watched}")
 
 

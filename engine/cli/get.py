@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import click
 
 from engine.cli.arguments import NAMESPACE_NAME, Cluster, cluster_options
-from engine.cli.unread import unread, who_reads
+from engine.cli.unread import stopped, unread, who_reads
 from engine.errors import ApiError, RulepackError
 from engine.kube.api import Api, Selection
 from engine.model.objects import Kind, Object, dig, ref_of
@@ -42,18 +42,20 @@ def get(names: tuple[str, ...], namespace: str, everywhere: bool, cluster: Clust
 
     Then a line for each RuleLibrary: how many functions it has and which packs call them; below it why it is not ready.
 
-    Needs list on rulepacks and rulelibraries. Where one was not read, list on leases in its namespace lets this say whether an
-    operator runs.
+    Needs list on rulepacks and rulelibraries. With list on leases in their namespaces it also says
+    whether an operator runs.
     """
     namespace = "" if everywhere else namespace
     names = tuple(re.sub("^(rp|rulepacks?|rulelibrar(y|ies))/", "", name) for name in names)  # as kubectl writes and takes them
-    packs, libraries, operators = asyncio.run(_read(namespace, names, cluster))
+    packs, libraries, operators, gone = asyncio.run(_read(namespace, names, cluster))
     there = [ref_of(obj).name for obj in (*packs, *libraries)]
     where = f"namespace {namespace}" if namespace else "any namespace"
-    rules = [*table(_named(packs, names), operators)]
-    functions = [*libraries_table(_named(libraries, names), operators)]
+    rules = [*table(_named(packs, names), operators, gone)]
+    functions = [*libraries_table(_named(libraries, names), operators, gone)]
     for line in [*rules, *([""] if rules and functions else ()), *functions]:
         click.echo(line)
+    for warning in gone.values():
+        click.echo(f"Warning: {warning}", err=True)
     unknown = [name for name in names if name not in there]
     missing = [f"there is no RulePack or RuleLibrary {name!r} in {where}; expected {suggestion(name, there)}" for name in unknown]
     if not there and not names:
@@ -68,15 +70,19 @@ def _named(objects: Sequence[Object], names: Sequence[str]) -> list[Object]:
 
 async def _read(
     namespace: str, names: Sequence[str], cluster: Cluster
-) -> tuple[Sequence[Object], Sequence[Object], Mapping[str, str]]:
+) -> tuple[Sequence[Object], Sequence[Object], Mapping[str, str], Mapping[str, str]]:
     """Return the RulePacks and the RuleLibraries of a namespace, or of all, and who is to read those of `names` that were not.
 
-    The latter is a sentence for each of their namespaces.
+    The latter is a sentence for each of their namespaces. The last is one for each namespace in which no operator runs any more.
     """
     async with cluster.connected() as api:
         packs, libraries = await _objects(api, namespace)
-        places = {ref_of(obj).namespace for obj in _named([*packs, *libraries], names) if unread(obj)}
-        return packs, libraries, {each: await who_reads(api, each, datetime.now(UTC)) for each in sorted(places)}
+        named, now = _named([*packs, *libraries], names), datetime.now(UTC)
+        places = {ref_of(obj).namespace for obj in named if unread(obj)}
+        operators = {each: await who_reads(api, each, now) for each in sorted(places)}
+        read = sorted({ref_of(obj).namespace for obj in named if not unread(obj)})
+        gone = {each: said for each in read if (said := await stopped(api, each, now))}
+        return packs, libraries, operators, gone
 
 
 async def _objects(api: Api, namespace: str) -> tuple[Sequence[Object], Sequence[Object]]:
@@ -111,14 +117,17 @@ class _Row(NamedTuple):
     notes: Sequence[str] = ()
 
 
-def table(objects: Sequence[Object], operators: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines of the table of packs; none without packs. `operators` say by namespace who is to read what was not."""
-    yield from _lines(HEAD, [row for obj in objects for row in _rows(obj, operators)])
+def table(objects: Sequence[Object], operators: Mapping[str, str], gone: Collection[str] = ()) -> Iterator[str]:
+    """Yield the lines of the table of packs; none without packs. `operators` say by namespace who is to read what was not.
+
+    In the namespaces `gone` no operator runs any more, so nobody knows whether what was ready is.
+    """
+    yield from _lines(HEAD, [row for obj in objects for row in _rows(obj, operators, gone)])
 
 
-def libraries_table(objects: Sequence[Object], operators: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines of the table of libraries; none without libraries. For `operators` see `table`."""
-    yield from _lines(LIBRARY_HEAD, [_library_row(obj, operators) for obj in objects])
+def libraries_table(objects: Sequence[Object], operators: Mapping[str, str], gone: Collection[str] = ()) -> Iterator[str]:
+    """Yield the lines of the table of libraries; none without libraries. For `operators` and `gone` see `table`."""
+    yield from _lines(LIBRARY_HEAD, [_library_row(obj, operators, gone) for obj in objects])
 
 
 def _lines(head: tuple[str, ...], found: Sequence[_Row]) -> Iterator[str]:
@@ -130,10 +139,10 @@ def _lines(head: tuple[str, ...], found: Sequence[_Row]) -> Iterator[str]:
         yield from (f"    {clean(note)}" for note in row.notes)
 
 
-def _rows(obj: Object, operators: Mapping[str, str]) -> Iterator[_Row]:
+def _rows(obj: Object, operators: Mapping[str, str], gone: Collection[str]) -> Iterator[_Row]:
     """Yield a row for each rule; one without where no rule is in force."""
     ref, status = ref_of(obj), dig(obj, ("status",), {})
-    ready, notes = _ready(obj, operators)
+    ready, notes = _ready(obj, operators, gone)
     mode = status.get("mode", NOTHING)
     rules = _rules(status)
     if not rules:
@@ -150,15 +159,15 @@ def _rows(obj: Object, operators: Mapping[str, str]) -> Iterator[_Row]:
         yield _Row(row, [*said, *(() if number < len(rules) - 1 else notes)])
 
 
-def _library_row(obj: Object, operators: Mapping[str, str]) -> _Row:
+def _library_row(obj: Object, operators: Mapping[str, str], gone: Collection[str]) -> _Row:
     """Return the row of a library."""
     ref, status = ref_of(obj), dig(obj, ("status",), {})
-    ready, notes = _ready(obj, operators)
+    ready, notes = _ready(obj, operators, gone)
     functions, packs = str(status.get("functionCount", NOTHING)), ", ".join(status.get("packs", ())) or NOTHING
     return _Row((ref.namespace, ref.name, functions, ready, packs), notes)
 
 
-def _ready(obj: Object, operators: Mapping[str, str]) -> tuple[str, list[str]]:
+def _ready(obj: Object, operators: Mapping[str, str], gone: Collection[str]) -> tuple[str, list[str]]:
     """Return the status of the condition Ready, why it is that, the faults, and what may not be meant."""
     status = dig(obj, ("status",), {})
     ready: Mapping[str, str] = next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), {})
@@ -168,7 +177,8 @@ def _ready(obj: Object, operators: Mapping[str, str]) -> tuple[str, list[str]]:
     notes += [f"warning: {each['path']}: {each['message']}" for each in status.get("warnings", ())]
     if older := unread(obj):
         notes = ["; ".join(filter(None, (older, operators.get(ref_of(obj).namespace, "")))), *notes]
-    return "Unknown" if older and ready else ready.get("status", NOTHING), [note for note in notes if note]
+    unknown = older or ref_of(obj).namespace in gone
+    return "Unknown" if unknown and ready else ready.get("status", NOTHING), [note for note in notes if note]
 
 
 def _rules(status: Any) -> dict[str, list[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from math import inf
 
 from engine.errors import ApiError
@@ -61,6 +61,28 @@ async def who_reads(api: Api, namespace: str, now: datetime) -> str:
                 f"may not write the status; its log says why: {look}"
             )
     return f"none holds a Lease {LEASE_NAME} in namespace {namespace}: no operator runs there, unless by another --lease-name"
+
+
+async def stopped(api: Api, namespace: str, now: datetime) -> str:
+    """Return in a sentence that no operator runs in a namespace any more, as its Lease shows; '' where one does or nobody knows.
+
+    A Lease that is released and not taken yet, as in a rolling update, counts as held for as long as one that is not renewed.
+    """
+    try:
+        leases = (await api.list(Selection(LEASE, namespace))).items
+    except ApiError:
+        return ""
+    own = (dig(lease, ("spec",), {}) for lease in leases if ref_of(lease).name.startswith(LEASE_NAME))
+    last = min(
+        (str(spec.get("renewTime", "")) for spec in own if "holderIdentity" in spec), key=lambda time: _age(time, now), default=""
+    )
+    if not FRESH <= _age(last, now) < inf:
+        return ""
+    since = f"{datetime.fromisoformat(last).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return (
+        f"no operator runs in namespace {namespace} since {since}, unless by another --lease-name: what statuses say is of then, "
+        "and no rule acts"
+    )
 
 
 def _age(time: str, now: datetime) -> float:

@@ -221,8 +221,11 @@ class Activity:
             last_failure="" if ended is None else _timestamp(ended), failure=_failure(failure) if failure else "",
         )  # fmt: skip
 
-    def counts_of(self, pack: RulePack, waits: Waits) -> dict[str, RuleCounts]:
-        """Return what each rule of a pack did, and what waits and is told: how much, since when, and mostly for what."""
+    def counts_of(self, pack: RulePack, waits: Waits, failing: Mapping[str, int]) -> dict[str, RuleCounts]:
+        """Return what each rule of a pack did, and what waits and is told: how much, since when, and mostly for what.
+
+        `failing` says for how many items rules fail now.
+        """
         reasons: dict[str, Counter[str]] = {}
         since: dict[str, float] = {}
         for _, wait in waits.overdue():
@@ -230,7 +233,9 @@ class Activity:
                 reasons.setdefault(wait.rule, Counter())[wait.obstacle.value] += wait.items
                 since[wait.rule] = min(wait.since, since.get(wait.rule, wait.since))
         started = self.clock.time() - self.clock.monotonic()
-        found = {rule.name: self.counts(pack.identity, rule.name) for rule in pack.rules}
+        found = {
+            rule.name: self.counts(pack.identity, rule.name)._replace(failing=failing.get(rule.name, 0)) for rule in pack.rules
+        }
         for name in found.keys() & reasons.keys():
             ((most, _),) = reasons[name].most_common(1)
             found[name] = found[name]._replace(

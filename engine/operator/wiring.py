@@ -301,7 +301,7 @@ class Operator:
 
     def fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
-        counts = self.activity.counts_of(pack, self.reconciler.waits)
+        counts = self.activity.counts_of(pack, self.reconciler.waits, self.reconciler.failing.count(pack.identity))
         reason, why = self.activity.standing(pack, self.caches, self.resume)
         notes = () if reason else self.reconciler.waits.notes(pack.identity)
         return Fare(reason, why, counts, (*notes, *self.reconciler.generated.kept(pack)))

@@ -46,6 +46,7 @@ _RULES = listed(
         "fired": count("How often it acted, and did not fail after all; what is only audited is not counted here."),
         "audited": count("How often it would have acted, while it was in Audit."),
         "failed": count("How often its actions failed for good."),
+        "failing": count("For how many items its actions failed for good, and have not succeeded since."),
         "waiting": count("How many items wait."),
         "waitingSince": text("Since when the oldest of them waits.", **TIME),
         "waitingFor": text("What most of them wait for."),

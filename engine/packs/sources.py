@@ -205,7 +205,7 @@ def packs_of_configmap(config_map: Object) -> list[Text]:
     texts = [Text(f"{source}/{key}", str(text), source) for key, text in sorted(data.items()) if key.endswith(SUFFIXES)]
     if not texts:
         unread = ", ".join(map(repr, sorted(data)[:3]))
-        message = "there is no rule pack in its data" + (f": none of its keys ends in .yaml ({unread})" if data else "")
+        message = "there is no rule pack in its data" + (f": none of its keys ends in .yaml or .yml ({unread})" if data else "")
         texts.append(_unread(source, source, message, "a key such as pack.yaml"))
     return texts
 

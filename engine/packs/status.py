@@ -21,7 +21,7 @@ class RuleCounts(NamedTuple):
     """What one rule did: counts, and when (RFC 3339) it last acted and on which object ('' where it has not).
 
     `audited` counts what it would have done while it was in Audit, which is no firing. `last_failure` is when its actions last
-    failed for good, `failure` which one did, for which object.
+    failed for good, `failure` which one did, for which object. `failing` counts the items that fail now.
     """
 
     fired: int = 0
@@ -35,6 +35,7 @@ class RuleCounts(NamedTuple):
     audited: int = 0
     last_failure: str = ""
     failure: str = ""
+    failing: int = 0
 
     def data(self, name: str) -> dict[str, Any]:
         """Return it as an item of `status.parts[].rules`."""
@@ -45,6 +46,7 @@ class RuleCounts(NamedTuple):
         }  # fmt: skip
         return {
             "name": name, "fired": self.fired, "failed": self.failed, "waiting": self.waiting,
+            **({"failing": self.failing} if self.failing else {}),
             **({"audited": self.audited} if self.audited else {}),
             **({"suspended": list(self.suspended)} if self.suspended else {}),
             **{key: cut(clean(text), MESSAGE) for key, text in texts.items() if text},
@@ -129,7 +131,7 @@ def holds(obj: Object, status: Mapping[str, object], shard: int) -> bool:
 
 def left(gone: Mapping[str, Any]) -> dict[str, Any]:
     """Return what remains of an item of `status.parts` when its shard is gone: what its rules did, and nothing that waits."""
-    passing = ("waitingSince", "waitingFor", "suspended", "mode")
+    passing = ("waitingSince", "waitingFor", "suspended", "mode", "failing")
     rules = [{key: value for key, value in rule.items() if key not in passing} | {"waiting": 0} for rule in gone.get("rules", ())]
     return {"shard": gone["shard"], "rules": rules}
 
@@ -177,30 +179,35 @@ def _notes(standing: Standing, rules: Sequence[Mapping[str, Any]], failing: Mapp
 
 
 def _failing(standing: Standing, rules: Sequence[Mapping[str, Any]]) -> Mapping[str, str]:
-    """Return of each rule that acts, and that failed for good last, how many attempts did, and why the last one."""
+    """Return of each rule that acts for how many items it fails now, and what its last failure for good was."""
     found: dict[str, str] = {}
     for name in [name for name, mode in _modes(standing).items() if mode is Mode.ENFORCE]:
         parts = [rule for rule in rules if rule["name"] == name]
+        failing, failed, fired = (sum(part.get(key, 0) for part in parts) for key in ("failing", "failed", "fired"))
+        if not failing:
+            continue
+        now = f"rule {name} fails for {_counted(failing, 'item')} now"
         last = max(parts, key=lambda part: str(part.get("lastFailure", "")))
-        if last.get("lastFailure", "") >= max(str(part.get("lastFiring", "")) for part in parts) and "failure" in last:
-            failed, fired = (sum(part.get(key, 0) for part in parts) for key in ("failed", "fired"))
-            done = max(str(part.get("lastFiring", "")) for part in parts)
-            beside = f", beside {_counted(fired, 'firing')}, the last at {done}" if fired else ""
-            times = f"{_counted(failed, 'failure')} so far, the last at {last['lastFailure']}{beside}"
-            found[name] = f"rule {name} fails: {times}: {last['failure']}"
+        done = max(str(part.get("lastFiring", "")) for part in parts)
+        beside = f", beside {_counted(fired, 'firing')}, the last at {done}" if fired else ""
+        times = f"{_counted(failed, 'failure')} so far, the last at {last.get('lastFailure')}{beside}"
+        found[name] = f"{now}: {times}: {last['failure']}" if "failure" in last else f"{now}; its Events say why"
     return found
 
 
 def _does(standing: Standing, rules: Sequence[Mapping[str, Any]], failing: Collection[str]) -> str:
     """Return what a pack in force does by the modes of its rules, and which of them have another than the pack.
 
-    All that it does fails only where nothing that it does has ever succeeded: which items fail now, counts do not say.
+    All that it does fails only where nothing that it does has ever succeeded.
     """
     modes, audited = _modes(standing), sum(rule.get("audited", 0) for rule in rules)
     fired = any(rule.get("fired", 0) for rule in rules)
     least = min(modes.values(), default=standing.mode, key=STRICTNESS.index)
     would = "and says what it would do" + (f" ({audited} so far)" if audited else "")
     does = {Mode.ENFORCE: "and acts", Mode.AUDIT: would, Mode.OFF: "and does nothing"}[least]
+    if failing:
+        items = sum(rule.get("failing", 0) for rule in rules if rule["name"] in failing)
+        does += f", but {_counted(items, 'item')} {'fails' if items == 1 else 'fail'}"
     if failing and not fired and all(name in failing for name, mode in modes.items() if mode is Mode.ENFORCE):
         does = "but all that it does fails"
     others = [f"{name} ({mode.word})" for name, mode in modes.items() if mode is not standing.mode]

@@ -21,6 +21,7 @@ from engine.reconcile.upcoming import upcoming
 LOOP_LIMIT = 1000
 NO_ITEMS = "nothing to loop over"
 FIRED = "already fired for "
+_CLAUSE = "when["
 NOT_WANTED = "it is no longer among what the rule is to do"
 KEY_LIMIT = 500
 """Characters of a firing key or a loop item's key: the record has to find room among an object's annotations."""
@@ -125,10 +126,15 @@ def condition(rule: Rule, scope: Scope) -> Skipped | None:
         try:
             if not clause.condition(scope):
                 also = "" if unknown is None else f"; {unknown.reason}"
-                return Skipped(f"when[{number}] is false: {clause.source}{also}")
+                return Skipped(f"{_CLAUSE}{number}] is false: {clause.source}{also}")
         except EvaluationError as error:
             unknown = unknown or Skipped(f"when[{number}] has no answer: {error}", unknown=True)
     return unknown
+
+
+def false(skipped: Skipped) -> bool:
+    """Return whether a rule does not fire since its conditions are false."""
+    return not skipped.unknown and skipped.reason.startswith(_CLAUSE)
 
 
 def unwanted(rule: Rule, skipped: Skipped) -> str:

@@ -28,6 +28,7 @@ from engine.reconcile.caches import Caches, Replica
 from engine.reconcile.deletions import confirm
 from engine.reconcile.evaluate import NOT_WANTED, Firing, condition, evaluate, unwanted, variables_of
 from engine.reconcile.events import Events
+from engine.reconcile.failing import Failing, note
 from engine.reconcile.generated import Generated, for_item
 from engine.reconcile.item import LONGEST, ItemRun, unread
 from engine.reconcile.large import LargeValues
@@ -67,6 +68,7 @@ class Reconciler:
         self._events = Events(self.actor, clock)
         self.generated = Generated(self.actor, caches, self.related, replica, self._events, clock)
         self.waits = Waits(self._events, clock)
+        self.failing = Failing()
         self.others = Others(replica.operator, self._events, clock)
         budgets = Budgets(self.actor, observer, replica)
         requests = Requests(self.actor, replica)
@@ -90,6 +92,7 @@ class Reconciler:
         self.related.use(packs, catalog)
         self.aggregates.counting.keep(in_force)
         self.waits.keep(in_force)
+        self.failing.keep(in_force)
         self.others.use(catalog)
         self.generated.use(catalog)
 
@@ -113,11 +116,13 @@ class Reconciler:
                     if self._reader.time_slice.over():
                         await self._reader.time_slice.next()
                     outcome, scope = await self._evaluate(evaluation, rule, variables)
+                    skipped = None if isinstance(outcome, Done) else outcome
                     if isinstance(outcome, Done):
                         outcome = await self._plan_and_act(evaluation, rule, scope, outcome.result)
                     else:
                         await self._skip(evaluation, rule, outcome)
                     evaluation.retry(outcome)
+                    note(evaluation, rule, skipped)
                     self._recorder.put(evaluation, rule, scope, self._catalog)
             retry_at = await self._record(key, evaluations)
         else:
@@ -128,6 +133,7 @@ class Reconciler:
             times.append(await self._remove_what_is_left(key))
             states = [*self._matcher.states(key), *self.generated.states(key)]
         self.waits.update(key, states)
+        self.failing.update(key, states)
         if isinstance(key, GroupKey) and not states:
             self.related.forget_group(key)
         due = min((time for time in (*times, retry_at, self._events.retry_at(key)) if time is not None), default=None)

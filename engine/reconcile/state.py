@@ -179,7 +179,7 @@ class RuleState(NamedTuple):
     `firing`: what is under way. `incident`: whether the conditions hold, or have held before, for a rule that notifies of each
     incident. `stall`: what its lookups wait for. `left`: the key of a firing that is left to another operator, and since when.
     `refused`: it had no answer since a lookup is refused, or has none for a group. `scheduled`: up to which time of its schedule
-    nothing is left to do.
+    nothing is left to do. `failing`: how many items failed for good last.
     """
 
     true_since: float | None = None
@@ -191,6 +191,7 @@ class RuleState(NamedTuple):
     left: tuple[str, float] | None = None
     refused: bool = False
     scheduled: datetime | None = None
+    failing: int = 0
 
     def under_way(self, key: str) -> bool:
         """Return whether a firing with this key has items that have not ended."""
@@ -212,9 +213,9 @@ class RuleState(NamedTuple):
         return self._replace(incident=Incident.OVER) if begins else self
 
     def idle(self, rule: Rule) -> bool:
-        """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, no reason logged."""
+        """Return whether nothing of it matters any more: no timer, no throttle, nothing under way or failing."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
-        busy = timed or (self.firing and self.firing.items) or self.unknown or self.scheduled
+        busy = timed or (self.firing and self.firing.items) or self.unknown or self.scheduled or self.failing
         return not busy and self.incident is Incident.NONE and self.stall is None and self.left is None
 
 

@@ -130,6 +130,9 @@ def test_explain_says_which_kinds_there_are(
     options = ["-n", cluster.namespace, "--kubeconfig", reader, "--rules", str(tmp_path)]
     assert run_command(["explain", "po/web", *options]) == 2
     assert "'po' is neither a file nor a kind that a pack watches; packs watch Deployment" in capsys.readouterr().err
+    assert run_command(["explain", "rp/web", *options]) == 2
+    said = "'rp' means a pack, which explain does not take; expected an object that packs watch (Deployment)"
+    assert said in capsys.readouterr().err
     assert run_command(["explain", "deploy", "a", "b", *options]) == 2
     assert "expected a manifest, or KIND/NAME or KIND NAME" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from engine.cli.get import table
-from engine.cli.unread import unexplained, who_reads
+from engine.cli.unread import stopped, unexplained, who_reads
 from engine.errors import ApiError, UsageError
 from engine.kube.api import Page, Selection
 from engine.kube.embedded import EmbeddedCluster
@@ -596,6 +596,25 @@ async def test_a_status_that_was_not_written_says_who_may_have_to(packs: Packs) 
     assert never.strip().startswith("no operator has written its status yet; an operator runs")
 
 
+async def test_a_status_of_an_operator_that_is_gone_says_nothing_of_now(packs: Packs) -> None:
+    """By the Lease: not while another one may yet take over, as in a rolling update, and not where the Lease is unknown."""
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec())
+        await packs.clock.advance(30)
+        runs = await stopped(packs.cluster, "system", datetime.fromtimestamp(packs.clock.time(), UTC))
+        time = packs.clock.time()
+    update = await stopped(packs.cluster, "system", datetime.fromtimestamp(time + 30, UTC))
+    gone = await stopped(packs.cluster, "system", datetime.fromtimestamp(time + 3600, UTC))
+    own = await packs.got("own")
+    packs.cluster.faults.add(InjectedFault(403, verb="list", kind="Lease", times=None))
+    unknown = await stopped(packs.cluster, "system", datetime.fromtimestamp(time + 3600, UTC))
+
+    assert (runs, update, unknown) == ("", "", "")
+    assert gone.startswith("no operator runs in namespace system since 20")
+    ready = [[line.split()[3] for line in table([own], {}, where)][1] for where in ((), ("system",))]
+    assert ready == ["True", "Unknown"]
+
+
 async def test_a_suspended_pack_that_is_put_to_audit_is_ready(packs: Packs) -> None:
     """Nothing waits of it then; it says what it would do, and counts that apart from what it did."""
     async with packs.running(packs.operator()):
@@ -767,7 +786,10 @@ async def test_a_firing_that_fails_in_a_later_step_counts_as_failed_only(packs: 
 
 @pytest.mark.parametrize("restarts", [False, True], ids=["same process", "after a restart"])
 async def test_a_pack_whose_items_all_fail_says_so(packs: Packs, restarts: bool) -> None:
-    """How many, and why the last one did, without what the API server has quoted of the object; not once one has succeeded."""
+    """How many, and why the last one did, without what the API server has quoted of the object; also after a takeover.
+
+    One that succeeds later takes back that all fail, and not that the others do.
+    """
     target = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "default", "name": "c"}
     patch = {"target": target, "patch": {"data": {"a": "b"}}}
     rules = [{"name": "r", "oncePer": "object.metadata.uid", "actions": [{"patch": patch}]}]
@@ -795,10 +817,12 @@ async def test_a_pack_whose_items_all_fail_says_so(packs: Packs, restarts: bool)
             await packs.clock.advance(10)
 
     last = "patch for Widget default/two: 422 Invalid; its Events and the log say why"
-    said = "the pack is in force, but all that it does fails; rule r fails: 2 failures so far, the last at "
+    now = "rule r fails for 2 items now: 2 failures so far, the last at "
+    said = f"the pack is in force, but all that it does fails; {now}"
     assert failing[:2] == ("True", "InForce")
     assert failing[2].startswith(said) and failing[2].endswith(f"Z: {last}")
-    assert await packs.condition("Ready", "failing") == ("True", "InForce", "the pack is in force, and acts")
+    acts = f"the pack is in force, and acts, but 2 items fail; {now}"
+    assert (await packs.condition("Ready", "failing"))[2].startswith(acts)
     assert (await packs.got("failing"))["status"]["failed"] == 2
 
 
@@ -819,8 +843,39 @@ async def test_a_pack_of_which_only_some_items_fail_is_not_said_to_fail_at_all(p
 
     counts = f"one failure so far, the last at {rule['lastFailure']}, beside one firing, the last at {rule['lastFiring']}"
     assert (rule["fired"], rule["failed"]) == (1, 1)
-    said = f"the pack is in force, and acts; rule r fails: {counts}: patch for Widget default/two: 422"
+    now = f"rule r fails for one item now: {counts}: patch for Widget default/two: 422"
+    said = f"the pack is in force, and acts, but one item fails; {now}"
     assert ready[2].startswith(said)
+
+
+@pytest.mark.parametrize("end", ["deleted", "not meant any more", "done by another firing"])
+async def test_an_item_fails_no_longer_once_it_is_gone_or_done(packs: Packs, end: str) -> None:
+    """Ready goes by what fails now; FAILED goes on to count what failed."""
+    target = {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "default", "name": "c"}
+    rule = {
+        "name": "r", "when": "label(object, 'off') == ''", "oncePer": "label(object, 'key')",
+        "actions": [{"patch": {"target": target, "patch": {"data": {"a": "b"}}}}],
+    }  # fmt: skip
+    targets = [{"apiVersion": "v1", "kind": "ConfigMap", "verbs": ["get", "patch"]}]
+    packs.cluster.faults.add(InjectedFault(422, verb="patch", kind="ConfigMap", name="c", times=None))
+    await packs.cluster.create(CONFIG_MAP, "default", {"metadata": {"name": "c"}})
+    async with packs.running(packs.operator()):
+        await packs.put("failing", spec(rules=[rule], targets=targets))
+        await packs.widget("one")
+        await packs.clock.advance(10)
+        before = (await packs.condition("Ready", "failing"))[2]
+        packs.cluster.faults.clear()
+        if end == "deleted":
+            await packs.cluster.delete(WIDGET, "default", "one")
+        else:
+            labels = {"off": "yes"} if end == "not meant any more" else {"key": "2"}
+            await packs.cluster.patch(WIDGET, "default", "one", {"metadata": {"labels": labels}})
+        await packs.clock.advance(10)
+        after, failed = await packs.condition("Ready", "failing"), (await packs.got("failing"))["status"]["failed"]
+
+    assert "rule r fails for one item now" in before
+    assert after == ("True", "InForce", "the pack is in force, and acts")
+    assert failed == 1
 
 
 @pytest.mark.parametrize("refused", [True, False])

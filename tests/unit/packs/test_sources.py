@@ -115,7 +115,7 @@ def test_each_yaml_key_of_a_config_map_is_a_text() -> None:
 
 @pytest.mark.parametrize(
     ("data", "why"),
-    [(None, ""), ({}, ""), ({"pack": "x", "p.txt": "x"}, ": none of its keys ends in .yaml ('p.txt', 'pack')")],
+    [(None, ""), ({}, ""), ({"pack": "x", "p.txt": "x"}, ": none of its keys ends in .yaml or .yml ('p.txt', 'pack')")],
     ids=["no data", "empty", "other keys"],
 )
 def test_a_config_map_without_packs_is_a_fault(data: dict[str, str] | None, why: str) -> None:
