@@ -1300,7 +1300,7 @@ async def test_a_lookup_without_consent_is_told_in_the_status(packs: Packs) -> N
 
 
 async def test_the_last_good_text_is_explained_with_what_the_operator_knows(packs: Packs) -> None:
-    """It says so, and why the newest is refused; also of a ConfigMap."""
+    """It says so, and why the newest is refused; also of a ConfigMap. By plain HTTP, where everybody may ask, no text is given."""
     async with packs.running(operator := packs.operator()):
         await packs.put("own", spec())
         await packs.config_map("text", {"pack.yaml": PACK.replace("marks", "held")}, pack=True)
@@ -1309,9 +1309,11 @@ async def test_the_last_good_text_is_explained_with_what_the_operator_knows(pack
         held = {"data": {"pack.yaml": PACK.replace("marks", "held").replace("spec:", "speck:")}}
         await packs.cluster.patch(CONFIG_MAP, "system", "text", held)
         await packs.clock.advance(5)
-        kept = json.loads((await ask(operator, "/packs"))[1])["lastGood"]
+        kept = json.loads(json.dumps(operator.packs.last_good()))
+        by_plain_http = json.loads((await ask(operator, "/packs"))[1])["lastGood"]
         own, text = await packs.got("own"), await packs.cluster.get(CONFIG_MAP, "system", "text")
 
+    assert by_plain_http == {}
     store = PackStore(backend())
     store.update((), earlier([text], kept), objects=earlier([own], kept))
     reports = store.update((), [text], objects=[own])
