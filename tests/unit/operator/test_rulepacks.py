@@ -1300,7 +1300,7 @@ async def test_a_lookup_without_consent_is_told_in_the_status(packs: Packs) -> N
 
 
 async def test_the_last_good_text_is_explained_with_what_the_operator_knows(packs: Packs) -> None:
-    """It says so, and why the newest is refused; also of a ConfigMap. By plain HTTP, where everybody may ask, no text is given."""
+    """It says so, and why the newest is refused; also of a ConfigMap. By plain HTTP, which everybody may read, there is none."""
     async with packs.running(operator := packs.operator()):
         await packs.put("own", spec())
         await packs.config_map("text", {"pack.yaml": PACK.replace("marks", "held")}, pack=True)
