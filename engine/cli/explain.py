@@ -26,6 +26,7 @@ from engine.cli.arguments import (
     paths_option,
 )  # fmt: skip
 from engine.cli.explained import as_json, as_text
+from engine.cli.last_good import LastGood, earlier
 from engine.cli.running import ask
 from engine.cli.unread import stopped, unexplained
 from engine.errors import ApiError, InvalidText, Location, RulepackError, UsageError
@@ -196,12 +197,12 @@ async def _live(
 ) -> list[Explanation]:
     """Explain the object of a word for its kind and a name; with `only` no packs are read from the cluster."""
     async with where.cluster.connected() as api:
-        await _take_config(api, store, texts, where.operator, only=only)
+        unread = await _take_config(api, store, texts, where, only=only)
         if gone := await stopped(api, where.operator, datetime.now(UTC)):
             click.echo(f"Warning: {gone}", err=True)
         check_flags(flags, store.catalog.feature_flags)
         catalog = await _discovered(api, await _dated(api, store.catalog, where.operator))
-        resource = await _resource(api, catalog, target[0])
+        resource = await _resource(api, catalog, target[0], unread)
         obj = await api.get(resource, where.namespace if resource.namespaced else "", target[1])
         explanation = await explain_object(api, SystemClock(), catalog, obj)
         if where.engine:
@@ -241,12 +242,15 @@ async def _discovered(api: Api, catalog: Catalog) -> Catalog:
     return catalog
 
 
-async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namespace: str, *, only: bool) -> None:
+async def _take_config(
+    api: KubernetesApi, store: PackStore, texts: Sequence[Text], where: Where, *, only: bool
+) -> Collection[str]:
     """Put in force what the ConfigMaps and RulePacks of the operator's namespace say, where they may be read.
 
     With `only` these are flags and params, and no packs. Of faults of packs one line is told; what the flags and the params
-    say of packs that are not explained is none of this object's business.
+    say of packs that are not explained is none of this object's business. Return the sources of which no text is explained.
     """
+    namespace = where.operator
     try:
         resource = await api.discover(CONFIG_MAP)
         packs = () if only else (await api.list(Selection(resource, namespace, PACK_SELECTOR))).items
@@ -256,9 +260,12 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namesp
         }
     except ApiError as error:
         click.echo(f"Warning: feature flags, parameters and packs of namespace {namespace} are not known: {error}", err=True)
-        return
+        return ()
     flags, params = (dig(next(iter(named[name]), {}), ("data",), {}) for name in (FLAGS, PARAMS))
     objects = () if only else [*await _own(api, RULE_PACK, namespace), *await _own(api, RULE_LIBRARY, namespace)]
+    kept = {} if only else await _last_good(where.engine, api.token)
+    if kept:
+        store.update(texts, earlier(packs, kept), flags, params, objects=earlier(objects, kept))
     reports = store.update(texts, packs, flags, params, objects=objects)
     explained = {pack.feature_flag for pack in store.catalog.packs.values()} | {
         pack.config_key for pack in store.catalog.packs.values()
@@ -267,8 +274,17 @@ async def _take_config(api: Api, store: PackStore, texts: Sequence[Text], namesp
     for fault in (fault for report in reports if report.source in settings for fault in report.faults):
         if fault.location.file.rpartition("/")[2] in explained:
             click.echo(f"Warning: {fault}", err=True)
-    for line in unexplained({report.source for report in reports if report.faults} - settings, objects):
+    refused = {each.source: str(each.faults[0]) for each in reports if each.faults and each.source not in settings}
+    in_force = {each.source for each in reports if each.source in refused and each.packs}
+    for line in unexplained(refused, objects, in_force):
         click.echo(f"Warning: {line}", err=True)
+    return refused.keys() - in_force
+
+
+async def _last_good(engine: str, token: str) -> LastGood:
+    """Return the last good texts of what is refused, where a running engine is asked, and says so."""
+    found = await ask(engine, token) if engine else {}
+    return {} if isinstance(found, str) else found.get("lastGood", {})  # that it does not answer is said of the object
 
 
 async def _own(api: Api, kind: Kind, namespace: str) -> Sequence[Object]:
@@ -281,10 +297,10 @@ async def _own(api: Api, kind: Kind, namespace: str) -> Sequence[Object]:
         return ()
 
 
-async def _resource(api: KubernetesApi, catalog: Catalog, word: str) -> Resource:
+async def _resource(api: KubernetesApi, catalog: Catalog, word: str, unread: Collection[str]) -> Resource:
     """Return the resource that a word means, of those that packs watch: as kubectl takes it, or the capitals of a long name.
 
-    Raise UsageError where it means none, or several.
+    Raise UsageError where it means none, or several; packs of the sources `unread` are not among them.
     """
     name, _, group = word.lower().partition(".")
     kinds = list(dict.fromkeys(kind for pack in catalog.packs.values() for kind in pack.watches))
@@ -305,7 +321,8 @@ async def _resource(api: KubernetesApi, catalog: Catalog, word: str) -> Resource
     if name in _PACK_WORDS:
         expected = f"expected an object that packs watch ({watched}); `rulepack get` says how packs fare"
         raise UsageError(f"{word!r} means a pack, which explain does not take; {expected}")
-    raise UsageError(f"{word!r} is neither a file nor a kind that a pack watches; packs watch {watched}")
+    besides = f"; not counting {', '.join(sorted(unread))}: see the warning" if unread else ""
+    raise UsageError(f"{word!r} is neither a file nor a kind that a pack watches; packs watch {watched}{besides}")
 
 
 async def _names(api: KubernetesApi, kind: Kind) -> Collection[str]:

@@ -16,12 +16,9 @@ from engine.packs.schedule import TIME
 from engine.reconcile.explain import Clause, Value
 from engine.testing.describe import plain, step_text, value_text
 from engine.testing.explain import Explanation, PackExplanation, RuleExplanation, Selector
+from engine.testing.verdict import refusal, verdict
 
-_VERDICTS = {
-    Evaluated.FIRED: ("fires", "green"),
-    Evaluated.SKIPPED: ("skipped", "yellow"),
-    Evaluated.UNKNOWN: ("has no answer", "red"),
-}
+_COLOURS = {Evaluated.FIRED: "green", Evaluated.SKIPPED: "yellow", Evaluated.UNKNOWN: "red"}
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 
 
@@ -56,9 +53,10 @@ def _pack(pack: PackExplanation, everything: bool) -> Iterator[str]:
 
 
 def _rule(rule: RuleExplanation) -> Iterator[str]:
-    verdict, colour = _VERDICTS[rule.result]
-    why = f": {rule.skipped}" if rule.skipped else ""
-    yield from _lines("  ", f"{click.style(rule.name, bold=True)} ({rule.mode}) {click.style(verdict, fg=colour)}{why}")
+    reason = rule.skipped or refusal(rule)
+    why = f": {reason}" if reason else ""
+    said = click.style(verdict(rule), fg="red" if refusal(rule) else _COLOURS[rule.result])
+    yield from _lines("  ", f"{click.style(rule.name, bold=True)} ({rule.mode}) {said}{why}")
     for number, clause in enumerate(rule.clauses, start=1):
         yield from _clause(number, clause)
     if rule.once_per is not None:

@@ -74,7 +74,11 @@ Examples:
     help="Namespace of the Lease, the feature flags, the parameters and the ConfigMap packs. "
     "Default: POD_NAMESPACE, else the pod's own, else rulepack-system.",
 )
-@paths_option("--rules", "File or folder of rule packs; may be repeated. Default: the shipped ones.")
+@paths_option(
+    "--rules",
+    "File or folder of rule packs; may be repeated. Default: the shipped ones. A pack of the cluster goes before one of its name "
+    "here; with --dry-run those of the cluster are left out.",
+)
 @click.option(
     "--feature-flags",
     multiple=True,

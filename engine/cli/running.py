@@ -16,8 +16,10 @@ PATIENCE = 5.0
 _HERE = frozenset(["localhost", "127.0.0.1", "::1"])
 
 
-async def ask(url: str, token: str, ref: Ref) -> Mapping[str, Any] | str:
-    """Return what the engine at a URL knows of an object, or why it does not say. Raise UsageError where it is no URL.
+async def ask(url: str, token: str, ref: Ref | None = None) -> Mapping[str, Any] | str:
+    """Return what the engine at a URL knows of an object, without one of its packs, or why it does not say.
+
+    Raise UsageError where it is no URL.
 
     The engine's certificate is its own: it is not verified where the URL is of this machine, to which kubectl forwards a port
     over a connection that is; anywhere else it has to be one that this machine trusts, since the token goes there.
@@ -25,7 +27,9 @@ async def ask(url: str, token: str, ref: Ref) -> Mapping[str, Any] | str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"--engine {url!r} is no URL; expected one such as https://localhost:8443")
-    query = {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "namespace": ref.namespace, "name": ref.name}
+    query = {} if ref is None else {
+        "apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "namespace": ref.namespace, "name": ref.name,
+    }  # fmt: skip
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout, ssl = aiohttp.ClientTimeout(total=PATIENCE), parts.hostname not in _HERE
     try:

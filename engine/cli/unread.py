@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import inf
 
@@ -27,19 +27,27 @@ def unread(obj: Object) -> str:
     return f"not yet read since the last change: this is about generation {read}, and the newest is {newest}"
 
 
-def unexplained(faulty: Collection[str], objects: Iterable[Object]) -> Iterator[str]:
-    """Yield sentences that say of sources with faults why they cannot be explained; `objects` are those of the engine's kinds.
+def unexplained(faulty: Mapping[str, str], objects: Iterable[Object], explained: Collection[str] = ()) -> Iterator[str]:
+    """Yield sentences that say of sources with faults, each with its first, which text is explained, or why none is.
+
+    `objects` are those of the engine's kinds; of the sources `explained` the last good text is.
 
     A reference is in force with the text that it refers to, of which its status does not say which one that is.
     """
     read = {OwnObject.of(obj).file: obj for obj in objects if not {"shipped", "configMap"} & dig(obj, ("spec",), {}).keys()}
     kept = {source: dig(read.get(source, {}), ("status", "generationInForce"), None) for source in sorted(faulty)}
     hint = "`kubectl get rulepacks,rulelibraries,configmaps -o yaml` has their faults"
+    for source in sorted(explained):
+        yield f"{source}: the newest text is refused, and the last good one, which is in force, is explained: {faulty[source]}"
+    kept = {source: generation for source, generation in kept.items() if source not in explained}
     if others := [source for source, generation in kept.items() if generation is None]:
         yield f"what is not in force cannot be explained: {', '.join(others)}; {hint}"
     for source, generation in kept.items():
         if generation is not None:
-            yield f"{source} is not explained: its last good text, generation {generation}, is in force and cannot be read here"
+            yield (
+                f"{source} is not explained: its newest text is refused, and the last good one, generation {generation}, is in "
+                f"force, which only the operator has: --engine URL asks it; {faulty[source]}"
+            )
 
 
 async def who_reads(api: Api, namespace: str, now: datetime) -> str:

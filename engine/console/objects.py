@@ -16,7 +16,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import NAMESPACE, SECRET, Kind, Object, ObjectKey, Ref
-from engine.model.observe import Act, Evaluated
+from engine.model.observe import Act
 from engine.model.send import HIDDEN
 from engine.model.text import clean, cut
 from engine.operator.wiring import Operator
@@ -27,6 +27,7 @@ from engine.reconcile.timeslice import TimeSlice
 from engine.testing.describe import step_text, value_text
 from engine.testing.explain import Basis, Explanation, PackExplanation, RuleExplanation, explain
 from engine.testing.known import joined
+from engine.testing.verdict import verdict
 
 FOUND = 100
 """How many objects a search shows."""
@@ -40,7 +41,6 @@ AT_ONCE = 2
 """How many objects are explained at a time: each may have 1 MB, and as much again in what its rules look up."""
 BASES = 16
 """Of how many kinds is kept what explaining takes of the catalog."""
-VERDICTS = {Evaluated.FIRED: "fires", Evaluated.SKIPPED: "skipped", Evaluated.UNKNOWN: "has no answer"}
 
 
 class Search(NamedTuple):
@@ -181,7 +181,7 @@ class _Shown(NamedTuple):
         } if self.sees_packs else {"clauses": [], "once_per": None, "loop": None}  # fmt: skip
         return {
             "name": rule.name, "description": rule.description, "mode": rule.mode.word, "off": rule.mode is Mode.OFF,
-            "verdict": VERDICTS[rule.result], "result": rule.result.value, "skipped": _short(skipped), **of_packs,
+            "verdict": verdict(rule), "result": rule.result.value, "skipped": _short(skipped), **of_packs,
             "keyed": rule.once_per is not None, "record": _short(record), "timing": rule.timing,
             "waiting": [_short(each) for each in (*reasons, *waiting)][:VALUES],
             "acts": [_act(each) for each in rule.acts[:VALUES]], "more": max(0, len(rule.acts) - VALUES),

@@ -281,7 +281,10 @@ class Activity:
                 known[pack] = {"suspended": described(flow), "rules": {}}
         for state in states:
             pack = known.setdefault(state.pack.identity, {"suspended": "", "rules": {}})
-            pack["rules"] |= {name: _rule_data(rule, started) for name, rule in state.rules.items()}
+            for name, rule in state.rules.items():
+                ended = self.rules.get((state.pack.identity, name), RuleActivity()).ended
+                last = ended[1] if ended and _is_of(ended[1].object, key) and ended[0] >= started + (rule.fired_at or 0) else None
+                pack["rules"][name] = _rule_data(rule, started) | ({"ended": last.result.value} if last else {})
         return known
 
     def _waiting(self, waits: Waits) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -341,6 +344,10 @@ def _rule_data(state: RuleState, started: float) -> dict[str, Any]:
     ]  # fmt: skip
     times = {"trueSince": state.true_since, "firedAt": state.fired_at}
     return {name: _timestamp(started + at) for name, at in times.items() if at is not None} | {"waiting": waiting}
+
+
+def _is_of(ref: Ref, key: ObjectKey) -> bool:
+    return (ref.kind, ref.namespace, ref.name) == (key.kind, key.namespace, key.name)
 
 
 def _act_data(time: float, act: Act) -> dict[str, str]:

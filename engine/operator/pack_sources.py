@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from engine.cel import Backend
 from engine.kube.act import Actor
@@ -76,8 +77,11 @@ class PackSources:
         self._libraries = OwnObjects(api, settings, clock, RULE_LIBRARY, self.touch)
         self.informers = (self._packs, self._flags, self._params, self._objects.own, self._libraries.own)
         self._clock, self._use, self._may_act, self._dry_run = clock, use, may_act, settings.dry_run
-        self._store = PackStore(cel, settings.flags, some=settings.rules != (shipped_rules(),))
+        given = settings.rules != (shipped_rules(),)
+        self._only = given and settings.dry_run  # people ask what these texts would do, not what the cluster's do
+        self._store = PackStore(cel, settings.flags, some=given)
         self._used = self._store.catalog  # the last one that was given to `use`
+        self._folders = ", ".join(map(str, settings.rules))
         self._shipped = load_folder(settings.rules)
         self.discoveries = Discoveries(api, clock, self.touch)
         self._types = TypeChecks(api, clock, cel, may_act, self.touch)
@@ -89,6 +93,10 @@ class PackSources:
     def read(self) -> Sequence[Text | OwnObject]:
         """The texts and objects that were read last, as they were then."""
         return [*self._store.read, *self._store.objects]
+
+    def last_good(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return by file the last good texts of what is refused, which no object of the cluster has."""
+        return self._store.last_good()
 
     @property
     def mode_settings(self) -> Mapping[str, Sequence[ModeSetting]]:
@@ -116,6 +124,12 @@ class PackSources:
 
     async def run(self) -> None:
         """Run until cancelled."""
+        if self._only:
+            log.info(
+                "a dry run of %s: RulePacks and ConfigMaps of namespace %s with packs are left out",
+                self._folders,
+                self._namespace,
+            )
         for informer in self._all_informers():
             informer.start()
         await asyncio.gather(*(informer.answered.wait() for informer in self.informers))
@@ -159,7 +173,7 @@ class PackSources:
         """Parse what has changed; where that is much, beside the event loop, which must renew the Lease meanwhile."""
         maps, params = self._config_maps(), _first(self._params)
         resume = annotations_of(params).get(RESUME, "")
-        objects = [*self._objects.objects(), *self._libraries.objects()]
+        objects = [*([] if self._only else self._objects.objects()), *self._libraries.objects()]
         flags, served = _data(_first(self._flags)), self._objects.own.synced.is_set()
         update = partial(self._store.update, self._shipped, maps, flags, _data(params), resume, objects, served=served)
         texts = [text for config_map in maps for text in _data(config_map).values()]
@@ -170,8 +184,8 @@ class PackSources:
         return await asyncio.to_thread(update) if size > LARGE else update()
 
     def _config_maps(self) -> list[Object]:
-        """Return the ConfigMaps that hold rule packs, by name."""
-        return [cached.object for _, cached in sorted(self._packs.cache.items())]
+        """Return the ConfigMaps that hold rule packs, by name; none where only the texts of the settings count."""
+        return [] if self._only else [cached.object for _, cached in sorted(self._packs.cache.items())]
 
     def _log_news(self) -> None:
         """Log each fault and warning when it appears."""

@@ -261,7 +261,7 @@ class Operator:
         return Reply((orjson.dumps(self.known(query) if query else self.overview()),), "application/json")
 
     def overview(self) -> Any:
-        """Return the packs and how they fare, as JSON data without any content of objects."""
+        """Return the packs and how they fare, as JSON data without any content of watched objects."""
         shard = self._settings.shard
         acting = {
             "leading": self.may_act(), "leader": self.leader.holder, "dryRun": self._settings.dry_run,
@@ -269,6 +269,8 @@ class Operator:
         }  # fmt: skip
         waits = self.reconciler.waits
         acting["otherOperators"] = sorted({operator for _, operator in self.reconciler.others.counts()})
+        # texts are for those whose token may get /packs; by plain HTTP everybody may
+        acting["lastGood"] = {} if self._settings.insecure_metrics else self.packs.last_good()
         return {**acting, **self.activity.overview(self.reconciler.catalog, self.caches, self.packs.reports, waits)}
 
     def known(self, query: Mapping[str, str]) -> Any:

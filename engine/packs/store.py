@@ -162,6 +162,14 @@ class PackStore:
             reports.warnings[source_of(packs[name], self._versions)].append(fault)
         return kept
 
+    def last_good(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return by file the last good texts of what is refused: of a RulePack the spec and its generation, else the text."""
+        kept = {file: each.good for file, each in self._versions.items() if each.faults and each.packs and each.good}
+        return {
+            file: {"text": good.text} if isinstance(good, Text) else {"spec": good.spec, "generation": good.generation}
+            for file, good in kept.items()
+        }
+
     def callers(self, library: str) -> Sequence[str]:
         """Return the names of the packs that call a function of a library: of those in force, and of those that wait for it."""
         found = {name for name, pack in self.catalog.packs.items() if library in pack.libraries}

@@ -48,7 +48,7 @@ class Version:
 
     `reference` is what the newest spec of a reference says, None where it cannot be read; `accepted` is the last that was.
     `initial` says that it was there when the process began. `lost` warns of each rule that had a condition in the text before
-    this one, and has none now.
+    this one, and has none now. `good` is the last good one.
     """
 
     read: Text | PackObject | None = None
@@ -59,6 +59,7 @@ class Version:
     generation: int | None = None
     initial: bool = False
     lost: Sequence[Fault] = ()
+    good: Text | PackObject | None = None
 
     @property
     def awaits(self) -> Awaited | None:
@@ -83,7 +84,7 @@ class Version:
                 self.generation = self.generation if self.accepted else None
             else:
                 self.accepted, self.packs, self.generation = None, [parse_object(given, cel, libraries)], given.generation
-            self.faults = ()
+            self.faults, self.good = (), given
         except InvalidText as invalid:
             self.faults = invalid.faults
 

@@ -28,7 +28,8 @@ def _timers(known: Mapping[str, Any]) -> Iterator[str]:
     if since := known.get("trueSince"):
         yield f"running: its conditions have held since {since}"
     if at := known.get("firedAt"):
-        yield f"running: it fired last at {at}"
+        refused = f", and an action was {known['ended']}: its Events and the log say why" if known.get("ended") else ""
+        yield f"running: its last firing began at {at}{refused}"
     for wait in known.get("waiting", ()):
         items = f" with {wait['items']} items" if wait["items"] > 1 else ""
         yield f"running: it waits{items} since {wait['since']} ({wait['reason']}), and is tried again at {wait['retryAt']}"

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from io import StringIO
 
-from rich.console import CONSOLE_SVG_FORMAT, Console
+from rich.console import Console
 from rich.text import Text
 
 from scripts.project import ROOT
@@ -23,7 +23,7 @@ PICTURE = ROOT / "docs" / "pictures" / "demo.svg"
 COLUMNS = 120
 _SECONDS = re.compile(r"^ *[\d.]+ s  (?=\S)")
 #: Readers' own fonts: the site and the README load nothing from another server.
-_FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+_FONTS = re.compile(r"@font-face \{.*?\}\s*", flags=re.DOTALL)
 
 
 def printed() -> bytes:
@@ -60,7 +60,7 @@ def drawn(output: bytes) -> str:
     shown = [Text("$ make demo"), lines[0], *(line for line in said if line.plain[:1] != " "), Text(), *lines[starts[0] :]]
     for line in shown:
         console.print(line, soft_wrap=True)
-    return console.export_svg(title="make demo", code_format=_FORMAT, unique_id="demo")
+    return _FONTS.sub("", console.export_svg(title="make demo", unique_id="demo"))
 
 
 if __name__ == "__main__":

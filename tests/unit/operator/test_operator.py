@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -250,6 +251,22 @@ async def test_a_dry_run_writes_nothing_at_all(fixture: Fixture) -> None:
         assert fixture.cluster.writes[before:] == []
         assert await fixture.mark("a") is None
     assert [call for call in fixture.cluster.writes if call.ref.kind in (LEASE.kind, EVENT.kind)] == []
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_dry_run_of_a_folder_evaluates_its_text_and_not_the_one_of_the_cluster(
+    fixture: Fixture, dry_run: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is the folder's that people ask about, and the log names the text. What acts is the cluster's, as ever."""
+    caplog.set_level(logging.INFO)
+    async with fixture.running(operator := fixture.operator(dry_run=dry_run)):
+        await fixture.config_map("own", {"pack.yaml": PACK}, pack=True)
+        await fixture.clock.advance(10)
+        pack = operator.reconciler.catalog.packs["marks"]
+
+    assert pack.source.startswith("configmap/system/own/") is not dry_run
+    assert f"pack marks from {pack.source}: " in caplog.text
+    assert ("ConfigMaps of namespace system with packs are left out" in caplog.text) is dry_run
 
 
 async def test_a_kind_that_is_not_served_yet_holds_nothing_up(fixture: Fixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from engine.cel import backend
 from engine.cli.get import table
+from engine.cli.last_good import earlier
 from engine.cli.unread import stopped, unexplained, who_reads
 from engine.errors import ApiError, UsageError
 from engine.kube.api import Page, Selection
@@ -20,7 +23,8 @@ from engine.kube.faults import Effect, InjectedFault
 from engine.model.objects import Kind, Object, Resource, annotations_of, dig
 from engine.packs.crd import custom_resource_definition
 from engine.packs.pack import RESUME
-from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture
+from engine.packs.store import PackStore
+from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture, ask
 
 RULE_PACK = Resource(Kind("rules.mlops.dev/v1alpha1", "RulePack"), "rulepacks", True)
 CANNOT_PATCH = ApiError(
@@ -542,10 +546,11 @@ async def test_a_pack_that_is_in_force_with_an_older_text_says_why_it_is_not_exp
         await packs.clock.advance(5)
         objects = [await packs.got(name) for name in ("own", "never", "marks")]
 
-    assert [*unexplained({"rulepack/system/own", "rulepack/system/never"}, objects)] == [
+    assert [*unexplained(dict.fromkeys(("rulepack/system/own", "rulepack/system/never"), "unknown key"), objects)] == [
         "what is not in force cannot be explained: rulepack/system/never; "
         "`kubectl get rulepacks,rulelibraries,configmaps -o yaml` has their faults",
-        "rulepack/system/own is not explained: its last good text, generation 1, is in force and cannot be read here",
+        "rulepack/system/own is not explained: its newest text is refused, and the last good one, generation 1, is in force, "
+        "which only the operator has: --engine URL asks it; unknown key",
     ]
 
 
@@ -1349,3 +1354,31 @@ async def test_a_lookup_without_consent_is_reported_in_the_status(packs: Packs) 
         assert await packs.status("packs") == "ok"
         events = [event for event in await packs.events() if event["reason"] == "RulePackWarnings"]
         assert len(events) == 1
+
+
+async def test_the_last_good_text_is_explained_with_what_the_operator_knows(packs: Packs) -> None:
+    """It says so, and why the newest is refused; also of a ConfigMap. By plain HTTP, which everybody may read, there is none."""
+    async with packs.running(operator := packs.operator()):
+        await packs.put("own", spec())
+        await packs.config_map("text", {"pack.yaml": PACK.replace("marks", "held")}, pack=True)
+        await packs.clock.advance(5)
+        await packs.put("own", spec(descripton="slip"))
+        held = {"data": {"pack.yaml": PACK.replace("marks", "held").replace("spec:", "speck:")}}
+        await packs.cluster.patch(CONFIG_MAP, "system", "text", held)
+        await packs.clock.advance(5)
+        kept = json.loads(json.dumps(operator.packs.last_good()))
+        by_plain_http = json.loads((await ask(operator, "/packs"))[1])["lastGood"]
+        own, text = await packs.got("own"), await packs.cluster.get(CONFIG_MAP, "system", "text")
+
+    assert by_plain_http == {}
+    store = PackStore(backend())
+    store.update((), earlier([text], kept), objects=earlier([own], kept))
+    reports = store.update((), [text], objects=[own])
+
+    assert store.catalog.packs.keys() == {"own", "held"}
+    assert {report.source for report in reports if report.faults} == {"rulepack/system/own", "configmap/system/text"}
+    faulty = {"rulepack/system/own": "unknown key 'descripton'"}
+    assert [*unexplained(faulty, [own], faulty)] == [
+        "rulepack/system/own: the newest text is refused, and the last good one, which is in force, is explained: "
+        "unknown key 'descripton'"
+    ]

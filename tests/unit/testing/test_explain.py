@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from click import unstyle
+
 from engine.cel import backend
 from engine.cli.explained import as_text
 from engine.model.flags import Mode
@@ -167,3 +169,39 @@ EMIT = """\
       actions:
         - emitEvent: {type: Normal, reason: Due, message: due}
 """
+
+
+VERDICTS = """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: verdicts}
+spec:
+  watch: {apiVersion: apps/v1, kind: Deployment}
+  targets: [{apiVersion: apps/v1, kind: Deployment, verbs: [get, patch]}]
+  rules:
+    - name: there
+      actions: [{label: {labels: {example.com/there: 'yes'}}}]
+    - name: new
+      actions: [{label: {labels: {example.com/there: 'yes'}}}, {label: {labels: {example.com/new: 'yes'}}}]
+    - name: forbidden
+      actions:
+        - assert:
+            target: {apiVersion: apps/v1, kind: Deployment, name: '${object.metadata.name}'}
+            that: 'false'
+            message: it is not good
+"""
+
+
+async def test_what_would_be_refused_or_change_nothing_is_not_said_to_fire() -> None:
+    """The line of the rule says so, with the reason."""
+    (pack,) = parse_pack(VERDICTS, "pack.yaml", backend())
+    world = World(pack)
+    body = named(DEPLOYMENT, "web")
+    body["metadata"]["labels"] = {"example.com/there": "yes"}
+    await world.create(body)
+    explanation = await explain(world.cluster, world.clock, world.catalog, await world.get(DEPLOYMENT, "web"))
+
+    lines = [unstyle(line).strip() for line in as_text(explanation)]
+    assert "there (Enforce) nothing to change" in lines
+    assert "new (Enforce) fires" in lines
+    assert any(line.startswith("forbidden (Enforce) refused: ") and "it is not good" in line for line in lines), lines
