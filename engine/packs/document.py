@@ -20,6 +20,7 @@ _BREAKS = "\n\r\x85\u2028\u2029"
 _LINE_END = re.compile(f"\r\n|[{_BREAKS}]")
 _INDENT = re.compile(f"[{_BREAKS}]([ \t]+)")
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
+_COMMENT = re.compile(f"[ \t]*(?<=[ \t])(#[^{_BREAKS}]*)")
 _ESCAPES = {"x": 4, "u": 6, "U": 10}
 
 
@@ -166,6 +167,16 @@ class YamlDocument:
                 yield self._positions.at(node.line, node.column), node.text
             waiting += [*reversed(node.children.values()), *reversed(node.keys.values())]
 
+    def cut_texts(self) -> Iterator[tuple[Location, str, str]]:
+        """Yield each value without quotes behind which a comment stands: where that begins, the text, and the comment."""
+        waiting = [self._root]
+        while waiting:
+            node = waiting.pop()
+            plain = node.text is not None and not node.style and isinstance(node.value, str)
+            if plain and (behind := self._positions.comment(node)):
+                yield behind[0], node.text or "", behind[1]
+            waiting += reversed(node.children.values())
+
     def _nearest(self, path: Path) -> Node:
         node = self._root
         for step in path:
@@ -189,6 +200,11 @@ class Positions:
         starts = self._line_starts()
         line = bisect_right(starts, offset)
         return self.at(line, offset - starts[line - 1] + 1)
+
+    def comment(self, scalar: Node) -> tuple[Location, str] | None:
+        """Return the comment behind a scalar, with its location; None where there is none."""
+        found = _COMMENT.match(self._text, self._offset(*scalar.end))
+        return (self.of_offset(found.start(1)), found[1]) if found else None
 
     def inside(self, scalar: Node) -> Locate:
         """Return how a line and a column of a scalar's value map to a location."""

@@ -187,7 +187,9 @@ class RuleSpec(Spec):
     on: Literal["Change", "Delete"] | None = Field(default=None, json_schema_extra={"deprecated": True})
     """The earlier name of `event`. kubectl reads an unquoted `on` as true."""
     hold: Duration = Field(default=0.0, alias="for")
-    """The conditions must have held this long. From 5 minutes on, a restart goes on with it; a shorter time then begins anew.
+    """The conditions must have held this long, counted from when the operator first sees them hold. A time in the object does not
+    count, such as that of a transition: compare that with `now`. From 5 minutes on, a restart goes on with it; a shorter time
+    then begins anew.
 
     For that it is put in the firing record once it has held for a minute, in one write; one more when it no longer holds.
     """

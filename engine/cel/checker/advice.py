@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from engine.cel.checker.matching import TIME_TEXT, comparable, named, result_of
 from engine.cel.hints import of_duration
 from engine.cel.resolution import usage
-from engine.cel.syntax import GIVEN, Call, Expression, ListOf, Literal, MapOf, Node, Select, Variable, key_test
+from engine.cel.syntax import GIVEN, Call, Expression, ListOf, Literal, MapOf, Node, Select, Variable, field_path, key_test
 from engine.cel.types import (
     BOOL,
     BYTES,
@@ -143,6 +143,29 @@ def of_condition(expression: Expression, node: Node, kind: Type) -> str:
         case Named(name="optional_type"):
             return f"a condition, such as {text}.hasValue()"
     return "a condition (true or false)"
+
+
+def of_loop(text: str, kind: Type) -> str:
+    """Return the list that a value of another type was probably meant as."""
+    match named(kind):
+        case Named(name="map") if not isinstance(kind, ObjectType):
+            return f"a list, such as {text}.map(key, key)"
+        case Named(name="int"):
+            return f"a list, such as lists.range({text})"
+    return f"a list, such as [{text}]"
+
+
+def of_metadata(expression: Expression, node: Call) -> str:
+    """Return a call of `label` or `annotation` with the object itself in place of a part of it."""
+    owner, key = node.arguments
+    path = field_path(owner)
+    if path[:1] == ("lookup",):
+        path = path[:2]
+    elif "metadata" in path:
+        path = path[: path.index("metadata")]
+    else:
+        path = path[:1]
+    return f"{node.name}({'.'.join(path) or 'object'}, {expression.text(key)})"
 
 
 def _converted(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
-from engine.cel.checker import advice
+from engine.cel.checker import advice, paths
 from engine.cel.checker.faults import Missing, TypeFault
-from engine.cel.checker.matching import TIME_TEXT, comparable, elements, members, named, result_of, union, without_null
+from engine.cel.checker.matching import TIME_TEXT, comparable, elements, joined, members, named, result_of, union, without_null
 from engine.cel.checker.paths import BRACKETS, in_brackets, instead, is_label, is_map, path_of, paths_in, value_of_label
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.syntax import (
@@ -84,6 +84,13 @@ class Checker:
                 node, f"{text} is {advice.article(kind)}, not a condition", advice.of_condition(self._expression, node, kind)
             )
 
+    def loop(self, node: Node) -> None:
+        """Find the types of a node that must be a list."""
+        kind = self.type_of(node)
+        if not any(member == DYN or getattr(named(member), "name", "") == "list" for member in members(kind)):
+            text = self._expression.text(node)
+            self._fault(node, f"{text} is {advice.article(kind)}, and a loop takes a list", advice.of_loop(text, kind))
+
     def descend(self, kind: Type, steps: Sequence[str], offset: int, path: tuple[str, ...], form: str = BRACKETS) -> Type:
         """Return the type at a path below a value, which may be absent or null on the way; `form` is how its text has keys."""
         value = value_of_label((*path, *steps)) - len(path)
@@ -139,7 +146,7 @@ class Checker:
         self.missing.append(Missing(root, (*above, field), offset, sorted(objects[0].fields)))
         return DYN
 
-    def _call(self, node: Call) -> Type:
+    def _call(self, node: Call) -> Type:  # noqa: C901 (a case for each kind of call)
         match node:
             case Call(name="_[_]", arguments=(operand, Literal(value=str(key)) as literal)) if self._has_fields(operand):
                 return self._field(self.type_of(operand), key, literal.start + 1, operand)
@@ -149,13 +156,16 @@ class Checker:
                 return optional_of(self._field(_held(self.type_of(operand)), key, literal.start, operand))
             case Call(name="get", arguments=(value, Literal(value=str()), default)):
                 return self._get(node, value, default)
+            case Call(name="annotation" | "label", arguments=(owner, _)) if not paths.has_metadata(owner, self._quietly(owner)):
+                message = f"{node.name}() is given {self._expression.text(owner)}, which has no metadata"
+                return self._fault(owner, message, advice.of_metadata(self._expression, node))
             case Call(name="jmespath" | "nest"):
                 for above, steps, offset, form in paths_in(node, self._expression.source):
                     kind, path = (DYN, ("the map",)) if above is None else (self._quietly(above), path_of(above))
                     self.descend(kind, steps, offset, path, form)
             case Call(name="_?_:_", arguments=(test, positive, negative)):
                 self.condition(test)
-                return union([self.type_of(positive), self.type_of(negative)])
+                return joined((positive, self.type_of(positive)), (negative, self.type_of(negative)))
             case Call(name="_&&_" | "_||_" | "!_", arguments=arguments):
                 for argument in arguments:
                     self.condition(argument)
@@ -183,7 +193,7 @@ class Checker:
         kind = without_null(self.descend(kind, steps, offset, path_of(value), form))
         if isinstance(kind, EnumType) and isinstance(default, Literal) and isinstance(default.value, str):
             return EnumType((*kind.values, default.value))
-        return union([kind, otherwise])
+        return joined((value, kind), (default, otherwise))
 
     def _comparison(self, node: Call) -> Type:
         kinds = [self.type_of(argument) for argument in node.arguments]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, product
 
+from engine.cel.syntax import ListOf, MapOf, Node
 from engine.cel.types import DYN, MAP, NULL, STRING, TIMESTAMP, EnumType, Named, ObjectType, Parameter, Signature, Type, UnionType
 
 _NUMBERS = frozenset(["int", "uint", "double"])
@@ -28,6 +29,18 @@ def union(kinds: Iterable[Type]) -> Type:
     if STRING in found:
         found = [kind for kind in found if not isinstance(kind, EnumType)]
     return found[0] if len(found) == 1 else UnionType(tuple(found))
+
+
+def joined(*values: tuple[Node, Type]) -> Type:
+    """Return the type of a value that is one of these; `[]` and `{}` say nothing of what others of their kind hold."""
+    kept = [(node, kind) for node, kind in values if not _is_empty(node)] or values
+    shapes = {getattr(named(member), "name", "") for _, kind in kept for member in members(kind)}
+    rest = (kind for node, kind in values if _is_empty(node) and getattr(named(kind), "name", "") not in shapes)
+    return union([*(kind for _, kind in kept), *rest])
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, ListOf | MapOf) and not node.children
 
 
 def without_null(kind: Type) -> Type:

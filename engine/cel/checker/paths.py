@@ -9,8 +9,9 @@ from itertools import pairwise
 
 from engine.cel import documents, queries
 from engine.cel.checker.advice import article
+from engine.cel.checker.matching import members
 from engine.cel.syntax import Call, Expression, Literal, Local, Node, Select, Variable, field_path
-from engine.cel.types import MAP, Named, Type
+from engine.cel.types import DYN, MAP, NULL, STRING, Named, ObjectType, Type, map_of
 from engine.cel.values import Mismatch
 
 #: How paths have such keys, and how JMESPath has them.
@@ -34,6 +35,21 @@ def is_label(node: Node) -> bool:
     """Return whether a node is the value of a label or an annotation of an object of Kubernetes."""
     path = field_path(node)
     return path[:1] in (("object",), ("oldObject",), ("target",)) and 0 < value_of_label(path) == len(path)
+
+
+def has_metadata(node: Node, kind: Type) -> bool:
+    """Return whether a value may have `metadata` of its own, as objects of Kubernetes have, by its type and its path."""
+    path = field_path(node)
+    known = len(path) > (2 if path[:1] == ("lookup",) else 1) and path[0] in ("object", "oldObject", "target", "lookup")
+    if known and (path[-1] == "metadata" or value_of_label((*path, "")) == len(path) + 1):
+        return False
+    return any(_may_have_metadata(member) for member in members(kind))
+
+
+def _may_have_metadata(kind: Type) -> bool:
+    if isinstance(kind, ObjectType):
+        return kind.open or "metadata" in kind.fields
+    return kind in (DYN, NULL) or (is_map(kind) and kind != map_of(STRING, STRING))
 
 
 def instead(steps: Sequence[str], key: int, number: int, kind: Type, form: str) -> str:

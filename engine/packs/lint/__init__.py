@@ -19,7 +19,8 @@ from engine.packs.libraries import Libraries, read_libraries
 from engine.packs.lint.absent import AbsentLabel
 from engine.packs.lint.base import Check, Code, Severity, Subject
 from engine.packs.lint.braces import ForeignBraces
-from engine.packs.lint.conditions import DeadRule, MissedChange, SameAnnotation
+from engine.packs.lint.comments import CutText
+from engine.packs.lint.conditions import AlwaysTrue, DeadRule, MissedChange, SameAnnotation
 from engine.packs.lint.consent import MissingConsent
 from engine.packs.lint.constants import IntegerDivision, NoAnswer, OrderOfTexts
 from engine.packs.lint.fields import UnknownField, WrongType
@@ -29,6 +30,7 @@ from engine.packs.lint.kinds import UnknownKind
 from engine.packs.lint.lookups import UnfollowedLookup, WritesWhatItLooksUp
 from engine.packs.lint.loops import LoopEndsItself
 from engine.packs.lint.records import PreviousNameInUse, TimerRight
+from engine.packs.lint.refused import GoneObject, RefusedName
 from engine.packs.lint.scope import types_of_kinds
 from engine.packs.lint.urls import OwnAddress
 from engine.packs.lint.usage import MissingAgeFrom, MissingOncePer, NeedlessResync, NowWithoutResync, NowWritten, UnusedTarget
@@ -97,8 +99,11 @@ _WHILE_READING = {
 }
 _CHECKS: tuple[type[Check], ...] = (
     AbsentLabel,
+    AlwaysTrue,
+    CutText,
     DeadRule,
     ForeignBraces,
+    GoneObject,
     IntegerDivision,
     LoopEndsItself,
     MissedChange,
@@ -114,6 +119,7 @@ _CHECKS: tuple[type[Check], ...] = (
     OtherwiseInKubectl,
     OwnAddress,
     PreviousNameInUse,
+    RefusedName,
     SameAnnotation,
     SameGenerated,
     TimerRight,

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from engine.cel import Compiled
+from engine.actions import ACTIONS
+from engine.cel import Compiled, Path
 from engine.cel.parser import parse
 from engine.cel.syntax import Call, Comprehension, Expression, Has, Literal, Local, Node, Select, Variable, after_not, field_path
 from engine.errors import ExpressionError, Fault
@@ -21,6 +22,8 @@ from engine.packs.parse import ParsedPack
 
 _ASKING = frozenset(["get", "label", "annotation", "_?._", "_[?_]"])
 """Functions and operators that have an answer where there is nothing."""
+_CHOOSING = frozenset(["_?_:_", "_&&_", "_||_", "_in_"])
+"""Operators by which an expression may keep off what has no answer."""
 _LABELLED = frozenset(["Namespace", "Node"])
 """Kinds of which each object has labels: kube-apiserver gives a Namespace one, and a kubelet its Node."""
 
@@ -30,13 +33,13 @@ _Key = tuple[str, str, str]
 
 
 class AbsentLabel(Check):
-    """A condition that is meant to be true of objects without a label or an annotation has no answer for them.
+    """A condition that is meant to be true of objects without a label or an annotation has no answer, or a written text has none.
 
     Such as `object.metadata.labels['tier'] != 'db'` or `!('keep' in object.metadata.labels)`: of an object without that label, or
     without any, both are Unknown, and the rule does not fire. Write `label(object, 'tier') != 'db'`, which takes `''` for an
     absent label, or `!('keep' in get(object, 'metadata.labels', {}))`; of watched objects `labelSelector: '!keep'` says the
     same. What asks first is left alone, such as `has(object.metadata.labels) &&` or `?.`, and so is what would be false without
-    the label anyway.
+    the label anyway. A text such as `${object.metadata.labels['team']}` has no answer without the label, and the action fails.
     """
 
     name = "absent-label"
@@ -46,7 +49,10 @@ class AbsentLabel(Check):
         """Yield a fault for each comparison of each condition that has no answer where it would hold."""
         for parsed in subject.packs:
             defaults = {name: param.default for name, param in parsed.pack.params.items() if param.default is not None}
-            for expression in filter(is_condition, parsed.expressions):
+            for expression in parsed.expressions:
+                if not is_condition(expression):
+                    yield from self._written(parsed, expression)
+                    continue
                 tree = parse(expression.program.source)
                 known = _known(parsed, expression, defaults)
                 for part, reads in _Walk(tree, defaults, known).found(tree.root, True, {}):
@@ -56,6 +62,29 @@ class AbsentLabel(Check):
                     expected = _replaced(tree, part, {read.node: read.asking for read in reads})
                     expected = after_not(tree.source, part.start, expected) if isinstance(part, Has) else expected
                     yield self.fault(location, message, expected)
+
+    def _written(self, parsed: ParsedPack, expression: Compiled) -> Iterator[Fault]:
+        """Yield a fault for each label or annotation in what is written; an expression that asks for anything is left alone."""
+        if not _is_written(expression.path):
+            return
+        tree = parse(expression.program.source)
+        if any(isinstance(node, Has | Comprehension) or getattr(node, "name", "") in _CHOOSING for node in tree.root.walk()):
+            return
+        reads = list(_reads(tree, tree.root, {}))
+        known = _known(parsed, expression, {}) if reads else _Known()
+        for read in reads:
+            if read.key and not known.covers(read):
+                what = read.part.removesuffix("s")
+                message = f"{tree.text(read.node)} has no answer for an object without the {what}, and the action fails"
+                yield self.fault(location_of(parsed, expression, read.node.start), message, read.asking)
+
+
+def _is_written(path: Path) -> bool:
+    """Return whether an expression at a path becomes part of what an action writes."""
+    match path:
+        case ("spec", "rules", _, "actions" | "rescue", _, str(action), str(part), *_) if action in ACTIONS:
+            return part in ACTIONS[action].written
+    return False
 
 
 class _Read(NamedTuple):
@@ -86,12 +115,13 @@ class _Known:
     """What is `there` whenever a condition matters, and of which object which of both is `asked` for."""
 
     there: set[_Key] = field(default_factory=set)
-    asked: set[tuple[str, str]] = field(default_factory=set)
+    asked: set[_Key] = field(default_factory=set)
 
     def covers(self, read: _Read) -> bool:
         """Return whether a read always has an answer, or something else sees to it that it is not needed."""
-        asked = {(read.object, read.part), (read.text, read.part)} & self.asked
-        return bool(asked) or (read.object, read.part, read.key) in self.there
+        asked = any(root in (read.object, read.text) and part == read.part and (key in ("", read.key) or not read.key)
+                    for root, part, key in self.asked)  # fmt: skip
+        return asked or (read.object, read.part, read.key) in self.there
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,17 +258,17 @@ def _selected_keys(selector: Any) -> Iterator[str]:
         yield from selector
 
 
-def _asked(tree: Expression, node: Node) -> Iterator[tuple[str, str]]:
-    """Yield of which object a node asks whether it has labels or annotations."""
+def _asked(tree: Expression, node: Node) -> Iterator[_Key]:
+    """Yield of which object a node asks whether it has labels or annotations, and for which key."""
     match node:
         case Has(operand=Select(operand=owner, field="metadata"), field="labels" | "annotations" as part):
-            yield tree.text(owner), part
-        case Call(name="label" | "annotation" as name, arguments=(owner, _)):
-            yield tree.text(owner), f"{name}s"
+            yield tree.text(owner), part, ""
+        case Call(name="label" | "annotation" as name, arguments=(owner, key)):
+            yield tree.text(owner), f"{name}s", f"'{key.value}'" if isinstance(key, Literal) else ""
         case Call(name=name, arguments=(owner, *rest)) if name in _ASKING:
             text = tree.text(node)
             root = next((each.name for each in owner.walk() if isinstance(each, Variable)), "")
-            yield from ((root, part) for part in ("labels", "annotations") if part in text and rest)
+            yield from ((root, part, "") for part in ("labels", "annotations") if part in text and rest)
 
 
 def _conjuncts(node: Node) -> Iterator[Node]:

@@ -49,6 +49,28 @@ class DeadRule(Check):
                     before += own
 
 
+class AlwaysTrue(Check):
+    """A condition is true of every object that has what it reads, so that it keeps nothing from firing.
+
+    Such as `size(object.spec.containers) >= 0`, where `> 0` was meant, or `a != 'x' || a != 'y'`, where `&&` was meant: whatever
+    `a` is, it differs from one of both; write `!(a in ['x', 'y'])`. A rule for every object has no `when`.
+    """
+
+    name = "always-true"
+    severity = Severity.WARNING
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for each clause of which the opposite can never be true."""
+        for parsed in subject.packs:
+            for index, rule in enumerate(parsed.pack.rules):
+                for number, clause in enumerate(rule.when):
+                    opposite = list(facts_of(f"!({clause.source})")) if clause.variables else []
+                    if excluding(opposite, opposite):
+                        location = parsed.document.locate(("spec", "rules", index, "when", number))
+                        message = f"when[{number + 1}] of rule {rule.name} is true of any object that has what it reads"
+                        yield self.fault(location, message, "a condition that can be false, or none")
+
+
 class MissedChange(Check):
     """A rule without `oncePer` goes by `oldObject`, which is null after a restart or a change of leader.
 
@@ -88,6 +110,8 @@ def _never(clause: Program, before: list[Fact], own: list[Fact]) -> tuple[str, s
     both = excluding(before + own, own)
     if both is None:
         return "", ""
+    if both[0].source == both[1].source:
+        return f"{both[0].source} is false of any object", "a condition that can be true"
     return f"{both[0].source} and {both[1].source} exclude one another", "conditions that can be true together"
 
 

@@ -125,6 +125,10 @@ def _compared(expression: Expression, node: Call, name: str, within: str, source
     if isinstance(left, Literal) and not isinstance(right, Literal):
         left, right, name = right, left, _TURNED.get(name, name)
     text = within + _text(expression, left)
+    if isinstance(left, Call) and left.name == "size":
+        yield Fact(text, (0,), True, source, _ORDER["_>=_"])
+    if _text(expression, left) == _text(expression, right):
+        yield Fact(f"{text} and {_text(expression, right)}", (0,), True, source)
     if isinstance(right, Literal) and name in ("_==_", "_!=_"):
         yield Fact(text, (right.value,), name == "_==_", source)
     elif isinstance(right, Literal) and type(right.value) in _NUMBERS:

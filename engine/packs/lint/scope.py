@@ -76,6 +76,8 @@ def checked(subject: Subject, parsed: ParsedPack) -> Iterator[Checked]:
             checker = Checker(tree, scopes[together].variables(expression, target))
             if condition:
                 checker.condition(tree.root)
+            elif expression.path[:2] == ("spec", "rules") and expression.path[3:] == ("loop",):
+                checker.loop(tree.root)
             else:
                 checker.type_of(tree.root)
             watched = " or ".join(kind.kind for kind in together)

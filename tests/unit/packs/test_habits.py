@@ -358,7 +358,7 @@ def test_rules_that_exclude_one_another_may_write_the_same(one: str, other: str)
     """No false alarm, whichever comes first, and also where the conditions are those of the actions."""
     assert found(two_rules({"when": one}, {"when": other})) == []
     assert found(two_rules({"when": other}, {"when": one})) == []
-    of_actions = [{"actions": [{"when": each, "label": {"labels": {"a": each}}}]} for each in (one, other)]
+    of_actions = [{"actions": [{"when": each, "annotate": {"annotations": {"a": each}}}]} for each in (one, other)]
     assert found(two_rules(*of_actions)) == []
 
 
@@ -393,7 +393,7 @@ def test_packs_of_other_labels_may_write_the_same() -> None:
 
 
 NO_MISTAKES = {
-    "braces of another's template": "Hi {{ .Values.name }} and {{.app.metadata.name}}",
+    "braces of another's template": "Hi {{ .name }} and {{.app.metadata.name}}",
     "a price in dollars": "costs $5 and ${object.metadata.name}",
     "JSON in a text": '{"object": 1, "params": {"a": 2}}',
 }
