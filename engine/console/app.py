@@ -28,9 +28,10 @@ from engine.console.viewer import COOKIE, COOKIE_BYTES, Viewer, expires
 from engine.errors import ApiError
 from engine.kube.api import Api
 from engine.kube.clock import Clock
-from engine.model.objects import Kind, ObjectKey
+from engine.model.objects import Kind, Object, ObjectKey
 from engine.model.observe import ActResult
 from engine.operator.guard import bearer
+from engine.operator.requestheader import Untrusted
 from engine.operator.settings import Settings
 from engine.operator.wiring import Operator
 
@@ -65,6 +66,7 @@ class Console:
         self._reviews, self._namespace, self._clock = operator.reviews, settings.operator_namespace, clock
         self.content = Content(operator, firings, clock)
         self.objects = Objects(api, operator, self.content, firings, clock)
+        self._request_header = settings.request_header
         self._stream = Stream(self.content, firings)
         self._audits = Audits(operator, self.content, settings)
         firings.catalog = lambda: operator.reconciler.catalog
@@ -93,8 +95,12 @@ class Console:
     async def _get(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
         if name == "login":
             return await self._login_page(request)
-        token = _token(request)
-        user = await self._reviews.user(token) if token else None
+        try:
+            proxied = self._proxied(request)
+        except Untrusted as error:
+            return await _send(request, _message("You are not logged in", str(error)), HTTPStatus.UNAUTHORIZED)
+        token = "" if proxied else _token(request)
+        user = await self._reviews.user(token) if token else proxied
         if user is None:
             if name == "activity-stream":
                 return await self._stream.ended(request, HEADERS)
@@ -103,10 +109,16 @@ class Console:
                 query["expired"] = "1"
             return await _redirect(request, f"login?{urlencode(query)}")
         page = self._pages.get(name)
-        viewer = Viewer(self._reviews, user, self._namespace)
+        viewer = Viewer(self._reviews, user, self._namespace, proxied=proxied is not None)
         if page is None:
             return await _send(request, _message("There is no such page", "", viewer), HTTPStatus.NOT_FOUND)
         return await page(request, viewer)
+
+    def _proxied(self, request: web.BaseRequest) -> Object | None:
+        """Return whom a trusted proxy names; that goes before a token, as in kube-apiserver. Raises Untrusted."""
+        if self._request_header is None or request.transport is None:
+            return None
+        return self._request_header.user(request.transport.get_extra_info("peercert"), request.headers)
 
     async def _post(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
