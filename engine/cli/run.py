@@ -188,7 +188,10 @@ def run(
         flags=parse_flags(feature_flags),
         http_allow=tuple(map(parse_allowed, http_allow)),
         request_header=parse_request_header(
-            *(options.pop(f"requestheader_{part}") for part in ("client_ca_file", "allowed_names", "username_headers", "group_headers"))
+            *(
+                options.pop(f"requestheader_{part}")
+                for part in ("client_ca_file", "allowed_names", "username_headers", "group_headers")
+            )
         ),
         applications=parse_applications(*(options.pop(f"extension_{part}") for part in ("header", "kind", "objects"))),
         shard=own_shard(shards, shard, socket.gethostname()),

@@ -101,7 +101,9 @@ async def test_no_header_counts_where_no_authority_is_set(console: Console, auth
         assert (await visit(console, "packs", authority.client("console-proxy"), AS_ADMIN)).status == 303
 
 
-async def test_a_certificate_of_another_authority_gets_no_connection(console: Console, authority: Authority, tmp_path: Path) -> None:
+async def test_a_certificate_of_another_authority_gets_no_connection(
+    console: Console, authority: Authority, tmp_path: Path
+) -> None:
     """TLS refuses it."""
     other = Authority(tmp_path / "authority", "others")
     async with console.running(request_header=RequestHeader(authority.file, ("console-proxy",))):
