@@ -37,6 +37,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock, SystemClock
 from engine.model.observe import Observer
 from engine.operator.extension import parse_applications
+from engine.operator.requestheader import parse_request_header
 from engine.operator.settings import LEASE_NAME, Settings, own_namespace, parse_flags, watched_namespaces
 from engine.operator.shards import own_shard
 from engine.operator.wiring import Operator
@@ -114,6 +115,31 @@ Examples:
     help="Serve the pages of the console at /console on --port, to whoever logs in with a token; not with --insecure-metrics.",
 )
 @click.option(
+    "--requestheader-client-ca-file",
+    type=PATH,
+    metavar="PATH",
+    help="Authorities of client certificates, as PEM, by which the console knows a proxy that names its users in headers; "
+    "read again when it changes. Default: no header counts.",
+)
+@click.option(
+    "--requestheader-allowed-names",
+    multiple=True,
+    metavar="NAME,…",
+    help="Common names of the proxy's certificates; needed with --requestheader-client-ca-file; may be repeated.",
+)
+@click.option(
+    "--requestheader-username-headers",
+    multiple=True,
+    metavar="HEADER,…",
+    help="Headers with the user name, of which the first one that is sent counts; may be repeated. Default: X-Forwarded-User.",
+)
+@click.option(
+    "--requestheader-group-headers",
+    multiple=True,
+    metavar="HEADER,…",
+    help="Headers with groups, separated by commas; may be repeated. Default: X-Forwarded-Groups.",
+)
+@click.option(
     "--extension-header",
     default="",
     metavar="HEADER",
@@ -165,6 +191,12 @@ def run(
         rules=rules or (shipped_rules(),),
         flags=parse_flags(feature_flags),
         http_allow=tuple(map(parse_allowed, http_allow)),
+        request_header=parse_request_header(
+            *(
+                options.pop(f"requestheader_{part}")
+                for part in ("client_ca_file", "allowed_names", "username_headers", "group_headers")
+            )
+        ),
         applications=parse_applications(*(options.pop(f"extension_{part}") for part in ("header", "kind", "objects"))),
         shard=own_shard(shards, shard, socket.gethostname()),
         in_pod=bool(os.environ.get("KUBERNETES_SERVICE_HOST")),  # the kubelet sets it in each container

@@ -29,6 +29,11 @@ class Audits:
     def __init__(self, operator: Operator, content: Content, settings: Settings) -> None:
         self._operator, self._content, self._settings = operator, content, settings
 
+    def state(self) -> object:
+        """Return what is another one once the page may read otherwise."""
+        operator = self._operator
+        return self._content.version, operator.reconciler.catalog, operator.packs.has_flags
+
     async def page(self, viewer: Viewer, only: str) -> dict[str, Any]:
         """Return what the page says, of the packs in whose names a text is; the commands for who may see the packs."""
         grouped: dict[tuple[str, str], list[Firing]] = {}

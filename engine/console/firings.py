@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
@@ -12,7 +13,7 @@ from markupsafe import Markup
 from engine.actions.lookup import Lookup
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
-from engine.model.objects import SECRET, Kind, Ref
+from engine.model.objects import SECRET, Kind, ObjectKey, Ref
 from engine.model.observe import Act, ActResult, Evaluated
 from engine.model.plan import Annotate, Create, Measure, Step
 from engine.model.send import HIDDEN, Send
@@ -103,6 +104,10 @@ class Firings:
         self.version = 0
         self.kept: deque[Firing] = deque()
         self.followers: set[asyncio.Event] = set()
+        self.looked_at = Counter[ObjectKey]()
+        """By how many streams an object is followed."""
+        self.evaluations = Counter[ObjectKey]()
+        """How often rules were evaluated or acted for each of these."""
         self._open: dict[tuple[str, str, Ref], Firing] = {}
         self._characters = 0
         self._secret: dict[tuple[RulePack, str], bool] = {}
@@ -113,11 +118,29 @@ class Firings:
 
     def evaluated(self, pack: str, rule: str, obj: Ref, result: Evaluated, reason: str) -> None:
         """Note that another firing begins, unless the last one is under way."""
+        self._count(obj)
         if result is Evaluated.FIRED and (last := self._open.get((pack, rule, obj))) and not last.under_way:
             del self._open[pack, rule, obj]
 
+    @contextmanager
+    def following(self, key: ObjectKey) -> Iterator[None]:
+        """Count evaluations of an object meanwhile."""
+        self.looked_at[key] += 1
+        try:
+            yield
+        finally:
+            self.looked_at[key] -= 1
+            if not self.looked_at[key]:
+                del self.looked_at[key]
+                self.evaluations.pop(key, None)
+
+    def _count(self, obj: Ref) -> None:
+        if self.looked_at and (key := ObjectKey(*obj[:3])) in self.looked_at:
+            self.evaluations[key] += 1
+
     def acted(self, act: Act) -> None:
         """Keep it as a step of its firing."""
+        self._count(act.object)
         where = act.pack, act.rule, act.object
         firing = self._open.get(where)
         if isinstance(act.step, Measure) or (act.result is ActResult.UNCHANGED and firing is None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
@@ -15,10 +16,12 @@ from engine.errors import ApiError
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
-from engine.model.objects import NAMESPACE, SECRET, Kind, Object, ObjectKey, Ref
-from engine.model.observe import Act
+from engine.model.objects import NAMESPACE, SECRET, Kind, Object, ObjectKey, Ref, metadata
+from engine.model.observe import Act, Evaluated
 from engine.model.send import HIDDEN
 from engine.model.text import clean, cut
+from engine.operator.informer import Informer
+from engine.operator.selection import InformerKey
 from engine.operator.wiring import Operator
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
@@ -68,14 +71,29 @@ class Objects:
     def _catalog(self) -> Catalog:
         return self._operator.reconciler.catalog
 
+    def _informers(self) -> Mapping[InformerKey, Informer]:
+        return {informer.key: informer for pack in self._catalog.packs.values() for informer in self._operator.caches.of(pack)}
+
+    def names(self) -> object:
+        """Return what is another one once an object has come or gone."""
+        return tuple((key, informer.names) for key, informer in self._informers().items())
+
+    def state(self, key: ObjectKey) -> object:
+        """Return what is another one once an object, its rules or what they make of it has changed, while it is followed."""
+        name = key.namespace, key.name
+        seen = [each.cache.get(name) for each in self._informers().values() if each.key.kind == key.kind]
+        versions = tuple(metadata(each.object).get("resourceVersion") for each in seen if each)
+        return versions, self._firings.evaluations[key], self._catalog, self._operator.may_act()
+
+    def following(self, key: ObjectKey) -> AbstractContextManager[None]:
+        """Count meanwhile what `state` reads."""
+        return self._firings.following(key)
+
     async def search(self, viewer: Viewer, only: Search) -> dict[str, Any]:
         """Return what the page of a search says."""
-        informers = {
-            informer.key: informer for pack in self._catalog.packs.values() for informer in self._operator.caches.of(pack)
-        }
         kinds = sorted({kind for pack in self._catalog.packs.values() for kind in pack.watches}, key=str)
         first: list[tuple[str, str, Kind]] = []
-        for key, informer in informers.items():
+        for key, informer in self._informers().items():
             names = list(informer.cache) if only.kind in ("", str(key.kind)) else []
             for start in range(0, len(names), CHUNK):
                 fits = [each for each in names[start : start + CHUNK] if only.fits(key.kind, *each)]

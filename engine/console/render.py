@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,6 +58,16 @@ def page(template: str, **values: Any) -> Iterator[bytes]:
     return (piece.encode(errors="replace") for piece in stream)
 
 
+async def part(template: str, **values: Any) -> Markup:
+    """Return a part of a page; others have their turn in between."""
+    pieces = []
+    for piece in _environment.get_template(template).generate(**values):
+        pieces.append(piece)
+        if len(pieces) % PIECES == 0:
+            await asyncio.sleep(0)
+    return Markup("".join(pieces))
+
+
 def firing(shown: Firing, hidden: frozenset[Ref], *, replaces: bool = False) -> Markup:
     """Return a firing as an item of a list, without what it did to targets that the viewer may not see.
 
@@ -81,3 +92,8 @@ def removed(number: int) -> str:
 def ended(why: str) -> str:
     """Return why no news come any more."""
     return _environment.get_template("ended.html").render(why=why)
+
+
+def gone() -> str:
+    """Return what stands in the place of an object that is not there any more."""
+    return _environment.get_template("gone.html").render()

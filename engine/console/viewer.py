@@ -21,13 +21,16 @@ COOKIE_BYTES = 4_000
 
 
 class Viewer:
-    """What one user may see, for one page. `incomplete` says that something was not asked, and so is not shown."""
+    """What one user may see, for one page. `incomplete` says that something was not asked, and so is not shown.
 
-    def __init__(self, reviews: Reviews, user: Object, namespace: str) -> None:
+    `proxied`: a proxy has authenticated them, so they do not log out here.
+    """
+
+    def __init__(self, reviews: Reviews, user: Object, namespace: str, *, proxied: bool = False) -> None:
         self._reviews, self._user, self._namespace = reviews, user, namespace
         self._may: dict[tuple[str, Kind, str], bool] = {}
         self._packs: bool | None = None
-        self.incomplete = False
+        self.incomplete, self.proxied = False, proxied
 
     @property
     def name(self) -> str:

@@ -49,6 +49,7 @@ class Informer:
     (`error` says why); both end by themselves. `synced` is set once the objects have been listed for the first time.
     `answered` is set then, and where the kind is not served.
     `last_event` is the monotonic clock's time of the last sign of life of the API server: a list, an event or a bookmark.
+    `names` grows whenever an object comes to `cache` or goes.
     `left_out` are objects that cannot be decoded (what names them, and why); they are not in `cache`.
     `waiting` says who has to wait as long as the kind is not served, for the log. `listing` limits how many list at a time.
     `on_listed` is called when `synced` is set.
@@ -63,6 +64,7 @@ class Informer:
         self.state = State.STARTING
         self.synced, self.answered = asyncio.Event(), asyncio.Event()
         self.last_event = 0.0
+        self.names = 0
         self.left_out: dict[tuple[str, str], tuple[Object, str]] = {}
         self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
         self._listing = listing or asyncio.Semaphore()
@@ -259,6 +261,7 @@ class Informer:
                 if before.get("uid") != meta.get("uid"):  # deleted and created again while nobody watched
                     self._remove(key)
                     known = None
+        self.names += known is None
         entry = self.cache[key] = self._prune.entry(obj, initial)
         self._on_change(*key, known.object if known else None, entry.object, entry.initial)
         return key
@@ -275,6 +278,7 @@ class Informer:
         self.left_out.pop(key, None)
         known = self.cache.pop(key, None)
         if known is not None:
+            self.names += 1
             self._on_change(*key, last or known.object, None, False)
 
     def _answers(self) -> None:

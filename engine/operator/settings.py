@@ -14,6 +14,7 @@ from engine.errors import ApiError, UsageError
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode, parse_mode
 from engine.operator.extension import Applications
+from engine.operator.requestheader import RequestHeader
 from engine.operator.shards import Shard
 from engine.outbound.allowed import Allowed
 from engine.packs.sources import shipped_rules
@@ -58,6 +59,8 @@ class Settings:
     """Whether `port` speaks plain HTTP, and to everybody."""
     console: bool = True
     """Whether the console is served on `port`; never where that speaks plain HTTP."""
+    request_header: RequestHeader | None = None
+    """Whose headers name users of the console; nobody's."""
     applications: Applications | None = None
     """Whose applications an extension of another user interface may ask about; nobody's, and there is no such route."""
     lease_name: str = LEASE_NAME

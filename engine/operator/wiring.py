@@ -86,7 +86,8 @@ class Operator:
             "/readyz": lambda: probe(self.unready()),
         })  # fmt: skip
         self.reviews = Reviews(api, clock)
-        self._certificate = None if settings.insecure_metrics else Certificate(settings.tls_folder)
+        clients = settings.request_header.client_ca_file if settings.request_header else None
+        self._certificate = None if settings.insecure_metrics else Certificate(settings.tls_folder, clients)
         self.server = Server(
             settings.address, settings.port, "--port",
             {"/metrics": self._metrics, "/packs": Queried(self._packs)},

@@ -15,7 +15,8 @@ from playwright.async_api import Browser, Page, expect
 from scripts.vendor import STATIC, member, record, tarball
 from tests.browser.packages import CACHE
 from tests.unit.console.builder import ADMIN, NOBODY, TEAM, Console, jwt
-from tests.unit.operator.test_operator import CONFIG_MAP
+from tests.unit.console.proxy import proxy
+from tests.unit.operator.test_operator import CONFIG_MAP, WIDGET
 
 OBJECT = "object?apiVersion=example.com/v1&kind=Widget"
 PAGES = {
@@ -134,6 +135,81 @@ async def test_the_stream_goes_on_after_it_ended(browser: Browser, console: Cons
         await console.widget("team-a", "afterwards")
         await expect(page.locator(".firing", has_text="team-a/afterwards")).to_have_count(1)
         await expect(page.locator(".firing", has_text="team-a/before")).to_have_count(1)
+
+
+async def test_news_of_an_object_leave_what_the_reader_is_at(browser: Browser, console: Console, axe_script: str) -> None:
+    """What is unfolded, scrolled, typed and has the focus stays, while the values of the conditions change."""
+    async with tab(browser) as page:
+        await log_in(page, console, where=PAGES["object"])
+        rule = page.locator("#rule-widgets-mark")
+        await expect(rule).to_contain_text("object.spec.size = 50")
+        unfolded = page.locator("#part details").first
+        await unfolded.locator("summary").click()
+        await unfolded.locator("summary").focus()
+        await page.evaluate("scrollTo(0, 120)")
+        await page.get_by_label("Rule", exact=True).evaluate("each => { each.value = 'half a wo' }")
+        await page.locator("#part").evaluate("each => { each.querySelector('.rule').dataset.old = 'yes' }")
+        await console.cluster.patch(WIDGET, "team-a", "waits", {"spec": {"size": 51}})
+        await console.clock.advance(2)
+        await expect(rule).to_contain_text("object.spec.size = 51")
+        assert await page.locator("[data-old]").count() == 0
+        await expect(unfolded).to_have_attribute("open", "")
+        await expect(unfolded.locator("summary")).to_be_focused()
+        assert await page.evaluate("scrollY") == 120
+        await expect(page.get_by_label("Rule", exact=True)).to_have_value("half a wo")
+        assert await violations(page, axe_script) == []
+
+
+async def test_a_search_follows_objects_that_come(browser: Browser, console: Console) -> None:
+    """The link that has the focus keeps it, though another row stands there now; a form that is typed in is not replaced."""
+    async with tab(browser) as page, tab(browser, java_script_enabled=False) as plain:
+        await log_in(page, console, where="objects")
+        await log_in(plain, console, where="objects")
+        await page.get_by_role("link", name="waits").focus()
+        await console.widget("team-a", "another")
+        await expect(page.get_by_role("link", name="another")).to_be_visible()
+        await expect(page.get_by_role("link", name="waits")).to_be_focused()
+        await page.get_by_label("Name", exact=True).focus()
+        await page.keyboard.type("ano")
+        await console.widget("team-a", "one-more")
+        await expect(page.get_by_role("link", name="one-more")).to_be_visible()
+        await page.keyboard.type("ther")
+        await expect(page.get_by_label("Name", exact=True)).to_have_value("another")
+        await expect(plain.get_by_role("heading", name="Objects")).to_be_visible()
+        assert await plain.get_by_role("link", name="one-more").count() == 0
+        await page.get_by_role("link", name="Pause").click()
+        await console.widget("team-a", "unseen")
+        await page.wait_for_timeout(2_000)
+        assert await page.get_by_role("link", name="unseen").count() == 0
+
+
+async def test_everything_works_below_a_path_of_a_proxy(browser: Browser, console: Console) -> None:
+    """Log in, every page with its style and scripts, forms, links, news and logging out; nothing is asked for outside of it."""
+    async with proxy(console, "/rulepack") as url, tab(browser) as page:
+        asked = list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"{url}objects")
+        await page.get_by_label("Token", exact=True).fill(ADMIN)
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page).to_have_url(f"{url}objects")
+        await expect(page.get_by_role("link", name="waits")).to_be_visible()
+        await console.widget("team-a", "behind")
+        await page.get_by_role("link", name="behind").click()
+        await expect(page.get_by_role("heading", name="Widget team-a/behind")).to_be_visible()
+        await page.get_by_label("Rule", exact=True).fill("mark")
+        await page.get_by_role("button", name="Filter").click()
+        await expect(page.locator(".rule")).to_have_count(1)
+        for name in ("Packs", "Audit", "Overview", "Activity"):
+            await page.get_by_role("navigation").get_by_role("link", name=name).click()
+            await expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+            assert await page.evaluate("document.styleSheets[0].cssRules.length") > 10
+        await console.widget("team-a", "news")
+        await expect(page.locator(".firing").first).to_contain_text("Widget team-a/news")
+        (cookie,) = await page.context.cookies()
+        assert cookie["path"] == "/rulepack"
+        await page.get_by_role("button", name="Log out").click()
+        await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        assert [each for each in asked if not each.startswith(url)] == []
 
 
 async def test_everything_is_done_with_the_keyboard(browser: Browser, console: Console) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from yarl import URL
 
 from engine.kube.faults import InjectedFault
 from tests.unit.console.builder import ADMIN, NOBODY, Console, Page, jwt
+from tests.unit.console.proxy import proxy
 from tests.unit.operator.test_operator import ask
 
 PAGES = ("", "packs", "pack?name=widgets", "activity", "no-such-page")
@@ -191,33 +189,3 @@ async def test_it_works_under_a_path_of_a_proxy(console: Console) -> None:
         assert cookie["path"] == "/ops/rules"
         assert str((await session.post(f"{url}logout")).url) == f"{url}login"
         assert str((await session.get(f"{url}packs")).url).startswith(f"{url}login?next=packs")
-
-
-@asynccontextmanager
-async def proxy(console: Console, prefix: str) -> AsyncIterator[str]:
-    """A proxy with a path of its own; gives the address of the console behind it."""
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-
-        async def forward(request: web.BaseRequest) -> web.StreamResponse:
-            assert request.path.startswith(f"{prefix}/")
-            url = URL(console.url + str(request.rel_url).removeprefix(f"{prefix}/"), encoded=True)
-            passed = {name: request.headers[name] for name in ("Cookie", "Content-Type") if name in request.headers}
-            async with session.request(
-                request.method,
-                URL(url, encoded=True),
-                headers=passed,
-                data=await request.read(),
-                ssl=False,
-                allow_redirects=False,
-            ) as answer:
-                back = {name: answer.headers[name] for name in ("Location", "Content-Type") if name in answer.headers}
-                if "Set-Cookie" in answer.headers:
-                    back["Set-Cookie"] = answer.headers["Set-Cookie"].replace("; Secure", "")  # this proxy speaks plain HTTP
-                return web.Response(status=answer.status, headers=back, body=await answer.read())
-
-        runner = web.ServerRunner(web.Server(forward))
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}{prefix}/"
-        await runner.cleanup()

@@ -235,10 +235,10 @@ async def test_nothing_of_an_object_becomes_markup(console: Console, note: str) 
     async with console.running():
         await console.widget("team-a", "a", 200, note)
         await console.clock.advance(70)
-        pages = [(await console.visit(page_of("a"), ADMIN)).text]
+        pages = [(await console.visit(page_of("a", live="off"), ADMIN)).text]
         for name in ("kind", "namespace", "name"):
-            pages.append((await console.visit(f"objects?{urlencode({name: note[:2_000]})}", ADMIN)).text)
-        pages.append((await console.visit(page_of("a", pack=HTML, rule=HTML), ADMIN)).text)
+            pages.append((await console.visit(f"objects?{urlencode({name: note[:2_000], 'live': 'off'})}", ADMIN)).text)
+        pages.append((await console.visit(page_of("a", pack=HTML, rule=HTML, live="off"), ADMIN)).text)
         pages.append((await console.visit(page_of(HTML), ADMIN)).text)
     assert "&lt;script&gt;alert(1)" in pages[0]
     for page in pages:
