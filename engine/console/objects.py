@@ -17,7 +17,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import NAMESPACE, SECRET, Kind, Object, ObjectKey, Ref, metadata
-from engine.model.observe import Act, Evaluated
+from engine.model.observe import Act
 from engine.model.send import HIDDEN
 from engine.model.text import clean, cut
 from engine.operator.informer import Informer

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, expect
 
 from scripts.vendor import STATIC, member, record, tarball
 from tests.browser.packages import CACHE
-from tests.unit.console.builder import ADMIN, NOBODY, TEAM, Console, jwt
+from tests.unit.console.builder import ADMIN, NOBODY, PACK, TEAM, Console, jwt
 from tests.unit.console.proxy import proxy
 from tests.unit.operator.test_operator import CONFIG_MAP, WIDGET
 
@@ -139,6 +139,8 @@ async def test_the_stream_goes_on_after_it_ended(browser: Browser, console: Cons
 
 async def test_news_of_an_object_leave_what_the_reader_is_at(browser: Browser, console: Console, axe_script: str) -> None:
     """What is unfolded, scrolled, typed and has the focus stays, while the values of the conditions change."""
+    disabled = PACK.replace("{name: widgets}", "{name: disabled}").replace("spec:\n", "spec:\n  mode: Disabled\n", 1)
+    await console.fixture.config_map("disabled", {"pack.yaml": disabled}, pack=True)
     async with tab(browser) as page:
         await log_in(page, console, where=PAGES["object"])
         rule = page.locator("#rule-widgets-mark")

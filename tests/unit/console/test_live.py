@@ -31,8 +31,9 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
 async def stream_of(console: Console, page: str, token: str = ADMIN) -> str:
     """Where a page says that its news come from."""
     text = (await console.visit(page, token)).text
-    (found,) = re.findall(r'sse-connect="([^"]*)"', text)
-    return found.replace("&amp;", "&")
+    found = re.search(r'sse-connect="([^"]*)"', text)
+    assert found
+    return found[1].replace("&amp;", "&")
 
 
 async def news(console: Console, page: str, token: str = ADMIN, count: int = 1) -> asyncio.Task[list[str]]:
