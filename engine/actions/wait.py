@@ -1,4 +1,4 @@
-"""The action `wait`: read other objects until a condition is true of them, and tell the actions after it what was found."""
+"""The action `wait`: read other objects until a condition is true of them, and give what was found to the actions after it."""
 
 from __future__ import annotations
 

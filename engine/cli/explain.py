@@ -247,7 +247,7 @@ async def _take_config(
 ) -> Collection[str]:
     """Put in force what the ConfigMaps and RulePacks of the operator's namespace say, where they may be read.
 
-    With `only` these are flags and params, and no packs. Of faults of packs one line is told; what the flags and the params
+    With `only` these are flags and params, and no packs. Of faults of packs one line is printed; what the flags and the params
     say of packs that are not explained is none of this object's business. Return the sources of which no text is explained.
     """
     namespace = where.operator

@@ -222,7 +222,7 @@ class Activity:
         )  # fmt: skip
 
     def counts_of(self, pack: RulePack, waits: Waits, failing: Mapping[str, int]) -> dict[str, RuleCounts]:
-        """Return what each rule of a pack did, and what waits and is told: how much, since when, and mostly for what.
+        """Return what each rule of a pack did, and what waits and is reported: how much, since when, and mostly for what.
 
         `failing` says for how many items rules fail now.
         """
@@ -288,7 +288,7 @@ class Activity:
         return known
 
     def _waiting(self, waits: Waits) -> dict[str, dict[str, list[dict[str, Any]]]]:
-        """Return what waits and is told, by pack and rule: why, how many, since when, and the first few objects."""
+        """Return what waits and is reported, by pack and rule: why, how many, since when, and the first few objects."""
         found: dict[tuple[str, str, str], list[tuple[float, int, str]]] = {}
         for key, wait in waits.overdue():
             found.setdefault((wait.pack, wait.rule, wait.obstacle.value), []).append((wait.since, wait.items, str(key)))

@@ -40,5 +40,5 @@ class LargeValues:
         whole = None if current is None else pruner(None if () in reads else reads)(current)
         for evaluation in wanting:
             evaluation.whole = whole
-            if whole is None:  # gone meanwhile, as the watch will tell
+            if whole is None:  # gone meanwhile, as the watch will report
                 evaluation.rules = ()

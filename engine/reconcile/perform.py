@@ -239,7 +239,7 @@ class Performer:
         return outcome
 
     async def _contested(self, run: ItemRun, step: Patch) -> Waiting | None:
-        """Wait with a write that somebody else undoes, and tell who that is; None where it may be written."""
+        """Wait with a write that somebody else undoes, and say who that is; None where it may be written."""
         fight = self.fights.pause(run.cause, step, run.scope.now) if run.mode is Mode.ENFORCE else None
         if fight is None:
             return None

@@ -6,9 +6,7 @@ it from there. Every part returns an Outcome.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import partial
 
 from engine.cel import Scope
 from engine.errors import ApiError
@@ -18,7 +16,7 @@ from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, ObjectKey
-from engine.model.observe import Act, ActResult, Evaluated, Observer
+from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable
 from engine.packs.catalog import Catalog
 from engine.packs.pack import Rule
@@ -26,11 +24,12 @@ from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.budgets import Budgets
 from engine.reconcile.caches import Caches, Replica
 from engine.reconcile.deletions import confirm
-from engine.reconcile.evaluate import NOT_WANTED, Firing, condition, evaluate, unwanted, variables_of
+from engine.reconcile.evaluate import NOT_WANTED, Firing, unwanted, variables_of
+from engine.reconcile.evaluator import Evaluator
 from engine.reconcile.events import Events
 from engine.reconcile.failing import Failing, note
 from engine.reconcile.generated import Generated, for_item
-from engine.reconcile.item import LONGEST, ItemRun, unread
+from engine.reconcile.item import LONGEST, ItemRun
 from engine.reconcile.large import LargeValues
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.others import Others
@@ -38,14 +37,10 @@ from engine.reconcile.perform import Performer
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Result, recorded
 from engine.reconcile.recorder import Recorder
-from engine.reconcile.related import Related, dependent_of
+from engine.reconcile.related import Related
 from engine.reconcile.requests import Requests
-from engine.reconcile.scheduled import evaluated, scheduled
-from engine.reconcile.state import FiringProgress, Incident, ItemProgress, PackState, RuleState
-from engine.reconcile.timers import restored, unfinished
+from engine.reconcile.state import FiringProgress, Incident, ItemProgress, PackState
 from engine.reconcile.waits import Waits
-
-log = logging.getLogger(__name__)
 
 
 class Reconciler:
@@ -65,6 +60,7 @@ class Reconciler:
         access = AccessReviews(api, clock)
         self.related, self._enqueue = Related(caches, clock), enqueue
         self._reader = Reader(self.actor, access, clock, self.related)
+        self._evaluator = Evaluator(self._reader, observer, replica.operator)
         self._events = Events(self.actor, clock)
         self.generated = Generated(self.actor, caches, self.related, replica, self._events, clock)
         self.waits = Waits(self._events, clock)
@@ -194,82 +190,17 @@ class Reconciler:
         elif rule.aggregate is not None:
             outcome = await self.aggregates.counting.count(self._catalog, evaluation, rule, scope)
         else:
-            outcome, scope, state = await self._evaluate_timely(evaluation, rule, scope, state)
+            outcome, scope, state = await self._evaluator.evaluate(self._catalog, evaluation, rule, scope, state)
             if rule.generates:
                 outcome = await self.generated.decided(evaluation, rule, scope, outcome)
             outcome, state = self.others.leave(evaluation, rule, outcome, state, self._catalog)
-        reported = self._reported(evaluation, rule, outcome, state)
+        reported = self._evaluator.report(evaluation, rule, outcome, state)
         if reported is not before:
             evaluation.remember(rule, reported)
         news = isinstance(outcome, Refused) and reported.unknown != before.unknown
         if news and self._catalog.mode(evaluation.pack, rule) is Mode.ENFORCE:
             await self.waits.refused(evaluation.key, evaluation.cause(rule, ""), reported.unknown)
         return outcome, scope
-
-    async def _evaluate_timely(
-        self, evaluation: Evaluation, rule: Rule, scope: Scope, state: RuleState
-    ) -> tuple[Outcome, Scope, RuleState]:
-        """Evaluate a rule for an object; one that has a schedule only where a time of it is due."""
-        pack = evaluation.pack
-        if rule.loop is not None and state.firing is None and self._catalog.mode(pack, rule) is Mode.ENFORCE:
-            state = unfinished(evaluation, rule, state, scope, self._replica.operator)
-        if rule.schedule is None:
-            return await self._evaluate_object(evaluation, rule, scope, state)
-        record = recorded(evaluation.object, pack.record_names[rule.name])
-        due, state = scheduled(rule.schedule, evaluation, scope, state, record, self._catalog.since(pack, rule))
-        if not isinstance(due, Done):
-            return due, scope, state
-        scope = scope.child(schedule={"time": due.result})
-        outcome, scope, state = await self._evaluate_object(evaluation, rule, scope, state)
-        return outcome, scope, evaluated(due.result, outcome, state)
-
-    async def _evaluate_object(
-        self, evaluation: Evaluation, rule: Rule, scope: Scope, state: RuleState
-    ) -> tuple[Outcome, Scope, RuleState]:
-        """Evaluate a rule for an object, with what it looks up."""
-        pack = evaluation.pack
-        if rule.resync is not None:
-            evaluation.again(evaluation.now + rule.resync)
-        if rule.lookups:
-            skipped = condition(rule, scope)
-            if skipped is not None and not skipped.unknown:  # so that no lookup has to be made
-                return skipped, scope, state.not_true()
-            try:
-                found = await self._reader.look_up(pack, rule, scope, dependent_of(rule, evaluation.key))
-            except ApiError as error:
-                why = await self._reader.failure(pack, rule, scope, error)
-                unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}", why)
-                return unavailable, scope, state._replace(stall=stall)
-            state = state if state.stall is None else state._replace(stall=None)
-            if not isinstance(found, Done):
-                return found, scope, state
-            scope = scope.child(lookup=found.result)
-        record = partial(recorded, evaluation.object, pack.record_names[rule.name])
-        if rule.durable_hold or rule.durable_throttle:
-            state = restored(rule, state, record(), scope)
-        before = state
-        outcome, state = evaluate(rule, scope, before, record, self._catalog.since(pack, rule))
-        if rule.notifies and not evaluation.first:
-            state = state.began(before, fires=isinstance(outcome, Done))
-        return outcome, scope, state
-
-    def _reported(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
-        """Notify the observer of what came of an evaluation; log why a condition has no answer, once for each reason."""
-        pack, ref, unknown = evaluation.pack.identity, evaluation.ref, ""
-        if isinstance(outcome, Done):
-            if evaluation.group is None:
-                self._observer.evaluated(pack, rule.name, ref, Evaluated.FIRED, "")
-        elif isinstance(outcome, (Skipped, Refused, Unavailable)):
-            unknown = outcome.reason if not isinstance(outcome, Skipped) or outcome.unknown else ""
-            if evaluation.group is None:
-                result = Evaluated.UNKNOWN if unknown else Evaluated.SKIPPED
-                self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
-        if unknown and state.unknown != unknown:
-            log.warning("%s/%s has no answer for %s: %s", pack, rule.name, ref, unknown)
-        refused = isinstance(outcome, Refused) or (
-            evaluation.group is not None and isinstance(outcome, Skipped) and bool(unknown)
-        )
-        return state if state.unknown == unknown else state._replace(unknown=unknown, refused=refused)
 
     async def _plan_and_act(self, evaluation: Evaluation, rule: Rule, scope: Scope, firing: Firing) -> Outcome:
         """Carry out the items of a firing that are due, and note for the record those that have ended."""

@@ -210,8 +210,8 @@ class Waits:
                 continue
             for rule in each.state.unwritten:
                 cause = Cause(each.pack.identity, rule, last.object, last.ref, "on the object")
-                told = each.state.stall = replace(stall)  # it is reported for each of the rules
-                each.again(await self.report(last.key, cause, [told], True, " with what it writes on this object"))
+                copied = each.state.stall = replace(stall)  # it is reported for each of the rules
+                each.again(await self.report(last.key, cause, [copied], True, " with what it writes on this object"))
 
     def _event(self, cause: Cause, what: str, waiting: list[Stall]) -> Create:
         since = datetime.fromtimestamp(self._clock.time(), UTC) - timedelta(

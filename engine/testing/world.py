@@ -190,7 +190,7 @@ class World:
             try:
                 self.caches.relate(kind, await self.all(kind))
                 self.caches.outdated.discard(kind)
-            except ApiError:  # not served: a lookup reads it, and is told so
+            except ApiError:  # not served: a lookup reads it, and gets that error
                 self.caches.outdated.add(kind)
         while self.reconciler.wake(1000):
             pass

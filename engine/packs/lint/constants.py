@@ -44,8 +44,8 @@ class NoAnswer(Check):
                     failed, error = _failed(tree, node, defaults)
                     if failed is not None:
                         text = tree.text(failed)
-                        told = " with its default" if any(isinstance(each, Variable) for each in failed.walk()) else ""
-                        message = f"{text} has no answer{told}: {error.removeprefix(f'{text}: ')}"
+                        with_default = " with its default" if any(isinstance(each, Variable) for each in failed.walk()) else ""
+                        message = f"{text} has no answer{with_default}: {error.removeprefix(f'{text}: ')}"
                         yield self.fault(location_of(parsed, compiled, failed.start), message, _instead(tree, failed, defaults))
 
 
