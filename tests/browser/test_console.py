@@ -139,8 +139,10 @@ async def test_the_stream_goes_on_after_it_ended(browser: Browser, console: Cons
 
 async def test_news_of_an_object_leave_what_the_reader_is_at(browser: Browser, console: Console, axe_script: str) -> None:
     """What is unfolded, scrolled, typed and has the focus stays, while the values of the conditions change."""
-    disabled = PACK.replace("{name: widgets}", "{name: disabled}").replace("spec:\n", "spec:\n  mode: Disabled\n", 1)
-    await console.fixture.config_map("disabled", {"pack.yaml": disabled}, pack=True)
+    audited = PACK.replace("{name: widgets}", "{name: audited}").replace("spec:\n", "spec:\n  mode: Audit\n", 1)
+    audited = audited.replace("example.com/mark", "example.com/would-mark")
+    await console.fixture.config_map("audited", {"pack.yaml": audited}, pack=True)
+    await console.clock.advance(5)
     async with tab(browser) as page:
         await log_in(page, console, where=PAGES["object"])
         rule = page.locator("#rule-widgets-mark")
