@@ -75,4 +75,5 @@ def test_get_says_why_a_pack_is_not_ready(rulepacks: RulePacks) -> None:
         1, "Error: there is no RulePack or RuleLibrary 'wyh' in any namespace; expected 'why' (did you mean that?)",
     )  # fmt: skip
     assert {line.split()[1] for line in several.stdout.splitlines() if line[0] != " "} == {"NAME", "why", "sync-waves"}
-    assert (several.returncode, several.stderr) == (1, missing.stderr)
+    errors = [line for line in several.stderr.splitlines(keepends=True) if not line.startswith("Warning: no operator runs in")]
+    assert (several.returncode, "".join(errors)) == (1, missing.stderr)
