@@ -99,6 +99,20 @@ _FILTER = re.compile(
 )
 _FIELD = re.compile(r"(?P<root>object|oldObject|target|item|lookup\.\w+)\.(?P<path>.+)")
 _DURATION = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:ms|[smhdw])\b")
+_ARROW = re.compile(r"\w\(\s*\(?\s*(?:\w+\s*,\s*)?(?P<name>\w+)\s*\)?\s*=>")
+_OPERATOR = re.compile(r"===|!==|=>|=~|!~|<>|~=")
+_OPERATORS = {
+    "===": "'=='", "!==": "'!='", "=>": "'>='", "<>": "'!='", "=~": "text.matches(pattern)", "~=": "text.matches(pattern)",
+    "!~": "!text.matches(pattern)",
+}  # fmt: skip
+_INFIX = re.compile(
+    r"(?P<value>[\w.\]]{1,99})\s{1,9}(?P<word>contains|matches|startsWith|endsWith|like)\s{1,9}(?=['\"\w])", re.IGNORECASE
+)
+_METHODS = {
+    "contains": "contains(text)", "matches": "matches(pattern)", "startswith": "startsWith(text)", "endswith": "endsWith(text)",
+    "like": "contains(text), or startsWith, endsWith or matches(pattern)",
+}  # fmt: skip
+_PATH_FILTER = re.compile(r"\[\?\(?\s*@")
 _IF_ELSE = re.compile(r"^\s*(?P<yes>.+?)\s+if\s+(?P<test>.+?)\s+else\s+(?P<no>.+?)\s*$", re.DOTALL)
 
 
@@ -110,7 +124,7 @@ def of_syntax(source: str) -> tuple[str, int, str]:
     if (found := _IF_ELSE.match(code)) is not None:
         yes, test, no = (source[found.start(name) : found.end(name)] for name in ("yes", "test", "no"))
         return "'if' is no operator", found.end("yes") + 1, f"{test} ? {yes} : {no}"
-    for foreign in (_identity, _not_in, _tuple, _filter, _duration):
+    for foreign in (_identity, _not_in, _tuple, _filter, _duration, _operator):
         if (fault := foreign(source, code)) != _NOTHING:
             return fault
     if (found := _NOT.search(code)) is not None:
@@ -156,6 +170,20 @@ def _filter(source: str, code: str) -> tuple[str, int, str]:
         given = source[found.start("given") : found.end("given")] if found["given"] else "''"
         instead = f"get({field['root']}, {path}, {given})"
     return f"'|' is no operator: CEL has no filters, such as {found['name']}", found.start("word"), instead
+
+
+def _operator(source: str, code: str) -> tuple[str, int, str]:
+    """Return an operator of JavaScript, SQL, Ruby or JSONPath."""
+    if (found := _ARROW.search(code)) is not None:
+        return "CEL has no arrows", found.start("name"), f"a macro, such as list.exists({found['name']}, condition)"
+    if (found := _PATH_FILTER.search(code)) is not None:
+        return "'[?' filters nothing", found.start(), "list.exists(x, x.type == 'Ready'), or list.filter(x, condition)[0]"
+    if (found := _OPERATOR.search(code)) is not None:
+        return f"{found[0]!r} is no operator", found.start(), _OPERATORS[found[0]]
+    if (found := _INFIX.search(code)) is not None:
+        method = _METHODS[found["word"].lower()]
+        return f"{found['word']!r} is no operator", found.start("word"), f"{found['value']}.{method}"
+    return _NOTHING
 
 
 def _duration(source: str, code: str) -> tuple[str, int, str]:

@@ -24,8 +24,17 @@ _OTHERS = {
     "foreach": "loop", "with_items": "loop", "items": "loop", "if": "when", "match": "when", "condition": "when",
     "conditions": "when", "preconditions": "when", "then": "actions", "do": "actions", "tasks": "actions", "steps": "actions",
     "variables": "vars", "context": "lookup", "delay": "for", "interval": "resync", "selector": "labelSelector",
-    "matchlabels": "labelSelector", "cron": "schedule", "parameters": "params", "values": "params",
+    "matchlabels": "labelSelector", "cron": "schedule", "parameters": "params", "values": "params", "labels": "labelSelector",
+    "times": "limit", "attempts": "limit", "retries": "limit", "per": "every", "period": "every", "at": "cron",
 }  # fmt: skip
+_OF_NAMESPACE = "kubernetes.io/metadata.name"
+#: A key of what selects objects elsewhere -> what to write in `watch`.
+_SELECTED = {
+    "namespace": f"namespaceSelector: {{matchLabels: {{{_OF_NAMESPACE}: NAME}}}}",
+    "namespaces": f"namespaceSelector: {{matchExpressions: [{{key: {_OF_NAMESPACE}, operator: In, values: [NAME]}}]}}",
+    "name": "a condition, such as object.metadata.name == 'NAME'",
+    "names": "a condition, such as object.metadata.name in ['NAME']",
+}
 _DEEPEST = 3
 """Keys of a path: deeper ones have names that many mappings have."""
 
@@ -37,6 +46,8 @@ def of_key(key: str, known: Collection[str], model: type[Spec], above: Path | No
     """
     if key == "true" and "event" in known:
         return _READ_AS_TRUE
+    if {"labelSelector", "namespaceSelector"} <= set(known) and (instead := _SELECTED.get(key.lower())):
+        return instead
     if (meant := _OTHERS.get(key.lower(), "")) in known:
         return repr(meant)
     return suggestion(key, known) if above is None else _path_of(key, known, model, above)

@@ -117,6 +117,8 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
         expected = f"a list: put '- ' before {shown(str(next(iter(detail['input']))), 60)}"
     if kind == "dict_type" and path[:2] == ("spec", "params") and len(path) == 3 and detail["input"] is not None:
         expected = belongs.of_declaration(str(path[2]), detail["input"])
+    if kind in ("dict_type", "model_type", "model_attributes_type") and path and (form := _FORMS.get(str(path[-1]))):
+        expected = f"{expected}, such as {form}"
     if detail["input"] is None and kind in _WANTED and _optional(model, path):
         expected = f"{expected}; {NO_VALUE}"
     return Fault(location, message, expected)
@@ -126,6 +128,19 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
 _CHOICES = {
     "remove": "delete", "destroy": "delete", "read": "get", "write": "patch", "modify": "patch", "apply": "patch",
     "edit": "patch", "add": "create", "new": "create", "replace": "update", "follow": "watch",
+}  # fmt: skip
+
+_CREATED = "Change, with oncePer: object.metadata.uid for once per object"
+#: What people call an `event` in other places -> what to write.
+_EVENTS = {
+    **dict.fromkeys(("create", "created", "add", "added", "new"), _CREATED),
+    **dict.fromkeys(("update", "updated", "modify", "modified", "edit", "patch"), "'Change'"),
+    **dict.fromkeys(("deleted", "remove", "removed", "destroy"), "'Delete'"),
+}
+#: A key with a mapping, where people write a number or a text -> the mapping.
+_FORMS = {
+    "schedule": "{cron: '0 2 * * *'}", "throttle": "{every: 1h}", "retry": "{limit: 5, timeout: 1h}",
+    "namespaceSelector": "{matchLabels: {team: a}}",
 }  # fmt: skip
 
 
@@ -138,6 +153,8 @@ def _message(detail: ErrorDetails) -> tuple[str, str]:
         choices = str(context["expected"]).replace(" or ", ", ").split(", ")  # pydantic gives `'a', 'b' or 'c'`
         if value in choices:  # a number is no text
             return f"{found(value)} is a text", f"{value} without quotes"
+        if "'Change'" in choices and isinstance(value, str) and (event := _EVENTS.get(value.lower())):
+            return f"{found(value)} is not possible here", event
         meant = _CHOICES.get(value.lower(), value) if isinstance(value, str) else value
         return f"{found(value)} is not possible here", one_of(meant, [choice.strip("'") for choice in choices])
     if kind == "string_type" and isinstance(value, bool | int | float):

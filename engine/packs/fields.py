@@ -55,11 +55,30 @@ def seconds(value: Any) -> float:
     """Return a duration such as `1h30m` in seconds. Raise PydanticCustomError where it is none."""
     expected = "a duration such as 500ms, 2s, 5m, 1h30m or 7d"
     if not isinstance(value, str) or len(value) > 40 or not re.fullmatch(_DURATION, value):
-        raise refusal(f"{found(value)} is not a duration", expected)
+        raise refusal(f"{found(value)} is not a duration", _of_number(value) or expected)
     total = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(value))
     if total > _LONGEST_DURATION:
         raise refusal(f"the duration {value} is too long", "at most 3660d")
     return total
+
+
+def _of_number(value: Any) -> str:
+    """Return the duration that a whole number is, taken for seconds; '' where it is none."""
+    if not re.fullmatch(r"[1-9]\d{0,8}", str(value)):
+        return ""
+    number = int(value)
+    size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "m"), (1, "s")) if number % size == 0)
+    return f"{number // size}{unit} for {number} seconds: a duration has a unit"
+
+
+def occasion(value: Any) -> Any:
+    """Return what `oncePer` has. Raise PydanticCustomError for a constant or a period, which name no occasion."""
+    if isinstance(value, bool | int | float) or (isinstance(value, str) and re.fullmatch(_DURATION, value) and len(value) < 40):
+        raise refusal(
+            f"{found(value)} names no occasion",
+            "CEL such as object.metadata.uid for once per object, or throttle: {every: 1h} for once in a time",
+        )
+    return value
 
 
 def _name(valid: Callable[[str], object], what: str, expected: str) -> AfterValidator:

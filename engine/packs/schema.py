@@ -21,6 +21,7 @@ from engine.packs.fields import (
     Selector,
     Text,
     Verb,
+    occasion,
     refusal,
     unfit,
 )
@@ -195,7 +196,7 @@ class RuleSpec(Spec):
     """
     schedule: ScheduleSpec | None = None
     """Evaluate objects only at the times of a cron expression: the rule fires once for each object and time."""
-    once_per: Text | None = None
+    once_per: Annotated[Text, BeforeValidator(occasion)] | None = None
     """CEL that names the occasion: the rule fires when the value is another than when it last fired for the object.
 
     Only the last value is remembered, also over restarts: where it goes from A to B and back to A, the rule fires three times.

@@ -47,6 +47,10 @@ _WORDS = {
     "did not find expected ',' or ']'": ("the list '[…' does not go on or end here", "',' or ']'"),
     "did not find expected ',' or '}'": ("the mapping '{…' does not go on or end here", "',' or '}'"),
     "found character that cannot start any token": ("this character cannot begin a value", "quotes around a text; no tab"),
+    "did not find expected alphabetic or numeric character": (
+        "'*' and '&' begin a reference of YAML here",
+        "quotes around a text that begins with it, such as '*/5 * * * *'",
+    ),
     "found unexpected end of stream": ("the quoted text has no end", "a closing quote"),
     "found unknown escape character": ("there is no such escape in a text in double quotes", "single quotes"),
     "could not find expected ':'": ("this is a key without ':'", "'key: value'"),

@@ -61,6 +61,14 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
     """Return the call with an argument converted, so that one of the signatures takes it; else how it is called."""
     if node.name == "_in_" and named(kinds[1]) == STRING:
         return f"{expression.text(node.arguments[1])}.contains({expression.text(node.arguments[0])})"
+    if node.name == "_[?_]" and kinds[1] == BOOL:
+        value, condition = node.arguments
+        of_item = isinstance(condition, Call) and condition.name == "_==_" and isinstance(condition.arguments[0], Variable)
+        return f"{expression.text(value)}.exists(x, {f'x.{expression.text(condition)}' if of_item else 'condition'})"
+    literal = any(isinstance(each, Literal) for each in node.arguments)
+    if node.name == "_+_" and not literal and STRING in kinds and {*kinds} & {INT, UINT, DOUBLE, BOOL}:
+        numbers = [index for index, kind in enumerate(kinds) if kind != STRING]
+        return _rewritten(expression, node, {index: f"string({expression.text(node.arguments[index])})" for index in numbers})
     if node.name in _ORDERS and QUANTITY in kinds:
         return _order_of_quantities(expression, node, kinds)
     ordering = node.name in ("_<_", "_<=_", "_>_", "_>=_")  # texts are in another order than numbers: '5' > '41'
@@ -70,6 +78,23 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
     if node.name[0].isalpha():
         return usage(node.name, member=node.method)
     return "a number" if node.name == "-_" else "two values that fit each other"
+
+
+_SIZES = frozenset({"length", "len", "size", "count"})
+_DURATIONS = {
+    "hours": "{}.getHours()", "minutes": "{}.getMinutes()", "seconds": "{}.getSeconds()",
+    "days": "{} > duration('24h'), for one day",
+}  # fmt: skip
+
+
+def of_field(expression: Expression, operand: Node, kind: Type, field: str) -> str:
+    """Return what to write instead of a field of a value that has none."""
+    text = expression.text(operand)
+    if field.lower() in _SIZES and (kind == STRING or (isinstance(kind, Named) and kind.name == "list")):
+        return f"size({text})"
+    if kind == DURATION and (form := _DURATIONS.get(field.lower())):
+        return form.format(f"({text})" if " " in text else text)
+    return "an object or a map"
 
 
 #: How quantities are compared, which have no order of their own in Kubernetes.

@@ -127,7 +127,7 @@ class Checker:
         in_label = kind == DYN and value_of_label(path) == len(path)
         found = None if in_label else self._step(kind, field, offset, path)
         if found is None:
-            expected = "an object or a map"
+            expected = advice.of_field(self._expression, operand, kind, field)
             if isinstance(operand, Select) and (in_label or is_map(self._quietly(operand.operand))):
                 expected = in_brackets(self._expression, operand)
             what = advice.article(STRING if in_label else kind)
