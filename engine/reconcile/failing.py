@@ -9,7 +9,7 @@ from engine.model.outcome import Outcome, Skipped
 from engine.packs.pack import Rule
 from engine.reconcile.evaluate import FIRED, NO_ITEMS, false
 from engine.reconcile.matching import Evaluation
-from engine.reconcile.record import Result, recorded
+from engine.reconcile.record import Result, failures
 from engine.reconcile.state import PackState
 
 
@@ -76,5 +76,4 @@ def _under_way(evaluation: Evaluation, rule: Rule) -> Iterator[str]:
 def _on_record(evaluation: Evaluation, rule: Rule, key: str) -> Iterator[str]:
     """Yield the items that failed for good, by the firing record, where that is of the firing with this key."""
     if rule.once_per is not None and evaluation.group is None:
-        record = recorded(evaluation.object, evaluation.pack.record_names[rule.name])
-        yield from (name for name, result in record.items.items() if result is Result.FAILED and record.key == key)
+        yield from failures(evaluation.object, evaluation.pack.record_names[rule.name], key)

@@ -554,6 +554,6 @@ def test_a_pack_whose_items_all_fail_says_so(rulepacks: RulePacks) -> None:
 
     last = f"Z: patch for ConfigMap {rulepacks.watched}/fails: 422 Invalid; its Events and the log say why"
     assert ready[:2] == ("True", "InForce")
-    assert "in force, but all that it does fails; rule mark fails: " in ready[2]
+    assert "in force, but all that it does fails; rule mark fails for one item now: " in ready[2]
     assert last in ready[2]
     assert int(row[heads.index("FAILED")]) >= 1
