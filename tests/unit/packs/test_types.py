@@ -27,7 +27,7 @@ FAULTS = {
     "object.spec.name == null": "!has(object.spec.name)",
     "object.spec.name == object.spec.replicas": "int(object.spec.name) == object.spec.replicas",
     "object.spec.name + 1 == 'a1'": "object.spec.name + '1'",
-    "object.spec.replicas + object.spec.name == 'a'": "object.spec.replicas + int(object.spec.name)",
+    "object.spec.replicas + object.spec.name == 'a'": "string(object.spec.replicas) + object.spec.name",
     "object.spec.replicas * 1.5 > 2.0": "double(object.spec.replicas) * 1.5",
     "now - object.spec.name > duration('1h')": "now - timestamp(object.spec.name)",
     "object.spec.name < now": "timestamp(object.spec.name) < now",

@@ -93,7 +93,7 @@ def test_a_label_selector_says_what_is_wrong(selector: dict[str, Any], fault: st
             {"matchExpressions": [{"key": "v", "operator": "In", "values": [1.1]}]},
             ".matchExpressions[0].values[0]: the number 1.1 stands here; expected a text: put it in quotes",
         ),
-        ("a=b", ": the text 'a=b' stands here; expected a mapping"),
+        ("a=b", ": the text 'a=b' stands here; expected a mapping, such as {matchLabels: {team: a}}"),
     ],
 )
 def test_a_fault_in_a_namespace_selector_is_at_what_was_written(selector: Any, fault: str) -> None:
