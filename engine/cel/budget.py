@@ -126,7 +126,7 @@ def pieces(value: list[Any], *_: Any) -> int:
 
 
 def each_item(value: list[Any], *_: Any) -> int:
-    """What it costs to look at every item of a list."""
+    """What it costs to go through every item of a list."""
     return weigh(value) // 4
 
 

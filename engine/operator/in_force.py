@@ -16,7 +16,7 @@ from engine.packs.in_force import InForce
 NAME = "rulepack-state"
 PREFIX = "since.rules.mlops.dev/"
 CHECK = 60.0
-"""Seconds between two looks at whether the Lease is still there."""
+"""Seconds between two requests for whether the Lease is still there."""
 RETRY = 5.0
 """Seconds until a Lease that cannot be had is asked for again."""
 log = logging.getLogger(__name__)
@@ -57,8 +57,8 @@ class InForceTimes:
             await self._clock.sleep(CHECK)
             try:
                 await self._write(await self._read())
-            except ApiError as error:  # so it is with the next look
-                log.debug("cannot look at Lease %s: %s", NAME, error)
+            except ApiError as error:  # the next request may succeed
+                log.debug("cannot read Lease %s: %s", NAME, error)
 
     async def _dated(self, catalog: Catalog) -> Catalog:
         lease = await self._read()

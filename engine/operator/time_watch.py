@@ -8,7 +8,7 @@ from collections.abc import Callable
 from engine.kube.clock import Clock
 
 CHECK = 10.0
-"""Seconds between two looks at both clocks."""
+"""Seconds between two comparisons of both clocks."""
 STEP = 5.0
 """Seconds by which they have to come apart: less than that is how clocks are kept right."""
 log = logging.getLogger(__name__)

@@ -88,7 +88,7 @@ class Schedule:
         return coming if last is None or self.late(last, now) else last
 
     def meets(self, other: Schedule) -> bool:
-        """Return whether both are due at the same time, as far as the next of their times tell, one after the other's."""
+        """Return whether both are due at the same time, as far as the next of their times show, one after the other's."""
         one, two, time = self, other, datetime(2024, 1, 1, tzinfo=UTC)
         for _ in range(_COMPARED):
             _, coming = one.around(time)

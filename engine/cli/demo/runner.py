@@ -25,8 +25,8 @@ from engine.reconcile.prune import Whole
 TICK = 0.2
 """Seconds between two checks of whether what is waited for has come about."""
 READY_TIMEOUT = 120.0
-"""Seconds in which the script's first condition, and then the engine, must be ready; in memory some pass in one of the machine's,
-which may have more to do."""
+"""Seconds of the machine's clock in which the script's first condition, and then the engine, must be ready: how long they need does
+not depend on how fast the demo's clock runs."""
 SETTLING = 1.0
 """Seconds for which all effects must be true, so that one which must not come about has had its time."""
 
@@ -88,10 +88,10 @@ class Runner:
         watching = [asyncio.create_task(informer.run()) for informer in self._informers.values()]
         try:
             async with self._running_operator(simulators):
-                await self._until_ready("its condition `ready` is true", lambda: self._is(self._script.ready))
+                await self._until_ready("its condition `ready`", lambda: self._is(self._script.ready))
                 self._screen.say("The engine starts.")
                 async with self._running_operator(engine):
-                    await self._until_ready("the engine acts", lambda: engine.may_act() and not engine.unready())
+                    await self._until_ready("an engine that acts", lambda: engine.may_act() and not engine.unready())
                     await self._run_steps()
                     await ends(self._checks())
         finally:
@@ -102,7 +102,7 @@ class Runner:
         for step in self._script.steps:
             await self._wait(begin + step.at - self._clock.monotonic())
             await self._take(step)
-        if await self._until(lambda: all(each.holds for each in self._checks()), self._script.timeout):
+        if await self._until(lambda: all(each.holds for each in self._checks()), self._script.timeout, self._clock.monotonic):
             await self._wait(SETTLING)
 
     async def _take(self, step: Step) -> None:
@@ -129,8 +129,8 @@ class Runner:
             await task
 
     async def _until_ready(self, what: str, holds: Callable[[], bool]) -> None:
-        if not await self._until(holds, READY_TIMEOUT):
-            raise RulepackError(f"the demo cannot begin: after {READY_TIMEOUT:g} s it is not yet so that {what}")
+        if not await self._until(holds, READY_TIMEOUT, time.monotonic):
+            raise RulepackError(f"the demo cannot begin: {what} did not come about within {READY_TIMEOUT:g} s")
 
     async def _wait(self, seconds: float) -> None:
         for task in self._running:
@@ -138,11 +138,11 @@ class Runner:
                 task.result()
         await self._clock.sleep(max(0.0, seconds))
 
-    async def _until(self, holds: Callable[[], bool], timeout: float) -> bool:
-        """Return whether something comes about within so many seconds."""
-        deadline = self._clock.monotonic() + timeout
+    async def _until(self, holds: Callable[[], bool], timeout: float, monotonic: Callable[[], float]) -> bool:
+        """Return whether something comes about within so many seconds of a clock."""
+        deadline = monotonic() + timeout
         while not holds():
-            if self._clock.monotonic() >= deadline:
+            if monotonic() >= deadline:
                 return False
             await self._wait(TICK)
         return True
