@@ -56,12 +56,13 @@ test-unit: $(READY) ## The tests that need no kube-apiserver
 	$(BIN)/rulepack test examples/packs --min-coverage 100
 	$(PYTEST) $(SHARED) -m "not cluster and not e2e and not node and not nightly"
 
-e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (needs redis-server, prometheus, chromium and npm; builds all once, 15 minutes)
+e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (needs redis-server, prometheus, nginx, chromium and npm; builds all once, 15 minutes)
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.controlplane.controllers
 	$(BIN)/python -m tests.controlplane.argocd
 	$(BIN)/python -m tests.controlplane.kserve
 	$(BIN)/python -m tests.controlplane.olm --all
+	$(BIN)/python -m tests.controlplane.oauth2_proxy
 	$(BIN)/python -m tests.browser.packages
 	$(PYTEST) -m "e2e and not nightly" --durations=10
 

@@ -25,8 +25,8 @@ from engine.reconcile.prune import Whole
 TICK = 0.2
 """Seconds between two checks of whether what is waited for has come about."""
 READY_TIMEOUT = 120.0
-"""Seconds of the machine's clock in which the script's first condition, and then the engine, must be ready: how long they need does
-not depend on how fast the demo's clock runs."""
+"""Seconds of the machine's clock in which the script's first condition, and then the engine, must be ready: how long they take
+does not depend on how fast the demo's clock runs."""
 SETTLING = 1.0
 """Seconds for which all effects must be true, so that one which must not come about has had its time."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,40 +12,11 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from engine.errors import UsageError
 from engine.operator.requestheader import RequestHeader, Untrusted, parse_request_header
+from tests.unit.console.authority import Authority, anonymous
 from tests.unit.console.builder import ADMIN, NOBODY, Console, Page
 
 PROXY = {"subject": ((("commonName", "console-proxy"),),)}
 AS_ADMIN = {"X-Forwarded-User": "admin"}
-
-
-class Authority:
-    """An authority that signs certificates of clients."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.file, self._key, self._folder = folder / f"{name}.crt", folder / f"{name}.key", folder
-        _openssl("req", "-x509", *NEW, "-keyout", self._key, "-out", self.file, "-subj", f"/CN={name}")
-
-    def client(self, name: str) -> ssl.SSLContext:
-        """What a client with a certificate of that name connects with."""
-        key, request, signed = (self._folder / f"{self.file.stem}-{name}.{part}" for part in ("key", "csr", "crt"))
-        _openssl("req", *NEW, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
-        _openssl("x509", "-req", "-in", request, "-CA", self.file, "-CAkey", self._key, "-CAcreateserial", "-out", signed)
-        context = _anonymous()
-        context.load_cert_chain(signed, key)
-        return context
-
-
-NEW = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-
-
-def _openssl(*arguments: object) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-
-def _anonymous() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
 
 
 @pytest.fixture
@@ -87,9 +57,9 @@ async def test_a_proxy_with_its_certificate_names_the_user_and_their_rights_coun
 async def test_a_header_without_the_certificate_is_ignored(console: Console, authority: Authority) -> None:
     """No certificate, and one of another name: the login is asked for, on the stream as well, and a token counts as ever."""
     async with console.running(request_header=RequestHeader(authority.file, ("console-proxy",))):
-        forged = [await visit(console, "packs", each, AS_ADMIN) for each in (_anonymous(), authority.client("another"))]
-        stream = await visit(console, "activity-stream", _anonymous(), AS_ADMIN)
-        with_token = await visit(console, "packs", _anonymous(), AS_ADMIN, cookie=NOBODY)
+        forged = [await visit(console, "packs", each, AS_ADMIN) for each in (anonymous(), authority.client("another"))]
+        stream = await visit(console, "activity-stream", anonymous(), AS_ADMIN)
+        with_token = await visit(console, "packs", anonymous(), AS_ADMIN, cookie=NOBODY)
     assert [(each.status, each.headers["Location"]) for each in forged] == [(303, "login?next=packs")] * 2
     assert "Your session has ended" in stream.text
     assert with_token.status == 403
