@@ -17,7 +17,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "rules/*/README.md", "config/*/README.md", "examples/*/README.md")
+PAGES = (
+    "README.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md", "engine/README.md", "docs/*.md", "rules/*/README.md",
+    "config/*/README.md", "examples/**/README.md",
+)  # fmt: skip
 
 LONGEST_MEDIAN = 18
 """The median sentence of a page has fewer words."""

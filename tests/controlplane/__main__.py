@@ -15,6 +15,7 @@ def main() -> int:
     """Start it, say where its kubeconfig is, and wait; return the exit status."""
     try:
         with ControlPlane(programs(print)) as plane, suppress(KeyboardInterrupt):
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             print(f"export KUBECONFIG={plane.kubeconfig}", flush=True)
             signal.pause()
     except MissingProgram as missing:

@@ -28,7 +28,7 @@ from tests.world import DEPLOYMENT, JOB, RULES, job
 
 HOME = "rulepack-system"
 TUTORIAL = RULES.parent / "docs/tutorial.md"
-GRANT, *PUT_IN_FORCE = commands("5. Put it into a cluster", TUTORIAL)
+GRANT, *IN_AUDIT, ENFORCE, STATUS = commands("5. Put it into a cluster", TUTORIAL)
 WAVE = "mlops.dev/wave-complete"
 
 
@@ -89,15 +89,15 @@ def follow(plane: ControlPlane, shell: Shell, deployment: Object, folder: Path, 
     with Pod(plane, deployment, folder) as pod:
         pod.start()
         shell.run(GRANT)
-        for text in PUT_IN_FORCE[:-1]:
+        for text in IN_AUDIT:
             shell.run(text)
         eventually(lambda: status(home, "watch-web") == "ok", "status of the pack")
-        assert shell.run(PUT_IN_FORCE[-1]) == "ok"
+        assert shell.run(STATUS) == "ok"
         assert pod.packs()["watch-web"]["mode"] == "Audit"
 
         shortly = home.get(CONFIG_MAP, "watch-web")["data"]["pack.yaml"].replace("for: 5m", "for: 1s")
         home.patch(CONFIG_MAP, "watch-web", {"data": {"pack.yaml": shortly}})
-        home.patch(CONFIG_MAP, "rulepack-feature-flags", {"data": {"watch-web": "Enforce"}})
+        shell.run(ENFORCE)
         eventually(lambda: pod.packs()["watch-web"]["mode"] == "Enforce", "pack in Enforce")
         here.create(workload(DEPLOYMENT, "web", namespace=namespace))
         here.status(DEPLOYMENT, "web", {"conditions": [unavailable()]})

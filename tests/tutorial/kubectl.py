@@ -15,13 +15,15 @@ STORE = "KUBECTL_STORE"
 
 
 def main(arguments: list[str]) -> int:
-    """`apply -f`, `create configmap`, `label configmap` and `get configmap`, of which this is all that tutorials use."""
+    """`apply -f`, and `create`, `label`, `patch` and `get configmap`, of which this is all that tutorials use."""
     parser = argparse.ArgumentParser(prog="kubectl")
-    parser.add_argument("verb", choices=["apply", "create", "label", "get"])
+    parser.add_argument("verb", choices=["apply", "create", "label", "patch", "get"])
     parser.add_argument("words", nargs="*")
     parser.add_argument("-f", dest="file")
     parser.add_argument("-n", dest="namespace", default="default")
     parser.add_argument("-o", dest="output")
+    parser.add_argument("-p", dest="patch")
+    parser.add_argument("--type", choices=["merge"])
     parser.add_argument("--from-file", action="append", default=[])
     parser.add_argument("--from-literal", action="append", default=[])
     options = parser.parse_intermixed_args(arguments)
@@ -40,6 +42,8 @@ def main(arguments: list[str]) -> int:
         obj = json.loads(place(name).read_text())
         obj["metadata"].setdefault("labels", {}).update(entry.split("=", 1) for entry in rest)
         keep(name, obj)
+    elif options.verb == "patch":
+        keep(f"{name}-patch", json.loads(options.patch))
     else:
         print(place(name).read_text() if options.output is None else "")
     return 0

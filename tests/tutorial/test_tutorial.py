@@ -56,7 +56,8 @@ async def test_the_pack_takes_effect_in_a_cluster(played: tuple[str, Path], tmp_
     await clock.advance(700)
     audited = labels_of(await _find(cluster, DEPLOYMENT, "shop", "web"))
     flags = await cluster.discover(CONFIG_MAP)
-    await cluster.patch(flags, OPERATOR_NAMESPACE, "rulepack-feature-flags", {"data": {"watch-web": "Enforce"}})
+    enforce = json.loads((played[1] / "rulepack-feature-flags-patch.json").read_text())
+    await cluster.patch(flags, OPERATOR_NAMESPACE, "rulepack-feature-flags", enforce)
     await clock.advance(700)
     enforced = labels_of(await _find(cluster, DEPLOYMENT, "shop", "web"))
     events = (await cluster.list(Selection(await cluster.discover(EVENT), "shop"))).items
