@@ -79,7 +79,7 @@ class Content:
         """Return whether this replica acts, and what is missing before it can."""
         operator = self._operator
         return {
-            "leads": operator.may_act(), "leader": operator.leader.holder or "", "problems": list(operator.unready()),
+            "leads": operator.may_act(), "leader": operator.leader.holder or "", "problems": list(operator.health.unready()),
         }  # fmt: skip
 
     async def overview(self, viewer: Viewer) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class Runner:
                 await self._until_ready("its condition `ready`", lambda: self._is(self._script.ready))
                 self._screen.say("The engine starts.")
                 async with self._running_operator(engine):
-                    await self._until_ready("an engine that acts", lambda: engine.may_act() and not engine.unready())
+                    await self._until_ready("an engine that acts", lambda: engine.may_act() and not engine.health.unready())
                     await self._run_steps()
                     await ends(self._checks())
         finally:
