@@ -128,7 +128,9 @@ class Recorder:
     async def _tell(self, informer: Informer) -> None:
         """Say of a kind how many objects there are at first, or that there are none to record yet."""
         await informer.answered.wait()
-        there = f"{len(informer.cache)} there at first" if informer.synced.is_set() else "the cluster does not serve it yet"
+        there = (
+            f"{len(informer.store.objects)} there at first" if informer.synced.is_set() else "the cluster does not serve it yet"
+        )
         click.echo(f"  {informer.key}: {there}", err=True)
 
     def _changed(self, namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:

@@ -76,12 +76,12 @@ class Objects:
 
     def names(self) -> object:
         """Return what is another one once an object has come or gone."""
-        return tuple((key, informer.names) for key, informer in self._informers().items())
+        return tuple((key, informer.store.names) for key, informer in self._informers().items())
 
     def state(self, key: ObjectKey) -> object:
         """Return what is another one once an object, its rules or what they make of it has changed, while it is followed."""
         name = key.namespace, key.name
-        seen = [each.cache.get(name) for each in self._informers().values() if each.key.kind == key.kind]
+        seen = [each.store.objects.get(name) for each in self._informers().values() if each.key.kind == key.kind]
         versions = tuple(metadata(each.object).get("resourceVersion") for each in seen if each)
         return versions, self._firings.evaluations[key], self._catalog, self._operator.may_act()
 
@@ -94,7 +94,7 @@ class Objects:
         kinds = sorted({kind for pack in self._catalog.packs.values() for kind in pack.watches}, key=str)
         first: list[tuple[str, str, Kind]] = []
         for key, informer in self._informers().items():
-            names = list(informer.cache) if only.kind in ("", str(key.kind)) else []
+            names = list(informer.store.objects) if only.kind in ("", str(key.kind)) else []
             for start in range(0, len(names), CHUNK):
                 fits = [each for each in names[start : start + CHUNK] if only.fits(key.kind, *each)]
                 seen = [(*each, key.kind) for each in fits if await viewer.sees(Ref(key.kind, *each))]

@@ -314,10 +314,10 @@ class Activity:
             "mode": catalog.mode(pack).value,
             "kind": ", ".join(map(str, pack.watches)),
             "waitingFor": ", ".join(waiting) or None,
-            "objects": sum(len(informer.cache) for informer in informers),
+            "objects": sum(len(informer.store.objects) for informer in informers),
             "suspended": len(self.spent.get(pack.identity, ())) >= MANY,
             "suspendedFor": {flow: _timestamp(since) for flow, since in sorted(suspended.items())},
-            "leftOut": sorted({str(ref_of(obj)) for each in (*informers, *followed) for obj, _ in each.left_out.values()}),
+            "leftOut": sorted({str(ref_of(obj)) for each in (*informers, *followed) for obj, _ in each.store.left_out.values()}),
             "watchErrors": sorted({informer.error for informer in informers if informer.state is State.FAILING}),
             "rules": [
                 {"name": rule.name, "description": rule.description, "mode": catalog.mode(pack, rule).value}

@@ -46,7 +46,7 @@ class LeftOut:
 
     def objects(self) -> Iterator[tuple[Object, str]]:
         """Yield once what names each object, and why it is left out."""
-        followed = (each for informer in self._informers() for each in informer.left_out.values())
+        followed = (each for informer in self._informers() for each in informer.store.left_out.values())
         yield from {ref_of(obj)[:3]: (obj, reason) for obj, reason in (*self._read.values(), *followed)}.values()
 
     def counts(self) -> Mapping[tuple[str, ...], float]:

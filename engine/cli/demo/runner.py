@@ -187,7 +187,7 @@ class Runner:
 
     def _scope(self) -> Scope:
         objects = {
-            watch: {name: cached.object for (_, name), cached in informer.cache.items()}
+            watch: {name: cached.object for (_, name), cached in informer.store.objects.items()}
             for watch, informer in self._informers.items()
         }
         now = datetime.fromtimestamp(int(self._clock.time()), UTC)  # times of the API server are in whole seconds
