@@ -16,7 +16,7 @@ from engine.model.objects import GroupKey, Ref, ref_of
 from engine.model.outcome import Done, Outcome, Skipped, Unavailable
 from engine.model.plan import OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 from engine.reconcile.caches import Caches
 from engine.reconcile.counted import Counted
 from engine.reconcile.counting import Counting

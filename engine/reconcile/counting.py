@@ -14,7 +14,8 @@ from engine.model.objects import GroupKey, Object, ObjectKey, Ref, metadata
 from engine.model.outcome import Skipped
 from engine.model.plan import Read
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.reconcile.caches import Caches
 from engine.reconcile.counted import Counted
 from engine.reconcile.evaluate import condition, variables_of

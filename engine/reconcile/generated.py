@@ -24,7 +24,8 @@ from engine.model.objects import Kind, Object, ObjectKey, Ref, labels_of, metada
 from engine.model.outcome import Done, Outcome, Skipped
 from engine.model.plan import Read
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Limits, Rule, RuleAction, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Limits, Rule, RuleAction
 from engine.reconcile.budgets import resume_command, resumes_also
 from engine.reconcile.caches import Caches, NotListed, Replica
 from engine.reconcile.evaluate import Firing, Item

@@ -21,7 +21,7 @@ from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, flow_of, ref_of
 from engine.model.outcome import Done, Outcome, Skipped
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 from engine.reconcile.budgets import described
 from engine.reconcile.events import Events
 from engine.reconcile.matching import Evaluation

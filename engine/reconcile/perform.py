@@ -17,7 +17,7 @@ from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, Telling, own_patch
 from engine.model.send import Assumed, Send
-from engine.packs.pack import RuleAction
+from engine.packs.rule import RuleAction
 from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.events import Events

@@ -19,7 +19,7 @@ from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.budgets import Budgets
 from engine.reconcile.caches import Caches, Replica

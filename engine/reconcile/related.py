@@ -19,7 +19,8 @@ from engine.model.merge import merged
 from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, Ref, labels_of, metadata, names_of
 from engine.model.plan import Delete, OwnWrite, Patch, Read
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.reconcile.caches import Caches, NotListed
 from engine.reconcile.dependencies import Dependencies, Dependent
 from engine.reconcile.reads import NAMESPACES

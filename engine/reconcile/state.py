@@ -15,7 +15,8 @@ from engine.model.observe import Act
 from engine.model.outcome import Done, Obstacle, Unavailable, Waiting
 from engine.model.plan import Annotate, Patch, Telling
 from engine.model.text import cut
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.reconcile.record import Result
 
 

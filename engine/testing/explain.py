@@ -21,7 +21,8 @@ from engine.model.observe import Act, Evaluated
 from engine.model.outcome import Done
 from engine.model.text import field_text
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.packs.watches import Selection as Selected
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.evaluate import TOLERANCE, variables_of

@@ -19,7 +19,8 @@ from engine.model.outcome import Obstacle, Skipped
 from engine.model.plan import Create
 from engine.model.text import field_text
 from engine.packs.aggregate import Aggregate
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.packs.unwatched import unwatched
 from engine.packs.watches import Watch
 from engine.reconcile.evaluate import NO_ITEMS, condition

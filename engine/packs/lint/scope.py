@@ -20,8 +20,8 @@ from engine.packs.crds import Definition
 from engine.packs.declarations import lookups_of
 from engine.packs.kinds import built_in, metadata
 from engine.packs.lint.base import Subject, raw_rules
-from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import Rule
 
 Types = Mapping[str, Type]
 

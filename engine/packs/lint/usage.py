@@ -12,8 +12,9 @@ from engine.cel.uses import used_names, with_vars
 from engine.errors import Fault
 from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
-from engine.packs.pack import Rule, RuleAction, RulePack, Target
+from engine.packs.pack import RulePack, Target
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import Rule, RuleAction
 
 _SAME_FOR_EVER = frozenset(
     {("object", "apiVersion"), ("object", "kind")}
