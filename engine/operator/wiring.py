@@ -275,7 +275,7 @@ class Operator:
         counts = self.activity.counts_of(pack, self.reconciler.waits, self.reconciler.failing.count(pack.identity))
         reason, why = self.activity.standing(pack, self.caches, self.resume)
         notes = () if reason else self.reconciler.waits.notes(pack.identity)
-        return Fare(reason, why, counts, (*notes, *self.reconciler.generated.kept(pack)))
+        return Fare(reason, why, counts, (*notes, *self.reconciler.generated.kept.notes(pack)))
 
 
 def _terms(catalog: Catalog, pack: str) -> Terms:
