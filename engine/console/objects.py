@@ -21,6 +21,7 @@ from engine.model.observe import Act
 from engine.model.send import HIDDEN
 from engine.model.text import clean, cut
 from engine.operator.informer import Informer
+from engine.operator.overview import known
 from engine.operator.selection import InformerKey
 from engine.operator.wiring import Operator
 from engine.packs.catalog import Catalog
@@ -131,8 +132,8 @@ class Objects:
         basis = await self._basis(catalog, key.kind)
         namespaces = await self._namespaces(catalog.for_kind(key.kind), key.namespace)
         explanation = await explain(cluster, self._clock, catalog, obj, basis=basis, namespaces=namespaces)
-        known = self._operator.activity.known(key, self._operator.reconciler.states(key))
-        return joined(explanation, {"packs": known})
+        packs = known(self._operator.activity, key, self._operator.reconciler.states(key))
+        return joined(explanation, {"packs": packs})
 
     async def _basis(self, catalog: Catalog, kind: Kind) -> Basis:
         found = self._bases.get(kind)

@@ -28,6 +28,7 @@ from engine.operator.in_force import InForceTimes
 from engine.operator.leader import Leader
 from engine.operator.left_out import LeftOut
 from engine.operator.metrics import MetricError, Metrics
+from engine.operator.overview import known, overview
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
 from engine.operator.reviews import Reviews
@@ -36,6 +37,7 @@ from engine.operator.series import Labels
 from engine.operator.server import Queried, Reply, Server, probe
 from engine.operator.settings import Settings
 from engine.operator.shards import Layout, layout_name, suffix
+from engine.operator.standing import counts_of, standing
 from engine.operator.time_watch import TimeWatch
 from engine.operator.workers import Key, Workers
 from engine.outbound.client import client_of
@@ -248,13 +250,13 @@ class Operator:
         acting["otherOperators"] = sorted({operator for _, operator in self.reconciler.others.counts()})
         # texts are for those whose token may get /packs; by plain HTTP everybody may
         acting["lastGood"] = {} if self._settings.insecure_metrics else self.packs.last_good()
-        return {**acting, **self.activity.overview(self.reconciler.catalog, self.caches, self.packs.reports, waits)}
+        return {**acting, **overview(self.activity, self.reconciler.catalog, self.caches, self.packs.reports, waits)}
 
     def known(self, query: Mapping[str, str]) -> Any:
         """Return what is remembered of the object that a query names, as JSON data without any content of it."""
         kind = Kind(query.get("apiVersion", ""), query.get("kind", ""))
         key = ObjectKey(kind, query.get("namespace", ""), query.get("name", ""))
-        packs = self.activity.known(key, self.reconciler.states(key))
+        packs = known(self.activity, key, self.reconciler.states(key))
         return {"leading": self.may_act(), "leader": self.leader.holder, "packs": packs}
 
     def _pack_info(self) -> Mapping[Labels, float]:
@@ -272,8 +274,8 @@ class Operator:
 
     def fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
-        counts = self.activity.counts_of(pack, self.reconciler.waits, self.reconciler.failing.count(pack.identity))
-        reason, why = self.activity.standing(pack, self.caches, self.resume)
+        counts = counts_of(self.activity, pack, self.reconciler.waits, self.reconciler.failing.count(pack.identity))
+        reason, why = standing(self.activity, pack, self.caches, self.resume)
         notes = () if reason else self.reconciler.waits.notes(pack.identity)
         return Fare(reason, why, counts, (*notes, *self.reconciler.generated.kept.notes(pack)))
 
