@@ -124,7 +124,7 @@ class Aggregates:
             evaluation.again(now + rule.resync)
         evaluation.counted = totals.namespaces(key.group, now)
         evaluation.again(totals.kept_until(key.group))
-        if not evaluation.counted and not self.counting.was_told(counted, evaluation):
+        if not evaluation.counted and not self.counting.has_begun(counted, evaluation):
             return Skipped("no member of it has the target's consent"), scope
         counted.fired.add(key.group)
         view = totals.view(key.group, now)

@@ -114,7 +114,7 @@ class Counting:
             if refused is not None:
                 log.debug("%s does not count in %s: %s", member, group, refused.reason)
 
-    def was_told(self, counted: Counted, evaluation: Evaluation) -> bool:
+    def has_begun(self, counted: Counted, evaluation: Evaluation) -> bool:
         """Return whether the rule has begun to act for a group while it had members; the record on its target says so too."""
         assert evaluation.group is not None
         group, totals = evaluation.group.group, counted.totals

@@ -24,7 +24,7 @@ from engine.model.merge import canonical
 from engine.model.objects import Object, Ref, metadata
 from engine.model.observe import Observer
 from engine.model.outcome import Obstacle, Waiting
-from engine.model.plan import Patch, Telling
+from engine.model.plan import Emission, Patch
 from engine.reconcile.events import Events
 from engine.reconcile.item import ItemRun
 from engine.reconcile.state import Own
@@ -84,7 +84,7 @@ class Fights:
                 f"Rule {run.cause.pack}/{run.cause.rule} writes the same on {step.target} again and again, as it is undone by "
                 f"{', '.join(who) or 'somebody whom managedFields does not name'}. It now waits ever longer between two writes."
             )
-            cause = run.cause._replace(key=f"contested {step.target}", telling=Telling.REPEAT)
+            cause = run.cause._replace(key=f"contested {step.target}", emission=Emission.REPEAT)
             content = Content("Warning", "WriteContested", message, {})
             await self._events.emit(run.key, event(cause, run.cause.object, content, run.scope.value("now")))
         return Waiting(f"what it writes on {step.target} was undone {fight.undone} times", fight.free_at, Obstacle.CONTESTED)

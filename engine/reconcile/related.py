@@ -34,7 +34,7 @@ _IGNORED = frozenset(["resourceVersion", "managedFields"])
 class _Own(NamedTuple):
     """An own write of an object: what it then was (None: it is deleted), or the patch of it, and its resourceVersion.
 
-    For a deletion `uid` names what was deleted, and `version` is '', since no answer tells it.
+    For a deletion `uid` names what was deleted, and `version` is '', since no answer has it.
     """
 
     version: str

@@ -111,7 +111,7 @@ async def explain(
     api: Api, clock: Clock, catalog: Catalog, obj: Object, *, basis: Basis | None = None,
     namespaces: Mapping[str, Object] | None = None,
 ) -> Explanation:  # fmt: skip
-    """Look at one object. Only reads; raises ApiError where objects of an aggregate, or namespaces, cannot be read.
+    """Explain one object. Only reads; raises ApiError where objects of an aggregate, or namespaces, cannot be read.
 
     With `namespaces`, those by whose labels packs select, by name, no groups are evaluated, and only what rules read is read.
     """

@@ -181,7 +181,7 @@ class NowWithoutResync(Check):
     """A condition depends on `now`, and not by one comparison that is true from some time on; or what an aggregate counts does.
 
     A condition such as `now - timestamp(object.status.startTime) > duration('1h')` is evaluated again when it becomes true. Of
-    one that names `now` twice, takes the hour of it, or is true for a while only, the engine cannot tell when that is, so a
+    one that names `now` twice, takes the hour of it, or is true for a while only, the engine cannot know when that is, so a
     change of the object has to come by. Say with `resync` how often to evaluate it, or write a clause for each comparison.
 
     In an `aggregate`, write the comparison as a clause of `when`, or say `resync`.

@@ -112,7 +112,8 @@ def test_what_is_suspended_is_said(fixture: Fixture) -> None:
     activity = Activity(fixture.clock, enforced={"widgets"}, terms={"widgets": Terms(1, "")})
     activity.suspended("widgets", "default", OBJECT)
     keys = [ObjectKey(OBJECT.kind, namespace, "other") for namespace in ("default", "elsewhere")]
-    assert [overview.known(activity, key, ()) for key in keys] == [
+    found = [overview.known(activity, key, ()) for key in keys]
+    assert found == [
         {"widgets": {"suspended": "namespace default", "rules": {}}},
         {},
     ]
