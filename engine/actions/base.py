@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 from engine.cel import Compiler, Path, Scope
 from engine.cel.types import Type
 from engine.model.objects import Kind, Object, Ref
-from engine.model.plan import Answers, Plan, Read, Telling
+from engine.model.plan import Answers, Emission, Plan, Read
 from engine.model.spec import Spec
 
 
@@ -16,7 +16,7 @@ class Cause(NamedTuple):
     """Why an action runs: effects are named by it, never by the wall clock.
 
     `ref` names the object; `key` is the firing key: what `oncePer` gave, or '' for a rule without it; `item` is the loop item's.
-    `telling` says what becomes of Events that the same cause has had before.
+    `emission` says what becomes of Events that the same cause has had before.
     `waited` is for how many seconds the item has waited so far.
     `earlier` are the packs and names that a rule which generates had before, `claimed` those of them that another rule has now.
     """
@@ -27,7 +27,7 @@ class Cause(NamedTuple):
     ref: Ref
     key: str
     item: str = ""
-    telling: Telling = Telling.ONCE
+    emission: Emission = Emission.ONCE
     waited: float = 0.0
     earlier: tuple[tuple[str, str], ...] = ()
     claimed: tuple[tuple[str, str], ...] = ()

@@ -165,7 +165,7 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "lastTimestamp": stamp,
         "count": 1,
     }
-    return Create(Ref(EVENT, namespace, full), body, cause.telling)
+    return Create(Ref(EVENT, namespace, full), body, cause.emission)
 
 
 def _reference(ref: Ref) -> dict[str, str]:

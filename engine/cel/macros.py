@@ -1,4 +1,4 @@
-"""CEL's macros: what looks like a call and is not, since it binds variables or looks at the text of its arguments."""
+"""CEL's macros: what looks like a call and is not, since it binds variables or reads the text of its arguments."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ class Recorder:
     async def run(self, stop: asyncio.Event, limit: float | None) -> int:
         """Record until `stop` is set, or for so many seconds; return the number of changes."""
         running = [asyncio.create_task(informer.run()) for informer in self._informers]
-        running += [asyncio.create_task(self._tell(informer)) for informer in self._informers]
+        running += [asyncio.create_task(self._say(informer)) for informer in self._informers]
         try:
             if limit is None:
                 await stop.wait()
@@ -125,10 +125,12 @@ class Recorder:
             await cancel(*running)
         return self._count
 
-    async def _tell(self, informer: Informer) -> None:
+    async def _say(self, informer: Informer) -> None:
         """Say of a kind how many objects there are at first, or that there are none to record yet."""
         await informer.answered.wait()
-        there = f"{len(informer.cache)} there at first" if informer.synced.is_set() else "the cluster does not serve it yet"
+        there = (
+            f"{len(informer.store.objects)} there at first" if informer.synced.is_set() else "the cluster does not serve it yet"
+        )
         click.echo(f"  {informer.key}: {there}", err=True)
 
     def _changed(self, namespace: str, name: str, old: Object | None, new: Object | None, initial: bool) -> None:

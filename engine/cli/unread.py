@@ -51,14 +51,14 @@ def unexplained(faulty: Mapping[str, str], objects: Iterable[Object], explained:
 
 
 async def who_reads(api: Api, namespace: str, now: datetime) -> str:
-    """Return in a sentence whether an operator runs in a namespace, as its Lease shows, and what to look at."""
-    look = f"kubectl logs -n {namespace} deployment/{LEASE_NAME}"
+    """Return in a sentence whether an operator runs in a namespace, as its Lease shows, and which command shows its log."""
+    command = f"kubectl logs -n {namespace} deployment/{LEASE_NAME}"
     try:
         leases = (await api.list(Selection(LEASE, namespace))).items
     except ApiError as error:
         return (
             f"either no operator runs in namespace {namespace}, or it may not write the status; its Lease says which, "
-            f"which could not be read ({error.reason or error}), and its log why: {look}"
+            f"which could not be read ({error.reason or error}), and its log why: {command}"
         )
     for lease in leases:
         holder, renewed = (str(dig(lease, ("spec", key), "")) for key in ("holderIdentity", "renewTime"))
@@ -66,7 +66,7 @@ async def who_reads(api: Api, namespace: str, now: datetime) -> str:
         if name.startswith(LEASE_NAME) and holder and _age(renewed, now) < FRESH:
             return (
                 f"an operator runs ({holder} holds Lease {namespace}/{name}): where this stays so for more than some seconds, it "
-                f"may not write the status; its log says why: {look}"
+                f"may not write the status; its log says why: {command}"
             )
     return f"none holds a Lease {LEASE_NAME} in namespace {namespace}: no operator runs there, unless by another --lease-name"
 

@@ -15,6 +15,7 @@ from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import GroupKey, ObjectKey, Ref
 from engine.model.send import HIDDEN
+from engine.operator.standing import counts, standing
 from engine.operator.wiring import Operator
 from engine.packs.catalog import Catalog
 from engine.packs.excerpts import excerpt, lines_at
@@ -79,7 +80,7 @@ class Content:
         """Return whether this replica acts, and what is missing before it can."""
         operator = self._operator
         return {
-            "leads": operator.may_act(), "leader": operator.leader.holder or "", "problems": list(operator.unready()),
+            "leads": operator.may_act(), "leader": operator.leader.holder or "", "problems": list(operator.health.unready()),
         }  # fmt: skip
 
     async def overview(self, viewer: Viewer) -> dict[str, Any]:
@@ -164,19 +165,19 @@ class Content:
 
     def _pack(self, pack: RulePack, waiting: int) -> dict[str, Any]:
         activity, name = self._operator.activity, pack.identity
-        counts = [activity.counts(name, rule.name) for rule in pack.rules]
+        did = [counts(activity, name, rule.name) for rule in pack.rules]
         state, why = self._state(pack)
         return {
             "name": name, "description": pack.description, "mode": self._catalog.mode(pack).word, "source": pack.source,
             "kinds": ", ".join(kind.kind for kind in pack.watches), "state": state, "why": why, "rules": len(pack.rules),
-            "fired": sum(each.fired for each in counts), "failed": sum(each.failed for each in counts), "waiting": waiting,
+            "fired": sum(each.fired for each in did), "failed": sum(each.failed for each in did), "waiting": waiting,
         }  # fmt: skip
 
     def _state(self, pack: RulePack) -> tuple[str, Sequence[str]]:
         """Return in a word how a pack in force stands, and why in sentences; see `Operator.fare`, which counts as well."""
         if self._catalog.mode(pack) is Mode.OFF:
             return "Disabled", ()
-        reason, why = self._operator.activity.standing(pack, self._operator.caches, self._operator.resume)
+        reason, why = standing(self._operator.activity, pack, self._operator.caches, self._operator.resume)
         return reason or "Ready", why
 
     async def pack(self, name: str, viewer: Viewer) -> dict[str, Any] | None:
@@ -187,13 +188,13 @@ class Content:
         waiting = await self.waiting(viewer, name)
         rows = []
         for index, rule in enumerate(pack.rules):
-            counts = self._operator.activity.counts(name, rule.name)
+            did = counts(self._operator.activity, name, rule.name)
             last = self._operator.activity.rules.get((name, rule.name))
             ref = last.fired[1].object if last and last.fired else None
             seen = ref is not None and await viewer.sees(ref)
             rows.append({
                 "name": rule.name, "description": rule.description, "mode": self._catalog.mode(pack, rule).word,
-                "counts": counts, "object": str(ref) if seen else "",
+                "counts": did, "object": str(ref) if seen else "",
                 "waiting": [each for each in waiting if each.rule == rule.name],
             })  # fmt: skip
             if index % PER_TURN == 0:

@@ -1,4 +1,4 @@
-"""What rules did lately, for people who look at the console: kept in memory, and bounded there."""
+"""What rules did lately, for people who read the console: kept in memory, and bounded there."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Firings:
         where = act.pack, act.rule, act.object
         firing = self._open.get(where)
         if isinstance(act.step, Measure) or (act.result is ActResult.UNCHANGED and firing is None):
-            return  # nothing has happened that anybody would look for
+            return  # nothing has happened that anybody would search for
         now = self._clock.time()
         self.version += 1
         if firing is None or firing.key != self._key(act):

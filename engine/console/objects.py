@@ -21,6 +21,7 @@ from engine.model.observe import Act
 from engine.model.send import HIDDEN
 from engine.model.text import clean, cut
 from engine.operator.informer import Informer
+from engine.operator.overview import known
 from engine.operator.selection import InformerKey
 from engine.operator.wiring import Operator
 from engine.packs.catalog import Catalog
@@ -76,12 +77,12 @@ class Objects:
 
     def names(self) -> object:
         """Return what is another one once an object has come or gone."""
-        return tuple((key, informer.names) for key, informer in self._informers().items())
+        return tuple((key, informer.store.names) for key, informer in self._informers().items())
 
     def state(self, key: ObjectKey) -> object:
         """Return what is another one once an object, its rules or what they make of it has changed, while it is followed."""
         name = key.namespace, key.name
-        seen = [each.cache.get(name) for each in self._informers().values() if each.key.kind == key.kind]
+        seen = [each.store.objects.get(name) for each in self._informers().values() if each.key.kind == key.kind]
         versions = tuple(metadata(each.object).get("resourceVersion") for each in seen if each)
         return versions, self._firings.evaluations[key], self._catalog, self._operator.may_act()
 
@@ -94,7 +95,7 @@ class Objects:
         kinds = sorted({kind for pack in self._catalog.packs.values() for kind in pack.watches}, key=str)
         first: list[tuple[str, str, Kind]] = []
         for key, informer in self._informers().items():
-            names = list(informer.cache) if only.kind in ("", str(key.kind)) else []
+            names = list(informer.store.objects) if only.kind in ("", str(key.kind)) else []
             for start in range(0, len(names), CHUNK):
                 fits = [each for each in names[start : start + CHUNK] if only.fits(key.kind, *each)]
                 seen = [(*each, key.kind) for each in fits if await viewer.sees(Ref(key.kind, *each))]
@@ -131,8 +132,8 @@ class Objects:
         basis = await self._basis(catalog, key.kind)
         namespaces = await self._namespaces(catalog.for_kind(key.kind), key.namespace)
         explanation = await explain(cluster, self._clock, catalog, obj, basis=basis, namespaces=namespaces)
-        known = self._operator.activity.known(key, self._operator.reconciler.states(key))
-        return joined(explanation, {"packs": known})
+        packs = known(self._operator.activity, key, self._operator.reconciler.states(key))
+        return joined(explanation, {"packs": packs})
 
     async def _basis(self, catalog: Catalog, kind: Kind) -> Basis:
         found = self._bases.get(kind)

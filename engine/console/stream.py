@@ -143,7 +143,7 @@ async def _renewed(live: Live, seen: str) -> AsyncGenerator[str]:
 
 
 def digest(html: str) -> str:
-    """Return what tells a part of a page from another one."""
+    """Return what distinguishes a part of a page from another one."""
     return hashlib.blake2b(html.encode(errors="replace"), digest_size=12).hexdigest()
 
 

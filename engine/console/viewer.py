@@ -1,4 +1,4 @@
-"""Who looks at the console, and what they may see: what they may get from the API server themselves."""
+"""Who reads the console, and what they may see: what they may get from the API server themselves."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Credentials:
             token = access.credential.token or token_in(access)  # of a file that is written later, with a token for now
         except (UsageError, OSError, ValueError, yaml.YAMLError) as error:
             raise UsageError(
-                f"{self.source} cannot be used: {error}; expected what kubectl accepts (`kubectl get namespaces` tells)"
+                f"{self.source} cannot be used: {error}; expected what kubectl accepts (try `kubectl get namespaces`)"
             ) from error
         if not token and not access.credential.certificate:
             raise UsageError(

@@ -76,6 +76,11 @@ class Origin(NamedTuple):
         return marked
 
 
+def made_by(pack: str, rule: str) -> str:
+    """Return the label selector of what a rule of a pack, by its identity, has generated from whatever objects."""
+    return f"{PACK}={pack_label(pack)},{RULE}={rule}"
+
+
 def pack_label(identity: str) -> str:
     """Return a pack's identity as the value of a label."""
     text = identity.replace("/", "_")  # which no name of a namespace holds

@@ -1,4 +1,4 @@
-"""Telling mappings from other values, on the hot path."""
+"""Distinguishing mappings from other values, on the hot path."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def api_verb(verb: str) -> tuple[str, str]:
 
 
 class Ref(NamedTuple):
-    """One object by name; `uid` ('' when not known) tells it from another object of the same name."""
+    """One object by name; `uid` ('' when not known) distinguishes it from another object of the same name."""
 
     kind: Kind
     namespace: str

@@ -68,7 +68,7 @@ class Delete(NamedTuple):
     resource_version: str = ""
 
 
-class Telling(StrEnum):
+class Emission(StrEnum):
     """What becomes of an Event that is there already, since it was emitted for its cause before."""
 
     ONCE = "Once"
@@ -84,7 +84,7 @@ class Create(NamedTuple):
 
     target: Ref
     body: Object
-    telling: Telling = Telling.ONCE
+    emission: Emission = Emission.ONCE
 
 
 class Measure(NamedTuple):

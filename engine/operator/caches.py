@@ -80,7 +80,7 @@ class PackCaches:
             elif kept != self._kept[key]:
                 self.informers[key].refresh(kept)
             self._kept[key] = kept
-        for (_, name), cached in (each for key in self._selecting for each in self.informers[key].cache.items()):
+        for (_, name), cached in (each for key in self._selecting for each in self.informers[key].store.objects.items()):
             self._selected.put(name, cached.object)
         self._of = {
             pack: {kind: [self.informers[key] for key in self._keys(watch)] for kind, watch in pack.watches.items()}
@@ -101,7 +101,7 @@ class PackCaches:
     def get(self, pack: RulePack, key: ObjectKey) -> Cached | None:
         """See `engine.reconcile.caches.Caches.get`."""
         for informer in self._of.get(pack, {}).get(key.kind, ()):
-            if (found := informer.cache.get((key.namespace, key.name))) is not None:
+            if (found := informer.store.objects.get((key.namespace, key.name))) is not None:
                 return found if self._selects(pack, key) else None
         return None
 
@@ -112,7 +112,7 @@ class PackCaches:
         """
         found = defaultdict[tuple[Kind, str], list[Mapping[tuple[str, str], Cached]]](list)
         for key, informer in self.informers.items():
-            found[key.kind, key.namespace].append(informer.cache)
+            found[key.kind, key.namespace].append(informer.store.objects)
 
         def has(ref: Ref) -> bool:
             name = ref.namespace, ref.name
@@ -142,9 +142,9 @@ class PackCaches:
             fits: Predicate | None = None
             if read.label_selector is not None:
                 fits = selects(read.label_selector, read.fields)
-                names = self._followed[informer.key].candidates(read, informer.cache)
+                names = self._followed[informer.key].candidates(read, informer.store.objects)
             for name in names:
-                cached = informer.cache.get(name)
+                cached = informer.store.objects.get(name)
                 if cached is not None and (fits is None or fits(cached.object)):
                     found[name] = named(cached.object, informer.key.kind)
         return [obj for _, obj in sorted(found.items())] if informers else None
@@ -156,7 +156,7 @@ class PackCaches:
     def objects(self, pack: RulePack) -> Iterator[ObjectKey]:
         """Yield all objects of a pack's selection."""
         for informer in self.of(pack):
-            for namespace, name in informer.cache:
+            for namespace, name in informer.store.objects:
                 if self._selects(pack, key := ObjectKey(informer.key.kind, namespace, name)):
                     yield key
 
@@ -174,7 +174,7 @@ class PackCaches:
     def current(self, pack: RulePack) -> bool:
         """Return whether everything that a pack watches and looks up is listed, watched without a failure, and decoded."""
         informers = [*self.needed(pack), *self.followed(pack)]
-        return all(each.synced.is_set() and each.state is State.WATCHING and not each.left_out for each in informers)
+        return all(each.synced.is_set() and each.state is State.WATCHING and not each.store.left_out for each in informers)
 
     def watches(self, namespace: str) -> bool:
         """Return whether all objects of a namespace are watched here that anybody watches: none are left to other labels."""
@@ -258,7 +258,7 @@ class PackCaches:
         for (pack, watch), was in zip(watching, before, strict=True):
             if self._selected.selects(watch.selection, name) is not was:
                 for informer in self._of[pack][watch.kind]:
-                    found |= dict.fromkeys(ObjectKey(watch.kind, *each) for each in informer.cache if each[0] == name)
+                    found |= dict.fromkeys(ObjectKey(watch.kind, *each) for each in informer.store.objects if each[0] == name)
         for key in found:
             self._changed(key, None, None)
 

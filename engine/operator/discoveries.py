@@ -61,7 +61,7 @@ class Discoveries:
 
     def _objects(self, discovery: Discovery) -> Collection[Object]:
         informer = self._informers.get(_key(discovery))
-        return [cached.object for cached in informer.cache.values()] if informer else ()
+        return [cached.object for cached in informer.store.objects.values()] if informer else ()
 
 
 def _key(discovery: Discovery) -> InformerKey:

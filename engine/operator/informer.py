@@ -13,9 +13,10 @@ from engine.errors import ApiError
 from engine.kube.api import Api, Page, Selection, WatchEvent
 from engine.kube.clock import Clock, cancel
 from engine.model.backoff import Backoff
-from engine.model.objects import Object, metadata, names_of
+from engine.model.objects import metadata, names_of
 from engine.operator.selection import InformerKey, State
-from engine.reconcile.caches import Cached, NotListed
+from engine.operator.store import OnChange, Store
+from engine.reconcile.caches import NotListed
 from engine.reconcile.prune import Prune
 
 log = logging.getLogger(__name__)
@@ -38,19 +39,14 @@ that has just started forbids everything until it has read the roles."""
 WAIT_FOR_KIND = 5.0
 """The longest pause while a kind is not served, so that a new CRD is picked up within 10 s."""
 
-OnChange = Callable[[str, str, Object | None, Object | None, bool], None]
-"""(namespace, name, old, new, initial): old is None for a new object, new is None for one that is gone."""
-
 
 class Informer:
-    """Keeps `cache` equal to what the cluster has of a selection, and reports each difference once to `on_change`.
+    """Keeps `store` equal to what the cluster has of a selection, and reports each difference once to `on_change`.
 
     `state` is WAITING while the cluster does not serve the kind, FAILING while the API server refuses or does not answer
     (`error` says why); both end by themselves. `synced` is set once the objects have been listed for the first time.
     `answered` is set then, and where the kind is not served.
     `last_event` is the monotonic clock's time of the last sign of life of the API server: a list, an event or a bookmark.
-    `names` grows whenever an object comes to `cache` or goes.
-    `left_out` are objects that cannot be decoded (what names them, and why); they are not in `cache`.
     `waiting` says who has to wait as long as the kind is not served, for the log. `listing` limits how many list at a time.
     `on_listed` is called when `synced` is set.
     """
@@ -60,13 +56,11 @@ class Informer:
         waiting: Callable[[], Iterable[str]] = tuple, listing: asyncio.Semaphore | None = None,
     ) -> None:  # fmt: skip
         self.key = key
-        self.cache: dict[tuple[str, str], Cached] = {}
+        self.store = Store(key.kind, prune, on_change)
         self.state = State.STARTING
         self.synced, self.answered = asyncio.Event(), asyncio.Event()
         self.last_event = 0.0
-        self.names = 0
-        self.left_out: dict[tuple[str, str], tuple[Object, str]] = {}
-        self._api, self._clock, self._prune, self._on_change, self._waiting = api, clock, prune, on_change, waiting
+        self._api, self._clock, self._waiting = api, clock, waiting
         self._listing = listing or asyncio.Semaphore()
         self.on_listed: Callable[[], None] = lambda: None
         self._attempts = 0  # in a row that have brought nothing
@@ -154,7 +148,7 @@ class Informer:
 
     def refresh(self, prune: Prune) -> None:
         """Keep other parts of the objects from now on: list them again and report each as changed."""
-        self._prune, self._refreshing = prune, True
+        self.store.prune, self._refreshing = prune, True
         if self._following is not None:
             self._following.cancel()
 
@@ -162,7 +156,7 @@ class Informer:
         """List once, then watch for as long as the resourceVersion can be resumed from."""
         resource = await self._api.discover(self.key.kind)
         namespace = self.key.namespace if resource.namespaced else ""
-        selection = Selection(resource, namespace, self.key.labels, self.key.fields, self._prune.metadata_only)
+        selection = Selection(resource, namespace, self.key.labels, self.key.fields, self.store.prune.metadata_only)
         await self._list(selection)
         while not self._refreshing:
             started, self._heard = self._clock.monotonic(), False
@@ -184,18 +178,18 @@ class Informer:
         refreshing, self._refreshing = self._refreshing, False
         initial = self._existing and not self.synced.is_set()
         seen: set[tuple[str, str]] = set()
-        self.left_out.clear()
+        self.store.left_out.clear()
         page = Page((), "")
         async with self._listing, aclosing(self._api.pages(selection)) as pages:
             async for page in pages:
                 for obj in page.items:
-                    seen.add(self._store(obj, initial, refreshing))
+                    seen.add(self.store.put(obj, initial, refreshing))
                 for broken in page.undecodable:
-                    self._leave_out(broken.object, broken.reason)
+                    self.store.leave_out(broken.object, broken.reason)
                 for obj in page.gone:
                     seen.discard(names_of(obj))
-        for key in [key for key in self.cache if key not in seen]:
-            self._remove(key)
+        for key in [key for key in self.store.objects if key not in seen]:
+            self.store.remove(key)
         self._version, self._gone_since = page.resource_version, None
         self.answered.set()
         self.last_event = self._clock.monotonic()
@@ -239,53 +233,18 @@ class Informer:
     def _apply(self, event: WatchEvent) -> None:
         meta = metadata(event.object)
         if event.type == "DELETED":
-            self._remove(names_of(event.object), None if event.undecodable else self._prune.entry(event.object).object)
+            self.store.remove(names_of(event.object), None if event.undecodable else event.object)
         elif event.undecodable:
-            self._leave_out(event.object, event.undecodable)
+            self.store.leave_out(event.object, event.undecodable)
         elif event.type != "BOOKMARK":
-            self._store(event.object)
+            self.store.put(event.object)
         self._version = str(meta.get("resourceVersion") or self._version)
-
-    def _store(self, obj: Object, initial: bool = False, refreshing: bool = False) -> tuple[str, str]:
-        key, meta = names_of(obj), metadata(obj)
-        self.left_out.pop(key, None)
-        known = self.cache.get(key)
-        if known is not None:
-            before = metadata(known.object)
-            if before.get("resourceVersion") == meta.get("resourceVersion"):
-                if not refreshing:
-                    return key
-                initial = known.initial
-            else:
-                initial = False
-                if before.get("uid") != meta.get("uid"):  # deleted and created again while nobody watched
-                    self._remove(key)
-                    known = None
-        self.names += known is None
-        entry = self.cache[key] = self._prune.entry(obj, initial)
-        self._on_change(*key, known.object if known else None, entry.object, entry.initial)
-        return key
-
-    def _leave_out(self, obj: Object, reason: str) -> None:
-        """Do without an object that cannot be decoded, until it can be or is gone."""
-        key = names_of(obj)
-        if key not in self.left_out:
-            log.error("%s %s/%s is left out, since it cannot be decoded: %s", self.key.kind, *key, reason)
-        self._remove(key)
-        self.left_out[key] = obj, reason
-
-    def _remove(self, key: tuple[str, str], last: Object | None = None) -> None:
-        self.left_out.pop(key, None)
-        known = self.cache.pop(key, None)
-        if known is not None:
-            self.names += 1
-            self._on_change(*key, last or known.object, None, False)
 
     def _answers(self) -> None:
         """Note that the API server answers; log it where it did not before."""
         self._attempts = 0
         if self.state is not State.WATCHING:
-            log.info("%s: watching, %d objects", self.key, len(self.cache))
+            log.info("%s: watching, %d objects", self.key, len(self.store.objects))
             self.state, self._failure = State.WATCHING, None
 
     async def _failed(self, error: ApiError) -> None:
@@ -309,8 +268,8 @@ class Informer:
             self._gone_since = self._clock.monotonic()
         if self._clock.monotonic() - self._gone_since >= FLICKER:
             self.synced.clear()
-            for key in list(self.cache):
-                self._remove(key)
+            for key in list(self.store.objects):
+                self.store.remove(key)
 
     async def _pause(self, shortest: float = 0.0, longest: float = inf) -> None:
         """Wait before the next attempt; some spread keeps several informers from coming at the same time."""

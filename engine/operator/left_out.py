@@ -33,7 +33,7 @@ class LeftOut:
         self, actor: Actor, clock: Clock, informers: Callable[[], Iterable[Informer]], owns: Callable[[ObjectKey], bool]
     ) -> None:
         self._actor, self._clock, self._informers, self._owns = actor, clock, informers, owns
-        self._told: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
         self._read: TTLCache[ObjectKey, Undecodable] = TTLCache(LIMIT, REMEMBERED, timer=clock.monotonic)
 
     def add(self, broken: Undecodable) -> None:
@@ -46,7 +46,7 @@ class LeftOut:
 
     def objects(self) -> Iterator[tuple[Object, str]]:
         """Yield once what names each object, and why it is left out."""
-        followed = (each for informer in self._informers() for each in informer.left_out.values())
+        followed = (each for informer in self._informers() for each in informer.store.left_out.values())
         yield from {ref_of(obj)[:3]: (obj, reason) for obj, reason in (*self._read.values(), *followed)}.values()
 
     def counts(self) -> Mapping[tuple[str, ...], float]:
@@ -61,11 +61,11 @@ class LeftOut:
             for obj, reason in [*self.objects()]:
                 version = ref_of(obj).uid, str(obj["metadata"].get("resourceVersion", ""))
                 present.add(version)
-                if version not in self._told and await self._tell(obj, reason, version[1]):
-                    self._told.add(version)
-            self._told &= present
+                if version not in self._reported and await self._report(obj, reason, version[1]):
+                    self._reported.add(version)
+            self._reported &= present
 
-    async def _tell(self, obj: Object, reason: str, version: str) -> bool:
+    async def _report(self, obj: Object, reason: str, version: str) -> bool:
         """Emit the Event; return False where that has to be tried again."""
         ref = ref_of(obj)
         key = ObjectKey(ref.kind, ref.namespace, ref.name)

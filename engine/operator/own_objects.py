@@ -76,7 +76,7 @@ async def apply_status(actor: Actor, obj: Object, status: Object, manager: str =
 
 
 def _objects(informer: Informer) -> list[Object]:
-    return [cached.object for _, cached in sorted(informer.cache.items())]
+    return [cached.object for _, cached in sorted(informer.store.objects.items())]
 
 
 def _of_another_operator(obj: Object) -> bool:

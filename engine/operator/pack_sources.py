@@ -20,13 +20,14 @@ from engine.kube.clock import Clock, within
 from engine.model.flags import Mode
 from engine.model.objects import Kind, Object, Ref, annotations_of, dig, ref_of
 from engine.operator.discoveries import Discoveries
-from engine.operator.informer import Informer, OnChange
+from engine.operator.informer import Informer
 from engine.operator.own_objects import OwnObjects
 from engine.operator.rulelibraries import RuleLibraryStatuses
 from engine.operator.rulepacks import RulePackStatuses, references
 from engine.operator.selection import InformerKey
 from engine.operator.settings import Settings
 from engine.operator.statuses import Status, Statuses
+from engine.operator.store import OnChange
 from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
 from engine.packs.conditions import INVALID, awaiting, verdict
@@ -106,7 +107,7 @@ class PackSources:
     @property
     def has_flags(self) -> bool:
         """Whether there is a ConfigMap with feature flags."""
-        return bool(self._flags.cache)
+        return bool(self._flags.store.objects)
 
     def touch(self) -> None:
         """Read everything again soon."""
@@ -177,7 +178,7 @@ class PackSources:
         flags, served = _data(_first(self._flags)), self._objects.own.synced.is_set()
         update = partial(self._store.update, self._shipped, maps, flags, _data(params), resume, objects, served=served)
         texts = [text for config_map in maps for text in _data(config_map).values()]
-        library = any(LIBRARY in text for text in texts) or self._libraries.own.cache
+        library = any(LIBRARY in text for text in texts) or self._libraries.own.store.objects
         size = sum(len(text.text) for text in self._shipped) if library else 0  # shipped packs may use it
         size += sum(map(len, texts))
         size += sum(len(str(each.get("spec"))) for each in objects)
@@ -185,7 +186,7 @@ class PackSources:
 
     def _config_maps(self) -> list[Object]:
         """Return the ConfigMaps that hold rule packs, by name; none where only the texts of the settings count."""
-        return [] if self._only else [cached.object for _, cached in sorted(self._packs.cache.items())]
+        return [] if self._only else [cached.object for _, cached in sorted(self._packs.store.objects.items())]
 
     def _log_news(self) -> None:
         """Log each fault and warning when it appears."""
@@ -229,7 +230,7 @@ class PackSources:
 
 def _first(informer: Informer) -> Object:
     """Return the one object that an informer holds, or an empty mapping."""
-    return next((cached.object for cached in informer.cache.values()), {})
+    return next((cached.object for cached in informer.store.objects.values()), {})
 
 
 def _data(config_map: Object) -> Mapping[str, str]:

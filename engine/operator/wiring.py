@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,20 +23,21 @@ from engine.operator.activity import Activity
 from engine.operator.caches import PackCaches
 from engine.operator.certificate import Certificate
 from engine.operator.guard import Readers
+from engine.operator.health import Health
 from engine.operator.in_force import InForceTimes
-from engine.operator.informer import Informer
 from engine.operator.leader import Leader
 from engine.operator.left_out import LeftOut
 from engine.operator.metrics import MetricError, Metrics
+from engine.operator.overview import known, overview
 from engine.operator.pack_sources import PackSources
 from engine.operator.queue import WorkQueue
 from engine.operator.reviews import Reviews
 from engine.operator.rulepacks import Fare, RulePackStatuses
-from engine.operator.selection import State
 from engine.operator.series import Labels
 from engine.operator.server import Queried, Reply, Server, probe
 from engine.operator.settings import Settings
 from engine.operator.shards import Layout, layout_name, suffix
+from engine.operator.standing import counts_of, standing
 from engine.operator.time_watch import TimeWatch
 from engine.operator.workers import Key, Workers
 from engine.outbound.client import client_of
@@ -50,8 +51,6 @@ log = logging.getLogger(__name__)
 
 WOKEN = 200
 """How many objects that depend on a change are enqueued before other tasks have their turn."""
-SILENT_SECONDS = 300.0
-"""How long the API server may be silent before the replica is not ready; a restart would mend nothing, so it stays alive."""
 
 
 class Operator:
@@ -66,7 +65,6 @@ class Operator:
         self.metrics = Metrics()
         self.metrics.queue_depth.read = lambda: {(): self.queue.depth if self.may_act() else 0}
         self.metrics.pack_info.read, self.metrics.pack_waiting.read = self._pack_info, self._pack_waiting
-        self.metrics.last_events.read = self._last_events
         self.metrics.shards.record((), shard.count if shard else 1)
         if shard:
             self.metrics.shard_info.record((str(shard.number), str(shard.count)))
@@ -82,8 +80,8 @@ class Operator:
         self.packs = PackSources(api, settings, clock, cel, self._may_write_statuses, self._use, self._statuses)
         self.metrics.pack_errors.read = lambda: {(): sum(bool(report.faults) for report in self.packs.reports)}
         self.probes = Server(settings.address, settings.probe_port, "--probe-port", {
-            "/healthz": lambda: probe(self.unhealthy()),  # that the event loop goes on is shown by any answer
-            "/readyz": lambda: probe(self.unready()),
+            "/healthz": lambda: probe(self.health.unhealthy()),  # that the event loop goes on is shown by any answer
+            "/readyz": lambda: probe(self.health.unready()),
         })  # fmt: skip
         self.reviews = Reviews(api, clock)
         clients = settings.request_header.client_ca_file if settings.request_header else None
@@ -100,14 +98,16 @@ class Operator:
         replica = Replica(may_act, operator=name, sender=sender, namespace=settings.operator_namespace)
         replica = replica._replace(owns=shard.owns, budget_share=1 / shard.count) if shard else replica
         self.reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
-        self._left_out = LeftOut(Actor(api, self._may_emit), clock, self._informers, replica.owns)
+        self._workers = Workers(settings.workers, self.queue, self.reconciler.reconcile, clock, self.metrics)
+        self.health = Health(self.packs, self.caches, self.leader, self._workers, clock)
+        self.metrics.last_events.read = self.health.last_events
+        self._left_out = LeftOut(Actor(api, self._may_emit), clock, self.health.informers, replica.owns)
         self.reconciler.actor.on_left_out = self._left_out.add
         self.metrics.left_out.read = self._left_out.counts
         self.metrics.waiting.read = self.reconciler.waits.counts
         self.metrics.others.read = self.reconciler.others.counts
         self.activity.removals = self.reconciler.generated.held
         self.metrics.suspensions.read = self.activity.suspended_series
-        self._workers = Workers(settings.workers, self.queue, self.reconciler.reconcile, clock, self.metrics)
 
     def may_act(self) -> bool:
         """Return whether this replica may act now; a dry run, which writes nothing, always may."""
@@ -231,28 +231,6 @@ class Operator:
             except MetricError as error:
                 log.error("%s", error)
 
-    def unhealthy(self) -> Sequence[str]:
-        """Return what only a restart would mend; nothing while all is well."""
-        ended = [f"informer {informer.key}" for informer in self._informers() if informer.ended] + self._workers.ended()
-        stuck = [f"{informer.key}: its watch is stuck" for informer in self._informers() if informer.stuck()]
-        return [*(f"{name} has ended" for name in ended), *stuck]
-
-    def unready(self) -> Sequence[str]:
-        """Return what is missing before the engine knows the cluster, and whether it hears nothing from it any more.
-
-        A kind that cannot be listed (not served, no right, an aggregated API that is down) makes its packs wait.
-        """
-        listing = [informer for informer in self.caches.informers.values() if not informer.waits]
-        missing = [informer for informer in self.packs.informers if not informer.answered.is_set()]
-        missing += [informer for informer in listing if not informer.synced.is_set()]
-        failing = [informer for informer in self._informers() if informer.state is State.FAILING]
-        heard = max((informer.last_event for informer in self._informers()), default=0.0)  # 0: never, so it has yet to list
-        if failing and heard and (silent := self._clock.monotonic() - heard) > SILENT_SECONDS:
-            return [f"nothing has come from the API server for {silent:.0f} s: {failing[0].error}"]
-        problems = [f"{informer.key}: not listed yet" + (f": {informer.error}" if informer.error else "") for informer in missing]
-        problems += [self.leader.obstacle] if self.leader.obstacle else []
-        return problems if self.packs.in_force.is_set() else ["rule packs are not in force yet", *problems]
-
     def _metrics(self) -> Reply:
         watched, groups = self.caches.present(), self.reconciler.aggregates
         self.metrics.forget_gone(lambda ref: watched(ref) or groups.has(ref), self._clock.monotonic())
@@ -272,22 +250,14 @@ class Operator:
         acting["otherOperators"] = sorted({operator for _, operator in self.reconciler.others.counts()})
         # texts are for those whose token may get /packs; by plain HTTP everybody may
         acting["lastGood"] = {} if self._settings.insecure_metrics else self.packs.last_good()
-        return {**acting, **self.activity.overview(self.reconciler.catalog, self.caches, self.packs.reports, waits)}
+        return {**acting, **overview(self.activity, self.reconciler.catalog, self.caches, self.packs.reports, waits)}
 
     def known(self, query: Mapping[str, str]) -> Any:
         """Return what is remembered of the object that a query names, as JSON data without any content of it."""
         kind = Kind(query.get("apiVersion", ""), query.get("kind", ""))
         key = ObjectKey(kind, query.get("namespace", ""), query.get("name", ""))
-        packs = self.activity.known(key, self.reconciler.states(key))
+        packs = known(self.activity, key, self.reconciler.states(key))
         return {"leading": self.may_act(), "leader": self.leader.holder, "packs": packs}
-
-    def _last_events(self) -> Mapping[Labels, float]:
-        last: dict[Labels, float] = {}
-        for informer in self._informers():
-            kind = (str(informer.key.kind),)
-            last[kind] = max(informer.last_event, last.get(kind, 0.0))
-        started = self._clock.time() - self._clock.monotonic()
-        return {kind: started + at if at else 0.0 for kind, at in last.items()}
 
     def _pack_info(self) -> Mapping[Labels, float]:
         catalog = self.reconciler.catalog
@@ -304,15 +274,10 @@ class Operator:
 
     def fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
-        counts = self.activity.counts_of(pack, self.reconciler.waits, self.reconciler.failing.count(pack.identity))
-        reason, why = self.activity.standing(pack, self.caches, self.resume)
+        counts = counts_of(self.activity, pack, self.reconciler.waits, self.reconciler.failing.count(pack.identity))
+        reason, why = standing(self.activity, pack, self.caches, self.resume)
         notes = () if reason else self.reconciler.waits.notes(pack.identity)
-        return Fare(reason, why, counts, (*notes, *self.reconciler.generated.kept(pack)))
-
-    def _informers(self) -> Iterator[Informer]:
-        yield from self.packs.informers
-        yield from self.packs.discoveries.informers
-        yield from self.caches.informers.values()
+        return Fare(reason, why, counts, (*notes, *self.reconciler.generated.kept.notes(pack)))
 
 
 def _terms(catalog: Catalog, pack: str) -> Terms:

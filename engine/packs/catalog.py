@@ -10,8 +10,9 @@ from typing import Any
 from engine.model.flags import STRICTNESS, Mode
 from engine.model.objects import Kind
 from engine.packs.in_force import InForce, updated
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
 from engine.packs.params import defaults
+from engine.packs.rule import Rule
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,7 +24,8 @@ from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.manifests import is_reference, objects_in, reference_faults
 from engine.packs.pack import RulePack
-from engine.packs.schema import API_VERSION, PackSpec, ReferenceSpec, RulePackReferenceSpec, RulePackSpec, RuleSpec
+from engine.packs.rule_schema import RuleSpec
+from engine.packs.schema import API_VERSION, PackSpec, ReferenceSpec, RulePackReferenceSpec, RulePackSpec
 from engine.packs.sources import PackObject, Text
 from engine.packs.yamltext import MAX_FAULTS, read_yaml
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from engine.actions.generated import Generates
 from engine.actions.lookup import Lookup
-from engine.packs.pack import RuleAction, RulePack
+from engine.packs.pack import RulePack
 from engine.packs.parts import instances
-from engine.packs.schema import RuleSpec
+from engine.packs.rule import RuleAction
+from engine.packs.rule_schema import RuleSpec
 
 _NEVER = ("hold", "schedule", "once_per", "existing", "throttle", "aggregate")
 _WHY = "prune needs to know at any time what is to be there"

@@ -40,7 +40,7 @@ class Text:
 class OwnObject:
     """An object of one of the engine's own kinds.
 
-    `file` and `source` name it in Locations and reports, such as `rulepack/<namespace>/<name>`. `uid` tells it from another one
+    `file` and `source` name it in Locations and reports, such as `rulepack/<namespace>/<name>`. `uid` is not that of another one
     that had its name before. `spec` has the nulls that `kubectl apply` was given and did not send; `dropped` are those that do
     not count, since others may have written these parts of it since. `whole` and `places` have those too: they do count where a
     null is a fault. `managed` says that it has the label of what the operator creates, `owner` names the ConfigMap with which

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from engine.cel import Program, fields_of
 from engine.cel.uses import with_vars
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 
 _ALWAYS = frozenset(["apiVersion", "kind", "metadata"])
 

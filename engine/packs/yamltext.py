@@ -1,12 +1,11 @@
 """From a YAML text to its documents.
 
-The scalars are those of YAML 1.2's core schema, which is what JSON has: `on`, `yes` and dates stay text. Composing works
-on the parser's events rather than on its nodes, so that depth, size and aliases are bounded while the text is read.
+Composing works on the parser's events rather than on its nodes, so that depth, size and aliases are bounded while the text
+is read.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import yaml
 from engine.errors import Fault, InvalidText
 from engine.model.text import cut, found, shown
 from engine.packs.document import Locate, Node, Positions, YamlDocument
+from engine.packs.scalars import plain_value
 
 MAX_FAULTS = 100
 CODE = "yaml"
@@ -26,17 +26,6 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2, 5.1
 _TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _TAG_OF_TYPE = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null", dict: "map", list: "seq"}
-_CONSTANTS = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-_INTEGERS = ((re.compile(r"[-+]?[0-9]+\Z"), 10), (re.compile(r"0o[0-7]+\Z"), 8), (re.compile(r"0x[0-9a-fA-F]+\Z"), 16))
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
-_TWO_MEANINGS = re.compile(r"[-+]?0[0-9]+\Z")
-_NUMBER_BEGINS = frozenset("+-.0123456789")
-_LONGEST_NUMBER = 40
 
 _OTHER_QUOTES = {"'": "double", '"': "single"}
 #: What libyaml says -> what helps whoever wrote the text.
@@ -90,38 +79,6 @@ def read_yaml(text: str, locate: Locate, bounds: Bounds = PACK_BOUNDS) -> list[Y
         where = positions.of_offset(bad.start())
         raise InvalidText([Fault(where, f"the character U+{ord(bad[0]):04X} cannot stand in YAML", "text in UTF-8", CODE)])
     return _Composer(text, positions, bounds).compose()
-
-
-def plain_value(text: str) -> Any:
-    """Return the value of a plain scalar in YAML 1.2's core schema.
-
-    Raise ValueError(message, expected) where readers differ on it, or where JSON cannot hold it.
-    """
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    if text[0] not in _NUMBER_BEGINS:
-        return text
-    if _TWO_MEANINGS.match(text):
-        raise ValueError(
-            f"{cut(text, 40)} is octal for some readers and decimal for others", "0o… for octal, or quotes for a text"
-        )
-    value: Any = text
-    for pattern, base in _INTEGERS:
-        if pattern.match(text):
-            value = int(text, base) if len(text) <= _LONGEST_NUMBER else 2**64
-            break
-    else:
-        if _FLOAT.match(text):
-            value = float(text)
-    if _NOT_FINITE.match(text) or (value is not text and not _fits(value)):
-        raise ValueError(
-            f"the number {cut(text, 40)} does not fit", "a finite number, an integer within 64 bits, or quotes for a text"
-        )
-    return value
-
-
-def _fits(number: int | float) -> bool:
-    return -(2**63) <= number < 2**64 if isinstance(number, int) else math.isfinite(number)
 
 
 def _in_quotes(text: str) -> str:

@@ -16,7 +16,7 @@ from engine.model.objects import GroupKey, Ref, ref_of
 from engine.model.outcome import Done, Outcome, Skipped, Unavailable
 from engine.model.plan import OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 from engine.reconcile.caches import Caches
 from engine.reconcile.counted import Counted
 from engine.reconcile.counting import Counting
@@ -124,7 +124,7 @@ class Aggregates:
             evaluation.again(now + rule.resync)
         evaluation.counted = totals.namespaces(key.group, now)
         evaluation.again(totals.kept_until(key.group))
-        if not evaluation.counted and not self.counting.was_told(counted, evaluation):
+        if not evaluation.counted and not self.counting.has_begun(counted, evaluation):
             return Skipped("no member of it has the target's consent"), scope
         counted.fired.add(key.group)
         view = totals.view(key.group, now)

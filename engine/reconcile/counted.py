@@ -11,7 +11,8 @@ from engine.cel import Scope
 from engine.errors import EvaluationError
 from engine.model.objects import Object, ObjectKey
 from engine.model.outcome import Skipped
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.reconcile.state import PackState
 from engine.reconcile.totals import Totals
 

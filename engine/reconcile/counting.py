@@ -14,7 +14,8 @@ from engine.model.objects import GroupKey, Object, ObjectKey, Ref, metadata
 from engine.model.outcome import Skipped
 from engine.model.plan import Read
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.reconcile.caches import Caches
 from engine.reconcile.counted import Counted
 from engine.reconcile.evaluate import condition, variables_of
@@ -113,7 +114,7 @@ class Counting:
             if refused is not None:
                 log.debug("%s does not count in %s: %s", member, group, refused.reason)
 
-    def was_told(self, counted: Counted, evaluation: Evaluation) -> bool:
+    def has_begun(self, counted: Counted, evaluation: Evaluation) -> bool:
         """Return whether the rule has begun to act for a group while it had members; the record on its target says so too."""
         assert evaluation.group is not None
         group, totals = evaluation.group.group, counted.totals

@@ -13,7 +13,8 @@ from engine.model.names import digest
 from engine.model.objects import Object, annotations_of, metadata
 from engine.model.outcome import Done, Outcome, Skipped
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.reconcile.record import NOTHING, Record
 from engine.reconcile.state import RuleState
 from engine.reconcile.upcoming import upcoming

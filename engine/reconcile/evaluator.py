@@ -14,7 +14,7 @@ from engine.model.flags import Mode
 from engine.model.observe import Evaluated, Observer
 from engine.model.outcome import Done, Outcome, Refused, Skipped, Unavailable
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 from engine.reconcile.evaluate import condition, evaluate
 from engine.reconcile.item import unread
 from engine.reconcile.matching import Evaluation

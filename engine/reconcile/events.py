@@ -16,7 +16,7 @@ from engine.model.names import digest
 from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import ActResult
 from engine.model.outcome import Obstacle
-from engine.model.plan import Create, Telling
+from engine.model.plan import Create, Emission
 from engine.reconcile.answers import explained, obstacle_of
 
 WINDOW, MOST = 60.0, 50
@@ -103,7 +103,7 @@ class Events:
 
     async def _send(self, key: Key, each: _Aside) -> tuple[ActResult, str]:
         try:
-            return (ActResult.DONE if await self._tell(each.step) else ActResult.UNCHANGED), ""
+            return (ActResult.DONE if await self._write(each.step) else ActResult.UNCHANGED), ""
         except ApiError as error:
             why, obstacle = explained(error), obstacle_of(error)
             if obstacle in (None, Obstacle.TARGET_MISSING):  # such as that its namespace is gone
@@ -112,7 +112,7 @@ class Events:
             self._put_aside(key, each, error.retry_after or 0.0, why)
             return ActResult.RETRYING, why
 
-    async def _tell(self, step: Create) -> bool:
+    async def _write(self, step: Create) -> bool:
         """Create an Event, or raise the count of one that is there; return whether it wrote. Raises ApiError and NotLeading."""
         name, now = (step.target.namespace, step.target.name), self._clock.monotonic()
         series = self._series.get(name)
@@ -121,10 +121,10 @@ class Events:
             series = self._series[name] = _Series(1 if created else None, now)
             if created:
                 return True
-        elif step.telling is Telling.REPEAT and now - series.written_at < WINDOW:
+        elif step.emission is Emission.REPEAT and now - series.written_at < WINDOW:
             series.count = None if series.count is None else series.count + 1
             return False
-        if step.telling is Telling.ONCE:
+        if step.emission is Emission.ONCE:
             return False
         try:
             count = await self._actor.raise_count(step, series.count)
@@ -173,4 +173,4 @@ def _summary(example: Create, left_out: int, now: float) -> Create:
         **example.body, "metadata": {"name": name, "namespace": example.target.namespace}, "type": "Warning",
         "reason": "EventsLeftOut", "message": message, "firstTimestamp": stamp, "lastTimestamp": stamp,
     }  # fmt: skip
-    return Create(example.target._replace(name=name), body, Telling.ANEW)
+    return Create(example.target._replace(name=name), body, Emission.ANEW)

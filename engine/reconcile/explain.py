@@ -9,7 +9,7 @@ from typing import Any
 from engine.cel import Program, Scope, fields_of
 from engine.errors import EvaluationError
 from engine.model.text import field_text
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)

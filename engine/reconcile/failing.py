@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from engine.model.objects import GroupKey, ObjectKey
 from engine.model.outcome import Outcome, Skipped
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 from engine.reconcile.evaluate import FIRED, NO_ITEMS, false
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.record import Result, failures

@@ -13,14 +13,20 @@ from typing import Any, NamedTuple
 from cachetools import TTLCache
 
 from engine.actions import Cause
+from engine.actions.event import Content, event
 from engine.errors import ApiError
 from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.model.backoff import Backoff
+from engine.model.flags import Mode
 from engine.model.mappings import is_mapping
 from engine.model.merge import canonical
 from engine.model.objects import Object, Ref, metadata
-from engine.model.plan import Patch
+from engine.model.observe import Observer
+from engine.model.outcome import Obstacle, Waiting
+from engine.model.plan import Emission, Patch
+from engine.reconcile.events import Events
+from engine.reconcile.item import ItemRun
 from engine.reconcile.state import Own
 
 FREE = 3
@@ -61,10 +67,29 @@ class Fight(NamedTuple):
 class Fights:
     """What was written lately, by rules and objects."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, actor: Actor, events: Events, observer: Observer, clock: Clock) -> None:
+        self._actor, self._events, self._observer = actor, events, observer
         self._written: TTLCache[Field, _Written] = TTLCache(LIMIT, QUIET, timer=clock.monotonic)
 
-    def pause(self, cause: Cause, step: Patch, now: float) -> Fight | None:
+    async def contested(self, run: ItemRun, step: Patch) -> Waiting | None:
+        """Return Waiting for a write that somebody else undoes, and report who that is; None where it may be written."""
+        fight = self._pause(run.cause, step, run.scope.now) if run.mode is Mode.ENFORCE else None
+        if fight is None:
+            return None
+        if fight.begins:
+            self._observer.contested(run.cause.pack, run.cause.rule, step.target)
+            who = [f"field manager {name}" for name in await _managers_of(self._actor, step)]
+            who += [f"rule {name}" for name in self._others(run.cause, step)]
+            message = (
+                f"Rule {run.cause.pack}/{run.cause.rule} writes the same on {step.target} again and again, as it is undone by "
+                f"{', '.join(who) or 'somebody whom managedFields does not name'}. It now waits ever longer between two writes."
+            )
+            cause = run.cause._replace(key=f"contested {step.target}", emission=Emission.REPEAT)
+            content = Content("Warning", "WriteContested", message, {})
+            await self._events.emit(run.key, event(cause, run.cause.object, content, run.scope.value("now")))
+        return Waiting(f"what it writes on {step.target} was undone {fight.undone} times", fight.free_at, Obstacle.CONTESTED)
+
+    def _pause(self, cause: Cause, step: Patch, now: float) -> Fight | None:
         """Return how long a write has to wait that would change an object, None where it need not."""
         last = self._written.get(_field(cause, step))
         if last is None or last.undone < FREE or last.value != _value(step):
@@ -86,14 +111,14 @@ class Fights:
             if each.cause is not None and each.patch is not None:
                 self.wrote(each.cause, each.patch)
 
-    def others(self, cause: Cause, step: Patch) -> list[str]:
+    def _others(self, cause: Cause, step: Patch) -> list[str]:
         """Return the other rules that have written on the same object lately, as pack/rule."""
         field = _field(cause, step)
         rules = {f"{each.pack}/{each.rule}" for each in list(self._written) if each.target == field.target}
         return sorted(rules - {f"{cause.pack}/{cause.rule}"})
 
 
-async def managers_of(actor: Actor, step: Patch) -> list[str]:
+async def _managers_of(actor: Actor, step: Patch) -> list[str]:
     """Return the other field managers of what a step writes, those of the last write first. What is cached has left them out."""
     seen: Object = step.before or {}
     if "managedFields" not in metadata(seen):

@@ -19,16 +19,18 @@ from engine.kube.act import Actor
 from engine.kube.clock import Clock
 from engine.kube.selectors import label_selector
 from engine.model.flags import Mode
-from engine.model.generated import PACK, RULE, SOURCE_UID, Origin, listing, pack_label, source_of, without
+from engine.model.generated import SOURCE_UID, Origin, made_by, source_of, without
 from engine.model.objects import Kind, Object, ObjectKey, Ref, labels_of, metadata, ref_of
 from engine.model.outcome import Done, Outcome, Skipped
 from engine.model.plan import Read
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Limits, Rule, RuleAction, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Limits, Rule, RuleAction
 from engine.reconcile.budgets import resume_command, resumes_also
 from engine.reconcile.caches import Caches, NotListed, Replica
 from engine.reconcile.evaluate import Firing, Item
 from engine.reconcile.events import Events
+from engine.reconcile.kept import Kept
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.permissions import refused_read
 from engine.reconcile.related import Related
@@ -54,45 +56,24 @@ class Generated:
         self._catalog = Catalog()
         self._removals: dict[tuple[str, str], Removals] = {}
         self._ended: dict[ObjectKey, dict[str, PackState]] = {}
-        self._kept: dict[tuple[str, str], str] = {}
-        self._off: dict[tuple[str, str], str] = {}
+        self.kept = Kept()
         self._generating: dict[Kind, list[tuple[RulePack, list[Rule]]]] = {}
 
     def use(self, catalog: Catalog) -> None:
-        """Take in which rules are in force; say of what others have generated that it is kept."""
-        in_force = [
-            (pack, rule)
-            for pack in catalog.packs.values()
-            for rule in pack.rules
-            if rule.generates and catalog.mode(pack) is not Mode.OFF and rule.mode is not Mode.OFF
-        ]
-        generating = {(pack.identity, rule.name): _listing(pack, rule) for pack, rule in in_force}
-        renamed = {origin for pack, rule in in_force for origin in catalog.origins(pack, rule)}
-        for key in self._kept.keys() - generating.keys() - renamed:
-            message = "rule %s/%s is not in force any more; what it has generated is kept: kubectl get %s"
-            log.warning(message, *key, self._kept[key])
-        every = ((pack, rule) for pack in catalog.packs.values() for rule in pack.rules if rule.generates)
-        off = {key: _listing(pack, rule) for pack, rule in every if (key := (pack.identity, rule.name)) not in generating}
-        for key in off.keys() - self._off.keys() - self._kept.keys():  # as after a restart
-            log.warning("rule %s/%s is not in force; anything it has generated is kept: kubectl get %s", *key, off[key])
-        self._off, self._generating = off, {}
+        """Take in which rules are in force."""
+        generating = self.kept.use(catalog)
+        self._generating = {}
         for pack in catalog.packs.values():
             rules = [rule for rule in pack.rules if (pack.identity, rule.name) in generating]
             for kind in pack.watches if rules else ():
                 self._generating.setdefault(kind, []).append((pack, rules))
-        self._catalog, self._kept = catalog, generating
+        self._catalog, self._ended = catalog, {}
         self._removals = {key: self._resumed(key, each) for key, each in self._removals.items() if key in generating}
-        self._ended = {}
 
     def held(self) -> list[Held]:
         """Return what is not removed until somebody confirms it."""
         every = (each.held(*key) for key, each in self._removals.items() if self._enforces(key))
         return [held for held in every if held is not None]
-
-    def kept(self, pack: RulePack) -> list[str]:
-        """Return a sentence for each rule of a pack that is not in force, on what it may have generated."""
-        off = [(rule.name, self._off.get((pack.identity, rule.name))) for rule in pack.rules]
-        return [f"anything that rule {name} has generated is kept: kubectl get {which}" for name, which in off if which]
 
     def forget(self) -> None:
         """Forget what was to be removed and was confirmed: another replica may act now, and this one would not notice it."""
@@ -227,7 +208,7 @@ class Generated:
 
     def _wanted(self, evaluation: Evaluation, rule: Rule, uids: frozenset[str]) -> Wanted:
         pack, key = evaluation.pack, ObjectKey(*evaluation.ref[:3])
-        every = [obj for origin in self._catalog.origins(pack, rule) for obj in self._found(pack, rule, _made_by(*origin))]
+        every = [obj for origin in self._catalog.origins(pack, rule) for obj in self._found(pack, rule, made_by(*origin))]
         orphans = [obj for obj in every if self._orphan(pack, source_of(obj))]
         names = {str(metadata(obj).get("uid")): str(ref_of(obj)) for obj in every}
         return Wanted(key, uids, _uids(every), _uids(orphans), names)
@@ -269,11 +250,6 @@ class Generated:
         await self._events.emit(evaluation.key, step)
 
 
-def _made_by(pack: str, rule: str) -> str:
-    """Return the selector of what a rule has generated, for whatever objects."""
-    return f"{PACK}={pack_label(pack)},{RULE}={rule}"
-
-
 def for_item(rule: Rule, item: Item, scope: Scope) -> tuple[Rule, Scope]:
     """Return the rule with what it does for an item, and what its expressions then see."""
     if isinstance(item.value, Removal):
@@ -296,8 +272,3 @@ def _stand_in(key: ObjectKey, uid: str) -> Object:
 
 def _uids(objects: Iterable[Object]) -> frozenset[str]:
     return frozenset(str(metadata(obj).get("uid")) for obj in objects)
-
-
-def _listing(pack: RulePack, rule: Rule) -> str:
-    """Return the arguments of `kubectl get` that list what a rule generates; of a kind that is an expression, KIND."""
-    return listing((each.kind for each in rule.generates), _made_by(pack.identity, rule.name))

@@ -16,8 +16,9 @@ from engine.model.objects import GroupKey, Object, ObjectKey, metadata
 from engine.model.outcome import Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Patch
 from engine.model.send import Assumed
-from engine.packs.pack import Retry, Rule, RuleAction, RulePack
+from engine.packs.pack import RulePack
 from engine.packs.parts import instances
+from engine.packs.rule import Retry, Rule, RuleAction
 from engine.reconcile.answers import explained, obstacle_of
 from engine.reconcile.related import dependent_of
 from engine.reconcile.state import ItemProgress, Stall

@@ -13,7 +13,8 @@ from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, ref_of
 from engine.model.outcome import Outcome
 from engine.model.plan import Annotate, OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.reconcile.caches import Caches
 from engine.reconcile.dependencies import Dependent
 from engine.reconcile.known import Known, Seen

@@ -21,7 +21,7 @@ from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey, annotations_of, flow_of, ref_of
 from engine.model.outcome import Done, Outcome, Skipped
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 from engine.reconcile.budgets import described
 from engine.reconcile.events import Events
 from engine.reconcile.matching import Evaluation
@@ -53,7 +53,7 @@ class Others:
         self._name, self._events, self._clock = name, events, clock
         self._rules: dict[str, tuple[str, str]] = {}
         self._seen: TTLCache[tuple[str, str], str] = TTLCache(LIMIT, KNOWN, timer=clock.monotonic)
-        self._untold: dict[ObjectKey | GroupKey, _Noticed] = {}
+        self._unreported: dict[ObjectKey | GroupKey, _Noticed] = {}
 
     def use(self, catalog: Catalog) -> None:
         """Take in which rules act; others are nobody's competitors."""
@@ -64,7 +64,7 @@ class Others:
         packs = {pack.identity for pack, _ in acting}
         for pack, flow in [seen for seen in self._seen if seen[0] not in packs]:
             self._seen.pop((pack, flow), None)
-        self._untold = {key: each for key, each in self._untold.items() if each.pack in packs}
+        self._unreported = {key: each for key, each in self._unreported.items() if each.pack in packs}
 
     def notice(self, old: Object, new: Object) -> None:
         """Take in a change of an object: a record that came with it, and that another operator has written.
@@ -86,13 +86,13 @@ class Others:
         flow = noticed.pack, flow_of(ref)
         if self._seen.get(flow) != noticed.operator:
             log.warning("%s", self._message(noticed))
-            if len(self._untold) < LIMIT:
-                self._untold[ObjectKey(ref.kind, ref.namespace, ref.name)] = noticed
+            if len(self._unreported) < LIMIT:
+                self._unreported[ObjectKey(ref.kind, ref.namespace, ref.name)] = noticed
         self._seen[flow] = noticed.operator
 
     async def report(self, key: ObjectKey | GroupKey) -> None:
         """Emit the Event that an operator was noticed by this object, once for each pack and flow. Raises NotLeading."""
-        noticed = self._untold.pop(key, None)
+        noticed = self._unreported.pop(key, None)
         if noticed is not None and (noticed.pack, flow_of(key)) in self._seen:  # this replica may not have led for hours
             content = Content("Warning", "AnotherOperator", self._message(noticed), {})
             cause = Cause(noticed.pack, noticed.rule, noticed.object, ref_of(noticed.object), f"also {noticed.operator}")

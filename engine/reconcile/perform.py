@@ -15,13 +15,13 @@ from engine.model.merge import changes, merged
 from engine.model.objects import Object, ref_of, version_of
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
-from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, Telling, own_patch
+from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, own_patch
 from engine.model.send import Assumed, Send
-from engine.packs.pack import RuleAction
+from engine.packs.rule import RuleAction
 from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.events import Events
-from engine.reconcile.fights import Fights, managers_of
+from engine.reconcile.fights import Fights
 from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, by_answer, changed, passed_over
 from engine.reconcile.own import carrying, note_written, write_before
 from engine.reconcile.permissions import limited, refused_step
@@ -42,7 +42,7 @@ class Performer:
         self, actor: Actor, reader: Reader, events: Events, requests: Requests, observer: Observer, budgets: Budgets, clock: Clock
     ) -> None:
         self._actor, self._reader, self._events, self._requests, self._observer = actor, reader, events, requests, observer
-        self.budgets, self.fights = budgets, Fights(clock)
+        self.budgets, self.fights = budgets, Fights(actor, events, observer, clock)
 
     async def run(self, run: ItemRun) -> Outcome:
         """Carry out an item as far as it goes now.
@@ -152,13 +152,13 @@ class Performer:
         if isinstance(step, Measure):
             return self._measure(run, action, step)
         if isinstance(step, Create):
-            return await self._tell(run, action, step)
+            return await self._emit(run, action, step)
         if isinstance(step, Send):
             return await self._send(run, action, step)
         if isinstance(step, Annotate):
             own = own_patch(run.cause.object, step)
             changing = changes(run.cause.object, own.body)
-            if changing and (contested := await self._contested(run, own)):
+            if changing and (contested := await self.fights.contested(run, own)):
                 return contested
             if not audit:
                 lines = changed(run, own, merged(run.cause.object, own.body)) if changing else ()
@@ -169,7 +169,7 @@ class Performer:
             if not audit:  # the observer is notified once it is written, by the recorder
                 return DONE
             step = own
-        elif isinstance(step, Patch) and (contested := await self._contested(run, step)):
+        elif isinstance(step, Patch) and (contested := await self.fights.contested(run, step)):
             return contested
         return await self._perform(run, action, step)
 
@@ -211,7 +211,7 @@ class Performer:
             self.budgets.give_back(run.cause)
         return written
 
-    async def _tell(self, run: ItemRun, action: str, step: Create) -> Done:
+    async def _emit(self, run: ItemRun, action: str, step: Create) -> Done:
         """Emit an Event, or ask what that would do in Audit. One that is refused is in nobody's way."""
         if run.mode is Mode.ENFORCE:
             result, why = await self._events.emit(run.key, step)
@@ -237,24 +237,6 @@ class Performer:
         if isinstance(outcome, Done):
             self._report(run, action, step, ActResult.DONE, step.lines)
         return outcome
-
-    async def _contested(self, run: ItemRun, step: Patch) -> Waiting | None:
-        """Wait with a write that somebody else undoes, and say who that is; None where it may be written."""
-        fight = self.fights.pause(run.cause, step, run.scope.now) if run.mode is Mode.ENFORCE else None
-        if fight is None:
-            return None
-        if fight.begins:
-            self._observer.contested(run.cause.pack, run.cause.rule, step.target)
-            who = [f"field manager {name}" for name in await managers_of(self._actor, step)]
-            who += [f"rule {name}" for name in self.fights.others(run.cause, step)]
-            message = (
-                f"Rule {run.cause.pack}/{run.cause.rule} writes the same on {step.target} again and again, as it is undone by "
-                f"{', '.join(who) or 'somebody whom managedFields does not name'}. It now waits ever longer between two writes."
-            )
-            cause = run.cause._replace(key=f"contested {step.target}", telling=Telling.REPEAT)
-            content = Content("Warning", "WriteContested", message, {})
-            await self._events.emit(run.key, event(cause, run.cause.object, content, run.scope.value("now")))
-        return Waiting(f"what it writes on {step.target} was undone {fight.undone} times", fight.free_at, Obstacle.CONTESTED)
 
     async def _outcome_of(self, run: ItemRun, error: ApiError, needed: Iterable[Wanted]) -> Outcome:
         """What an error of the API server means for an item that needs these rights."""

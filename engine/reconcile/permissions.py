@@ -13,7 +13,8 @@ from engine.model.outcome import Done, Refused, Waiting
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step
 from engine.model.send import Send
 from engine.model.text import shown
-from engine.packs.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, Limits, RulePack
+from engine.packs.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, RulePack
+from engine.packs.rule import Limits
 
 SERVICE_ACCOUNT = "mlops.dev/trigger-service-account"
 

@@ -10,7 +10,8 @@ from typing import Any
 from engine.cel import Ask, Field, asked
 from engine.model.objects import Kind, Object, dig, metadata
 from engine.packs.inputs import Input
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.packs.watches import Selection
 
 Path = tuple[str, ...]

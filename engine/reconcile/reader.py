@@ -16,7 +16,8 @@ from engine.kube.clock import Clock
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref
 from engine.model.outcome import Done, Obstacle, Refused, Skipped, Waiting
 from engine.model.plan import Delete, OwnWrite, Patch, Read
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.reconcile.caches import NotListed
 from engine.reconcile.permissions import needs_review, refused_read, refused_targets, service_account
 from engine.reconcile.related import Related

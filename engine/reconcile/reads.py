@@ -12,8 +12,9 @@ from engine.kube.selectors import field_paths
 from engine.model.fieldselectors import field_terms
 from engine.model.objects import NAMESPACE, Kind
 from engine.model.plan import LookupWatch
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
 from engine.packs.parts import instances
+from engine.packs.rule import Rule
 from engine.reconcile.prune import Path, Pruner
 
 NAMESPACES = LookupWatch(NAMESPACE)

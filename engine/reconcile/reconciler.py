@@ -19,7 +19,7 @@ from engine.model.objects import GroupKey, ObjectKey
 from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Outcome, Refused, Skipped, Unavailable
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.budgets import Budgets
 from engine.reconcile.caches import Caches, Replica
@@ -213,12 +213,12 @@ class Reconciler:
             )
             progress = FiringProgress(firing.key, mode)
         if began and rule.notifies:
-            progress.telling = state.incident.telling
+            progress.emission = state.incident.emission
             state = state._replace(incident=Incident.OPEN)
         evaluation.remember(rule, state._replace(firing=progress, fired_at=evaluation.now if began else state.fired_at))
         if progress.items.keys() - (wanted_keys := {item.key for item in firing.items}):
             await self._drop(evaluation, rule, NOT_WANTED, wanted_keys)
-        cause = evaluation.cause(rule, firing.key)._replace(telling=progress.telling)
+        cause = evaluation.cause(rule, firing.key)._replace(emission=progress.emission)
         if rule.generates:
             earlier, every = self._catalog.origins(evaluation.pack, rule)[1:], evaluation.pack.origins(rule)[1:]
             cause = cause._replace(earlier=earlier, claimed=tuple(each for each in every if each not in earlier))

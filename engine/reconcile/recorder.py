@@ -17,7 +17,7 @@ from engine.model.observe import TIMER, Act, ActResult, Observer
 from engine.model.plan import Annotate, OwnWrite, joined
 from engine.packs.catalog import Catalog
 from engine.packs.in_force import InForce
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.answers import explained
 from engine.reconcile.matching import Evaluation

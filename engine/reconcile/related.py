@@ -19,7 +19,8 @@ from engine.model.merge import merged
 from engine.model.objects import NAMESPACE, GroupKey, Kind, Object, ObjectKey, Ref, labels_of, metadata, names_of
 from engine.model.plan import Delete, OwnWrite, Patch, Read
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.reconcile.caches import Caches, NotListed
 from engine.reconcile.dependencies import Dependencies, Dependent
 from engine.reconcile.reads import NAMESPACES
@@ -33,7 +34,7 @@ _IGNORED = frozenset(["resourceVersion", "managedFields"])
 class _Own(NamedTuple):
     """An own write of an object: what it then was (None: it is deleted), or the patch of it, and its resourceVersion.
 
-    For a deletion `uid` names what was deleted, and `version` is '', since no answer tells it.
+    For a deletion `uid` names what was deleted, and `version` is '', since no answer has it.
     """
 
     version: str

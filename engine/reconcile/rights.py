@@ -11,7 +11,7 @@ from engine.errors import ApiError, EvaluationError
 from engine.kube.act import Actor
 from engine.model.objects import Object, api_verb
 from engine.model.plan import Read
-from engine.packs.pack import RuleAction
+from engine.packs.rule import RuleAction
 from engine.reconcile.answers import explained, missing_right
 
 READING = frozenset({"get", "list", "watch"})

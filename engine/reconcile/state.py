@@ -13,9 +13,10 @@ from engine.model.flags import Mode
 from engine.model.objects import Object, Ref
 from engine.model.observe import Act
 from engine.model.outcome import Done, Obstacle, Unavailable, Waiting
-from engine.model.plan import Annotate, Patch, Telling
+from engine.model.plan import Annotate, Emission, Patch
 from engine.model.text import cut
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.reconcile.record import Result
 
 
@@ -117,7 +118,7 @@ class FiringProgress:
     key: str
     mode: Mode
     items: dict[str, ItemProgress] = field(default_factory=dict)
-    telling: Telling = Telling.ONCE
+    emission: Emission = Emission.ONCE
 
     def under_way(self, key: str) -> bool:
         """Return whether this is the firing with that key, and items of it have not ended."""
@@ -167,9 +168,9 @@ class Incident(Enum):
     OVER = auto()
 
     @property
-    def telling(self) -> Telling:
+    def emission(self) -> Emission:
         """What a firing does to an Event that is there already."""
-        return {Incident.NONE: Telling.ONCE, Incident.OPEN: Telling.REPEAT, Incident.OVER: Telling.ANEW}[self]
+        return {Incident.NONE: Emission.ONCE, Incident.OPEN: Emission.REPEAT, Incident.OVER: Emission.ANEW}[self]
 
 
 class RuleState(NamedTuple):

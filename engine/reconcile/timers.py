@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from engine.cel import Scope
 from engine.model.flags import Mode
 from engine.model.outcome import Obstacle
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.record import Record, recorded
 from engine.reconcile.state import FiringProgress, ItemProgress, RuleState, Stall

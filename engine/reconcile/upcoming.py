@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from engine.cel import Program, Scope
 from engine.errors import EvaluationError
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 
 DOUBLINGS = 26
 """How often the time to look ahead is doubled, from one second on: about a year."""

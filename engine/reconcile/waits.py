@@ -18,7 +18,7 @@ from engine.kube.clock import Clock
 from engine.model.backoff import Backoff
 from engine.model.objects import GroupKey, ObjectKey
 from engine.model.outcome import Obstacle, Unavailable
-from engine.model.plan import Create, Telling
+from engine.model.plan import Create, Emission
 from engine.reconcile.answers import explained, obstacle_of
 from engine.reconcile.events import Events
 from engine.reconcile.matching import Evaluation
@@ -227,7 +227,7 @@ class Waits:
 
     def _create(self, cause: Cause, content: Content) -> Create:
         now = datetime.fromtimestamp(self._clock.time(), UTC)
-        return event(cause._replace(telling=Telling.REPEAT), cause.object, content, now)
+        return event(cause._replace(emission=Emission.REPEAT), cause.object, content, now)
 
 
 def _reported_at(waiting: Wait | Stall) -> float:

@@ -21,7 +21,8 @@ from engine.model.observe import Act, Evaluated
 from engine.model.outcome import Done
 from engine.model.text import field_text
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.packs.watches import Selection as Selected
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.evaluate import TOLERANCE, variables_of
@@ -110,7 +111,7 @@ async def explain(
     api: Api, clock: Clock, catalog: Catalog, obj: Object, *, basis: Basis | None = None,
     namespaces: Mapping[str, Object] | None = None,
 ) -> Explanation:  # fmt: skip
-    """Look at one object. Only reads; raises ApiError where objects of an aggregate, or namespaces, cannot be read.
+    """Explain one object. Only reads; raises ApiError where objects of an aggregate, or namespaces, cannot be read.
 
     With `namespaces`, those by whose labels packs select, by name, no groups are evaluated, and only what rules read is read.
     """

@@ -19,7 +19,8 @@ from engine.model.outcome import Obstacle, Skipped
 from engine.model.plan import Create
 from engine.model.text import field_text
 from engine.packs.aggregate import Aggregate
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
+from engine.packs.rule import Rule
 from engine.packs.unwatched import unwatched
 from engine.packs.watches import Watch
 from engine.reconcile.evaluate import NO_ITEMS, condition
@@ -32,7 +33,7 @@ from engine.testing.readonly import ReadOnlyCluster
 from engine.testing.world import World
 
 NOT_EVALUATED = "not evaluated"
-_TELLING = (
+_NOTABLE = (
     "unknown", ActResult.REFUSED, ActResult.FAILED, ActResult.RETRYING, ActResult.WAITING, ActResult.DROPPED, "skipped",
     NOT_EVALUATED,
 )  # fmt: skip
@@ -65,9 +66,9 @@ class RuleReason:
     values: tuple[str, ...] = ()
 
     @property
-    def telling(self) -> bool:
+    def notable(self) -> bool:
         """Whether the rule has not done what it is there for."""
-        return self.result in _TELLING
+        return self.result in _NOTABLE
 
     def lines(self) -> Iterator[str]:
         """Yield it as text; what is below the first line is indented."""
@@ -99,7 +100,7 @@ class Reasons:
         """Return what every rule came to; what most often is the cause of a surprise comes first."""
         rules = [(pack, rule) for pack in self._packs.values() for rule in pack.rules]
         found = [reason for pack, rule in rules for reason in await self._rule(pack, rule, window)]
-        order = {result: number for number, result in enumerate(_TELLING)}
+        order = {result: number for number, result in enumerate(_NOTABLE)}
         return sorted(found, key=lambda reason: order.get(reason.result, len(order)))
 
     async def _rule(self, pack: RulePack, rule: Rule, window: Window) -> list[RuleReason]:

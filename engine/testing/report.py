@@ -22,7 +22,7 @@ MOST_REASONS = 20
 def failure_lines(outcome: CaseResult) -> list[str]:
     """Return a failed test: each failure with its place, and why rules have done nothing."""
     lines = [f"FAIL {outcome.suite}: {outcome.name}", *_failures(outcome)]
-    reasons = [reason for step in outcome.explained for reason in step.reasons if reason.telling]
+    reasons = [reason for step in outcome.explained for reason in step.reasons if reason.notable]
     if reasons:
         lines.append("  why rules have not done more since the last expect:")
     lines += [f"    {line}" for reason in reasons[:MOST_REASONS] for line in reason.lines()]

@@ -5,30 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from engine.cel import Path
-from engine.errors import ApiError, InvalidText, Location
-from engine.model.flags import Mode
-from engine.model.names import misnamed
-from engine.model.objects import Kind, Ref, Resource, kind_of, metadata, ref_of
+from engine.errors import ApiError, Location
+from engine.model.objects import Ref
 from engine.model.observe import Act, Evaluated
-from engine.model.plurals import guessed_resource
-from engine.model.text import suggestion
-from engine.packs.catalog import Catalog
-from engine.packs.jsonschemas import Checker
-from engine.packs.sources import load_folder
-from engine.packs.yamltext import read_yaml
 from engine.testing.coverage import Coverage
 from engine.testing.expect import Marks, check
-from engine.testing.http import played
 from engine.testing.reasons import LastEvaluation, Reasons, StepReasons, Window
-from engine.testing.schema import DEFAULT_NAMESPACE, StepSpec
+from engine.testing.schema import StepSpec
+from engine.testing.steps import StepError, Steps
 from engine.testing.suite import Suite
-from engine.testing.world import Seen, World
+from engine.testing.world import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +68,6 @@ class Case:
     def place(self) -> Location:
         """Where the test stands."""
         return self.suite.document.locate((*self.path, "name"))
-
-
-class _Stop(Exception):
-    """A step cannot be done: what is wrong, and where in the step."""
-
-    def __init__(self, message: str, path: Path = ()) -> None:
-        super().__init__(message)
-        self.message, self.path = message, path
 
 
 class _Watched(Seen):
@@ -149,27 +132,26 @@ class _CaseRun:
     def __init__(self, case: Case, coverage: Coverage | None, explain_all: bool) -> None:
         self._case, self._suite, self._explain_all = case, case.suite, explain_all
         packs = self._suite.packs
-        self._packs = {name: coverage.watched(pack) if coverage else pack for name, pack in packs.items()}
-        self._flags: dict[str, Mode] = {}
-        self._params: dict[str, dict[str, Any]] = {name: {} for name in packs}
+        covered = {name: coverage.watched(pack) if coverage else pack for name, pack in packs.items()}
         self._metrics = {spec.name: spec for pack in packs.values() for spec in pack.metrics.values()}
         seen = _Watched(coverage)
-        self._world = World(self._catalog(), self._suite.spec.start, seen, every_rule=True)
+        self._steps = Steps(self._suite, covered, seen)
+        self._world = self._steps.world
         self._reasons = Reasons(self._world, packs, seen.last)
         self._marks = Marks()
-        self._steps = 0
+        self._taken = 0
 
     async def run(self) -> CaseResult:
         """Run it to the end, or to the first step that does not do what it says."""
         started = time.perf_counter()
-        await self._serve()
+        await self._steps.serve()
         failures: list[Failure] = []
         explained: list[StepReasons] = []
         setup = [(("spec", "setup", number), step) for number, step in enumerate(self._suite.spec.setup)]
         steps = self._suite.spec.tests[self._case.number].steps
         own = [((*self._case.path, "steps", number), step) for number, step in enumerate(steps)]
         for path, step in [*setup, *own]:
-            self._steps += 1
+            self._taken += 1
             window = self._window(step)
             failures = await self._step(path, step)
             if failures or self._explain_all:
@@ -178,7 +160,7 @@ class _CaseRun:
             if failures:
                 break
         seconds = time.perf_counter() - started
-        ended = tuple(failures), self._steps, seconds, tuple(explained)
+        ended = tuple(failures), self._taken, seconds, tuple(explained)
         return CaseResult(self._suite.name, self._case.name, self._case.place, *ended)
 
     def _window(self, step: StepSpec) -> Window:
@@ -193,10 +175,10 @@ class _CaseRun:
                 failed = await check(step.expect, self._world, self._marks, self._metrics)
                 await self._marks.move(self._world)
                 return [self._failure(path, ("expect", *where), what, lines) for where, what, lines in failed]
-            await self._do(step)
+            await self._steps.take(step)
             await self._world.settle()
-        except _Stop as stop:
-            return [self._failure(path, stop.path, stop.message)]
+        except StepError as error:
+            return [self._failure(path, error.path, error.message)]
         except ApiError as error:
             return [self._failure(path, (), f"the cluster refuses this step: {error}")]
         return []
@@ -205,97 +187,3 @@ class _CaseRun:
         place, own = self._suite.document.locate((*step, *where)), self._suite.document.locate(step)
         alias = f" (in the step in line {own.line})" if place.line < own.line else ""
         return Failure(place, message + alias, lines)
-
-    async def _do(self, step: StepSpec) -> None:
-        world = self._world
-        if step.apply is not None:
-            await self._apply(step.apply)
-        elif step.delete is not None:
-            ref = step.delete
-            await world.delete(Kind(ref.api_version, ref.kind), ref.name, ref.namespace)
-        elif step.advance is not None:
-            await world.advance(step.advance)
-        elif step.flags is not None:
-            self._set_flags(step.flags)
-        elif step.params is not None:
-            self._set_params(step.params)
-        elif step.stop or step.start or step.restart:
-            self._run_or_stop(step)
-        elif step.fault is not None:
-            world.engine.faults.add(step.fault.injected())
-        elif step.http is not None:
-            world.http.play(played(step.http))
-
-    def _run_or_stop(self, step: StepSpec) -> None:
-        if self._world.running is bool(step.start):
-            state = "the engine runs; expected stop before start" if step.start else "the engine is stopped; expected start first"
-            raise _Stop(state)
-        if step.stop:
-            self._world.stop()
-        elif step.start:
-            self._world.start()
-        else:
-            self._world.restart()
-
-    async def _apply(self, what: str | dict[str, Any] | list[dict[str, Any]]) -> None:
-        objects = self._read(what) if isinstance(what, str) else [what] if isinstance(what, dict) else what
-        for index, obj in enumerate(objects):
-            path: Path = ("apply", index) if isinstance(what, list) else ("apply",)
-            wrong = misnamed(ref_of(obj))
-            if wrong:
-                raise _Stop(f"this is no object: {wrong}", path)
-            await self._world.serve(kind_of(obj))
-            resource = await self._world.cluster.discover(kind_of(obj))
-            home = {"namespace": DEFAULT_NAMESPACE} if resource.namespaced else {}
-            await self._world.apply({**obj, "metadata": {**home, **metadata(obj)}})
-
-    def _read(self, name: str) -> list[dict[str, Any]]:
-        path = self._suite.file.parent / name
-        if not path.is_file():
-            raise _Stop(f"there is no file {path}", ("apply",))
-        text = load_folder([path])[0]
-        try:
-            if text.faults:
-                raise InvalidText(text.faults)
-            documents = read_yaml(text.text, lambda line, column: Location(text.file, line, column))
-        except InvalidText as invalid:
-            raise _Stop(str(invalid), ("apply",)) from None
-        return [document.value for document in documents if isinstance(document.value, dict)]
-
-    def _set_flags(self, flags: Mapping[str, str]) -> None:
-        known = [pack.feature_flag for pack in self._packs.values()]
-        for name, mode in flags.items():
-            if name not in known:
-                raise _Stop(f"no pack has the feature flag {name!r}; expected {suggestion(name, known)}", ("flags", name))
-            self._flags[name] = Mode(mode)
-        self._world.catalog = self._catalog()
-
-    def _set_params(self, params: Mapping[str, Mapping[str, Any]]) -> None:
-        for name, values in params.items():
-            if name not in self._packs:
-                raise _Stop(f"there is no pack {name!r}; expected {suggestion(name, self._packs)}", ("params", name))
-            declared = self._packs[name].params
-            for param, value in values.items():
-                path = ("params", name, param)
-                if param not in declared:
-                    raise _Stop(f"{name} has no param {param!r}; expected {suggestion(param, declared)}", path)
-                checker = Checker(declared[param].schema)
-                for fault in checker.faults(value):
-                    raise _Stop(f"{fault.message}; expected {fault.expected}", path)
-                self._params[name][param] = checker.typed(value)
-        self._world.catalog = self._catalog()
-
-    def _catalog(self) -> Catalog:
-        modes = {name: self._flags.get(pack.feature_flag, pack.default_mode) for name, pack in self._packs.items()}
-        return Catalog.of(self._packs, modes, self._params)
-
-    async def _serve(self) -> None:
-        """Make the cluster know every kind that the tests or the packs name."""
-        for spec in self._suite.spec.kinds:
-            kind = Kind(spec.api_version, spec.kind)
-            resource = Resource(kind, spec.plural or guessed_resource(kind).plural, spec.namespaced)
-            self._world.cluster.register(resource, status_subresource=spec.status_subresource)
-        for pack in self._packs.values():
-            discovered = (discovery.kind for discovery in pack.discover.values())
-            for kind in (*pack.watches, *discovered, *(target.kind for target in pack.targets if target.kind.kind != "*")):
-                await self._world.serve(kind)

@@ -154,7 +154,7 @@ class World:
         self._evaluated.clear()
 
     async def settle(self) -> None:
-        """Look at what has changed or is due, until nothing is; while the engine is stopped, at nothing."""
+        """Evaluate what has changed or is due, until nothing is; nothing while the engine is stopped."""
         while self.running and await self.round():
             pass
 

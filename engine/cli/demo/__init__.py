@@ -35,7 +35,7 @@ DEFAULT_SPEED = 6.0
 VIEWER = "viewer"
 """The user who may see all of the cluster in memory, in the console."""
 CONSOLE_TEXT = """
-The engine goes on. Look at what it did, and does:
+The engine goes on. See what it did, and does:
   1. Open {url}
      The certificate is made for this demo, so your browser warns once.
   2. Log in with this token: {token}
@@ -45,7 +45,7 @@ EXAMPLES = """\b
 Examples:
   rulepack demo                                          on a cluster in memory; needs nothing
   rulepack demo --feature-flags sync-waves=Off           what is missing without that pack
-  rulepack demo --console                                keeps going, with pages to look at in a browser
+  rulepack demo --console                                keeps going, with pages for a browser
   rulepack demo --kubeconfig ~/.kube/config --install-crds
                                                          on a cluster, in new namespaces that go away again
 """
@@ -102,7 +102,7 @@ async def _in_memory(flags: Mapping[str, Mode], speed: float, *, console: bool) 
     script, cluster = load(shipped_demo(), backend()), EmbeddedCluster(clock)
     if not console:
         result = await _run(script, cluster, clock, script.namespaces, flags, install=True)
-        click.echo("\nTo look at the same in a browser: rulepack demo --console")
+        click.echo("\nTo see the same in a browser: rulepack demo --console")
         return result
     token = secrets.token_hex(16)
     cluster.users[token] = {"username": VIEWER}
@@ -154,7 +154,7 @@ async def _run(
 
 
 async def _until_interrupted(url: str, token: str) -> None:
-    """Say where the console is, and return when somebody has looked enough."""
+    """Say where the console is, and return when somebody has seen enough."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     click.echo(CONSOLE_TEXT.format(url=url, token=token))
     loop.add_signal_handler(signal.SIGINT, stop.set)

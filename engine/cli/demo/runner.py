@@ -91,7 +91,7 @@ class Runner:
                 await self._until_ready("its condition `ready`", lambda: self._is(self._script.ready))
                 self._screen.say("The engine starts.")
                 async with self._running_operator(engine):
-                    await self._until_ready("an engine that acts", lambda: engine.may_act() and not engine.unready())
+                    await self._until_ready("an engine that acts", lambda: engine.may_act() and not engine.health.unready())
                     await self._run_steps()
                     await ends(self._checks())
         finally:
@@ -187,7 +187,7 @@ class Runner:
 
     def _scope(self) -> Scope:
         objects = {
-            watch: {name: cached.object for (_, name), cached in informer.cache.items()}
+            watch: {name: cached.object for (_, name), cached in informer.store.objects.items()}
             for watch, informer in self._informers.items()
         }
         now = datetime.fromtimestamp(int(self._clock.time()), UTC)  # times of the API server are in whole seconds

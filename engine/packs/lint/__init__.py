@@ -78,7 +78,7 @@ _WHILE_READING = {
     "function-clash": """
         A library, or a function of one, has a name that means something else in CEL.
 
-        A library cannot be called `math` or `object`, a function not `size` or `filter`: nobody could tell which one is meant.
+        A library cannot be called `math` or `object`, a function not `size` or `filter`: nobody could know which one is meant.
         """,
     "undeclared-target": """
         An action or a lookup needs a verb on a kind that `targets` does not grant.

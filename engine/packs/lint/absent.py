@@ -17,8 +17,8 @@ from engine.model.objects import Kind
 from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
 from engine.packs.lint.constants import answer_of
 from engine.packs.lint.scope import is_condition
-from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import Rule
 
 _ASKING = frozenset(["get", "label", "annotation", "_?._", "_[?_]"])
 """Functions and operators that have an answer where there is nothing."""

@@ -23,8 +23,8 @@ from engine.model.text import one_of, suggestion
 from engine.packs.kinds import built_in
 from engine.packs.lint.base import Subject, raw_rules
 from engine.packs.lint.scope import checked, kind_type
-from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import Rule
 
 QUANTITIES = frozenset([
     "allocatable", "allocatedResources", "averageValue", "capacity", "consumedCapacity", "counters", "default",

@@ -14,8 +14,8 @@ from engine.errors import EvaluationError, Fault, Location
 from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, raw_rules
 from engine.packs.lint.facts import Fact, excluding, facts_of, facts_of_rule
-from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import Rule
 from engine.packs.watches import Watch
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from engine.cel.parser import parse
 from engine.cel.syntax import Call, Comprehension, Expression, ListOf, Literal, Node
 from engine.errors import ExpressionError
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 
 #: An ordering as its values are: below (-1), equal (0) or above (1) what it is compared with.
 _ORDER = {"_>_": (1,), "_>=_": (0, 1), "_<_": (-1,), "_<=_": (-1, 0), "_==_": (0,), "_!=_": (-1, 1)}

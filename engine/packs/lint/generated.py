@@ -13,8 +13,8 @@ from engine.model.flags import Mode
 from engine.packs.lint.base import Check, Severity, Subject, raw_rules
 from engine.packs.lint.conditions import selected
 from engine.packs.lint.facts import Fact, excluding, facts_of_rule
-from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import Rule
 from engine.packs.watches import Watch
 
 _OF_THE_PACK = frozenset({"params", "inputs", "flags"})

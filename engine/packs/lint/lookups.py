@@ -12,8 +12,9 @@ from engine.errors import Fault
 from engine.model.objects import SECRET
 from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, raw_rules
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import Rule
 
 _PLACING = ("apiVersion", "kind", "namespace", "name", "labelSelector")
 

@@ -10,7 +10,7 @@ from engine.cel import Path, Program, fields_of
 from engine.cel.uses import with_vars
 from engine.errors import Fault
 from engine.packs.lint.base import Check, Severity, Subject, raw_rules
-from engine.packs.pack import Rule
+from engine.packs.rule import Rule
 
 
 class LoopEndsItself(Check):

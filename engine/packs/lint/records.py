@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from engine.actions.base import Need
 from engine.errors import Fault
 from engine.packs.lint.base import Check, Severity, Subject
-from engine.packs.pack import Rule
 from engine.packs.records import shared
+from engine.packs.rule import Rule
 
 
 class PreviousNameInUse(Check):

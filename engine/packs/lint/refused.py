@@ -11,8 +11,8 @@ from engine.errors import Fault
 from engine.model.names import bad_label, misnamed
 from engine.model.objects import Kind, Ref
 from engine.packs.lint.base import Check, Severity, Subject, raw_rules
-from engine.packs.pack import RuleAction
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import RuleAction
 from engine.packs.strings import mappings
 
 _VALID = Kind("v1", "Any")

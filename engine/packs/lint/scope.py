@@ -20,8 +20,8 @@ from engine.packs.crds import Definition
 from engine.packs.declarations import lookups_of
 from engine.packs.kinds import built_in, metadata
 from engine.packs.lint.base import Subject, raw_rules
-from engine.packs.pack import Rule
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import Rule
 
 Types = Mapping[str, Type]
 
@@ -63,14 +63,14 @@ class Checked(NamedTuple):
 def checked(subject: Subject, parsed: ParsedPack) -> Iterator[Checked]:
     """Yield each expression of a pack, checked for the watched kinds that it is evaluated for.
 
-    One that itself tells kinds apart, and what is shared by rules for several kinds, need only fit one of them.
+    One that itself distinguishes kinds, and what is shared by rules for several kinds, need only fit one of them.
     """
     scopes: dict[Sequence[Kind], _PackScope] = {}
     for expression in parsed.expressions:
         target = _target_kind(parsed, expression)
         tree, condition = expression.program.tree, is_condition(expression)
         kinds = _kinds_of(parsed, expression)
-        for together in [kinds] if _tells_apart(parsed, expression, tree.root) else [(kind,) for kind in kinds]:
+        for together in [kinds] if _distinguishes(parsed, expression, tree.root) else [(kind,) for kind in kinds]:
             if together not in scopes:
                 scopes[together] = _PackScope(subject, parsed, together)
             checker = Checker(tree, scopes[together].variables(expression, target))
@@ -90,7 +90,7 @@ def _kinds_of(parsed: ParsedPack, expression: Compiled) -> tuple[Kind, ...]:
     return (pack.kinds(pack.rules[int(path[2])]) if path[:2] == ("spec", "rules") else ()) or tuple(pack.watches)
 
 
-def _tells_apart(parsed: ParsedPack, expression: Compiled, root: Node) -> bool:
+def _distinguishes(parsed: ParsedPack, expression: Compiled, root: Node) -> bool:
     """Whether an expression may read what only some of the kinds have: it names the kind, asks what is there, or is shared."""
     path = expression.path
     if path[:2] != ("spec", "rules") or path[3] == "vars" or any(isinstance(node, Has) for node in root.walk()):

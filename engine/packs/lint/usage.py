@@ -12,8 +12,9 @@ from engine.cel.uses import used_names, with_vars
 from engine.errors import Fault
 from engine.packs.declarations import needed_through
 from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
-from engine.packs.pack import Rule, RuleAction, RulePack, Target
+from engine.packs.pack import RulePack, Target
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import Rule, RuleAction
 
 _SAME_FOR_EVER = frozenset(
     {("object", "apiVersion"), ("object", "kind")}
@@ -180,7 +181,7 @@ class NowWithoutResync(Check):
     """A condition depends on `now`, and not by one comparison that is true from some time on; or what an aggregate counts does.
 
     A condition such as `now - timestamp(object.status.startTime) > duration('1h')` is evaluated again when it becomes true. Of
-    one that names `now` twice, takes the hour of it, or is true for a while only, the engine cannot tell when that is, so a
+    one that names `now` twice, takes the hour of it, or is true for a while only, the engine cannot know when that is, so a
     change of the object has to come by. Say with `resync` how often to evaluate it, or write a clause for each comparison.
 
     In an `aggregate`, write the comparison as a clause of `when`, or say `resync`.

@@ -11,8 +11,9 @@ from engine.model.text import field_text
 from engine.packs.lint.base import Check, Severity, Subject, location_of
 from engine.packs.lint.fields import missing_of
 from engine.packs.lint.scope import kind_type
-from engine.packs.pack import Rule, RulePack
+from engine.packs.pack import RulePack
 from engine.packs.parse import ParsedPack
+from engine.packs.rule import Rule
 from engine.packs.unwatched import unwatched
 
 _MEMBERS = frozenset(["by", "counts", "lists", "sum", "min", "max"])

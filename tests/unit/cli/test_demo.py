@@ -41,7 +41,7 @@ def test_the_shipped_packs_do_what_the_script_expects() -> None:
     assert "15 of 15 effects are as expected" in ran.stdout
     assert "✗" not in ran.stdout
     assert "\x1b" not in ran.stdout
-    assert ran.stdout.endswith("\nTo look at the same in a browser: rulepack demo --console\n")
+    assert ran.stdout.endswith("\nTo see the same in a browser: rulepack demo --console\n")
 
 
 def test_the_demo_goes_on_with_a_console() -> None:

@@ -131,8 +131,8 @@ async def test_an_object_that_cannot_be_decoded_removes_nothing(kind: Kind, fixt
 def broken(operator: Operator, kind: Kind) -> dict[tuple[str, str], tuple[Object, str]]:
     """Have an informer of a kind leave out an object, as it does with one that it cannot decode."""
     (informer,) = [each for key, each in operator.caches.informers.items() if key.kind == kind]
-    informer.left_out["", "broken"] = {"metadata": {"name": "broken"}}, "no UTF-8"
-    return informer.left_out
+    informer.store.left_out["", "broken"] = {"metadata": {"name": "broken"}}, "no UTF-8"
+    return informer.store.left_out
 
 
 async def test_another_replica_goes_on_where_the_leader_was_killed(fixture: Fixture) -> None:

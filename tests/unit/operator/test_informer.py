@@ -84,7 +84,7 @@ class Fixture:
 
     def cached(self) -> dict[str, Any]:
         """The sizes by name in the cache."""
-        return {name: _size(entry.object) for (_, name), entry in self.informer.cache.items()}
+        return {name: _size(entry.object) for (_, name), entry in self.informer.store.objects.items()}
 
 
 def _size(obj: Object | None) -> Any:
@@ -104,7 +104,7 @@ async def test_lists_then_follows() -> None:
         await fixture.clock.settle()
         assert fixture.taken() == [("b", None, 1, False), ("a", 1, 2, False), ("b", 1, None, False)]
         assert fixture.cached() == {"a": 2}
-        assert not informer.cache["default", "a"].initial
+        assert not informer.store.objects["default", "a"].initial
 
 
 async def test_lists_in_pages() -> None:
@@ -113,9 +113,9 @@ async def test_lists_in_pages() -> None:
     for number in range(1203):
         await fixture.create(f"w{number}")
     async with fixture.running() as informer:
-        assert len(informer.cache) == 1203
+        assert len(informer.store.objects) == 1203
         assert len([call for call in fixture.cluster.calls if call.verb == "list"]) == 3
-        assert informer.cache["default", "w7"].initial
+        assert informer.store.objects["default", "w7"].initial
 
 
 async def test_an_expired_page_token_starts_the_list_again() -> None:
@@ -126,7 +126,7 @@ async def test_an_expired_page_token_starts_the_list_again() -> None:
     fixture.cluster.faults.add(InjectedFault(410, verb="list", after=1))
     async with fixture.running() as informer:
         await fixture.clock.advance(2)
-        assert len(informer.cache) == 600
+        assert len(informer.store.objects) == 600
         assert len(fixture.taken()) == 600
 
 

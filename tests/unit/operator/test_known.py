@@ -13,6 +13,7 @@ from engine.cli.running import ask as ask_engine
 from engine.errors import UsageError
 from engine.model.flags import Mode
 from engine.model.objects import Kind, ObjectKey, Ref
+from engine.operator import overview
 from engine.operator.activity import Activity
 from engine.operator.wiring import Operator
 from engine.packs.catalog import Catalog
@@ -111,4 +112,8 @@ def test_what_is_suspended_is_said(fixture: Fixture) -> None:
     activity = Activity(fixture.clock, enforced={"widgets"}, terms={"widgets": Terms(1, "")})
     activity.suspended("widgets", "default", OBJECT)
     keys = [ObjectKey(OBJECT.kind, namespace, "other") for namespace in ("default", "elsewhere")]
-    assert [activity.known(key, ()) for key in keys] == [{"widgets": {"suspended": "namespace default", "rules": {}}}, {}]
+    found = [overview.known(activity, key, ()) for key in keys]
+    assert found == [
+        {"widgets": {"suspended": "namespace default", "rules": {}}},
+        {},
+    ]

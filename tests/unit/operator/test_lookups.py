@@ -106,7 +106,7 @@ async def test_what_is_looked_up_is_held_however_large_it_is(fixture: Fixture) -
         source = await fixture.cluster.get(CONFIG_MAP, "default", "source")
         assert annotations_of(source)["example.com/mark"] == f"{LARGE + 2} {LARGE + 3}"
 
-        held = operator.caches.informers[InformerKey(SETTINGS)].cache
+        held = operator.caches.informers[InformerKey(SETTINGS)].store.objects
         assert isinstance(held["default", "source"].object["data"]["own"], Omitted)
         assert len(held["default", "other"].object["data"]["text"]) == LARGE + 3
 

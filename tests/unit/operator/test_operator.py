@@ -342,7 +342,7 @@ async def test_only_what_packs_read_is_cached(fixture: Fixture) -> None:
     operator = fixture.operator()
     async with fixture.running(operator):
         (informer,) = operator.caches.informers.values()
-        assert informer.cache["default", "a"].object["spec"] == {"size": 20}
+        assert informer.store.objects["default", "a"].object["spec"] == {"size": 20}
 
 
 async def test_a_deletion_is_acted_on_but_a_kind_that_goes_away_is_none(fixture: Fixture) -> None:

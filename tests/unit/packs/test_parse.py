@@ -15,8 +15,8 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind, Object
 from engine.packs.last_applied import LAST_APPLIED
 from engine.packs.metrics import MetricSpec
-from engine.packs.pack import Existing, Limits, Retry
 from engine.packs.parse import parse_pack, parse_spec
+from engine.packs.rule import Existing, Limits, Retry
 from engine.packs.sources import PackObject
 from engine.packs.store import PackStore
 from engine.packs.watches import Selection, Watch
