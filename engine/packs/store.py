@@ -16,7 +16,7 @@ from engine.packs import belongs, records
 from engine.packs.catalog import Catalog
 from engine.packs.claims import callers, claims, refused_shipped
 from engine.packs.document import ObjectDocument
-from engine.packs.earlier import Refused, others, refused_packs
+from engine.packs.earlier import Earlier, refused_packs
 from engine.packs.libraries import Libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.library_store import LibraryStore
@@ -94,8 +94,12 @@ class PackStore:
             if isinstance(text := self._versions[claimed[name]].read, Text):
                 message, awaits = f"no pack {name!r} is in force, not even the shipped one", self._versions[text.file].awaits
                 reports.faults[text.source].append(Fault(Location(text.file, 1, 1), message, "this corrected", awaits=awaits))
-        absent = {**refused_shipped(shipped, self._versions), **claimed}
-        found = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some, claims=absent)
+        earlier = Earlier(packs, refused_packs(written, [*shipped, *own], self._versions))
+        absent = {**earlier.claims(), **refused_shipped(shipped, self._versions), **claimed}
+        found = References(
+            packs, {text.file for text in shipped}, self._versions, reports, some=self._some, claims=absent,
+            earlier={name: earlier.names(pack) for name, pack in packs.items()},
+        )  # fmt: skip
         references = found.find(written)
         references = {**self._kept(packs, references, written, reports), **references}
         for obj in written:
@@ -111,13 +115,14 @@ class PackStore:
                     Fault(Location(source, 1, 1), "there is no rule pack in its data", "one, in pack.yaml")
                 )
         self._warn_of_kept(packs, references, reports)
-        refused_now = refused_packs(written, own, self._versions)
-        self._modes.take(flags or {}, packs, {each.flag: name for name, each in refused_now.items()}, reports)
-        values = self._take_params(params or {}, packs, references, reports, refused_now)
+        beside = {name: earlier.flags(pack) for name, pack in packs.items()}
+        absent_by_flag = {each.flag: name for name, several in earlier.absent.items() for each in several}
+        self._modes.take(flags or {}, packs, beside, absent_by_flag, reports)
+        values = self._take_params(params or {}, packs, references, reports, earlier.absent)
         undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._given[name])}
         modes = {name: self._mode(pack, references, found, reports) for name, pack in packs.items()}
         self.settings = {name: self._settings(pack, references.get(name), found) for name, pack in packs.items()}
-        self._hold_back(packs, modes, references, reports, refused_now)
+        self._hold_back(earlier, packs, modes, references, found, reports)
         for pack, warning in records.warnings(packs):
             reports.warnings[source_of(pack, self._versions)].append(warning)
         old = self.catalog
@@ -219,15 +224,15 @@ class PackStore:
         return self._modes.settings(pack, reference, found.earlier.get(pack.identity, ()), source)
 
     def _hold_back(
-        self, packs: Mapping[str, RulePack], modes: dict[str, Mode], references: Mapping[str, Reference], reports: Reports,
-        refused: Mapping[str, Refused],
+        self, earlier: Earlier, packs: Mapping[str, RulePack], modes: dict[str, Mode], references: Mapping[str, Reference],
+        found: References, reports: Reports,
     ) -> None:  # fmt: skip
         """Warn of each earlier name of a pack that another pack has now, and have the mode that is written for that count too."""
         settings = dict(self.settings)
         for name, pack in packs.items():
             source = source_of(pack, self._versions)
-            for other in others(pack, packs, refused, references, settings):
-                reports.warnings[source].append(other.warning)
+            for other in earlier.others(pack, references, found.earlier, settings, self._versions):
+                reports.warnings[source] += [other.warning] if other.warning else []
                 for setting, said in other.settings:
                     if STRICTNESS.index(setting.mode) > STRICTNESS.index(modes[name]):
                         modes[name] = setting.mode
