@@ -151,7 +151,7 @@ def _rows(obj: Object, operators: Mapping[str, str], gone: Collection[str]) -> I
         counts = (str(sum(part.get(key, 0) for part in parts)) for key in ("fired", "failed", "waiting"))
         when, last = max((part.get("lastFiring", NOTHING), part.get("lastObject", "")) for part in parts)
         audited = sum(part.get("audited", 0) for part in parts)
-        said = [f"would have fired in Audit: {audited}"] if audited else []
+        said = [f"items for which it would act, were it not in Audit: {audited}"] if audited else []
         if not any(f"rule {name} waits" in note for note in notes):
             said += [f"waits: {part['waitingFor']}" for part in parts if "waitingFor" in part]
         own = next((part["mode"] for part in parts if "mode" in part), mode)

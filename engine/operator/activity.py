@@ -60,7 +60,7 @@ _FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 class RuleActivity:
     """What a rule did last, with the clock's time, None where it has not yet; and how often, about.
 
-    What Audit says that it would do is no firing; it has a count and a time of its own.
+    What Audit says that it would do is no firing; it has a time of its own.
     """
 
     fired: tuple[float, Act] | None = None
@@ -69,7 +69,6 @@ class RuleActivity:
     ended: tuple[float, Act] | None = None
     """What failed for good last, which is not tried again."""
     firings: int = 0
-    audits: int = 0
     failures: int = 0
     counted: dict[str, dict[tuple[str, str], bool]] = field(default_factory=dict)
     """By the last objects the firings, each by key and item, and whether they count as such: all steps of one count once."""
@@ -86,10 +85,7 @@ class RuleActivity:
             counted[firing] = False
         elif firing not in counted:
             counted[firing] = act.result is not ActResult.AUDITED
-            if counted[firing]:
-                self.firings += 1
-            else:
-                self.audits += 1
+            self.firings += counted[firing]
         if len(self.counted) > AT_ONCE:
             oldest = next(iter(self.counted))
             del self.counted[oldest]
@@ -215,16 +211,18 @@ class Activity:
         time, act = activity.fired or (None, None)
         ended, failure = activity.ended or (None, None)
         return RuleCounts(
-            fired=activity.firings, audited=activity.audits, failed=activity.failures,
+            fired=activity.firings, failed=activity.failures,
             suspended=sorted(self.suspensions.get(pack, ())),
             last_firing="" if time is None else _timestamp(time), last_object=str(act.object) if act else "",
             last_failure="" if ended is None else _timestamp(ended), failure=_failure(failure) if failure else "",
         )  # fmt: skip
 
-    def counts_of(self, pack: RulePack, waits: Waits, failing: Mapping[str, int]) -> dict[str, RuleCounts]:
+    def counts_of(
+        self, pack: RulePack, waits: Waits, failing: Mapping[str, int], audited: Mapping[str, int]
+    ) -> dict[str, RuleCounts]:
         """Return what each rule of a pack did, and what waits and is reported: how much, since when, and mostly for what.
 
-        `failing` says for how many items rules fail now.
+        `failing` says for how many items rules fail now, `audited` for how many they would act.
         """
         reasons: dict[str, Counter[str]] = {}
         since: dict[str, float] = {}
@@ -234,7 +232,10 @@ class Activity:
                 since[wait.rule] = min(wait.since, since.get(wait.rule, wait.since))
         started = self.clock.time() - self.clock.monotonic()
         found = {
-            rule.name: self.counts(pack.identity, rule.name)._replace(failing=failing.get(rule.name, 0)) for rule in pack.rules
+            rule.name: self.counts(pack.identity, rule.name)._replace(
+                failing=failing.get(rule.name, 0), audited=audited.get(rule.name, 0)
+            )
+            for rule in pack.rules
         }
         for name in found.keys() & reasons.keys():
             ((most, _),) = reasons[name].most_common(1)

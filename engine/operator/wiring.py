@@ -304,7 +304,9 @@ class Operator:
 
     def fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
-        counts = self.activity.counts_of(pack, self.reconciler.waits, self.reconciler.failing.count(pack.identity))
+        reconciler = self.reconciler
+        failing, audited = reconciler.failing.count(pack), reconciler.audited.count(pack)
+        counts = self.activity.counts_of(pack, reconciler.waits, failing, audited)
         reason, why = self.activity.standing(pack, self.caches, self.resume)
         notes = () if reason else self.reconciler.waits.notes(pack.identity)
         return Fare(reason, why, counts, (*notes, *self.reconciler.generated.kept(pack)))

@@ -9,7 +9,8 @@ import pytest
 
 from engine.model.flags import Mode
 from engine.packs.modes import FLAGS
-from engine.packs.store import PARAMS, PackStore
+from engine.packs.param_store import PARAMS
+from engine.packs.store import PackStore
 from engine.packs.versions import Report
 from tests.unit.packs.packs import CEL, pack
 from tests.unit.packs.test_store import SIZE, by_source, config_map, reported, rulepack, shipped, written
@@ -186,7 +187,7 @@ def test_the_flag_that_a_refused_pack_gives_itself_counts_for_its_successor(keys
 
     assert (modes, store.catalog.modes) == ({"new": Mode.OFF}, {"new": Mode.ENFORCE})
     assert reports["rulepack/ops/new"].note == "the feature flag switch says Disabled"
-    assert [each.message for each in reports[FLAGS].warnings][0] == (
+    assert reports[FLAGS].warnings[0].message == (
         "pack 'example' is refused: the flag counts for it once it is in force, and for 'new' until then"
     )
 
@@ -244,7 +245,9 @@ def test_a_stricter_mode_that_is_refused_counts_for_the_successor_at_once(kind: 
     """The last good text goes on as it was; the successor does not wait for a restart to be as strict as after it."""
     shipped_example = [shipped(pack())] if kind == "reference" else []
     reference = {"shipped": "example", "params": {"nosuch": 1}} if kind == "reference" else {"shipped": "example", "moed": "x"}
-    good: Any = config_map(pack()) if kind == "ConfigMap" else rulepack(written() if kind == "RulePack" else {"shipped": "example"})
+    good: Any = (
+        config_map(pack()) if kind == "ConfigMap" else rulepack(written() if kind == "RulePack" else {"shipped": "example"})
+    )
     bad: Any = {
         "ConfigMap": config_map(pack(**BROKEN, mode="Disabled")),
         "RulePack": rulepack(written(**BROKEN, mode="Disabled"), generation=2),

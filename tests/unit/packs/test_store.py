@@ -13,8 +13,9 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.packs.last_applied import LAST_APPLIED
 from engine.packs.modes import FLAGS
+from engine.packs.param_store import PARAMS
 from engine.packs.sources import Text
-from engine.packs.store import PARAMS, PackStore
+from engine.packs.store import PackStore
 from engine.packs.versions import Report
 from tests.unit.packs.packs import CEL, pack, rule
 
