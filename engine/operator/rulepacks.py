@@ -45,7 +45,7 @@ LISTS = "Listing"
 """The reason of a pack whose kind is being listed."""
 WAITING_FOR_KIND, MISSING_RIGHT = "WaitingForKind", "MissingRight"
 """The reasons of a pack whose kind cannot be listed or watched."""
-_AGAIN = {LISTS: LISTING, MISSING_RIGHT: UNLISTED}
+_AGAIN = {LISTS: LISTING, MISSING_RIGHT: UNLISTED, WAITING_FOR_KIND: UNLISTED}
 """For how long after a restart the status does not say so of a pack that was ready."""
 
 
@@ -120,16 +120,19 @@ class RulePackStatuses:
         self._catalog = Catalog()
         self._references: Sequence[Object] = ()
         self._counted = Counted(self._shard)
+        self._typed = False
         self._listing: dict[str, float] = {}  # since when, by pack
 
     def use(
         self, objects: OwnObjects, read: Sequence[Text | PackObject], reports: Sequence[Report], catalog: Catalog,
-        references: Sequence[Object],
+        references: Sequence[Object], *, typed: bool,
     ) -> None:  # fmt: skip
         """Take in what was `read`, and what became of each source; write the statuses soon.
 
-        `references` are the objects that are to stand for packs whose text is elsewhere.
+        `references` are the objects that are to stand for packs whose text is elsewhere. `typed` says whether the types of
+        expressions have been checked.
         """
+        self._typed = typed
         self._objects, self._read = objects, {each.file: each for each in read}
         self._reports = {report.source: report for report in reports}
         refused = {fault.location.file for report in reports for fault in report.faults}
@@ -195,7 +198,7 @@ class RulePackStatuses:
                 standing = self._standing(obj)
                 other = standing.pack is None and not standing.faults  # it stands for a pack that another operator ships
                 known = self._read.get(PackObject.of(obj).file) == PackObject.of(obj)  # else it is read soon
-                if known and not other and not self._lists_again(obj, standing):
+                if known and not (other or self._lists_again(obj, standing) or self._warned(obj, standing)):
                     await self._attempt(obj, standing)
             for obj in objects.refused() if self._shard == 0 else ():
                 elsewhere = Standing(refused=NOT_HERE, faults=[objects.refusal(obj)], advice=objects.move(obj))
@@ -249,6 +252,12 @@ class RulePackStatuses:
         now = self._clock.monotonic()
         began = self._listing.setdefault(standing.pack.identity, now)
         return was_ready(obj, standing) and now - began < _AGAIN[standing.unready[0]]
+
+    def _warned(self, obj: Object, standing: Standing) -> bool:
+        """Return whether a status warns of this generation, before the types of expressions are checked: it would do so again."""
+        status = dig(obj, ("status",), {})
+        same = status.get("observedGeneration") == metadata(obj).get("generation")
+        return not self._typed and not standing.refused and same and "warnings" in status
 
     def _standing(self, obj: Object) -> Standing:
         """Return how an object of the operator's namespace stands."""

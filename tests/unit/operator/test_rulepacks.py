@@ -702,6 +702,24 @@ async def test_audit_counts_each_item_once(packs: Packs) -> None:
     assert "    items for which it would act, were it not in Audit: 3" in lines
 
 
+async def test_a_kind_that_the_cluster_does_not_have_is_said_at_once(packs: Packs) -> None:
+    """Not first that it is being listed; a ConfigMap with such a pack does not say first that it is ok."""
+    seen, text = [], PACK.replace("kind: Widget", "kind: Wigdet")
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(31)
+        await packs.put("own", spec(text))
+        await packs.config_map("other", {"pack.yaml": text.replace("name: marks", "name: other")}, pack=True)
+        for _ in range(30):
+            await packs.clock.advance(0.1)
+            status = dig(await packs.got("own"), ("status", "conditions"), ())
+            seen += [each["reason"] for each in status if each["type"] == "Ready"]
+        annotated = await packs.status("other")
+
+    assert set(seen) == {"WaitingForKind"}
+    assert "Wigdet" in (await packs.condition("Ready", "own"))[2]
+    assert annotated.startswith("pack other waits: Wigdet")
+
+
 async def test_each_firing_of_a_rule_for_one_object_counts(packs: Packs) -> None:
     """Also of a rule without `oncePer`; two steps of one firing count once, and what changes nothing does not."""
     actions = [{"annotate": {"annotations": {f"example.com/{name}": "${string(object.spec.size)}"}}} for name in ("a", "b")]
