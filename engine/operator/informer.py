@@ -125,8 +125,8 @@ class Informer:
     def problem(self) -> str:
         """Return why it waits, with what to do; '' also where no API server answers at all.
 
-        That a right is missing is said at once, or after 5 s where the objects were watched before; that the kind is not served at
-        once where they were not listed before; anything else once it has lasted.
+        That a right is missing is said at once, or after 5 s where the objects were watched before; that a kind which was not
+        listed before is not served, at once; anything else once it has lasted.
         """
         if self._failure is None or not self._failure.status:
             return ""

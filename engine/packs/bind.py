@@ -28,6 +28,7 @@ from engine.packs.fields import IDENTIFIER
 from engine.packs.groups import GroupBinder
 from engine.packs.identity import LONGEST_RECORD, config_key
 from engine.packs.kinds import instead_of, no_kind
+from engine.packs.metadata_texts import IN_QUOTES, no_texts
 from engine.packs.pack import Existing, Limits, Retry, Rule, RuleAction, RulePack
 from engine.packs.schedule import NOT_BESIDE, TIME, Schedule
 from engine.packs.schema import RulePackSpec, RuleSpec
@@ -271,6 +272,8 @@ class _RuleBinder:
             return None
         if isinstance(action, MetricAction):
             declarations.check_metric(action, self._pack.metrics, self._diagnostics, path)
+        for below, message in no_texts(ACTIONS[name].bodies(raw)):
+            self._diagnostics.fault((*path, *below), message, IN_QUOTES)
         if aimless and action.writes_own():
             self._diagnostics.fault(path, f"{name} writes on the target, and the aggregate has none", "aggregate.target")
         for kind in (self._kinds if watched and self._group is None else ()) or (None,):

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from engine.cel import backend
-from engine.cli.get import table
+from engine.cli.get import table, written
 from engine.cli.last_good import earlier
 from engine.cli.unread import stopped, unexplained, who_reads
 from engine.errors import ApiError, UsageError
@@ -618,6 +618,23 @@ async def test_a_status_of_an_operator_that_is_gone_says_nothing_of_now(packs: P
     assert gone.startswith("no operator runs in namespace system since 20")
     ready = [[line.split()[3] for line in table([own], {}, where)][1] for where in ((), ("system",))]
     assert ready == ["True", "Unknown"]
+
+
+async def test_get_writes_objects_as_kubectl_does(packs: Packs) -> None:
+    """One that is asked for by its name alone, else a list; both can be read by what reads kubectl's."""
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec())
+        await packs.clock.advance(5)
+        own, marks = await packs.got("own"), await packs.got("marks")
+
+    one = yaml.safe_load(written([own], [], "yaml", single=True))
+    several = json.loads(written([marks, own], [], "json", single=False))
+    assert (one["kind"], one["spec"], one["status"]["mode"]) == ("RulePack", spec(), "Enforce")
+    assert "managedFields" in own["metadata"] and "managedFields" not in one["metadata"]
+    assert (several["kind"], [each["metadata"]["name"] for each in several["items"]]) == ("List", ["marks", "own"])
+    assert yaml.safe_load(written([own], [], "yaml", single=False))["items"] == [one]
+    assert written([own], [], "name", single=True) == "rulepack.rules.mlops.dev/own\n"
+    assert [written([], [], style, single=True) for style in ("yaml", "json", "name")] == ["", "", ""]
 
 
 async def test_a_suspended_pack_that_is_put_to_audit_is_ready(packs: Packs) -> None:
