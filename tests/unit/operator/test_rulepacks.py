@@ -730,7 +730,7 @@ async def test_a_kind_that_the_cluster_does_not_have_is_said_at_once(packs: Pack
             await packs.clock.advance(0.1)
             status = dig(await packs.got("own"), ("status", "conditions"), ())
             seen += [each["reason"] for each in status if each["type"] == "Ready"]
-        annotated = await packs.status("other")
+        annotated = await packs.status("other") or ""
 
     assert set(seen) == {"WaitingForKind"}
     assert "Wigdet" in (await packs.condition("Ready", "own"))[2]

@@ -93,8 +93,8 @@ async def test_a_restart_does_not_take_a_warning_back(tmp_path: Path) -> None:
         await packs.put("direct", yaml.safe_load(OWN)["spec"])
         await packs.config_map("own", {"pack.yaml": OWN}, pack=True)
         await packs.clock.advance(12)
-    before, annotated = len(packs.written()), await packs.status("own")
-    seen = set()
+    before, annotated = len(packs.written()), await packs.status("own") or ""
+    seen = set[str | None]()
     async with packs.running(packs.operator()):
         for _ in range(60):
             await packs.clock.advance(0.1)
