@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import click
-import yaml
 
 from engine.cel import Path, backend
 from engine.cli.arguments import NAMESPACE_NAME, Cluster, cluster_options
 from engine.cli.get import listed
+from engine.cli.manifest import as_yaml
 from engine.errors import ApiError, RulepackError
 from engine.model.objects import Kind, Object, annotations_of, labels_of, ref_of
 from engine.model.text import clean
@@ -151,28 +149,3 @@ def _manifest(obj: Object, kind: Kind, spec: Mapping[str, Any], *, reference: bo
         "apiVersion": kind.api_version, "kind": kind.kind,
         "metadata": {key: value for key, value in metadata.items() if value}, "spec": spec,
     }  # fmt: skip
-
-
-_DOUBTFUL = re.compile(r"[-+.\d]|[yYnN]$")
-"""Texts that YAML 1.1 and 1.2, or two readers of one of them, may take for numbers, dates or booleans."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes what kubectl, which reads YAML 1.1, and readers of YAML 1.2 read alike."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    """Write several lines as a block, so that conditions stay as readable as they were."""
-    style = "|" if "\n" in value else '"' if _DOUBTFUL.match(value) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-
-_Dumper.add_representer(str, _text)
-
-
-def as_yaml(manifest: Mapping[str, Any]) -> str:
-    """Return a manifest as a document of YAML, with its beginning marked."""
-    return yaml.dump(dict(manifest), Dumper=_Dumper, explicit_start=True, sort_keys=False, allow_unicode=True, width=math.inf)

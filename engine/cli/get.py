@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,11 +12,12 @@ from typing import Any, NamedTuple
 import click
 
 from engine.cli.arguments import NAMESPACE_NAME, Cluster, cluster_options
+from engine.cli.manifest import as_yaml
 from engine.cli.unread import stopped, unread, who_reads
-from engine.errors import ApiError, RulepackError
+from engine.errors import ApiError, RulepackError, UsageError
 from engine.kube.api import Api, Selection
 from engine.model.objects import Kind, Object, dig, ref_of
-from engine.model.text import clean, suggestion
+from engine.model.text import clean, nearest, suggestion
 from engine.packs.rbac import RULE_LIBRARY, RULE_PACK
 
 HEAD = ("NAMESPACE", "NAME", "MODE", "READY", "RULE", "FIRED", "FAILED", "WAITING", "LAST")
@@ -26,7 +28,50 @@ EXAMPLES = """\b
 Examples:
   rulepack get                                  every pack and every library of the cluster
   rulepack get my-pack rp/other-pack -n rulepack-system
+  rulepack get my-pack -o yaml                  the object, with its whole status
 """
+
+
+WRITTEN = ("yaml", "json", "name")
+"""The formats that have the objects themselves."""
+
+
+class Output(click.ParamType[str]):
+    """A format, '' for the table; kubectl takes `-o=yaml` too, of which click leaves the '='."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the format. Raise UsageError for one that there is not."""
+        style = value.removeprefix("=")
+        if style not in ("", "wide", *WRITTEN):
+            others = "" if nearest(style, WRITTEN) else f"; for others, kubectl get rulepacks,rulelibraries -o {style}"
+            raise UsageError(f"-o {style}: there is no such format; expected yaml, json, name or wide{others}")
+        return style
+
+
+def written(packs: Sequence[Object], libraries: Sequence[Object], style: str, *, single: bool) -> str:
+    """Return objects as kubectl writes them: without managedFields, and in a list unless a `single` one was asked for.
+
+    Return '' where there are none but those that were asked for.
+    """
+    kinds = [*((RULE_PACK, each) for each in packs), *((RULE_LIBRARY, each) for each in libraries)]
+    if style == "name":
+        group = RULE_PACK.api_version.partition("/")[0]
+        return "".join(f"{kind.kind.lower()}.{group}/{ref_of(obj).name}\n" for kind, obj in kinds)
+    objects = [_shown(kind, obj) for kind, obj in kinds]
+    if single and not objects:
+        return ""
+    whole: Object = {"apiVersion": "v1", "kind": "List", "items": objects, "metadata": {"resourceVersion": ""}}
+    if single and len(objects) == 1:
+        (whole,) = objects
+    return as_yaml(whole, marked=False) if style == "yaml" else json.dumps(whole, indent=4, ensure_ascii=False) + "\n"
+
+
+def _shown(kind: Kind, obj: Object) -> Object:
+    """Return an object with the keys that an item of a list may lack, and without those that kubectl leaves out."""
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, **obj, "metadata": metadata}
 
 
 @click.command(epilog=EXAMPLES)
@@ -35,8 +80,17 @@ Examples:
     "-n", "--namespace", default="", type=NAMESPACE_NAME, metavar="NAME", help="Only what is in this namespace. Default: in all."
 )
 @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="What is in all namespaces, whatever -n says.")
+@click.option(
+    "-o",
+    "--output",
+    "style",
+    default="",
+    type=Output(),
+    metavar="FORMAT",
+    help="yaml, json or name: the objects themselves, as kubectl writes them. wide: the table, which has every column anyway.",
+)
 @cluster_options
-def get(names: tuple[str, ...], namespace: str, everywhere: bool, cluster: Cluster) -> None:
+def get(names: tuple[str, ...], namespace: str, everywhere: bool, style: str, cluster: Cluster) -> None:
     """Write a line for each rule of each RulePack: how often it acted and failed for good, how many items wait, and on which
     object it last acted; below it why a pack is not ready and what rules wait for. Counts are approximate.
 
@@ -50,10 +104,13 @@ def get(names: tuple[str, ...], namespace: str, everywhere: bool, cluster: Clust
     packs, libraries, operators, gone = asyncio.run(_read(namespace, names, cluster))
     there = [ref_of(obj).name for obj in (*packs, *libraries)]
     where = f"namespace {namespace}" if namespace else "any namespace"
-    rules = [*table(_named(packs, names), operators, gone)]
-    functions = [*libraries_table(_named(libraries, names), operators, gone)]
-    for line in [*rules, *([""] if rules and functions else ()), *functions]:
-        click.echo(line)
+    packs, libraries = _named(packs, names), _named(libraries, names)
+    if style in WRITTEN:
+        click.echo(written(packs, libraries, style, single=len(names) == 1), nl=False)
+    else:
+        rules, functions = [*table(packs, operators, gone)], [*libraries_table(libraries, operators, gone)]
+        for line in [*rules, *([""] if rules and functions else ()), *functions]:
+            click.echo(line)
     for warning in gone.values():
         click.echo(f"Warning: {warning}", err=True)
     unknown = [name for name in names if name not in there]
@@ -151,7 +208,7 @@ def _rows(obj: Object, operators: Mapping[str, str], gone: Collection[str]) -> I
         counts = (str(sum(part.get(key, 0) for part in parts)) for key in ("fired", "failed", "waiting"))
         when, last = max((part.get("lastFiring", NOTHING), part.get("lastObject", "")) for part in parts)
         audited = sum(part.get("audited", 0) for part in parts)
-        said = [f"would have fired in Audit: {audited}"] if audited else []
+        said = [f"items for which it would act, were it not in Audit: {audited}"] if audited else []
         if not any(f"rule {name} waits" in note for note in notes):
             said += [f"waits: {part['waitingFor']}" for part in parts if "waitingFor" in part]
         own = next((part["mode"] for part in parts if "mode" in part), mode)

@@ -95,6 +95,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(run_command(arguments))
 
 
+_OF_CLUSTERS = ("-n", "--namespace", "-A", "--all-namespaces", "--context", "--kubeconfig")
+"""Options that kubectl has for every command."""
+
+
+def _of_clusters(option: str, arguments: Sequence[str]) -> str:
+    """Return what to do about an option that says which part of a cluster is meant, for a command that reads files; else ''."""
+    name = next((each for each in arguments if each in COMMANDS), "")
+    has = {each for param in _command(name).params for each in param.opts} if name else set[str]()
+    if option not in _OF_CLUSTERS or not name or option in has:
+        return ""
+    return f" of {name}, which reads files and takes nothing from a namespace of a cluster: leave it out"
+
+
 def _called() -> str:
     """Return how users call it: kubectl runs `kubectl-rulepack` as its plugin (kubernetes.io: extend-kubectl)."""
     return "kubectl rulepack" if Path(sys.argv[0]).stem == "kubectl-rulepack" else "rulepack"
@@ -107,6 +120,9 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         status = rulepack.main(args=arguments, prog_name=_called(), standalone_mode=False, color=colour)
         return status if isinstance(status, int) else 0
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption):
+            message = f"{error.message.rstrip('.')}{_of_clusters(error.option_name, arguments or sys.argv[1:])}."
+            error = click.NoSuchOption(error.option_name, message, error.possibilities, error.ctx)
         error.show(sys.stderr)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):

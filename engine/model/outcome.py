@@ -6,7 +6,7 @@ timer. Nothing in the pipeline raises to say one of these, and there is no secon
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from math import inf
 from typing import Any, NamedTuple
 
@@ -52,6 +52,17 @@ class Obstacle(StrEnum):
     """The pack has spent that budget, until somebody has it go on."""
 
 
+class Why(Enum):
+    """Why a rule does not fire, where more follows from that than another attempt at a later time."""
+
+    FALSE = auto()
+    """Its conditions are false."""
+    FIRED = auto()
+    """It has fired for the same key before."""
+    NO_ITEMS = auto()
+    """Its loop has nothing to do."""
+
+
 class Done(NamedTuple):
     """Carried out, or nothing to do; `result` is what the part gives to the next one."""
 
@@ -65,12 +76,14 @@ DONE = Done()
 class Skipped(NamedTuple):
     """The rule does not fire: why, and when time alone may change that.
 
-    `unknown` is true where a condition has no answer: that is neither true nor false.
+    `unknown` is true where a condition has no answer: that is neither true nor false. `key` is the firing key of what has fired.
     """
 
     reason: str
     retry_at: float | None = None
     unknown: bool = False
+    why: Why | None = None
+    key: str = ""
 
 
 class Waiting(NamedTuple):

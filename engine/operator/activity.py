@@ -41,7 +41,7 @@ _FAULTS = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 class RuleActivity:
     """What a rule did last, with the clock's time, None where it has not yet; and how often, about.
 
-    What Audit says that it would do is no firing; it has a count and a time of its own.
+    What Audit says that it would do is no firing; it has a time of its own.
     """
 
     fired: tuple[float, Act] | None = None
@@ -50,7 +50,6 @@ class RuleActivity:
     ended: tuple[float, Act] | None = None
     """What failed for good last, which is not tried again."""
     firings: int = 0
-    audits: int = 0
     failures: int = 0
     counted: dict[str, dict[tuple[str, str], bool]] = field(default_factory=dict)
     """By the last objects the firings, each by key and item, and whether they count as such: all steps of one count once."""
@@ -67,10 +66,7 @@ class RuleActivity:
             counted[firing] = False
         elif firing not in counted:
             counted[firing] = act.result is not ActResult.AUDITED
-            if counted[firing]:
-                self.firings += 1
-            else:
-                self.audits += 1
+            self.firings += counted[firing]
         if len(self.counted) > AT_ONCE:
             oldest = next(iter(self.counted))
             del self.counted[oldest]

@@ -119,14 +119,16 @@ class Informer:
     def problem(self) -> str:
         """Return why it waits, with what to do; '' also where no API server answers at all.
 
-        That a right is missing is said at once, or after 5 s where the objects were watched before; anything else once it has
-        lasted.
+        That a right is missing is said at once, or after 5 s where the objects were watched before; that a kind which was not
+        listed before is not served, at once; anything else once it has lasted.
         """
         if self._failure is None or not self._failure.status:
             return ""
         lasting = UNWATCHED if self.synced.is_set() else UNLISTED
         if self.forbidden:
             lasting = UNLISTED if self._watched else 0.0
+        elif self.state is State.WAITING and not (self._watched or self.synced.is_set()):
+            lasting = 0.0
         if not self._lasts(lasting):
             return ""
         verb = "watched" if self.synced.is_set() else "listed"

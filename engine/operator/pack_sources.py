@@ -26,7 +26,7 @@ from engine.operator.rulelibraries import RuleLibraryStatuses
 from engine.operator.rulepacks import RulePackStatuses, references
 from engine.operator.selection import InformerKey
 from engine.operator.settings import Settings
-from engine.operator.statuses import Status, Statuses
+from engine.operator.statuses import STATUS, Status, Statuses
 from engine.operator.store import OnChange
 from engine.operator.type_checks import TypeChecks
 from engine.packs.catalog import Catalog
@@ -48,6 +48,8 @@ PACK_SELECTOR = "rules.mlops.dev/rule-pack=true"
 FLAGS, PARAMS = "rulepack-feature-flags", "rulepack-params"
 STATUS_INTERVAL = 10.0
 """Seconds after which statuses are brought up to date, whatever else happens: those that could not be written are tried again."""
+WARNED = "in force, with warnings:"
+"""How the status of a ConfigMap begins whose packs are in force, and may not be what is meant."""
 DEBOUNCE = 0.2
 """Seconds to wait for further changes: `kubectl apply` changes several ConfigMaps at once."""
 
@@ -164,7 +166,8 @@ class PackSources:
                 self._used = catalog
                 self.in_force.set()
             wanted = references(catalog, self._store.shipped, self._config_maps(), self._namespace)
-            self._rulepacks.use(self._objects, self._store.read, self.reports, catalog, wanted)
+            typed = self._types.checked
+            self._rulepacks.use(self._objects, self._store.read, self.reports, catalog, wanted, typed=typed)
             self._types.use(self._store.read, self._store.libraries)
         except Exception as error:  # whatever a text holds, what is in force goes on
             log.error("unexpected %s: %s; a bug in rulepack, packs stay as they are", type(error).__name__, error)
@@ -213,9 +216,11 @@ class PackSources:
             problems = [*map(str, report.faults), *waits]
             notes = [*map(str, report.warnings), *(line for pack in report.packs for line in self._rulepacks.notes_of(pack))]
             if notes and not report.faults:
-                problems = [*waits, "with warnings:" if waits else "in force, with warnings:", *notes]
+                problems = [*waits, "with warnings:" if waits else WARNED, *notes]
                 reason = reason if waits else "RulePackWarnings"
-            statuses.append(Status(config_map, problems, reason))
+            warned = annotations_of(config_map).get(STATUS, "").startswith(WARNED)
+            if self._types.checked or problems or not warned:  # else it is likely to be warned of again
+                statuses.append(Status(config_map, problems, reason))
         for informer, name in ((self._flags, FLAGS), (self._params, PARAMS)):
             source = f"configmap/{name}"
             report = reports.get(source) or Report(source)

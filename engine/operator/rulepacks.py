@@ -15,6 +15,7 @@ from engine.model.flags import STRICTNESS, Mode
 from engine.model.generated import left_in
 from engine.model.objects import Object, dig, metadata, ref_of
 from engine.model.plan import Create
+from engine.operator.counted import Counted
 from engine.operator.informer import UNLISTED
 from engine.operator.own_objects import NOT_HERE, OwnObjects, apply_status
 from engine.operator.settings import Settings
@@ -44,7 +45,7 @@ LISTS = "Listing"
 """The reason of a pack whose kind is being listed."""
 WAITING_FOR_KIND, MISSING_RIGHT = "WaitingForKind", "MissingRight"
 """The reasons of a pack whose kind cannot be listed or watched."""
-_AGAIN = {LISTS: LISTING, MISSING_RIGHT: UNLISTED}
+_AGAIN = {LISTS: LISTING, MISSING_RIGHT: UNLISTED, WAITING_FOR_KIND: UNLISTED}
 """For how long after a restart the status does not say so of a pack that was ready."""
 
 
@@ -118,19 +119,20 @@ class RulePackStatuses:
         self._refused_texts: Mapping[str, Mapping[str, Mapping[str, Any] | None]] = {}  # by file, the specs by pack
         self._catalog = Catalog()
         self._references: Sequence[Object] = ()
-        self._seeds: dict[tuple[str, str], RuleCounts] = {}
-        self._seeded: set[str] = set()
+        self._counted = Counted(self._shard)
+        self._typed = False
         self._listing: dict[str, float] = {}  # since when, by pack
-        self._counts: dict[tuple[str, str], tuple[int, int, int]] = {}  # own ones that are in a status
 
     def use(
         self, objects: OwnObjects, read: Sequence[Text | PackObject], reports: Sequence[Report], catalog: Catalog,
-        references: Sequence[Object],
+        references: Sequence[Object], *, typed: bool,
     ) -> None:  # fmt: skip
         """Take in what was `read`, and what became of each source; write the statuses soon.
 
-        `references` are the objects that are to stand for packs whose text is elsewhere.
+        `references` are the objects that are to stand for packs whose text is elsewhere. `typed` says whether the types of
+        expressions have been checked.
         """
+        self._typed = typed
         self._objects, self._read = objects, {each.file: each for each in read}
         self._reports = {report.source: report for report in reports}
         refused = {fault.location.file for report in reports for fault in report.faults}
@@ -142,7 +144,7 @@ class RulePackStatuses:
 
     def took_over(self) -> None:
         """Go on from the counts that are in the statuses now, since another replica may have counted on."""
-        self._seeded.clear()
+        self._counted.took_over()
         self._news.set()
 
     def waits_of(self, identity: str) -> Sequence[str]:
@@ -196,7 +198,7 @@ class RulePackStatuses:
                 standing = self._standing(obj)
                 other = standing.pack is None and not standing.faults  # it stands for a pack that another operator ships
                 known = self._read.get(PackObject.of(obj).file) == PackObject.of(obj)  # else it is read soon
-                if known and not other and not self._lists_again(obj, standing):
+                if known and not (other or self._lists_again(obj, standing) or self._warned(obj, standing)):
                     await self._attempt(obj, standing)
             for obj in objects.refused() if self._shard == 0 else ():
                 elsewhere = Standing(refused=NOT_HERE, faults=[objects.refusal(obj)], advice=objects.move(obj))
@@ -251,10 +253,16 @@ class RulePackStatuses:
         began = self._listing.setdefault(standing.pack.identity, now)
         return was_ready(obj, standing) and now - began < _AGAIN[standing.unready[0]]
 
+    def _warned(self, obj: Object, standing: Standing) -> bool:
+        """Return whether a status warns of this generation, before the types of expressions are checked: it would do so again."""
+        status = dig(obj, ("status",), {})
+        same = status.get("observedGeneration") == metadata(obj).get("generation")
+        return not self._typed and not standing.refused and same and "warnings" in status
+
     def _standing(self, obj: Object) -> Standing:
         """Return how an object of the operator's namespace stands."""
         given = PackObject.of(obj)
-        self._seed(given.name, obj)
+        self._counted.seed(given.name, obj)
         report = self._reports.get(given.file, Report(given.file))
         pack = self._catalog.packs.get(report.packs[0]) if report.packs else None
         refused = verdict(report.faults)
@@ -265,7 +273,7 @@ class RulePackStatuses:
         unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
         if fare.reason not in _AGAIN:
             self._listing.pop(pack.identity, None)
-        counts = self._counted(given.name, pack, fare.counts)
+        counts = self._counted.added(given.name, pack, fare.counts)
         note = "; ".join(filter(None, (report.note, *fare.notes)))
         return Standing(
             pack, report.generation, mode, refused, report.faults, unready, note, counts, report.warnings,
@@ -276,35 +284,3 @@ class RulePackStatuses:
         """Return the mode that is written in what is refused: in an object, else in the text that it stands for."""
         text = self._refused_texts.get(pack.source, {}).get(pack.name) or {}
         return written_mode(given.spec, given.beside) or written_mode(text)
-
-    def _seed(self, name: str, obj: Object) -> None:
-        """Note what the status counts when this replica first sees it, which others, or this one when it led before, have done.
-
-        Also where the pack is refused, and loses its counts in the status: they go on once it is mended.
-        """
-        if name in self._seeded:
-            return
-        self._seeded.add(name)
-        parts = {each.get("shard"): each for each in dig(obj, ("status", "parts"), ())}
-        for rule in parts.get(self._shard, {}).get("rules", ()):
-            fired, audited, failed = self._counts.get((name, rule["name"]), (0, 0, 0))
-            self._seeds[name, rule["name"]] = RuleCounts(
-                rule.get("fired", 0) - fired, rule.get("failed", 0) - failed, audited=rule.get("audited", 0) - audited,
-                last_firing=rule.get("lastFiring", ""), last_object=rule.get("lastObject", ""),
-                last_failure=rule.get("lastFailure", ""), failure=rule.get("failure", ""),
-            )  # fmt: skip
-
-    def _counted(self, name: str, pack: RulePack, counts: Mapping[str, RuleCounts]) -> Mapping[str, RuleCounts]:
-        """Return what rules did, with what others did before; see `_seed`."""
-        added = {}
-        for rule in pack.rules:
-            own, seed = counts.get(rule.name, RuleCounts()), self._seeds.get((name, rule.name), RuleCounts())
-            self._counts[name, rule.name] = own.fired, own.audited, own.failed
-            last = max(own, seed, key=lambda each: each.last_firing)  # RFC 3339 in UTC, so the order of texts is that of times
-            failed = max(own, seed, key=lambda each: each.last_failure)
-            added[rule.name] = own._replace(
-                fired=own.fired + seed.fired, failed=own.failed + seed.failed, audited=own.audited + seed.audited,
-                last_firing=last.last_firing, last_object=last.last_object,
-                last_failure=failed.last_failure, failure=failed.failure,
-            )  # fmt: skip
-        return added

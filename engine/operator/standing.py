@@ -26,17 +26,19 @@ def counts(activity: Activity, pack: str, rule: str) -> RuleCounts:
     time, act = did.fired or (None, None)
     ended, failure = did.ended or (None, None)
     return RuleCounts(
-        fired=did.firings, audited=did.audits, failed=did.failures,
+        fired=did.firings, failed=did.failures,
         suspended=sorted(activity.suspensions.get(pack, ())),
         last_firing="" if time is None else timestamp(time), last_object=str(act.object) if act else "",
         last_failure="" if ended is None else timestamp(ended), failure=_failure(failure) if failure else "",
     )  # fmt: skip
 
 
-def counts_of(activity: Activity, pack: RulePack, waits: Waits, failing: Mapping[str, int]) -> dict[str, RuleCounts]:
+def counts_of(
+    activity: Activity, pack: RulePack, waits: Waits, failing: Mapping[str, int], audited: Mapping[str, int]
+) -> dict[str, RuleCounts]:
     """Return what each rule of a pack did, and what waits and is reported: how much, since when, and mostly for what.
 
-    `failing` says for how many items rules fail now.
+    `failing` says for how many items rules fail now, `audited` for how many they would act.
     """
     reasons: dict[str, Counter[str]] = {}
     since: dict[str, float] = {}
@@ -46,7 +48,10 @@ def counts_of(activity: Activity, pack: RulePack, waits: Waits, failing: Mapping
             since[wait.rule] = min(wait.since, since.get(wait.rule, wait.since))
     started = activity.started
     found = {
-        rule.name: counts(activity, pack.identity, rule.name)._replace(failing=failing.get(rule.name, 0)) for rule in pack.rules
+        rule.name: counts(activity, pack.identity, rule.name)._replace(
+            failing=failing.get(rule.name, 0), audited=audited.get(rule.name, 0)
+        )
+        for rule in pack.rules
     }
     for name in found.keys() & reasons.keys():
         ((most, _),) = reasons[name].most_common(1)

@@ -46,15 +46,17 @@ class _Checked:
 
 
 class TypeChecks:
-    """`warnings` holds what does not fit by the pack's source, and by its text; `changed` is called when it differs from before.
+    """`warnings` holds what does not fit by the pack's source, and by its text; `checked` says whether any check has ended.
 
-    Nothing is asked while `may_check` says no. A schema that cannot be had says nothing of its kind.
+    `changed` is called when one of both differs from before. Nothing is asked while `may_check` says no. A schema that cannot be
+    had says nothing of its kind.
     """
 
     def __init__(self, api: Api, clock: Clock, cel: Backend, may_check: Callable[[], bool], changed: Callable[[], None]) -> None:
         self.warnings: Mapping[str, Sequence[Fault]] = {}
+        self.checked = False
         self._api, self._clock, self._cel, self._may_check, self._changed = api, clock, cel, may_check, changed
-        self._packs: Sequence[Text | PackObject] = ()
+        self._packs: Sequence[Text | PackObject] | None = None
         self._libraries = Libraries()
         self._checked: dict[str, _Checked] = {}
         self._given = asyncio.Event()
@@ -76,14 +78,18 @@ class TypeChecks:
         """Run until cancelled."""
         while True:
             self._given.clear()
-            if self._may_check():
-                await self._check()
+            if self._packs is not None and self._may_check():
+                before = self.checked, self.warnings
+                await self._check(self._packs)
+                self.checked = True
+                if before != (self.checked, self.warnings):
+                    self._changed()
             await within(self._clock, RECHECK, self._given.wait())
 
-    async def _check(self) -> None:
+    async def _check(self, packs: Sequence[Text | PackObject]) -> None:
         try:
             paths = await published(self._api)
-            checked = {each.file: await self._check_pack(each, paths) for each in self._packs}
+            checked = {each.file: await self._check_pack(each, paths) for each in packs}
         except ApiError as error:
             self._failed(str(error))
             return
@@ -96,9 +102,7 @@ class TypeChecks:
         for each in checked.values():
             for name in {each.given.source, each.given.file} if each.faults else ():
                 warnings.setdefault(name, []).extend(each.faults)
-        if warnings != self.warnings:
-            self.warnings = warnings
-            self._changed()
+        self.warnings = warnings
 
     async def _check_pack(self, given: Text | PackObject, paths: Mapping[str, str]) -> _Checked:
         """Return what does not fit in it; what was found before, where neither that nor a schema has changed."""

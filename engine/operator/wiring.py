@@ -274,7 +274,9 @@ class Operator:
 
     def fare(self, pack: RulePack) -> Fare:
         """Return how a pack in force fares, for its status."""
-        counts = counts_of(self.activity, pack, self.reconciler.waits, self.reconciler.failing.count(pack.identity))
+        reconciler = self.reconciler
+        failing, audited = reconciler.failing.count(pack), reconciler.audited.count(pack)
+        counts = counts_of(self.activity, pack, reconciler.waits, failing, audited)
         reason, why = standing(self.activity, pack, self.caches, self.resume)
         notes = () if reason else self.reconciler.waits.notes(pack.identity)
         return Fare(reason, why, counts, (*notes, *self.reconciler.generated.kept.notes(pack)))

@@ -80,4 +80,5 @@ def specs_in(text: str) -> dict[str, Mapping[str, Any] | None]:
     except InvalidText:
         return dict.fromkeys(_NAME.findall("".join(_METADATA.findall(text))) or _WITHIN.findall(text))
     packs = [each for each in documents if dig(each, ("kind",), "") == "RulePack"]
-    return {str(dig(each, ("metadata", "name"), "")): dig(each, ("spec",), {}) for each in packs}
+    specs = ((str(dig(each, ("metadata", "name"), "")), each.get("spec")) for each in packs)
+    return {name: spec if isinstance(spec, dict) else {} for name, spec in specs}

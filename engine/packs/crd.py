@@ -44,7 +44,7 @@ _RULES = listed(
         "name": text("The rule."),
         "mode": text("Its mode, where it has a stricter one of its own than the pack: Audit or Disabled."),
         "fired": count("How often it acted, and did not fail after all; what is only audited is not counted here."),
-        "audited": count("How often it would have acted, while it was in Audit."),
+        "audited": count("For how many items it would act by the text in force, were it not in Audit."),
         "failed": count("How often its actions failed for good."),
         "failing": count("For how many items its actions failed for good, and have not succeeded since."),
         "waiting": count("How many items wait."),

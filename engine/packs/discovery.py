@@ -13,7 +13,7 @@ from engine.model.objects import Object, metadata
 from engine.packs.catalog import Catalog
 from engine.packs.jsonschemas import Checker
 from engine.packs.pack import Discovery, RulePack
-from engine.packs.store import PARAMS
+from engine.packs.param_store import PARAMS
 
 Found = Callable[[Discovery], Collection[Object]]
 """Gives the objects of the cluster that a discovery is about."""

@@ -124,11 +124,12 @@ def shown_path(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """One YAML document of a text."""
+    """One YAML document of a text; `namespace` is what the manifest that it is, or is in, says, '' where that is nothing."""
 
     value: Any
     _root: Node
     _positions: Positions
+    namespace: str = ""
 
     def locate(self, path: Path, line: int = 1, column: int = 1) -> Location:
         """Return the location of a value, or of a line and column inside the scalar at `path`.

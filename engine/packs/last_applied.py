@@ -17,6 +17,12 @@ from engine.packs.document import shown_path
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The annotation in which kubectl, and what works like it, notes what it was given to apply."""
+_OBJECT_META = frozenset([
+    "name", "generateName", "namespace", "labels", "annotations", "ownerReferences", "finalizers", "managedFields", "uid",
+    "resourceVersion", "generation", "selfLink", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+])  # fmt: skip
+"""The keys of metadata; the API server drops any other (kubernetes: apimachinery/pkg/apis/meta/v1/types.go, ObjectMeta)."""
+_METADATA = '"metadata":'
 _ANNOTATION = ("fieldsV1", "f:metadata", "f:annotations", f"f:{LAST_APPLIED}")
 
 
@@ -65,6 +71,21 @@ def spec_with_nulls(obj: Object) -> Given:
         if key in stored and not (writer and writer.whole):
             whole[key] = _restored(value, stored[key], (("spec", key), ("spec", key)), places)
     return Given(spec, tuple(dropped), whole, places) if dropped else Given(spec)
+
+
+def misplaced(obj: Object) -> Mapping[str, Any]:
+    """Return what `kubectl apply` was given last in the metadata of an object, and the API server has dropped.
+
+    kubectl sends that only where nothing validates it, as with --validate=false. It notes JSON with its keys in order and without
+    spaces, so metadata stands before spec, of which nothing has to be decoded.
+    """
+    text = annotations_of(obj).get(LAST_APPLIED, "")
+    at = text.find(_METADATA)
+    try:
+        given = json.JSONDecoder().raw_decode(text, at + len(_METADATA))[0] if at >= 0 else {}
+    except (ValueError, RecursionError):  # anybody can write an annotation
+        given = {}
+    return {key: value for key, value in given.items() if key not in _OBJECT_META} if isinstance(given, dict) else {}
 
 
 def _last_applied(obj: Object) -> Any:

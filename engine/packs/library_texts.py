@@ -15,7 +15,7 @@ from engine.packs.configmaps import documents_within
 from engine.packs.diagnostics import spec_faults
 from engine.packs.document import Document, ObjectDocument
 from engine.packs.library import KIND, FunctionSpec, RuleLibrarySpec
-from engine.packs.manifests import objects_in
+from engine.packs.manifests import objects_in, same
 from engine.packs.schema import API_VERSION
 from engine.packs.sources import LibraryObject, Text
 from engine.packs.yamltext import read_yaml
@@ -75,11 +75,14 @@ class Written:
 
 def read(written: Iterable[Text | LibraryObject], faults: list[Fault]) -> Written:
     """Return the libraries that are written there; of several of one name the first counts. Add what is wrong with them."""
-    found = Written()
+    found, namespaces = Written(), dict[str, str]()
     for origin in written:
         for document in _documents(origin, faults):
             name = str(dig(document.value, ("metadata", "name"), ""))
+            namespace = getattr(document, "namespace", "")
             first = found.origins.get(name)
+            elsewhere = first is not None and not same(namespaces[name], namespace)
+            namespaces.setdefault(name, namespace)
             found.origins.setdefault(name, origin)
             try:
                 spec = RuleLibrarySpec.model_validate(document.value)
@@ -88,7 +91,7 @@ def read(written: Iterable[Text | LibraryObject], faults: list[Fault]) -> Writte
                 continue
             if first is None:
                 found.given[name] = Library(spec, document, origin)
-            else:
+            elif not elsewhere:
                 message = f"library {name!r} is also in {first.file}, which has it"
                 faults.append(Fault(document.locate(("metadata", "name")), message, "another name"))
                 if origin is not first:

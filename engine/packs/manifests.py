@@ -42,9 +42,18 @@ def objects_in(document: YamlDocument) -> Iterator[YamlDocument]:
         kept = {key: each for key, each in value.items() if key != "status"}
         if isinstance(metadata := value.get("metadata"), dict):
             kept["metadata"] = {key: each for key, each in metadata.items() if key not in _OF_SERVER}
-        yield replace(document, value=kept)
+        yield replace(document, value=kept, namespace=_namespace(value))
     else:
-        yield document
+        yield replace(document, namespace=_namespace(value))
+
+
+def same(one: str, other: str) -> bool:
+    """Return whether two manifests may be of one namespace: one that names none is applied in any."""
+    return not one or not other or one == other
+
+
+def _namespace(value: Any) -> str:
+    return str(dig(value, ("metadata", "namespace"), ""))
 
 
 def is_reference(raw: Any) -> bool:

@@ -9,7 +9,6 @@ from engine.errors import Fault, Location
 from engine.model.flags import STRICTNESS, Mode, parse_mode
 from engine.model.text import found, nearest, suggestion
 from engine.packs import belongs
-from engine.packs.identity import config_key
 from engine.packs.pack import RulePack
 from engine.packs.versions import Reference, Reports
 
@@ -35,18 +34,20 @@ class Modes:
         self._fixed, self._elsewhere = dict(fixed), elsewhere
         self._flags: dict[str, Mode] = {}
         self._unread: dict[str, str] = {}  # what stands in the flags that cannot be read
-        self._known: Sequence[str] = ()
+        self._earlier: Mapping[str, Sequence[str]] = {}
 
     def take(
-        self, data: Mapping[str, str], packs: Mapping[str, RulePack], refused: Mapping[str, str], reports: Reports
+        self, data: Mapping[str, str], packs: Mapping[str, RulePack], earlier: Mapping[str, Sequence[str]],
+        refused: Mapping[str, str], reports: Reports,
     ) -> None:  # fmt: skip
         """Take in the data of the ConfigMap of the flags; report what is wrong with it.
 
-        `refused` has, by the flag, the packs of which nothing is in force.
+        `earlier` has, by pack, the flags that count for it beside its own, and `refused`, by the flag, the packs of which
+        nothing is in force.
         """
         flags: dict[str, Mode] = {}
-        self._unread = {}
-        self._known = known = sorted({pack.feature_flag for pack in packs.values()})
+        self._unread, self._earlier = {}, earlier
+        known = sorted({pack.feature_flag for pack in packs.values()})
         given = {name: text for name, text in data.items() if name in known or name not in self._elsewhere}
         for name, text in given.items():
             mode = parse_mode(text)
@@ -128,8 +129,5 @@ class Modes:
         return any(name in self._fixed or name in self._flags for name in self._names(pack))
 
     def _names(self, pack: RulePack) -> Sequence[str]:
-        """Return the flag of a pack, and those that it had under earlier names, where no other pack has them now."""
-        if pack.feature_flag != pack.config_key:
-            return [pack.feature_flag]
-        before = [config_key(pack.namespace, name) for name in pack.previous_names]
-        return [pack.feature_flag, *(name for name in before if name not in self._known)]
+        """Return the flag of a pack, and those that count beside it."""
+        return [pack.feature_flag, *self._earlier.get(pack.identity, ())]

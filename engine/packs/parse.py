@@ -22,7 +22,7 @@ from engine.packs.extends import extended, merged
 from engine.packs.fields import Verb
 from engine.packs.libraries import Libraries, read_libraries, shipped_libraries
 from engine.packs.library import KIND as LIBRARY
-from engine.packs.manifests import is_reference, objects_in, reference_faults
+from engine.packs.manifests import is_reference, objects_in, reference_faults, same
 from engine.packs.pack import RulePack
 from engine.packs.rule_schema import RuleSpec
 from engine.packs.schema import API_VERSION, PackSpec, ReferenceSpec, RulePackReferenceSpec, RulePackSpec
@@ -71,6 +71,7 @@ def parse_text(
     """
     packs: list[ParsedPack] = []
     faults: list[Fault] = []
+    named: list[tuple[str, RulePack]] = []
     if libraries is None and LIBRARY in text:
         libraries = read_libraries([Text(file, text, file)], cel)
         faults += libraries.faults
@@ -79,8 +80,10 @@ def parse_text(
         for written in read_yaml(text, partial(Location, file)):
             for document in objects_in(written) if manifests else [written]:
                 for inner in _pack_documents(document, faults, manifests=manifests):
+                    before = len(packs)
                     _bind(inner, linked, namespace, packs, faults)
-        faults += _same_names([parsed.pack for parsed in packs])
+                    named += [(document.namespace, parsed.pack) for parsed in packs[before:]]
+        faults += _same_names(named)
     except InvalidText as invalid:
         faults += invalid.faults
     except RecursionError:
@@ -188,9 +191,12 @@ def _without_rules(raw: Any, faulty: Collection[int]) -> Any:
     return {**raw, "spec": {**raw["spec"], "rules": rules}}
 
 
-def _same_names(packs: list[RulePack]) -> list[Fault]:
-    names: dict[str, RulePack] = {}
-    again = [pack for pack in packs if names.setdefault(pack.identity, pack) is not pack]
+def _same_names(packs: list[tuple[str, RulePack]]) -> list[Fault]:
+    """Return a fault for each pack whose name another one has before it, in the same namespace or where one of both has none."""
+    again = [
+        pack for number, (namespace, pack) in enumerate(packs)
+        if any(other.identity == pack.identity and same(there, namespace) for there, other in packs[:number])
+    ]  # fmt: skip
     return [Fault(pack.location, f"a second pack {pack.identity!r} in the same text", "each pack once") for pack in again]
 
 

@@ -20,20 +20,21 @@ class References:
     A spec is accepted as a whole: where it stands for nothing, or a param does not fit, the one accepted before counts.
     One with `configMap` stands for the pack of its own name also where that is elsewhere by now, and one with `shipped` also
     where a ConfigMap has taken the name: its mode must not get lost. `claims` are the names of packs that are not in force.
+    `earlier` has the names that packs had before, by pack.
     """
 
     def __init__(
         self, packs: Mapping[str, RulePack], shipped: Collection[str], versions: Mapping[str, Version], reports: Reports,
-        *, some: bool = False, claims: Mapping[str, str] | None = None,
+        *, some: bool, claims: Mapping[str, str], earlier: Mapping[str, Sequence[str]],
     ) -> None:  # fmt: skip
-        self._some, self._claims = some, claims or {}
+        self._some, self._claims = some, claims
         self._packs, self._shipped, self._versions, self._reports = packs, shipped, versions, reports
         self._found: dict[str, Reference] = {}
         self.earlier: dict[str, list[Reference]] = {}
         """By a pack's name, what stands for a name that it had before."""
         self._renamed: dict[str, list[RulePack]] = {}
         for pack in packs.values():
-            for name in dict.fromkeys(pack.previous_names):
+            for name in earlier[pack.identity]:
                 if name not in packs:
                     self._renamed.setdefault(name, []).append(pack)
 

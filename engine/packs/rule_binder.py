@@ -24,6 +24,7 @@ from engine.packs.diagnostics import SCHEMA, Diagnostics
 from engine.packs.fields import IDENTIFIER
 from engine.packs.groups import GroupBinder
 from engine.packs.kinds import instead_of, no_kind
+from engine.packs.metadata_texts import IN_QUOTES, no_texts
 from engine.packs.pack import RulePack
 from engine.packs.rule import Existing, Limits, Retry, Rule, RuleAction
 from engine.packs.rule_schema import RuleSpec
@@ -204,6 +205,8 @@ class RuleBinder:
             return None
         if isinstance(action, MetricAction):
             check_metric(action, self._pack.metrics, self._diagnostics, path)
+        for below, message in no_texts(ACTIONS[name].bodies(raw)):
+            self._diagnostics.fault((*path, *below), message, IN_QUOTES)
         if aimless and action.writes_own():
             self._diagnostics.fault(path, f"{name} writes on the target, and the aggregate has none", "aggregate.target")
         for kind in (self._kinds if watched and self._group is None else ()) or (None,):

@@ -12,7 +12,8 @@ from typing import Any, BinaryIO, NamedTuple, Self
 
 from engine.errors import Fault, Location, UsageError
 from engine.model.objects import Object, dig, labels_of, metadata, ref_of
-from engine.packs.last_applied import LAST_APPLIED, Dropped, spec_with_nulls
+from engine.model.text import shown
+from engine.packs.last_applied import LAST_APPLIED, Dropped, misplaced, spec_with_nulls
 from engine.packs.yamltext import CODE, PACK_BOUNDS, read_yaml
 
 SUFFIXES = (".yaml", ".yml")
@@ -44,7 +45,8 @@ class OwnObject:
     that had its name before. `spec` has the nulls that `kubectl apply` was given and did not send; `dropped` are those that do
     not count, since others may have written these parts of it since. `whole` and `places` have those too: they do count where a
     null is a fault. `managed` says that it has the label of what the operator creates, `owner` names the ConfigMap with which
-    it goes, '' where it goes with none. `beside` are keys beside `spec` that no object has: each is a fault.
+    it goes, '' where it goes with none. `beside` are keys beside `spec` that no object has: each is a fault. `misplaced` are
+    keys that were given in `metadata`, which has none such, so that the API server has dropped them.
     """
 
     file: str
@@ -58,6 +60,7 @@ class OwnObject:
     managed: bool = False
     owner: str = ""
     beside: Mapping[str, Any] = field(default_factory=dict)
+    misplaced: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, obj: Object) -> Self:
@@ -71,12 +74,22 @@ class OwnObject:
         beside = {key: value for key, value in obj.items() if key not in _KEYS}
         return cls(
             file, ref.name, ref.uid, generation, spec, given.dropped, given.whole, given.places, managed, "".join(owners[:1]),
-            beside,
+            beside, misplaced(obj),
         )  # fmt: skip
 
     @property
     def warnings(self) -> list[Fault]:
-        """A warning for each null that kubectl dropped and that does not count: a patch does not remove that key."""
+        """A warning for each null that kubectl dropped and that does not count, and for each key that the API server dropped."""
+        return [*self._dropped(), *self._misplaced()]
+
+    def _misplaced(self) -> Iterator[Fault]:
+        """Yield a warning for each key in metadata that has none such: what it says does not count."""
+        for key in self.misplaced:
+            message = f"kubectl apply was given {shown(key)} in metadata, where the API server drops it: it does not count"
+            yield Fault(Location(self.file, 1, 1, f"metadata.{key}"), message, "it below spec, or not at all, and applied again")
+
+    def _dropped(self) -> list[Fault]:
+        """Return a warning for each null that does not count: a patch does not remove that key."""
         expected = "the whole object once more by kubectl apply --server-side --force-conflicts, which keeps nulls"
         said = "kubectl apply dropped the null here, and it does not count:"
         return [

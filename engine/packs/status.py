@@ -20,7 +20,7 @@ SUSPENDED = "Suspended"
 class RuleCounts(NamedTuple):
     """What one rule did: counts, and when (RFC 3339) it last acted and on which object ('' where it has not).
 
-    `audited` counts what it would have done while it was in Audit, which is no firing. `last_failure` is when its actions last
+    `audited` counts the items for which it would act, were it not in Audit. `last_failure` is when its actions last
     failed for good, `failure` which one did, for which object. `failing` counts the items that fail now.
     """
 
@@ -131,7 +131,7 @@ def holds(obj: Object, status: Mapping[str, object], shard: int) -> bool:
 
 def left(gone: Mapping[str, Any]) -> dict[str, Any]:
     """Return what remains of an item of `status.parts` when its shard is gone: what its rules did, and nothing that waits."""
-    passing = ("waitingSince", "waitingFor", "suspended", "mode", "failing")
+    passing = ("waitingSince", "waitingFor", "suspended", "mode", "failing", "audited")
     rules = [{key: value for key, value in rule.items() if key not in passing} | {"waiting": 0} for rule in gone.get("rules", ())]
     return {"shard": gone["shard"], "rules": rules}
 
@@ -203,7 +203,7 @@ def _does(standing: Standing, rules: Sequence[Mapping[str, Any]], failing: Colle
     modes, audited = _modes(standing), sum(rule.get("audited", 0) for rule in rules)
     fired = any(rule.get("fired", 0) for rule in rules)
     least = min(modes.values(), default=standing.mode, key=STRICTNESS.index)
-    would = "and says what it would do" + (f" ({audited} so far)" if audited else "")
+    would = "and says what it would do" + (f" (for {_counted(audited, 'item')})" if audited else "")
     does = {Mode.ENFORCE: "and acts", Mode.AUDIT: would, Mode.OFF: "and does nothing"}[least]
     if failing:
         items = sum(rule.get("failing", 0) for rule in rules if rule["name"] in failing)

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from engine.cel import Backend
 from engine.errors import Fault, Location
 from engine.model.flags import STRICTNESS, Mode
-from engine.model.merge import canonical
 from engine.model.objects import Object, kind_of, metadata
-from engine.model.text import nearest, suggestion
-from engine.packs import belongs, records
+from engine.packs import records
 from engine.packs.catalog import Catalog
 from engine.packs.claims import callers, claims, refused_shipped
-from engine.packs.document import ObjectDocument
-from engine.packs.earlier import Refused, others, refused_packs
+from engine.packs.earlier import Earlier, refused_packs
 from engine.packs.libraries import Libraries
 from engine.packs.library import KIND as LIBRARY
 from engine.packs.library_store import LibraryStore
 from engine.packs.modes import FLAGS, Modes, ModeSetting
-from engine.packs.pack import Param, RulePack
-from engine.packs.params import Values, defaults, of_text, overridden
+from engine.packs.pack import RulePack
+from engine.packs.param_store import PARAMS, ParamStore
 from engine.packs.references import References
 from engine.packs.sources import LibraryObject, PackObject, Settable, Text, packs_of_configmap, shipped_settable
 from engine.packs.versions import Reference, Report, Reports, Version, source_of
-
-PARAMS = "configmap/rulepack-params"
-SHARED = "_all"
-"""The key of the parameters' ConfigMap with values for every pack that has a parameter of that name."""
 
 
 class PackStore:
@@ -50,12 +42,8 @@ class PackStore:
         self._elsewhere = shipped_settable() if some else Settable()  # what may be set for other operators
         self._modes = Modes(flags or {}, self._elsewhere.flags)
         self._versions: dict[str, Version] = {}
-        self._params: dict[str, Mapping[str, Any]] = {}
-        self._given: dict[str, frozenset[str]] = {}  # by pack, the params that somebody has set
+        self._params = ParamStore(self._elsewhere)
         self.settings: Mapping[str, Sequence[ModeSetting]] = {}
-        self._last_shared: Mapping[str, Any] = {}
-        self._shared_unread = False
-        self._unread: set[str] = set()  # packs whose params could never be read
         self._begins = True
         self._stood: Mapping[str, Reference] = {}  # by pack, what its RulePack said last
 
@@ -94,8 +82,12 @@ class PackStore:
             if isinstance(text := self._versions[claimed[name]].read, Text):
                 message, awaits = f"no pack {name!r} is in force, not even the shipped one", self._versions[text.file].awaits
                 reports.faults[text.source].append(Fault(Location(text.file, 1, 1), message, "this corrected", awaits=awaits))
-        absent = {**refused_shipped(shipped, self._versions), **claimed}
-        found = References(packs, {text.file for text in shipped}, self._versions, reports, some=self._some, claims=absent)
+        earlier = Earlier(packs, refused_packs(written, [*shipped, *own], self._versions))
+        absent = {**earlier.claims(), **refused_shipped(shipped, self._versions), **claimed}
+        found = References(
+            packs, {text.file for text in shipped}, self._versions, reports, some=self._some, claims=absent,
+            earlier={name: earlier.names(pack) for name, pack in packs.items()},
+        )  # fmt: skip
         references = found.find(written)
         references = {**self._kept(packs, references, written, reports), **references}
         for obj in written:
@@ -111,13 +103,14 @@ class PackStore:
                     Fault(Location(source, 1, 1), "there is no rule pack in its data", "one, in pack.yaml")
                 )
         self._warn_of_kept(packs, references, reports)
-        refused_now = refused_packs(written, own, self._versions)
-        self._modes.take(flags or {}, packs, {each.flag: name for name, each in refused_now.items()}, reports)
-        values = self._take_params(params or {}, packs, references, reports, refused_now)
-        undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._given[name])}
+        beside = {name: earlier.flags(pack) for name, pack in packs.items()}
+        absent_by_flag = {each.flag: name for name, several in earlier.absent.items() for each in several}
+        self._modes.take(flags or {}, packs, beside, absent_by_flag, reports)
+        values = self._params.take(params or {}, packs, references, reports, earlier.absent)
+        undecided = {name: names for name, pack in packs.items() if (names := pack.discover.keys() - self._params.given[name])}
         modes = {name: self._mode(pack, references, found, reports) for name, pack in packs.items()}
         self.settings = {name: self._settings(pack, references.get(name), found) for name, pack in packs.items()}
-        self._hold_back(packs, modes, references, reports, refused_now)
+        self._hold_back(earlier, packs, modes, references, found, reports)
         for pack, warning in records.warnings(packs):
             reports.warnings[source_of(pack, self._versions)].append(warning)
         old = self.catalog
@@ -210,92 +203,26 @@ class PackStore:
         reference = references.get(pack.identity)
         source = reference.obj.source if reference else source_of(pack, self._versions)
         mode = self._modes.of(pack, reference, found.earlier.get(pack.identity, ()), source, reports)
-        if pack.identity in self._unread and (reference is None or reference.said is not None):
+        if pack.identity in self._params.unread and (reference is None or reference.said is not None):
             reports.notes[source] = "a value of its params was never read, so it is Disabled"
-        return Mode.OFF if pack.identity in self._unread else mode
+        return Mode.OFF if pack.identity in self._params.unread else mode
 
     def _settings(self, pack: RulePack, reference: Reference | None, found: References) -> Sequence[ModeSetting]:
         source = reference.obj.source if reference else source_of(pack, self._versions)
         return self._modes.settings(pack, reference, found.earlier.get(pack.identity, ()), source)
 
     def _hold_back(
-        self, packs: Mapping[str, RulePack], modes: dict[str, Mode], references: Mapping[str, Reference], reports: Reports,
-        refused: Mapping[str, Refused],
+        self, earlier: Earlier, packs: Mapping[str, RulePack], modes: dict[str, Mode], references: Mapping[str, Reference],
+        found: References, reports: Reports,
     ) -> None:  # fmt: skip
         """Warn of each earlier name of a pack that another pack has now, and have the mode that is written for that count too."""
         settings = dict(self.settings)
         for name, pack in packs.items():
             source = source_of(pack, self._versions)
-            for other in others(pack, packs, refused, references, settings):
-                reports.warnings[source].append(other.warning)
+            for other in earlier.others(pack, references, found.earlier, settings, self._versions):
+                reports.warnings[source] += [other.warning] if other.warning else []
                 for setting, said in other.settings:
                     if STRICTNESS.index(setting.mode) > STRICTNESS.index(modes[name]):
                         modes[name] = setting.mode
                         self.settings = {**self.settings, name: [*self.settings[name], setting]}
                         reports.notes[references[name].obj.source if name in references else source] = said
-
-    def _take_params(
-        self, data: Mapping[str, str], packs: Mapping[str, RulePack], references: Mapping[str, Reference], reports: Reports,
-        refused: Collection[str],
-    ) -> dict[str, Mapping[str, Any]]:  # fmt: skip
-        """Return the values of every pack's params: the RulePack's, else the ConfigMap's, else the last one, else the default.
-
-        A pack of which a param has a value that could never be read is Off: the default may be what somebody meant to forbid.
-        """
-        keys = {pack.config_key for pack in packs.values()}
-        shared = self._shared(data.get(SHARED, ""), packs, reports)
-        known = {param for pack in packs.values() for param in pack.params} | belongs.PARAMETERS
-        for name in data.keys() - keys - {SHARED} - self._elsewhere.packs:
-            is_param = name in known and not nearest(name, keys)
-            expected = f"it in the text of a pack's name, or of {SHARED}" if is_param else suggestion(name, keys)
-            warning = Fault(Location(f"{PARAMS}/{name}", 1, 1), f"there is no pack {name!r}", expected)
-            if name in refused:
-                warning = replace(warning, message=f"pack {name!r} is refused: these count once it is in force", expected="")
-            reports.warnings[PARAMS].append(warning)
-        values: dict[str, Mapping[str, Any]] = {}
-        given: dict[str, frozenset[str]] = {}
-        for name, pack in packs.items():
-            key, reference = pack.config_key, references.get(name)
-            said = reference.said if reference else None
-            last = self._params.get(name, {}) if key in data or (said and said.params) else {}
-            below = defaults(pack.params, shared)
-            own = of_text(pack.params, below._replace(given=frozenset()), last, data.get(key, ""), f"{PARAMS}/{key}")
-            found_values = own._replace(given=own.given | below.given)
-            reports.faults[PARAMS] += found_values.faults
-            if reference and said and said.params:
-                document = ObjectDocument(said.params, reference.obj.file, ("spec", "params"))
-                above = overridden(pack.params, found_values._replace(faults=()), last, document)
-                for param in _overruled(pack, said.params, found_values, above):
-                    where = Location(f"{PARAMS}/{key if param in own.given else SHARED}", 1, 1)
-                    reports.warnings[PARAMS].append(Fault(where, f"{param} in {reference.obj.source} goes before it"))
-                found_values = above
-            values[name] = dict(found_values.values)
-            given[name] = found_values.given | (frozenset() if found_values.read else self._given.get(name, frozenset()))
-            never_read = name not in self._params or name in self._unread
-            read = found_values.read and not self._shared_unread
-            (self._unread.add if never_read and not read else self._unread.discard)(name)
-        self._params, self._given = values, given
-        return values
-
-    def _shared(self, text: str, packs: Mapping[str, RulePack], reports: Reports) -> Mapping[str, Any]:
-        """Return the values for every pack that has a parameter of that name; one that does not fit all of them is for none."""
-        by_name: dict[str, list[Mapping[str, Any]]] = {}
-        for pack in packs.values():
-            for name, param in pack.params.items():
-                wanted = by_name.setdefault(name, [])
-                if param.schema not in wanted:
-                    wanted.append(param.schema)
-        schemas: dict[str, Mapping[str, Any]] = {key: {} for key in self._elsewhere.params}
-        schemas |= {name: {"allOf": each} for name, each in by_name.items()}
-        params = {name: Param(name, schema, None) for name, schema in schemas.items()}
-        given = of_text(params, defaults(params), self._last_shared, text, f"{PARAMS}/{SHARED}")
-        reports.faults[PARAMS] += given.faults
-        self._shared_unread = not given.read
-        self._last_shared = {name: value for name, value in given.values.items() if value is not None}
-        return self._last_shared
-
-
-def _overruled(pack: RulePack, said: Collection[str], below: Values, above: Values) -> list[str]:
-    """Return the params that a ConfigMap gives, and that a RulePack has `said` otherwise."""
-    both = pack.params.keys() & below.given & set(said)
-    return sorted(param for param in both if canonical(below.values[param]) != canonical(above.values[param]))

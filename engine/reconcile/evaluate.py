@@ -11,7 +11,7 @@ from engine.errors import EvaluationError
 from engine.model.merge import canonical
 from engine.model.names import digest
 from engine.model.objects import Object, annotations_of, metadata
-from engine.model.outcome import Done, Outcome, Skipped
+from engine.model.outcome import Done, Outcome, Skipped, Why
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.rule import Rule
@@ -21,8 +21,6 @@ from engine.reconcile.upcoming import upcoming
 
 LOOP_LIMIT = 1000
 NO_ITEMS = "nothing to loop over"
-FIRED = "already fired for "
-_CLAUSE = "when["
 NOT_WANTED = "it is no longer among what the rule is to do"
 KEY_LIMIT = 500
 """Characters of a firing key or a loop item's key: the record has to find room among an object's annotations."""
@@ -104,12 +102,13 @@ def _fires(
     if rule.once_per is not None:
         key, record = _key(rule.once_per.evaluate(scope)), recorded()
         if rule.loop is None and record.ended(key, ""):
-            return Skipped(f"{FIRED}{key}"), state
+            return _fired(key), state
     if in_force is not None and (ignored := _ignored(rule, scope, in_force)):
         return Skipped(ignored), state
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
-        return Skipped(f"{FIRED}{key}" if record.key == key and record.items else NO_ITEMS), state
+        fired = record.key == key and record.items
+        return _fired(key) if fired else Skipped(NO_ITEMS, why=Why.NO_ITEMS), state
     if rule.throttle is not None and state.fired_at is not None and not state.under_way(key):
         due = state.fired_at + rule.throttle
         if scope.now < due:
@@ -127,22 +126,21 @@ def condition(rule: Rule, scope: Scope) -> Skipped | None:
         try:
             if not clause.condition(scope):
                 also = "" if unknown is None else f"; {unknown.reason}"
-                return Skipped(f"{_CLAUSE}{number}] is false: {clause.source}{also}")
+                return Skipped(f"when[{number}] is false: {clause.source}{also}", why=Why.FALSE)
         except EvaluationError as error:
             unknown = unknown or Skipped(f"when[{number}] has no answer: {error}", unknown=True)
     return unknown
 
 
-def false(skipped: Skipped) -> bool:
-    """Return whether a rule does not fire since its conditions are false."""
-    return not skipped.unknown and skipped.reason.startswith(_CLAUSE)
-
-
 def unwanted(rule: Rule, skipped: Skipped) -> str:
     """Return in words for people why what waits of a rule is not done any more, now that it does not fire."""
-    if rule.loop is not None and (skipped.reason == NO_ITEMS or skipped.reason.startswith(FIRED)):
+    if rule.loop is not None and skipped.why in (Why.NO_ITEMS, Why.FIRED):
         return NOT_WANTED
     return f"it does not apply any more ({skipped.reason})"
+
+
+def _fired(key: str) -> Skipped:
+    return Skipped(f"already fired for {key}", why=Why.FIRED, key=key)
 
 
 def _key(value: Any) -> str:

@@ -281,6 +281,7 @@ class Performer:
         self, run: ItemRun, action: str, step: Step | None, result: ActResult, lines: tuple[str, ...] = (), detail: str = ""
     ) -> Done:
         self._observer.acted(_act(run, action, step, result, lines, detail))
+        run.progress.audited |= result is ActResult.AUDITED
         return DONE
 
 

@@ -7,6 +7,7 @@ it from there. Every part returns an Outcome.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import attrgetter
 
 from engine.cel import Scope
 from engine.errors import ApiError
@@ -27,9 +28,10 @@ from engine.reconcile.deletions import confirm
 from engine.reconcile.evaluate import NOT_WANTED, Firing, unwanted, variables_of
 from engine.reconcile.evaluator import Evaluator
 from engine.reconcile.events import Events
-from engine.reconcile.failing import Failing, note
 from engine.reconcile.generated import Generated, for_item
 from engine.reconcile.item import LONGEST, ItemRun
+from engine.reconcile.itemcounts import ItemCounts
+from engine.reconcile.itemnotes import note
 from engine.reconcile.large import LargeValues
 from engine.reconcile.matching import Evaluation, Matcher
 from engine.reconcile.others import Others
@@ -64,7 +66,7 @@ class Reconciler:
         self._events = Events(self.actor, clock)
         self.generated = Generated(self.actor, caches, self.related, replica, self._events, clock)
         self.waits = Waits(self._events, clock)
-        self.failing = Failing()
+        self.failing, self.audited = ItemCounts(attrgetter("failing")), ItemCounts(attrgetter("audited"))
         self.others = Others(replica.operator, self._events, clock)
         budgets = Budgets(self.actor, observer, replica)
         requests = Requests(self.actor, replica)
@@ -88,7 +90,8 @@ class Reconciler:
         self.related.use(packs, catalog)
         self.aggregates.counting.keep(in_force)
         self.waits.keep(in_force)
-        self.failing.keep(in_force)
+        self.failing.keep(packs)
+        self.audited.keep(packs)
         self.others.use(catalog)
         self.generated.use(catalog)
 
@@ -118,7 +121,7 @@ class Reconciler:
                     else:
                         await self._skip(evaluation, rule, outcome)
                     evaluation.retry(outcome)
-                    note(evaluation, rule, skipped)
+                    note(evaluation, rule, skipped, self._catalog.mode(evaluation.pack, rule))
                     self._recorder.put(evaluation, rule, scope, self._catalog)
             retry_at = await self._record(key, evaluations)
         else:
@@ -130,6 +133,7 @@ class Reconciler:
             states = [*self._matcher.states(key), *self.generated.states(key)]
         self.waits.update(key, states)
         self.failing.update(key, states)
+        self.audited.update(key, states)
         if isinstance(key, GroupKey) and not states:
             self.related.forget_group(key)
         due = min((time for time in (*times, retry_at, self._events.retry_at(key)) if time is not None), default=None)

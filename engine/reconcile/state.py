@@ -89,6 +89,7 @@ class ItemProgress:
 
     `error` is set once the actions have failed for good and only `rescue` is left to do. `actions` holds each action's
     progress by its number, `own` what they want written on the watched object itself; `steps` counts what was done elsewhere.
+    `audited` says that a step would have been taken, were it not for Audit.
     """
 
     attempts: int = 0
@@ -99,6 +100,7 @@ class ItemProgress:
     actions: dict[int, ActionProgress] = field(default_factory=dict)
     own: list[Own] = field(default_factory=list)
     steps: int = 0
+    audited: bool = False
 
     def due(self, now: float, *, woken: bool, first: bool) -> bool:
         """Return whether to try again now: it is time, or it waits for what has changed.
@@ -180,7 +182,8 @@ class RuleState(NamedTuple):
     `firing`: what is under way. `incident`: whether the conditions hold, or have held before, for a rule that notifies of each
     incident. `stall`: what its lookups wait for. `left`: the key of a firing that is left to another operator, and since when.
     `refused`: it had no answer since a lookup is refused, or has none for a group. `scheduled`: up to which time of its schedule
-    nothing is left to do. `failing`: how many items failed for good last.
+    nothing is left to do. `failing`: how many items failed for good last. `audited`: for how many it would have acted last in
+    Audit.
     """
 
     true_since: float | None = None
@@ -193,6 +196,7 @@ class RuleState(NamedTuple):
     refused: bool = False
     scheduled: datetime | None = None
     failing: int = 0
+    audited: int = 0
 
     def under_way(self, key: str) -> bool:
         """Return whether a firing with this key has items that have not ended."""
@@ -214,9 +218,9 @@ class RuleState(NamedTuple):
         return self._replace(incident=Incident.OVER) if begins else self
 
     def idle(self, rule: Rule) -> bool:
-        """Return whether nothing of it matters any more: no timer, no throttle, nothing under way or failing."""
+        """Return whether nothing of it matters any more: no timer, no throttle, nothing under way, failing or audited."""
         timed = (rule.hold and self.true_since is not None) or (rule.throttle is not None and self.fired_at is not None)
-        busy = timed or (self.firing and self.firing.items) or self.unknown or self.scheduled or self.failing
+        busy = timed or (self.firing and self.firing.items) or self.unknown or self.scheduled or self.failing or self.audited
         return not busy and self.incident is Incident.NONE and self.stall is None and self.left is None
 
 

@@ -103,6 +103,29 @@ def test_an_option_before_the_name_that_the_command_does_not_have_is_refused(
     assert "No such option" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments", [["-n", "team", "lint", "x"], ["lint", "-n", "team", "x"], ["--namespace=team", "test", "x"]]
+)
+def test_a_command_that_reads_files_says_what_to_do_with_a_namespace(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(arguments) == 2
+    assert "which reads files and takes nothing from a namespace of a cluster: leave it out." in capsys.readouterr().err
+
+
+def test_an_option_that_no_command_has_is_only_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["lint", "--wings", "x"]) == 2
+    assert "leave it out" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("style", "said"), [("yml", "yaml, json, name or wide\n"), ("jsonpath={.x}", "or wide; for others, kubectl get")]
+)
+def test_a_format_that_get_does_not_have_is_a_usage_error(style: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["get", f"-o={style}"]) == 2
+    assert said in capsys.readouterr().err
+
+
 def record(message: str, *args: object) -> logging.LogRecord:
     """A log record of a known time."""
     made = logging.LogRecord("engine.operator.x", logging.WARNING, "x.py", 1, message, args, None)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from engine.cel import backend
-from engine.cli.get import table
+from engine.cli.get import table, written
 from engine.cli.last_good import earlier
 from engine.cli.unread import stopped, unexplained, who_reads
 from engine.errors import ApiError, UsageError
@@ -620,6 +620,23 @@ async def test_a_status_of_an_operator_that_is_gone_says_nothing_of_now(packs: P
     assert ready == ["True", "Unknown"]
 
 
+async def test_get_writes_objects_as_kubectl_does(packs: Packs) -> None:
+    """One that is asked for by its name alone, else a list; both can be read by what reads kubectl's."""
+    async with packs.running(packs.operator()):
+        await packs.put("own", spec())
+        await packs.clock.advance(5)
+        own, marks = await packs.got("own"), await packs.got("marks")
+
+    one = yaml.safe_load(written([own], [], "yaml", single=True))
+    several = json.loads(written([marks, own], [], "json", single=False))
+    assert (one["kind"], one["spec"], one["status"]["mode"]) == ("RulePack", spec(), "Enforce")
+    assert "managedFields" in own["metadata"] and "managedFields" not in one["metadata"]
+    assert (several["kind"], [each["metadata"]["name"] for each in several["items"]]) == ("List", ["marks", "own"])
+    assert yaml.safe_load(written([own], [], "yaml", single=False))["items"] == [one]
+    assert written([own], [], "name", single=True) == "rulepack.rules.mlops.dev/own\n"
+    assert [written([], [], style, single=True) for style in ("yaml", "json", "name")] == ["", "", ""]
+
+
 async def test_a_suspended_pack_that_is_put_to_audit_is_ready(packs: Packs) -> None:
     """Nothing waits of it then; it says what it would do, and counts that apart from what it did."""
     async with packs.running(packs.operator()):
@@ -629,7 +646,7 @@ async def test_a_suspended_pack_that_is_put_to_audit_is_ready(packs: Packs) -> N
         status, ready = (await packs.got("sweep"))["status"], await packs.condition("Ready", "sweep")
 
     (rule,) = status["parts"][0]["rules"]
-    assert ready == ("True", "InForce", "the pack is in force, and says what it would do (7 so far)")
+    assert ready == ("True", "InForce", "the pack is in force, and says what it would do (for 7 items)")
     assert (status["fired"], status["waiting"], rule["audited"], rule.get("suspended")) == (1, 0, 7, None)
 
 
@@ -649,7 +666,7 @@ async def test_a_resumed_pack_says_how_many_items_still_wait(packs: Packs) -> No
 
 
 async def test_what_audit_would_do_is_not_counted_as_fired(packs: Packs) -> None:
-    """Nor is it what a rule last acted on; both outlive a restart."""
+    """Nor is it what a rule last acted on. In Enforce there is nothing that it would only do."""
     async with packs.running(packs.operator()):
         await packs.put("marks", {"shipped": "marks", "mode": "Audit"})
         await packs.clock.advance(5)
@@ -661,12 +678,63 @@ async def test_what_audit_would_do_is_not_counted_as_fired(packs: Packs) -> None
     async with packs.running(packs.operator()):
         await packs.clock.advance(10)
         enforced = (await packs.got("marks"))["status"]
-        lines = [*table([await packs.got("marks")], {})]
 
     (before,), (after,) = audited["parts"][0]["rules"], enforced["parts"][0]["rules"]
     assert (audited["fired"], before["audited"], "lastFiring" in before) == (0, 1, False)
-    assert (enforced["fired"], after["audited"], "lastFiring" in after) == (1, 1, True)
-    assert "    would have fired in Audit: 1" in lines
+    assert (enforced["fired"], "audited" in after, "lastFiring" in after) == (1, False, True)
+
+
+async def test_audit_counts_each_item_once(packs: Packs) -> None:
+    """By the text in force: not again after an edit, a change of the object or a restart, nor what is gone."""
+    counts: list[int] = []
+
+    async def count() -> None:
+        await packs.clock.advance(10)
+        (rule,) = (await packs.got("own"))["status"]["parts"][0]["rules"]
+        counts.append(rule.get("audited", 0))
+
+    def text(key: str, **fields: Any) -> dict[str, Any]:
+        actions = [{"annotate": {"annotations": {key: "x"}}}]
+        return spec(mode="Audit", rules=[{"name": "r", "actions": actions, **fields}])
+
+    async with packs.running(packs.operator()):
+        await packs.put("own", text("example.com/a"))
+        for name in ("one", "two", "three"):
+            await packs.widget(name)
+        await count()
+        await packs.cluster.patch(WIDGET, "default", "one", {"metadata": {"labels": {"changed": "yes"}}})
+        await count()
+        await packs.put("own", text("example.com/b"))
+        await count()
+        ready, lines = await packs.condition("Ready", "own"), [*table([await packs.got("own")], {})]
+    async with packs.running(packs.operator()):
+        await count()
+        await packs.cluster.delete(WIDGET, "default", "three")
+        await count()
+        await packs.put("own", text("example.com/b", when="object.metadata.name == 'one'"))
+        await count()
+
+    assert counts == [3, 3, 3, 3, 2, 1]
+    assert ready == ("True", "InForce", "the pack is in force, and says what it would do (for 3 items)")
+    assert "    items for which it would act, were it not in Audit: 3" in lines
+
+
+async def test_a_kind_that_the_cluster_does_not_have_is_said_at_once(packs: Packs) -> None:
+    """Not first that it is being listed; a ConfigMap with such a pack does not say first that it is ok."""
+    seen, text = [], PACK.replace("kind: Widget", "kind: Wigdet")
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(31)
+        await packs.put("own", spec(text))
+        await packs.config_map("other", {"pack.yaml": text.replace("name: marks", "name: other")}, pack=True)
+        for _ in range(30):
+            await packs.clock.advance(0.1)
+            status = dig(await packs.got("own"), ("status", "conditions"), ())
+            seen += [each["reason"] for each in status if each["type"] == "Ready"]
+        annotated = await packs.status("other") or ""
+
+    assert set(seen) == {"WaitingForKind"}
+    assert "Wigdet" in (await packs.condition("Ready", "own"))[2]
+    assert annotated.startswith("pack other waits: Wigdet")
 
 
 async def test_each_firing_of_a_rule_for_one_object_counts(packs: Packs) -> None:

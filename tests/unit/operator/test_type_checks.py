@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from engine.kube.api import OPENAPI
 from engine.kube.faults import InjectedFault
@@ -81,6 +82,44 @@ async def test_a_pack_with_warnings_is_in_force(fixture: Fixture) -> None:
 
         assert await fixture.status("own") == WARNINGS
         assert await fixture.mark("w") == "other"
+
+
+async def test_a_restart_does_not_take_a_warning_back(tmp_path: Path) -> None:
+    """Types are checked before a status that warns is written anew, be it of a RulePack or of a ConfigMap."""
+    packs = Packs(tmp_path)
+    await packs.serve()
+    publish(packs, "integer")
+    async with packs.running(packs.operator()):
+        await packs.put("direct", yaml.safe_load(OWN)["spec"])
+        await packs.config_map("own", {"pack.yaml": OWN}, pack=True)
+        await packs.clock.advance(12)
+    before, annotated = len(packs.written()), await packs.status("own") or ""
+    seen = set[str | None]()
+    async with packs.running(packs.operator()):
+        for _ in range(60):
+            await packs.clock.advance(0.1)
+            seen |= {(await packs.condition("Accepted", name))[1] for name in ("direct", "own")}
+            seen.add(await packs.status("own"))
+
+    assert seen == {"Warnings", annotated}
+    assert annotated.startswith("in force, with warnings:")
+    assert packs.written()[before:] == []
+
+
+async def test_a_warning_that_no_longer_fits_goes_after_a_restart(tmp_path: Path) -> None:
+    """Also where no schema can be had by then."""
+    packs = Packs(tmp_path)
+    await packs.serve()
+    publish(packs, "integer")
+    async with packs.running(packs.operator()):
+        await packs.put("direct", yaml.safe_load(OWN)["spec"])
+        await packs.clock.advance(12)
+    packs.cluster.published = {}
+    packs.cluster.faults.add(InjectedFault(503, verb="get", kind=OPENAPI, times=1))
+    async with packs.running(packs.operator()):
+        await packs.clock.advance(12)
+
+        assert (await packs.condition("Accepted", "direct"))[1] == "Accepted"
 
 
 async def test_a_corrected_pack_is_ok(fixture: Fixture) -> None:

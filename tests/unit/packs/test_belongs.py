@@ -11,9 +11,10 @@ from engine.packs.belongs import PARAMETERS
 from engine.packs.declarations import COMMON
 from engine.packs.libraries import read_libraries
 from engine.packs.modes import FLAGS
+from engine.packs.param_store import PARAMS
 from engine.packs.parse import parse_object, parse_reference
 from engine.packs.sources import LibraryObject, PackObject
-from engine.packs.store import PARAMS, PackStore
+from engine.packs.store import PackStore
 from tests.unit.packs.packs import CEL, pack
 from tests.unit.packs.test_store import by_source, reported, rulepack, shipped, written
 

@@ -9,7 +9,9 @@ import pytest
 
 from engine.model.flags import Mode
 from engine.packs.modes import FLAGS
-from engine.packs.store import PARAMS, PackStore
+from engine.packs.param_store import PARAMS
+from engine.packs.store import PackStore
+from engine.packs.versions import Report
 from tests.unit.packs.packs import CEL, pack
 from tests.unit.packs.test_store import SIZE, by_source, config_map, reported, rulepack, shipped, written
 
@@ -172,3 +174,106 @@ def test_the_flag_of_a_refused_pack_counts_for_its_successors_until_then() -> No
     assert [each.text for each in renamed[FLAGS].warnings] == [
         "pack 'example' is called 'new' and 'second' now; the flag counts for each; expected 'new' and 'second'"
     ]
+
+
+@pytest.mark.parametrize("keys", [{"featureFlag": "switch"}, {"featureflag": "switch"}], ids=["right", "misspelt"])
+@pytest.mark.parametrize("own", [{}, {"featureFlag": "other"}, {"mode": "Enforce"}], ids=str)
+def test_the_flag_that_a_refused_pack_gives_itself_counts_for_its_successor(keys: dict[str, Any], own: dict[str, Any]) -> None:
+    store, new = PackStore(CEL), rulepack(written(previousNames=["example"], **own), "new")
+
+    reports = by_source(store.update([], [], {"switch": "Off"}, objects=[rulepack(written(**BROKEN, **keys)), new]))
+    modes = store.catalog.modes
+    store.update([], [], {"switch": "Off"}, objects=[new])
+
+    assert (modes, store.catalog.modes) == ({"new": Mode.OFF}, {"new": Mode.ENFORCE})
+    assert reports["rulepack/ops/new"].note == "the feature flag switch says Disabled"
+    assert reports[FLAGS].warnings[0].message == (
+        "pack 'example' is refused: the flag counts for it once it is in force, and for 'new' until then"
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "in_force"), [({}, Mode.OFF), ({"new": "Enforce"}, Mode.ENFORCE), ({"example": "Audit"}, Mode.AUDIT)], ids=str
+)
+@pytest.mark.parametrize("in_config_map", [True, False])
+def test_the_default_mode_of_a_refused_pack_counts_where_nothing_gives_its_successor_a_mode(
+    flags: dict[str, str], in_force: Mode, in_config_map: bool
+) -> None:
+    store, spec = PackStore(CEL), BROKEN | {"defaultMode": "Off"}
+    maps = [config_map(pack(**spec))] if in_config_map else []
+
+    store.update([], maps, flags, objects=[NEW, *([] if in_config_map else [rulepack(written(**spec))])])
+
+    assert store.catalog.modes["new"] is in_force
+
+
+OLDEST = {
+    "in force": ([rulepack(written(mode="Disabled"), "oldest")], {}),
+    "refused": ([rulepack(written(**BROKEN, mode="Disabled"), "oldest")], {}),
+    "a shipped pack renamed": ([rulepack({"shipped": "oldest", "mode": "Disabled"}, "oldest")], {}),
+    "its RulePack refused": ([rulepack({"shipped": "oldest", "moed": "Disabled"}, "oldest")], {}),
+    "a flag": ([], {"oldest": "Off"}),
+}
+"""What says of the first of three names of a pack that it is Disabled."""
+
+
+@pytest.mark.parametrize("oldest", OLDEST)
+@pytest.mark.parametrize("between", [BROKEN, {}], ids=["refused", "in force"])
+def test_a_mode_counts_by_way_of_a_pack_between(oldest: str, between: dict[str, Any]) -> None:
+    """A flag by way of a pack that is in force counts for that one alone, as the flag of its own does."""
+    (objects, flags), middle = OLDEST[oldest], rulepack(written(previousNames=["oldest"], **between))
+    in_force = Mode.ENFORCE if oldest == "a flag" and not between else Mode.OFF
+    store = PackStore(CEL)
+
+    reports = by_source(store.update([], [], flags, objects=[*objects, middle, NEW]))
+
+    assert store.catalog.modes["new"] is in_force
+    assert not any("kubectl delete" in str(fault) for fault in reports.get("rulepack/ops/oldest", Report("")).faults)
+    assert len(reports["rulepack/ops/new"].warnings) == 1
+
+
+def test_packs_that_name_each_other_as_earlier_are_as_strict_as_the_strictest() -> None:
+    store = PackStore(CEL)
+
+    store.update([], objects=[rulepack(written(previousNames=["new"], mode="Audit")), NEW])
+
+    assert store.catalog.modes == {"example": Mode.AUDIT, "new": Mode.AUDIT}
+
+
+@pytest.mark.parametrize("kind", ["RulePack", "ConfigMap", "reference", "renamed"])
+def test_a_stricter_mode_that_is_refused_counts_for_the_successor_at_once(kind: str) -> None:
+    """The last good text goes on as it was; the successor does not wait for a restart to be as strict as after it."""
+    shipped_example = [shipped(pack())] if kind == "reference" else []
+    reference = {"shipped": "example", "params": {"nosuch": 1}} if kind == "reference" else {"shipped": "example", "moed": "x"}
+    good: Any = (
+        config_map(pack()) if kind == "ConfigMap" else rulepack(written() if kind == "RulePack" else {"shipped": "example"})
+    )
+    bad: Any = {
+        "ConfigMap": config_map(pack(**BROKEN, mode="Disabled")),
+        "RulePack": rulepack(written(**BROKEN, mode="Disabled"), generation=2),
+    }.get(kind, rulepack({**reference, "mode": "Disabled"}, generation=2))
+
+    def modes(store: PackStore, given: Any) -> dict[str, Mode]:
+        maps, objects = ([given], [NEW]) if kind == "ConfigMap" else ([], [given, NEW])
+        reports = by_source(store.update(shipped_example, maps, objects=objects))
+        notes.append(reports["rulepack/ops/new"].note)
+        return dict(store.catalog.modes)
+
+    notes: list[str] = []
+    store, restarted = PackStore(CEL), PackStore(CEL)
+    before, after, later = modes(store, good), modes(store, bad), modes(restarted, bad)
+
+    assert (before["new"], after["new"], later["new"]) == (Mode.ENFORCE, Mode.OFF, Mode.OFF)
+    assert after.get("example") is before.get("example")
+    assert notes[1].endswith("which has an earlier name, is refused and counts as Disabled")
+
+
+@pytest.mark.parametrize("spec", [[1], "text", None], ids=str)
+def test_a_pack_whose_spec_is_no_mapping_is_refused_like_any_other(spec: Any) -> None:
+    """In a ConfigMap, to which the API server does not look."""
+    text = json.dumps(json.loads(pack()) | {"spec": spec})
+    store = PackStore(CEL)
+
+    reports = by_source(store.update([], [config_map(text)], objects=[NEW]))
+
+    assert (store.catalog.modes, len(reports["configmap/ops/mine"].faults)) == ({"new": Mode.ENFORCE}, 1)

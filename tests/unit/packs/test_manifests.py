@@ -108,3 +108,28 @@ def test_the_data_of_a_config_map_has_none_of_it() -> None:
         parse_pack(yaml.safe_dump(pack()), "configmap/team/packs/pack.yaml", backend())
 
     assert {fault.message for fault in refused.value.faults} >= {"unknown key 'status'", "unknown key 'namespace'"}
+
+
+def of(namespace: str, *objects: dict[str, Any]) -> list[dict[str, Any]]:
+    """These objects in another namespace, or in none where that is ''."""
+    for each in objects:
+        each["metadata"] = {key: value for key, value in each["metadata"].items() if key != "namespace"}
+        each["metadata"] |= {"namespace": namespace} if namespace else {}
+    return [*objects]
+
+
+@pytest.mark.parametrize(
+    ("other", "again"), [("other", False), ("team", True), ("", True)], ids=["another", "the same", "whichever is meant"]
+)
+def test_a_name_is_one_of_its_namespace(other: str, again: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An export of all namespaces may have a name in several of them, of packs, of those in ConfigMaps and of libraries."""
+    data = {
+        "pack.yaml": yaml.safe_dump({"apiVersion": API, "kind": "RulePack", "metadata": {"name": "held"}, "spec": pack()["spec"]})
+    }
+    meta = {"name": "x", "namespace": "team", "labels": {"rules.mlops.dev/rule-pack": "true"}}
+    held = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": dict(meta), "data": data} for _ in range(2)]
+
+    status, said = lint(capsys, tmp_path, pack(), library(), held[0], *of(other, pack(), library(), held[1]))
+
+    assert status == (1 if again else 0), said
+    assert ("a second pack 'mine'" in said, "a second pack 'held'" in said, "library 'lib' is also in" in said) == (again,) * 3

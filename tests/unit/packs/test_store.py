@@ -13,8 +13,9 @@ from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.packs.last_applied import LAST_APPLIED
 from engine.packs.modes import FLAGS
+from engine.packs.param_store import PARAMS
 from engine.packs.sources import Text
-from engine.packs.store import PARAMS, PackStore
+from engine.packs.store import PackStore
 from engine.packs.versions import Report
 from tests.unit.packs.packs import CEL, pack, rule
 
@@ -953,3 +954,33 @@ def test_a_number_has_its_params_type_however_it_is_written(written: str) -> Non
     assert of_config_map == of_object == {"ratio": 1.0, "bounds": [1.0]}
     for values in (of_config_map, of_object, of_default):
         assert {type(number) for number in (values["ratio"], *values["bounds"])} == {float}
+
+
+NOTED: dict[str, Any] = {
+    "apiVersion": "x",
+    "kind": "RulePack",
+    "metadata": {"annotations": {}, "mode": "Disabled", "name": "example"},
+}
+
+
+@pytest.mark.parametrize(
+    ("noted", "paths"),
+    [
+        (json.dumps(NOTED, separators=(",", ":")), ["metadata.mode"]),
+        (json.dumps({**NOTED, "metadata": {"name": "example"}, "spec": {"metadata": {"mode": 1}}}, separators=(",", ":")), []),
+        ('{"metadata":[1]}', []),
+        ('{"metadata":{"mode', []),
+        ("no JSON", []),
+    ],
+    ids=["dropped", "as it should be", "a list", "cut", "no JSON"],
+)
+def test_what_the_api_server_drops_from_metadata_is_warned_of(noted: str, paths: list[str]) -> None:
+    """A mode there does not count, so the pack acts; kubectl sends it only with --validate=false, and notes it."""
+    store, given = PackStore(CEL), rulepack(written())
+    given["metadata"]["annotations"] = {LAST_APPLIED: noted}
+
+    reports = by_source(store.update([], objects=[given]))
+
+    warnings = reports["rulepack/ops/example"].warnings
+    assert [warning.location.path for warning in warnings] == paths
+    assert all("where the API server drops it: it does not count; expected it below spec" in warning.text for warning in warnings)
