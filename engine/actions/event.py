@@ -23,7 +23,7 @@ from engine.model.text import clean, cut
 
 EVENT = Kind("v1", "Event")
 MESSAGE_LIMIT = 1024
-_REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,127}\Z")
+REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,127}\Z")
 
 
 class EventSpec(Spec):
@@ -66,7 +66,7 @@ class EventAction:
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
         """Compile the spec; faults go to the compiler."""
-        if "${" not in spec.reason and not _REASON.match(spec.reason):
+        if "${" not in spec.reason and not REASON.match(spec.reason):
             compiler.fault((*path, "reason"), f"reason {spec.reason!r} is not one word in CamelCase", "such as TriggerFailed")
         regarding = None if spec.regarding is None else Target.compile(spec.regarding, compiler, (*path, "regarding"))
         return cls(
@@ -113,7 +113,7 @@ class EventAction:
             if not about and read.label_selector is None:
                 return Plan(outcome=missing(read, scope))
         reason = self.reason.render(scope)
-        if not _REASON.match(reason):
+        if not REASON.match(reason):
             raise EvaluationError(f"reason {reason!r} is not one word in CamelCase, such as TriggerFailed")
         labels = {key: value for key, value in self.labels.render(scope).items() if value is not None}
         for key, value in labels.items():

@@ -14,7 +14,7 @@ from typing import Any
 from lark import Lark, Token
 from lark.exceptions import LarkError
 
-from engine.cel.hints import of_syntax
+from engine.cel.foreign import of_syntax
 from engine.cel.syntax import place
 from engine.errors import ExpressionError
 

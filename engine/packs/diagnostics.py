@@ -14,10 +14,11 @@ from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.errors import Fault
 from engine.model.spec import NO_VALUE, Spec
 from engine.model.text import found, one_of, shown
-from engine.packs import belongs
+from engine.packs import belongs, shapes
 from engine.packs.belongs import fields_of_type, members
 from engine.packs.document import Document
 from engine.packs.jsonschemas import SchemaFault
+from engine.packs.quotes import in_quotes
 from engine.packs.yamltext import MAX_FAULTS
 
 SCHEMA = "schema"
@@ -113,15 +114,33 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
         return Fault(document.locate_key((*base, *written)), f"unknown key {shown(key, 60)}", expected)
     location = document.locate_key((*base, *written)) if at_key else document.locate((*base, *_existing(written, raw)))
     message, expected = _message(detail)
-    if kind == "list_type" and isinstance(detail["input"], dict) and detail["input"] and _lists_mappings(_at(model, path)):
+    form = shapes.of_value(kind, path, detail["input"], _at(model, path))
+    if (
+        not form
+        and kind == "list_type"
+        and isinstance(detail["input"], dict)
+        and detail["input"]
+        and _lists_mappings(_at(model, path))
+    ):
         expected = f"a list: put '- ' before {shown(str(next(iter(detail['input']))), 60)}"
     if kind == "dict_type" and path[:2] == ("spec", "params") and len(path) == 3 and detail["input"] is not None:
         expected = belongs.of_declaration(str(path[2]), detail["input"])
-    if kind in ("dict_type", "model_type", "model_attributes_type") and path and (form := _FORMS.get(str(path[-1]))):
-        expected = f"{expected}, such as {form}"
+    elif form and not (kind == "dict_type" and path[:2] == ("spec", "params") and len(path) == 3):
+        expected = f"{expected}{form}"
+    if kind == "string_type" and isinstance(detail["input"], dict) and (text := _split_at_colon(detail["input"])):
+        message, expected = f"a mapping stands here, since ': ' begins one in {shown(text, 60)}", f"quotes: {in_quotes(text)}"
     if detail["input"] is None and kind in _WANTED and _optional(model, path):
         expected = f"{expected}; {NO_VALUE}"
     return Fault(location, message, expected)
+
+
+def _split_at_colon(value: Mapping[Any, Any]) -> str:
+    """Return the text that YAML has read as a mapping because of a colon in it, '' where a mapping was meant."""
+    key, inside = next(iter(value.items()), ("", {}))
+    scalar = isinstance(inside, str | bool | int | float)
+    if len(value) != 1 or not scalar or not re.search(r"[\s(?]", str(key)):
+        return ""
+    return f"{key}: {str(inside).lower() if isinstance(inside, bool) else inside}"
 
 
 #: What people call a verb of the API in other places -> the verb.
@@ -137,11 +156,6 @@ _EVENTS = {
     **dict.fromkeys(("update", "updated", "modify", "modified", "edit", "patch"), "'Change'"),
     **dict.fromkeys(("deleted", "remove", "removed", "destroy"), "'Delete'"),
 }
-#: A key with a mapping, where people write a number or a text -> the mapping.
-_FORMS = {
-    "schedule": "{cron: '0 2 * * *'}", "throttle": "{every: 1h}", "retry": "{limit: 5, timeout: 1h}",
-    "namespaceSelector": "{matchLabels: {team: a}}",
-}  # fmt: skip
 
 
 def _message(detail: ErrorDetails) -> tuple[str, str]:

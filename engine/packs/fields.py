@@ -55,7 +55,7 @@ def seconds(value: Any) -> float:
     """Return a duration such as `1h30m` in seconds. Raise PydanticCustomError where it is none."""
     expected = "a duration such as 500ms, 2s, 5m, 1h30m or 7d"
     if not isinstance(value, str) or len(value) > 40 or not re.fullmatch(_DURATION, value):
-        raise refusal(f"{found(value)} is not a duration", _of_number(value) or expected)
+        raise refusal(f"{found(value)} is not a duration", _of_number(value) or _meant(value) or expected)
     total = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(value))
     if total > _LONGEST_DURATION:
         raise refusal(f"the duration {value} is too long", "at most 3660d")
@@ -69,6 +69,33 @@ def _of_number(value: Any) -> str:
     number = int(value)
     size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "m"), (1, "s")) if number % size == 0)
     return f"{number // size}{unit} for {number} seconds: a duration has a unit"
+
+
+#: What people write for a unit -> the unit here, and how many of it.
+_UNITS = {
+    word: unit
+    for unit, words in {
+        (1, "ms"): "ms millisecond milliseconds", (1, "s"): "s sec secs second seconds", (1, "m"): "m min mins minute minutes",
+        (1, "h"): "h hr hrs hour hours", (1, "d"): "d day days", (7, "d"): "w week weeks",
+    }.items()
+    for word in words.split()
+}  # fmt: skip
+_AMOUNT = re.compile(r"\s*(?:and\s+)?(\d{1,6})\s*([A-Za-z]{1,12}),?")
+
+
+def _meant(value: Any) -> str:
+    """Return the duration that `5 minutes`, `1h 30m`, `PT5M`, `[5m]` or `{minutes: 5}` is; '' where none is known."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    elif isinstance(value, dict):
+        value = " ".join(f"{number} {unit}" for unit, number in value.items())
+    text = str(value)[:80].strip()
+    if iso := re.fullmatch(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", text):
+        text = " ".join(f"{number}{unit}" for number, unit in zip(iso.groups(), "dhms", strict=True) if number)
+    amounts = [(number, _UNITS.get(unit.lower())) for number, unit in _AMOUNT.findall(text)]
+    whole = not _AMOUNT.sub("", text)
+    parts = [f"{int(number) * unit[0]}{unit[1]}" for number, unit in amounts if unit is not None]
+    return "".join(parts) if parts and whole and len(parts) == len(amounts) else ""
 
 
 def occasion(value: Any) -> Any:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from engine.cel.checker.matching import TIME_TEXT, comparable, named, result_of
+from engine.cel.checker.matching import TIME_TEXT, comparable, elements, named, result_of
 from engine.cel.hints import of_duration
+from engine.cel.jsonpath import of_key
 from engine.cel.resolution import usage
 from engine.cel.syntax import GIVEN, Call, Expression, ListOf, Literal, MapOf, Node, Select, Variable, field_path, key_test
 from engine.cel.types import (
@@ -61,10 +62,13 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
     """Return the call with an argument converted, so that one of the signatures takes it; else how it is called."""
     if node.name == "_in_" and named(kinds[1]) == STRING:
         return f"{expression.text(node.arguments[1])}.contains({expression.text(node.arguments[0])})"
-    if node.name == "_[?_]" and kinds[1] == BOOL:
-        value, condition = node.arguments
-        of_item = isinstance(condition, Call) and condition.name == "_==_" and isinstance(condition.arguments[0], Variable)
-        return f"{expression.text(value)}.exists(x, {f'x.{expression.text(condition)}' if of_item else 'condition'})"
+    if node.name == "_in_" and (field := _naming(kinds[1])):
+        return f"{expression.text(node.arguments[1])}.exists(x, x.{field} == {expression.text(node.arguments[0])})"
+    if node.name == "_[_]" and named(kinds[1]) == STRING and (field := _naming(kinds[0])):
+        return of_key(expression.text(node.arguments[0]), field, expression.text(node.arguments[1]))
+    if node.name in ("indexOf", "lastIndexOf") and (field := _naming(kinds[0])):
+        items, *rest = (expression.text(each) for each in node.arguments)
+        return f"{items}.map(x, x.{field}).{node.name}({', '.join(rest)})"
     literal = any(isinstance(each, Literal) for each in node.arguments)
     if node.name == "_+_" and not literal and STRING in kinds and {*kinds} & {INT, UINT, DOUBLE, BOOL}:
         numbers = [index for index, kind in enumerate(kinds) if kind != STRING]
@@ -80,6 +84,20 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
     return "a number" if node.name == "-_" else "two values that fit each other"
 
 
+def fields_of_items(kind: Type) -> Collection[str]:
+    """Return the fields of the objects that a list holds, by its type."""
+    pair = elements(kind) if isinstance(kind, Named) and kind.name == "list" else None
+    return pair[1].fields.keys() if pair is not None and isinstance(pair[1], ObjectType) else ()
+
+
+def _naming(kind: Type) -> str:
+    """Return the field that tells the objects of a list apart, '' where none does."""
+    fields = fields_of_items(kind)
+    if "type" in fields and "status" in fields:
+        return "type"
+    return "name" if "name" in fields else ""
+
+
 _SIZES = frozenset({"length", "len", "size", "count"})
 _DURATIONS = {
     "hours": "{}.getHours()", "minutes": "{}.getMinutes()", "seconds": "{}.getSeconds()",
@@ -89,7 +107,11 @@ _DURATIONS = {
 
 def of_field(expression: Expression, operand: Node, kind: Type, field: str) -> str:
     """Return what to write instead of a field of a value that has none."""
-    text = expression.text(operand)
+    text, items = expression.text(operand), fields_of_items(kind)
+    if field in items:
+        return f"{text}.exists(x, x.{field} == value), or {text}.map(x, x.{field})"
+    if field.lower() not in _SIZES and (naming := _naming(kind)):
+        return of_key(text, naming, f"'{field}'")
     if field.lower() in _SIZES and (kind == STRING or (isinstance(kind, Named) and kind.name == "list")):
         return f"size({text})"
     if kind == DURATION and (form := _DURATIONS.get(field.lower())):
