@@ -47,6 +47,12 @@ class EventSpec(Spec):
     """Labels of the Event itself; one that a `${…}` gives null for is left out."""
 
 
+def _camel(text: str) -> str:
+    """Return the words of a text as one in CamelCase."""
+    words = re.findall(r"[A-Za-z0-9]+", text)
+    return "".join(word[0].upper() + word[1:] for word in words) if words and words[0][0].isalpha() else "TriggerFailed"
+
+
 @dataclass(frozen=True, slots=True)
 class EventAction:
     """`emitEvent`."""
@@ -67,7 +73,9 @@ class EventAction:
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
         """Compile the spec; faults go to the compiler."""
         if "${" not in spec.reason and not REASON.match(spec.reason):
-            compiler.fault((*path, "reason"), f"reason {spec.reason!r} is not one word in CamelCase", "such as TriggerFailed")
+            compiler.fault(
+                (*path, "reason"), f"reason {spec.reason!r} is not one word in CamelCase", f"a word such as {_camel(spec.reason)}"
+            )
         regarding = None if spec.regarding is None else Target.compile(spec.regarding, compiler, (*path, "regarding"))
         return cls(
             spec.type,

@@ -11,6 +11,13 @@ _NOTHING = ("", 0, "")
 _STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _NOT = re.compile(r"\bnot\s+(?=[\w!(])")
 _IS = re.compile(r"(?P<value>[\w.]{0,99})\s{0,9}\b(?P<word>is)\s{1,9}(?P<not>not\s+)?(?P<null>(?:None|null|nil)\b)?")
+#: A test of Ansible and Jinja -> what to write.
+_TESTS = {
+    "defined": "has({})", "undefined": "!has({})", "match": "{}.matches(pattern)", "search": "{}.matches(pattern)",
+    "regex": "{}.matches(pattern)", "version": "semver({}, true).isLessThan(semver('1.2.0'))", "string": "(type({}) == string)",
+    "number": "(type({}) == int)", "sequence": "(type({}) == list)", "mapping": "(type({}) == map)", "empty": "(size({}) == 0)",
+    "true": "{}", "false": "!{}",
+}  # fmt: skip
 _NOT_IN = re.compile(r"(?P<item>[\w.]{0,99})\s{0,9}\b(?P<word>not)\s{1,9}in\b")
 _TUPLE = re.compile(r"\bin\s*(?P<tuple>\((?P<items>[^()]*),(?P<last>[^(),]*)\))")
 _FILTER = re.compile(
@@ -19,9 +26,10 @@ _FILTER = re.compile(
 _FIELD = re.compile(r"(?P<root>object|oldObject|target|item|lookup\.\w+)\.(?P<path>.+)")
 _DURATION = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:ms|[smhdw])\b")
 _ARROW = re.compile(r"\w\(\s*\(?\s*(?:\w+\s*,\s*)?(?P<name>\w+)\s*\)?\s*=>")
-_OPERATOR = re.compile(r"===|!==|=>|=~|!~|<>|~=")
+_OPERATOR = re.compile(r"===|!==|=>|=~|!~|<>|~=|(?<!\.)\.\.(?!\.)")
 _OPERATORS = {
-    "===": "'=='", "!==": "'!='", "=>": "'>='", "<>": "'!='", "=~": "text.matches(pattern)", "~=": "text.matches(pattern)",
+    "===": "'=='", "!==": "'!='", "=>": "'>='", "<>": "'!='", "=~": "text.matches(pattern)",
+    "~=": "'!=', which Lua writes so, or text.matches(pattern)", "..": "'+' between two texts",
     "!~": "!text.matches(pattern)",
 }  # fmt: skip
 _INFIX = re.compile(
@@ -37,6 +45,9 @@ _REGEX = re.compile(
 _FOR = re.compile(
     r"(?:(?P<name>any|all|len|sum)\s*)?[(\[]\s*\[?\s*(?P<value>[^()\[\]]+?)\s+(?P<for>for)\s+(?P<item>\w+)\s+in\s+(?P<list>[\w.]+)(?:\s+if\s+(?P<test>[^\])]+))?"
 )
+_CURLY = "\u2018\u2019\u201c\u201d"
+_PREFIX = re.compile(r"\s*\(?(?P<word>eq|ne|gt|lt|ge|le|and|or)\s+(?P<left>[^\s()]+)\s+(?P<right>[^\s()]+)\)?\s*\Z")
+_PREFIXES = {"eq": "==", "ne": "!=", "gt": ">", "lt": "<", "ge": ">=", "le": "<=", "and": "&&", "or": "||"}
 _WORD = re.compile(r"\b(?P<word>new|typeof|instanceof|let|const|var|return|function|lambda|def)\s+\w")
 _WORDS = {
     "new": "a value without it: now, timestamp(text), duration('1h')", "typeof": "type(value) == string",
@@ -73,6 +84,10 @@ def _identity(source: str, code: str) -> tuple[str, int, str]:
     if (found := _IS.search(code)) is None:
         return _NOTHING
     operator, value = "!=" if found["not"] else "==", found["value"]
+    test = re.match(r"\w*", code[found.end() :])
+    if test and (form := _TESTS.get(test[0].lower())):
+        positive = form.format(value)
+        return "'is' is no operator", found.start("word"), f"!{positive}" if found["not"] else positive
     if found["null"] and _FIELD.fullmatch(value):
         expected = f"{'' if found['not'] else '!'}has({value}), or {operator} null for a field that is there and null"
     else:
@@ -101,6 +116,8 @@ def _filter(source: str, code: str) -> tuple[str, int, str]:
     if found is None or not (instead := instead_of(found["name"])):
         return _NOTHING
     value = source[found.start("value") : found.end("value")]
+    if value:
+        instead = re.sub(r"\b(?:value|text|list|map)\b", lambda _: value, instead, count=1)
     if found["name"] == "default" and (field := _FIELD.fullmatch(value)) is not None:
         path = f'"{field["path"]}"' if "'" in field["path"] else f"'{field['path']}'"
         given = source[found.start("given") : found.end("given")] if found["given"] else "''"
@@ -137,6 +154,11 @@ def _comprehension(source: str, code: str) -> tuple[str, int, str]:
 
 def _expression(source: str, code: str) -> tuple[str, int, str]:
     """Return a value that is written as in JavaScript, Python or a shell."""
+    if (found := _PREFIX.match(code)) is not None:
+        left, right = (source[found.start(name) : found.end(name)] for name in ("left", "right"))
+        return f"{found['word']!r} stands before its values", found.start("word"), f"{left} {_PREFIXES[found['word']]} {right}"
+    if (at := next((at for at, character in enumerate(source) if character in _CURLY), -1)) >= 0:
+        return f"{source[at]!r} is no quote of CEL", at, "straight quotes, ' or \""
     if (found := _REGEX.search(code)) is not None:
         pattern = f"'{source[found.start('pattern') : found.end('pattern')]}'"
         instead = (

@@ -80,7 +80,8 @@ _INSTEAD: dict[str, str] = {
     "uuid": "object.metadata.uid",
     **dict.fromkeys(("condition", "conditions", "isready", "ready", "hascondition", "getcondition", "iscondition",
                      "isconditiontrue", "isstatusconditiontrue", "hasready"), _READY),
-    "sha256.hash": "hash(text)", "time.now": "now", "parse_timestamp": "timestamp(text)",
+    "sha256.hash": "hash(text)", "previous": "oldObject", "haschanged": "oncePer with the value, a key of the rule",
+    "changed": "oncePer with the value, a key of the rule", "time.now": "now", "parse_timestamp": "timestamp(text)",
 }  # fmt: skip
 _LIKE = 0.75
 
@@ -108,6 +109,14 @@ def of_function(name: str, known: Collection[str]) -> str:
 #: The name of a variable -> what to write in its place: of Kyverno, of Kubernetes' own policies, of Python and JavaScript.
 _VARIABLES = {
     "request": "object, which Kyverno and Kubernetes' policies call request.object", "self": "object", "this": "object",
+    **dict.fromkeys(("env", "values", "config", "settings"), "params.NAME, and a param of the pack"),
+    "request.operation": "event: Change or Delete, a key of the rule", "request.oldobject": "oldObject",
+    "request.userinfo": _NO_REQUEST, "request.namespace": "object.metadata.namespace", "request.name": "object.metadata.name",
+    "container": "item, in a rule with a loop",
+    "userinfo": "a condition on the object: no request of a user is evaluated here", "error": "error, in rescue only",
+    "hostvars": "lookup.<name>, a lookup of the rule", "ansible_facts": "lookup.<name>, a lookup of the rule",
+    "release": "object.metadata, or a param of the pack",
+    "index": "a macro with two variables, such as list.all(index, item, condition)",
     "resource": "object", "variables": "vars", "oldobject": "oldObject", "element": "item, in a rule with a loop",
     "namespaceobject": "lookup.<name>, a lookup of the Namespace", "images": "object.spec.containers.map(c, c.image)",
     "none": "null, or has(object.field)", "nil": "null, or has(object.field)",
@@ -138,6 +147,17 @@ def is_foreign(name: str) -> bool:
 def instead_of(name: str) -> str:
     """Return what to write instead of a function or a filter of another language, '' where that is not known."""
     return _INSTEAD.get(name.lower(), "")
+
+
+#: What others call the object, by the name of a kind or otherwise.
+_OBJECTS = frozenset([
+    "app", "application", "body", "obj", "cr", "pod", "deployment", "job", "node", "workflow", "payload", "input", "manifest",
+])  # fmt: skip
+
+
+def of_object(name: str) -> str:
+    """Return `object` for a variable that is called so elsewhere, '' for others."""
+    return "object" if name in _OBJECTS else ""
 
 
 def of_variable(name: str) -> str:

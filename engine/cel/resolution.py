@@ -81,7 +81,8 @@ class Resolution:
         message, key = f"unknown variable '{node.name}'", self._of_key(node)
         if key:
             return ExpressionError(message, line, column, key)
-        expected = hints.of_variable(node.name) or self._of_text(node) or suggest(node.name, self._variables, "one of ")
+        expected = self._of_field(node) or hints.of_variable(node.name) or self._of_text(node)
+        expected = expected or hints.of_object(node.name) or suggest(node.name, self._variables, "one of ")
         return ExpressionError(message, line, column, expected, unknown=node.name)
 
     def _of_key(self, node: Variable) -> str:
@@ -95,8 +96,15 @@ class Resolution:
                     return f"{root}s['{key}{parent.name.strip('_')}{rest[0]}']"
         return ""
 
+    def _of_field(self, node: Variable) -> str:
+        """Return what to write instead of a field of an unknown variable, such as `request.operation`, or ''."""
+        parents = (each for each in self._expression.root.walk() if isinstance(each, Select) and each.operand is node)
+        return next((hints.of_variable(f"{node.name}.{parent.field}") for parent in parents), "")
+
     def _of_text(self, node: Variable) -> str:
         """Return that a word is a text, where one that no variable is like is compared with a value; '' where it is not."""
+        if self._expression.root is node:
+            return "" if nearest(node.name, self._variables) else f"'{node.name}' in quotes of its own, where a text is meant"
         for parent in self._expression.root.walk():
             if isinstance(parent, Call) and parent.name in ("_==_", "_!=_") and node in parent.arguments:
                 return "" if nearest(node.name, self._variables) else f"'{node.name}', in quotes, where a text is meant"

@@ -112,6 +112,8 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
         known = [str(field.alias) for field in fields_of_type(_at(model, path[:-1])) if not field.json_schema_extra]
         expected = belongs.of_key(key, known, model, None if base else path[:-1])
         return Fault(document.locate_key((*base, *written)), f"unknown key {shown(key, 60)}", expected)
+    if path and str(path[-1]).count("(") != str(path[-1]).count(")"):
+        return Fault(document.locate_key((*base, *written)), "a comma ends the text before this", "quotes around the whole text")
     location = document.locate_key((*base, *written)) if at_key else document.locate((*base, *_existing(written, raw)))
     message, expected = _message(detail)
     form = shapes.of_value(kind, path, detail["input"], _at(model, path))
@@ -146,7 +148,9 @@ def _split_at_colon(value: Mapping[Any, Any]) -> str:
 #: What people call a verb of the API in other places -> the verb.
 _CHOICES = {
     "remove": "delete", "destroy": "delete", "read": "get", "write": "patch", "modify": "patch", "apply": "patch",
-    "edit": "patch", "add": "create", "new": "create", "replace": "update", "follow": "watch",
+    **dict.fromkeys(("error", "err", "warn", "critical", "failure"), "Warning"),
+    **dict.fromkeys(("info", "success", "ok"), "Normal"), "edit": "patch", "add": "create", "new": "create",
+    "replace": "update", "follow": "watch",
 }  # fmt: skip
 
 _CREATED = "Change, with oncePer: object.metadata.uid for once per object"
@@ -169,8 +173,10 @@ def _message(detail: ErrorDetails) -> tuple[str, str]:
             return f"{found(value)} is a text", f"{value} without quotes"
         if "'Change'" in choices and isinstance(value, str) and (event := _EVENTS.get(value.lower())):
             return f"{found(value)} is not possible here", event
+        names = [choice.strip("'") for choice in choices]
         meant = _CHOICES.get(value.lower(), value) if isinstance(value, str) else value
-        return f"{found(value)} is not possible here", one_of(meant, [choice.strip("'") for choice in choices])
+        meant = next((name for name in names if isinstance(value, str) and name.lower() == value.lower()), meant)
+        return f"{found(value)} is not possible here", one_of(meant, names)
     if kind == "string_type" and isinstance(value, bool | int | float):
         return f"{found(value)} stands here", "a text: put it in quotes"
     if kind in _WANTED:
@@ -206,7 +212,7 @@ def _description(model: type[Spec], path: Path) -> str:
     for field in fields_of_type(_at(model, path[:-1])):
         if field.alias == path[-1] and field.description:
             text = " ".join(field.description.split()).partition(". ")[0].rstrip(".")
-            return text[0].lower() + text[1:]
+            return text if text[1:2].isupper() else text[0].lower() + text[1:]
     return ""
 
 

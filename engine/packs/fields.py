@@ -128,10 +128,14 @@ def _loop_variable(value: str) -> str:
 def _field_path(value: str) -> str:
     if len(value) > _LONGEST_PATH:
         raise refusal(f"the path has {len(value)} characters", f"at most {_LONGEST_PATH}")
+    if below := re.match(r"object\.(?=(?:metadata|spec|status|data)\b)", value):
+        raise refusal(f"the path {value} begins with the object itself", value[below.end() :])
     try:
         path_steps(value)
     except Mismatch as fault:
-        raise refusal(str(fault), "a path such as status.phase or metadata.annotations['a/b']") from None
+        above = re.match(r"([\w.]+)\[(?:\d+|\*|)\]", value)
+        whole = f"{above[1]}: a list is watched as a whole" if above else ""
+        raise refusal(str(fault), whole or "a path such as status.phase or metadata.annotations['a/b']") from None
     return value
 
 
@@ -202,7 +206,7 @@ Name = Annotated[str, _name(dns_label, "a name", "lower case letters, digits and
 RuleName = Annotated[str, _name(lambda name: name.count("/") <= 1 and all(map(dns_label, name.split("/"))), "a rule's name",
                                 "a name such as restart-pods, or restarts/restart-pods for one in another pack")]  # fmt: skip
 Identifier = Annotated[str, _name(lambda name: IDENTIFIER.match(name) and len(name) <= 63, "named in an expression",
-                                  "letters, digits and '_', no digit first, at most 63")]  # fmt: skip
+                                  "letters, digits and '_', no digit first, at most 63, such as maxReplicas")]  # fmt: skip
 Text = Annotated[str, Field(min_length=1)]
 Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 Period = Annotated[Duration, Field(gt=0)]

@@ -20,7 +20,9 @@ _BEGINS = re.compile(r"(?<=[{,\s])[\w./-]+: +|(?P<item>[\[,]) *(?![\s{\[])")
 _ENDS = re.compile(r"\s*(?:[}\]]|, *(?=[\w./-]+: |['\"!*&]))")
 _ENDS_OF_ITEM = re.compile(r"\s*[,}\]]")
 #: What makes a text without quotes another value of YAML, or none.
-_SPECIAL = re.compile(r"[*&!%@`{\['\"]|\$\{|\? |.*: |.*:\Z|.* #")
+_SPECIAL = re.compile(r"[*&!%@`{\['\"]|\$\{|\? |\w.*\(.*, |.* in \[|.*: |.*:\Z|.* #")
+#: What is wrong in another way: a comma too much, a comment of another language.
+_NO_TEXT = re.compile(r"\A,|,\s*,|,\Z|[}\]] *//")
 #: Quotes around a text in which the same quotes stand, as in `"a == "b""`; not `"a" == "b"`.
 _AROUND = re.compile(r"(?P<quote>['\"])(?P<inner>[^'\"]*(?P=quote)\w.*)(?P=quote)")
 _STRINGS = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -42,7 +44,7 @@ def _one_corrected(line: str, problem: int) -> str:
     """Return a line with quotes around one text, so that what is wrong at a column is so no more; '' where none does that."""
     for start, end in islice(_places(line), _TRIED) if "\t" not in line and len(line) <= _LONGEST else ():
         value = line[start:end].rstrip()
-        if _SPECIAL.match(value) and _is_whole(value):
+        if _SPECIAL.match(value) and _is_whole(value) and not _NO_TEXT.search(value):
             mended = line[:start] + _requoted(value) + line[start + len(value) :]
             left = _problem(mended)
             if left is None or left > problem + len(mended) - len(line):

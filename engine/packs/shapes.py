@@ -44,6 +44,8 @@ def of_value(kind: str, path: Path, value: Any, annotation: Any) -> str:
         return _of_mapping(key, names, annotation)
     if kind == "list_type" and isinstance(value, str | int | float):
         return _of_list(value, annotation)
+    if kind == "list_type" and isinstance(value, Mapping) and (listed := _of_list(", ".join(map(str, value)), annotation)):
+        return listed
     if kind == "list_type" and isinstance(value, Mapping) and len(value) == 1 and (inner := _named(value, annotation)):
         return inner
     if kind == "string_type" and key in _TEXTS:

@@ -39,6 +39,7 @@ _TWO_MEANINGS = re.compile(r"[-+]?0[0-9]+\Z")
 _NUMBER_BEGINS = frozenset("+-.0123456789")
 _LONGEST_NUMBER = 40
 
+_CONFLICT = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
 #: What ends a line: those that libyaml counts.
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 #: A text that is a key and a value itself.
@@ -177,6 +178,10 @@ class _Composer:
 
     def _not_yaml(self, error: yaml.MarkedYAMLError) -> None:
         """Add what is wrong with the syntax, and the line as it would be right."""
+        if conflict := _CONFLICT.search(self._text):
+            where = self._positions.of_offset(conflict.start())
+            self._faults.append(Fault(where, "not YAML: git has left a conflict here", "one of both sides", CODE))
+            return
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem, mended = str(error.problem or error.context), corrected(self._line(line))

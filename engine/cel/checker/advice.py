@@ -60,21 +60,16 @@ def article(kind: Type) -> str:
 
 def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signatures: Sequence[Signature]) -> str:
     """Return the call with an argument converted, so that one of the signatures takes it; else how it is called."""
-    if node.name == "_in_" and named(kinds[1]) == STRING:
-        return f"{expression.text(node.arguments[1])}.contains({expression.text(node.arguments[0])})"
-    if node.name == "_in_" and (field := _naming(kinds[1])):
-        return f"{expression.text(node.arguments[1])}.exists(x, x.{field} == {expression.text(node.arguments[0])})"
-    if node.name == "_[_]" and named(kinds[1]) == STRING and (field := _naming(kinds[0])):
-        return of_key(expression.text(node.arguments[0]), field, expression.text(node.arguments[1]))
-    if node.name in ("indexOf", "lastIndexOf") and (field := _naming(kinds[0])):
-        items, *rest = (expression.text(each) for each in node.arguments)
-        return f"{items}.map(x, x.{field}).{node.name}({', '.join(rest)})"
+    if (node.name == "_in_" and (found := _of_in(expression, node, kinds[1]))) or (found := _of_items(expression, node, kinds)):
+        return found
     literal = any(isinstance(each, Literal) for each in node.arguments)
     if node.name == "_+_" and not literal and STRING in kinds and {*kinds} & {INT, UINT, DOUBLE, BOOL}:
         numbers = [index for index, kind in enumerate(kinds) if kind != STRING]
         return _rewritten(expression, node, {index: f"string({expression.text(node.arguments[index])})" for index in numbers})
     if node.name in _ORDERS and QUANTITY in kinds:
         return _order_of_quantities(expression, node, kinds)
+    if node.name in _ORDERS and (sides := _amounts(expression, node)):
+        return _ORDERS[node.name].format(*sides)
     ordering = node.name in ("_<_", "_<=_", "_>_", "_>=_")  # texts are in another order than numbers: '5' > '41'
     for converted, texts in _converted(expression, node.arguments, kinds, texts_first=ordering):
         if result_of(signatures, converted) is not None:
@@ -98,6 +93,27 @@ def _naming(kind: Type) -> str:
     return "name" if "name" in fields else ""
 
 
+def _of_in(expression: Expression, node: Call, kind: Type) -> str:
+    """Return what to write instead of `in` of a text, or of a list of objects; '' for others."""
+    item, items = (expression.text(each) for each in node.arguments)
+    literal = node.arguments[1]
+    if isinstance(literal, Literal) and isinstance(literal.value, str) and "," in literal.value:
+        return f"{item} in {[each.strip() for each in literal.value.split(',')]}"
+    if named(kind) == STRING:
+        return f"{items}.contains({item})"
+    field = _naming(kind)
+    return f"{items}.exists(x, x.{field} == {item})" if field else ""
+
+
+def _of_items(expression: Expression, node: Call, kinds: Sequence[Type]) -> str:
+    """Return how to find an object of a list by its name, where it is taken for a map or for a list of names; '' for others."""
+    field = _naming(kinds[0]) if node.name in ("_[_]", "indexOf", "lastIndexOf") else ""
+    if not field or named(kinds[1]) != STRING:
+        return ""
+    items, key = (expression.text(each) for each in node.arguments[:2])
+    return of_key(items, field, key) if node.name == "_[_]" else f"{items}.map(x, x.{field}).{node.name}({key})"
+
+
 _SIZES = frozenset({"length", "len", "size", "count"})
 _DURATIONS = {
     "hours": "{}.getHours()", "minutes": "{}.getMinutes()", "seconds": "{}.getSeconds()",
@@ -114,6 +130,8 @@ def of_field(expression: Expression, operand: Node, kind: Type, field: str) -> s
         return of_key(text, naming, f"'{field}'")
     if field.lower() in _SIZES and (kind == STRING or (isinstance(kind, Named) and kind.name == "list")):
         return f"size({text})"
+    if field == "tag" and named(kind) == STRING:
+        return f"{text}.split(':')[1], where there is a tag"
     if kind == DURATION and (form := _DURATIONS.get(field.lower())):
         return form.format(f"({text})" if " " in text else text)
     return "an object or a map"
@@ -123,6 +141,29 @@ def of_field(expression: Expression, operand: Node, kind: Type, field: str) -> s
 _ORDERS = {
     "_<_": "{}.isLessThan({})", "_>_": "{}.isGreaterThan({})", "_<=_": "{}.compareTo({}) <= 0", "_>=_": "{}.compareTo({}) >= 0",
 }  # fmt: skip
+
+
+_RESOURCES = frozenset(["cpu", "memory", "storage", "ephemeral-storage"])
+
+
+def _amounts(expression: Expression, node: Call) -> list[str]:
+    """Return both sides of a comparison of an amount such as `limits.cpu` with a number, as quantities; none for others."""
+    literals = [isinstance(each, Literal) and type(each.value) in (int, float) for each in node.arguments]
+    if sum(literals) != 1 or not any(_last_key(each) in _RESOURCES for each in node.arguments):
+        return []
+    return [
+        f"quantity('{expression.text(each)}')" if literal else f"quantity({expression.text(each)})"
+        for each, literal in zip(node.arguments, literals, strict=True)
+    ]
+
+
+def _last_key(node: Node) -> str:
+    match node:
+        case Select(field=field):
+            return field
+        case Call(name="_[_]", arguments=(_, Literal(value=str(key)))):
+            return key
+    return ""
 
 
 def _order_of_quantities(expression: Expression, node: Call, kinds: Sequence[Type]) -> str:

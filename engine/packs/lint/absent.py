@@ -64,7 +64,7 @@ class AbsentLabel(Check):
 
     def _written(self, parsed: ParsedPack, expression: Compiled) -> Iterator[Fault]:
         """Yield a fault for each label or annotation in what is written; an expression that asks for anything is left alone."""
-        if not _is_written(expression.path):
+        if not is_written(expression.path):
             return
         tree = parse(expression.program.source)
         if any(isinstance(node, Has | Comprehension) or getattr(node, "name", "") in _CHOOSING for node in tree.root.walk()):
@@ -78,7 +78,7 @@ class AbsentLabel(Check):
                 yield self.fault(location_of(parsed, expression, read.node.start), message, read.asking)
 
 
-def _is_written(path: Path) -> bool:
+def is_written(path: Path) -> bool:
     """Return whether an expression at a path becomes part of what an action writes."""
     match path:
         case ("spec", "rules", _, "actions" | "rescue", _, str(action), str(part), *_) if action in ACTIONS:

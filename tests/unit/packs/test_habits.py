@@ -290,6 +290,32 @@ MISTAKES = {
     "JavaScript's includes": Mistake(
         "includes-in-text", "expected object.metadata.name.contains('web')", "object.metadata.name.includes('web')",
         "object.metadata.name.contains('web')"),
+    "a path without braces": Mistake(
+        "foreign-braces", "expected ${object.metadata.name}", "object.metadata.name", "${object.metadata.name}", "message"),
+    "a sum without braces": Mistake(
+        "foreign-braces", "expected ${'At ' + object.metadata.name}", "'At ' + object.metadata.name",
+        "${'At ' + object.metadata.name}", "message"),
+    "Ansible's is defined": Mistake(
+        "expression", "expected has(object.spec.replicas)", "object.spec.replicas is defined", "has(object.spec.replicas)"),
+    "Ansible's length": Mistake(
+        "expression", "expected size(object.metadata.finalizers)", "object.metadata.finalizers | length > 1",
+        "size(object.metadata.finalizers) > 1"),
+    "Helm's eq": Mistake(
+        "expression", "expected object.metadata.name == 'web'", "eq object.metadata.name 'web'", "object.metadata.name == 'web'"),
+    "CPUs as a number": Mistake(
+        "wrong-type", "expected quantity(object.spec.template.spec.containers[0].resources.limits.cpu)",
+        "object.spec.template.spec.containers[0].resources.limits.cpu > 2",
+        "quantity(object.spec.template.spec.containers[0].resources.limits.cpu).isGreaterThan(quantity('2'))"),
+    "a list in a text": Mistake(
+        "wrong-type", "expected object.metadata.name in ['web', 'api']", "object.metadata.name in 'web,api'",
+        "object.metadata.name in ['web', 'api']"),
+    "a list of conditions as one text": Mistake(
+        "schema", "expected the list without '|'", "- object.spec.replicas > 1\n- object.spec.paused",
+        "object.spec.replicas > 1 && object.spec.paused"),
+    "a kind without quotes": Mistake(
+        "expression", "expected 'Deployment', in quotes", "object.kind == Deployment", "object.kind == 'Deployment'"),
+    "Kyverno's operation": Mistake(
+        "expression", "expected event: Change or Delete", "request.operation == 'DELETE'", "object.spec.replicas > 1"),
     "a filter of JSONPath": Mistake(
         "expression", "expected object.status.conditions.hasItem({'type': 'Available', 'status': 'True'})",
         "object.status.conditions[?type=='Available'].status == 'True'",
