@@ -8,8 +8,8 @@ from typing import Any
 
 from engine.cel import Path
 from engine.errors import Fault
-from engine.packs.lint.base import Check, Severity, Subject
 from engine.packs.lint.absent import is_written
+from engine.packs.lint.base import Check, Severity, Subject
 from engine.packs.parse import ParsedPack
 from engine.packs.strings import texts
 
