@@ -83,6 +83,8 @@ class Resolution:
             return ExpressionError(message, line, column, key)
         expected = self._of_field(node) or hints.of_variable(node.name) or self._of_text(node)
         expected = expected or hints.of_object(node.name) or suggest(node.name, self._variables, "one of ")
+        if self._expression.root is node and expected.startswith("one of "):
+            expected = f"{expected}; or a text: '{node.name}', with these quotes within those of YAML"
         return ExpressionError(message, line, column, expected, unknown=node.name)
 
     def _of_key(self, node: Variable) -> str:
@@ -103,8 +105,6 @@ class Resolution:
 
     def _of_text(self, node: Variable) -> str:
         """Return that a word is a text, where one that no variable is like is compared with a value; '' where it is not."""
-        if self._expression.root is node:
-            return "" if nearest(node.name, self._variables) else f"'{node.name}' in quotes of its own, where a text is meant"
         for parent in self._expression.root.walk():
             if isinstance(parent, Call) and parent.name in ("_==_", "_!=_") and node in parent.arguments:
                 return "" if nearest(node.name, self._variables) else f"'{node.name}', in quotes, where a text is meant"
