@@ -23,7 +23,7 @@ from engine.model.text import clean, cut
 
 EVENT = Kind("v1", "Event")
 MESSAGE_LIMIT = 1024
-_REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,127}\Z")
+REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,127}\Z")
 
 
 class EventSpec(Spec):
@@ -47,6 +47,12 @@ class EventSpec(Spec):
     """Labels of the Event itself; one that a `${…}` gives null for is left out."""
 
 
+def _camel(text: str) -> str:
+    """Return the words of a text as one in CamelCase."""
+    words = re.findall(r"[A-Za-z0-9]+", text)
+    return "".join(word[0].upper() + word[1:] for word in words) if words and words[0][0].isalpha() else "TriggerFailed"
+
+
 @dataclass(frozen=True, slots=True)
 class EventAction:
     """`emitEvent`."""
@@ -66,8 +72,10 @@ class EventAction:
     @classmethod
     def compile(cls, spec: Any, compiler: Compiler, path: Path) -> Self:
         """Compile the spec; faults go to the compiler."""
-        if "${" not in spec.reason and not _REASON.match(spec.reason):
-            compiler.fault((*path, "reason"), f"reason {spec.reason!r} is not one word in CamelCase", "such as TriggerFailed")
+        if "${" not in spec.reason and not REASON.match(spec.reason):
+            compiler.fault(
+                (*path, "reason"), f"reason {spec.reason!r} is not one word in CamelCase", f"a word such as {_camel(spec.reason)}"
+            )
         regarding = None if spec.regarding is None else Target.compile(spec.regarding, compiler, (*path, "regarding"))
         return cls(
             spec.type,
@@ -113,7 +121,7 @@ class EventAction:
             if not about and read.label_selector is None:
                 return Plan(outcome=missing(read, scope))
         reason = self.reason.render(scope)
-        if not _REASON.match(reason):
+        if not REASON.match(reason):
             raise EvaluationError(f"reason {reason!r} is not one word in CamelCase, such as TriggerFailed")
         labels = {key: value for key, value in self.labels.render(scope).items() if value is not None}
         for key, value in labels.items():

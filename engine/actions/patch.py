@@ -17,6 +17,7 @@ from engine.model.objects import Object, metadata, ref_of
 from engine.model.outcome import Done, Waiting
 from engine.model.plan import Answers, Patch, Plan, Read
 from engine.model.spec import Spec
+from engine.model.text import found as written
 from engine.model.text import shown
 
 GUARD_WAIT = 2.0
@@ -37,6 +38,13 @@ class PatchSpec(Spec):
     """CEL over the live `target`: while it is false nothing is written, and the target is read again."""
     done_when: str | None = None
     """CEL over the live `target`: where it is true the effect is already there, and nothing is written."""
+
+
+#: The type of a patch -> what it is, in Python and in words, and how the other one is written.
+_FORMS: Mapping[str, tuple[type, str, str]] = {
+    "merge": (Mapping, "a mapping, such as {spec: {replicas: 2}}", "type: json for a list of operations"),
+    "json": (list, "a list of operations, such as [{op: replace, path: /spec/replicas, value: 2}]", "no type for a merge patch"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,10 @@ class PatchAction:
             compiler.fault(
                 (*path, "type"), "a json patch has no guard", "guard: a CEL condition over the live target", "unguarded-patch"
             )
+        form, of_type, other = _FORMS[spec.type]
+        if not isinstance(spec.patch, form) and not (isinstance(spec.patch, str) and spec.patch.startswith("${")):
+            expected = f"{of_type}; {other}" if isinstance(spec.patch, (Mapping, list)) else of_type
+            compiler.fault((*path, "patch"), f"{written(spec.patch)} is no {spec.type} patch", expected)
         extra = ("target",)
         return cls(
             Target.compile(spec.target, compiler, (*path, "target")),

@@ -58,9 +58,10 @@ class ScaleAction:
     def metadata(cls, spec: Mapping[str, Any]) -> Iterator[MetadataWrite]:
         """Yield the one field."""
         target = spec.get("target")
-        yield MetadataWrite(
-            target if isinstance(target, Mapping) else None, "fields", (), {"replicas": spec["replicas"]}, "spec."
-        )
+        if "replicas" in spec:
+            yield MetadataWrite(
+                target if isinstance(target, Mapping) else None, "fields", (), {"replicas": spec["replicas"]}, "spec."
+            )
 
     @classmethod
     def bodies(cls, spec: Mapping[str, Any]) -> Iterator[Body]:

@@ -14,7 +14,7 @@ from typing import Any
 from lark import Lark, Token
 from lark.exceptions import LarkError
 
-from engine.cel.hints import of_syntax
+from engine.cel.foreign import of_syntax
 from engine.cel.syntax import place
 from engine.errors import ExpressionError
 
@@ -69,6 +69,9 @@ def _syntax_error(source: str, cause: Any) -> ExpressionError:
     if token.type == "$END":
         return ExpressionError("the expression ends too early", *place(source, len(source.rstrip())), expected)
     hint = _HINTS.get(str(token), expected)
+    above, newline, before = source[: token.start_pos or 0].rpartition("\n")
+    if hint == expected and expected.startswith("an operator") and newline and above and not before.strip():
+        hint = f"{expected}, such as '&&' before this line"
     return ExpressionError(f"unexpected '{token}'", *place(source, token.start_pos or 0), hint)
 
 

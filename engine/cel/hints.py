@@ -6,6 +6,9 @@ import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from engine.cel.jsonpath import of_filter
+
+_READY = "object.status.conditions.hasItem({'type': 'Ready', 'status': 'True'})"
 _NO_REQUEST = "a condition on the object: no request of a user is evaluated here"
 #: The name of a function, in small letters -> what to write in its place.
 _INSTEAD: dict[str, str] = {
@@ -47,7 +50,38 @@ _INSTEAD: dict[str, str] = {
     **dict.fromkeys((f"authorizer.{name}" for name in ("group", "path", "serviceaccount", "requestresource")), _NO_REQUEST),
     "image": "text.split('/') or text.find(pattern)", "parseimagereference": "text.split('/') or text.find(pattern)",
     "ternary": "condition ? a : b", "json.unmarshal": "parseJson(text)", "yaml.parse": "parseYaml(text)",
-    "sha256.hash": "hash(text)", "time.now": "now", "parse_timestamp": "timestamp(text)",
+    # JavaScript, Go and what Helm takes of Sprig
+    "object.keys": "map.map(key, key)", "object.values": "map.transformList(key, value, value)",
+    "all": "list.all(x, condition)", "object.entries": "map.transformList(key, value, result)", "json.parse": "parseJson(text)",
+    "json.stringify": "toJson(value)", "json.loads": "parseJson(text)", "json.dumps": "toJson(value)",
+    "yaml.safe_load": "parseYaml(text)", "date.now": "now", "datetime.now": "now", "math.max": "math.greatest(a, b)",
+    "math.min": "math.least(a, b)", "math.pow": "a * a", "array.isarray": "type(value) == list",
+    "isinstance": "type(value) == string", "push": "list + [item]", "add": "a + b, or list + [item]", "extend": "list + other",
+    "foreach": "loop, a key of the rule", "find": "list.filter(x, x.name == 'a')[0]",
+    "findindex": "list.map(x, x.name).indexOf('a')", "substr": "text.substring(start, end)", "tostring": "string(value)",
+    "isempty": "size(value) == 0", "empty": "size(value) == 0", "first": "list[0]", "last": "list[size(list) - 1]",
+    "isnan": "math.isNaN(number)", "parseint": "int(text)", "parsefloat": "double(text)", "parsebool": "bool(text)",
+    "trimend": "text.trim()", "rstrip": "text.trim()", "lstrip": "text.trim()", "test": "text.matches(pattern)",
+    "match": "text.matches(pattern)", "search": "text.matches(pattern)", "re.match": "text.matches(pattern)",
+    "re.search": "text.matches(pattern)", "regexmatch": "text.matches(pattern)", "match_any": "list.exists(x, condition)",
+    "toyaml": "toJson(value)", "b64dec": "base64.decode(text)", "b64enc": "base64.encode(bytes(text))",
+    "semvercompare": "semver(a).compareTo(semver(b)) >= 0", "printf": "'%s'.format([value])", "sprintf": "'%s'.format([value])",
+    "dict": "{'key': value}", "list": "[a, b]", "eq": "a == b", "ne": "a != b", "gt": "a > b", "ge": "a >= b", "lt": "a < b",
+    "le": "a <= b", "and": "a && b", "or": "a || b", "quote": "strings.quote(text)",
+    "lookup": "lookup.<name>, a lookup of the rule", "exists": "has(object.field), or list.exists(x, condition)",
+    "unique": "list.distinct()", "uniq": "list.distinct()", "sorted": "list.sort()", "reversed": "list.reverse()",
+    "range": "lists.range(number)", "unmarshal": "parseJson(text)", "if": "condition ? a : b", "iif": "condition ? a : b",
+    "contains_key": "'key' in map", "hasown": "'key' in map", "hasownproperty": "'key' in map", "containskey": "'key' in map",
+    "intersect": "sets.intersects(a, b)", "intersection": "sets.intersects(a, b)", "issubset": "sets.contains(all, some)",
+    "subset": "sets.contains(all, some)", "days": "duration('24h')", "hours": "duration('1h')", "minutes": "duration('1m')",
+    "seconds": "duration('1s')", "timedelta": "duration('24h')", "age": "now - object.metadata.creationTimestamp",
+    "gettime": "timestamp(text)", "strptime": "timestamp(text)", "total_seconds": "duration.getSeconds()",
+    "getdays": "duration.getHours() / 24", "getyear": "time.getFullYear()", "md5": "hash(text)", "sha1": "hash(text)",
+    "uuid": "object.metadata.uid",
+    **dict.fromkeys(("condition", "conditions", "isready", "ready", "hascondition", "getcondition", "iscondition",
+                     "isconditiontrue", "isstatusconditiontrue", "hasready"), _READY),
+    "sha256.hash": "hash(text)", "previous": "oldObject", "haschanged": "oncePer with the value, a key of the rule",
+    "changed": "oncePer with the value, a key of the rule", "time.now": "now", "parse_timestamp": "timestamp(text)",
 }  # fmt: skip
 _LIKE = 0.75
 
@@ -56,24 +90,33 @@ def of_function(name: str, known: Collection[str]) -> str:
     """Return what to write instead of an unknown function: its equivalent, else the name that is nearly the same."""
     if name == "now":
         return "now, which is a variable"
-    if instead := _INSTEAD.get(name.lower()) or _INSTEAD.get(name.rpartition(".")[2].lower()):
+    if instead := _INSTEAD.get(name.lower()):
         return instead
     namespace, dot, last = name.rpartition(".")
+    instead = _INSTEAD.get(last.lower(), "")
     if dot and (same := [each for each in known if each.startswith(f"{namespace}.")]):
         close = get_close_matches(name, same, n=1, cutoff=0)
-        return f"'{close[0]}' (did you mean that?)" if close else ", ".join(sorted(same))
+        return instead or (f"'{close[0]}' (did you mean that?)" if close else ", ".join(sorted(same)))
     small = {each.lower(): each for each in known}
     close = get_close_matches((last or name).lower(), small, n=1, cutoff=_LIKE)
-    if close:
+    if close and not instead:
         return f"'{small[close[0]]}' (did you mean that?)"
     if dot:
-        return f"a library {namespace!r} (kind: RuleLibrary), which is not here"
+        return f"{instead}{', or ' if instead else ''}a library {namespace!r} (kind: RuleLibrary), which is not here"
     return "a function of docs/reference/expressions.md"
 
 
 #: The name of a variable -> what to write in its place: of Kyverno, of Kubernetes' own policies, of Python and JavaScript.
 _VARIABLES = {
     "request": "object, which Kyverno and Kubernetes' policies call request.object", "self": "object", "this": "object",
+    **dict.fromkeys(("env", "values", "config", "settings"), "params.NAME, and a param of the pack"),
+    "request.operation": "event: Change or Delete, a key of the rule", "request.oldobject": "oldObject",
+    "request.userinfo": _NO_REQUEST, "request.namespace": "object.metadata.namespace", "request.name": "object.metadata.name",
+    "container": "item, in a rule with a loop",
+    "userinfo": "a condition on the object: no request of a user is evaluated here", "error": "error, in rescue only",
+    "hostvars": "lookup.<name>, a lookup of the rule", "ansible_facts": "lookup.<name>, a lookup of the rule",
+    "release": "object.metadata, or a param of the pack",
+    "index": "a macro with two variables, such as list.all(index, item, condition)",
     "resource": "object", "variables": "vars", "oldobject": "oldObject", "element": "item, in a rule with a loop",
     "namespaceobject": "lookup.<name>, a lookup of the Namespace", "images": "object.spec.containers.map(c, c.image)",
     "none": "null, or has(object.field)", "nil": "null, or has(object.field)",
@@ -83,115 +126,43 @@ _VARIABLES = {
 }  # fmt: skip
 
 
+#: A method that CEL has for other arguments -> what to write, where it is called as elsewhere.
+_METHODS = {
+    "find": "list.filter(x, condition)[0], or text.find(pattern)",
+    "get": "get(object, 'path', default), or map[?key].orValue(default)",
+    "max": "[a, b].max(), or math.greatest(a, b)", "min": "[a, b].min(), or math.least(a, b)",
+}  # fmt: skip
+
+
+def of_method(name: str) -> str:
+    """Return what to write instead of a method that is there, and called as other languages have it; '' for most."""
+    return _METHODS.get(name, "")
+
+
+def is_foreign(name: str) -> bool:
+    """Return whether a whole name, such as `Math.max`, is that of a function of another language."""
+    return "." in name and name.lower() in _INSTEAD
+
+
+def instead_of(name: str) -> str:
+    """Return what to write instead of a function or a filter of another language, '' where that is not known."""
+    return _INSTEAD.get(name.lower(), "")
+
+
+#: What others call the object, by the name of a kind or otherwise.
+_OBJECTS = frozenset([
+    "app", "application", "body", "obj", "cr", "pod", "deployment", "job", "node", "workflow", "payload", "input", "manifest",
+])  # fmt: skip
+
+
+def of_object(name: str) -> str:
+    """Return `object` for a variable that is called so elsewhere, '' for others."""
+    return "object" if name in _OBJECTS else ""
+
+
 def of_variable(name: str) -> str:
     """Return what to write instead of an unknown variable, '' where that is not known."""
     return _VARIABLES.get(name.lower(), "")
-
-
-_NOTHING = ("", 0, "")
-_STRING = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
-_NOT = re.compile(r"\bnot\s+(?=[\w!(])")
-_IS = re.compile(r"(?P<value>[\w.]{0,99})\s{0,9}\b(?P<word>is)\s{1,9}(?P<not>not\s+)?(?P<null>(?:None|null|nil)\b)?")
-_NOT_IN = re.compile(r"(?P<item>[\w.]{0,99})\s{0,9}\b(?P<word>not)\s{1,9}in\b")
-_TUPLE = re.compile(r"\bin\s*(?P<tuple>\((?P<items>[^()]*),(?P<last>[^(),]*)\))")
-_FILTER = re.compile(
-    r"(?P<value>[\w.]{0,99}(?:\[[^]\s]{0,99}\])?)\s{0,9}(?<!\|)(?P<word>\|)(?!\|)\s{0,9}(?P<name>\w{1,30})(?:\((?P<given>[^()]*)\))?"
-)
-_FIELD = re.compile(r"(?P<root>object|oldObject|target|item|lookup\.\w+)\.(?P<path>.+)")
-_DURATION = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:ms|[smhdw])\b")
-_ARROW = re.compile(r"\w\(\s*\(?\s*(?:\w+\s*,\s*)?(?P<name>\w+)\s*\)?\s*=>")
-_OPERATOR = re.compile(r"===|!==|=>|=~|!~|<>|~=")
-_OPERATORS = {
-    "===": "'=='", "!==": "'!='", "=>": "'>='", "<>": "'!='", "=~": "text.matches(pattern)", "~=": "text.matches(pattern)",
-    "!~": "!text.matches(pattern)",
-}  # fmt: skip
-_INFIX = re.compile(
-    r"(?P<value>[\w.\]]{1,99})\s{1,9}(?P<word>contains|matches|startsWith|endsWith|like)\s{1,9}(?=['\"\w])", re.IGNORECASE
-)
-_METHODS = {
-    "contains": "contains(text)", "matches": "matches(pattern)", "startswith": "startsWith(text)", "endswith": "endsWith(text)",
-    "like": "contains(text), or startsWith, endsWith or matches(pattern)",
-}  # fmt: skip
-_PATH_FILTER = re.compile(r"\[\?\(?\s*@")
-_IF_ELSE = re.compile(r"^\s*(?P<yes>.+?)\s+if\s+(?P<test>.+?)\s+else\s+(?P<no>.+?)\s*$", re.DOTALL)
-
-
-def of_syntax(source: str) -> tuple[str, int, str]:
-    """Return what is of another language in a text that is no CEL: what it is, its offset, and what to write; ('', 0, '')."""
-    code = _STRING.sub(lambda text: f"'{'_' * (len(text[0]) - 2)}'", source)
-    if (at := code.find("{{")) >= 0:
-        return "'{{' begins no expression", at, "CEL without {{ and }}, which are of Jinja, Helm and Kyverno"
-    if (found := _IF_ELSE.match(code)) is not None:
-        yes, test, no = (source[found.start(name) : found.end(name)] for name in ("yes", "test", "no"))
-        return "'if' is no operator", found.end("yes") + 1, f"{test} ? {yes} : {no}"
-    for foreign in (_identity, _not_in, _tuple, _filter, _duration, _operator):
-        if (fault := foreign(source, code)) != _NOTHING:
-            return fault
-    if (found := _NOT.search(code)) is not None:
-        return "'not' is no operator", found.start(), "!, such as !(a == b)"
-    return _NOTHING
-
-
-def _identity(source: str, code: str) -> tuple[str, int, str]:
-    """Return Python's `is`, which compares with nothing most of the time."""
-    if (found := _IS.search(code)) is None:
-        return _NOTHING
-    operator, value = "!=" if found["not"] else "==", found["value"]
-    if found["null"] and _FIELD.fullmatch(value):
-        expected = f"{'' if found['not'] else '!'}has({value}), or {operator} null for a field that is there and null"
-    else:
-        expected = f"{value} {operator} null".lstrip() if found["null"] else f"'{operator}'"
-    return "'is' is no operator", found.start("word"), expected
-
-
-def _not_in(source: str, code: str) -> tuple[str, int, str]:
-    """Return Python's `not in`."""
-    if (found := _NOT_IN.search(code)) is None:
-        return _NOTHING
-    return "'not in' is no operator", found.start("word"), f"!({found['item'] or 'a'} in …)"
-
-
-def _tuple(source: str, code: str) -> tuple[str, int, str]:
-    """Return Python's tuple after `in`."""
-    if (found := _TUPLE.search(code)) is None:
-        return _NOTHING
-    end = found.end("last") if found["last"].strip() else found.end("items")
-    return "CEL has no tuples", found.start("tuple"), f"a list: [{source[found.start('items') : end].strip()}]"
-
-
-def _filter(source: str, code: str) -> tuple[str, int, str]:
-    """Return a filter of Jinja or Helm."""
-    found = _FILTER.search(code)
-    if found is None or (instead := _INSTEAD.get(found["name"].lower())) is None:
-        return _NOTHING
-    value = source[found.start("value") : found.end("value")]
-    if found["name"] == "default" and (field := _FIELD.fullmatch(value)) is not None:
-        path = f'"{field["path"]}"' if "'" in field["path"] else f"'{field['path']}'"
-        given = source[found.start("given") : found.end("given")] if found["given"] else "''"
-        instead = f"get({field['root']}, {path}, {given})"
-    return f"'|' is no operator: CEL has no filters, such as {found['name']}", found.start("word"), instead
-
-
-def _operator(source: str, code: str) -> tuple[str, int, str]:
-    """Return an operator of JavaScript, SQL, Ruby or JSONPath."""
-    if (found := _ARROW.search(code)) is not None:
-        return "CEL has no arrows", found.start("name"), f"a macro, such as list.exists({found['name']}, condition)"
-    if (found := _PATH_FILTER.search(code)) is not None:
-        return "'[?' filters nothing", found.start(), "list.exists(x, x.type == 'Ready'), or list.filter(x, condition)[0]"
-    if (found := _OPERATOR.search(code)) is not None:
-        return f"{found[0]!r} is no operator", found.start(), _OPERATORS[found[0]]
-    if (found := _INFIX.search(code)) is not None:
-        method = _METHODS[found["word"].lower()]
-        return f"{found['word']!r} is no operator", found.start("word"), f"{found['value']}.{method}"
-    return _NOTHING
-
-
-def _duration(source: str, code: str) -> tuple[str, int, str]:
-    """Return a duration as `for` and `resync` have it."""
-    if (found := _DURATION.search(code)) is None:
-        return _NOTHING
-    text = found[0]
-    return f"{text} is no value of CEL", found.start(), f"duration({of_duration(text) or repr(text)})"
 
 
 def of_duration(text: str) -> str:
@@ -201,8 +172,15 @@ def of_duration(text: str) -> str:
     return f"'{int(number) * hours}h'" if hours and number.isdecimal() and len(number) < 8 else ""
 
 
-def of_literal(function: str, text: str) -> str:
-    """Return what to write instead of a literal that a function does not take, '' where that is not known."""
+def of_literal(function: str, text: str, first: str) -> str:
+    """Return what to write instead of a literal that a function does not take, '' where that is not known.
+
+    `first` is the text of the function's first argument.
+    """
+    if function == "get" and (found := of_filter(f"{first}.{text}"))[0]:
+        return found[2]
+    if function == "get" and re.search(r"\[\d+\]", text):
+        return f"jmespath({first}, '{text}'), which gives null where there is nothing"
     if function == "duration":
         return of_duration(text)
     if function == "timestamp" and re.fullmatch(r"\d{4}-\d\d-\d\d", text):

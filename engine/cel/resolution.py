@@ -9,6 +9,7 @@ from typing import Any
 from engine.cel import documents, hints, times
 from engine.cel.declarations import Chosen, Overload
 from engine.cel.inline import Functions
+from engine.cel.jsonpath import of_filter
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.macros import GLOBAL, MACROS
 from engine.cel.syntax import (
@@ -55,6 +56,8 @@ class Resolution:
     def check(self, node: Node) -> None:
         """Raises ExpressionError where a node names what is not there, or what does not fit."""
         match node:
+            case Call(name="_[?_]", arguments=(items, Call(name="_==_" | "_!=_" | "_&&_" | "_||_"))):
+                self._filter(node, items)
             case Variable(name="vars"):
                 self._whole_vars(node)
             case Variable(name=name) if name not in self._variables:
@@ -66,12 +69,22 @@ class Resolution:
             case Literal(value=int(value)) if value == 2**63 and type(value) is int:
                 raise self._fault(f"{value} does not fit", node, "an integer of 64 bits")
 
+    def _filter(self, node: Call, items: Node) -> None:
+        """Refuse a filter of JSONPath, which CEL reads as an index that may be absent."""
+        message, _, expected = of_filter(self._expression.source[node.start :])
+        text = self._expression.text(items)
+        expected = expected or f"{text}.exists(x, condition), or {text}.filter(x, condition)[0]"
+        raise self._fault(message or "a list has no filter in brackets", node, expected)
+
     def _unknown(self, node: Variable) -> ExpressionError:
         line, column = place(self._expression.source, node.start)
         message, key = f"unknown variable '{node.name}'", self._of_key(node)
         if key:
             return ExpressionError(message, line, column, key)
-        expected = hints.of_variable(node.name) or self._of_text(node) or suggest(node.name, self._variables, "one of ")
+        expected = self._of_field(node) or hints.of_variable(node.name) or self._of_text(node)
+        expected = expected or hints.of_object(node.name) or suggest(node.name, self._variables, "one of ")
+        if self._expression.root is node and expected.startswith("one of "):
+            expected = f"{expected}; or a text: '{node.name}', with these quotes within those of YAML"
         return ExpressionError(message, line, column, expected, unknown=node.name)
 
     def _of_key(self, node: Variable) -> str:
@@ -84,6 +97,11 @@ class Resolution:
                 if dot and root.endswith(("label", "annotation")) and rest:
                     return f"{root}s['{key}{parent.name.strip('_')}{rest[0]}']"
         return ""
+
+    def _of_field(self, node: Variable) -> str:
+        """Return what to write instead of a field of an unknown variable, such as `request.operation`, or ''."""
+        parents = (each for each in self._expression.root.walk() if isinstance(each, Select) and each.operand is node)
+        return next((hints.of_variable(f"{node.name}.{parent.field}") for parent in parents), "")
 
     def _of_text(self, node: Variable) -> str:
         """Return that a word is a text, where one that no variable is like is compared with a value; '' where it is not."""
@@ -115,8 +133,11 @@ class Resolution:
         if not node.name[0].isalpha():
             self._operator(node)
             return
-        if node.name not in FUNCTIONS:
-            namespace = field_path(node.arguments[0]) if node.method else ()
+        namespace = field_path(node.arguments[0]) if node.method else ()
+        foreign = namespace[:1] not in {(name,) for name in self._variables} and hints.is_foreign(
+            ".".join((*namespace, node.name))
+        )
+        if node.name not in FUNCTIONS or foreign:
             method = node.method and (not namespace or namespace[0] in self._variables)
             for inner in node.arguments[0].walk() if method else ():
                 self.check(inner)  # what is called on has the cause: `image(x).registry()`
@@ -128,13 +149,13 @@ class Resolution:
             raise self._fault(f"unknown function '{name}'", node, expected, awaits)
         overloads = FUNCTIONS.overloads(node.name, member=node.method)
         if not overloads:
-            raise self._fault(f"{node.name}() is called the wrong way", node, usage(node.name, member=node.method))
+            expected = (node.method and hints.of_method(node.name)) or usage(node.name, member=node.method)
+            raise self._fault(f"{node.name}() is called the wrong way", node, expected)
         fitting = [each for each in overloads if _counts(each, len(node.arguments))]
         if not fitting:
             count = len(node.arguments) - node.method
-            raise self._fault(
-                f"{node.name}() is given {count} argument{'' if count == 1 else 's'}", node, usage(node.name, member=node.method)
-            )
+            expected = (node.method and hints.of_method(node.name)) or usage(node.name, member=node.method)
+            raise self._fault(f"{node.name}() is given {count} argument{'' if count == 1 else 's'}", node, expected)
         self._types(node, fitting)
         self._literal(node)
 
@@ -157,7 +178,7 @@ class Resolution:
             try:
                 check(argument.value)
             except Mismatch as fault:
-                expected = hints.of_literal(node.name, str(argument.value))
+                expected = hints.of_literal(node.name, str(argument.value), self._expression.text(node.arguments[0]))
                 raise self._fault(str(fault), argument, expected) from None
 
     def _operator(self, node: Call) -> None:

@@ -26,7 +26,7 @@ from engine.packs.parse import ParsedPack, parse_text
 from engine.packs.sources import Text, load_folder, text_of
 
 STDIN = Path("-")
-_HIDDEN = "; expressions that errors of [schema] and [yaml] hide are not checked yet"
+_HIDDEN = "expressions that errors of [schema] and [yaml] hide are not checked yet"
 
 EXAMPLES = """\b
 Examples:
@@ -75,12 +75,14 @@ def lint(paths: tuple[Path, ...], crds: tuple[Path, ...], kubeconfig: Path | Non
     if report:
         click.echo(report)
     errors = sum(1 for fault in faults if severity(fault) is Severity.ERROR)
+    hidden = any(fault.code in ("yaml", "schema") for fault in faults)
     if style == "text":
         summary = _summary((number, len(libraries.given), references), errors, len(faults) - errors)
-        hidden = any(fault.code in ("yaml", "schema") for fault in faults)
-        click.echo(summary + (_HIDDEN if hidden else ""), err=bool(faults))
+        click.echo(f"{summary}; {_HIDDEN}" if hidden else summary, err=bool(faults))
         for note in _unchecked(_packs(texts, libraries), types_of_kinds(definitions, served)):
             click.echo(note, err=True)
+    elif hidden:
+        click.echo(f"note: {_HIDDEN}", err=True)
     return 1 if errors or (strict and faults) else 0
 
 

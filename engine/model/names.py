@@ -26,11 +26,16 @@ def misnamed(ref: Ref) -> str:
         return f"apiVersion {shown(ref.kind.api_version)} is not of the form v1 or group/v1"
     if not _KIND.match(ref.kind.kind):
         return f"kind {shown(ref.kind.kind)} is not the name of a kind, such as Pod"
-    if len(ref.name) > 253 or not _SUBDOMAIN.match(ref.name):
+    if not subdomain(ref.name):
         return f"name {shown(ref.name)} is not a name: lower case letters, digits, '-' and '.', at most 253"
     if ref.namespace and (len(ref.namespace) > 63 or not _LABEL.match(ref.namespace)):
         return f"namespace {shown(ref.namespace)} is not a name: lower case letters, digits and '-', at most 63"
     return ""
+
+
+def subdomain(text: str) -> bool:
+    """Whether a text can be the name of an object, of most kinds."""
+    return len(text) <= 253 and _SUBDOMAIN.match(text) is not None
 
 
 def dns_label(text: str) -> bool:

@@ -23,11 +23,49 @@ _READ_AS_TRUE = "'event': kubectl reads an unquoted `on` as true (YAML 1.1)"
 _OTHERS = {
     "foreach": "loop", "with_items": "loop", "items": "loop", "if": "when", "match": "when", "condition": "when",
     "conditions": "when", "preconditions": "when", "then": "actions", "do": "actions", "tasks": "actions", "steps": "actions",
-    "variables": "vars", "context": "lookup", "delay": "for", "interval": "resync", "selector": "labelSelector",
+    "variables": "vars", "context": "lookup", "delay": "for|backoff", "interval": "resync|every", "selector": "labelSelector",
     "matchlabels": "labelSelector", "cron": "schedule", "parameters": "params", "values": "params", "labels": "labelSelector",
-    "times": "limit", "attempts": "limit", "retries": "limit", "per": "every", "period": "every", "at": "cron",
+    "expr": "when", "expression": "when", "until": "when", "trigger": "event", "validate": "actions", "mutate": "actions",
+    "generate": "actions", "run": "actions", "notify": "actions", "handlers": "actions", "ratelimit": "throttle",
+    "rate_limit": "throttle", "backofflimit": "retry", "on_error": "rescue", "onerror": "rescue", "catch": "rescue",
+    "onfailure": "rescue", "ignore_errors": "rescue", "duration": "for|atMost", "holdfor": "for", "after": "for",
+    "uniqueby": "oncePer", "idempotencykey": "oncePer", "validationfailureaction": "mode", "resources": "watch",
+    "resource": "watch", "rbac": "targets", "permissions": "targets", "grants": "targets", "timezone": "timeZone",
+    "tz": "timeZone", "maxretries": "limit", "enabled": "mode", "disabled": "mode", "dryrun": "mode", "description": "help",
+    "groupby": "by", "group_by": "by", "set": "value", "inc": "value", "body": "json", "msg": "message", "severity": "type",
+    "count": "replicas", "to": "replicas", "timeout": "atMost", "seconds": "atMost", "for": "atMost", "lookups": "lookup",
+    "for_each": "loop", "with": "vars", "let": "vars", "locals": "vars", "set_fact": "vars", "times": "limit",
+    "attempts": "limit", "retries": "limit", "per": "every", "period": "every", "at": "cron",
 }  # fmt: skip
 _OF_NAMESPACE = "kubernetes.io/metadata.name"
+#: A key of RBAC or of a resource -> that of a kind.
+_OF_KIND = {
+    "apigroups": "'apiVersion', such as apps/v1",
+    "apigroup": "'apiVersion', such as apps/v1",
+    "group": "'apiVersion', such as apps/v1",
+    "version": "'apiVersion', such as apps/v1",
+    "resources": "'kind', such as Pod",
+    "resource": "'kind', such as Pod",
+    "kinds": "'kind'; several kinds are a list of mappings",
+}
+#: A key of a rule that says when it acts, where several keys here do -> these.
+_OF_RULE = {
+    "within": "'for', how long the conditions must have held, or throttle: {every: 5m}",
+    "timeout": "retry: {timeout: 1h}",
+    "cooldown": "throttle: {every: 1h}",
+    "debounce": "throttle: {every: 10s}",
+    "every": "throttle: {every: 1h}, resync, or schedule: {cron: …}",
+    "enabled": "mode: Disabled, or no mode",
+    "disabled": "mode: Disabled",
+    "dryrun": "mode: Audit",
+    "budget": "limits: {maxTargets: 5}",
+    "once": "oncePer: object.metadata.uid",
+    "exclude": "'when' with a condition such as !(object.metadata.name in ['a'])",
+    "labels": "actions: [{label: {labels: {example.com/key: value}}}]",
+    "annotations": "actions: [{annotate: {annotations: {example.com/key: value}}}]",
+    "register": "it in the action whose result it names",
+    "unless": "'when' with !(condition)",
+}
 #: A key of what selects objects elsewhere -> what to write in `watch`.
 _SELECTED = {
     "namespace": f"namespaceSelector: {{matchLabels: {{{_OF_NAMESPACE}: NAME}}}}",
@@ -48,7 +86,13 @@ def of_key(key: str, known: Collection[str], model: type[Spec], above: Path | No
         return _READ_AS_TRUE
     if {"labelSelector", "namespaceSelector"} <= set(known) and (instead := _SELECTED.get(key.lower())):
         return instead
-    if (meant := _OTHERS.get(key.lower(), "")) in known:
+    if {"oncePer", "actions"} <= set(known) and (instead := _OF_RULE.get(key.lower())):
+        return instead
+    if "/" in key and (part := next((each for each in ("labels", "annotations") if each in known), "")):
+        return f"it below {part}: {part}: {{{key}: …}}"
+    if {"apiVersion", "kind"} <= set(known) and (meant := _OF_KIND.get(key.lower())):
+        return meant
+    if meant := next((each for each in _OTHERS.get(key.lower(), "").split("|") if each in known), ""):
         return repr(meant)
     return suggestion(key, known) if above is None else _path_of(key, known, model, above)
 

@@ -14,10 +14,11 @@ from engine.cel import Cel, Compiled, Compiler, Path, Program
 from engine.errors import Fault
 from engine.model.spec import NO_VALUE, Spec
 from engine.model.text import found, one_of, shown
-from engine.packs import belongs
+from engine.packs import belongs, shapes
 from engine.packs.belongs import fields_of_type, members
 from engine.packs.document import Document
 from engine.packs.jsonschemas import SchemaFault
+from engine.packs.quotes import in_quotes
 from engine.packs.yamltext import MAX_FAULTS
 
 SCHEMA = "schema"
@@ -111,23 +112,45 @@ def _fault(detail: ErrorDetails, model: type[Spec], raw: Any, document: Document
         known = [str(field.alias) for field in fields_of_type(_at(model, path[:-1])) if not field.json_schema_extra]
         expected = belongs.of_key(key, known, model, None if base else path[:-1])
         return Fault(document.locate_key((*base, *written)), f"unknown key {shown(key, 60)}", expected)
+    if path and str(path[-1]).count("(") != str(path[-1]).count(")"):
+        return Fault(document.locate_key((*base, *written)), "a comma ends the text before this", "quotes around the whole text")
     location = document.locate_key((*base, *written)) if at_key else document.locate((*base, *_existing(written, raw)))
     message, expected = _message(detail)
-    if kind == "list_type" and isinstance(detail["input"], dict) and detail["input"] and _lists_mappings(_at(model, path)):
+    form = shapes.of_value(kind, path, detail["input"], _at(model, path))
+    if (
+        not form
+        and kind == "list_type"
+        and isinstance(detail["input"], dict)
+        and detail["input"]
+        and _lists_mappings(_at(model, path))
+    ):
         expected = f"a list: put '- ' before {shown(str(next(iter(detail['input']))), 60)}"
     if kind == "dict_type" and path[:2] == ("spec", "params") and len(path) == 3 and detail["input"] is not None:
         expected = belongs.of_declaration(str(path[2]), detail["input"])
-    if kind in ("dict_type", "model_type", "model_attributes_type") and path and (form := _FORMS.get(str(path[-1]))):
-        expected = f"{expected}, such as {form}"
+    elif form and not (kind == "dict_type" and path[:2] == ("spec", "params") and len(path) == 3):
+        expected = f"{expected}{form}"
+    if kind == "string_type" and isinstance(detail["input"], dict) and (text := _split_at_colon(detail["input"])):
+        message, expected = f"a mapping stands here, since ': ' begins one in {shown(text, 60)}", f"quotes: {in_quotes(text)}"
     if detail["input"] is None and kind in _WANTED and _optional(model, path):
         expected = f"{expected}; {NO_VALUE}"
     return Fault(location, message, expected)
 
 
+def _split_at_colon(value: Mapping[Any, Any]) -> str:
+    """Return the text that YAML has read as a mapping because of a colon in it, '' where a mapping was meant."""
+    key, inside = next(iter(value.items()), ("", {}))
+    scalar = isinstance(inside, str | bool | int | float)
+    if len(value) != 1 or not scalar or not re.search(r"[\s(?]", str(key)):
+        return ""
+    return f"{key}: {str(inside).lower() if isinstance(inside, bool) else inside}"
+
+
 #: What people call a verb of the API in other places -> the verb.
 _CHOICES = {
     "remove": "delete", "destroy": "delete", "read": "get", "write": "patch", "modify": "patch", "apply": "patch",
-    "edit": "patch", "add": "create", "new": "create", "replace": "update", "follow": "watch",
+    **dict.fromkeys(("error", "err", "warn", "critical", "failure"), "Warning"),
+    **dict.fromkeys(("info", "success", "ok"), "Normal"), "edit": "patch", "add": "create", "new": "create",
+    "replace": "update", "follow": "watch",
 }  # fmt: skip
 
 _CREATED = "Change, with oncePer: object.metadata.uid for once per object"
@@ -137,11 +160,6 @@ _EVENTS = {
     **dict.fromkeys(("update", "updated", "modify", "modified", "edit", "patch"), "'Change'"),
     **dict.fromkeys(("deleted", "remove", "removed", "destroy"), "'Delete'"),
 }
-#: A key with a mapping, where people write a number or a text -> the mapping.
-_FORMS = {
-    "schedule": "{cron: '0 2 * * *'}", "throttle": "{every: 1h}", "retry": "{limit: 5, timeout: 1h}",
-    "namespaceSelector": "{matchLabels: {team: a}}",
-}  # fmt: skip
 
 
 def _message(detail: ErrorDetails) -> tuple[str, str]:
@@ -155,8 +173,10 @@ def _message(detail: ErrorDetails) -> tuple[str, str]:
             return f"{found(value)} is a text", f"{value} without quotes"
         if "'Change'" in choices and isinstance(value, str) and (event := _EVENTS.get(value.lower())):
             return f"{found(value)} is not possible here", event
+        names = [choice.strip("'") for choice in choices]
         meant = _CHOICES.get(value.lower(), value) if isinstance(value, str) else value
-        return f"{found(value)} is not possible here", one_of(meant, [choice.strip("'") for choice in choices])
+        meant = next((name for name in names if isinstance(value, str) and name.lower() == value.lower()), meant)
+        return f"{found(value)} is not possible here", one_of(meant, names)
     if kind == "string_type" and isinstance(value, bool | int | float):
         return f"{found(value)} stands here", "a text: put it in quotes"
     if kind in _WANTED:
@@ -192,7 +212,7 @@ def _description(model: type[Spec], path: Path) -> str:
     for field in fields_of_type(_at(model, path[:-1])):
         if field.alias == path[-1] and field.description:
             text = " ".join(field.description.split()).partition(". ")[0].rstrip(".")
-            return text[0].lower() + text[1:]
+            return text if text[1:2].isupper() else text[0].lower() + text[1:]
     return ""
 
 

@@ -55,7 +55,7 @@ def seconds(value: Any) -> float:
     """Return a duration such as `1h30m` in seconds. Raise PydanticCustomError where it is none."""
     expected = "a duration such as 500ms, 2s, 5m, 1h30m or 7d"
     if not isinstance(value, str) or len(value) > 40 or not re.fullmatch(_DURATION, value):
-        raise refusal(f"{found(value)} is not a duration", _of_number(value) or expected)
+        raise refusal(f"{found(value)} is not a duration", _of_number(value) or _meant(value) or expected)
     total = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(value))
     if total > _LONGEST_DURATION:
         raise refusal(f"the duration {value} is too long", "at most 3660d")
@@ -69,6 +69,33 @@ def _of_number(value: Any) -> str:
     number = int(value)
     size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "m"), (1, "s")) if number % size == 0)
     return f"{number // size}{unit} for {number} seconds: a duration has a unit"
+
+
+#: What people write for a unit -> the unit here, and how many of it.
+_UNITS = {
+    word: unit
+    for unit, words in {
+        (1, "ms"): "ms millisecond milliseconds", (1, "s"): "s sec secs second seconds", (1, "m"): "m min mins minute minutes",
+        (1, "h"): "h hr hrs hour hours", (1, "d"): "d day days", (7, "d"): "w week weeks",
+    }.items()
+    for word in words.split()
+}  # fmt: skip
+_AMOUNT = re.compile(r"\s*(?:and\s+)?(\d{1,6})\s*([A-Za-z]{1,12}),?")
+
+
+def _meant(value: Any) -> str:
+    """Return the duration that `5 minutes`, `1h 30m`, `PT5M`, `[5m]` or `{minutes: 5}` is; '' where none is known."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    elif isinstance(value, dict):
+        value = " ".join(f"{number} {unit}" for unit, number in value.items())
+    text = str(value)[:80].strip()
+    if iso := re.fullmatch(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?", text):
+        text = " ".join(f"{number}{unit}" for number, unit in zip(iso.groups(), "dhms", strict=True) if number)
+    amounts = [(number, _UNITS.get(unit.lower())) for number, unit in _AMOUNT.findall(text)]
+    whole = not _AMOUNT.sub("", text)
+    parts = [f"{int(number) * unit[0]}{unit[1]}" for number, unit in amounts if unit is not None]
+    return "".join(parts) if parts and whole and len(parts) == len(amounts) else ""
 
 
 def occasion(value: Any) -> Any:
@@ -101,10 +128,14 @@ def _loop_variable(value: str) -> str:
 def _field_path(value: str) -> str:
     if len(value) > _LONGEST_PATH:
         raise refusal(f"the path has {len(value)} characters", f"at most {_LONGEST_PATH}")
+    if below := re.match(r"object\.(?=(?:metadata|spec|status|data)\b)", value):
+        raise refusal(f"the path {value} begins with the object itself", value[below.end() :])
     try:
         path_steps(value)
     except Mismatch as fault:
-        raise refusal(str(fault), "a path such as status.phase or metadata.annotations['a/b']") from None
+        above = re.match(r"([\w.]+)\[(?:\d+|\*|)\]", value)
+        whole = f"{above[1]}: a list is watched as a whole" if above else ""
+        raise refusal(str(fault), whole or "a path such as status.phase or metadata.annotations['a/b']") from None
     return value
 
 
@@ -175,7 +206,7 @@ Name = Annotated[str, _name(dns_label, "a name", "lower case letters, digits and
 RuleName = Annotated[str, _name(lambda name: name.count("/") <= 1 and all(map(dns_label, name.split("/"))), "a rule's name",
                                 "a name such as restart-pods, or restarts/restart-pods for one in another pack")]  # fmt: skip
 Identifier = Annotated[str, _name(lambda name: IDENTIFIER.match(name) and len(name) <= 63, "named in an expression",
-                                  "letters, digits and '_', no digit first, at most 63")]  # fmt: skip
+                                  "letters, digits and '_', no digit first, at most 63, such as maxReplicas")]  # fmt: skip
 Text = Annotated[str, Field(min_length=1)]
 Duration = Annotated[float, BeforeValidator(seconds), WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})]
 Period = Annotated[Duration, Field(gt=0)]

@@ -142,6 +142,14 @@ def _schema_of_key(schema: Mapping[str, Any], key: str) -> Any:
     return next((part for pattern, part in patterns.items() if _regex(pattern).search(key)), schema.get("additionalProperties"))
 
 
+def _instead(kind: Any) -> str:
+    """Return what to write instead of a type that JSON does not have: a text, where it is one of CEL."""
+    function = "timestamp" if kind in ("time", "datetime", "date") else str(kind)
+    if function in ("duration", "timestamp", "quantity"):
+        return f"string, and {function}(params.NAME) where it is read"
+    return one_of(_OTHER_TYPES.get(str(kind).lower(), kind), _TYPES)
+
+
 def schema_faults(schema: Any, path: Path = ()) -> list[SchemaFault]:
     """Return what is wrong in a schema: keywords that are unknown or not supported, values that do not fit, bad patterns."""
     if isinstance(schema, bool):
@@ -156,7 +164,7 @@ def schema_faults(schema: Any, path: Path = ()) -> list[SchemaFault]:
             expected = f"{close[0]!r} (did you mean that?)" if close else "a keyword of JSON Schema 2020-12 without references"
             faults.append(SchemaFault(here, f"{shown(key, 60)} is unknown or not supported", expected, at_key=True))
         elif key == "type" and (unknown := [kind for kind in _kinds(value) if kind not in _TYPES]):
-            faults.append(SchemaFault(here, f"{found(unknown[0])} is not a type of JSON", one_of(unknown[0], _TYPES)))
+            faults.append(SchemaFault(here, f"{found(unknown[0])} is not a type of JSON", _instead(unknown[0])))
         elif key in _SCHEMA_IN:
             faults += schema_faults(value, here)
         elif key in _SCHEMAS_IN_LIST and isinstance(value, list):
@@ -230,6 +238,8 @@ _TYPES = {
     "string": "a text", "integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list",
     "object": "a mapping", "null": "null",
 }  # fmt: skip
+#: A type of another language -> that of JSON.
+_OTHER_TYPES = {"float": "number", "double": "number", "list": "array", "map": "object", "dict": "object", "text": "string"}
 _RANGES = {
     "minimum": ("is too small", "at least {}"),
     "maximum": ("is too large", "at most {}"),

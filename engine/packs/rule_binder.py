@@ -35,9 +35,18 @@ from engine.packs.watches import kind_path, kinds_left
 ONE_OBJECT_ONLY = frozenset(["event", "on", "hold", "schedule", "once_per", "existing", "loop"])
 _BESIDE_ACTION = ("when", "register")
 #: An action of kubectl, Ansible or Kyverno -> the one of a rule pack.
-_ELSEWHERE = {"update": "'patch'", "create": "'apply'", "mutate": "'patch'", "generate": "'apply'", "validate": "'assert'",
-              "event": "'emitEvent'", "debug": "'emitEvent'", "evict": "'delete' with evict: true", "restart": "'patch'",
-              "remove": "'delete'"}  # fmt: skip
+_ELSEWHERE = {
+    "update": "'patch'", "create": "'apply'", "mutate": "'patch'", "generate": "'apply'", "validate": "'assert'",
+    "event": "'emitEvent'", "debug": "'emitEvent'", "evict": "'delete' with evict: true", "restart": "'patch'",
+    "remove": "'delete'", "labels": "'label'", "annotations": "'annotate'", "rollout": "'patch'",
+    **dict.fromkeys(("pause", "sleep"), "for, a key of the rule, or 'wait' until an object is so"), "fail": "'assert'",
+    "removelabel": "'label' with null as the value", "unlabel": "'label' with null as the value",
+    "removeannotation": "'annotate' with null as the value", "name": "no name, which an action has not",
+    "when": "an action beside 'when'",
+    **dict.fromkeys(("slack", "webhook", "notify", "teams", "email", "pagerduty", "uri", "request", "alert"), "'http'"),
+    **dict.fromkeys(("set_fact", "set", "vars", "let"), "vars, a key of the rule"),
+    **dict.fromkeys(("shell", "command", "kubectl", "script", "exec", "run"), "patch, apply or delete: no command runs here"),
+}  # fmt: skip
 
 
 class RuleBinder:
@@ -177,7 +186,7 @@ class RuleBinder:
         """Return the name of an entry's one action; '' where there is none, an unknown one, or more than one."""
         for name in names:
             if name not in ACTIONS:
-                expected = _ELSEWHERE.get(name) or suggestion(name, [*ACTIONS, *_BESIDE_ACTION])
+                expected = _ELSEWHERE.get(name.lower()) or suggestion(name, [*ACTIONS, *_BESIDE_ACTION])
                 self._diagnostics.fault((*path, name), f"unknown action {shown(name, 60)}", expected, at_key=True, code=SCHEMA)
         known = [name for name in names if name in ACTIONS]
         if len(known) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -28,6 +29,8 @@ from engine.packs.schedule import ScheduleSpec
 def _as_list(value: Any) -> Any:
     if not isinstance(value, str | list):
         raise unfit(value, "a CEL condition as text, or a list of them")
+    if isinstance(value, str) and re.match(r"\s*- .*\n", value):
+        raise refusal("a list stands here as one text", "the list without '|' or '>' before it")
     return [value] if isinstance(value, str) else value
 
 

@@ -15,6 +15,7 @@ import yaml
 from engine.errors import Fault, InvalidText
 from engine.model.text import cut, found, shown
 from engine.packs.document import Locate, Node, Positions, YamlDocument
+from engine.packs.quotes import corrected, in_quotes
 from engine.packs.scalars import plain_value
 
 MAX_FAULTS = 100
@@ -27,6 +28,11 @@ _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\uff
 _TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
 _TAG_OF_TYPE = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null", dict: "map", list: "seq"}
 
+_CONFLICT = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
+#: What ends a line: those that libyaml counts.
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+#: A text that is a key and a value itself.
+_NESTED = re.compile(r"(?P<key>[\w./-]+): +'(?P<value>[\w./-]+: [\w./-]+)'")
 _OTHER_QUOTES = {"'": "double", '"': "single"}
 #: What libyaml says -> what helps whoever wrote the text.
 _WORDS = {
@@ -43,6 +49,14 @@ _WORDS = {
     "found unexpected end of stream": ("the quoted text has no end", "a closing quote"),
     "found unknown escape character": ("there is no such escape in a text in double quotes", "single quotes"),
     "could not find expected ':'": ("this is a key without ':'", "'key: value'"),
+    "did not find expected comment or line break": (
+        "text stands after a value",
+        "quotes around all of it; after '>' or '|' a line of its own",
+    ),
+    "block sequence entries are not allowed in this context": (
+        "the first item of a list stands in the line of its key",
+        "'- ' and the item in a line of its own below",
+    ),
     "did not find expected whitespace or line break": (
         "'!' begins a tag of YAML, which does not go on so",
         "quotes around a text that begins with '!'",
@@ -81,9 +95,11 @@ def read_yaml(text: str, locate: Locate, bounds: Bounds = PACK_BOUNDS) -> list[Y
     return _Composer(text, positions, bounds).compose()
 
 
-def _in_quotes(text: str) -> str:
-    quote = '"' if "'" in text else "'"
-    return f"{quote}{cut(text, 60)}{quote}"
+def _with_quotes(line: str) -> str:
+    """Return what was expected in place of a line, by how it reads with quotes: also a mapping, where it may be one."""
+    if nested := _NESTED.fullmatch(line):
+        return f"a mapping: {nested['key']}: {{{nested['value']}}}; or quotes around a text: {line}"
+    return f"quotes around the text: {line}"
 
 
 class _Stop(Exception):
@@ -110,20 +126,35 @@ class _Composer:
         except _Stop:
             pass
         except yaml.MarkedYAMLError as fault:
-            mark = fault.problem_mark or fault.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            problem = str(fault.problem or fault.context)
-            where, (message, expected) = self._positions.at(line, column), _WORDS.get(problem, (problem, ""))
-            if follows := self._after_quote():
-                where, (message, expected) = self._positions.of_offset(follows[0]), follows[1:]
-            elif "'-'" in problem:
-                expected = self._of_item(line, column) or expected
-            self._faults.append(Fault(where, f"not YAML: {message}", expected, CODE))
+            self._not_yaml(fault)
         except (yaml.YAMLError, ValueError, RecursionError) as fault:
             self._faults.append(Fault(self._positions.at(1, 1), f"not YAML: {str(fault).splitlines()[0]}", code=CODE))
         if self._faults:
             raise InvalidText(self._faults)
         return self._documents
+
+    def _not_yaml(self, error: yaml.MarkedYAMLError) -> None:
+        """Add what is wrong with the syntax, and the line as it would be right."""
+        if conflict := _CONFLICT.search(self._text):
+            where = self._positions.of_offset(conflict.start())
+            self._faults.append(Fault(where, "not YAML: git has left a conflict here", "one of both sides", CODE))
+            return
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        problem, mended = str(error.problem or error.context), corrected(self._line(line))
+        where, (message, expected) = self._positions.at(line, column), _WORDS.get(problem, (problem, ""))
+        if follows := self._after_quote():
+            where, (message, expected) = self._positions.of_offset(follows[0]), follows[1:]
+            expected = f"{expected}: {mended}" if mended else expected
+        elif self._line(line)[column - 1 : column] == "\t":
+            message, expected = "a tab stands here, with which YAML does not indent", "spaces"
+        elif mended:
+            expected = _with_quotes(mended)
+        elif "'-'" in problem:
+            expected = self._of_item(line, column) or expected
+        if mended:  # what else was found in this line has the same cause
+            self._faults = [fault for fault in self._faults if fault.location.line != where.line]
+        self._faults.append(Fault(where, f"not YAML: {message}", expected, CODE))
 
     def _after_quote(self) -> tuple[int, str, str] | None:
         """Return where text follows the quote that ends the last text in the same line, what is wrong, and what is expected."""
@@ -139,9 +170,12 @@ class _Composer:
             f"{_OTHER_QUOTES[style]} quotes around all of it",
         )
 
+    def _line(self, line: int) -> str:
+        return "".join(_BREAK.split(self._text)[line - 1 : line])
+
     def _of_item(self, line: int, column: int) -> str:
         """Return how to indent a key that stands left of the keys of the list's last item, '' where none does."""
-        key = re.match(r"[\w.-]+(?=:(?:\s|$))", "".join(self._text.splitlines()[line - 1 : line])[column - 1 :])
+        key = re.match(r"[\w.-]+(?=:(?:\s|$))", self._line(line)[column - 1 :])
         node = self._open[-1][0] if self._open else None
         item = node.children.get(len(node.value) - 1) if node and isinstance(node.value, list) else None
         first = next(iter(item.keys.items()), None) if item else None
@@ -199,8 +233,10 @@ class _Composer:
         if event.tag in (None, "!") or event.implicit[0]:
             return node
         if event.tag.startswith("!"):
-            raw = f"{event.tag} {event.value}".rstrip()
-            self._fault(node, "'!' begins a tag of YAML here", f"quotes around a text that begins with it: {_in_quotes(raw)}")
+            raw = in_quotes(cut(f"{event.tag} {event.value}".rstrip(), 60))
+            line = corrected(self._line(node.line))
+            expected = _with_quotes(line) if line else f"quotes around a text that begins with it: {raw}"
+            self._fault(node, "'!' begins a tag of YAML here", expected)
             return node
         name = self._check_tag(event.tag, node, None)
         if name and name != "str":

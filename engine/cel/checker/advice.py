@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from engine.cel.checker.matching import TIME_TEXT, comparable, named, result_of
+from engine.cel.checker.matching import TIME_TEXT, comparable, elements, named, result_of
 from engine.cel.hints import of_duration
+from engine.cel.jsonpath import of_key
 from engine.cel.resolution import usage
 from engine.cel.syntax import GIVEN, Call, Expression, ListOf, Literal, MapOf, Node, Select, Variable, field_path, key_test
 from engine.cel.types import (
@@ -59,18 +60,16 @@ def article(kind: Type) -> str:
 
 def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signatures: Sequence[Signature]) -> str:
     """Return the call with an argument converted, so that one of the signatures takes it; else how it is called."""
-    if node.name == "_in_" and named(kinds[1]) == STRING:
-        return f"{expression.text(node.arguments[1])}.contains({expression.text(node.arguments[0])})"
-    if node.name == "_[?_]" and kinds[1] == BOOL:
-        value, condition = node.arguments
-        of_item = isinstance(condition, Call) and condition.name == "_==_" and isinstance(condition.arguments[0], Variable)
-        return f"{expression.text(value)}.exists(x, {f'x.{expression.text(condition)}' if of_item else 'condition'})"
+    if (node.name == "_in_" and (found := _of_in(expression, node, kinds[1]))) or (found := _of_items(expression, node, kinds)):
+        return found
     literal = any(isinstance(each, Literal) for each in node.arguments)
     if node.name == "_+_" and not literal and STRING in kinds and {*kinds} & {INT, UINT, DOUBLE, BOOL}:
         numbers = [index for index, kind in enumerate(kinds) if kind != STRING]
         return _rewritten(expression, node, {index: f"string({expression.text(node.arguments[index])})" for index in numbers})
     if node.name in _ORDERS and QUANTITY in kinds:
         return _order_of_quantities(expression, node, kinds)
+    if node.name in _ORDERS and (sides := _amounts(expression, node)):
+        return _ORDERS[node.name].format(*sides)
     ordering = node.name in ("_<_", "_<=_", "_>_", "_>=_")  # texts are in another order than numbers: '5' > '41'
     for converted, texts in _converted(expression, node.arguments, kinds, texts_first=ordering):
         if result_of(signatures, converted) is not None:
@@ -78,6 +77,41 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
     if node.name[0].isalpha():
         return usage(node.name, member=node.method)
     return "a number" if node.name == "-_" else "two values that fit each other"
+
+
+def fields_of_items(kind: Type) -> Collection[str]:
+    """Return the fields of the objects that a list holds, by its type."""
+    pair = elements(kind) if isinstance(kind, Named) and kind.name == "list" else None
+    return pair[1].fields.keys() if pair is not None and isinstance(pair[1], ObjectType) else ()
+
+
+def _naming(kind: Type) -> str:
+    """Return the field that tells the objects of a list apart, '' where none does."""
+    fields = fields_of_items(kind)
+    if "type" in fields and "status" in fields:
+        return "type"
+    return "name" if "name" in fields else ""
+
+
+def _of_in(expression: Expression, node: Call, kind: Type) -> str:
+    """Return what to write instead of `in` of a text, or of a list of objects; '' for others."""
+    item, items = (expression.text(each) for each in node.arguments)
+    literal = node.arguments[1]
+    if isinstance(literal, Literal) and isinstance(literal.value, str) and "," in literal.value:
+        return f"{item} in {[each.strip() for each in literal.value.split(',')]}"
+    if named(kind) == STRING:
+        return f"{items}.contains({item})"
+    field = _naming(kind)
+    return f"{items}.exists(x, x.{field} == {item})" if field else ""
+
+
+def _of_items(expression: Expression, node: Call, kinds: Sequence[Type]) -> str:
+    """Return how to find an object of a list by its name, where it is taken for a map or for a list of names; '' for others."""
+    field = _naming(kinds[0]) if node.name in ("_[_]", "indexOf", "lastIndexOf") else ""
+    if not field or named(kinds[1]) != STRING:
+        return ""
+    items, key = (expression.text(each) for each in node.arguments[:2])
+    return of_key(items, field, key) if node.name == "_[_]" else f"{items}.map(x, x.{field}).{node.name}({key})"
 
 
 _SIZES = frozenset({"length", "len", "size", "count"})
@@ -89,9 +123,15 @@ _DURATIONS = {
 
 def of_field(expression: Expression, operand: Node, kind: Type, field: str) -> str:
     """Return what to write instead of a field of a value that has none."""
-    text = expression.text(operand)
+    text, items = expression.text(operand), fields_of_items(kind)
+    if field in items:
+        return f"{text}.exists(x, x.{field} == value), or {text}.map(x, x.{field})"
+    if field.lower() not in _SIZES and (naming := _naming(kind)):
+        return of_key(text, naming, f"'{field}'")
     if field.lower() in _SIZES and (kind == STRING or (isinstance(kind, Named) and kind.name == "list")):
         return f"size({text})"
+    if field == "tag" and named(kind) == STRING:
+        return f"{text}.split(':')[1], where there is a tag"
     if kind == DURATION and (form := _DURATIONS.get(field.lower())):
         return form.format(f"({text})" if " " in text else text)
     return "an object or a map"
@@ -101,6 +141,29 @@ def of_field(expression: Expression, operand: Node, kind: Type, field: str) -> s
 _ORDERS = {
     "_<_": "{}.isLessThan({})", "_>_": "{}.isGreaterThan({})", "_<=_": "{}.compareTo({}) <= 0", "_>=_": "{}.compareTo({}) >= 0",
 }  # fmt: skip
+
+
+_RESOURCES = frozenset(["cpu", "memory", "storage", "ephemeral-storage"])
+
+
+def _amounts(expression: Expression, node: Call) -> list[str]:
+    """Return both sides of a comparison of an amount such as `limits.cpu` with a number, as quantities; none for others."""
+    literals = [isinstance(each, Literal) and type(each.value) in (int, float) for each in node.arguments]
+    if sum(literals) != 1 or not any(_last_key(each) in _RESOURCES for each in node.arguments):
+        return []
+    return [
+        f"quantity('{expression.text(each)}')" if literal else f"quantity({expression.text(each)})"
+        for each, literal in zip(node.arguments, literals, strict=True)
+    ]
+
+
+def _last_key(node: Node) -> str:
+    match node:
+        case Select(field=field):
+            return field
+        case Call(name="_[_]", arguments=(_, Literal(value=str(key)))):
+            return key
+    return ""
 
 
 def _order_of_quantities(expression: Expression, node: Call, kinds: Sequence[Type]) -> str:

@@ -22,7 +22,8 @@ from engine.packs.lint.braces import ForeignBraces
 from engine.packs.lint.comments import CutText
 from engine.packs.lint.conditions import AlwaysTrue, DeadRule, MissedChange, SameAnnotation
 from engine.packs.lint.consent import MissingConsent
-from engine.packs.lint.constants import IntegerDivision, NoAnswer, OrderOfTexts
+from engine.packs.lint.constants import IncludesInText, IntegerDivision, NoAnswer, OrderOfTexts
+from engine.packs.lint.emptytexts import EmptyText
 from engine.packs.lint.fields import UnknownField, WrongType
 from engine.packs.lint.functions import UnusedFunction
 from engine.packs.lint.generated import SameGenerated
@@ -102,8 +103,10 @@ _CHECKS: tuple[type[Check], ...] = (
     AlwaysTrue,
     CutText,
     DeadRule,
+    EmptyText,
     ForeignBraces,
     GoneObject,
+    IncludesInText,
     IntegerDivision,
     LoopEndsItself,
     MissedChange,

@@ -18,7 +18,6 @@ from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_ru
 from engine.packs.lint.constants import answer_of
 from engine.packs.lint.scope import is_condition
 from engine.packs.parse import ParsedPack
-from engine.packs.rule import Rule
 
 _ASKING = frozenset(["get", "label", "annotation", "_?._", "_[?_]"])
 """Functions and operators that have an answer where there is nothing."""
@@ -59,13 +58,13 @@ class AbsentLabel(Check):
                     location = location_of(parsed, expression, part.start)
                     what = "annotation" if reads[0].part == "annotations" else "label"
                     message = f"{tree.text(part)} has no answer for an object without the {what}"
-                    expected = _replaced(tree, part, {read.node: read.asking for read in reads})
+                    expected = replaced(tree, part, {read.node: read.asking for read in reads})
                     expected = after_not(tree.source, part.start, expected) if isinstance(part, Has) else expected
                     yield self.fault(location, message, expected)
 
     def _written(self, parsed: ParsedPack, expression: Compiled) -> Iterator[Fault]:
         """Yield a fault for each label or annotation in what is written; an expression that asks for anything is left alone."""
-        if not _is_written(expression.path):
+        if not is_written(expression.path):
             return
         tree = parse(expression.program.source)
         if any(isinstance(node, Has | Comprehension) or getattr(node, "name", "") in _CHOOSING for node in tree.root.walk()):
@@ -79,7 +78,7 @@ class AbsentLabel(Check):
                 yield self.fault(location_of(parsed, expression, read.node.start), message, read.asking)
 
 
-def _is_written(path: Path) -> bool:
+def is_written(path: Path) -> bool:
     """Return whether an expression at a path becomes part of what an action writes."""
     match path:
         case ("spec", "rules", _, "actions" | "rescue", _, str(action), str(part), *_) if action in ACTIONS:
@@ -165,7 +164,7 @@ class _Walk:
 
     def without(self, node: Node, reads: list[_Read]) -> Any:
         """Return what a part comes to where there is nothing of what it reads; None where that depends on something else."""
-        return answer_of(_replaced(self.tree, node, {read.node: read.empty for read in reads}), self.defaults)
+        return answer_of(replaced(self.tree, node, {read.node: read.empty for read in reads}), self.defaults)
 
 
 def _reads(tree: Expression, node: Node, bound: Mapping[int, str]) -> Iterator[_Read]:
@@ -196,7 +195,7 @@ def _mapping(tree: Expression, node: Node, bound: Mapping[int, str]) -> tuple[st
     return None
 
 
-def _replaced(tree: Expression, node: Node, texts: Mapping[Node, str]) -> str:
+def replaced(tree: Expression, node: Node, texts: Mapping[Node, str]) -> str:
     """Return the source of a node with other texts for some nodes in it."""
     source, end = tree.source, node.end
     for each in sorted(texts, key=lambda each: -each.start):
@@ -211,7 +210,7 @@ def _known(parsed: ParsedPack, expression: Compiled, defaults: Mapping[str, Any]
     if path[:2] != ("spec", "rules"):
         return known
     rule, raw = parsed.pack.rules[int(path[2])], raw_rules(parsed)[int(path[2])]
-    known.there |= _of_selectors(parsed, rule, raw)
+    known.there |= selected_labels(parsed, int(path[2]))
     entry = raw[path[3]][int(path[4])].get("when") if path[3] in ("actions", "rescue") else None
     conditions = [*(clause.source for clause in rule.when), entry, expression.program.source]
     for tree in filter(None, map(_parsed, conditions)):
@@ -225,8 +224,9 @@ def _known(parsed: ParsedPack, expression: Compiled, defaults: Mapping[str, Any]
     return known
 
 
-def _of_selectors(parsed: ParsedPack, rule: Rule, raw: Mapping[str, Any]) -> set[_Key]:
+def selected_labels(parsed: ParsedPack, index: int) -> set[_Key]:
     """Return which labels the watched objects of a rule have, and those that it looks up."""
+    rule, raw = parsed.pack.rules[index], raw_rules(parsed)[index]
     watches = [parsed.pack.watches[kind] for kind in parsed.pack.kinds(rule)]
     selected = [set(_selected("object", watch.selection.labels, watch.kind)) for watch in watches]
     found = set.intersection(*selected) if selected else set()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from engine.cel import Path
 from engine.errors import Fault
+from engine.packs.lint.absent import is_written
 from engine.packs.lint.base import Check, Severity, Subject
+from engine.packs.parse import ParsedPack
 from engine.packs.strings import texts
 
 _NAMES = r"(?:request\.)?(?P<path>(?:object|oldObject|params|inputs|vars|lookup|item|target|results|group|now)\b[^{}()]*?)"
@@ -36,7 +39,8 @@ class ForeignBraces(Check):
     """A text names a variable in the braces of another language, and so is written as it stands.
 
     Jinja, Helm and Kyverno have `{{ object.metadata.name }}` or `{{request.object.metadata.name}}`, shells `$(object…)`: here
-    it is `${object.metadata.name}`. What Helm and Kustomize would put in, `{{ .Values.x }}` and `$(NAME)`, is a param here:
+    it is `${object.metadata.name}`, also where nothing else stands there: `object.metadata.name` is a text like any other.
+    What Helm and Kustomize would put in, `{{ .Values.x }}` and `$(NAME)`, is a param here:
     `${params.x}`, unless they render the file before it is applied. Braces about anything else, such as those of a
     notification's template, are left alone.
     """
@@ -47,17 +51,37 @@ class ForeignBraces(Check):
     def faults(self, subject: Subject) -> Iterator[Fault]:
         """Yield a fault for each text with such braces; within an expression they are faults of their own."""
         for parsed in subject.packs:
-            for index, rule in enumerate(parsed.document.value["spec"]["rules"]):
-                for path, text in texts(rule, ("spec", "rules", index)):
+            for index, raw in enumerate(parsed.document.value["spec"]["rules"]):
+                for path, text in texts(raw, ("spec", "rules", index)):
                     inside = bool(_EXPRESSIONS.intersection(path))
                     found = [] if inside else [(each, _expected(each)) for each in _FOREIGN.finditer(text)]
                     found += [(each, _RENDERED) for each in _rendered(path, text, inside)]
+                    found += [] if found or not (is_written(path) or path[6:] == ("target", "name")) else _bare(parsed, raw, text)
                     for each, expected in found:
                         start = each.start()
                         line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
                         yield self.fault(
                             parsed.document.locate(path, line, column), f"{each[0]} is written as it stands", expected
                         )
+
+
+#: A text that is a path of an object, of a var or the like and nothing else, or is joined with one.
+_BARE = re.compile(
+    r"(?:'[^']*'\s*\+\s*)?(?P<root>object|oldObject|target|params|vars|lookup)\.(?P<name>\w+)"
+    r"(?:\.\w+|\[\d+\]|\['[^']*'\])*(?:\s*\+\s*'[^']*')?"
+)
+_OF_OBJECT = frozenset(["metadata", "spec", "status", "data", "kind", "apiVersion"])
+
+
+def _bare(parsed: ParsedPack, raw: Mapping[str, Any], text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """Yield a text that is an expression without braces around it: it names what this rule can read."""
+    found = _BARE.fullmatch(text)
+    if found is None:
+        return
+    pack, name = parsed.pack, found["name"]
+    known = {"params": pack.params.keys(), "vars": {*pack.vars, *(raw.get("vars") or ())}, "lookup": raw.get("lookup") or ()}
+    if name in known.get(found["root"], _OF_OBJECT):
+        yield found, f"${{{text}}}"
 
 
 _RENDERED = "${params.NAME} and a param of the pack, or a file that is rendered before"

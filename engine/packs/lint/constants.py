@@ -11,8 +11,8 @@ from engine.cel.checker import Checker
 from engine.cel.checker.matching import named, without_null
 from engine.cel.hints import of_duration
 from engine.cel.parser import parse
-from engine.cel.syntax import Call, Expression, Literal, Local, Node, Select, Variable
-from engine.cel.types import DYN, INT
+from engine.cel.syntax import Call, Expression, Literal, Local, Node, Select, Variable, field_path
+from engine.cel.types import DYN, INT, STRING
 from engine.errors import EvaluationError, ExpressionError, Fault
 from engine.packs.lint.base import Check, Severity, Subject, location_of
 from engine.packs.lint.scope import checked
@@ -124,10 +124,21 @@ class IntegerDivision(Check):
                 for parent in tree.root.walk():
                     for node in parent.children if isinstance(parent, Call) else ():
                         if isinstance(parent, Call) and isinstance(node, Call) and _cut_off(checker, parent, node):
-                            left, right = (tree.text(each) for each in node.arguments)
                             message = f"{tree.text(node)} divides integers, and has nothing behind the point"
                             location = location_of(parsed, compiled, node.start)
-                            yield self.fault(location, message, f"double({left}) / double({right})")
+                            yield self.fault(location, message, _with_fraction(tree, parent, node))
+
+
+def _with_fraction(tree: Expression, parent: Call, node: Call) -> str:
+    """Return the division of doubles, or the product that is divided last, which stays one of integers."""
+    left, right = node.arguments
+    if parent.name == "_*_" and _whole(parent.arguments[1]):
+        return f"{tree.text(left)} * {tree.text(parent.arguments[1])} / {tree.text(right)}"
+    return " / ".join(f"{tree.text(each)}.0" if _whole(each) else f"double({tree.text(each)})" for each in (left, right))
+
+
+def _whole(node: Node) -> bool:
+    return isinstance(node, Literal) and type(node.value) is int
 
 
 def _cut_off(checker: Checker, parent: Call, node: Call) -> bool:
@@ -140,6 +151,43 @@ def _cut_off(checker: Checker, parent: Call, node: Call) -> bool:
         fraction = parent.name == "double" or (parent.name == "_*_" and parent.arguments[0] is node)
     kinds = [named(without_null(checker.type_of(argument))) for argument in node.arguments]
     return fraction and INT in kinds and {*kinds} <= {INT, DYN}
+
+
+class IncludesInText(Check):
+    """A text is asked by `includes` whether it contains another, as JavaScript does; here that is whether both are equal.
+
+    `includes` is of lists; of anything else, Kubernetes takes it for `==`. Write `object.metadata.name.contains('web')`. What may
+    be a list is left alone.
+    """
+
+    name = "includes-in-text"
+    severity = Severity.WARNING
+
+    def faults(self, subject: Subject) -> Iterator[Fault]:
+        """Yield a fault for each such call on what is a text by its type, its default or its place in the metadata."""
+        for parsed in subject.packs:
+            for compiled, checker, *_ in checked(subject, parsed):
+                tree = parse(compiled.program.source)
+                for node in () if checker.faults else tree.root.walk():
+                    match node:
+                        case Call(name="includes", arguments=(text, part)) if _is_text(checker, text):
+                            message = f"{tree.text(node)} asks whether both are equal, since {tree.text(text)} is a text"
+                            location = location_of(parsed, compiled, node.start)
+                            yield self.fault(location, message, f"{tree.text(text)}.contains({tree.text(part)})")
+
+
+def _is_text(checker: Checker, node: Node) -> bool:
+    kind = named(without_null(checker.type_of(node)))
+    if kind != DYN:
+        return kind == STRING
+    match node:
+        case Call(name="get", arguments=(_, _, Literal(value=str()))):
+            return True
+    root, part, *_ = (*field_path(node), "", "")
+    return root in ("object", "oldObject", "target") and part == "metadata" and field_path(node)[2:3] in _TEXTS_OF_METADATA
+
+
+_TEXTS_OF_METADATA = (("name",), ("namespace",), ("uid",), ("generateName",), ("labels",), ("annotations",))
 
 
 _AMOUNT = re.compile(r"[+-]?\d+(?:\.\d+)?(?P<unit>[numkMGTPE]|[KMGTPE]i)?")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.cel.parser import parse
-from engine.cel.syntax import Call, Comprehension, Expression, ListOf, Literal, Node
+from engine.cel.syntax import Call, Comprehension, Expression, ListOf, Literal, Local, Node
 from engine.errors import ExpressionError
 from engine.packs.rule import Rule
 
@@ -16,6 +16,8 @@ _ORDER = {"_>_": (1,), "_>=_": (0, 1), "_<_": (-1,), "_<=_": (-1, 0), "_==_": (0
 _OPPOSITE = {"_>_": "_<=_", "_<=_": "_>_", "_<_": "_>=_", "_>=_": "_<_", "_==_": "_!=_", "_!=_": "_==_"}
 _TURNED = {"_>_": "_<_", "_<_": "_>_", "_>=_": "_<=_", "_<=_": "_>=_"}
 _NUMBERS = (int, float)
+#: The opposite of what joins conditions, once each of them is turned into its own opposite.
+_DUAL = {"_&&_": "_||_", "_||_": "_&&_", "exists": "all", "all": "exists"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,12 @@ def _facts(expression: Expression, node: Node, within: str) -> Iterator[Fact]:
     source = _text(expression, node)
     match node:
         case Call(name="_&&_"):
-            yield Fact(within + source, (True,), True, source)
+            yield from _truth(expression, node, within, source)
             for part in node.arguments:
                 yield from _facts(expression, part, within)
+        case Call(name="_||_"):
+            yield from _truth(expression, node, within, source)
+            yield from _either([list(_facts(expression, part, within)) for part in node.arguments], source)
         case Call(name="!_", arguments=(value,)):
             yield from _negated(expression, value, within, source)
         case Call(name="_in_", arguments=(value, ListOf(items=items))) if all(isinstance(each, Literal) for each in items):
@@ -97,7 +102,57 @@ def _facts(expression: Expression, node: Node, within: str) -> Iterator[Fact]:
         case Call(name=name) if name in _ORDER:
             yield from _compared(expression, node, name, within, source)
         case _:
-            yield Fact(within + source, (True,), True, source)
+            yield from _truth(expression, node, within, source)
+
+
+def _truth(expression: Expression, node: Node, within: str, source: str, *, negated: bool = False) -> Iterator[Fact]:
+    """Yield that a node is true, and its opposite is not; or the other way round."""
+    yield Fact(within + _normal(expression, node, {}, negated=negated), (True,), True, source)
+    yield Fact(within + _normal(expression, node, {}, negated=not negated), (True,), False, source)
+
+
+def _either(alternatives: Sequence[Sequence[Fact]], source: str) -> Iterator[Fact]:
+    """Yield what is known where one of several alternatives holds: the values of which each of them allows some."""
+    for text in {fact.text for fact in alternatives[0]}:
+        found = [next((fact for fact in each if _lists(fact, text)), None) for each in alternatives]
+        values = [fact.values for fact in found if fact is not None]
+        if len(values) == len(alternatives):
+            yield Fact(text, sum(values, ()), True, source)
+
+
+def _lists(fact: Fact, text: str) -> bool:
+    return fact.text == text and fact.within and not fact.order
+
+
+def _normal(expression: Expression, node: Node, names: Mapping[int, str], *, negated: bool) -> str:
+    """Return a condition, or its opposite, in a form that two ways to write the same have in common.
+
+    `!` stands before single parts only, by De Morgan's laws; the variables of macros are numbered by how deep they are.
+    """
+    match node:
+        case Call(name="!_", arguments=(value,)):
+            return _normal(expression, value, names, negated=not negated)
+        case Call(name="_&&_" | "_||_" as name):
+            parts = sorted(_normal(expression, part, names, negated=negated) for part in node.arguments)
+            return f"({f' {_DUAL[name] if negated else name} '.join(parts)})"
+        case Comprehension(macro="exists" | "all" as macro, second=None):
+            inner = {**names, node.slot: f"${len(names)}"}
+            body = _normal(expression, node.body, inner, negated=negated)
+            return f"{_renamed(expression, node.domain, names)}.{_DUAL[macro] if negated else macro}({body})"
+        case Call(name=name, arguments=(left, right)) if name in _OPPOSITE:
+            operator = _OPPOSITE[name] if negated else name
+            return f"{_renamed(expression, left, names)} {operator} {_renamed(expression, right, names)}"
+    return f"{'!' if negated else ''}{_renamed(expression, node, names)}"
+
+
+def _renamed(expression: Expression, node: Node, names: Mapping[int, str]) -> str:
+    """Return the text of a node with other names for some variables of macros."""
+    source, end = expression.source, node.end
+    variables = [each for each in node.walk() if isinstance(each, Local) and each.slot in names]
+    for each in sorted(variables, key=lambda each: -each.start):
+        source = source[: each.start] + names[each.slot] + source[each.end :]
+        end += len(names[each.slot]) - (each.end - each.start)
+    return " ".join(source[node.start : end].split())
 
 
 def _literals(items: Sequence[Node]) -> tuple[Any, ...]:
@@ -106,11 +161,13 @@ def _literals(items: Sequence[Node]) -> tuple[Any, ...]:
 
 def _negated(expression: Expression, node: Node, within: str, source: str) -> Iterator[Fact]:
     """Yield what is known where a node is false."""
-    yield Fact(within + _text(expression, node), (True,), False, source)
+    yield from _truth(expression, node, within, source, negated=True)
     match node:
         case Call(name="_||_"):
             for part in node.arguments:
                 yield from _negated(expression, part, within, source)
+        case Call(name="_&&_"):
+            yield from _either([list(_negated(expression, part, within, source)) for part in node.arguments], source)
         case Call(name="!_", arguments=(value,)):
             yield from _facts(expression, value, within)
         case Call(name="_in_", arguments=(value, ListOf(items=items))) if all(isinstance(each, Literal) for each in items):

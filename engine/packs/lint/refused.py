@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from engine.packs.strings import mappings
 _VALID = Kind("v1", "Any")
 _CHANGING = frozenset(["patch", "update", "delete", "evict"])
 _KEY = "a key such as app or example.com/app: letters, digits, '-', '_' and '.', at most 63 after the '/'"
+_OTHERS = re.compile(r"\$\{|\{\{")
+"""What begins an expression, or one of another language, which is a fault of its own."""
 _LABELS = {"labels": "label", "annotations": "annotation", "matchLabels": "label"}
 
 
@@ -99,7 +102,7 @@ def _refused(action: str, spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]
 
 def _of_labels(part: str, path: Path, entries: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     for key, value in entries.items():
-        constant = part != "annotations" and isinstance(value, str) and "${" not in value
+        constant = part != "annotations" and isinstance(value, str) and not _OTHERS.search(value)
         if "${" not in key and (problem := bad_label(key, value if constant else "")):
             what, of_key, _ = problem.partition(" is not a label key")
             yield (*path, key), f"{what.replace('label', _LABELS[part], 1)} is none" if of_key else problem
@@ -108,7 +111,7 @@ def _of_labels(part: str, path: Path, entries: Mapping[str, Any]) -> Iterator[tu
 def _of_name(path: Path, metadata: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     for key in ("name", "namespace"):
         text = metadata.get(key)
-        if isinstance(text, str) and text and "${" not in text:
+        if isinstance(text, str) and text and not _OTHERS.search(text):
             ref = Ref(_VALID, "", text) if key == "name" else Ref(_VALID, text, "x")
             if problem := misnamed(ref):
                 yield (*path, key), problem

@@ -281,9 +281,63 @@ MISTAKES = {
         "object.status.readyReplicas / object.spec.replicas < 0.5",
         "double(object.status.readyReplicas) / double(object.spec.replicas) < 0.5"),
     "a percentage of integers": Mistake(
-        "integer-division", "double(object.status.readyReplicas) / double(object.spec.replicas)",
+        "integer-division", "object.status.readyReplicas * 100 / object.spec.replicas",
         "object.status.readyReplicas / object.spec.replicas * 100 < 50",
-        "double(object.status.readyReplicas) / double(object.spec.replicas) * 100.0 < 50.0"),
+        "object.status.readyReplicas * 100 / object.spec.replicas < 50"),
+    "half of an integer": Mistake(
+        "integer-division", "double(object.spec.replicas) / 2.0", "object.spec.replicas / 2 > 0.5",
+        "double(object.spec.replicas) / 2.0 > 0.5"),
+    "JavaScript's includes": Mistake(
+        "includes-in-text", "expected object.metadata.name.contains('web')", "object.metadata.name.includes('web')",
+        "object.metadata.name.contains('web')"),
+    "a path without braces": Mistake(
+        "foreign-braces", "expected ${object.metadata.name}", "object.metadata.name", "${object.metadata.name}", "message"),
+    "a sum without braces": Mistake(
+        "foreign-braces", "expected ${'At ' + object.metadata.name}", "'At ' + object.metadata.name",
+        "${'At ' + object.metadata.name}", "message"),
+    "Ansible's is defined": Mistake(
+        "expression", "expected has(object.spec.replicas)", "object.spec.replicas is defined", "has(object.spec.replicas)"),
+    "Ansible's length": Mistake(
+        "expression", "expected size(object.metadata.finalizers)", "object.metadata.finalizers | length > 1",
+        "size(object.metadata.finalizers) > 1"),
+    "Helm's eq": Mistake(
+        "expression", "expected object.metadata.name == 'web'", "eq object.metadata.name 'web'", "object.metadata.name == 'web'"),
+    "CPUs as a number": Mistake(
+        "wrong-type", "expected quantity(object.spec.template.spec.containers[0].resources.limits.cpu)",
+        "object.spec.template.spec.containers[0].resources.limits.cpu > 2",
+        "quantity(object.spec.template.spec.containers[0].resources.limits.cpu).isGreaterThan(quantity('2'))"),
+    "a list in a text": Mistake(
+        "wrong-type", "expected object.metadata.name in ['web', 'api']", "object.metadata.name in 'web,api'",
+        "object.metadata.name in ['web', 'api']"),
+    "a list of conditions as one text": Mistake(
+        "schema", "expected the list without '|'", "- object.spec.replicas > 1\n- object.spec.paused",
+        "object.spec.replicas > 1 && object.spec.paused"),
+    "a kind without quotes": Mistake(
+        "expression", "expected 'Deployment', in quotes", "object.kind == Deployment", "object.kind == 'Deployment'"),
+    "Kyverno's operation": Mistake(
+        "expression", "expected event: Change or Delete", "request.operation == 'DELETE'", "object.spec.replicas > 1"),
+    "a filter of JSONPath": Mistake(
+        "expression", "expected object.status.conditions.hasItem({'type': 'Available', 'status': 'True'})",
+        "object.status.conditions[?type=='Available'].status == 'True'",
+        "object.status.conditions.hasItem({'type': 'Available', 'status': 'True'})"),
+    "another filter of JSONPath": Mistake(
+        "expression", "expected object.status.conditions.exists(x, x.type == 'Available' && x.status != 'True')",
+        "object.status.conditions[?(@.type == 'Available')].status != 'True'",
+        "object.status.conditions.exists(x, x.type == 'Available' && x.status != 'True')"),
+    "a condition by its name": Mistake(
+        "wrong-type", "expected object.status.conditions.filter(x, x.type == 'Available')[0]",
+        "object.status.conditions['Available'].status == 'True'",
+        "object.status.conditions.filter(x, x.type == 'Available')[0].status == 'True'"),
+    "a condition in a list": Mistake(
+        "wrong-type", "expected object.status.conditions.exists(x, x.type == 'Available')",
+        "'Available' in object.status.conditions", "object.status.conditions.exists(x, x.type == 'Available')"),
+    "Python's any": Mistake(
+        "expression", "expected object.status.conditions.exists(c, c.type == 'Available')",
+        "any(c.type == 'Available' for c in object.status.conditions)",
+        "object.status.conditions.exists(c, c.type == 'Available')"),
+    "a regular expression between slashes": Mistake(
+        "expression", "expected object.metadata.name.matches('^web')", "/^web/.test(object.metadata.name)",
+        "object.metadata.name.matches('^web')"),
     "a quantity as a text": Mistake(
         "order-of-texts", "quantity(object.spec.nodeName).isGreaterThan(quantity('1Gi'))", "object.spec.nodeName > '1Gi'",
         "quantity(object.spec.nodeName).isGreaterThan(quantity('1Gi'))", watch={"apiVersion": "v1", "kind": "Pod"}),
@@ -329,6 +383,7 @@ def test_there_are_29_of_them() -> None:
 
 
 PAUSED, TIER = "object.spec.paused", "label(object, 'tier')"
+CONDITIONS = "object.status.conditions"
 READY, WANTED = "object.status.readyReplicas", "object.spec.replicas"
 APART = {
     "a condition and its opposite": (f"{PAUSED} && {WANTED} > 3", f"!({PAUSED} && {WANTED} > 3)"),
@@ -340,6 +395,12 @@ APART = {
     "a number and a range": ("size(object.status.conditions) == 0", "size(object.status.conditions) > 0"),
     "neither of two": (PAUSED, f"!({PAUSED} || {WANTED} > 3)"),
     "a field that is there or not": (f"has({PAUSED})", f"!has({PAUSED})"),
+    "one item and none": (f"{CONDITIONS}.exists(c, c.type == 'a')", f"{CONDITIONS}.all(c, !(c.type == 'a'))"),
+    "one item and none, by another name": (f"{CONDITIONS}.exists(c, c.type == 'a')", f"{CONDITIONS}.all(d, d.type != 'a')"),
+    "all items and not all": (f"{CONDITIONS}.all(c, c.type in ['a'])", f"{CONDITIONS}.exists(c, !(c.type in ['a']))"),
+    "both, and one of both not": (f"has({PAUSED}) && {WANTED} > 3", f"!has({PAUSED}) || {WANTED} <= 3"),
+    "one of both, and neither": (f"has({PAUSED}) || {WANTED} > 3", f"{WANTED} <= 3 && !has({PAUSED})"),
+    "lists of values between ||": (f"{TIER} == 'a' || {TIER} == 'b'", f"{TIER} == 'c' || {TIER} in ['d', 'e']"),
 }
 
 
@@ -366,7 +427,10 @@ def test_rules_that_exclude_one_another_may_write_the_same(one: str, other: str)
     ("one", "other"),
     [("object.spec.replicas > 3", "object.spec.replicas < 5"), ("object.spec.paused", "object.spec.replicas > 3"),
      (f"{TIER} in ['a', 'b']", f"{TIER} == 'b'"), (f"{TIER} != 'a'", f"{TIER} != 'b'"),
-     ("!(object.spec.paused && object.spec.replicas > 3)", "object.spec.paused")],
+     ("!(object.spec.paused && object.spec.replicas > 3)", "object.spec.paused"),
+     (f"{CONDITIONS}.exists(c, c.type == 'a')", f"{CONDITIONS}.exists(c, c.type != 'a')"),
+     (f"{CONDITIONS}.all(c, c.type == 'a')", f"{CONDITIONS}.all(c, c.type != 'a')"),
+     (f"{TIER} == 'a' || {TIER} == 'b'", f"{TIER} == 'c' || {PAUSED}")],
 )  # fmt: skip
 def test_rules_that_can_both_fire_may_not(one: str, other: str) -> None:
     """What can be true of one object is reported, also of a field of another object."""

@@ -60,3 +60,22 @@ apply: {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, labels: {re
 expect: {rules: {note-version: fired}}
 """
     check(tmp_path, shown("lookups.md", "note-version"), steps)
+
+
+def test_a_change_restarts_and_the_installation_does_not(tmp_path: Path) -> None:
+    """The first look writes the digest down; other data roll the Deployment out, and so does what changes while none runs."""
+    template = "spec: {template: {metadata: {annotations: {example.com/content: 44136fa355b3678a}}}}"
+    untouched = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {template: null}}"
+    settings = "apiVersion: v1, kind: ConfigMap, metadata: {name: web-settings}"
+    steps = f"""
+apply: {{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web, labels: {{reload: auto}}}}}}
+apply: {{{settings}, data: {{color: red}}}}
+expect: {{acts: [{{action: annotate, outcome: done}}], objects: {untouched}}}
+restart: true
+advance: 1h
+expect: {{nothing: true, objects: {untouched}}}
+apply: {{{settings}, data: null}}
+expect: {{acts: [{{action: patch, outcome: done}}, {{action: annotate, outcome: done}}]}}
+expect: {{objects: {{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web}}, {template}}}}}
+"""
+    check(tmp_path, shown("lookups.md", "example.com/content"), steps)
