@@ -26,6 +26,8 @@ _NO_TEXT = re.compile(r"\A,|,\s*,|,\Z|[}\]] *//")
 #: Quotes around a text in which the same quotes stand, as in `"a == "b""`; not `"a" == "b"`.
 _AROUND = re.compile(r"(?P<quote>['\"])(?P<inner>[^'\"]*(?P=quote)\w.*)(?P=quote)")
 _STRINGS = re.compile(r"'[^']*'|\"[^\"]*\"")
+#: A text that is a key and a value itself.
+_NESTED = re.compile(r"(?P<key>[\w./-]+): +'(?P<value>[\w./-]+: [\w./-]+)'")
 _PAIRS = (("{", "}"), ("[", "]"), ("(", ")"))
 
 
@@ -63,6 +65,13 @@ def in_quotes(text: str) -> str:
     if "'" not in text:
         return f"'{text}'"
     return f'"{text}"' if '"' not in text and "\\" not in text else "'{}'".format(text.replace("'", "''"))
+
+
+def with_quotes(line: str) -> str:
+    """Return what was expected in place of a line, by how it reads with quotes: also a mapping, where it may be one."""
+    if nested := _NESTED.fullmatch(line):
+        return f"a mapping: {nested['key']}: {{{nested['value']}}}; or quotes around a text: {line}"
+    return f"quotes around the text: {line}"
 
 
 def _places(line: str) -> Iterator[tuple[int, int]]:

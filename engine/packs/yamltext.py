@@ -15,8 +15,9 @@ import yaml
 from engine.errors import Fault, InvalidText
 from engine.model.text import cut, found, shown
 from engine.packs.document import Locate, Node, Positions, YamlDocument
-from engine.packs.quotes import corrected, in_quotes
+from engine.packs.quotes import corrected, in_quotes, with_quotes
 from engine.packs.scalars import plain_value
+from engine.packs.yaml_words import SYNTAX
 
 MAX_FAULTS = 100
 CODE = "yaml"
@@ -31,39 +32,7 @@ _TAG_OF_TYPE = {str: "str", int: "int", float: "float", bool: "bool", type(None)
 _CONFLICT = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
 #: What ends a line: those that libyaml counts.
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-#: A text that is a key and a value itself.
-_NESTED = re.compile(r"(?P<key>[\w./-]+): +'(?P<value>[\w./-]+: [\w./-]+)'")
 _OTHER_QUOTES = {"'": "double", '"': "single"}
-#: What libyaml says -> what helps whoever wrote the text.
-_WORDS = {
-    "mapping values are not allowed in this context": ("': ' stands where no mapping can begin", "quotes around such a text"),
-    "did not find expected key": ("this does not continue the mapping", "a key, indented as the keys before it"),
-    "did not find expected '-' indicator": ("this does not continue the list", "'- ', indented as the items before it"),
-    "did not find expected ',' or ']'": ("the list '[…' does not go on or end here", "',' or ']'"),
-    "did not find expected ',' or '}'": ("the mapping '{…' does not go on or end here", "',' or '}'"),
-    "found character that cannot start any token": ("this character cannot begin a value", "quotes around a text; no tab"),
-    "did not find expected alphabetic or numeric character": (
-        "'*' and '&' begin a reference of YAML here",
-        "quotes around a text that begins with it, such as '*/5 * * * *'",
-    ),
-    "found unexpected end of stream": ("the quoted text has no end", "a closing quote"),
-    "found unknown escape character": ("there is no such escape in a text in double quotes", "single quotes"),
-    "could not find expected ':'": ("this is a key without ':'", "'key: value'"),
-    "did not find expected comment or line break": (
-        "text stands after a value",
-        "quotes around all of it; after '>' or '|' a line of its own",
-    ),
-    "block sequence entries are not allowed in this context": (
-        "the first item of a list stands in the line of its key",
-        "'- ' and the item in a line of its own below",
-    ),
-    "did not find expected whitespace or line break": (
-        "'!' begins a tag of YAML, which does not go on so",
-        "quotes around a text that begins with '!'",
-    ),
-    "did not find expected <document start>": ("text stands after the end of the document", "'---' before a further document"),
-    "did not find expected node content": ("a value is missing here", "a value"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +62,6 @@ def read_yaml(text: str, locate: Locate, bounds: Bounds = PACK_BOUNDS) -> list[Y
         where = positions.of_offset(bad.start())
         raise InvalidText([Fault(where, f"the character U+{ord(bad[0]):04X} cannot stand in YAML", "text in UTF-8", CODE)])
     return _Composer(text, positions, bounds).compose()
-
-
-def _with_quotes(line: str) -> str:
-    """Return what was expected in place of a line, by how it reads with quotes: also a mapping, where it may be one."""
-    if nested := _NESTED.fullmatch(line):
-        return f"a mapping: {nested['key']}: {{{nested['value']}}}; or quotes around a text: {line}"
-    return f"quotes around the text: {line}"
 
 
 class _Stop(Exception):
@@ -142,14 +104,14 @@ class _Composer:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problem, mended = str(error.problem or error.context), corrected(self._line(line))
-        where, (message, expected) = self._positions.at(line, column), _WORDS.get(problem, (problem, ""))
+        where, (message, expected) = self._positions.at(line, column), SYNTAX.get(problem, (problem, ""))
         if follows := self._after_quote():
             where, (message, expected) = self._positions.of_offset(follows[0]), follows[1:]
             expected = f"{expected}: {mended}" if mended else expected
         elif self._line(line)[column - 1 : column] == "\t":
             message, expected = "a tab stands here, with which YAML does not indent", "spaces"
         elif mended:
-            expected = _with_quotes(mended)
+            expected = with_quotes(mended)
         elif "'-'" in problem:
             expected = self._of_item(line, column) or expected
         if mended:  # what else was found in this line has the same cause
@@ -235,7 +197,7 @@ class _Composer:
         if event.tag.startswith("!"):
             raw = in_quotes(cut(f"{event.tag} {event.value}".rstrip(), 60))
             line = corrected(self._line(node.line))
-            expected = _with_quotes(line) if line else f"quotes around a text that begins with it: {raw}"
+            expected = with_quotes(line) if line else f"quotes around a text that begins with it: {raw}"
             self._fault(node, "'!' begins a tag of YAML here", expected)
             return node
         name = self._check_tag(event.tag, node, None)

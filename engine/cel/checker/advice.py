@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
+from engine.cel.checker.conversions import conversion, converted, rewritten, short_name
 from engine.cel.checker.matching import TIME_TEXT, comparable, elements, named, result_of
-from engine.cel.hints import of_duration
 from engine.cel.jsonpath import of_key
 from engine.cel.resolution import usage
 from engine.cel.syntax import GIVEN, Call, Expression, ListOf, Literal, MapOf, Node, Select, Variable, field_path, key_test
 from engine.cel.types import (
     BOOL,
-    BYTES,
-    CIDR,
     DOUBLE,
     DURATION,
     INT,
-    IP,
     QUANTITY,
-    SEMVER,
     STRING,
-    TIMESTAMP,
     UINT,
-    URL,
     EnumType,
     Named,
     ObjectType,
@@ -36,20 +29,6 @@ from engine.cel.types import (
 TIME = "a time such as 2026-01-24T22:30:00Z"
 #: The empty value of a type.
 _EMPTY = {STRING.name: "''", INT.name: "0", DOUBLE.name: "0.0", BOOL.name: "false"}
-#: What makes a duration of a number of seconds.
-_SECONDS = "seconds"
-#: What texts may be that begin with no digit.
-_PARSED = frozenset({"ip", "url", "semver", "cidr"})
-#: What a value may be converted to, and by which function, the likeliest first.
-_CONVERSIONS: dict[str, tuple[tuple[str, Named], ...]] = {
-    STRING.name: (("timestamp", TIMESTAMP), ("duration", DURATION), ("int", INT), ("double", DOUBLE), ("quantity", QUANTITY),
-                  ("ip", IP), ("url", URL), ("semver", SEMVER), ("cidr", CIDR), ("bool", BOOL)),
-    INT.name: (("double", DOUBLE), ("uint", UINT), (_SECONDS, DURATION), ("string", STRING)),
-    UINT.name: (("int", INT), ("double", DOUBLE), ("string", STRING)),
-    DOUBLE.name: (("int", INT), ("string", STRING)),
-    BOOL.name: (("string", STRING),),
-    BYTES.name: (("string", STRING),),
-}  # fmt: skip
 
 
 def article(kind: Type) -> str:
@@ -65,15 +44,15 @@ def of_call(expression: Expression, node: Call, kinds: Sequence[Type], signature
     literal = any(isinstance(each, Literal) for each in node.arguments)
     if node.name == "_+_" and not literal and STRING in kinds and {*kinds} & {INT, UINT, DOUBLE, BOOL}:
         numbers = [index for index, kind in enumerate(kinds) if kind != STRING]
-        return _rewritten(expression, node, {index: f"string({expression.text(node.arguments[index])})" for index in numbers})
+        return rewritten(expression, node, {index: f"string({expression.text(node.arguments[index])})" for index in numbers})
     if node.name in _ORDERS and QUANTITY in kinds:
         return _order_of_quantities(expression, node, kinds)
     if node.name in _ORDERS and (sides := _amounts(expression, node)):
         return _ORDERS[node.name].format(*sides)
     ordering = node.name in ("_<_", "_<=_", "_>_", "_>=_")  # texts are in another order than numbers: '5' > '41'
-    for converted, texts in _converted(expression, node.arguments, kinds, texts_first=ordering):
-        if result_of(signatures, converted) is not None:
-            return _rewritten(expression, node, texts)
+    for types, texts in converted(expression, node.arguments, kinds, texts_first=ordering):
+        if result_of(signatures, types) is not None:
+            return rewritten(expression, node, texts)
     if node.name[0].isalpha():
         return usage(node.name, member=node.method)
     return "a number" if node.name == "-_" else "two values that fit each other"
@@ -168,7 +147,7 @@ def _last_key(node: Node) -> str:
 
 def _order_of_quantities(expression: Expression, node: Call, kinds: Sequence[Type]) -> str:
     texts = [
-        expression.text(side) if kind == QUANTITY else _conversion(expression, side, "quantity")
+        expression.text(side) if kind == QUANTITY else conversion(expression, side, "quantity")
         for side, kind in zip(node.arguments, kinds, strict=True)
     ]
     return _ORDERS[node.name].format(*texts) if all(texts) else "two quantities"
@@ -185,11 +164,11 @@ def of_comparison(expression: Expression, node: Call, kinds: Sequence[Type]) -> 
     null = next((side for side, kind in enumerate(kinds) if kind == Named("null_type")), None)
     if null is not None:
         return _is_there(expression, node.arguments[1 - null], kinds[1 - null], there=node.name == "_!=_")
-    for converted, texts in _converted(expression, node.arguments, kinds):
-        if comparable(*converted):
+    for types, texts in converted(expression, node.arguments, kinds):
+        if comparable(*types):
             status = any(expression.text(each).endswith(".status") for each in node.arguments)  # of a condition: 'True', 'False'
             wanted = {at: _STATUS.get(text, text) if status else text for at, text in texts.items()}
-            return _rewritten(expression, node, wanted)
+            return rewritten(expression, node, wanted)
     return "two values of the same type"
 
 
@@ -254,74 +233,3 @@ def of_metadata(expression: Expression, node: Call) -> str:
     else:
         path = path[:1]
     return f"{node.name}({'.'.join(path) or 'object'}, {expression.text(key)})"
-
-
-def _converted(
-    expression: Expression, arguments: Sequence[Node], kinds: Sequence[Type], *, texts_first: bool = False
-) -> Iterator[tuple[list[Type], dict[int, str]]]:
-    """Yield the types with one argument converted, and its new text; then with all texts converted at once.
-
-    Literals come first and then texts, or the other way round.
-    """
-    literals = [not isinstance(argument, Literal) for argument in arguments]
-    others = [short_name(kind) != STRING.name for kind in kinds]
-    ranks = zip(others, literals, strict=True) if texts_first else zip(literals, others, strict=True)
-    order = [index for _, index in sorted(zip(ranks, range(len(kinds)), strict=True))]
-    for index in order:
-        for function, kind in _CONVERSIONS.get(short_name(kinds[index]), ()):
-            text = _conversion(expression, arguments[index], function)
-            if text:
-                yield [*kinds[:index], kind, *kinds[index + 1 :]], {index: text}
-    strings = [index for index in order if short_name(kinds[index]) == STRING.name]
-    for function, kind in _CONVERSIONS[STRING.name] if len(strings) > 1 else ():
-        texts = {index: _conversion(expression, arguments[index], function) for index in strings}
-        if all(texts.values()):
-            yield [kind if index in texts else each for index, each in enumerate(kinds)], texts
-
-
-def short_name(kind: Type) -> str:
-    """Return the name of a scalar's type; '' for any other."""
-    found = named(kind)
-    return found.name if found is not None and not found.parameters else ""
-
-
-def _conversion(expression: Expression, node: Node, function: str) -> str:
-    """Return the text of a converted value: of a literal, the literal of the other type; '' where it cannot be one."""
-    text = expression.text(node)
-    if function == _SECONDS:
-        return f"duration('{text}s')" if isinstance(node, Literal) else f"duration(string({text}) + 's')"
-    value = node.value if isinstance(node, Literal) else None
-    match function, value:
-        case _, str():
-            return _converted_text(value, text, function)
-        case "string", bool() | int() | float():
-            return f"'{json.dumps(value)}'"
-        case "int", float():
-            return ""
-        case "double", int():
-            return f"{value}.0"
-    return f"{function}({text})"
-
-
-def _converted_text(value: str, text: str, function: str) -> str:
-    """Return the literal that a text stands for, or a call; '' where it stands for none."""
-    if function in ("int", "double"):
-        try:
-            return str(int(value) if function == "int" else float(value))
-        except ValueError:
-            return ""
-    if function == "bool":
-        return value.lower() if value.lower() in ("true", "false") else ""
-    if function == "duration" and (hours := of_duration(value)):
-        return f"duration({hours})"
-    return f"{function}({text})" if value[:1].isdigit() or function in _PARSED else ""
-
-
-def _rewritten(expression: Expression, node: Call, texts: dict[int, str]) -> str:
-    """Return the source of a call in which some arguments have other texts."""
-    source, end = expression.source, node.end
-    for index in sorted(texts, key=lambda each: -node.arguments[each].start):
-        argument = node.arguments[index]
-        source = source[: argument.start] + texts[index] + source[argument.end :]
-        end += len(texts[index]) - (argument.end - argument.start)
-    return " ".join(source[node.start : end].split())

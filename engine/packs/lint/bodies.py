@@ -12,7 +12,8 @@ from engine.actions import ACTIONS
 from engine.actions.base import Body
 from engine.cel import Path
 from engine.cel.checker import union
-from engine.cel.checker.advice import article, short_name
+from engine.cel.checker.advice import article
+from engine.cel.checker.conversions import short_name
 from engine.cel.checker.matching import comparable, members, named
 from engine.cel.template import split
 from engine.cel.types import BYTES, DOUBLE, DURATION, DYN, INT, NULL, STRING, TIMESTAMP, UINT, EnumType, ObjectType, Type
