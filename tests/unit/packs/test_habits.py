@@ -151,7 +151,7 @@ MISTAKES = {
         "expression", "expected get(object, \"metadata.labels['x']\", 'y')", "object.metadata.labels['x'] | default('y') == 'y'",
         "get(object, \"metadata.labels['x']\", 'y') == 'y'"),
     "Jinja's filter": Mistake(
-        "expression", "expected text.upperAscii()", "object.metadata.name | upper == 'X'",
+        "expression", "expected object.metadata.name.upperAscii()", "object.metadata.name | upper == 'X'",
         "object.metadata.name.upperAscii() == 'X'"),
     "another word for a verb": Mistake(
         "schema", "(did you mean 'delete'?)", [{**CONFIG_MAP, "verbs": ["get", "remove"]}],
