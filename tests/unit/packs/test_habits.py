@@ -419,7 +419,9 @@ def test_rules_that_exclude_one_another_may_write_the_same(one: str, other: str)
     """No false alarm, whichever comes first, and also where the conditions are those of the actions."""
     assert found(two_rules({"when": one}, {"when": other})) == []
     assert found(two_rules({"when": other}, {"when": one})) == []
-    of_actions = [{"actions": [{"when": each, "annotate": {"annotations": {"a": each}}}]} for each in (one, other)]
+    of_actions = [
+        {"actions": [{"when": each, "annotate": {"annotations": {"a": value}}}]} for each, value in ((one, "x"), (other, "y"))
+    ]
     assert found(two_rules(*of_actions)) == []
 
 
