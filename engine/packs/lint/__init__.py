@@ -169,7 +169,9 @@ def lint(
         broken |= {parsed.pack.identity for parsed in read if own or text.faults}
         faults += [*text.faults, *own]
     subject = Subject(packs, types_of_kinds(definitions or {}, served or {}), frozenset(broken), libraries, not faults)
-    faults += [fault for code in CODES.values() if code.check is not None for fault in code.check.faults(subject)]
+    known = {fault.location for fault in faults}  # found while reading, whatever the schema of a kind says
+    found = (fault for code in CODES.values() if code.check is not None for fault in code.check.faults(subject))
+    faults += [fault for fault in found if fault.code != WrongType.name or fault.location not in known]
     order = {text.file: number for number, text in enumerate(texts)}
     return len(packs), sorted(merged(faults), key=lambda fault: (order.get(fault.location.file, 0), fault.location))
 
