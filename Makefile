@@ -96,7 +96,7 @@ chaos-shards: $(READY) ## Let three, two and four shards have 10,000 jobs, for a
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.chaos.shards $(ARGS)
 
-bench: $(READY) ## Measure the engine beside its peers, for docs/performance.md, in 35 minutes; ARGS='--quick --only PART'
+bench: $(READY) ## Measure the engine beside its peers, for docs/performance.md, in 40 minutes; ARGS='--quick --only PART'
 	$(BIN)/python -m tests.controlplane.plane
 	$(BIN)/python -m tests.bench $(ARGS)
 

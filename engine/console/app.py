@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from engine.console.audit import Audits
 from engine.console.content import SHOWN, Content, Filter
 from engine.console.firings import Firings
 from engine.console.objects import Objects, Search
-from engine.console.stream import Live, Stream, digest
+from engine.console.shared import Live
+from engine.console.stream import Stream, digest
 from engine.console.viewer import COOKIE_BYTES, Viewer, expires
 from engine.errors import ApiError
 from engine.kube.api import Api
@@ -45,13 +47,15 @@ STATIC = {
 }  # fmt: skip
 STREAM = "-stream"
 """How the names of streams end; before that stands the page that follows it."""
-LIVE = ("objects", "object", "audit")
-"""Pages with a part that is sent again whenever it has changed."""
+RENEWED = 10.0
+"""Seconds after which the overview is made again: much of it depends on how long something waits."""
 RESULTS = ("problem", *(each.value for each in ActResult if each is not ActResult.UNCHANGED))
 """By what firings can be filtered."""
 
 Values = Mapping[str, Any]
 Page = Callable[[web.BaseRequest, Viewer], Awaitable[web.StreamResponse]]
+Part = tuple[Callable[[web.BaseRequest, Viewer], Awaitable[Values | None]], Callable[[ObjectKey], object]]
+"""What a part of a page says, and what is another one once it may say something else; of an object where the page is of one."""
 
 
 class Console:
@@ -65,10 +69,16 @@ class Console:
         self._stream = Stream(self.content, firings)
         self._audits = Audits(operator, self.content, settings)
         firings.catalog = lambda: operator.reconciler.catalog
+        self._live: Mapping[str, Part] = {
+            "overview": (self._overview_values, lambda _: clock.monotonic() // RENEWED),
+            "objects": (self._objects_values, lambda _: self.objects.names()),
+            "object": (self._object_values, self.objects.state),
+            "audit": (self._audit_values, lambda _: self._audits.state()),
+        }
         self._pages: Mapping[str, Page] = {
-            "": self._overview, "packs": self._packs, "pack": self._pack, "activity": self._activity,
+            "": self._overview, "overview": self._overview, "packs": self._packs, "pack": self._pack, "activity": self._activity,
             "activity-stream": self._follow, "objects": self._objects, "object": self._object, "audit": self._audit,
-            **{f"{name}{STREAM}": self._renew for name in LIVE},
+            **{f"{name}{STREAM}": self._renew for name in self._live},
         }  # fmt: skip
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -162,8 +172,10 @@ class Console:
         return await send(request, [body], content_type=kind)
 
     async def _overview(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
-        values = await self.content.overview(viewer)
-        return await send(request, render.page("overview.html", title="Overview", viewer=viewer, **values))
+        return await self._live_page(request, viewer, "Overview", await self._overview_values(request, viewer))
+
+    async def _overview_values(self, _request: web.BaseRequest, viewer: Viewer) -> Values:
+        return await self.content.overview(viewer)
 
     async def _packs(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
         if not await viewer.sees_packs():
@@ -227,7 +239,7 @@ class Console:
 
     async def _live_page(self, request: web.BaseRequest, viewer: Viewer, title: str, values: Values) -> web.StreamResponse:
         """Send a page with the stream that keeps a part of it up to date."""
-        name = request.path.removeprefix(f"{PATH}/")
+        name = request.path.removeprefix(f"{PATH}/") or "overview"
         part = await render.part(f"{name}-part.html", **values)
         live = request.query.get("live", "on") != "off"
         query = {key: value for key, value in request.query.items() if key not in ("live", "seen")}
@@ -241,18 +253,16 @@ class Console:
     async def _renew(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
         """Send a part of a page whenever it has changed."""
         name = request.path.removeprefix(f"{PATH}/").removesuffix(STREAM)
-        get = {"objects": self._objects_values, "object": self._object_values, "audit": self._audit_values}[name]
+        get, mark = self._live[name]
 
         async def part() -> str:
             values = await get(request, viewer)
             return render.gone() if values is None else await render.part(f"{name}-part.html", **values)
 
-        if name != "object":
-            mark = self.objects.names if name == "objects" else self._audits.state
-            return await self._stream.follow(request, Live(part, mark), HEADERS)
-        key = _key(request)
-        with self.objects.following(key):
-            return await self._stream.follow(request, Live(part, lambda: self.objects.state(key)), HEADERS)
+        key, query = _key(request), frozenset((field, value) for field, value in request.query.items() if field != "seen")
+        followed = self.objects.following(key) if name == "object" else nullcontext()
+        with followed:
+            return await self._stream.follow(request, viewer, Live((name, query), part, lambda: mark(key)), HEADERS)
 
     async def _follow(self, request: web.BaseRequest, viewer: Viewer) -> web.StreamResponse:
         return await self._stream.answer(request, viewer, _filter(request), HEADERS)

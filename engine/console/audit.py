@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import Any
 
 from engine.console import render
@@ -32,14 +33,13 @@ class Audits:
     def state(self) -> object:
         """Return what is another one once the page may read otherwise."""
         operator = self._operator
-        return self._content.version, operator.reconciler.catalog, operator.packs.has_flags
+        return self._content.audited, operator.reconciler.catalog, operator.packs.has_flags
 
     async def page(self, viewer: Viewer, only: str) -> dict[str, Any]:
         """Return what the page says, of the packs in whose names a text is; the commands for who may see the packs."""
         grouped: dict[tuple[str, str], list[Firing]] = {}
-        async for firing in self._content.visible(viewer, Filter(pack=only), KEPT):
-            if firing.mode is Mode.AUDIT:
-                grouped.setdefault((firing.pack, firing.rule), []).append(firing)
+        async for firing in self._content.visible(viewer, Filter(pack=only), KEPT, mode=Mode.AUDIT):
+            grouped.setdefault((firing.pack, firing.rule), []).append(firing)
         sees_packs = await viewer.sees_packs()
         packs: dict[str, dict[str, Any]] = {}
         for (pack, rule), firings in sorted(grouped.items())[:RULES]:
@@ -68,7 +68,7 @@ class Audits:
         rules = [each for each in there.rules if each.name == rule] if there else []
         shown = [render.firing(each, await self._content.hidden(viewer, each)) for each in firings[:EXAMPLES]]
         return {
-            "name": rule, "count": len(firings), "objects": len(objects), "names": [str(each) for each in objects][:NAMES],
+            "name": rule, "count": len(firings), "objects": len(objects), "names": [str(each) for each in islice(objects, NAMES)],
             "own": any(each.mode is Mode.AUDIT for each in rules), "last": firings[0].changed, "shown": shown,
         }  # fmt: skip
 

@@ -46,10 +46,11 @@ class Filter(NamedTuple):
 
     def fits(self, firing: Firing) -> bool:
         """Return whether a firing is shown."""
-        result = self.result
-        ended = not result or firing.result == result or (result == "problem" and firing.result in BAD)
-        names = (self.pack, firing.pack), (self.rule, firing.rule), (self.object, str(firing.object))
-        return ended and all(part.lower() in name.lower() for part, name in names)
+        if not any(self):
+            return True
+        ended = not self.result or firing.result in (BAD if self.result == "problem" else (self.result,))
+        names = (self.pack, firing.pack), (self.rule, firing.rule), (self.object, firing.object)
+        return ended and all(not part or part.lower() in str(name).lower() for part, name in names)
 
 
 @dataclass(slots=True)
@@ -75,6 +76,11 @@ class Content:
     def version(self) -> int:
         """The version of the last change of a firing."""
         return self._firings.version
+
+    @property
+    def audited(self) -> int:
+        """The version of the last change of what there is of firings in Audit."""
+        return self._firings.audited
 
     def leading(self) -> Mapping[str, Any]:
         """Return whether this replica acts, and what is missing before it can."""
@@ -134,10 +140,12 @@ class Content:
                 stalls += [found.stall] if found.stall else []
                 yield from ((stall.obstacle.value, HIDDEN if hides else stall.reason) for stall in stalls)
 
-    async def visible(self, viewer: Viewer, only: Filter, limit: int, *, after: int = -1) -> AsyncIterator[Firing]:
-        """Yield the newest firings that the viewer may see, the newest first; only those that changed after a version."""
+    async def visible(
+        self, viewer: Viewer, only: Filter, limit: int, *, after: int = -1, mode: Mode | None = None
+    ) -> AsyncIterator[Firing]:
+        """Yield the newest firings that the viewer may see, the newest first: of a mode, changed after a version."""
         shown = 0
-        async for firing in _in_slices(list(self._firings.newest())):
+        async for firing in _in_slices([each for each in self._firings.newest() if mode in (None, each.mode)]):
             if firing.version > after and only.fits(firing) and await viewer.sees(firing.object):
                 yield firing
                 shown += 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 
 from markupsafe import Markup
 
@@ -93,7 +93,7 @@ class Firing:
 
 
 class Firings:
-    """An observer (engine.model.observe.Observer) that keeps the last firings, and wakes those who follow them.
+    """An observer (engine.model.observe.Observer) that keeps the last firings.
 
     Where an object is a Secret, or a rule looks up one, only names and results are kept: a value may be anywhere in the rest.
     """
@@ -103,11 +103,13 @@ class Firings:
         self.catalog: Callable[[], Catalog] = Catalog
         self.version = 0
         self.kept: deque[Firing] = deque()
-        self.followers: set[asyncio.Event] = set()
+        self.audited = 0
+        """The version of the last change of what is kept of firings in Audit."""
         self.looked_at = Counter[ObjectKey]()
         """By how many streams an object is followed."""
-        self.evaluations = Counter[ObjectKey]()
-        """How often rules were evaluated or acted for each of these."""
+        self.evaluations: dict[ObjectKey, int] = {}
+        """For each of these a number that it has had at no other time since rules were evaluated or acted for it."""
+        self._numbers = count()
         self._open: dict[tuple[str, str, Ref], Firing] = {}
         self._characters = 0
         self._secret: dict[tuple[RulePack, str], bool] = {}
@@ -126,6 +128,7 @@ class Firings:
     def following(self, key: ObjectKey) -> Iterator[None]:
         """Count evaluations of an object meanwhile."""
         self.looked_at[key] += 1
+        self.evaluations.setdefault(key, next(self._numbers))
         try:
             yield
         finally:
@@ -136,7 +139,7 @@ class Firings:
 
     def _count(self, obj: Ref) -> None:
         if self.looked_at and (key := ObjectKey(*obj[:3])) in self.looked_at:
-            self.evaluations[key] += 1
+            self.evaluations[key] = next(self._numbers)
 
     def acted(self, act: Act) -> None:
         """Keep it as a step of its firing."""
@@ -157,9 +160,12 @@ class Firings:
         firing.rendered.clear()
         self._add(firing, act)
         self._characters += firing.size()
+        self._note_audit(firing)
         self._forget()
-        for follower in self.followers:
-            follower.set()
+
+    def _note_audit(self, firing: Firing) -> None:
+        if firing.mode is Mode.AUDIT:
+            self.audited = self.version
 
     def measured(self, obj: Ref, metric: str, labels: Mapping[str, str], value: float) -> None:
         """Do nothing: a metric says it."""
@@ -216,6 +222,7 @@ class Firings:
         while len(self.kept) > KEPT or (self._characters > CHARACTERS and len(self.kept) > 1):
             gone = self.kept.popleft()
             self._characters -= gone.size()
+            self._note_audit(gone)
             if self._open.get((gone.pack, gone.rule, gone.object)) is gone:
                 del self._open[gone.pack, gone.rule, gone.object]
 

@@ -84,7 +84,7 @@ class Objects:
         name = key.namespace, key.name
         seen = [each.store.objects.get(name) for each in self._informers().values() if each.key.kind == key.kind]
         versions = tuple(metadata(each.object).get("resourceVersion") for each in seen if each)
-        return versions, self._firings.evaluations[key], self._catalog, self._operator.may_act()
+        return versions, self._firings.evaluations.get(key), self._catalog, self._operator.may_act()
 
     def following(self, key: ObjectKey) -> AbstractContextManager[None]:
         """Count meanwhile what `state` reads."""

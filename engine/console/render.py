@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,9 @@ def firing(shown: Firing, hidden: frozenset[Ref], *, replaces: bool = False) -> 
     return found
 
 
-def removed(number: int) -> str:
-    """Return what removes the item of a firing from the list."""
-    return _environment.get_template("removed.html").render(number=number)
+def removed(numbers: Sequence[int]) -> str:
+    """Return what removes the items of firings from the list."""
+    return _environment.get_template("removed.html").render(numbers=numbers)
 
 
 def ended(why: str) -> str:

@@ -4,48 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import NamedTuple
 
 from aiohttp import web
 
 from engine.console import render
 from engine.console.content import SHOWN, Content, Filter
-from engine.console.firings import Firings
+from engine.console.firings import KEPT, Firings
+from engine.console.shared import Live, Shared, Turns
 from engine.console.viewer import Viewer
 from engine.errors import ApiError
 
 LASTS = 30.0
 """Seconds that a stream lasts; the browser then asks again. With those for which answers about rights are kept it is a minute."""
-PAUSE = 1.0
-"""Seconds between two events: a tab costs the same however much happens."""
-SILENCE = 15.0
-"""Seconds after which a comment is sent where nothing happens, so that no proxy ends the stream."""
 STREAMS = 40
 """How many streams there may be: connections are bounded, and Prometheus needs some."""
-SHARE = 10
-"""How many times as long as rendering took a stream pauses at least: what is slow to render is rendered less often."""
-NOTHING = ": nothing has happened\n\n"
+AT_ONCE = 10
+"""How many firings are rendered before others have their turn."""
 RETRY = 2_000
 """Milliseconds after which the browser asks again."""
 
 
-class Live(NamedTuple):
-    """A part of a page that is kept up to date: how it reads now, and what is another one once it may read otherwise."""
+class _Step(NamedTuple):
+    """News about firings, the version that a browser has seen then, and which firings it shows."""
 
-    part: Callable[[], Awaitable[str]]
-    mark: Callable[[], object]
+    news: str
+    seen: int
+    shown: tuple[int, ...]
 
 
 class Stream:
-    """Sends firings, and parts of pages, to those who follow them."""
+    """Sends firings, and parts of pages, to those who follow them.
+
+    All that follow the same have their turns at the same time, so that what is rendered for one of them is good for the others
+    with the same rights; those of different pages have them at different times, so that no turn takes long.
+    """
 
     def __init__(self, content: Content, firings: Firings) -> None:
         self._content, self._firings = content, firings
         self._open = 0
+        self._shared = Shared()
 
     async def answer(
         self, request: web.BaseRequest, viewer: Viewer, only: Filter, headers: Mapping[str, str]
@@ -54,12 +55,14 @@ class Stream:
         seen = _number(request.headers.get("Last-Event-ID") or request.query.get("after", ""))
         if seen > self._firings.version:  # of another process, before a restart
             seen = 0
-        return await self._send(request, headers, self._events(viewer, only, seen))
+        return await self._send(request, headers, self._firings_after(viewer, only, seen))
 
-    async def follow(self, request: web.BaseRequest, live: Live, headers: Mapping[str, str]) -> web.StreamResponse:
+    async def follow(
+        self, request: web.BaseRequest, viewer: Viewer, live: Live[str], headers: Mapping[str, str]
+    ) -> web.StreamResponse:
         """Send a part of a page whenever it is another one than the browser has seen, for a while."""
         seen = request.headers.get("Last-Event-ID") or request.query.get("seen", "")
-        return await self._send(request, headers, _renewed(live, seen))
+        return await self._send(request, headers, self._renewed(viewer, live, seen))
 
     async def _send(
         self, request: web.BaseRequest, headers: Mapping[str, str], events: AsyncGenerator[str]
@@ -78,43 +81,51 @@ class Stream:
         await response.write_eof()
         return response
 
-    async def _events(self, viewer: Viewer, only: Filter, seen: int) -> AsyncGenerator[str]:
-        news = asyncio.Event()
-        self._firings.followers.add(news)
-        try:
-            async for event in self._firings_after(viewer, only, seen, news):
-                yield event
-        finally:
-            self._firings.followers.discard(news)
-
-    async def _firings_after(self, viewer: Viewer, only: Filter, seen: int, news: asyncio.Event) -> AsyncGenerator[str]:
-        shown = deque([each.number async for each in self._content.visible(viewer, only, SHOWN) if each.version <= seen])
+    async def _firings_after(self, viewer: Viewer, only: Filter, seen: int) -> AsyncGenerator[str]:
+        turns = Turns(only)
+        numbers = [each.number async for each in self._content.visible(viewer, only, KEPT) if each.number <= seen]
+        shown = tuple(numbers[:SHOWN])
         while True:
-            news.clear()
-            version = self._firings.version
-            found = [each async for each in self._content.visible(viewer, only, SHOWN, after=seen)]
-            new, changed = list[tuple[int, str]](), list[str]()
-            for firing in found:
-                replaces, hidden = firing.number in shown, await self._content.hidden(viewer, firing)
-                html = render.firing(firing, hidden, replaces=replaces)
-                if replaces:
-                    changed.append(html)
-                else:
-                    new.append((firing.number, html))
-            if new:
-                yield _event("new", "".join(html for _, html in new), version)
-                shown.extendleft(number for number, _ in reversed(new))
-            changed += [render.removed(shown.pop()) for _ in range(max(0, len(shown) - SHOWN))]
-            if changed:
-                yield _event("changed", "".join(changed), version)
-            seen = version
-            await asyncio.sleep(PAUSE)
-            while not news.is_set():
-                try:
-                    async with asyncio.timeout(SILENCE):
-                        await news.wait()
-                except TimeoutError:
-                    yield NOTHING
+            live = Live((only, seen, shown), partial(self._step, viewer, only, seen, shown), lambda: self._firings.version)
+            made = await self._shared.of(viewer, live, turns.now)
+            news, seen, shown = made.value
+            if news:
+                yield news
+            async for nothing in turns.until_changed(live, made):
+                yield nothing
+
+    async def _step(self, viewer: Viewer, only: Filter, seen: int, shown: tuple[int, ...]) -> _Step:
+        version, new, changed = self._firings.version, list[tuple[int, str]](), list[str]()
+        async for firing in self._content.visible(viewer, only, SHOWN, after=seen):
+            replaces, hidden = firing.number in shown, await self._content.hidden(viewer, firing)
+            html = render.firing(firing, hidden, replaces=replaces)
+            if replaces:
+                changed.append(html)
+            else:
+                new.append((firing.number, html))
+            if len(new) % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        shown = (*(number for number, _ in new), *shown)
+        if gone := shown[SHOWN:]:
+            changed.append(render.removed(gone))
+        news = _event("new", "".join(html for _, html in new), version) if new else ""
+        news += _event("changed", "".join(changed), version) if changed else ""
+        return _Step(news, version, shown[:SHOWN])
+
+    async def _renewed(self, viewer: Viewer, live: Live[str], seen: str) -> AsyncGenerator[str]:
+        async def part() -> tuple[str, str]:
+            html = await live.part()
+            return digest(html), html
+
+        turns, digested = Turns(live.key), Live(live.key, part, live.mark)
+        while True:
+            made = await self._shared.of(viewer, digested, turns.now)
+            now, html = made.value
+            if now != seen:
+                yield _event("part", html, now)
+                seen = now
+            async for nothing in turns.until_changed(digested, made):
+                yield nothing
 
     async def ended(self, request: web.BaseRequest, headers: Mapping[str, str]) -> web.StreamResponse:
         """Say that the session has ended."""
@@ -122,24 +133,6 @@ class Stream:
 
     async def _refuse(self, request: web.BaseRequest, headers: Mapping[str, str]) -> web.StreamResponse:
         return await _only(request, headers, render.ended("Too many people follow this at present; reload the page to see news."))
-
-
-async def _renewed(live: Live, seen: str) -> AsyncGenerator[str]:
-    quiet = 0.0
-    while True:
-        mark, began = live.mark(), time.monotonic()
-        html = await live.part()
-        if (now := digest(html)) != seen:
-            yield _event("part", html, now)
-            seen, quiet = now, 0.0
-        pause = max(PAUSE, SHARE * (time.monotonic() - began))
-        await asyncio.sleep(pause)
-        while live.mark() == mark:
-            quiet += PAUSE
-            if quiet >= SILENCE:
-                yield NOTHING
-                quiet = 0.0
-            await asyncio.sleep(PAUSE)
 
 
 def digest(html: str) -> str:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.errors import ApiError
 from engine.model.objects import GROUP, Kind, Object, Ref
@@ -18,6 +18,17 @@ QUESTIONS = 200
 COOKIE = "rulepack-token"
 COOKIE_BYTES = 4_000
 """How long a token may be: browsers keep no cookie above 4,096 bytes (RFC 6265, 6.1)."""
+
+
+class Rights(NamedTuple):
+    """What was asked about a viewer's rights, with the answers: to whoever gets the same ones a page reads the same.
+
+    `packs` is None where it was not asked whether they may see the packs.
+    """
+
+    answers: Mapping[tuple[str, Kind, str], bool]
+    packs: bool | None
+    complete: bool
 
 
 class Viewer:
@@ -53,6 +64,19 @@ class Viewer:
             by_path = await self._reviews.may_on_path(self._user, "get", "/packs")
             self._packs = by_path or await self._asked("get", RULE_PACK, self._namespace)
         return self._packs
+
+    def rights(self) -> Rights:
+        """Return what has been asked so far."""
+        return Rights(dict(self._may), self._packs, complete=not self.incomplete)
+
+    async def has(self, rights: Rights) -> bool:
+        """Return whether they get the same answers. Raises ApiError."""
+        if not rights.complete:
+            return False
+        for what, answer in rights.answers.items():
+            if await self._asked(*what) is not answer:
+                return False
+        return rights.packs is None or await self.sees_packs() is rights.packs
 
     async def _asked(self, verb: str, kind: Kind, namespace: str) -> bool:
         what = verb, kind, namespace

@@ -24,6 +24,7 @@ PARTS: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
     "heavy": ((), ("--objects", "10")),
     "churn": ((), ("--jobs", "400", "--rounds", "3")),
     "burst": ((), ("--jobs", "500", "--changes", "100", "--rounds", "1")),
+    "tabs": ((), ("--jobs", "200", "--seconds", "8", "--rounds", "1")),
     "growth": ((), ("--largest", "1000", "--rounds", "1")),
     "micro": (("--quiet",), ("--quiet", "--processes", "1", "--values", "1", "--loops", "5", "--warmups", "1")),
     "profile": ((), ("--jobs", "200", "--changes", "400")),

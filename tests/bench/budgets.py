@@ -15,6 +15,8 @@ MANY, MANY_MB, MANY_S = 50_000, 400, 30
 HEAVY_MB, PAUSE_MS = 300, 200
 #: What memory is held after any round of jobs that came and went, in that after the first one.
 CHURNED = 1.1
+#: What the engine may cost with 20 tabs of the console open, in that without, by figure: its name, and how many times as much.
+TABS = {"cpu_ms_per_change": ("CPU per change", 1.15), "latency_p99_ms": ("p99", 1.2)}
 #: What the largest size of a series may cost, in that of the smallest; of triggers, each entry of 1,000 in each of 100.
 GROWN = {"other-kinds": 1.5, "other-fields": 1.5, "false-rules": 1.5, "objects": 1.5, "aggregate": 1.5, "triggers": 1.5}
 
@@ -24,7 +26,7 @@ Row = tuple[str, str, bool]
 
 def table(results: Mapping[str, Any]) -> str:
     """All budgets of which there are results, by the name of their part."""
-    parts = (("steady", _steady), ("drain", _drain), ("heavy", _heavy), ("churn", _churn), ("growth", _growth))
+    parts = (("steady", _steady), ("drain", _drain), ("heavy", _heavy), ("churn", _churn), ("tabs", _tabs), ("growth", _growth))
     rows = [row for name, rows_of in parts for row in rows_of(results.get(name))]
     lines = ["| budget | measured | kept |", "| --- | --- | --- |"]
     lines += [f"| {budget} | {measured} | {'yes' if kept else '**no**'} |" for budget, measured, kept in rows]
@@ -92,6 +94,17 @@ def _churn(results: Any) -> Iterator[Row]:
     else:
         first, most = results["gone_mb"][0], max(results["gone_mb"])
         yield budget, f"{most:.0f} MB to {first:.0f} MB, {most / first:.2f} times", most <= CHURNED * first
+
+
+def _tabs(results: Any) -> Iterator[Row]:
+    for figure, (label, limit) in TABS.items() if results else ():
+        budget = f"{results['tabs']} tabs open: {label} ≤ {limit:g} times that without"
+        if not results["summary"]:
+            yield budget, "no valid run", False
+            continue
+        after, before = (results["summary"][name][figure]["median"] for name in ("with", "without"))
+        share = results["summary"]["ratio"][figure]["median"]
+        yield budget, f"{after:.2f} ms to {before:.2f} ms, {share:.2f} times in the median of the rounds", share <= limit
 
 
 def _growth(results: Any) -> Iterator[Row]:

@@ -25,6 +25,7 @@ PARTS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "heavy": ("heavy", tables.heavy),
     "churn": ("churn", tables.churn),
     "burst": ("burst", tables.burst),
+    "tabs": ("tabs", tables.tabs),
     "growth": ("growth", tables.growth),
     "micro": ("micro", tables.micro),
     "profile": ("profile", tables.profile),

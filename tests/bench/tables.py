@@ -40,6 +40,7 @@ BURST: Columns = (
     ("CPU per change, ms", "cpu_ms_per_change", 2), ("waited for a core, s", "burst_waited_s_0", 1),
     ("peak memory, MB", "peak_memory_mb_0", 0),
 )  # fmt: skip
+TABS: Columns = (("CPU per change, ms", "cpu_ms_per_change", 2), ("latency p99, ms", "latency_p99_ms", 2))
 SPREAD = "Median of the rounds, and in brackets the lowest and the highest of them."
 
 
@@ -112,6 +113,16 @@ def burst(results: Results) -> str:
     measured = {figure for each in results["contestants"] for figure in each["summary"]}  # results of 2026-11-28 lack some
     columns = [column for column in BURST if column[1] in measured]
     return "\n\n".join((f"{_taken(results)} {what}", _spreads(("",), rows, columns), _markdown(lines)))
+
+
+def tabs(results: Results) -> str:
+    """The results of tests.bench.tabs."""
+    load = f"{results['jobs']:,} jobs, {results['rate']:g} changes a second for {results['seconds']:g} s"
+    what = f"{load}, {results['rounds']} rounds with {results['tabs']} tabs and as many without them."
+    labels = {"without": "no tab open", "with": f"{results['tabs']} tabs open"}
+    rows: list[Row] = [((label,), results["summary"].get(name, {}), results["runs"][name]) for name, label in labels.items()]
+    rows.append((("with tabs, in that without, of each round",), results["summary"].get("ratio", {}), ()))
+    return "\n\n".join((f"{_taken(results)} {what}", _spreads(("",), rows, TABS)))
 
 
 def watches(results: Results) -> str:

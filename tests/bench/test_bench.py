@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import budgets, burst, instructions, plots, profile, report, tables, workload
+from tests.bench import budgets, burst, instructions, plots, profile, report, tables, tabs, workload
 from tests.bench.figures import milliseconds, spread
 from tests.bench.steady import FIGURES, PHASES, summary
 
@@ -185,6 +185,34 @@ def test_memory_that_grows_from_round_to_round_shows() -> None:
     assert "164 MB to 150 MB, 1.09 times | yes |" in budgets.table({"churn": kept})
     assert "1.20 times | **no** |" in budgets.table({"churn": churn_results([150.0, 160.0, 180.0])})
     assert "| no valid run | **no** |" in budgets.table({"churn": churn_results([150.0, 150.0], "3 patches")})
+
+
+def tabs_run(cpu: float, p99: float, *faults: str) -> dict[str, Any]:
+    """A round of tests.bench.tabs."""
+    figures = dict.fromkeys(tabs.FIGURES, 1.0) | {"cpu_ms_per_change": cpu, "latency_p99_ms": p99}
+    return {**figures, "faults": list(faults)}
+
+
+def tabs_results(*rounds: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
+    """What tests.bench.tabs writes, of rounds without tabs and with them."""
+    runs = {name: [pair[index] for pair in rounds] for index, name in enumerate(("without", "with"))}
+    about = {key: value for key, value in steady_results().items() if key != "contestants"}
+    work = {"jobs": 9, "rate": 1, "seconds": 1, "rounds": 1, "tabs": 7}
+    return about | work | {"runs": runs, "summary": tabs.summary(runs)}
+
+
+def test_what_tabs_cost_is_the_median_of_the_ratios_of_the_rounds() -> None:
+    """Each round is compared with the one beside it; where one of the two is invalid, neither counts."""
+    pairs = [(tabs_run(2.0, 10.0), tabs_run(2.2, 12.0)), (tabs_run(4.0, 10.0), tabs_run(4.6, 12.1))]
+    invalid = (tabs_run(1.0, 1.0), tabs_run(9.0, 9.0, "its stream was refused"))
+    kept = tabs_results(pairs[0], invalid)
+    assert "2.20 ms to 2.00 ms, 1.10 times in the median of the rounds | yes |" in budgets.table({"tabs": kept})
+    assert "7 tabs open: 1 of 2 runs invalid, the first because its stream was refused." in tables.tabs(kept)
+    assert "| 1.12 (1.10–1.15) | 1.21 (1.20–1.21) |" in tables.tabs(tabs_results(*pairs))  # noqa: RUF001 - a range
+    table = budgets.table({"tabs": tabs_results(pairs[1])})
+    assert "1.15 times in the median of the rounds | yes |" in table
+    assert "1.21 times in the median of the rounds | **no** |" in table
+    assert budgets.table({"tabs": tabs_results(invalid)}).count("| no valid run | **no** |") == 2
 
 
 def test_plots_are_well_formed() -> None:

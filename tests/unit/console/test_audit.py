@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from engine.console.firings import KEPT, Firings
 from engine.model.flags import Mode
 from tests.unit.console.builder import ADMIN, HOSTILE, NOBODY, PACK, TEAM, Console
-from tests.unit.console.test_pages import text_of
+from tests.unit.console.test_pages import act_of, text_of
 from tests.unit.operator.test_operator import CONFIG_MAP
 
 FLAGS = "rulepack-feature-flags"
@@ -126,3 +127,18 @@ async def test_nothing_of_an_object_becomes_markup(console: Console) -> None:
         assert "<script" not in page
         assert "<img" not in page
         assert not set(page) & set("\u202e\u2066\x1b\x00\r")
+
+
+def test_the_page_is_rendered_again_only_where_what_it_shows_has_changed(console: Console) -> None:
+    """What was done is no news there; that a firing in Audit is not remembered any more is."""
+    firings = Firings(console.clock)
+    firings.acted(act_of("done"))
+    assert firings.audited == 0
+    firings.acted(act_of("audited")._replace(mode=Mode.AUDIT))
+    first = firings.audited
+    assert first == firings.version
+    for number in range(KEPT - 1):
+        firings.acted(act_of(f"done-{number}"))
+    assert firings.audited == first
+    firings.acted(act_of("one-more"))
+    assert firings.audited > first

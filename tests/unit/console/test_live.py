@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.console.content import SHOWN
 from engine.console.firings import Firings
 from engine.kube.faults import InjectedFault
 from engine.model.objects import ObjectKey, Ref
@@ -99,6 +100,37 @@ async def test_what_packs_in_audit_would_do_is_sent_as_it_happens(console: Conso
     assert "Widget team-a/audited" in event
 
 
+async def test_the_overview_is_renewed(console: Console) -> None:
+    """Though nothing but time has passed: what waits for a minute is there then."""
+    await console.widget("team-a", "waits", 50)
+    task = await news(console, "")
+    await console.clock.advance(70)
+    (event,) = await asyncio.wait_for(task, 10)
+    assert "widgets/wait</bdi></a> waits" in event
+
+
+async def test_the_browser_that_follows_again_shows_each_firing_once(console: Console) -> None:
+    """What has changed meanwhile takes its place, and what is too much goes."""
+    await console.widget("team-a", "waits", 50)
+    first, *_ = await asyncio.wait_for(console.events("activity-stream?after=0", ADMIN, 1), 10)
+    (number,) = set(re.findall(r'id="firing-(\d+)"[^\n]*\n[^\n]*pack[^\n]*widgets/wait', first))
+    seen = first.partition("\n")[0].removeprefix("id: ")
+    await console.clock.advance(10)
+    again = "".join(await asyncio.wait_for(console.events(f"activity-stream?after={seen}", ADMIN, 1), 10))
+    assert f'id="firing-{number}" class="firing waiting" hx-swap-oob="true"' in again
+    assert "event: new" not in again
+    for each in range(SHOWN):
+        await console.widget("team-a", f"more-{each}")
+    assert int(seen) < int(number) + SHOWN
+    events = await asyncio.wait_for(console.events(f"activity-stream?after={seen}", ADMIN, 2), 10)
+    news, changed = (
+        "".join(each for each in events if "event: new" in each),
+        "".join(each for each in events if "changed" in each),
+    )
+    assert f'id="firing-{number}"' not in news
+    assert f'id="firing-{number}" hx-swap-oob="delete"' in changed
+
+
 async def test_the_browser_that_asks_again_gets_nothing_twice(console: Console) -> None:
     """The page itself, and each event, say what has been seen; whoever has seen something else gets the part at once."""
     (event,) = await console.events("objects-stream?seen=other", ADMIN, 1)
@@ -112,7 +144,7 @@ async def test_the_browser_that_asks_again_gets_nothing_twice(console: Console) 
 
 async def test_a_page_that_is_paused_names_no_stream(console: Console) -> None:
     """It is one link to follow again, and has no script."""
-    for page in ("objects", OBJECT, "audit"):
+    for page in ("", "objects", OBJECT, "audit"):
         text = (await console.visit(f"{page}{'&' if '?' in page else '?'}live=off", ADMIN)).text
         assert "sse-connect" not in text
         assert "<script" not in text
@@ -125,15 +157,19 @@ async def test_nothing_is_counted_for_a_page_that_nobody_has_open(console: Conso
     firings.evaluated("widgets", "mark", ref, Evaluated.SKIPPED, "")
     assert not firings.evaluations
     with firings.following(key), firings.following(key):
+        before = firings.evaluations[key]
         firings.evaluated("widgets", "mark", ref, Evaluated.SKIPPED, "")
-        assert firings.evaluations == {key: 1}
+        after = firings.evaluations[key]
+    assert before != after
     assert not firings.evaluations
+    with firings.following(key):
+        assert firings.evaluations[key] not in (before, after)
     assert not firings.looked_at
 
 
 async def test_a_session_that_has_ended_ends_the_news_and_an_api_server_without_an_answer_too(console: Console) -> None:
     """The first by a message; after the second the browser asks again."""
-    for page in ("objects", "object", "audit"):
+    for page in ("overview", "objects", "object", "audit"):
         (event,) = await console.events(f"{page}-stream", "", 1)
         assert "event: ended" in event
     console.cluster.faults.add(InjectedFault(500, verb="create", kind="SubjectAccessReview"))
