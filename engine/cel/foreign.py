@@ -64,7 +64,7 @@ _IF_ELSE = re.compile(r"^\s*(?P<yes>.+?)\s+if\s+(?P<test>.+?)\s+else\s+(?P<no>.+
 def of_syntax(source: str) -> tuple[str, int, str]:
     """Return what is of another language in a text that is no CEL: what it is, its offset, and what to write; ('', 0, '')."""
     code = _STRING.sub(lambda text: f"'{'_' * (len(text[0]) - 2)}'", source)
-    if (fault := of_filter(source)) != _NOTHING:
+    if (fault := of_filter(source)) != _NOTHING and code[fault[1]] == "[":  # not within a text, such as that of jmespath()
         return fault
     if (at := code.find("{{")) >= 0:
         return "'{{' begins no expression", at, "CEL without {{ and }}, which are of Jinja, Helm and Kyverno"

@@ -125,3 +125,9 @@ def test_kinds_without_a_definition_are_named_once_for_each_pack(tmp_path: Path,
         "note: pack a: fields of Application (argoproj.io/v1alpha1) are not checked; give definitions by --crds or --kubeconfig"
     )
     assert (out, err) == ("1 pack: no faults\n", f"{expected}\n")
+
+
+def test_what_is_hidden_is_said_beside_other_formats(capsys: pytest.CaptureFixture[str]) -> None:
+    """A pull request shows faults only: that further ones may follow stands on stderr."""
+    assert run_command(["lint", str(LINT / "bad-enum"), "--format", "github"]) == 1
+    assert capsys.readouterr().err == "note: expressions that errors of [schema] and [yaml] hide are not checked yet\n"
