@@ -21,6 +21,8 @@ from tests.controlplane.plane import ControlPlane
 
 #: Rules in one definition, and values for each rule.
 BATCH, VALUES = 25, 20
+#: How kube-apiserver refuses a rule for what it may cost with the others of its definition: 1.37 estimates more than 1.34.
+COSTLY = "contributed to estimated rule cost total"
 _METADATA = {"type": "object", "properties": {"name": {"type": "string"}, "generateName": {"type": "string"}}}
 _VERDICTS = {True: "true", False: "false", None: "no answer"}
 
@@ -78,7 +80,8 @@ def test_none_is_evaluated_differently(control_plane: ControlPlane, say: Say) ->
 
     say(f"rules of real definitions: {len(found) - len(refused)} on {sum(counts.values())} values: {dict(counts)}; "
         f"{one_sided} with one verdict for all values; {len(refused)} refused by kube-apiserver")  # fmt: skip
-    assert refused == {}
+    assert {text: why for text, why in refused.items() if COSTLY not in why} == {}
+    assert len(refused) <= 1
     assert differing == []
 
 
@@ -167,5 +170,5 @@ def _messages_of(cause: dict[str, str]) -> tuple[int, str]:
     """The number of the rule that a cause is about, and `rule-<number>` where it is just false; values may stand before."""
     field = re.search(r"spec\.r(\d+)", cause["field"])
     assert field is not None, cause
-    false = re.fullmatch(rf'Invalid value: (?:(?:".*"|\{{.*\}}|\w+): )?rule-{field[1]}', cause["message"], re.DOTALL)
+    false = re.fullmatch(rf'Invalid value: (?:(?:".*"|\{{.*\}}|\[.*\]|-?[\w.]+): )?rule-{field[1]}', cause["message"], re.DOTALL)
     return int(field[1]), f"rule-{field[1]}" if false else cause["message"]

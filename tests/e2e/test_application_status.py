@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from tests.e2e.cluster import Cluster, eventually, now
 from tests.e2e.engine import Engine
 from tests.world import JOB, job
 
+BURST = 10.0
+"""Seconds that the changes take on an idle machine; where they take longer, states between are published."""
 SUMMARY, STATUS, STATE = "mlops.dev/notebook-summary", "mlops.dev/notebook-status", "mlops.dev/notebook-state"
 
 
@@ -37,7 +40,7 @@ def writes_on(engine: Engine, application: str) -> int:
 def test_an_application_counts_its_own_jobs_and_follows_a_burst_in_two_writes(
     argocd: ArgoCD, cluster: Cluster, stopped_engine: Engine
 ) -> None:
-    """The jobs of another Application do not count; 200 changes in 10 s make at most two writes, and the last state lands."""
+    """The jobs of another Application do not count; 200 changes within 10 s make at most two writes, and the last state lands."""
     engine, mine, other = stopped_engine, cluster.namespace, f"{cluster.namespace}-other"
     names = [f"job-{number:02}" for number in range(32)]
     deploy(argocd, cluster, mine, [job(name, namespace=cluster.namespace) for name in names])
@@ -53,10 +56,12 @@ def test_an_application_counts_its_own_jobs_and_follows_a_burst_in_two_writes(
     eventually(lambda: published(argocd, mine)["summary"], "summary")
     eventually(lambda: published(argocd, other)["summary"], "summary of the other Application")
     first, others, before = published(argocd, mine), published(argocd, other), writes_on(engine, mine)
+    began = time.monotonic()
     for number in range(200):
         phase = "Succeeded" if number >= 168 else ("Running", "Pending", "ValidationRunning")[number % 3]
         cluster.status(JOB, names[number % 32], {"phase": phase, "completionTime": completed})
     eventually(lambda: published(argocd, mine)["summary"].startswith("32/32"), "last state", patience=90)
+    periods = (time.monotonic() - began) // BURST
 
     assert first == {
         "summary": "30/32 succeeded (93.75% success rate)",
@@ -67,5 +72,5 @@ def test_an_application_counts_its_own_jobs_and_follows_a_burst_in_two_writes(
     }  # fmt: skip
     assert others["summary"] == "0/3 succeeded (0.00% success rate)"
     assert published(argocd, mine)["state"] == "Succeeded"
-    assert writes_on(engine, mine) - before <= 2
+    assert writes_on(engine, mine) - before <= 2 + periods
     assert published(argocd, other) == others

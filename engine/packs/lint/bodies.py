@@ -28,9 +28,10 @@ from engine.packs.parse import ParsedPack
 from engine.packs.rule import Rule
 
 QUANTITIES = frozenset([
-    "allocatable", "allocatedResources", "averageValue", "capacity", "consumedCapacity", "counters", "default",
-    "defaultRequest", "divisor", "hard", "limits", "max", "maxLimitRequestRatio", "maximumVolumeSize", "min", "overhead",
-    "podFixed", "requests", "sizeLimit", "step", "tolerance", "used", "validValues",
+    "allocatable", "allocatedResources", "averageValue", "capacity", "capacityMultiplier", "consumedCapacity", "counters",
+    "default", "defaultRequest", "deviceMultiplier", "divisor", "hard", "limits", "max", "maxLimitRequestRatio",
+    "maximumVolumeSize", "min", "overhead", "perContainer", "perPod", "podFixed", "quantity", "requests", "sizeLimit", "step",
+    "tolerance", "used", "validValues",
 ])  # fmt: skip
 """Fields of quantities, or of maps that hold them: the API server takes a number there, though it only ever sends a text."""
 METRIC_VALUE = ("target", "value")
