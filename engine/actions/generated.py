@@ -27,7 +27,7 @@ class Generates(Lookup):
     def of_target(cls, target: Target) -> Self:
         """Return what is followed for an action with this target."""
         watch = None if target.kind is None else watch_of(target.kind)
-        return cls(target.kind, False, target.fields, watch=watch)
+        return cls(target.kind, False, target.fields, target.place, watch=watch)
 
 
 def watch_of(kind: Kind) -> LookupWatch:

@@ -97,7 +97,7 @@ class Lookup(Target):
     def of(cls, name: str, spec: LookupSpec, compiler: Compiler, path: Path) -> Self:
         """Compile `lookup.<name>` at a path; faults go to the compiler."""
         fields = spec.model_dump(by_alias=True, exclude_none=True, exclude={"live"})
-        kind, by_selector, template = Target.parts(spec, fields, compiler, path)
+        kind, by_selector, template, namespace = Target.parts(spec, fields, compiler, path)
         literal = _literal(spec.field_selector)
         known = None if kind is None else FIELDS.get(kind)
         for term in field_terms(literal):
@@ -106,7 +106,8 @@ class Lookup(Target):
                 problem = f"the API server does not select {kind.kind} objects by {term.field}"
                 compiler.fault(place, problem, " or ".join(sorted(known)))
         across = spec.namespace_selector is not None
-        return cls(kind, by_selector, template, name, spec.live, _watch(spec, fields), across, literal)
+        namespace = None if across else namespace
+        return cls(kind, by_selector, template, namespace, name, spec.live, _watch(spec, fields), across, literal)
 
     @classmethod
     def compile_all(cls, specs: Mapping[str, LookupSpec], compiler: Compiler, path: Path) -> dict[str, Self]:

@@ -55,11 +55,15 @@ WATCHED = TargetSpec.model_validate({
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A compiled target; `kind` is None where only the running rule knows it."""
+    """A compiled target; `kind` is None where only the running rule knows it.
+
+    `place` is the namespace as it is written, '' for the watched object's own, None where only the running rule knows it.
+    """
 
     kind: Kind | None
     by_selector: bool
     fields: Template
+    place: str | None
 
     @classmethod
     def compile(cls, spec: TargetSpec, compiler: Compiler, path: Path) -> Self:
@@ -67,11 +71,14 @@ class Target:
         return cls(*cls.parts(spec, spec.model_dump(by_alias=True, exclude_none=True), compiler, path))
 
     @staticmethod
-    def parts(spec: TargetSpec, fields: Mapping[str, Any], compiler: Compiler, path: Path) -> tuple[Kind | None, bool, Template]:
-        """Return the kind, whether it selects by labels, and the compiled fields."""
+    def parts(
+        spec: TargetSpec, fields: Mapping[str, Any], compiler: Compiler, path: Path
+    ) -> tuple[Kind | None, bool, Template, str | None]:
+        """Return the kind, whether it selects by labels, the compiled fields, and the namespace as `place` has it."""
         known = "${" not in spec.api_version + spec.kind
         kind = Kind(spec.api_version, spec.kind) if known else None
-        return kind, spec.label_selector is not None, compiler.template(fields, path)
+        place = None if "${" in spec.namespace else spec.namespace
+        return kind, spec.label_selector is not None, compiler.template(fields, path), place
 
     def needs(self, *verbs: str) -> list[Need]:
         """The rights to read it and for these verbs on it."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
-from engine.console.firings import BAD, Firing, Firings
+from engine.console.firings import BAD, Firing, Firings, Hidden
 from engine.console.viewer import Viewer
 from engine.errors import Fault
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, ObjectKey, Ref
+from engine.model.objects import GroupKey, Kind, ObjectKey, Ref
 from engine.model.send import HIDDEN
 from engine.operator.standing import counts, standing
 from engine.operator.wiring import Operator
@@ -124,7 +124,8 @@ class Content:
             if not each.example or since < each.since:
                 each.since, each.example, keys[where] = since, str(key), key
         for where, key in keys.items():
-            found[where].reason = self._reason(key, *where) if isinstance(key, ObjectKey) else ""
+            if isinstance(key, ObjectKey) and await self._may_look_up(viewer, self._firings.looks_up(*where[:2], _ref(key))):
+                found[where].reason = self._reason(key, *where)
         return [each for _, each in sorted(found.items())]
 
     def _reason(self, key: ObjectKey, pack: str, rule: str, obstacle: str) -> str:
@@ -152,10 +153,19 @@ class Content:
                 if shown == limit:
                     return
 
-    async def hidden(self, viewer: Viewer, firing: Firing) -> frozenset[Ref]:
-        """Return the targets of a firing that the viewer may not see."""
-        targets = {step.target for step in firing.steps if step.target is not None}
-        return frozenset([target for target in targets if not await viewer.sees(target)])
+    async def hidden(self, viewer: Viewer, firing: Firing) -> Hidden:
+        """Return what a viewer may not see of a firing: steps that change or have read it, and texts of what is looked up."""
+        others = {ref for step in firing.steps for ref in (step.reads | {step.target})} - {None, firing.object}
+        unseen = {ref for ref in others if ref and not await viewer.sees(ref)}
+        steps = [number for number, step in enumerate(firing.steps) if not unseen.isdisjoint(step.reads | {step.target})]
+        return Hidden(frozenset(steps), texts=not await self._may_look_up(viewer, firing.looks_up))
+
+    @staticmethod
+    async def _may_look_up(viewer: Viewer, kinds: Iterable[tuple[Kind, str]]) -> bool:
+        for kind, namespace in kinds:
+            if not await viewer.may("get", kind, namespace):
+                return False
+        return True
 
     def packs(self) -> dict[str, Any]:
         """Return what the list of packs says."""

@@ -16,12 +16,14 @@ from aiohttp import web
 from engine.console import render
 from engine.console.app import Console
 from engine.console.content import SHOWN, Filter, Waiting
-from engine.console.firings import BAD, KEPT, Firing, StepTaken
+from engine.console.firings import BAD, KEPT, Firing, Hidden, StepTaken
 from engine.console.vouched import VouchedViewer
 from engine.errors import ApiError, EvaluationError
 from engine.kube.api import Api
+from engine.model.flags import Mode
 from engine.model.objects import Kind, ObjectKey, Ref
 from engine.model.observe import ActResult
+from engine.model.send import HIDDEN
 from engine.operator.extension import Applications, Named
 from engine.operator.guard import Readers, bearer
 from engine.operator.settings import Settings
@@ -187,17 +189,30 @@ def _waiting(wait: Waiting) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _firing(firing: Firing, hidden: frozenset[Ref]) -> dict[str, Any]:
+def _firing(firing: Firing, hidden: Hidden) -> dict[str, Any]:
+    unwritten = hidden.texts and firing.mode is Mode.AUDIT
+    shown = [
+        _step(step, hidden=number in hidden.steps, texts=not hidden.texts, unwritten=unwritten)
+        for number, step in enumerate(firing.steps)
+    ]
     return {
-        "pack": firing.pack, "rule": firing.rule, "key": firing.key, "mode": firing.mode.word, "result": firing.result.value,
+        "pack": firing.pack, "rule": firing.rule, "key": HIDDEN if unwritten and firing.key else firing.key,
+        "mode": firing.mode.word, "result": firing.result.value,
         "bad": firing.result in BAD, "began": firing.began, "changed": firing.changed,
-        "steps": [_step(each, hidden=each.target in hidden) for each in firing.steps], "more": firing.more,
+        "steps": shown, "more": firing.more,
     }  # fmt: skip
 
 
-def _step(step: StepTaken, *, hidden: bool) -> dict[str, Any]:
-    """Return a step: on an object that is none of the application's only that there was one, of an Event there its reason."""
+def _step(step: StepTaken, *, hidden: bool, texts: bool, unwritten: bool) -> dict[str, Any]:
+    """Return a step: on an object that is none of the application's only that there was one, of an Event there its reason.
+
+    Without `texts` its messages are hidden, and what it would write too where it is `unwritten`: both may hold what is looked up.
+    """
     shown: dict[str, Any] = {"what": step.what, "detail": step.detail, "diff": step.diff}
+    if not texts:
+        shown["detail"] = HIDDEN if step.detail else ""
+    if unwritten:
+        shown |= {"what": HIDDEN, "diff": ()}
     if hidden:
         shown = {"what": step.what} if step.target and step.target.kind.kind == EVENT else {"hidden": True}
     common = {"action": step.action, "item": step.item, "result": step.result.value, "attempts": step.attempts}

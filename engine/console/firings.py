@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
 from markupsafe import Markup
 
+from engine.actions.generated import Generates
 from engine.actions.lookup import Lookup
+from engine.actions.target import Target
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import SECRET, Kind, ObjectKey, Ref
@@ -33,6 +36,8 @@ STEPS = 20
 LINES, TEXT = 20, 300
 """How many lines of a difference are kept, and how many characters of a line and of any other text."""
 
+REFS = 20
+"""Of how many objects that a step has read each is kept; of more, only their kinds and namespaces."""
 _OPEN = (ActResult.WAITING, ActResult.RETRYING)
 """A step that ended so is tried again."""
 BAD = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
@@ -40,7 +45,10 @@ BAD = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 
 @dataclass(slots=True)
 class StepTaken:
-    """One action of a firing, for one item of a loop: what it does, to which other object, and how that ended."""
+    """One action of a firing, for one item of a loop: what it does, to which other object, and how that ended.
+
+    `reads` are the other objects that its texts may hold values of; one without a name stands for all of its kind and namespace.
+    """
 
     action: str
     item: str
@@ -49,11 +57,19 @@ class StepTaken:
     result: ActResult
     detail: str
     diff: tuple[str, ...]
+    reads: frozenset[Ref] = frozenset()
     attempts: int = 1
 
     def size(self) -> int:
         """Return how many characters it has."""
         return len(self.action) + len(self.item) + len(self.what) + len(self.detail) + sum(map(len, self.diff))
+
+
+class Hidden(NamedTuple):
+    """What a viewer may not see of a firing: steps, by their numbers; `texts` may hold what they may not look up."""
+
+    steps: frozenset[int]
+    texts: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -69,11 +85,13 @@ class Firing:
     began: float
     changed: float
     version: int
+    looks_up: frozenset[tuple[Kind, str]] = frozenset()
+    """Kinds and namespaces ('' for all) in which the rule looks something up: values of these may be in any text."""
     steps: list[StepTaken] = field(default_factory=list)
     more: int = 0
     """Steps that are not kept."""
-    rendered: dict[tuple[frozenset[Ref], bool], Markup] = field(default_factory=dict)
-    """As HTML, by the targets that the viewer may not see, and by whether it replaces what is shown."""
+    rendered: dict[tuple[Hidden, bool], Markup] = field(default_factory=dict)
+    """As HTML, by what the viewer may not see of it, and by whether it replaces what is shown."""
 
     @property
     def result(self) -> ActResult:
@@ -95,7 +113,8 @@ class Firing:
 class Firings:
     """An observer (engine.model.observe.Observer) that keeps the last firings.
 
-    Where an object is a Secret, or a rule looks up one, only names and results are kept: a value may be anywhere in the rest.
+    Where an object is a Secret, or a rule looks up one or acts on one, only names and results are kept: a value may be anywhere
+    in the rest.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -113,6 +132,7 @@ class Firings:
         self._open: dict[tuple[str, str, Ref], Firing] = {}
         self._characters = 0
         self._secret: dict[tuple[RulePack, str], bool] = {}
+        self._last_read: tuple[tuple[Ref, ...], frozenset[Ref]] = (), frozenset()
 
     def newest(self) -> Iterator[Firing]:
         """Yield them, the newest first."""
@@ -152,6 +172,7 @@ class Firings:
         self.version += 1
         if firing is None or firing.key != self._key(act):
             firing = Firing(self.version, act.pack, act.rule, act.object, self._key(act), act.mode, now, now, self.version)
+            firing.looks_up = self.looks_up(act.pack, act.rule, act.object)
             self.kept.append(firing)
             self._open[where] = firing
         else:
@@ -197,12 +218,28 @@ class Firings:
 
     def _step(self, act: Act) -> StepTaken:
         target = getattr(act.step, "target", None)
-        hides = self.hides(act.pack, act.rule, act.object.kind)
+        reads = self._reads(act.seen) - {Ref(*act.object[:3])}
+        secret = any(each.kind.kind == SECRET.kind for each in reads)
+        hides = secret or self.hides(act.pack, act.rule, act.object.kind)
         item, detail = (HIDDEN if text and hides else cut(clean(text), TEXT) for text in (act.item, act.detail))
         diff = () if hides else tuple(cut(clean(line), TEXT) for line in act.diff[:LINES])
         what = _what(act.step, hides=hides)
         own = target is None or target[:3] == act.object[:3]
-        return StepTaken(act.action, item, what, None if own else target, act.result, detail, diff)
+        return StepTaken(act.action, item, what, None if own else target, act.result, detail, diff, reads)
+
+    def _reads(self, seen: tuple[Ref, ...]) -> frozenset[Ref]:
+        """Return what was read without uid; the steps of one action have the same."""
+        if self._last_read[0] is not seen:
+            whole = frozenset(Ref(*each[:3]) for each in seen)
+            self._last_read = seen, whole if len(whole) <= REFS else frozenset(each._replace(name="") for each in whole)
+        return self._last_read[1]
+
+    def looks_up(self, pack: str, rule: str, obj: Ref) -> frozenset[tuple[Kind, str]]:
+        """Return in which kinds and namespaces ('' for all) a rule looks something up for an object."""
+        there = self.catalog().packs.get(pack)
+        rules = [each for each in there.rules if each.name == rule] if there else []
+        lookups = [lookup for each in rules for lookup in instances(each, Lookup) if not isinstance(lookup, Generates)]
+        return frozenset((each.kind, "" if each.place is None else each.place or obj.namespace) for each in lookups if each.kind)
 
     def hides(self, pack: str, rule: str, kind: Kind) -> bool:
         """Return whether a value of a Secret may be in what a rule says of an object of a kind."""
@@ -212,7 +249,7 @@ class Firings:
         known = self._secret.get((there, rule))
         if known is None:
             rules = [each for each in there.rules if each.name == rule]
-            known = any(_may_be_secret(lookup.kind) for each in rules for lookup in instances(each, Lookup))
+            known = any(_may_be_secret(target) for each in rules for target in instances(each, Target))
             if len(self._secret) > KEPT:
                 self._secret.clear()
             self._secret[there, rule] = known
@@ -227,8 +264,9 @@ class Firings:
                 del self._open[gone.pack, gone.rule, gone.object]
 
 
-def _may_be_secret(kind: Kind | None) -> bool:
-    return kind is None or kind.kind == SECRET.kind
+def _may_be_secret(target: Target) -> bool:
+    """Return whether a Secret is read there; what an action with a computed kind has read, each act says."""
+    return isinstance(target, Lookup) if target.kind is None else target.kind.kind == SECRET.kind
 
 
 def _what(step: Step | None, *, hides: bool) -> str:

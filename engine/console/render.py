@@ -12,8 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from engine import __version__
-from engine.console.firings import Firing
-from engine.model.objects import Ref
+from engine.console.firings import Firing, Hidden
 from engine.model.text import clean, cut
 
 FOLDER = Path(__file__).parent
@@ -68,8 +67,8 @@ async def part(template: str, **values: Any) -> Markup:
     return Markup("".join(pieces))
 
 
-def firing(shown: Firing, hidden: frozenset[Ref], *, replaces: bool = False) -> Markup:
-    """Return a firing as an item of a list, without what it did to targets that the viewer may not see.
+def firing(shown: Firing, hidden: Hidden, *, replaces: bool = False) -> Markup:
+    """Return a firing as an item of a list, without what the viewer may not see.
 
     Where it `replaces` the item of the same firing, it says so to htmx.
     """

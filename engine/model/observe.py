@@ -40,7 +40,8 @@ class Act(NamedTuple):
     """One thing the engine did, or would have done, for a rule and an object.
 
     `step` is None where the action came to no step; `detail` says why, or what was answered; `diff` holds lines
-    `path: old → new` of what a patch changes. `read` is what an action without a step has read.
+    `path: old → new` of what a patch changes. `read` is what an action without a step has read. `seen` is whatever the action has
+    read by then, however it ended: values of these may be in `detail`.
     """
 
     pack: str
@@ -55,6 +56,7 @@ class Act(NamedTuple):
     diff: tuple[str, ...] = ()
     mode: Mode = Mode.ENFORCE
     read: tuple[Ref, ...] = ()
+    seen: tuple[Ref, ...] = ()
 
     @property
     def target(self) -> Ref:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, assert_never
 
 from engine.actions import Cause
 from engine.cel import Program, Scope
 from engine.cel.uses import used_names
-from engine.errors import ApiError
+from engine.errors import ApiError, EvaluationError
 from engine.model.backoff import Backoff
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.names import digest
-from engine.model.objects import GroupKey, Object, ObjectKey, metadata
+from engine.model.objects import SECRET, GroupKey, Object, ObjectKey, Ref, metadata
 from engine.model.outcome import Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Patch
 from engine.model.send import Assumed
@@ -21,7 +22,7 @@ from engine.packs.parts import instances
 from engine.packs.rule import Retry, Rule, RuleAction
 from engine.reconcile.answers import explained, obstacle_of
 from engine.reconcile.related import dependent_of
-from engine.reconcile.state import ItemProgress, Stall
+from engine.reconcile.state import ActionProgress, ItemProgress, Stall
 
 GRACE = 30.0
 """Seconds that a target may be missing: one that is replaced, or made at the same time, is not there for a moment."""
@@ -45,6 +46,8 @@ class ItemRun(NamedTuple):
     scope: Scope
     progress: ItemProgress
     mode: Mode
+    action: ActionProgress | None = None
+    """That of the action which is taken now."""
 
     @property
     def budgeted(self) -> bool:
@@ -117,6 +120,13 @@ def changed(run: ItemRun, step: Patch, after: Object) -> tuple[str, ...]:
             for obj in (before, after)
         )
     return diff(before, after)
+
+
+def without_secrets(error: EvaluationError, read: Iterable[Ref]) -> str:
+    """Return why an expression has no answer; where a Secret was read not in words, since these quote values."""
+    if any(each.kind.kind == SECRET.kind for each in read):
+        return "an expression that reads a Secret has no answer; the reason is hidden, since it may quote the Secret"
+    return str(error)
 
 
 def backoff(retry: Retry, cause: Cause, attempts: int) -> float:

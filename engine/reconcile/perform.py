@@ -22,7 +22,7 @@ from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.events import Events
 from engine.reconcile.fights import Fights
-from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, by_answer, changed, passed_over
+from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, by_answer, changed, passed_over, without_secrets
 from engine.reconcile.own import carrying, note_written, write_before
 from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import Reader
@@ -97,7 +97,7 @@ class Performer:
 
     async def _action(self, run: ItemRun, entries: Sequence[RuleAction], scope: Scope, progress: ActionProgress) -> Outcome:
         """The first of these: read, plan, act. A conflict means that what was read has changed, so it is read again at once."""
-        action = entries[0].action
+        action, run = entries[0].action, run._replace(action=progress)
         for tries_left in reversed(range(CONFLICT_TRIES)):
             try:
                 plan = await self._plan(run, entries, scope, progress)
@@ -116,7 +116,7 @@ class Performer:
                     self._report_outcome(run, action.name, outcome)
                 return outcome
             except EvaluationError as error:
-                return self._no_answer(run, entries[0], scope, str(error))
+                return self._no_answer(run, entries[0], scope, without_secrets(error, progress.read))
             except ApiError as error:
                 if not stale(error) or not tries_left:
                     return self._report_outcome(run, action.name, await self._outcome_of(run, error, wanted(entries, scope)))
@@ -287,4 +287,5 @@ class Performer:
 
 def _act(run: ItemRun, action: str, step: Step | None, result: ActResult, lines: tuple[str, ...] = (), detail: str = "") -> Act:
     cause = run.cause
-    return Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode)
+    seen = run.action.read if run.action else ()
+    return Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode, seen=seen)
