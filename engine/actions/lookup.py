@@ -14,7 +14,7 @@ from engine.cel import Compiler, Path, Scope
 from engine.cel.template import split
 from engine.cel.uses import in_order, refuse_circles, uses, with_vars
 from engine.errors import EvaluationError, ExpressionError
-from engine.model.fieldselectors import field_terms
+from engine.model.fieldselectors import field_terms, of_name
 from engine.model.labels import LabelSelector, selector_text
 from engine.model.objects import NAMESPACE, SECRET, Kind
 from engine.model.plan import LookupWatch, Read
@@ -174,4 +174,4 @@ def _watch(spec: LookupSpec, fields: dict[str, Any]) -> LookupWatch | None:
         text = ""
     namespace = "" if "${" in spec.namespace else spec.namespace
     terms = sorted(str(term) for term in field_terms(_literal(spec.field_selector)) if _COMPUTED not in term.value)
-    return LookupWatch(kind, namespace, text, ",".join(terms) if spec.name is None or computed else f"metadata.name={spec.name}")
+    return LookupWatch(kind, namespace, text, ",".join(terms) if spec.name is None or computed else of_name(spec.name))

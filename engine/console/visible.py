@@ -11,6 +11,7 @@ import orjson
 from engine.console.viewer import Viewer
 from engine.errors import ApiError
 from engine.kube.api import Api, Page, Selection, WatchEvent
+from engine.model.fieldselectors import of_name
 from engine.model.objects import SECRET, Kind, Object, ObjectKey, Ref, Resource
 from engine.testing.readonly import ReadOnlyCluster
 
@@ -20,7 +21,7 @@ OBJECTS, BYTES = 500, 4_000_000
 
 async def named_object(api: Api, kind: Kind, namespace: str, name: str) -> Object:
     """Return an object by the right to list its kind: the operator may not get what packs only watch. Raises ApiError."""
-    page = await api.list(Selection(await api.discover(kind), namespace, fields=f"metadata.name={name}"))
+    page = await api.list(Selection(await api.discover(kind), namespace, fields=of_name(name)))
     if not page.items:
         message = f"there is no {kind.kind} {namespace}/{name}"
         raise ApiError(HTTPStatus.NOT_FOUND, "NotFound", message, details={"name": name})

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from engine.errors import ApiError, RulepackError
 from engine.kube.api import Api, Page, PatchType, Selection
 from engine.kube.decode import Undecodable
+from engine.model.fieldselectors import of_name
 from engine.model.objects import NAMESPACE, Kind, Object, Ref, Resource, metadata, ref_of
 from engine.model.plan import Create, Delete, Patch, Read
 
@@ -106,7 +107,7 @@ class Actor:
     async def _listed(self, ref: Ref) -> Page:
         """The list of one object by its name: a pack that watches a kind has the right to that, and none to get."""
         resource = await self._api.discover(ref.kind)
-        return await self._api.list(Selection(resource, ref.namespace, fields=f"metadata.name={ref.name}"))
+        return await self._api.list(Selection(resource, ref.namespace, fields=of_name(ref.name)))
 
     async def perform(self, step: Patch | Delete | Create, *, dry_run: bool) -> Written:
         """Take one step. A repeat of what is already done succeeds. Raises ApiError and NotLeading."""

@@ -21,6 +21,11 @@ class FieldTerm(NamedTuple):
         return f"{self.field}{'=' if self.equal else '!='}{value}"
 
 
+def of_name(name: str) -> str:
+    """Return the selector of the objects with a name, which may be one of RBAC's, such as `a=b`."""
+    return str(FieldTerm("metadata.name", True, name))
+
+
 def field_terms(text: str) -> Iterator[FieldTerm]:
     r"""Yield the terms of a selector such as `status.phase!=Running,spec.nodeName=one`, all of which must hold.
 

@@ -10,6 +10,7 @@ from engine.actions import Need
 from engine.actions.lookup import Lookup
 from engine.cel import Program
 from engine.errors import Location
+from engine.model.fieldselectors import of_name
 from engine.model.flags import Mode
 from engine.model.objects import NAMESPACE, Kind
 from engine.model.plan import LookupWatch
@@ -65,7 +66,7 @@ class Discovery:
     @property
     def fields(self) -> str:
         """Return the field selector of these objects."""
-        return f"metadata.name={self.name}" if self.name else ""
+        return of_name(self.name) if self.name else ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

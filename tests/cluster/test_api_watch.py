@@ -13,10 +13,11 @@ import pytest
 from aiohttp import web
 
 from engine.errors import ApiError
+from engine.kube.act import Actor
 from engine.kube.api import Selection
 from engine.kube.credentials import find
 from engine.kube.kubernetes import KubernetesApi
-from engine.model.objects import Kind, Resource
+from engine.model.objects import Kind, Ref, Resource
 from tests.cluster.fakes import CONFIG_MAPS, IN_DEFAULT, config_map, connected, failure, serving, watch_line, write_kubeconfig
 from tests.cluster.test_api_rotation import opened
 from tests.controlplane.plane import ControlPlane
@@ -183,6 +184,17 @@ async def test_a_resource_version_from_before_a_restart_is_expired(control_plane
                 pass
 
     assert (expired.value.status, expired.value.reason) == (410, "Expired")
+
+
+@pytest.mark.parametrize("name", ["a=b", "back\\slash", "a,b", "q?a=b&c=d#e"])
+async def test_an_object_is_found_by_whatever_name_it_has(control_plane: ControlPlane, namespace: str, name: str) -> None:
+    """RBAC's kinds take signs that a field selector has for itself."""
+    kind = Kind("rbac.authorization.k8s.io/v1", "Role")
+    async with connected(control_plane.kubeconfig) as api:
+        await api.create(await api.discover(kind), namespace, {"metadata": {"name": name}, "rules": []})
+        found = await Actor(api, lambda: True).by_name(Ref(kind, namespace, name))
+    assert found is not None
+    assert found["metadata"]["name"] == name
 
 
 async def test_a_kind_appears_and_goes_with_its_crd(control_plane: ControlPlane) -> None:
