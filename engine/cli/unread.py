@@ -65,8 +65,8 @@ async def who_reads(api: Api, namespace: str, now: datetime) -> str:
         runs = "an operator runs" if each.age < LEASE_DURATION else "perhaps no operator runs any more"
         since = f"last renewed {max(each.age, 0):.0f} s ago"
         return (
-            f"{runs} ({each.holder} holds Lease {namespace}/{each.name}, {since}): where this stays so for more than some seconds "
-            f"and the Lease is renewed, it may not write the status; its log says why: {command}"
+            f"{runs} ({each.holder} holds Lease {namespace}/{each.name}, {since}): where this stays so for more than some "
+            f"seconds and the Lease is renewed, it may not write the status; its log says why: {command}"
         )
     return f"none holds a Lease {LEASE_NAME} in namespace {namespace}: no operator runs there, unless by another --lease-name"
 

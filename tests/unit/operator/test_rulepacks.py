@@ -23,6 +23,7 @@ from engine.kube.embedded import EmbeddedCluster
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.objects import Kind, Object, Resource, annotations_of, dig
 from engine.packs.crd import custom_resource_definition
+from engine.packs.last_applied import LAST_APPLIED
 from engine.packs.pack import RESUME
 from engine.packs.store import PackStore
 from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture, ask
@@ -629,6 +630,25 @@ async def test_a_status_of_an_operator_that_is_gone_says_nothing_of_now(packs: P
     assert released == still == gone.replace("not renewed", "released")
     ready = [[line.split()[3] for line in table([own], {}, where)][1] for where in ((), ("system",))]
     assert ready == ["True", "Unknown"]
+
+
+@pytest.mark.parametrize("broken_from_the_start", [True, False])
+async def test_a_refused_pack_is_warned_of_what_the_api_server_dropped(packs: Packs, broken_from_the_start: bool) -> None:
+    """Such as a mode in metadata, which is lost: whether its last good text is in force or nothing is."""
+    noted = json.dumps({"kind": "RulePack", "metadata": {"mode": "Disabled", "name": "own"}}, separators=(",", ":"))
+    note = {"metadata": {"annotations": {LAST_APPLIED: noted}}}
+    async with packs.running(packs.operator()):
+        if not broken_from_the_start:
+            await packs.put("own", spec())
+            await packs.clock.advance(5)
+        await packs.put("own", spec(wehn="true"))
+        await packs.cluster.patch(RULE_PACK, "system", "own", note)
+        await packs.clock.advance(5)
+        status = (await packs.got("own"))["status"]
+
+    assert [each["path"] for each in status["faults"]] == ["spec.wehn"]
+    assert ("generationInForce" in status) is not broken_from_the_start
+    assert (status["warningCount"], [each["path"] for each in status["warnings"]]) == (1, ["metadata.mode"])
 
 
 async def test_get_writes_objects_as_kubectl_does(packs: Packs) -> None:
