@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from math import inf
+from typing import NamedTuple
 
 from engine.errors import ApiError
 from engine.kube.api import Api, Selection
@@ -60,37 +61,59 @@ async def who_reads(api: Api, namespace: str, now: datetime) -> str:
             f"either no operator runs in namespace {namespace}, or it may not write the status; its Lease says which, "
             f"which could not be read ({error.reason or error}), and its log why: {command}"
         )
-    for lease in leases:
-        holder, renewed = (str(dig(lease, ("spec", key), "")) for key in ("holderIdentity", "renewTime"))
-        name = ref_of(lease).name
-        if name.startswith(LEASE_NAME) and holder and _age(renewed, now) < FRESH:
-            return (
-                f"an operator runs ({holder} holds Lease {namespace}/{name}): where this stays so for more than some seconds, it "
-                f"may not write the status; its log says why: {command}"
-            )
+    for each in filter(_Election.held, _elections(leases, now)):
+        runs = "an operator runs" if each.age < LEASE_DURATION else "perhaps no operator runs any more"
+        since = f"last renewed {max(each.age, 0):.0f} s ago"
+        return (
+            f"{runs} ({each.holder} holds Lease {namespace}/{each.name}, {since}): where this stays so for more than some "
+            f"seconds and the Lease is renewed, it may not write the status; its log says why: {command}"
+        )
     return f"none holds a Lease {LEASE_NAME} in namespace {namespace}: no operator runs there, unless by another --lease-name"
 
 
 async def stopped(api: Api, namespace: str, now: datetime) -> str:
     """Return in a sentence that no operator runs in a namespace any more, as its Lease shows; '' where one does or nobody knows.
 
-    A Lease that is released and not taken yet, as in a rolling update, counts as held for as long as one that is not renewed.
+    A Lease that is released says so at once, one that is not renewed after a while: its holder may have been killed.
     """
     try:
         leases = (await api.list(Selection(LEASE, namespace))).items
     except ApiError:
         return ""
-    own = (dig(lease, ("spec",), {}) for lease in leases if ref_of(lease).name.startswith(LEASE_NAME))
-    last = min(
-        (str(spec.get("renewTime", "")) for spec in own if "holderIdentity" in spec), key=lambda time: _age(time, now), default=""
-    )
-    if not FRESH <= _age(last, now) < inf:
+    elections = _elections(leases, now)
+    if not elections or any(map(_Election.held, elections)):
         return ""
-    since = f"{datetime.fromisoformat(last).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    last = elections[0]
+    since = f"{datetime.fromisoformat(last.renewed).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    why = f"Lease {last.name} is {'not renewed' if last.holder else 'released'}"
     return (
-        f"no operator runs in namespace {namespace} since {since}, unless by another --lease-name: what statuses say is of then, "
-        "and no rule acts"
+        f"no operator runs in namespace {namespace} since {since} ({why}), unless by another --lease-name: what statuses say is "
+        "of then, and no rule acts"
     )
+
+
+class _Election(NamedTuple):
+    """A Lease by which one of several replicas is chosen: who holds it, '' where it is released, and when it was last renewed."""
+
+    name: str
+    holder: str
+    renewed: str
+    age: float
+
+    def held(self) -> bool:
+        """Return whether its holder may run."""
+        return bool(self.holder) and self.age < FRESH
+
+
+def _elections(leases: Iterable[Object], now: datetime) -> list[_Election]:
+    """Return the Leases of operators, the one that was renewed last first; none that nobody has ever renewed."""
+    found = []
+    for lease in leases:
+        name, spec = ref_of(lease).name, dig(lease, ("spec",), {})
+        age = _age(renewed := str(spec.get("renewTime", "")), now)
+        if name.startswith(LEASE_NAME) and age < inf:
+            found.append(_Election(name, str(spec.get("holderIdentity", "")), renewed, age))
+    return sorted(found, key=lambda each: each.age)
 
 
 def _age(time: str, now: datetime) -> float:

@@ -60,7 +60,7 @@ def _standing(given: LibraryObject, store: PackStore, report: Report) -> Library
     refused = verdict(report.faults)
     packs = store.callers(given.name)
     if report.generation is None:
-        return LibraryStanding(packs=packs, refused=refused, faults=report.faults)
+        return LibraryStanding(packs=packs, refused=refused, faults=report.faults, warnings=report.warnings)
     functions = store.libraries.libraries[given.name].functions
     calls = [store.libraries.functions.defined[name].signature for name in functions]
     return LibraryStanding(report.generation, calls, packs, refused, report.faults, report.warnings)

@@ -268,7 +268,7 @@ class RulePackStatuses:
         refused = verdict(report.faults)
         if pack is None:
             left = "" if given.reference else left_in(given.spec, given.name)
-            return Standing(refused=refused or INVALID, faults=report.faults, note=left)
+            return Standing(refused=refused or INVALID, faults=report.faults, note=left, warnings=report.warnings)
         fare, mode = self._fare(pack), self._catalog.mode(pack)
         unready = ("", "") if mode is Mode.OFF else (fare.reason, "; ".join(fare.waits))
         if fare.reason not in _AGAIN:

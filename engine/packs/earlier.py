@@ -152,11 +152,14 @@ class Earlier:
     def _mode(refused: Refused, other: RulePack | None, settings: Sequence[ModeSetting]) -> Mode | None:
         """Return the mode by which something refused counts for a pack; `other` is what is in force of its name.
 
-        Where nothing is, and the text is no YAML, nobody knows it. Its default counts where nothing gives the pack a mode.
+        Where nothing is, and the text is no YAML, or that of a RulePack without a mode, nobody knows it: it is Off. The default
+        in a ConfigMap counts where nothing gives the pack a mode.
         """
         if other is None and refused.spec is None:
             return Mode.OFF
-        return refused.mode or (refused.otherwise if other is None and not settings else None)
+        if refused.mode or other is not None:
+            return refused.mode
+        return Mode.OFF if isinstance(refused.held, PackObject) else None if settings else refused.otherwise
 
     def _warning(self, pack: RulePack, earlier: str, reference: Reference | None) -> Fault | None:
         """Return the warning that a pack of an earlier name is there; None where it has the name by way of another."""

@@ -116,7 +116,7 @@ def test_get_says_that_the_operator_may_not_write_the_status(rulepacks: RulePack
     assert "Unknown" in shown
     assert "not yet read since the last change: this is about generation 1, and the newest is 2; an operator runs (" in shown
     assert "no operator has written its status yet; an operator runs (" in shown
-    assert f"holds Lease {engine.own}/rulepack): where this stays so" in shown
+    assert f"holds Lease {engine.own}/rulepack, last renewed " in shown and " s ago): where this stays so" in shown
 
 
 LOOKING = """\

@@ -12,6 +12,7 @@ from engine.cli.get import libraries_table
 from engine.errors import ApiError
 from engine.kube.faults import InjectedFault
 from engine.model.objects import Kind, Object, Resource, dig
+from engine.packs.last_applied import LAST_APPLIED
 from engine.packs.library_crd import library_definition
 from tests.unit.operator.test_operator import CONFIG_MAP, NAMESPACE, PACK
 from tests.unit.operator.test_rulepacks import DEFINITION, RULE_PACK, Packs, spec
@@ -273,6 +274,18 @@ async def test_a_library_that_hides_a_shipped_one_is_warned(libraries: Libraries
     assert conditions(status)["Accepted"][2].startswith(said)
     assert status["warningCount"] == 1
     assert lines[2].strip().startswith(f"warning: {said}")
+
+
+async def test_a_refused_library_is_warned_of_what_the_api_server_dropped(libraries: Libraries) -> None:
+    noted = json.dumps({"kind": "RuleLibrary", "metadata": {"mode": "Disabled", "name": "sizes"}}, separators=(",", ":"))
+    await libraries.library(big("widgt.spec.size > 10"))
+    await libraries.cluster.patch(RULE_LIBRARY, "system", "sizes", {"metadata": {"annotations": {LAST_APPLIED: noted}}})
+    async with libraries.running(libraries.operator()):
+        await libraries.clock.advance(5)
+        status = await libraries.library_status()
+
+    assert conditions(status)["Accepted"][:2] == ("False", "Invalid")
+    assert (status["warningCount"], [each["path"] for each in status["warnings"]]) == (1, ["metadata.mode"])
 
 
 async def test_a_shipped_pack_that_a_library_breaks_says_so_after_a_restart(libraries: Libraries, tmp_path: Path) -> None:

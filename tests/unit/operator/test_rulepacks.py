@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from engine.kube.embedded import EmbeddedCluster
 from engine.kube.faults import Effect, InjectedFault
 from engine.model.objects import Kind, Object, Resource, annotations_of, dig
 from engine.packs.crd import custom_resource_definition
+from engine.packs.last_applied import LAST_APPLIED
 from engine.packs.pack import RESUME
 from engine.packs.store import PackStore
 from tests.unit.operator.test_operator import CONFIG_MAP, PACK, WIDGET, Fixture, ask
@@ -587,12 +589,16 @@ async def test_a_status_that_was_not_written_says_who_may_have_to(packs: Packs) 
         await packs.put("marks", {"shipped": "marks", "mode": "Audit"})
         await packs.clock.advance(5)
         runs = await who_reads(packs.cluster, "system", datetime.fromtimestamp(packs.clock.time(), UTC))
+        late = await who_reads(packs.cluster, "system", datetime.fromtimestamp(packs.clock.time() + 50, UTC))
     gone = await who_reads(packs.cluster, "system", datetime.fromtimestamp(packs.clock.time(), UTC))
     packs.cluster.faults.add(InjectedFault(403, verb="list", kind="Lease", times=None))
     unknown = await who_reads(packs.cluster, "system", datetime.fromtimestamp(packs.clock.time(), UTC))
     _, marks, older, _, never = table([await packs.got("marks"), await packs.got("own")], {"system": runs})
 
-    assert runs.startswith("an operator runs (")
+    assert runs.startswith("an operator runs (") and late.startswith("perhaps no operator runs any more (")
+    renewed = re.compile(r"holds Lease system/rulepack, last renewed (\d+) s ago")
+    seconds = [int(number) for said in (runs, late) for number in renewed.findall(said)]
+    assert seconds[0] < 15 and seconds[1] == seconds[0] + 50
     assert "it may not write the status; its log says why: kubectl logs -n system deployment/rulepack" in runs
     assert gone.startswith("none holds a Lease rulepack in namespace system")
     assert unknown.startswith("either no operator runs in namespace system, or it may not write the status")
@@ -602,22 +608,47 @@ async def test_a_status_that_was_not_written_says_who_may_have_to(packs: Packs) 
 
 
 async def test_a_status_of_an_operator_that_is_gone_says_nothing_of_now(packs: Packs) -> None:
-    """By the Lease: not while another one may yet take over, as in a rolling update, and not where the Lease is unknown."""
+    """By the Lease: at once where it is released, later where it only is not renewed, and not where it is unknown."""
+
+    async def said(later: float) -> str:
+        return await stopped(packs.cluster, "system", datetime.fromtimestamp(time + later, UTC))
+
     async with packs.running(packs.operator()):
         await packs.put("own", spec())
         await packs.clock.advance(30)
-        runs = await stopped(packs.cluster, "system", datetime.fromtimestamp(packs.clock.time(), UTC))
         time = packs.clock.time()
-    update = await stopped(packs.cluster, "system", datetime.fromtimestamp(time + 30, UTC))
-    gone = await stopped(packs.cluster, "system", datetime.fromtimestamp(time + 3600, UTC))
+        runs = await said(0)
+    released, still = await said(3), await said(3600)
+    await packs.cluster.patch(LEASE, "system", "rulepack", {"spec": {"holderIdentity": "killed"}})
+    killed, gone = await said(30), await said(3600)
     own = await packs.got("own")
     packs.cluster.faults.add(InjectedFault(403, verb="list", kind="Lease", times=None))
-    unknown = await stopped(packs.cluster, "system", datetime.fromtimestamp(time + 3600, UTC))
+    unknown = await said(3600)
 
-    assert (runs, update, unknown) == ("", "", "")
-    assert gone.startswith("no operator runs in namespace system since 20")
+    assert (runs, killed, unknown) == ("", "", "")
+    assert gone.startswith("no operator runs in namespace system since 20") and "(Lease rulepack is not renewed)" in gone
+    assert released == still == gone.replace("not renewed", "released")
     ready = [[line.split()[3] for line in table([own], {}, where)][1] for where in ((), ("system",))]
     assert ready == ["True", "Unknown"]
+
+
+@pytest.mark.parametrize("broken_from_the_start", [True, False])
+async def test_a_refused_pack_is_warned_of_what_the_api_server_dropped(packs: Packs, broken_from_the_start: bool) -> None:
+    """Such as a mode in metadata, which is lost: whether its last good text is in force or nothing is."""
+    noted = json.dumps({"kind": "RulePack", "metadata": {"mode": "Disabled", "name": "own"}}, separators=(",", ":"))
+    note = {"metadata": {"annotations": {LAST_APPLIED: noted}}}
+    async with packs.running(packs.operator()):
+        if not broken_from_the_start:
+            await packs.put("own", spec())
+            await packs.clock.advance(5)
+        await packs.put("own", spec(wehn="true"))
+        await packs.cluster.patch(RULE_PACK, "system", "own", note)
+        await packs.clock.advance(5)
+        status = (await packs.got("own"))["status"]
+
+    assert [each["path"] for each in status["faults"]] == ["spec.wehn"]
+    assert ("generationInForce" in status) is not broken_from_the_start
+    assert (status["warningCount"], [each["path"] for each in status["warnings"]]) == (1, ["metadata.mode"])
 
 
 async def test_get_writes_objects_as_kubectl_does(packs: Packs) -> None:

@@ -16,6 +16,8 @@ from tests.unit.packs.packs import CEL, pack
 from tests.unit.packs.test_store import SIZE, by_source, config_map, reported, rulepack, shipped, written
 
 BROKEN: dict[str, Any] = {"rules": [{"name": "first", "wehn": "true"}]}
+ENFORCED = BROKEN | {"mode": "Enforce"}
+"""Which would be Disabled for its successors without a mode."""
 NEW = rulepack(written(previousNames=["example"]), "new")
 
 
@@ -28,13 +30,17 @@ NEW = rulepack(written(previousNames=["example"]), "new")
         ({"mode": "Disbaled"}, Mode.OFF),
         ({"moed": "Audit"}, Mode.AUDIT),
         ({"mode": "Enforce"}, Mode.ENFORCE),
-        ({}, Mode.ENFORCE),
+        ({"defaultMode": "Enforce"}, Mode.OFF),
+        ({}, Mode.OFF),
     ],
     ids=str,
 )
 @pytest.mark.parametrize("restarted", [True, False])
 def test_the_mode_of_a_refused_rulepack_counts_for_its_successor(keys: dict[str, Any], in_force: Mode, restarted: bool) -> None:
-    """Whether it was refused when the process began or came so; both are warned of. A mode that is none is Off."""
+    """Whether it was refused when the process began or came so; both are warned of.
+
+    A mode that is none is Off, and so is none at all: the last good text may have had one, which nobody knows.
+    """
     store, old = PackStore(CEL), rulepack(written(**BROKEN, **keys))
     if not restarted:
         store.update([], objects=[old])
@@ -62,11 +68,12 @@ def test_a_mode_beside_the_spec_of_a_refused_rulepack_counts_for_its_successor()
     assert store.catalog.modes == {"new": Mode.OFF}
 
 
-def test_the_mode_of_a_rulepack_does_not_change_for_its_successor_when_it_breaks() -> None:
-    """Not in the process that knows its last good text, and not in the next one."""
+@pytest.mark.parametrize("keys", [{"mode": "Disabled"}, {}, {"defaultMode": "Enforce"}], ids=str)
+def test_a_disabled_successor_stays_so_when_the_pack_with_its_earlier_name_breaks(keys: dict[str, Any]) -> None:
+    """In the process that knows its last good text, and in the next one, also where the refused text has no mode."""
     store = PackStore(CEL)
     store.update([], objects=[rulepack(written(mode="Disabled")), NEW])
-    broken = rulepack(written(**BROKEN, mode="Disabled"), generation=2)
+    broken = rulepack(written(**BROKEN, **keys), generation=2)
 
     store.update([], objects=[broken, NEW])
     broke = store.catalog.modes["new"]
@@ -163,7 +170,7 @@ def test_the_flag_of_a_refused_pack_counts_for_its_successors_until_then() -> No
     store = PackStore(CEL)
     packs = [NEW, rulepack(written(previousNames=["example"]), "second")]
 
-    refused = by_source(store.update([], [], {"example": "Off"}, objects=[rulepack(written(**BROKEN)), *packs]))
+    refused = by_source(store.update([], [], {"example": "Off"}, objects=[rulepack(written(**ENFORCED)), *packs]))
     modes = store.catalog.modes
     renamed = by_source(store.update([], [], {"example": "Off"}, objects=packs))
 
@@ -181,7 +188,7 @@ def test_the_flag_of_a_refused_pack_counts_for_its_successors_until_then() -> No
 def test_the_flag_that_a_refused_pack_gives_itself_counts_for_its_successor(keys: dict[str, Any], own: dict[str, Any]) -> None:
     store, new = PackStore(CEL), rulepack(written(previousNames=["example"], **own), "new")
 
-    reports = by_source(store.update([], [], {"switch": "Off"}, objects=[rulepack(written(**BROKEN, **keys)), new]))
+    reports = by_source(store.update([], [], {"switch": "Off"}, objects=[rulepack(written(**ENFORCED, **keys)), new]))
     modes = store.catalog.modes
     store.update([], [], {"switch": "Off"}, objects=[new])
 
@@ -195,14 +202,12 @@ def test_the_flag_that_a_refused_pack_gives_itself_counts_for_its_successor(keys
 @pytest.mark.parametrize(
     ("flags", "in_force"), [({}, Mode.OFF), ({"new": "Enforce"}, Mode.ENFORCE), ({"example": "Audit"}, Mode.AUDIT)], ids=str
 )
-@pytest.mark.parametrize("in_config_map", [True, False])
-def test_the_default_mode_of_a_refused_pack_counts_where_nothing_gives_its_successor_a_mode(
-    flags: dict[str, str], in_force: Mode, in_config_map: bool
+def test_the_default_mode_of_a_refused_config_map_counts_where_nothing_gives_the_successor_a_mode(
+    flags: dict[str, str], in_force: Mode
 ) -> None:
-    store, spec = PackStore(CEL), BROKEN | {"defaultMode": "Off"}
-    maps = [config_map(pack(**spec))] if in_config_map else []
+    store = PackStore(CEL)
 
-    store.update([], maps, flags, objects=[NEW, *([] if in_config_map else [rulepack(written(**spec))])])
+    store.update([], [config_map(pack(**BROKEN, defaultMode="Off"))], flags, objects=[NEW])
 
     assert store.catalog.modes["new"] is in_force
 
@@ -218,7 +223,7 @@ OLDEST = {
 
 
 @pytest.mark.parametrize("oldest", OLDEST)
-@pytest.mark.parametrize("between", [BROKEN, {}], ids=["refused", "in force"])
+@pytest.mark.parametrize("between", [ENFORCED, {}], ids=["refused", "in force"])
 def test_a_mode_counts_by_way_of_a_pack_between(oldest: str, between: dict[str, Any]) -> None:
     """A flag by way of a pack that is in force counts for that one alone, as the flag of its own does."""
     (objects, flags), middle = OLDEST[oldest], rulepack(written(previousNames=["oldest"], **between))
