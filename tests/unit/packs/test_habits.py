@@ -66,6 +66,9 @@ def found(content: Text) -> list[tuple[str, str]]:
     return [(fault.code, f"{fault.message}; expected {fault.expected}") for fault in lint([content], backend())[1]]
 
 
+LOOKUP: dict[str, Any] = {"targets": [{**CONFIG_MAP, "verbs": ["list", "watch"]}]}
+ONE: dict[str, Any] = {"lookup": {"x": {**CONFIG_MAP, "name": "x"}}}
+ALL: dict[str, Any] = {"lookup": {"x": {**CONFIG_MAP, "labelSelector": {"app": "web"}}}}
 KEEP: dict[str, Any] = {"params": {"keep": {"type": "string", "default": "keep"}}}
 VARS: dict[str, Any] = {
     "vars": {"seen": "annotation(object, 'example.com/seen')", "hash": "hash(toJson(object.spec))"},
@@ -349,6 +352,23 @@ MISTAKES = {
         "semver(object.metadata.labels['v']).isLessThan(semver('v1.28', true))"),
     "a division by zero": Mistake(
         "no-answer", "expected a divisor that is not 0", "object.spec.replicas > 1/0", "object.spec.replicas > 1/2"),
+    "has() of what is looked up": Mistake(
+        "always-true", "is always true: lookup.x is there, or null; expected lookup.x != null",
+        "object.spec.paused && has(lookup.x)", "object.spec.paused && lookup.x != null", "when", LOOKUP, ONE),
+    "no has() of what is looked up": Mistake(
+        "always-true", "is always false: lookup.x is there, or null; expected lookup.x == null", "!has(lookup.x)",
+        "lookup.x == null", "when", LOOKUP, ONE),
+    "has() of a list that is looked up": Mistake(
+        "always-true", "expected size(lookup.x) > 0", "has(lookup.x)", "size(lookup.x) > 0", "when", LOOKUP, ALL),
+    "has() of a parameter": Mistake("always-true", "expected params.keep != ''", "has(params.keep)", "params.keep != ''", "when", KEEP),
+    "has() of an input": Mistake(
+        "always-true", "expected inputs.ttl != null", "has(inputs.ttl)", "inputs.ttl != null", "when",
+        {"inputs": {"ttl": {"annotation": "ttl", "schema": {"type": "array"}}}}),
+    "has() of the object before": Mistake(
+        "expression", "expected oldObject != null", "has(oldObject) || true", "oldObject != null || object.spec.paused",
+        rule={**ONCE}),
+    "has() of the object": Mistake(
+        "expression", "has(object.status): object itself is always there", "has(object)", "has(object.status)"),
     "one sign for two": Mistake("expression", "expected '=='", "object.spec.replicas = 3", "object.spec.replicas == 3"),
     "a pattern of file names": Mistake(
         "expression", "'.*' in place of '*'", "object.metadata.name.matches('*-web')", "object.metadata.name.matches('.*-web')"),
