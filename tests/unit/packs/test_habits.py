@@ -360,7 +360,8 @@ MISTAKES = {
         "lookup.x == null", "when", LOOKUP, ONE),
     "has() of a list that is looked up": Mistake(
         "always-true", "expected size(lookup.x) > 0", "has(lookup.x)", "size(lookup.x) > 0", "when", LOOKUP, ALL),
-    "has() of a parameter": Mistake("always-true", "expected params.keep != ''", "has(params.keep)", "params.keep != ''", "when", KEEP),
+    "has() of a parameter": Mistake(
+        "always-true", "expected params.keep != ''", "has(params.keep)", "params.keep != ''", "when", KEEP),
     "has() of an input": Mistake(
         "always-true", "expected inputs.ttl != null", "has(inputs.ttl)", "inputs.ttl != null", "when",
         {"inputs": {"ttl": {"annotation": "ttl", "schema": {"type": "array"}}}}),
@@ -420,6 +421,21 @@ APART = {
     "all items and not all": (f"{CONDITIONS}.all(c, c.type in ['a'])", f"{CONDITIONS}.exists(c, !(c.type in ['a']))"),
     "both, and one of both not": (f"has({PAUSED}) && {WANTED} > 3", f"!has({PAUSED}) || {WANTED} <= 3"),
     "one of both, and neither": (f"has({PAUSED}) || {WANTED} > 3", f"{WANTED} <= 3 && !has({PAUSED})"),
+    "a list, and each of it not": (f"{TIER} in ['a', 'b']", f"{TIER} != 'a' && {TIER} != 'b'"),
+    "both, and one of both otherwise": (f"{WANTED} > 0 && {TIER} == 'b'", f"{WANTED} == 0 || {TIER} != 'b'"),
+    "one of both, and one of two others": (f"{WANTED} == 1 || {WANTED} == 2", f"{WANTED} > 3 || {WANTED} < 1 && {PAUSED}"),
+    "a condition of a status, and of another": (
+        f"{CONDITIONS}.exists(c, c.type == 'a' && c.status == 'True')",
+        "get(object, 'status.conditions', []).exists(d, d.status in ['False', 'Unknown'] && d.type == 'a')",
+    ),
+    "an item of a condition, and another": (
+        f"{CONDITIONS}.hasItem({{'type': 'a', 'status': 'True'}})",
+        f"{CONDITIONS}.exists(c, c.type == 'a' && c.status != 'True')",
+    ),
+    "a condition of a status, and none": (
+        f"{CONDITIONS}.exists(d, d.status == 'True' && d.type == 'a')",
+        f"!{CONDITIONS}.exists(c, c.type == 'a')",
+    ),
     "lists of values between ||": (f"{TIER} == 'a' || {TIER} == 'b'", f"{TIER} == 'c' || {TIER} in ['d', 'e']"),
 }
 
@@ -452,6 +468,18 @@ def test_rules_that_exclude_one_another_may_write_the_same(one: str, other: str)
      ("!(object.spec.paused && object.spec.replicas > 3)", "object.spec.paused"),
      (f"{CONDITIONS}.exists(c, c.type == 'a')", f"{CONDITIONS}.exists(c, c.type != 'a')"),
      (f"{CONDITIONS}.all(c, c.type == 'a')", f"{CONDITIONS}.all(c, c.type != 'a')"),
+     (f"{CONDITIONS}.exists(c, c.type == 'a' && c.status == 'True')",
+      f"{CONDITIONS}.exists(c, c.type == 'b' && c.status == 'False')"),
+     (f"{CONDITIONS}.exists(c, c.type in ['a', 'b'] && c.status == 'True')",
+      f"{CONDITIONS}.exists(c, c.type in ['a', 'b'] && c.status == 'False')"),
+     ("object.spec.template.spec.containers.exists(c, c.name == 'a' && c.image == 'x')",
+      "object.spec.template.spec.containers.exists(c, c.name != 'a' && c.image == 'y')"),
+     (f"{CONDITIONS}.exists(c, c.type == 'a' && c.status == 'True')", f"!{CONDITIONS}.exists(c, c.type == 'b')"),
+     (f"{TIER} in ['a', 'b', 'c']", f"{TIER} != 'a' && {TIER} != 'b'"),
+     (f"{WANTED} > 0 && {TIER} == 'b'", f"{WANTED} == 0 || {TIER} != 'c'"),
+     (f"{PAUSED} && ({WANTED} == 1 || {WANTED} == 2) || {TIER} == 'a' && ({WANTED} == 3 || {WANTED} == 4)",
+      f"!{PAUSED} && ({WANTED} == 1 || {WANTED} == 2) || {TIER} != 'b' && ({WANTED} == 3 || {WANTED} == 4)"),
+     (f"{WANTED} == 1 || {PAUSED}", f"{WANTED} == 2 || {TIER} == 'a'"),
      (f"{TIER} == 'a' || {TIER} == 'b'", f"{TIER} == 'c' || {PAUSED}")],
 )  # fmt: skip
 def test_rules_that_can_both_fire_may_not(one: str, other: str) -> None:
