@@ -102,8 +102,8 @@ def _failing(path: Path, text: str, asked: _Asked) -> str:
 def _with_vars(text: str, vars: Mapping[str, str]) -> Expression:
     """Parse an expression with labels and annotations in place of the vars that stand for them."""
     tree = parse(text)
-    calls = {node: vars[node.field] for node in tree.root.walk() if isinstance(node, Select) and node.field in vars
-             and field_path(node) == ("vars", node.field) and _is_call(parse(vars[node.field]).root)}  # fmt: skip
+    named = [node for node in tree.root.walk() if isinstance(node, Select) and field_path(node) == ("vars", node.field)]
+    calls: dict[Node, str] = {node: vars[node.field] for node in named if _is_call(parse(vars.get(node.field, "''")).root)}
     return parse(replaced(tree, tree.root, calls)) if calls else tree
 
 

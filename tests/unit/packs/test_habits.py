@@ -370,6 +370,63 @@ MISTAKES = {
         rule={**ONCE}),
     "has() of the object": Mistake(
         "expression", "has(object.status): object itself is always there", "has(object)", "has(object.status)"),
+    "a lookup that is compared with a text": Mistake(
+        "wrong-type", "expected lookup.x != null", "lookup.x != ''", "lookup.x != null", "when", LOOKUP, ONE),
+    "a flag as a condition": Mistake(
+        "wrong-type", "expected flags['p'] == 'Enforce'", "flags['p'] == true", "flags['p'] == 'Enforce'"),
+    "a flag that is not set": Mistake(
+        "wrong-type", "expected flags['p'] != 'Enforce'", "flags['p'] == false", "flags['p'] != 'Enforce'"),
+    "a duration without duration()": Mistake(
+        "wrong-type", "expected now - duration('24h')", "object.metadata.creationTimestamp < now - '24h'",
+        "object.metadata.creationTimestamp < now - duration('24h')"),
+    "a year for a time": Mistake(
+        "order-of-texts", "> timestamp('2026-01-01T00:00:00Z')", "object.metadata.creationTimestamp > '2026'",
+        "object.metadata.creationTimestamp > timestamp('2026-01-01T00:00:00Z')"),
+    "a path without quotes": Mistake(
+        "expression", "expected 'spec.replicas', in quotes", "get(object, spec.replicas, 1) > 1",
+        "get(object, 'spec.replicas', 1) > 1"),
+    "all namespaces of a lookup as a star": Mistake(
+        "refused-name", "namespaceSelector: {} with labelSelector: {}",
+        {"lookup": {"x": {**CONFIG_MAP, "namespace": "*", "labelSelector": {}}}},
+        {"lookup": {"x": {**CONFIG_MAP, "namespaceSelector": {}, "labelSelector": {}}}}, "rule",
+        {"targets": [{**CONFIG_MAP, "verbs": ["list", "watch"], "consent": "true"},
+                     {"apiVersion": "v1", "kind": "Namespace", "verbs": ["list", "watch"]}]}, {"when": "size(lookup.x) > 1"}),
+    "a namespace of a lookup without braces": Mistake(
+        "refused-name", "expected ${object.metadata.namespace}",
+        {"lookup": {"x": {**CONFIG_MAP, "name": "x", "namespace": "object.metadata.namespace"}}},
+        {"lookup": {"x": {**CONFIG_MAP, "name": "x", "namespace": "${object.metadata.namespace}"}}}, "rule", LOOKUP,
+        {"when": "lookup.x != null"}),
+    "Ansible's delay": Mistake(
+        "schema", "expected retry: {backoff: 2s}, or 'for'", {"delay": 2}, {"retry": {"backoff": "2s"}}, "rule"),
+    "Kyverno's operations": Mistake("schema", "expected event: Change", {"operations": ["UPDATE"]}, {"event": "Change"}, "rule"),
+    "null for an object that is not being deleted": Mistake(
+        "wrong-type", "expected !has(object.metadata.deletionTimestamp)", "object.metadata.deletionTimestamp == null",
+        "!has(object.metadata.deletionTimestamp)"),
+    "null for an object of a kind that is not known, that is being deleted": Mistake(
+        "wrong-type", "expected has(object.metadata.deletionTimestamp)", "object.metadata.deletionTimestamp != null",
+        "has(object.metadata.deletionTimestamp)", watch=WIDGET),
+    "null for a time that is left out": Mistake(
+        "wrong-type", "expected !has(object.status.completionTime)", "object.status.completionTime == null",
+        "!has(object.status.completionTime)", watch={"apiVersion": "batch/v1", "kind": "Job"}),
+    "a condition's type that a Job does not have": Mistake(
+        "wrong-type", "(did you mean 'Complete'?)",
+        "object.status.conditions.exists(c, c.type == 'Completed' && c.status == 'True')",
+        "object.status.conditions.exists(c, c.type == 'Complete' && c.status == 'True')",
+        watch={"apiVersion": "batch/v1", "kind": "Job"}),
+    "a flag in small letters": Mistake(
+        "wrong-type", "(did you mean 'Enforce'?)", "flags['p'] == 'enforce'", "flags['p'] == 'Enforce'"),
+    "a status without the subresource": Mistake(
+        "unknown-field", "expected subresource: status", [{"patch": {"patch": {"status": {"replicas": 0}}}}],
+        [{"patch": {"subresource": "status", "patch": {"status": {"replicas": 0}}}}], "actions",
+        {"targets": [{**DEPLOYMENT, "verbs": ["get", "patch", "patch/status"]}]}, ONCE),
+    "a spec with the subresource of the status": Mistake(
+        "unknown-field", "expected a patch of its own",
+        [{"patch": {"subresource": "status", "patch": {"spec": {"replicas": 0}}}}],
+        [{"patch": {"patch": {"spec": {"replicas": 0}}}}], "actions",
+        {"targets": [{**DEPLOYMENT, "verbs": ["get", "patch", "patch/status"]}]}, ONCE),
+    "a label without a blank after the colon": Mistake(
+        "schema", "expected a blank after the colon: app: web", {**DEPLOYMENT, "labelSelector": {"app:web": None}},
+        {**DEPLOYMENT, "labelSelector": {"app": "web"}}, "watch"),
     "one sign for two": Mistake("expression", "expected '=='", "object.spec.replicas = 3", "object.spec.replicas == 3"),
     "a pattern of file names": Mistake(
         "expression", "'.*' in place of '*'", "object.metadata.name.matches('*-web')", "object.metadata.name.matches('.*-web')"),
