@@ -27,6 +27,9 @@ _FIELD = re.compile(r"(?P<root>object|oldObject|target|item|lookup\.\w+)\.(?P<pa
 _DURATION = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:ms|[smhdw])\b")
 _ARROW = re.compile(r"\w\(\s*\(?\s*(?:\w+\s*,\s*)?(?P<name>\w+)\s*\)?\s*=>")
 _OPERATOR = re.compile(r"===|!==|=>|=~|!~|<>|~=|(?<!\.)\.\.(?!\.)")
+_RANGE = re.compile(
+    r"(?P<value>[\w.()]{1,99})\s{1,9}in\s{1,9}[\[(]?\s{0,9}(?P<low>\d{1,18})\s{0,9}(?P<dots>\.\.)\.?\s{0,9}(?P<high>\d{1,18})"
+)
 _OPERATORS = {
     "===": "'=='", "!==": "'!='", "=>": "'>='", "<>": "'!='", "=~": "text.matches(pattern)",
     "~=": "'!=', which Lua writes so, or text.matches(pattern)", "..": "'+' between two texts",
@@ -85,6 +88,9 @@ def _identity(source: str, code: str) -> tuple[str, int, str]:
         return _NOTHING
     operator, value = "!=" if found["not"] else "==", found["value"]
     test = re.match(r"\w*", code[found.end() :])
+    if test and not value and test[0].lower() in ("defined", "undefined"):  # of a call
+        sign = "==" if (test[0].lower() == "undefined") is not bool(found["not"]) else "!="
+        return "'is' is no operator", found.start("word"), f"{sign} '', or what else the call gives where there is nothing"
     if test and (form := _TESTS.get(test[0].lower())):
         positive = form.format(value)
         return "'is' is no operator", found.start("word"), f"!{positive}" if found["not"] else positive
@@ -129,6 +135,9 @@ def _operator(source: str, code: str) -> tuple[str, int, str]:
     """Return an operator of JavaScript, SQL, Ruby or JSONPath."""
     if (found := _ARROW.search(code)) is not None:
         return "CEL has no arrows", found.start("name"), f"a macro, such as list.exists({found['name']}, condition)"
+    if (found := _RANGE.search(code)) is not None:
+        value, low, high = found["value"], found["low"], found["high"]
+        return "'..' is no operator", found.start("dots"), f"{value} >= {low} && {value} <= {high}"
     if (found := _OPERATOR.search(code)) is not None:
         return f"{found[0]!r} is no operator", found.start(), _OPERATORS[found[0]]
     if (found := _INFIX.search(code)) is not None:

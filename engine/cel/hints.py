@@ -119,6 +119,7 @@ _VARIABLES = {
     "index": "a macro with two variables, such as list.all(index, item, condition)",
     "resource": "object", "variables": "vars", "oldobject": "oldObject", "element": "item, in a rule with a loop",
     "namespaceobject": "lookup.<name>, a lookup of the Namespace", "images": "object.spec.containers.map(c, c.image)",
+    "always": "'true'", "uid": "object.metadata.uid",
     "none": "null, or has(object.field)", "nil": "null, or has(object.field)",
     "undefined": "null, or has(object.field)", "true": "true", "false": "false",
     "metadata": "object.metadata", "spec": "object.spec", "status": "object.status", "data": "object.data",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from engine.cel.declarations import CEL, GO_BINDINGS, GO_COMPREHENSIONS, GO_LISTS, OPTIONALS
-from engine.cel.syntax import Bind, Call, Comprehension, Has, Local, Node, Select, after_not, key_test
+from engine.cel.syntax import Bind, Call, Comprehension, Has, Local, Node, Select, Variable, after_not, key_test
 from engine.errors import ExpressionError
 
 
@@ -75,6 +75,10 @@ def _has(builder: Builder, use: Use) -> Node:
 
 def _instead_of_has(source: str, start: int, operand: Node) -> str:
     """Return how to test for a key of a mapping, in the place of a `has()` that starts at an offset."""
+    if isinstance(operand, Variable) and operand.name == "oldObject":
+        return after_not(source, start, "oldObject != null")
+    if isinstance(operand, Variable) and operand.name == "object":
+        return "a field of it, such as has(object.status): object itself is always there"
     if not (isinstance(operand, Call) and operand.name == "_[_]"):
         return "has(a.b)"
     mapping, key = operand.arguments

@@ -81,7 +81,7 @@ class Resolution:
         message, key = f"unknown variable '{node.name}'", self._of_key(node)
         if key:
             return ExpressionError(message, line, column, key)
-        expected = self._of_field(node) or hints.of_variable(node.name) or self._of_text(node)
+        expected = self._in_quotes(node) or self._of_field(node) or hints.of_variable(node.name) or self._of_text(node)
         expected = expected or hints.of_object(node.name) or suggest(node.name, self._variables, "one of ")
         if self._expression.root is node and expected.startswith("one of "):
             expected = f"{expected}; or a text: '{node.name}', with these quotes within those of YAML"
@@ -94,7 +94,7 @@ class Resolution:
                 text = self._expression.source
                 root, dot, key = text[parent.arguments[0].start : parent.arguments[0].end].partition("s.")
                 rest = re.match(r"[\w.-]*", text[node.start :])
-                if dot and root.endswith(("label", "annotation")) and rest:
+                if dot and root.endswith(("label", "annotation", "flag")) and rest:
                     return f"{root}s['{key}{parent.name.strip('_')}{rest[0]}']"
         return ""
 
@@ -102,6 +102,15 @@ class Resolution:
         """Return what to write instead of a field of an unknown variable, such as `request.operation`, or ''."""
         parents = (each for each in self._expression.root.walk() if isinstance(each, Select) and each.operand is node)
         return next((hints.of_variable(f"{node.name}.{parent.field}") for parent in parents), "")
+
+    def _in_quotes(self, node: Variable) -> str:
+        """Return the path or key that a function takes as a text, where the variable stands for it without quotes; else ''."""
+        for parent in self._expression.root.walk():
+            match parent:
+                case Call(name="get" | "label" | "annotation" | "jmespath", arguments=(_, key, *_)):
+                    if any(each is node for each in key.walk()) and field_path(key)[:1] == (node.name,):
+                        return f"'{self._expression.text(key)}', in quotes"
+        return ""
 
     def _of_text(self, node: Variable) -> str:
         """Return that a word is a text, where one that no variable is like is compared with a value; '' where it is not."""

@@ -63,6 +63,10 @@ _OF_RULE = {
     "exclude": "'when' with a condition such as !(object.metadata.name in ['a'])",
     "labels": "actions: [{label: {labels: {example.com/key: value}}}]",
     "annotations": "actions: [{annotate: {annotations: {example.com/key: value}}}]",
+    "retries": "retry: {limit: 5}",
+    "delay": "retry: {backoff: 2s}, or 'for', how long the conditions must have held",
+    "operations": "event: Change or Delete",
+    "operation": "event: Change or Delete",
     "register": "it in the action whose result it names",
     "unless": "'when' with !(condition)",
 }

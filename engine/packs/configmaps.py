@@ -9,6 +9,7 @@ from engine.errors import Fault, InvalidText
 from engine.model.text import found
 from engine.packs.diagnostics import SCHEMA
 from engine.packs.document import Document, YamlDocument
+from engine.packs.sources import SUFFIXES
 from engine.packs.yamltext import read_yaml
 
 LABEL = "rules.mlops.dev/rule-pack"
@@ -22,9 +23,9 @@ def documents_within(document: Document, raw: dict[str, Any], faults: list[Fault
     if not isinstance(labels, dict) or labels.get(LABEL) != "true" or not isinstance(data, dict):
         return
     for key, text in data.items():
-        if key.endswith(".yaml") and not isinstance(text, str):
+        if key.endswith(SUFFIXES) and not isinstance(text, str):
             faults.append(Fault(document.locate(("data", key)), f"{found(text)} stands here", "a text, after '|'", SCHEMA))
-        elif key.endswith(".yaml"):
+        elif key.endswith(SUFFIXES):
             try:
                 yield from read_yaml(text, document.within(("data", key)))
             except InvalidText as invalid:

@@ -146,8 +146,7 @@ def _selector(value: Any) -> str:
             return _structured(value)
         for key, text in value.items():
             if not isinstance(text, str):
-                expected = _SELECTOR if isinstance(text, dict | list) else "a text: put it in quotes"
-                raise refusal(f"the label {key} has {found(text)}, not a text", expected)
+                raise refusal(f"the label {key} has {found(text)}, not a text", _as_text(key, text))
             _check_label(key, text)
         return ",".join(f"{key}={text}" for key, text in sorted(value.items()))
     if not isinstance(value, str):
@@ -160,6 +159,13 @@ def _selector(value: Any) -> str:
         for text in (requirement["values"] or requirement["value"] or "").split(","):
             _check_label(requirement["alone"] or requirement["key"], text.strip())
     return value.strip()
+
+
+def _as_text(key: str, value: Any) -> str:
+    """Return what to write in place of a label's value that is no text."""
+    if value is None and ":" in key:
+        return f"a blank after the colon: {key.replace(':', ': ', 1)}"
+    return _SELECTOR if isinstance(value, dict | list) else "a text: put it in quotes"
 
 
 class _SelectorForms:

@@ -62,6 +62,10 @@ def metadata() -> Type:
     return _model("V1ObjectMeta")
 
 
+_CONDITIONS = {"V1JobCondition": {"type": ["Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended"]}}
+"""The types of conditions of a kind of which no other controller writes any. Source: kubernetes, k8s.io/api/batch/v1/types.go."""
+
+
 @cache
 def _enums() -> dict[str, dict[str, list[str]]]:
     """Return which texts fields may hold, by the model's name: with the group before its version, and without."""
@@ -76,7 +80,7 @@ def _enums() -> dict[str, dict[str, list[str]]]:
 @cache
 def _model(name: str) -> Type:
     """Return the type of a model's values."""
-    enums = _enums().get(name, {}) | ({"status": _STATUSES} if name.endswith("Condition") else {})
+    enums = _enums().get(name, {}) | ({"status": _STATUSES} if name.endswith("Condition") else {}) | _CONDITIONS.get(name, {})
     fields = _published()["models"][name]
     return ObjectType(name, Fields(fields, partial(_field, fields, enums)))
 

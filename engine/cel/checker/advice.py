@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from engine.cel.checker.conversions import conversion, converted, rewritten, short_name
-from engine.cel.checker.matching import TIME_TEXT, comparable, elements, named, result_of
+from engine.cel.checker.matching import TIME_TEXT, comparable, elements, members, named, result_of, without_null
 from engine.cel.jsonpath import of_key
 from engine.cel.resolution import usage
 from engine.cel.syntax import GIVEN, Call, Expression, ListOf, Literal, MapOf, Node, Select, Variable, field_path, key_test
@@ -14,6 +14,7 @@ from engine.cel.types import (
     DOUBLE,
     DURATION,
     INT,
+    NULL,
     QUANTITY,
     STRING,
     UINT,
@@ -164,6 +165,13 @@ def of_comparison(expression: Expression, node: Call, kinds: Sequence[Type]) -> 
     null = next((side for side, kind in enumerate(kinds) if kind == Named("null_type")), None)
     if null is not None:
         return _is_there(expression, node.arguments[1 - null], kinds[1 - null], there=node.name == "_!=_")
+    for side, kind in enumerate(kinds):  # an object that may be null, such as a lookup
+        if NULL in members(kind) and isinstance(without_null(kind), ObjectType):
+            return f"{expression.text(node.arguments[side])} {node.name.strip('_')} null"
+    flag = next((each for each in node.arguments if field_path(each)[:1] == ("flags",)), None)
+    if flag is not None and BOOL in kinds:
+        opposite = any(isinstance(each, Literal) and each.value is False for each in node.arguments)
+        return f"{expression.text(flag)} {'!=' if (node.name == '_!=_') is not opposite else '=='} 'Enforce'"
     for types, texts in converted(expression, node.arguments, kinds):
         if comparable(*types):
             status = any(expression.text(each).endswith(".status") for each in node.arguments)  # of a condition: 'True', 'False'

@@ -8,7 +8,7 @@ from typing import assert_never
 from engine.cel.checker import advice, paths
 from engine.cel.checker.faults import Missing, TypeFault
 from engine.cel.checker.matching import TIME_TEXT, comparable, elements, joined, members, named, result_of, union, without_null
-from engine.cel.checker.paths import BRACKETS, in_brackets, instead, is_label, is_map, path_of, paths_in, value_of_label
+from engine.cel.checker.paths import BRACKETS, in_brackets, instead, is_map, never_null, path_of, paths_in, value_of_label
 from engine.cel.libraries import FUNCTIONS
 from engine.cel.syntax import (
     Bind,
@@ -197,8 +197,8 @@ class Checker:
 
     def _comparison(self, node: Call) -> Type:
         kinds = [self.type_of(argument) for argument in node.arguments]
-        if NULL in kinds:  # a label is a text, whatever the kind of the object
-            kinds = [STRING if is_label(each) else kind for each, kind in zip(node.arguments, kinds, strict=True)]
+        if NULL in kinds:  # a label is a text, whatever the kind of the object; some times are absent
+            kinds = [STRING if never_null(*each) else each[1] for each in zip(node.arguments, kinds, strict=True)]
         if not comparable(*kinds):
             expected = advice.of_comparison(self._expression, node, kinds)
             never = "are never equal" if node.name == "_==_" else "always differ"

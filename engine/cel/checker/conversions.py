@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 
 from engine.cel.checker.matching import named
@@ -28,8 +29,11 @@ from engine.cel.types import (
 
 #: What makes a duration of a number of seconds.
 _SECONDS = "seconds"
-#: What texts may be that begin with no digit.
-_PARSED = frozenset({"ip", "url", "semver", "cidr"})
+#: How a text begins that is one of these; any other begins with a digit.
+_FORMS = {
+    "timestamp": re.compile(r"\d{4}-"), "duration": re.compile(r"-?\d+(?:\.\d+)?(?:ns|us|ms|[smh])"),
+    "semver": re.compile(r"v?\d"), "ip": re.compile(r"\d+\.|[\da-fA-F]*:"), "cidr": re.compile(r"[\da-fA-F.:]+/\d"), "url": re.compile(r"\w+://|/"),
+}  # fmt: skip
 #: What a value may be converted to, and by which function, the likeliest first.
 _CONVERSIONS: dict[str, tuple[tuple[str, Named], ...]] = {
     STRING.name: (("timestamp", TIMESTAMP), ("duration", DURATION), ("int", INT), ("double", DOUBLE), ("quantity", QUANTITY),
@@ -100,7 +104,8 @@ def _converted_text(value: str, text: str, function: str) -> str:
         return value.lower() if value.lower() in ("true", "false") else ""
     if function == "duration" and (hours := of_duration(value)):
         return f"duration({hours})"
-    return f"{function}({text})" if value[:1].isdigit() or function in _PARSED else ""
+    form = _FORMS.get(function)
+    return f"{function}({text})" if (form.match(value) if form else value[:1].isdigit()) else ""
 
 
 def rewritten(expression: Expression, node: Call, texts: dict[int, str]) -> str:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from engine.cel import documents, queries
 from engine.cel.checker.advice import article
-from engine.cel.checker.matching import members
+from engine.cel.checker.matching import TIME_TEXT, members
 from engine.cel.syntax import Call, Expression, Literal, Local, Node, Select, Variable, field_path
 from engine.cel.types import DYN, MAP, NULL, STRING, Named, ObjectType, Type, map_of
 from engine.cel.values import Mismatch
@@ -31,10 +31,23 @@ def value_of_label(path: Sequence[str]) -> int:
     return next((at + 3 for at, (one, two) in enumerate(pairs) if one == "metadata" and two in _LABELS and at + 2 < len(path)), 0)
 
 
+_LEFT_OUT = frozenset(
+    ["deletionTimestamp", "completionTime", "startTime", "lastScheduleTime", "lastSuccessfulTime", "lastScaleTime"]
+)
+"""Times that are pointers in Kubernetes' types; of others, null means none, such as `lastTransitionTime`."""
+
+
 def is_label(node: Node) -> bool:
     """Return whether a node is the value of a label or an annotation of an object of Kubernetes."""
     path = field_path(node)
     return path[:1] in (("object",), ("oldObject",), ("target",)) and 0 < value_of_label(path) == len(path)
+
+
+def never_null(node: Node, kind: Type) -> bool:
+    """Return whether a node is a label or an annotation, or a time that Kubernetes leaves out where there is none."""
+    if field_path(node)[1:] == ("metadata", "deletionTimestamp"):  # whatever the kind
+        return True
+    return is_label(node) or (kind == TIME_TEXT and isinstance(node, Select) and node.field in _LEFT_OUT)
 
 
 def has_metadata(node: Node, kind: Type) -> bool:

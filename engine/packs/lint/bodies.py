@@ -61,6 +61,7 @@ def misfits(subject: Subject, parsed: ParsedPack) -> Iterator[Misfit]:
     for each in checked(subject, parsed) if bodies else ():
         given.setdefault(each.expression.path, []).append(each.checker.type_of(each.expression.program.tree.root))
     for rule, path, body in bodies:
+        yield from _of_subresource(parsed, path, body, _kinds(parsed, rule, body))
         found = [
             list(Comparison(kind, given).misfits(kind_type(subject, kind), body.value, path, ()))
             for kind in _kinds(parsed, rule, body)
@@ -78,6 +79,22 @@ def _bodies(path: Path, raw: Mapping[str, Any]) -> Iterator[tuple[Path, Body]]:
                 spec = entry[name]
                 for body in ACTIONS[name].bodies(spec) if isinstance(spec, Mapping) else ():
                     yield (*path, part, number, name, *body.path), body
+
+
+def _of_subresource(parsed: ParsedPack, path: Path, body: Body, kinds: Sequence[Kind]) -> Iterator[Misfit]:
+    """Yield what a patch of one of Kubernetes' own kinds writes, and the API server drops: a status, or all else of one."""
+    match path:
+        case ("spec", "rules", int(index), str(part), int(number), "patch", "patch") if all(map(built_in, kinds)) and kinds:
+            of_status = "subresource" in raw_rules(parsed)[index][part][number]["patch"]
+        case _:
+            return
+    for key in body.value.keys() & {"spec", "status"} if isinstance(body.value, Mapping) else ():
+        if (key == "status") is not of_status:
+            message = (
+                f"the API server drops {key} of this patch, which {'is' if of_status else 'is not'} of the subresource status"
+            )
+            expected = "a patch of its own, without subresource" if of_status else "subresource: status beside patch"
+            yield Misfit((*path, key), message, expected, unknown=True)
 
 
 def _kinds(parsed: ParsedPack, rule: Rule, body: Body) -> Sequence[Kind]:

@@ -10,10 +10,14 @@ from typing import Any
 
 from engine.actions import ACTIONS
 from engine.cel import Program, Scope
+from engine.cel.parser import parse
+from engine.cel.syntax import Call, Has, Select, Variable
+from engine.cel.types import Named, Type
 from engine.errors import EvaluationError, Fault, Location
 from engine.packs.declarations import needed_through
-from engine.packs.lint.base import Check, Severity, Subject, raw_rules
+from engine.packs.lint.base import Check, Severity, Subject, location_of, raw_rules
 from engine.packs.lint.facts import Fact, excluding, facts_of, facts_of_rule
+from engine.packs.lint.scope import checked
 from engine.packs.parse import ParsedPack
 from engine.packs.rule import Rule
 from engine.packs.watches import Watch
@@ -53,15 +57,17 @@ class AlwaysTrue(Check):
     """A condition is true of every object that has what it reads, so that it keeps nothing from firing.
 
     Such as `size(object.spec.containers) >= 0`, where `> 0` was meant, or `a != 'x' || a != 'y'`, where `&&` was meant: whatever
-    `a` is, it differs from one of both; write `!(a in ['x', 'y'])`. A rule for every object has no `when`.
+    `a` is, it differs from one of both; write `!(a in ['x', 'y'])`. A rule for every object has no `when`. `has(lookup.x)` is
+    always true too, and `has()` of a param or an input: what is not found, or not set, is null. Write `lookup.x != null`.
     """
 
     name = "always-true"
     severity = Severity.WARNING
 
     def faults(self, subject: Subject) -> Iterator[Fault]:
-        """Yield a fault for each clause of which the opposite can never be true."""
+        """Yield a fault for each clause of which the opposite can never be true, and for each `has()` that is always true."""
         for parsed in subject.packs:
+            yield from self._always_there(subject, parsed)
             for index, rule in enumerate(parsed.pack.rules):
                 for number, clause in enumerate(rule.when):
                     opposite = list(facts_of(f"!({clause.source})")) if clause.variables else []
@@ -69,6 +75,22 @@ class AlwaysTrue(Check):
                         location = parsed.document.locate(("spec", "rules", index, "when", number))
                         message = f"when[{number + 1}] of rule {rule.name} is true of any object that has what it reads"
                         yield self.fault(location, message, "a condition that can be false, or none")
+
+    def _always_there(self, subject: Subject, parsed: ParsedPack) -> Iterator[Fault]:
+        """Yield a fault for each `has()` of a lookup, a param or an input of any expression."""
+        for compiled, checker, *_ in checked(subject, parsed):
+            tree = parse(compiled.program.source)
+            negated = {node.arguments[0]: node for node in tree.root.walk() if isinstance(node, Call) and node.name == "!_"}
+            for node in tree.root.walk():
+                match node:
+                    case Has(operand=Variable(name="lookup" | "params" | "inputs" as root), field=field):
+                        written = negated.get(node, node)
+                        value = f"{root}.{field}"
+                        kind = checker.type_of(Select(node.start, node.end, node.operand, field))
+                        always = "false" if node in negated else "true"
+                        message = f"{tree.text(written)} is always {always}: {value} is there, or null"
+                        location = location_of(parsed, compiled, written.start)
+                        yield self.fault(location, message, _is_set(value, kind, there=node not in negated))
 
 
 class MissedChange(Check):
@@ -95,6 +117,19 @@ class MissedChange(Check):
                         expected = "oncePer with what may change, such as hash(toJson(get(object, 'data', {}))), and no oldObject"
                         yield self.fault(location, message, expected)
                         break
+
+
+def _is_set(value: str, kind: Type, *, there: bool) -> str:
+    """Return what asks whether something is set, or found, by its type."""
+    sign = "!=" if there else "=="
+    match kind:
+        case Named(name="list" | "map"):
+            return f"size({value}) {'>' if there else '=='} 0"
+        case Named(name="string"):
+            return f"{value} {sign} ''"
+        case Named(name="int" | "double" | "bool"):
+            return "a comparison with another value, or none"
+    return f"{value} {sign} null"
 
 
 def _goes_by_old(clause: Program, rule: Rule) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.cel import Path
 from engine.errors import Fault
+from engine.model.names import dns_label
 from engine.model.objects import Kind, Resource
 from engine.model.plurals import guessed_resource
 from engine.packs.lint.base import Check, Severity, Subject
@@ -67,4 +68,4 @@ def _elsewhere(watched: Resource, kind: Kind, target: Mapping[str, Any]) -> str:
         return "lies in no namespace" if watched.namespaced else ""
     if not watched.namespaced:
         return f"lies in a namespace, which a {watched.kind.kind} does not"
-    return f"is in the namespace {namespace}" if isinstance(namespace, str) and "${" not in namespace else ""
+    return f"is in the namespace {namespace}" if isinstance(namespace, str) and dns_label(namespace) else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.cel import Program, Scope, backend
 from engine.cel.checker import Checker
-from engine.cel.checker.matching import named, without_null
+from engine.cel.checker.matching import TIME_TEXT, named, without_null
 from engine.cel.hints import of_duration
 from engine.cel.parser import parse
 from engine.cel.syntax import Call, Expression, Literal, Local, Node, Select, Variable, field_path
@@ -209,18 +209,21 @@ class OrderOfTexts(Check):
             for compiled, checker, *_ in checked(subject, parsed):
                 tree = parse(compiled.program.source)
                 for node in () if checker.faults else tree.root.walk():
-                    if isinstance(node, Call) and node.name in _ORDERING and (expected := _amounts(tree, node)):
+                    if isinstance(node, Call) and node.name in _ORDERING and (expected := _amounts(tree, node, checker)):
                         location = location_of(parsed, compiled, node.start)
                         yield self.fault(location, f"{tree.text(node)} compares texts, letter by letter", expected)
 
 
-def _amounts(tree: Expression, node: Call) -> str:
+def _amounts(tree: Expression, node: Call, checker: Checker) -> str:
     """Return the comparison of amounts that one of texts was meant as, '' where neither is one."""
     left, right = node.arguments
     literal = right if isinstance(right, Literal) else left
     amount = _AMOUNT.fullmatch(literal.value) if isinstance(literal, Literal) and isinstance(literal.value, str) else None
     if amount is None:
         return ""
+    if any(checker.type_of(each) == TIME_TEXT for each in node.arguments):
+        sides = (f"timestamp('{amount[0]}-01-01T00:00:00Z')" if side is literal else tree.text(side) for side in (left, right))
+        return f" {node.name.strip('_')} ".join(sides) if re.fullmatch(r"\d{4}", amount[0]) else ""
     if amount["unit"] is None:
         number = "double" if "." in amount[0] else "int"
         sides = (amount[0] if side is literal else f"{number}({tree.text(side)})" for side in (left, right))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.actions.event import REASON
 from engine.cel import Path
 from engine.cel.parser import parse
-from engine.cel.syntax import Call, Comprehension, Expression, Has, Literal, Node
+from engine.cel.syntax import Call, Comprehension, Expression, Has, Literal, Node, Select, field_path
 from engine.cel.template import split
 from engine.errors import EvaluationError, ExpressionError, Fault
 from engine.model.names import bad_label, subdomain
@@ -22,6 +24,7 @@ _ASKS = {"label": "labels", "annotation": "annotations"}
 _CONVERTING = frozenset(["int", "uint", "double", "duration", "timestamp", "quantity", "semver", "bool", "ip", "url", "cidr"])
 _CHOOSING = frozenset(["_?_:_", "_&&_", "_||_", "_in_"])
 _OBJECTS = frozenset(["target", "regarding", "metadata"])
+_NAMED = re.compile(r"\b(vars|lookup)\.(\w+)")
 _SOME = "a"
 _SOME_REASON = "A"
 """What stands for a value that is there."""
@@ -31,8 +34,9 @@ class EmptyText(Check):
     """A name, a reason or the value of a label is made of a label or an annotation that an object may lack, and then is none.
 
     `label` and `annotation` give `''` where there is nothing. In a message or an annotation that is fine, but no target has the
-    name `''`, no label the value `web-`, and `int('')` has no answer: the action fails for each such object. Give the rule or the
-    action a condition, such as `when: annotation(object, 'example.com/target') != ''`.
+    name `''`, no label the value `web-`, and `int('')` has no answer: the action fails for each such object, also where a var
+    stands for the label or the annotation. Give the rule or the action a condition, such as
+    `when: annotation(object, 'example.com/target') != ''`.
     """
 
     name = "empty-text"
@@ -57,11 +61,18 @@ class _Asked:
     """What the conditions of an action, of its rule and of its pack ask for: a label or annotation that they name is known."""
 
     def __init__(self, parsed: ParsedPack, index: int, entry: Mapping[str, Any]) -> None:
-        rule = parsed.pack.rules[index]
-        programs = [*rule.when, *rule.vars.values(), *parsed.pack.vars.values(), *([rule.loop] if rule.loop else [])]
-        when = entry.get("when")
-        self._sources = [*(program.source for program in programs), *([when] if isinstance(when, str) else [])]
+        rule, raw = parsed.pack.rules[index], raw_rules(parsed)[index]
+        self.vars = {name: program.source for name, program in {**parsed.pack.vars, **rule.vars}.items()}
         self._labels = selected_labels(parsed, index)
+        when = entry.get("when")
+        self._sources = [program.source for program in (*rule.when, *([rule.loop] if rule.loop else []))]
+        self._sources += [when] if isinstance(when, str) else []
+        named = {("vars", name): source for name, source in self.vars.items()}
+        named |= {("lookup", name): json.dumps(lookup) for name, lookup in (raw.get("lookup") or {}).items()}
+        for source in self._sources:  # grows: what a condition asks for by way of vars, and of lookups
+            for found in _NAMED.findall(source):
+                if found in named:
+                    self._sources.append(named.pop(found))
 
     def __contains__(self, call: tuple[str, str, str]) -> bool:
         function, root, key = call
@@ -73,7 +84,7 @@ class _Asked:
 def _failing(path: Path, text: str, asked: _Asked) -> str:
     """Return the call that makes a text fail where there is nothing, as it is written; '' where none does."""
     try:
-        parts = [(part.text, parse(part.text) if part.expression else None) for part in split(text)]
+        parts = [(part.text, _with_vars(part.text, asked.vars) if part.expression else None) for part in split(text)]
     except ExpressionError:  # a fault of its own
         return ""
     calls = [(tree, node) for _, tree in parts if tree is not None for node in _calls(tree)]
@@ -86,6 +97,14 @@ def _failing(path: Path, text: str, asked: _Asked) -> str:
     some, valid = _SOME_REASON if place == "reason" else _SOME, _VALID.get(place)
     given, lacking = ("".join(_written(tree, text, some, value) for text, tree in parts) for value in (some, ""))
     return call if valid and valid(given) and not valid(lacking) else ""
+
+
+def _with_vars(text: str, vars: Mapping[str, str]) -> Expression:
+    """Parse an expression with labels and annotations in place of the vars that stand for them."""
+    tree = parse(text)
+    named = [node for node in tree.root.walk() if isinstance(node, Select) and field_path(node) == ("vars", node.field)]
+    calls: dict[Node, str] = {node: vars[node.field] for node in named if _is_call(parse(vars.get(node.field, "''")).root)}
+    return parse(replaced(tree, tree.root, calls)) if calls else tree
 
 
 def _written(tree: Expression | None, text: str, some: str, value: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.cel.parser import parse
-from engine.cel.syntax import Call, Comprehension, Expression, ListOf, Literal, Local, Node
+from engine.cel.syntax import Call, Comprehension, Expression, ListOf, Literal, Local, MapOf, Node
 from engine.errors import ExpressionError
 from engine.packs.rule import Rule
 
@@ -18,13 +19,16 @@ _TURNED = {"_>_": "_<_", "_<_": "_>_", "_>=_": "_<=_", "_<=_": "_>=_"}
 _NUMBERS = (int, float)
 #: The opposite of what joins conditions, once each of them is turned into its own opposite.
 _DUAL = {"_&&_": "_||_", "_||_": "_&&_", "exists": "all", "all": "exists"}
+_COMPARED = 64
+"""How many values of a list are compared one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
     """What is known of the value of a text: that it is one of `values`, or, where not `within`, none of them.
 
-    `order` says how it compares with `values[0]`, a number, instead; `source` is what was written.
+    `order` says how it compares with `values[0]`, a number, instead; `source` is what was written. Where there are `either`, all
+    that is known is that one of these lists of facts is true.
     """
 
     text: str
@@ -32,10 +36,17 @@ class Fact:
     within: bool
     source: str
     order: tuple[int, ...] = ()
+    either: tuple[tuple[Fact, ...], ...] = ()
+
+    def alternatives(self) -> Sequence[Sequence[Fact]]:
+        """Return lists of facts of which one is true; none where this is a single fact."""
+        if self.within and not self.order and 1 < len(self.values) <= _COMPARED:
+            return [(replace(self, values=(value,)),) for value in self.values]
+        return self.either
 
     def excludes(self, other: Fact) -> bool:
         """Return whether both cannot be true of the same object."""
-        if self.text != other.text:
+        if self.text != other.text or self.either or other.either:
             return False
         if self.order or other.order:
             return self._beside(other)
@@ -73,9 +84,27 @@ def facts_of_rule(rule: Rule, *further: str) -> list[Fact]:
     return found
 
 
-def excluding(one: Sequence[Fact], other: Sequence[Fact]) -> tuple[Fact, Fact] | None:
-    """Return two facts, one of each list, that exclude one another."""
-    return next(((a, b) for a in one for b in other if a.excludes(b)), None)
+def excluding(one: Sequence[Fact], other: Sequence[Fact], deep: int = 2) -> tuple[Fact, Fact] | None:
+    """Return two facts, one of each list, that exclude one another; one of alternatives where the others exclude each of them.
+
+    `deep` bounds how often alternatives are compared with alternatives.
+    """
+    found = next(((a, b) for a in one for b in other if a.excludes(b)), None)
+    if found is None and deep:
+        found = next(((a, b) for a in one if (b := _excluded(a, other, deep - 1))), None)
+        found = found or next(((a, b) for b in other if (a := _excluded(b, one, deep - 1))), None)
+    return found
+
+
+def _excluded(fact: Fact, others: Sequence[Fact], deep: int) -> Fact | None:
+    """Return a fact of others where these exclude each alternative of a fact, else None."""
+    last = None
+    for each in fact.alternatives():
+        pair = excluding(each, others, deep)
+        if pair is None:
+            return None
+        last = pair[1]
+    return last
 
 
 def facts_of(source: str) -> Iterator[Fact]:
@@ -95,6 +124,14 @@ def _facts(expression: Expression, node: Node, within: str) -> Iterator[Fact]:
         case Call(name="_||_"):
             yield from _truth(expression, node, within, source)
             yield from _either([list(_facts(expression, part, within)) for part in node.arguments], source)
+        case Comprehension(macro="exists", second=None):
+            yield from _truth(expression, node, within, source)
+            yield from _of_item(expression, node, within, source)
+        case Call(name="hasItem", arguments=(domain, MapOf(entries=entries))):
+            yield from _truth(expression, node, within, source)
+            parts = [f"item.{key.value} == {expression.source[value.start:value.end]}"
+                     for key, value in entries if isinstance(key, Literal) and isinstance(value, Literal)]  # fmt: skip
+            yield from _of_condition(expression, domain, " && ".join(parts), within, source)
         case Call(name="!_", arguments=(value,)):
             yield from _negated(expression, value, within, source)
         case Call(name="_in_", arguments=(value, ListOf(items=items))) if all(isinstance(each, Literal) for each in items):
@@ -111,8 +148,29 @@ def _truth(expression: Expression, node: Node, within: str, source: str, *, nega
     yield Fact(within + _normal(expression, node, {}, negated=not negated), (True,), False, source)
 
 
+def _of_item(expression: Expression, node: Comprehension, within: str, source: str) -> Iterator[Fact]:
+    """Yield what is known where a list has an item: that it has one for each part of the `&&`, and what a condition is."""
+    domain, names = _renamed(expression, node.domain, {}), {node.slot: "$0"}
+    if isinstance(node.body, Call) and node.body.name == "_&&_":
+        for part in node.body.arguments:
+            yield Fact(f"{within}{domain}.exists({_normal(expression, part, names, negated=False)})", (True,), True, source)
+    yield from _of_condition(expression, node.domain, _renamed(expression, node.body, {node.slot: "item"}), within, source)
+
+
+def _of_condition(expression: Expression, domain: Node, body: str, within: str, source: str) -> Iterator[Fact]:
+    """Yield what is known of the condition of a type, which stands once in `conditions`, where `body` is true of it."""
+    name = re.sub(r"^get\((\w+), '([\w.]+)', \[\]\)$", r"\1.\2", _text(expression, domain))
+    found = list(facts_of(body)) if name.endswith(".conditions") else []
+    kind = next((fact.values[0] for fact in found if fact.text == "item.type" and fact.within and len(fact.values) == 1), None)
+    if kind is not None:
+        yield from (
+            replace(fact, text=f"{within}{name} {kind!r} {fact.text}", source=source) for fact in found if not fact.either
+        )
+
+
 def _either(alternatives: Sequence[Sequence[Fact]], source: str) -> Iterator[Fact]:
     """Yield what is known where one of several alternatives holds: the values of which each of them allows some."""
+    yield Fact("", (), True, source, either=tuple(tuple(each) for each in alternatives))
     for text in {fact.text for fact in alternatives[0]}:
         found = [next((fact for fact in each if _lists(fact, text)), None) for each in alternatives]
         values = [fact.values for fact in found if fact is not None]
@@ -121,7 +179,7 @@ def _either(alternatives: Sequence[Sequence[Fact]], source: str) -> Iterator[Fac
 
 
 def _lists(fact: Fact, text: str) -> bool:
-    return fact.text == text and fact.within and not fact.order
+    return fact.text == text and fact.within and not fact.order and not fact.either
 
 
 def _normal(expression: Expression, node: Node, names: Mapping[int, str], *, negated: bool) -> str:

@@ -21,6 +21,7 @@ _CHANGING = frozenset(["patch", "update", "delete", "evict"])
 _KEY = "a key such as app or example.com/app: letters, digits, '-', '_' and '.', at most 63 after the '/'"
 _OTHERS = re.compile(r"\$\{|\{\{")
 """What begins an expression, or one of another language, which is a fault of its own."""
+_EXPRESSION = re.compile(r"(?:object|oldObject|vars|params|inputs|lookup)\.\w")
 _LABELS = {"labels": "label", "annotations": "annotation", "matchLabels": "label"}
 
 
@@ -38,6 +39,9 @@ class RefusedName(Check):
     def faults(self, subject: Subject) -> Iterator[Fault]:
         """Yield a fault for each constant that the API server refuses, of what actions write and of their targets."""
         for parsed in subject.packs:
+            for path, problem in _of_lookups(parsed):
+                message, _, expected = problem.partition(": ")
+                yield self.fault(parsed.document.locate(path), message, expected)
             for path, action, spec in _actions(parsed):
                 found = dict(_refused(action, spec))
                 for below, problem in found.items():
@@ -83,6 +87,18 @@ def _actions(parsed: ParsedPack) -> Iterator[tuple[Path, str, Mapping[str, Any]]
                 for name in entry.keys() & ACTIONS.keys():
                     if isinstance(entry[name], Mapping):
                         yield ("spec", "rules", index, part, number, name), name, entry[name]
+
+
+def _of_lookups(parsed: ParsedPack) -> Iterator[tuple[Path, str]]:
+    """Yield the paths of names and namespaces in lookups that no object can have, and why."""
+    for index, rule in enumerate(raw_rules(parsed)):
+        for name, lookup in (rule.get("lookup") or {}).items():
+            for path, problem in _of_name(("spec", "rules", index, "lookup", name), lookup):
+                text, what = lookup[path[-1]], problem.partition(": ")[0]
+                if text == "*":
+                    yield path, f"{what}: namespaceSelector: {{}} with labelSelector: {{}}, for all objects of all namespaces"
+                else:
+                    yield path, f"{what}: ${{{text}}}" if _EXPRESSION.match(text) else problem
 
 
 def _refused(action: str, spec: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -12,9 +12,10 @@ from engine.cel.checker.openapi import Fields
 from engine.cel.parser import parse
 from engine.cel.reads import reads
 from engine.cel.syntax import Has, Node
-from engine.cel.types import DOUBLE, DYN, INT, NULL, STRING, TIMESTAMP, ObjectType, Type, list_of, map_of
+from engine.cel.types import DOUBLE, DYN, INT, NULL, STRING, TIMESTAMP, EnumType, ObjectType, Type, list_of, map_of
 from engine.cel.uses import in_order, uses_of_vars
 from engine.errors import ExpressionError
+from engine.model.flags import Mode
 from engine.model.objects import Kind
 from engine.packs.crds import Definition
 from engine.packs.declarations import lookups_of
@@ -125,7 +126,7 @@ class _PackScope:
             "params": object_type("params", params),
             "inputs": object_type("inputs", inputs),
             "inputErrors": map_of(STRING, STRING),
-            "flags": map_of(STRING, STRING),
+            "flags": map_of(STRING, EnumType(tuple(map(str, Mode)))),
             "now": TIMESTAMP,
             "error": STRING,
             "groupKey": STRING,

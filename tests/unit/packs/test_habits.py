@@ -66,6 +66,9 @@ def found(content: Text) -> list[tuple[str, str]]:
     return [(fault.code, f"{fault.message}; expected {fault.expected}") for fault in lint([content], backend())[1]]
 
 
+LOOKUP: dict[str, Any] = {"targets": [{**CONFIG_MAP, "verbs": ["list", "watch"]}]}
+ONE: dict[str, Any] = {"lookup": {"x": {**CONFIG_MAP, "name": "x"}}}
+ALL: dict[str, Any] = {"lookup": {"x": {**CONFIG_MAP, "labelSelector": {"app": "web"}}}}
 KEEP: dict[str, Any] = {"params": {"keep": {"type": "string", "default": "keep"}}}
 VARS: dict[str, Any] = {
     "vars": {"seen": "annotation(object, 'example.com/seen')", "hash": "hash(toJson(object.spec))"},
@@ -349,6 +352,81 @@ MISTAKES = {
         "semver(object.metadata.labels['v']).isLessThan(semver('v1.28', true))"),
     "a division by zero": Mistake(
         "no-answer", "expected a divisor that is not 0", "object.spec.replicas > 1/0", "object.spec.replicas > 1/2"),
+    "has() of what is looked up": Mistake(
+        "always-true", "is always true: lookup.x is there, or null; expected lookup.x != null",
+        "object.spec.paused && has(lookup.x)", "object.spec.paused && lookup.x != null", "when", LOOKUP, ONE),
+    "no has() of what is looked up": Mistake(
+        "always-true", "is always false: lookup.x is there, or null; expected lookup.x == null", "!has(lookup.x)",
+        "lookup.x == null", "when", LOOKUP, ONE),
+    "has() of a list that is looked up": Mistake(
+        "always-true", "expected size(lookup.x) > 0", "has(lookup.x)", "size(lookup.x) > 0", "when", LOOKUP, ALL),
+    "has() of a parameter": Mistake(
+        "always-true", "expected params.keep != ''", "has(params.keep)", "params.keep != ''", "when", KEEP),
+    "has() of an input": Mistake(
+        "always-true", "expected inputs.ttl != null", "has(inputs.ttl)", "inputs.ttl != null", "when",
+        {"inputs": {"ttl": {"annotation": "ttl", "schema": {"type": "array"}}}}),
+    "has() of the object before": Mistake(
+        "expression", "expected oldObject != null", "has(oldObject) || true", "oldObject != null || object.spec.paused",
+        rule={**ONCE}),
+    "has() of the object": Mistake(
+        "expression", "has(object.status): object itself is always there", "has(object)", "has(object.status)"),
+    "a lookup that is compared with a text": Mistake(
+        "wrong-type", "expected lookup.x != null", "lookup.x != ''", "lookup.x != null", "when", LOOKUP, ONE),
+    "a flag as a condition": Mistake(
+        "wrong-type", "expected flags['p'] == 'Enforce'", "flags['p'] == true", "flags['p'] == 'Enforce'"),
+    "a flag that is not set": Mistake(
+        "wrong-type", "expected flags['p'] != 'Enforce'", "flags['p'] == false", "flags['p'] != 'Enforce'"),
+    "a duration without duration()": Mistake(
+        "wrong-type", "expected now - duration('24h')", "object.metadata.creationTimestamp < now - '24h'",
+        "object.metadata.creationTimestamp < now - duration('24h')"),
+    "a year for a time": Mistake(
+        "order-of-texts", "> timestamp('2026-01-01T00:00:00Z')", "object.metadata.creationTimestamp > '2026'",
+        "object.metadata.creationTimestamp > timestamp('2026-01-01T00:00:00Z')"),
+    "a path without quotes": Mistake(
+        "expression", "expected 'spec.replicas', in quotes", "get(object, spec.replicas, 1) > 1",
+        "get(object, 'spec.replicas', 1) > 1"),
+    "all namespaces of a lookup as a star": Mistake(
+        "refused-name", "namespaceSelector: {} with labelSelector: {}",
+        {"lookup": {"x": {**CONFIG_MAP, "namespace": "*", "labelSelector": {}}}},
+        {"lookup": {"x": {**CONFIG_MAP, "namespaceSelector": {}, "labelSelector": {}}}}, "rule",
+        {"targets": [{**CONFIG_MAP, "verbs": ["list", "watch"], "consent": "true"},
+                     {"apiVersion": "v1", "kind": "Namespace", "verbs": ["list", "watch"]}]}, {"when": "size(lookup.x) > 1"}),
+    "a namespace of a lookup without braces": Mistake(
+        "refused-name", "expected ${object.metadata.namespace}",
+        {"lookup": {"x": {**CONFIG_MAP, "name": "x", "namespace": "object.metadata.namespace"}}},
+        {"lookup": {"x": {**CONFIG_MAP, "name": "x", "namespace": "${object.metadata.namespace}"}}}, "rule", LOOKUP,
+        {"when": "lookup.x != null"}),
+    "Ansible's delay": Mistake(
+        "schema", "expected retry: {backoff: 2s}, or 'for'", {"delay": 2}, {"retry": {"backoff": "2s"}}, "rule"),
+    "Kyverno's operations": Mistake("schema", "expected event: Change", {"operations": ["UPDATE"]}, {"event": "Change"}, "rule"),
+    "null for an object that is not being deleted": Mistake(
+        "wrong-type", "expected !has(object.metadata.deletionTimestamp)", "object.metadata.deletionTimestamp == null",
+        "!has(object.metadata.deletionTimestamp)"),
+    "null for an object of a kind that is not known, that is being deleted": Mistake(
+        "wrong-type", "expected has(object.metadata.deletionTimestamp)", "object.metadata.deletionTimestamp != null",
+        "has(object.metadata.deletionTimestamp)", watch=WIDGET),
+    "null for a time that is left out": Mistake(
+        "wrong-type", "expected !has(object.status.completionTime)", "object.status.completionTime == null",
+        "!has(object.status.completionTime)", watch={"apiVersion": "batch/v1", "kind": "Job"}),
+    "a condition's type that a Job does not have": Mistake(
+        "wrong-type", "(did you mean 'Complete'?)",
+        "object.status.conditions.exists(c, c.type == 'Completed' && c.status == 'True')",
+        "object.status.conditions.exists(c, c.type == 'Complete' && c.status == 'True')",
+        watch={"apiVersion": "batch/v1", "kind": "Job"}),
+    "a flag in small letters": Mistake(
+        "wrong-type", "(did you mean 'Enforce'?)", "flags['p'] == 'enforce'", "flags['p'] == 'Enforce'"),
+    "a status without the subresource": Mistake(
+        "unknown-field", "expected subresource: status", [{"patch": {"patch": {"status": {"replicas": 0}}}}],
+        [{"patch": {"subresource": "status", "patch": {"status": {"replicas": 0}}}}], "actions",
+        {"targets": [{**DEPLOYMENT, "verbs": ["get", "patch", "patch/status"]}]}, ONCE),
+    "a spec with the subresource of the status": Mistake(
+        "unknown-field", "expected a patch of its own",
+        [{"patch": {"subresource": "status", "patch": {"spec": {"replicas": 0}}}}],
+        [{"patch": {"patch": {"spec": {"replicas": 0}}}}], "actions",
+        {"targets": [{**DEPLOYMENT, "verbs": ["get", "patch", "patch/status"]}]}, ONCE),
+    "a label without a blank after the colon": Mistake(
+        "schema", "expected a blank after the colon: app: web", {**DEPLOYMENT, "labelSelector": {"app:web": None}},
+        {**DEPLOYMENT, "labelSelector": {"app": "web"}}, "watch"),
     "one sign for two": Mistake("expression", "expected '=='", "object.spec.replicas = 3", "object.spec.replicas == 3"),
     "a pattern of file names": Mistake(
         "expression", "'.*' in place of '*'", "object.metadata.name.matches('*-web')", "object.metadata.name.matches('.*-web')"),
@@ -400,6 +478,21 @@ APART = {
     "all items and not all": (f"{CONDITIONS}.all(c, c.type in ['a'])", f"{CONDITIONS}.exists(c, !(c.type in ['a']))"),
     "both, and one of both not": (f"has({PAUSED}) && {WANTED} > 3", f"!has({PAUSED}) || {WANTED} <= 3"),
     "one of both, and neither": (f"has({PAUSED}) || {WANTED} > 3", f"{WANTED} <= 3 && !has({PAUSED})"),
+    "a list, and each of it not": (f"{TIER} in ['a', 'b']", f"{TIER} != 'a' && {TIER} != 'b'"),
+    "both, and one of both otherwise": (f"{WANTED} > 0 && {TIER} == 'b'", f"{WANTED} == 0 || {TIER} != 'b'"),
+    "one of both, and one of two others": (f"{WANTED} == 1 || {WANTED} == 2", f"{WANTED} > 3 || {WANTED} < 1 && {PAUSED}"),
+    "a condition of a status, and of another": (
+        f"{CONDITIONS}.exists(c, c.type == 'a' && c.status == 'True')",
+        "get(object, 'status.conditions', []).exists(d, d.status in ['False', 'Unknown'] && d.type == 'a')",
+    ),
+    "an item of a condition, and another": (
+        f"{CONDITIONS}.hasItem({{'type': 'a', 'status': 'True'}})",
+        f"{CONDITIONS}.exists(c, c.type == 'a' && c.status != 'True')",
+    ),
+    "a condition of a status, and none": (
+        f"{CONDITIONS}.exists(d, d.status == 'True' && d.type == 'a')",
+        f"!{CONDITIONS}.exists(c, c.type == 'a')",
+    ),
     "lists of values between ||": (f"{TIER} == 'a' || {TIER} == 'b'", f"{TIER} == 'c' || {TIER} in ['d', 'e']"),
 }
 
@@ -432,6 +525,18 @@ def test_rules_that_exclude_one_another_may_write_the_same(one: str, other: str)
      ("!(object.spec.paused && object.spec.replicas > 3)", "object.spec.paused"),
      (f"{CONDITIONS}.exists(c, c.type == 'a')", f"{CONDITIONS}.exists(c, c.type != 'a')"),
      (f"{CONDITIONS}.all(c, c.type == 'a')", f"{CONDITIONS}.all(c, c.type != 'a')"),
+     (f"{CONDITIONS}.exists(c, c.type == 'a' && c.status == 'True')",
+      f"{CONDITIONS}.exists(c, c.type == 'b' && c.status == 'False')"),
+     (f"{CONDITIONS}.exists(c, c.type in ['a', 'b'] && c.status == 'True')",
+      f"{CONDITIONS}.exists(c, c.type in ['a', 'b'] && c.status == 'False')"),
+     ("object.spec.template.spec.containers.exists(c, c.name == 'a' && c.image == 'x')",
+      "object.spec.template.spec.containers.exists(c, c.name != 'a' && c.image == 'y')"),
+     (f"{CONDITIONS}.exists(c, c.type == 'a' && c.status == 'True')", f"!{CONDITIONS}.exists(c, c.type == 'b')"),
+     (f"{TIER} in ['a', 'b', 'c']", f"{TIER} != 'a' && {TIER} != 'b'"),
+     (f"{WANTED} > 0 && {TIER} == 'b'", f"{WANTED} == 0 || {TIER} != 'c'"),
+     (f"{PAUSED} && ({WANTED} == 1 || {WANTED} == 2) || {TIER} == 'a' && ({WANTED} == 3 || {WANTED} == 4)",
+      f"!{PAUSED} && ({WANTED} == 1 || {WANTED} == 2) || {TIER} != 'b' && ({WANTED} == 3 || {WANTED} == 4)"),
+     (f"{WANTED} == 1 || {PAUSED}", f"{WANTED} == 2 || {TIER} == 'a'"),
      (f"{TIER} == 'a' || {TIER} == 'b'", f"{TIER} == 'c' || {PAUSED}")],
 )  # fmt: skip
 def test_rules_that_can_both_fire_may_not(one: str, other: str) -> None:

@@ -93,7 +93,7 @@ FAULTS = {
     "lookup.pod.spec.nodename == 'a'": "'nodeName' (did you mean that?)",
     "cel.bind(r, object.spec.replicas, r == '3')": "r == 3",
     "oldObject.spec.replicas == '3'": "oldObject.spec.replicas == 3",
-    "flags.x == true": "flags.x == 'true'",
+    "flags.x == true": "flags.x == 'Enforce'",
 }  # fmt: skip
 SOUND = (
     "object.spec.replicas == 3 && object.spec.replicas > 1.5",
