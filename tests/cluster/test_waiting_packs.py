@@ -103,7 +103,8 @@ def test_each_says_why_it_waits_and_goes_on_by_itself(own_plane: ControlPlane, e
     for name, text in expected.items():
         eventually(partial(says, name, text), f"status of {name}", 180)
         assert events(name) == {"RulePackWaiting"}
-        assert engine.packs()[name]["waitingFor"] == f"{KINDS[name][1]}.{KINDS[name][0]}"
+        kind = f"{KINDS[name][1]}.{KINDS[name][0]}"
+        eventually(lambda: engine.packs()[name]["waitingFor"] == kind, f"what {name} waits for")  # noqa: B023 - called at once
     assert "it has Widget, did you mean that?" in status("misspelt")
     assert "rulepack rbac" in status("no-rights")
     engine.ready()
