@@ -12,6 +12,7 @@ from typing import cast
 
 import pytest
 from _pytest.capture import CaptureManager
+from hypothesis import settings
 
 from tests.controlplane import controllers
 from tests.controlplane.binaries import programs
@@ -20,6 +21,9 @@ from tests.controlplane.plane import ControlPlane
 from tests.simulators.kubelet import Kubelet
 
 _numbers = itertools.count(1)
+
+settings.register_profile("no-deadline", parent=settings(), deadline=None)  # how long an example takes is the machine's matter
+settings.load_profile("no-deadline")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks

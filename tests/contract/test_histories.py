@@ -179,7 +179,7 @@ def both(control_plane: ControlPlane) -> Iterator[Both]:
     both.close()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(writes=st.lists(WRITES, min_size=1, max_size=15))
 def test_the_two_clusters_answer_alike(both: Both, writes: list[Write]) -> None:
     """Creates, patches, replacements, deletions, conditions, finalizers and dry runs in any order."""

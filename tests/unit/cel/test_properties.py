@@ -56,7 +56,7 @@ def outcome(text: str, scope: Scope) -> Any:
         assert str(fault)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(fragments | expressions, values)
 def test_no_text_raises_anything_else(text: str, watched: Any) -> None:
     """No text makes an expression, or a template, raise anything but ExpressionError and EvaluationError."""

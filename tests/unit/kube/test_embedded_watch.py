@@ -162,4 +162,4 @@ class Watching(RuleBasedStateMachine):
 
 
 TestWatching = Watching.TestCase
-TestWatching.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestWatching.settings = settings(max_examples=40, stateful_step_count=40)

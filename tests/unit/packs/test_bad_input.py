@@ -70,7 +70,7 @@ def test_a_text_without_anything_holds_no_pack(text: str) -> None:
 YAML_LIKE = st.text(alphabet="abc:-[]{}&*!|>'\"#%@,? \n\t\\~<$0", max_size=200)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet=st.characters(), max_size=200) | YAML_LIKE)
 def test_no_text_raises_anything_but_invalid_text(text: str) -> None:
     """Whatever the text, it is either parsed or refused."""
@@ -91,7 +91,7 @@ GOOD = pack(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, len(GOOD)), st.integers(0, 30), st.text(alphabet="[]{}'\"$().,:& \n\\x1Aé-", max_size=5))
 def test_a_damaged_pack_raises_nothing_but_invalid_text(at: int, length: int, text: str) -> None:
     """A good pack of which a piece is replaced by something else is either parsed or refused."""
@@ -112,7 +112,7 @@ RULE_KEYS = ["name", "vars", "when", "on", "for", "oncePer", "existing", "lookup
              "resync", "limits", "actions", "retry", "rescue", "mode"]  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=3), st.dictionaries(st.sampled_from(RULE_KEYS), JSON, max_size=4))
 def test_no_value_of_any_key_raises_anything_but_invalid_text(fields: dict[str, Any], of_rule: dict[str, object]) -> None:
     """Any JSON value under any key of the pack or of a rule is either taken or refused."""

@@ -76,7 +76,7 @@ def test_an_expression_that_is_due(text: str) -> None:
     assert cron.fault(text) is None
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.text("0123456789*/-,#LW?MONSUFRIJA", max_size=6), min_size=5, max_size=5).map(" ".join))
 def test_what_has_no_fault_is_due(text: str) -> None:
     """As the parser itself says. What it takes and is a fault here has a step of which nothing is left."""
@@ -92,7 +92,7 @@ def test_what_has_no_fault_is_due(text: str) -> None:
 FIELDS = st.from_regex(r"(\*|[0-9]{1,2}(-[0-9]{1,2})?)(/[0-9]{1,2})?", fullmatch=True)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(FIELDS, min_size=5, max_size=5).map(" ".join))
 def test_what_is_suggested_is_no_fault(text: str) -> None:
     """It can be copied as it is."""

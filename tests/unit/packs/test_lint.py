@@ -51,7 +51,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 ACTION_NAMES = st.sampled_from(["annotate", "label", "patch", "delete", "metric", "apply", "emitEvent", "assert", "when"])
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.dictionaries(ACTION_NAMES, VALUES, max_size=2), max_size=3),
     st.dictionaries(st.sampled_from(["when", "oncePer", "vars", "loop", "throttle", "targets", "aggregate"]), VALUES, max_size=3),

@@ -27,7 +27,7 @@ CHANGES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(CRONS), st.sampled_from(ZONES), st.sampled_from(CHANGES), st.integers(-2 * 86400, 2 * 86400))
 def test_the_times_around_a_moment_are_those_of_going_forward(cron: str, zone: str, change: datetime, seconds: int) -> None:
     """As cronsim has them from 40 days before: the last one that is not after the moment, and the first one that is."""

@@ -251,7 +251,7 @@ def test_no_minute_of_one_namespace_has_more_steps_than_the_budget(limit: int, p
     assert all(sum(1 for other in taken if time - 60 < other <= time) <= limit for time in taken)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(counts=st.dictionaries(st.sampled_from("abcd"), st.integers(1, 12), min_size=2), limit=st.integers(1, 60))
 def test_of_those_that_wait_none_gets_ahead(counts: dict[str, int], limit: int) -> None:
     """As long as two of them have something to do, neither has had two steps more than the other."""

@@ -168,5 +168,5 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=50, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False
+    max_examples=50, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow], derandomize=False
 )
