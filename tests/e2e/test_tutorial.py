@@ -93,7 +93,7 @@ def follow(plane: ControlPlane, shell: Shell, deployment: Object, folder: Path, 
             shell.run(text)
         eventually(lambda: status(home, "watch-web") == "ok", "status of the pack")
         assert shell.run(STATUS) == "ok"
-        assert pod.packs()["watch-web"]["mode"] == "Audit"
+        eventually(lambda: pod.packs()["watch-web"]["mode"] == "Audit", "pack in Audit")
 
         shortly = home.get(CONFIG_MAP, "watch-web")["data"]["pack.yaml"].replace("for: 5m", "for: 1s")
         home.patch(CONFIG_MAP, "watch-web", {"data": {"pack.yaml": shortly}})
