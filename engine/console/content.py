@@ -124,16 +124,20 @@ class Content:
             if not each.example or since < each.since:
                 each.since, each.example, keys[where] = since, str(key), key
         for where, key in keys.items():
-            if isinstance(key, ObjectKey) and await self._may_look_up(viewer, self._firings.looks_up(*where[:2], _ref(key))):
-                found[where].reason = self._reason(key, *where)
+            if isinstance(key, ObjectKey):
+                reasons = await self.reasons(viewer, key, *where[:2])
+                found[where].reason = next((reason for why, reason in reasons if why == where[2]), "")
         return [each for _, each in sorted(found.items())]
 
-    def _reason(self, key: ObjectKey, pack: str, rule: str, obstacle: str) -> str:
-        """Return in words why an object waits for that; '' where it does not any more."""
-        return next((reason for why, reason in self.reasons(key, pack, rule) if why == obstacle), "")
+    async def reasons(self, viewer: Viewer, key: ObjectKey, pack: str, rule: str) -> list[tuple[str, str]]:
+        """Return what an object waits for, in a word and in words as the Event on it; a missing right comes with the command.
 
-    def reasons(self, key: ObjectKey, pack: str, rule: str) -> Iterator[tuple[str, str]]:
-        """Yield what an object waits for, in a word and in words as the Event on it; a missing right comes with the command."""
+        None for a viewer who may not see what the rule looks up: the words may quote that.
+        """
+        may = await self._may_look_up(viewer, self._firings.looks_up(pack, rule, _ref(key)))
+        return [*self._reasons(key, pack, rule)] if may else []
+
+    def _reasons(self, key: ObjectKey, pack: str, rule: str) -> Iterator[tuple[str, str]]:
         hides = self._firings.hides(pack, rule, key.kind)
         for state in self._operator.reconciler.states(key):
             if state.pack.identity == pack and (found := state.rules.get(rule)):

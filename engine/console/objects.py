@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from heapq import nsmallest
 from typing import Any, NamedTuple
@@ -123,7 +123,7 @@ class Objects:
                 if error.not_found:
                     return None
                 raise
-            packs, more = await _Shown(self._content, self._firings, explanation, key, sees_packs).packs(only)
+            packs, more = await _Shown(self._content, self._firings, explanation, key, viewer, sees_packs).packs(only)
         return {**common, "packs": packs, "more": more, "assumed": explanation.assumed, "secret": False}
 
     async def _explained(self, viewer: Viewer, key: ObjectKey) -> Explanation:
@@ -159,6 +159,7 @@ class _Shown(NamedTuple):
     firings: Firings
     explanation: Explanation
     key: ObjectKey
+    viewer: Viewer
     sees_packs: bool
 
     async def packs(self, only: Mapping[str, str]) -> tuple[list[dict[str, Any]], int]:
@@ -173,7 +174,8 @@ class _Shown(NamedTuple):
                     await time_slice.next()
                 rules += 1
                 if rules <= RULES:
-                    shown.append(self._rule(pack, rule))
+                    reasons = await self.content.reasons(self.viewer, self.key, pack.name, rule.name)
+                    shown.append(self._rule(pack, rule, [reason for _, reason in reasons]))
                 more = max(0, rules - RULES)
             if shown or not pack.rules:
                 found.append(self._pack(pack, shown))
@@ -187,10 +189,9 @@ class _Shown(NamedTuple):
             "fields": fields, "rules": rules,
         }  # fmt: skip
 
-    def _rule(self, pack: PackExplanation, rule: RuleExplanation) -> dict[str, Any]:
+    def _rule(self, pack: PackExplanation, rule: RuleExplanation, reasons: Sequence[str]) -> dict[str, Any]:
         hides = self.firings.hides(pack.name, rule.name, self.key.kind)
         record = HIDDEN if hides and rule.record else rule.record or ""
-        reasons = dict.fromkeys(reason for _, reason in self.content.reasons(self.key, pack.name, rule.name))
         waiting = [] if hides else [f"an Event said at {each}" for each in rule.waiting]
         skipped = rule.skipped if self.sees_packs or not rule.skipped.startswith("when[") else rule.skipped.partition(":")[0]
         of_packs = {
@@ -202,7 +203,7 @@ class _Shown(NamedTuple):
             "name": rule.name, "description": rule.description, "mode": rule.mode.word, "off": rule.mode is Mode.OFF,
             "verdict": verdict(rule), "result": rule.result.value, "skipped": _short(skipped), **of_packs,
             "keyed": rule.once_per is not None, "record": _short(record), "timing": rule.timing,
-            "waiting": [_short(each) for each in (*reasons, *waiting)][:VALUES],
+            "waiting": [_short(each) for each in (*dict.fromkeys(reasons), *waiting)][:VALUES],
             "acts": [_act(each) for each in rule.acts[:VALUES]], "more": max(0, len(rule.acts) - VALUES),
         }  # fmt: skip
 

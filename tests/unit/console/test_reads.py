@@ -10,7 +10,7 @@ from engine.model.objects import Kind, Resource
 from tests.unit.console.builder import ADMIN, TEAM, Console
 from tests.unit.operator.test_operator import CONFIG_MAP
 
-WORD = "b3BlbiBzZXNhbWU"  # Base64, so that a Secret may hold it as well
+WORD = "opensesame12"  # Base64, so that a Secret may hold it, and a name
 SECRET = Resource(Kind("v1", "Secret"), "secrets", True)
 PAGES = ("", "activity", "audit", "object?apiVersion=example.com/v1&kind=Widget&name=w&namespace=team-a")
 LOOKUP = "lookup: {other: {apiVersion: v1, kind: ConfigMap, namespace: team-b, name: vault}}"
@@ -35,7 +35,7 @@ spec:
       when: object.spec.size > 10
       existing: CatchUp
       oncePer: {key}
-      retry: {{limit: 1}}
+      retry: {{timeout: 10m}}
       {rule}
       actions: [{action}]
 """
@@ -67,6 +67,10 @@ ELSEWHERE = {
     "a message of a lookup": pack(
         "assert: {target: {apiVersion: v1, kind: ConfigMap, name: copy}, that: 'false', "
         "message: 'it holds ${lookup.other.data.word}'}",
+        rule=LOOKUP,
+    ),
+    "a target that is missing": pack(
+        "patch: {target: {apiVersion: v1, kind: ConfigMap, name: '${lookup.other.data.word}'}, patch: {data: {a: b}}}",
         rule=LOOKUP,
     ),
     "what Audit would write": pack(
