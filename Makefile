@@ -64,7 +64,7 @@ e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (
 	$(BIN)/python -m tests.controlplane.olm --all
 	$(BIN)/python -m tests.controlplane.oauth2_proxy
 	$(BIN)/python -m tests.browser.packages
-	$(PYTEST) -m "e2e and not nightly" --durations=10
+	$(PYTEST) $(SHARED) -m "e2e and not nightly" --durations=10
 
 pictures: $(READY) ## Take the pictures of the docs anew, of the demo in Debian's Chromium (needs chromium), in 2 minutes
 	RULEPACK_PICTURES=1 $(PYTEST) tests/browser/test_pictures.py
@@ -72,11 +72,11 @@ pictures: $(READY) ## Take the pictures of the docs anew, of the demo in Debian'
 
 nightly: $(READY) ## What the others leave out: Argo CD 3.2, Kubernetes 1.37, the last release, slow tests; 30 minutes, and 15 to build, once
 	ARGOCD_VERSION=3.2 $(BIN)/python -m tests.controlplane.argocd
-	ARGOCD_VERSION=3.2 $(PYTEST) -m "argocd and not nightly" --durations=10
+	ARGOCD_VERSION=3.2 $(PYTEST) $(SHARED) -m "argocd and not nightly" --durations=10
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.plane
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.kubectl
 	KUBERNETES_VERSION=1.37 $(BIN)/python -m tests.controlplane.controllers
-	KUBERNETES_VERSION=1.37 $(PYTEST) -m "(cluster or e2e) and not nightly" --durations=10
+	KUBERNETES_VERSION=1.37 $(PYTEST) $(SHARED) -m "(cluster or e2e) and not nightly" --durations=10
 	$(BIN)/python -m tests.controlplane.gitops
 	$(BIN)/python -m tests.controlplane.olm --sdk
 	$(PYTEST) -m nightly --durations=10

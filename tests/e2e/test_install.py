@@ -14,6 +14,7 @@ import yaml
 
 from engine.model.objects import Kind, Object, dig
 from scripts.bundle import CSV, ROOT
+from scripts.project import project
 from tests.bundle.catalog import OLD, write_bundle
 from tests.bundle.manifests import path, send
 from tests.controlplane import controllers, olm
@@ -28,7 +29,7 @@ from tests.simulators.kubelet import Kubelet
 from tests.world import DEPLOYMENT
 
 HOME = "rulepack-system"
-RELEASE = "https://github.com/rulepack/rulepack/releases/latest/download/install.yaml"
+RELEASE = f"{project().repository}/releases/latest/download/install.yaml"
 CLUSTER_ROLE = Kind("rbac.authorization.k8s.io/v1", "ClusterRole")
 CLUSTER_ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding")
 RULE_PACK = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rulepacks.rules.mlops.dev"

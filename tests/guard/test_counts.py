@@ -323,6 +323,10 @@ async def test_requests_of_a_start(tmp_path: Path) -> None:
     stop = asyncio.Event()
     settings = Settings("system", rules=(RULES,), address="127.0.0.1", port=0)
     operator = asyncio.create_task(Operator(cluster, settings, clock, backend()).run(stop))
+    async with asyncio.timeout(120):
+        while not any(call.ref.kind == JOB and call.verb == "watch" for call in cluster.calls):
+            await asyncio.sleep(0.01)  # packs as large as these are read in a thread, which the fake clock does not wait for
+            await clock.advance(1)
     await clock.advance(10)
 
     calls = cluster.calls[before:]
