@@ -218,7 +218,7 @@ class Firings:
 
     def _step(self, act: Act) -> StepTaken:
         target = getattr(act.step, "target", None)
-        reads = self._reads(act.read) - {Ref(*act.object[:3])}
+        reads = self._reads(act.seen) - {Ref(*act.object[:3])}
         secret = any(each.kind.kind == SECRET.kind for each in reads)
         hides = secret or self.hides(act.pack, act.rule, act.object.kind)
         item, detail = (HIDDEN if text and hides else cut(clean(text), TEXT) for text in (act.item, act.detail))

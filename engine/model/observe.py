@@ -40,8 +40,8 @@ class Act(NamedTuple):
     """One thing the engine did, or would have done, for a rule and an object.
 
     `step` is None where the action came to no step; `detail` says why, or what was answered; `diff` holds lines
-    `path: old → new` of what a patch changes. `read` is whatever the action has read by then, however it ended: `detail` may
-    have values of these.
+    `path: old → new` of what a patch changes. `read` is what an action without a step has read. `seen` is whatever the action has
+    read by then, however it ended: values of these may be in `detail`.
     """
 
     pack: str
@@ -56,14 +56,14 @@ class Act(NamedTuple):
     diff: tuple[str, ...] = ()
     mode: Mode = Mode.ENFORCE
     read: tuple[Ref, ...] = ()
+    seen: tuple[Ref, ...] = ()
 
     @property
     def target(self) -> Ref:
-        """What was acted on: what the step changes, or the one object that needed no change; else the watched object."""
+        """What was acted on: what the step changes, or the one object that it would have changed; else the watched object."""
         if isinstance(self.step, Patch | Delete | Create):
             return self.step.target
-        needed_no_change = self.step is None and self.result is ActResult.UNCHANGED
-        return self.read[0] if needed_no_change and len(self.read) == 1 else self.object
+        return self.read[0] if len(self.read) == 1 else self.object
 
 
 class Observer(Protocol):

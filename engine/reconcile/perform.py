@@ -111,7 +111,7 @@ class Performer:
                     outcome = taken if taken.result is not None else outcome
                     progress.steps += 1
                 if isinstance(outcome, Done) and not plan.steps:
-                    self._observer.acted(_act(run, action.name, None, ActResult.UNCHANGED))
+                    self._observer.acted(_act(run, action.name, None, ActResult.UNCHANGED)._replace(read=progress.read))
                 elif not isinstance(outcome, Done):
                     self._report_outcome(run, action.name, outcome)
                 return outcome
@@ -287,5 +287,5 @@ class Performer:
 
 def _act(run: ItemRun, action: str, step: Step | None, result: ActResult, lines: tuple[str, ...] = (), detail: str = "") -> Act:
     cause = run.cause
-    read = run.action.read if run.action else ()
-    return Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode, read)
+    seen = run.action.read if run.action else ()
+    return Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode, seen=seen)
