@@ -23,11 +23,13 @@ from engine.packs.pack import RulePack
 from engine.packs.sources import Text
 from engine.packs.versions import Report
 from engine.reconcile.budgets import described
+from engine.reconcile.state import Stall
 
 T = TypeVar("T")
 
 SLICE, PER_TURN = 500, 50
 """How many objects, and how many rules, are handled before others have their turn."""
+UNSEEN = "(hidden: you may not get all that the rule reads)"
 SHOWN = 50
 """How many firings a page shows."""
 LATELY = 5
@@ -132,18 +134,24 @@ class Content:
     async def reasons(self, viewer: Viewer, key: ObjectKey, pack: str, rule: str) -> list[tuple[str, str]]:
         """Return what an object waits for, in a word and in words as the Event on it; a missing right comes with the command.
 
-        None for a viewer who may not see what the rule looks up: the words may quote that.
+        The words may quote what the rule reads: who may not get all of that is told so instead.
         """
-        may = await self._may_look_up(viewer, self._firings.looks_up(pack, rule, _ref(key)))
-        return [*self._reasons(key, pack, rule)] if may else []
-
-    def _reasons(self, key: ObjectKey, pack: str, rule: str) -> Iterator[tuple[str, str]]:
         hides = self._firings.hides(pack, rule, key.kind)
+        blind = not await self._may_look_up(viewer, self._firings.looks_up(pack, rule, _ref(key)))
+        reasons = []
+        for stall, seen in self._stalls(key, pack, rule):
+            unseen = blind or await self._unseen(viewer, {Ref(*each[:3]) for each in seen} - {_ref(key)})
+            reasons.append((stall.obstacle.value, HIDDEN if hides else UNSEEN if unseen else stall.reason))
+        return reasons
+
+    def _stalls(self, key: ObjectKey, pack: str, rule: str) -> Iterator[tuple[Stall, Iterable[Ref]]]:
+        """Yield what a rule waits for, with what its actions have read."""
         for state in self._operator.reconciler.states(key):
             if state.pack.identity == pack and (found := state.rules.get(rule)):
-                stalls = [stall for _, stall in found.firing.stalls()] if found.firing else []
-                stalls += [found.stall] if found.stall else []
-                yield from ((stall.obstacle.value, HIDDEN if hides else stall.reason) for stall in stalls)
+                items = found.firing.items.values() if found.firing else ()
+                yield from ((item.stall, item.seen) for item in items if item.ended is None and item.stall is not None)
+                if found.stall:
+                    yield found.stall, ()
 
     async def visible(
         self, viewer: Viewer, only: Filter, limit: int, *, after: int = -1, mode: Mode | None = None
@@ -158,11 +166,16 @@ class Content:
                     return
 
     async def hidden(self, viewer: Viewer, firing: Firing) -> Hidden:
-        """Return what a viewer may not see of a firing: steps that change or have read it, and texts of what is looked up."""
-        others = {ref for step in firing.steps for ref in (step.reads | {step.target})} - {None, firing.object}
-        unseen = {ref for ref in others if ref and not await viewer.sees(ref)}
-        steps = [number for number, step in enumerate(firing.steps) if not unseen.isdisjoint(step.reads | {step.target})]
-        return Hidden(frozenset(steps), texts=not await self._may_look_up(viewer, firing.looks_up))
+        """Return what a viewer may not see of a firing: steps on what they may not get, and texts that may quote such."""
+        blind = not await self._may_look_up(viewer, firing.looks_up)
+        unseen = await self._unseen(viewer, {ref for step in firing.steps for ref in (*step.reads, step.target) if ref})
+        steps = {number for number, each in enumerate(firing.steps) if each.target in unseen}
+        texts = {number for number, each in enumerate(firing.steps) if blind or not unseen.isdisjoint(each.reads)}
+        return Hidden(frozenset(steps), frozenset(steps | texts), key=blind and firing.unwritten)
+
+    @staticmethod
+    async def _unseen(viewer: Viewer, refs: Iterable[Ref]) -> set[Ref]:
+        return {ref for ref in refs if not await viewer.sees(ref)}
 
     @staticmethod
     async def _may_look_up(viewer: Viewer, kinds: Iterable[tuple[Kind, str]]) -> bool:

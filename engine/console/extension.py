@@ -190,32 +190,32 @@ def _waiting(wait: Waiting) -> dict[str, Any]:
 
 
 def _firing(firing: Firing, hidden: Hidden) -> dict[str, Any]:
-    unwritten = hidden.texts and firing.mode is Mode.AUDIT
     shown = [
-        _step(step, hidden=number in hidden.steps, texts=not hidden.texts, unwritten=unwritten)
+        _step(step, hidden=number in hidden.steps, texts=number not in hidden.texts, audit=firing.mode is Mode.AUDIT)
         for number, step in enumerate(firing.steps)
     ]
     return {
-        "pack": firing.pack, "rule": firing.rule, "key": HIDDEN if unwritten and firing.key else firing.key,
+        "pack": firing.pack, "rule": firing.rule, "key": HIDDEN if hidden.key and firing.key else firing.key,
         "mode": firing.mode.word, "result": firing.result.value,
         "bad": firing.result in BAD, "began": firing.began, "changed": firing.changed,
         "steps": shown, "more": firing.more,
     }  # fmt: skip
 
 
-def _step(step: StepTaken, *, hidden: bool, texts: bool, unwritten: bool) -> dict[str, Any]:
+def _step(step: StepTaken, *, hidden: bool, texts: bool, audit: bool) -> dict[str, Any]:
     """Return a step: on an object that is none of the application's only that there was one, of an Event there its reason.
 
-    Without `texts` its messages are hidden, and what it would write too where it is `unwritten`: both may hold what is looked up.
+    Without `texts` its messages are hidden, and what it sends, or would write in Audit: all may hold what the rule has read.
     """
     shown: dict[str, Any] = {"what": step.what, "detail": step.detail, "diff": step.diff}
     if not texts:
         shown["detail"] = HIDDEN if step.detail else ""
-    if unwritten:
+    if not texts and (audit or step.sends):
         shown |= {"what": HIDDEN, "diff": ()}
     if hidden:
         shown = {"what": step.what} if step.target and step.target.kind.kind == EVENT else {"hidden": True}
-    common = {"action": step.action, "item": step.item, "result": step.result.value, "attempts": step.attempts}
+    item = step.item if texts or not step.item else HIDDEN
+    common = {"action": step.action, "item": item, "result": step.result.value, "attempts": step.attempts}
     return {**common, "bad": step.result in BAD, **shown}
 
 

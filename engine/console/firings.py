@@ -14,6 +14,7 @@ from markupsafe import Markup
 from engine.actions.generated import Generates
 from engine.actions.lookup import Lookup
 from engine.actions.target import Target
+from engine.cel.queries import fields_of
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import SECRET, Kind, ObjectKey, Ref
@@ -23,7 +24,7 @@ from engine.model.send import HIDDEN, Send
 from engine.model.text import clean, cut
 from engine.operator.activity import description
 from engine.packs.catalog import Catalog
-from engine.packs.pack import RulePack
+from engine.packs.pack import Discovery, RulePack
 from engine.packs.parts import instances
 from engine.reconcile.item import RULE_FAILED
 
@@ -35,9 +36,6 @@ STEPS = 20
 """How many steps of one firing are kept; the others are counted."""
 LINES, TEXT = 20, 300
 """How many lines of a difference are kept, and how many characters of a line and of any other text."""
-
-REFS = 20
-"""Of how many objects that a step has read each is kept; of more, only their kinds and namespaces."""
 _OPEN = (ActResult.WAITING, ActResult.RETRYING)
 """A step that ended so is tried again."""
 BAD = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
@@ -47,7 +45,8 @@ BAD = (ActResult.RETRYING, ActResult.FAILED, ActResult.REFUSED)
 class StepTaken:
     """One action of a firing, for one item of a loop: what it does, to which other object, and how that ended.
 
-    `reads` are the other objects that its texts may hold values of; one without a name stands for all of its kind and namespace.
+    `reads` are the other objects that its texts may hold values of: what the actions of the item up to this one have read. One
+    without a name stands for all of its kind and namespace.
     """
 
     action: str
@@ -57,6 +56,8 @@ class StepTaken:
     result: ActResult
     detail: str
     diff: tuple[str, ...]
+    sends: bool = False
+    """Whether it goes elsewhere than to the API server, so that who may get its target cannot read it there."""
     reads: frozenset[Ref] = frozenset()
     attempts: int = 1
 
@@ -66,10 +67,14 @@ class StepTaken:
 
 
 class Hidden(NamedTuple):
-    """What a viewer may not see of a firing: steps, by their numbers; `texts` may hold what they may not look up."""
+    """What a viewer may not see of a firing, by the numbers of its steps: what was done to which object, and texts of it.
+
+    The `key` is hidden where rules read what the viewer may not get, until it is on record on the object.
+    """
 
     steps: frozenset[int]
-    texts: bool
+    texts: frozenset[int]
+    key: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +91,7 @@ class Firing:
     changed: float
     version: int
     looks_up: frozenset[tuple[Kind, str]] = frozenset()
-    """Kinds and namespaces ('' for all) in which the rule looks something up: values of these may be in any text."""
+    """Kinds and namespaces ('' for all) that the rule reads before it acts: values of these may be in any text."""
     steps: list[StepTaken] = field(default_factory=list)
     more: int = 0
     """Steps that are not kept."""
@@ -99,6 +104,11 @@ class Firing:
         results = [step.result for step in self.steps]
         order = (ActResult.FAILED, ActResult.REFUSED, ActResult.RETRYING, ActResult.WAITING, ActResult.AUDITED)
         return next((each for each in order if each in results), ActResult.DONE)
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether nothing of it is on the object: it is in Audit, or goes on."""
+        return self.mode is Mode.AUDIT or self.under_way
 
     @property
     def under_way(self) -> bool:
@@ -132,7 +142,6 @@ class Firings:
         self._open: dict[tuple[str, str, Ref], Firing] = {}
         self._characters = 0
         self._secret: dict[tuple[RulePack, str], bool] = {}
-        self._last_read: tuple[tuple[Ref, ...], frozenset[Ref]] = (), frozenset()
 
     def newest(self) -> Iterator[Firing]:
         """Yield them, the newest first."""
@@ -218,28 +227,29 @@ class Firings:
 
     def _step(self, act: Act) -> StepTaken:
         target = getattr(act.step, "target", None)
-        reads = self._reads(act.seen) - {Ref(*act.object[:3])}
+        reads = frozenset(Ref(*each[:3]) for each in act.seen) - {Ref(*act.object[:3])}
         secret = any(each.kind.kind == SECRET.kind for each in reads)
         hides = secret or self.hides(act.pack, act.rule, act.object.kind)
         item, detail = (HIDDEN if text and hides else cut(clean(text), TEXT) for text in (act.item, act.detail))
         diff = () if hides else tuple(cut(clean(line), TEXT) for line in act.diff[:LINES])
         what = _what(act.step, hides=hides)
         own = target is None or target[:3] == act.object[:3]
-        return StepTaken(act.action, item, what, None if own else target, act.result, detail, diff, reads)
-
-    def _reads(self, seen: tuple[Ref, ...]) -> frozenset[Ref]:
-        """Return what was read without uid; the steps of one action have the same."""
-        if self._last_read[0] is not seen:
-            whole = frozenset(Ref(*each[:3]) for each in seen)
-            self._last_read = seen, whole if len(whole) <= REFS else frozenset(each._replace(name="") for each in whole)
-        return self._last_read[1]
+        return StepTaken(
+            act.action, item, what, None if own else target, act.result, detail, diff, isinstance(act.step, Send), reads
+        )
 
     def looks_up(self, pack: str, rule: str, obj: Ref) -> frozenset[tuple[Kind, str]]:
-        """Return in which kinds and namespaces ('' for all) a rule looks something up for an object."""
+        """Return which kinds a rule reads for an object, in which namespaces ('' for all): lookups, members and params found."""
         there = self.catalog().packs.get(pack)
-        rules = [each for each in there.rules if each.name == rule] if there else []
-        lookups = [lookup for each in rules for lookup in instances(each, Lookup) if not isinstance(lookup, Generates)]
-        return frozenset((each.kind, "" if each.place is None else each.place or obj.namespace) for each in lookups if each.kind)
+        if there is None:
+            return frozenset()
+        found = {(each.kind, "") for each in there.discover.values() if not _by_metadata(each)}
+        for each in there.rules:
+            if each.name == rule:
+                lookups = (lookup for lookup in instances(each, Lookup) if not isinstance(lookup, Generates))
+                found |= {(at.kind, "" if at.place is None else at.place or obj.namespace) for at in lookups if at.kind}
+                found |= {(kind, "") for kind in there.watches} if each.aggregate is not None else set()
+        return frozenset(found)
 
     def hides(self, pack: str, rule: str, kind: Kind) -> bool:
         """Return whether a value of a Secret may be in what a rule says of an object of a kind."""
@@ -262,6 +272,13 @@ class Firings:
             self._note_audit(gone)
             if self._open.get((gone.pack, gone.rule, gone.object)) is gone:
                 del self._open[gone.pack, gone.rule, gone.object]
+
+
+def _by_metadata(discovery: Discovery) -> bool:
+    """Return whether only names, namespaces and labels of what a pack finds give the value of a param."""
+    programs = [discovery.value, *([discovery.key] if discovery.key else [])]
+    paths = (fields_of(path) for program in programs for path in program.reads if path[0] == "object")
+    return all(path[1:2] == ("metadata",) and path[2:3] in (("name",), ("namespace",), ("labels",)) for path in paths)
 
 
 def _may_be_secret(target: Target) -> bool:

@@ -124,7 +124,8 @@ class Objects:
                     return None
                 raise
             packs, more = await _Shown(self._content, self._firings, explanation, key, viewer, sees_packs).packs(only)
-        return {**common, "packs": packs, "more": more, "assumed": explanation.assumed, "secret": False}
+        assumed = explanation.assumed if sees_packs else ()  # it names what packs are about
+        return {**common, "packs": packs, "more": more, "assumed": assumed, "secret": False}
 
     async def _explained(self, viewer: Viewer, key: ObjectKey) -> Explanation:
         cluster, catalog = VisibleCluster(self._api, viewer), self._catalog

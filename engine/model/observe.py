@@ -40,8 +40,8 @@ class Act(NamedTuple):
     """One thing the engine did, or would have done, for a rule and an object.
 
     `step` is None where the action came to no step; `detail` says why, or what was answered; `diff` holds lines
-    `path: old → new` of what a patch changes. `read` is what an action without a step has read. `seen` is whatever the action has
-    read by then, however it ended: values of these may be in `detail`.
+    `path: old → new` of what a patch changes. `read` is what an action without a step has read. `seen` is what the actions up to
+    this one have read or tried to, one without a name for all of its kind and namespace: any text may hold values of these.
     """
 
     pack: str

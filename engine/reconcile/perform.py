@@ -31,6 +31,8 @@ from engine.reconcile.rights import Wanted, explained_with, verbs_on, wanted
 from engine.reconcile.state import ActionProgress, Own
 
 CONFLICT_TRIES = 3
+REFS = 20
+"""How many objects that an action has read are kept one by one."""
 EVICTION_WAIT = 5.0
 """Seconds until an eviction is tried again that a PodDisruptionBudget does not allow now."""
 
@@ -128,7 +130,9 @@ class Performer:
         live: dict[Read, Sequence[Object]] = {}
         if time_slice.over():
             await time_slice.next()
+        progress.asked = ()
         for read in action.reads(scope, live):
+            progress.asked += (read.ref,)
             found = await self._reader.read(run.pack, read, verbs_on(action, read), scope, run.dependent)
             if isinstance(found, Refused):
                 return Plan(outcome=Refused(await self._reader.refusal(run.pack, found, wanted(entries, scope), scope)))
@@ -136,6 +140,8 @@ class Performer:
                 return Plan(outcome=found)
             live[read] = found.result
         progress.read = tuple(ref_of(obj) for found in live.values() for obj in found)
+        few = progress.read if len(progress.read) <= REFS else {ref._replace(name="", uid="") for ref in progress.read}
+        progress.asked = (*(read.ref for read in live if read.ref.name), *few)
         if live and time_slice.over():
             await time_slice.next()
         with scope.budget:
@@ -287,5 +293,5 @@ class Performer:
 
 def _act(run: ItemRun, action: str, step: Step | None, result: ActResult, lines: tuple[str, ...] = (), detail: str = "") -> Act:
     cause = run.cause
-    seen = run.action.read if run.action else ()
+    seen = run.progress.seen
     return Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode, seen=seen)

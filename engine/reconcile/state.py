@@ -22,12 +22,17 @@ from engine.reconcile.record import Result
 
 @dataclass(slots=True)
 class ActionProgress:
-    """One action of an item: the state of its own, how many steps it has taken, what it ended with, and what it read last."""
+    """One action of an item: the state of its own, how many steps it has taken, what it ended with, and what it read last.
+
+    `read` are the objects that it found; `asked` has also those that are not there or may not be read, and of many
+    that a selector picks only where they are: one without a name stands for all of its kind and namespace.
+    """
 
     state: Any = None
     steps: int = 0
     done: Done | None = None
     read: tuple[Ref, ...] = ()
+    asked: tuple[Ref, ...] = ()
 
 
 _NOT_READY = frozenset({
@@ -101,6 +106,11 @@ class ItemProgress:
     own: list[Own] = field(default_factory=list)
     steps: int = 0
     audited: bool = False
+
+    @property
+    def seen(self) -> tuple[Ref, ...]:
+        """Return what its actions have read so far, or tried to: the text of a later one may quote what an earlier one found."""
+        return tuple(ref for action in self.actions.values() for ref in action.asked)
 
     def due(self, now: float, *, woken: bool, first: bool) -> bool:
         """Return whether to try again now: it is time, or it waits for what has changed.

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.model.objects import Kind, Resource
+from engine.console import render
+from engine.console.content import Content
+from engine.console.firings import Firings
+from engine.console.viewer import Viewer
+from engine.model.objects import Kind, Ref, Resource
+from engine.model.observe import Act, ActResult
+from engine.model.send import Send
 from tests.unit.console.builder import ADMIN, TEAM, Console
-from tests.unit.operator.test_operator import CONFIG_MAP
+from tests.unit.operator.test_operator import CONFIG_MAP, WIDGET
 
 WORD = "opensesame12"  # Base64, so that a Secret may hold it, and a name
 SECRET = Resource(Kind("v1", "Secret"), "secrets", True)
@@ -82,6 +88,46 @@ ELSEWHERE = {
         key="object.spec.note + lookup.other.data.word",
         mode="Audit",
     ),
+    "an error that rescue says": pack(
+        f"assert: {{{target('ConfigMap')}, that: 'int(target.data.word) == 2', message: m}}",
+        rule="rescue: [assert: {target: {apiVersion: v1, kind: ConfigMap, name: copy}, that: 'false', message: '${error}'}]",
+    ),
+    "a guard that is not met yet": pack(
+        f"patch: {{{target('ConfigMap')}, guard: \"target.data.word != '{WORD}'\", patch: {{data: {{a: b}}}}}}"
+    ),
+    "the key of what waits": pack(
+        "wait: {lookup: {v: {apiVersion: v1, kind: ConfigMap, name: copy}}, until: 'false', atMost: 10m}",
+        rule=LOOKUP,
+        key="object.spec.note + lookup.other.data.word",
+    ),
+    "a name that does not consent": pack(
+        f"assert: {{target: {{apiVersion: v1, kind: ConfigMap, namespace: team-b, name: {WORD}}}, that: 'true', message: m}}"
+    ),
+    "a param that an object gives": pack(
+        "assert: {target: {apiVersion: v1, kind: ConfigMap, name: copy}, that: 'false', message: 'it is ${params.word}'}"
+    ).replace(
+        "  watch:",
+        "  params: {word: {description: A word., type: string, default: none}}\n"
+        "  discover: {word: {apiVersion: v1, kind: ConfigMap, name: vault, value: object.data.word}}\n  watch:",
+        1,
+    ),
+    "members of a group": """\
+apiVersion: rules.mlops.dev/v1alpha1
+kind: RulePack
+metadata: {name: widgets}
+spec:
+  watch: {apiVersion: example.com/v1, kind: Widget}
+  targets: [{apiVersion: v1, kind: ConfigMap, verbs: [get, list, watch, patch], consent: 'true'}]
+  rules:
+    - name: mark
+      aggregate:
+        by: "'all'"
+        target: {apiVersion: v1, kind: ConfigMap, namespace: team-a, name: copy}
+        lists: {notes: {value: object.spec.note}}
+      actions:
+        - assert: {target: {apiVersion: v1, kind: ConfigMap, namespace: team-a, name: copy}, that: 'false',
+            message: "members say ${group.notes.join(',')}"}
+""",
 }
 
 
@@ -91,6 +137,7 @@ async def pages_of(console: Console, token: str, resource: Resource) -> list[str
         body = {"metadata": {"name": "vault"}, "data": {"word": WORD}}
         await console.cluster.create(resource, "team-b", body)
         await console.clock.advance(2)
+        await console.widget("team-b", "member", 5, WORD)
         await console.widget("team-a", "w", 20)
         await console.clock.advance(70)
         pages = [(await console.visit(page, token)).text for page in PAGES]
@@ -115,3 +162,19 @@ async def test_values_of_a_secret_that_a_rule_acts_on_are_shown_to_nobody(tmp_pa
     for page in shown:
         assert WORD not in page
     assert "(hidden)" in shown[1]
+
+
+async def test_what_is_sent_is_shown_to_those_who_may_get_what_was_read_for_it(tmp_path: Path) -> None:
+    """It is sent elsewhere, so nobody can read it on an object; done or not."""
+    console, vault = Console(tmp_path), Ref(CONFIG_MAP.kind, "team-b", "vault")
+    send = Send("POST", (f"https://example.com/{WORD}",), {}, (WORD,), as_json=False, timeout=5)
+    widget, firings = Ref(WIDGET.kind, "team-a", "w"), Firings(console.clock)
+    async with console.running():
+        firings.catalog = lambda: console.operator.reconciler.catalog
+        firings.acted(Act("widgets", "mark", widget, "", "", "http", send, ActResult.DONE, "", send.lines, seen=(vault,)))
+        (firing,) = firings.newest()
+        content = Content(console.operator, firings, console.clock)
+        team, admin = (Viewer(console.operator.reviews, {"username": name}, "system") for name in ("team", "admin"))
+
+        assert WORD not in render.firing(firing, await content.hidden(team, firing))
+        assert WORD in render.firing(firing, await content.hidden(admin, firing))
