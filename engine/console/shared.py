@@ -15,7 +15,7 @@ from engine.console.viewer import Rights, Viewer
 
 PAUSE = 1.0
 """Seconds from turn to turn, at which events are sent: a tab costs the same however much happens."""
-SHARE, LONGEST = 100, 5.0
+SHARE, LONGEST = 200, 5.0
 """How many times as long as rendering took nothing of the same is rendered, and for how many seconds at most: what takes long,
 since there is much of it or the operator is busy, is rendered less often."""
 SILENCE = 15.0

@@ -87,6 +87,12 @@ def install(plane: ControlPlane, jobs: int) -> None:
     asyncio.run(_create(plane.kubeconfig, jobs))
 
 
+def renew(plane: ControlPlane, jobs: int) -> None:
+    """Put other jobs in the place of all that there are, with the same names."""
+    plane.request("DELETE", JOBS)
+    asyncio.run(_create(plane.kubeconfig, jobs))
+
+
 async def _create(kubeconfig: Path, jobs: int) -> None:
     slots = asyncio.Semaphore(16)
 
