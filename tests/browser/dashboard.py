@@ -1,8 +1,7 @@
 """The dashboard of config/monitoring, drawn by Grafana's own components with an hour of a running operator.
 
 Grafana itself is under the AGPL; its components are npm packages under the Apache License, which tests/browser/grafana pins.
-Two replicas run on an embedded cluster. Its clock stands still while everybody waits, so that an hour takes half a minute,
-and goes on while somebody works.
+Two replicas run on an embedded cluster, whose clock is moved on whenever all work is done, so that an hour takes half a minute.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ DASHBOARD = ROOT / "config/monitoring/dashboard.json"
 SOURCE = Path(__file__).parent / "grafana"
 SHOWN = SOURCE / "shown.json"
 """Of which dashboard the picture is, and the text on it."""
-START = datetime(2026, 1, 26, 9, tzinfo=UTC).timestamp()
+START = datetime(2026, 1, 26, 8, 57, tzinfo=UTC).timestamp()
 SCRAPE = 15.0
 """Seconds."""
 LEAST = 300.0
@@ -78,17 +77,21 @@ class WorkingClock(FakeClock):
 
 
 class Hour:
-    """Two replicas and the shipped packs, notebook jobs that come and end, and what a Prometheus has scraped of it."""
+    """Two replicas with packs, the shipped ones unless others are named, and notebook jobs that come and end.
 
-    def __init__(self, folder: Path) -> None:
+    `scraped` is what `/metrics` said meanwhile, as lines of OpenMetrics, and `last` the time of the last ones.
+    """
+
+    def __init__(self, folder: Path, rules: Path = RULES) -> None:
         self.clock = WorkingClock(START)
         self._fixture = Fixture(folder, self.clock)
         self.cluster = self._fixture.cluster
         for resource, status in CUSTOM:
             self.cluster.register(resource, status_subresource=status)
-        own: dict[str, Any] = {"operator_namespace": OPERATOR_NAMESPACE, "rules": (RULES,)}
+        own: dict[str, Any] = {"operator_namespace": OPERATOR_NAMESPACE, "rules": (rules,)}
         self.replicas = [self._fixture.operator(**own, identity=f"rulepack-{name}") for name in "ab"]
         self.scraped: list[str] = []
+        self.last = START
         self._random = random.Random(48)  # the same hour each time
         self._ends: list[tuple[float, str]] = []
         self._count = 0
@@ -113,10 +116,10 @@ class Hour:
 
     def _keep(self, text: str, replica: Operator) -> None:
         """Keep the samples of a scrape, with the labels that a ServiceMonitor adds, and its time."""
-        pod, now = self.replicas.index(replica), self.clock.time()
+        pod, self.last = self.replicas.index(replica), self.clock.time()
         added = f'namespace="{OPERATOR_NAMESPACE}",job="rulepack-metrics",pod="rulepack-{pod}"'
         for name, labels, value in re.findall(r"^(\w+)(?:\{(.*)\})? (\S+)$", text, re.MULTILINE):
-            self.scraped.append(f"{name}{{{added}{',' * bool(labels)}{labels}}} {value} {now:.3f}\n")
+            self.scraped.append(f"{name}{{{added}{',' * bool(labels)}{labels}}} {value} {self.last:.3f}\n")
 
     async def _work(self, part: float) -> None:
         """Have jobs end, and others come, more of them in the second third; in the last one a pack is refused for a while."""
@@ -150,7 +153,7 @@ def answers(folder: Path, hour: Hour) -> dict[str, Any]:
     subprocess.run(
         ["promtool", "tsdb", "create-blocks-from", "openmetrics", text, folder / "data"], check=True, capture_output=True
     )
-    start, end = START + LEAST, hour.clock.time() - SCRAPE
+    start, end = START + LEAST, hour.last
     with Prometheus(folder) as prometheus:
         eventually(lambda: prometheus.query("vector(1)"), "Prometheus")
         found = {
@@ -163,8 +166,8 @@ def answers(folder: Path, hour: Hour) -> dict[str, Any]:
 def components() -> tuple[str, str]:
     """The script that draws, and its style sheet, bundled once from what tests/browser/grafana pins. Raises MissingNpm."""
     sources = [SOURCE / name for name in ("package.json", "package-lock.json", "board.jsx")]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    built = CACHE / f"dashboard-{digest[:16]}"
+    version = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    built = CACHE / f"dashboard-{version[:16]}"
     if not built.exists():
         npm = shutil.which("npm")
         if npm is None:

@@ -31,6 +31,7 @@ from tests.browser.packages import ARGUMENTS, REACT, chromium
 from tests.browser.test_extension import PANEL, TAB, through, ui
 from tests.unit.console.builder import Console
 from tests.unit.console.test_extension import with_proxy
+from tests.world import RULES
 
 FOLDER = ROOT / "docs" / "pictures"
 AUDITED = "failure-notifications=Audit"
@@ -153,10 +154,8 @@ async def test_the_pictures_of_the_docs_show_the_extension(tmp_path: Path) -> No
 async def test_the_picture_of_the_docs_shows_the_dashboard(tmp_path: Path) -> None:
     """An hour of an operator at work, and something in each panel."""
     taken = bool(os.environ.get("RULEPACK_PICTURES"))
-    rules = tmp_path / "rules"
-    rules.mkdir()
-    hour = dashboard.Hour(rules)
-    await hour.pass_by(3600 if taken else 2 * dashboard.LEAST)
+    hour = dashboard.Hour(tmp_path) if taken else dashboard.Hour(tmp_path, RULES / "sync-waves")  # all are read in seconds
+    await hour.pass_by(dashboard.LEAST + (3600 if taken else dashboard.LEAST))
     what = await asyncio.to_thread(dashboard.answers, tmp_path, hour)
     assert all(result for results in what["answers"].values() for result in results)
     if taken:
