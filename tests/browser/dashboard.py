@@ -30,7 +30,7 @@ from scripts.project import ROOT
 from scripts.vendor import MissingNpm, member, tarball
 from tests.browser.packages import CACHE
 from tests.e2e.cluster import eventually
-from tests.e2e.prometheus import Prometheus
+from tests.e2e.prometheus import Prometheus, assert_installed
 from tests.unit.operator.test_operator import CONFIG_MAP, NAMESPACE, Fixture
 from tests.world import CUSTOM, RULES, job
 
@@ -148,6 +148,7 @@ def digest() -> str:
 
 def answers(folder: Path, hour: Hour) -> dict[str, Any]:
     """The dashboard, and what a Prometheus with what was scraped answers to its queries, for `draw` of board.jsx."""
+    assert_installed()
     text, board = folder / "scraped.txt", json.loads(DASHBOARD.read_text())
     text.write_text("".join(hour.scraped) + "# EOF\n")
     subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,6 +13,11 @@ from typing import Any
 import yaml
 
 from tests.controlplane.processes import Processes, free_ports
+
+
+def assert_installed() -> None:
+    """Fail at once where Prometheus is not installed, and say how it is."""
+    assert shutil.which("promtool"), "these tests need Prometheus: apt-get install prometheus"
 
 
 class Prometheus:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from scripts.bundle import ROOT
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
 from tests.e2e.kinds import install_kinds
-from tests.e2e.prometheus import Prometheus
+from tests.e2e.prometheus import Prometheus, assert_installed
 from tests.world import job
 
 MONITORING = ROOT / "config/monitoring"
@@ -29,8 +28,7 @@ EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in pan
 
 @pytest.fixture(autouse=True, scope="module")
 def _programs() -> None:
-    """Fail at once where Prometheus is not installed, and say how it is."""
-    assert shutil.which("promtool"), "these tests need Prometheus: apt-get install prometheus"
+    assert_installed()
 
 
 def write_rules(folder: Path) -> None:
