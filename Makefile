@@ -66,7 +66,7 @@ e2e: $(READY) ## Beside the real Argo CD and KServe, installed by the real OLM (
 	$(BIN)/python -m tests.browser.packages
 	$(PYTEST) $(SHARED) -m "e2e and not nightly" --durations=10
 
-pictures: $(READY) ## Take the pictures of the docs anew, of the demo in Debian's Chromium (needs chromium), in 2 minutes
+pictures: $(READY) ## Take the pictures of the docs anew, in Debian's Chromium (needs chromium, prometheus and npm), in 5 minutes
 	RULEPACK_PICTURES=1 $(PYTEST) tests/browser/test_pictures.py
 	$(BIN)/python -m tests.browser.terminal
 

@@ -1,15 +1,17 @@
-"""The pictures of docs/console.md and docs/argocd-extension.md.
+"""The pictures of docs/console.md, docs/argocd-extension.md and docs/operating.md.
 
-What a browser shows of the console while `rulepack demo --console` runs, and of the extension on a page that offers what Argo
-CD's does.
+What a browser shows of the console while `rulepack demo --console` runs, of the extension on a page that offers what Argo
+CD's does, and of the dashboard where Grafana's own components draw it.
 
-`make pictures` writes them to docs/pictures; without RULEPACK_PICTURES they are only tried.
+`make pictures` writes them to docs/pictures. Without RULEPACK_PICTURES they are only tried, of the dashboard just the data: its
+components take minutes to build.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import re
 import sys
@@ -24,10 +26,12 @@ from engine import __version__
 from engine.model.objects import Kind, Object, Resource
 from engine.operator.extension import parse_applications
 from scripts.project import ROOT
+from tests.browser import dashboard
 from tests.browser.packages import ARGUMENTS, REACT, chromium
 from tests.browser.test_extension import PANEL, TAB, through, ui
 from tests.unit.console.builder import Console
 from tests.unit.console.test_extension import with_proxy
+from tests.world import RULES
 
 FOLDER = ROOT / "docs" / "pictures"
 AUDITED = "failure-notifications=Audit"
@@ -45,6 +49,7 @@ PICTURES: dict[str, tuple[str, Literal["light", "dark"]]] = {
 """By name: which page, and in which colours."""
 EXTENSION = {"argocd-tab": 720, "argocd-panel": 340}
 """By name: how high it is."""
+BOARD = {"dashboard"}
 STYLE = """
   body { font: 14px/1.4 sans-serif; color: #363c4a; background: #dee6eb; margin: 0; padding: 12px 16px }
   main > :is(h1, h2, h3), main > div:empty { display: none }
@@ -146,6 +151,25 @@ async def test_the_pictures_of_the_docs_show_the_extension(tmp_path: Path) -> No
     assert_fit(folder, "argocd-extension", EXTENSION)
 
 
+async def test_the_picture_of_the_docs_shows_the_dashboard(tmp_path: Path) -> None:
+    """An hour of an operator at work, and something in each panel."""
+    taken = bool(os.environ.get("RULEPACK_PICTURES"))
+    hour = dashboard.Hour(tmp_path) if taken else dashboard.Hour(tmp_path, RULES / "sync-waves")  # all are read in seconds
+    await hour.pass_by(dashboard.LEAST + (3600 if taken else dashboard.LEAST))
+    what = await asyncio.to_thread(dashboard.answers, tmp_path, hour)
+    assert all(result for results in what["answers"].values() for result in results)
+    if taken:
+        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=chromium(), args=[*ARGUMENTS, *sandbox])
+            async with dashboard.drawn(browser, what) as page:
+                (FOLDER / "dashboard.webp").write_bytes(await picture(page))
+                shown = {"sha256": dashboard.digest(), "text": (await page.locator("main").inner_text()).splitlines()}
+                dashboard.SHOWN.write_text(json.dumps(shown, indent=2) + "\n")
+            await browser.close()
+    assert_fit(FOLDER, "operating", BOARD)
+
+
 async def platform(console: Console) -> Object:
     """An Application of two notebook jobs, one of which has failed; as Argo CD's UI has it."""
     ends = {"completionTime": "2026-11-29T10:00:00Z", "message": "cell 7: ValueError: found 12 empty labels"}
@@ -172,4 +196,4 @@ def assert_fit(folder: Path, page: str, pictures: Collection[str]) -> None:
     assert {name for name in pictures if (folder / f"{name}.webp").stat().st_size > LONGEST} == set()
     shown = set(re.findall(r"\(pictures/([\w-]+)\.webp\)", (ROOT / "docs" / f"{page}.md").read_text()))
     assert shown == set(pictures)
-    assert {path.stem for path in FOLDER.glob("*.webp")} == {*PICTURES, *EXTENSION}
+    assert {path.stem for path in FOLDER.glob("*.webp")} == {*PICTURES, *EXTENSION, *BOARD}

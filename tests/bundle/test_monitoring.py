@@ -11,8 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engine.operator.metrics import Metrics
 from scripts.bundle import ROOT
+from tests.browser.dashboard import SHOWN, digest
 
 MONITORING = ROOT / "config/monitoring"
+BOARD = json.loads((MONITORING / "dashboard.json").read_text())
 OPERATING = (ROOT / "docs/operating.md").read_text()
 
 
@@ -30,11 +32,33 @@ def known() -> set[str]:
 
 def test_expressions_use_metrics_that_there_are() -> None:
     """No alert and no panel asks for a metric that the engine does not have."""
-    board = json.loads((MONITORING / "dashboard.json").read_text())
-    panels = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    panels = [target["expr"] for panel in BOARD["panels"] for target in panel["targets"]]
     expressions = [rule["expr"] for rule in rules()] + panels
     asked = {name for expression in expressions for name in re.findall(r"rulepack_\w+", expression)}
     assert asked - known() == set()
+
+
+def test_each_series_has_a_name() -> None:
+    """The legend of each query says by labels that its result has, or in words, what a line is."""
+    for target in (target for panel in BOARD["panels"] for target in panel["targets"]):
+        kept = re.findall(r"by \(([^)]*)\)", target["expr"])
+        assert target["legendFormat"]
+        assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= {label.strip() for label in kept[0].split(",")}
+
+
+def test_no_panel_lies_on_another() -> None:
+    """Each cell of the dashboard belongs to one panel, and each row is full."""
+    places = [panel["gridPos"] for panel in BOARD["panels"]]
+    cells = [(x, y) for at in places for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])]
+    assert sorted(cells) == [(x, y) for x in range(24) for y in range(max(at["y"] + at["h"] for at in places))]
+
+
+def test_the_picture_of_the_docs_is_of_this_dashboard() -> None:
+    """It has been taken since the dashboard changed last, with each panel on it; if not: `make pictures`."""
+    shown = json.loads(SHOWN.read_text())
+    assert shown["sha256"] == digest(), "the dashboard has changed: make pictures"
+    assert {panel["title"] for panel in BOARD["panels"]} <= set(shown["text"])
+    assert "No data" not in shown["text"]
 
 
 def test_runbook_links_lead_somewhere() -> None:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from scripts.bundle import ROOT
-from tests.controlplane.processes import Processes, free_ports
 from tests.e2e.cluster import Cluster, eventually
 from tests.e2e.engine import Engine
 from tests.e2e.kinds import install_kinds
+from tests.e2e.prometheus import Prometheus, assert_installed
 from tests.world import job
 
 MONITORING = ROOT / "config/monitoring"
@@ -33,8 +28,7 @@ EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in pan
 
 @pytest.fixture(autouse=True, scope="module")
 def _programs() -> None:
-    """Fail at once where Prometheus is not installed, and say how it is."""
-    assert shutil.which("promtool"), "these tests need Prometheus: apt-get install prometheus"
+    assert_installed()
 
 
 def write_rules(folder: Path) -> None:
@@ -76,43 +70,6 @@ def test_each_alert_has_cases() -> None:
     assert found == {True: ALERTS, False: ALERTS}
 
 
-class Prometheus:
-    """A Prometheus that scrapes one engine once a second."""
-
-    def __init__(self, folder: Path, engine: Engine) -> None:
-        (self._port,) = free_ports(1)
-        self._processes, self._folder = Processes(folder), folder
-        write_rules(folder)
-        scrape = {"job_name": "rulepack", "static_configs": [{"targets": [engine.metrics]}]}
-        settings = {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": ["rules.yaml"]}
-        (folder / "prometheus.yml").write_text(yaml.safe_dump({**settings, "scrape_configs": [scrape]}))
-
-    def __enter__(self) -> Prometheus:
-        self._processes.start("prometheus", [
-            "prometheus", f"--config.file={self._folder}/prometheus.yml", f"--storage.tsdb.path={self._folder}/data",
-            f"--web.listen-address=127.0.0.1:{self._port}",
-        ])  # fmt: skip
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._processes.kill_all()
-
-    def query(self, expression: str) -> list[dict[str, Any]]:
-        """The result of an expression now; empty where Prometheus does not answer yet. Fails where it refuses the expression."""
-        query = urllib.parse.urlencode({"query": expression})
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/api/v1/query?{query}", timeout=5) as answer:
-                result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-                return result
-        except urllib.error.HTTPError as refusal:
-            if refusal.code == 503:  # it starts
-                return []
-            raise AssertionError(refusal.read().decode()) from refusal
-        except OSError:
-            assert not self._processes.ended(), self._processes.end_of_log("prometheus")
-            return []
-
-
 @pytest.fixture
 def prometheus(stopped_engine: Engine, cluster: Cluster, tmp_path: Path) -> Iterator[Prometheus]:
     """One that has seen an engine do some jobs."""
@@ -120,7 +77,8 @@ def prometheus(stopped_engine: Engine, cluster: Cluster, tmp_path: Path) -> Iter
     engine = stopped_engine
     engine.start()
     engine.ready()
-    with Prometheus(tmp_path, engine) as prometheus:
+    write_rules(tmp_path)
+    with Prometheus(tmp_path, engine.metrics) as prometheus:
         eventually(lambda: prometheus.query("rulepack_leader == 1"), "engine that is scraped")
         for number in range(3):
             cluster.create(job(f"train-{number}", "Succeeded", {"argocd.argoproj.io/sync-wave": "1"}, cluster.namespace))

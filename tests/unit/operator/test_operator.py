@@ -55,8 +55,8 @@ HELD = PACK.replace("when: object.spec.size > 10", "when: object.spec.size > 10\
 class Fixture:
     """An embedded cluster with widgets, a folder with one shipped pack, and operators on them."""
 
-    def __init__(self, folder: Path) -> None:
-        self.clock = FakeClock()
+    def __init__(self, folder: Path, clock: FakeClock | None = None) -> None:
+        self.clock = clock or FakeClock()
         self.cluster = EmbeddedCluster(self.clock)
         self.cluster.register(WIDGET)
         self.rules = folder
