@@ -9,8 +9,8 @@
 PYTHON ?= python3
 # Where `make demo` runs: embedded (in memory), or kube (a real kube-apiserver, which it gets as `make test` does).
 CLUSTER ?= embedded
-# How many processes share the tests, by files: most of their time is waiting.
-WORKERS ?= 2
+# How many processes share the tests, by files: half of their time is waiting, so more than there are cores.
+WORKERS ?= 3
 # How long `make fuzz` goes on.
 FUZZ_SECONDS ?= 60
 
