@@ -17,10 +17,12 @@ from engine.model.outcome import Done, Outcome, Skipped, Unavailable
 from engine.model.plan import OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
 from engine.packs.rule import Rule
+from engine.reconcile.answers import explained
 from engine.reconcile.caches import Caches
 from engine.reconcile.counted import Counted
 from engine.reconcile.counting import Counting
 from engine.reconcile.evaluate import ONCE
+from engine.reconcile.hidden import named, without_secrets
 from engine.reconcile.item import unread
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
@@ -63,7 +65,8 @@ class Aggregates:
         except ApiError as error:
             return _unread(key, state, error, now)
         except EvaluationError as error:
-            log.warning("%s: %s", key, error)
+            hides = key.rule in pack.reads_secrets
+            log.warning("%s: %s", named(hides, key), without_secrets(hides, str(error)))
             return Skipped(str(error), unknown=True)
         if not target:
             state.rules.clear()
@@ -198,7 +201,9 @@ class Aggregates:
 
 def _unread(key: GroupKey, state: PackState, error: ApiError, now: float, why: str = "") -> Unavailable:
     """Return that a group's target, its consent or a lookup cannot be read now, and remember it; for `why` see `unread`."""
-    log.log(logging.DEBUG if state.stall else logging.WARNING, "%s: %s; trying again", key, why or error)
+    hides = key.rule in state.pack.reads_secrets
+    why = without_secrets(hides, why or explained(error))
+    log.log(logging.DEBUG if state.stall else logging.WARNING, "%s: %s; trying again", named(hides, key), why)
     outcome, state.stall = unread(state.stall, error, now, str(key), why)
     state.retry_at = outcome.retry_at
     return outcome

@@ -16,6 +16,7 @@ from engine.model.objects import flow_of
 from engine.model.observe import Observer
 from engine.model.outcome import DONE, Obstacle, Outcome, Waiting
 from engine.model.plan import Delete, Patch, Step
+from engine.model.text import plain
 from engine.packs.pack import DISRUPTIONS, RESUME
 from engine.reconcile.budget import MANY, PAUSE, Admission, Budget, Terms
 from engine.reconcile.caches import Replica
@@ -83,7 +84,7 @@ class Budgets:
                 reason = f"pack {cause.pack} is suspended: {MANY} namespaces would have it exceed {DISRUPTIONS}, {limit}"
                 because = f"Pack {cause.pack} is suspended, since {MANY} namespaces want more than it may do"
                 await self._report(cause, scope, "PackSuspended", because)
-        return Waiting(reason, retry_at, obstacle)
+        return Waiting(plain(reason), retry_at, obstacle)
 
     async def _report(self, cause: Cause, scope: Scope, reason: str, what: str) -> None:
         """Emit one Event about an object that is held back by a suspension; where that fails, with the next evaluation."""

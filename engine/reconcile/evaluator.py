@@ -16,6 +16,7 @@ from engine.model.outcome import Done, Outcome, Refused, Skipped, Unavailable
 from engine.packs.catalog import Catalog
 from engine.packs.rule import Rule
 from engine.reconcile.evaluate import condition, evaluate
+from engine.reconcile.hidden import named, outcome_without_secrets, without_secrets
 from engine.reconcile.item import unread
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
@@ -65,7 +66,7 @@ class Evaluator:
             try:
                 found = await self._reader.look_up(pack, rule, scope, dependent_of(rule, evaluation.key))
             except ApiError as error:
-                why = await self._reader.failure(pack, rule, scope, error)
+                why = without_secrets(rule.name in pack.reads_secrets, await self._reader.failure(pack, rule, scope, error))
                 unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}", why)
                 return unavailable, scope, state._replace(stall=stall)
             state = state if state.stall is None else state._replace(stall=None)
@@ -84,6 +85,8 @@ class Evaluator:
     def report(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
         """Notify the observer of what came of an evaluation; log why a condition has no answer, once for each reason."""
         pack, ref, unknown = evaluation.pack.identity, evaluation.ref, ""
+        hides = rule.name in evaluation.pack.reads_secrets
+        outcome = outcome_without_secrets(hides, outcome)
         if isinstance(outcome, Done):
             if evaluation.group is None:
                 self._observer.evaluated(pack, rule.name, ref, Evaluated.FIRED, "")
@@ -93,7 +96,8 @@ class Evaluator:
                 result = Evaluated.UNKNOWN if unknown else Evaluated.SKIPPED
                 self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
         if unknown and state.unknown != unknown:
-            log.warning("%s/%s has no answer for %s: %s", pack, rule.name, ref, unknown)
+            about = named(hides, evaluation.group) if hides and evaluation.group and not evaluation.object else ref
+            log.warning("%s/%s has no answer for %s: %s", pack, rule.name, about, unknown)
         refused = isinstance(outcome, Refused) or (
             evaluation.group is not None and isinstance(outcome, Skipped) and bool(unknown)
         )

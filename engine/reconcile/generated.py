@@ -23,6 +23,7 @@ from engine.model.generated import SOURCE_UID, Origin, made_by, source_of, witho
 from engine.model.objects import Kind, Object, ObjectKey, Ref, labels_of, metadata, ref_of
 from engine.model.outcome import Done, Outcome, Skipped
 from engine.model.plan import Read
+from engine.model.text import plain
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.rule import Limits, Rule, RuleAction
@@ -30,6 +31,7 @@ from engine.reconcile.budgets import resume_command, resumes_also
 from engine.reconcile.caches import Caches, NotListed, Replica
 from engine.reconcile.evaluate import Firing, Item
 from engine.reconcile.events import Events
+from engine.reconcile.hidden import without_secrets
 from engine.reconcile.kept import Kept
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.permissions import refused_read
@@ -96,7 +98,8 @@ class Generated:
             ]
             present = self._generated(evaluation, rule)
         except (EvaluationError, ApiError, NotListed) as unknown:
-            log.info("%s/%s removes nothing of %s: %s", evaluation.pack.identity, rule.name, evaluation.ref, unknown)
+            why = without_secrets(rule.name in evaluation.pack.reads_secrets, str(unknown))
+            log.info("%s/%s removes nothing of %s: %s", evaluation.pack.identity, rule.name, evaluation.ref, why)
             evaluation.again(evaluation.now + LISTING)
             return outcome
         doomed = without(present, wanted)
@@ -187,7 +190,7 @@ class Generated:
         if removals.number > before.number:
             log.error("pack %s: %s (%s); to go on: %s", *key[:1], held, evaluation.ref, resume_command(self._replica.namespace))
         await self._report(evaluation, rule, held, removals)
-        return Item(REMOVALS, Removal(permitted, str(held)))
+        return Item(REMOVALS, Removal(permitted, plain(str(held))))
 
     def _keep(self, evaluation: Evaluation, rule: Rule) -> None:
         """Note that nothing is to be removed for an object: what was held back of it is not any more, and no word is about it."""

@@ -76,7 +76,8 @@ class Evaluation:
 
     def cause(self, rule: Rule, key: str) -> Cause:
         """Return why actions of a rule run, for a firing key."""
-        return Cause(self.pack.identity, rule.name, self.object, self.ref, key)
+        hides = rule.name in self.pack.reads_secrets
+        return Cause(self.pack.identity, rule.name, self.object, self.ref, key, hides=hides)
 
     def rule_state(self, rule: Rule) -> RuleState:
         """Return what is remembered of a rule."""

@@ -16,6 +16,7 @@ from engine.kube.clock import Clock
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref
 from engine.model.outcome import Done, Obstacle, Refused, Skipped, Waiting
 from engine.model.plan import Delete, OwnWrite, Patch, Read
+from engine.model.text import after
 from engine.packs.pack import RulePack
 from engine.packs.rule import Rule
 from engine.reconcile.caches import NotListed
@@ -79,12 +80,12 @@ class Reader:
                 outcome = await self._looked_up(pack, lookup, scope.child(lookup=dict(found)), key)
                 if isinstance(outcome, Refused):
                     others = ((each.read(scope.child(lookup=dict(found))), frozenset[str]()) for each in rule.lookups.values())
-                    return Refused(f"lookup is refused: {await self.refusal(pack, outcome, others, scope)}")
+                    return Refused(after("lookup is refused", await self.refusal(pack, outcome, others, scope)))
                 if isinstance(outcome, Waiting):
                     return outcome
                 found[name] = list(outcome.result) if lookup.by_selector else next(iter(outcome.result), None)
         except EvaluationError as error:
-            return Skipped(f"lookup has no answer: {error}", unknown=True)
+            return Skipped(after("lookup has no answer", error), unknown=True)
         return Done(found)
 
     async def failure(self, pack: RulePack, rule: Rule, scope: Scope, error: ApiError) -> str:
