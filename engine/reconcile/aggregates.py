@@ -27,10 +27,11 @@ from engine.reconcile.item import unread
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Record, Result, on_record, recorded
+from engine.reconcile.silent import logger
 from engine.reconcile.state import PackState
 from engine.reconcile.timers import restored
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Aggregates:

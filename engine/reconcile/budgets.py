@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from cachetools import LRUCache
@@ -20,10 +19,11 @@ from engine.model.text import plain
 from engine.packs.pack import DISRUPTIONS, RESUME
 from engine.reconcile.budget import MANY, PAUSE, Admission, Budget, Terms
 from engine.reconcile.caches import Replica
+from engine.reconcile.silent import logger
 
 REMEMBERED = 10_000
 """Objects of which is remembered that they have an Event; one that is forgotten gets the same Event, which changes nothing."""
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def disruptive(step: Step) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +13,11 @@ from engine.model.outcome import Skipped
 from engine.packs.pack import RulePack
 from engine.packs.rule import Rule
 from engine.reconcile.hidden import named, without_secrets
+from engine.reconcile.silent import logger
 from engine.reconcile.state import PackState
 from engine.reconcile.totals import Totals
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection
 
 from engine.cel import Scope
@@ -24,12 +23,13 @@ from engine.reconcile.hidden import without_secrets
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Record, recorded
+from engine.reconcile.silent import logger
 from engine.reconcile.totals import Row, Totals, row_of
 from engine.reconcile.upcoming import ending, upcoming
 
 SYNC_WAIT = 1.0
 NO_GROUP = Skipped(plain("belongs to no group"))
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Counting:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 
 from engine.cel import Scope
@@ -23,10 +22,11 @@ from engine.reconcile.reader import Reader
 from engine.reconcile.record import recorded
 from engine.reconcile.related import dependent_of
 from engine.reconcile.scheduled import evaluated, scheduled
+from engine.reconcile.silent import logger
 from engine.reconcile.state import RuleState
 from engine.reconcile.timers import restored, unfinished
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Evaluator:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -19,6 +18,7 @@ from engine.model.outcome import Obstacle
 from engine.model.plan import Create, Emission
 from engine.reconcile.answers import explained, obstacle_of
 from engine.reconcile.hidden import named, without_secrets
+from engine.reconcile.silent import logger
 
 WINDOW, MOST = 60.0, 50
 """Seconds, and how many Events there are about one object within them."""
@@ -29,7 +29,7 @@ ASIDE, ASIDE_EACH = 1000, 10
 PAUSES = Backoff(2.0, 300.0)
 Key = ObjectKey | GroupKey
 """What is reconciled: its Events are tried again together."""
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ now, an object that cannot be decoded, a source of which the API server does not
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ from engine.reconcile.matching import Evaluation
 from engine.reconcile.permissions import refused_read
 from engine.reconcile.related import Related
 from engine.reconcile.removals import Held, Removals, Wanted
+from engine.reconcile.silent import logger
 from engine.reconcile.state import PackState
 from engine.reconcile.upcoming import ending
 
@@ -46,7 +46,7 @@ LISTING, PAUSE, LATER = 5.0, 30.0, 300.0
 """Seconds until the caches are asked again that are not up to date, until the API server is that gave no answer, and until it is
 about a source that is there and not seen from here."""
 TO_KEEP = "to keep them, undo what makes them go, and nothing is held back any more, or set the pack's feature flag to Off"
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Generated:

@@ -59,7 +59,7 @@ class Discreet(Observers):
     def acted(self, act: Act) -> None:
         """Pass it on; of a rule that is gone nobody knows what it has read."""
         pack = self._catalog().packs.get(act.pack)
-        hides = pack is None or act.rule in pack.reads_secrets or any(each.kind.kind == SECRET.kind for each in act.read)
+        hides = pack is None or act.rule in pack.reads_secrets or any(each.kind.kind == SECRET.kind for each in act.seen)
         super().acted(_discreet(act) if hides else act)
 
 

@@ -5,7 +5,6 @@ What only somebody can mend, such as a missing right, and what waits for its tur
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from engine.reconcile.answers import explained, obstacle_of
 from engine.reconcile.events import Events
 from engine.reconcile.hidden import any_hides, named, without_secrets
 from engine.reconcile.matching import Evaluation
+from engine.reconcile.silent import logger
 from engine.reconcile.state import PackState, Stall
 
 MINUTE = 60.0
@@ -40,7 +40,7 @@ _UNREPORTED = frozenset({Obstacle.PACK_BUDGET, Obstacle.SUSPENDED, Obstacle.CONT
 """These have Events of their own, or end by themselves as their rule says."""
 _NORMAL = frozenset({Obstacle.TARGET_NOT_READY, Obstacle.DISRUPTION_BUDGET})
 """Nothing is wrong."""
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Wait(NamedTuple):
