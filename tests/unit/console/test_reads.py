@@ -178,3 +178,15 @@ async def test_what_is_sent_is_shown_to_those_who_may_get_what_was_read_for_it(t
 
         assert WORD not in render.firing(firing, await content.hidden(team, firing))
         assert WORD in render.firing(firing, await content.hidden(admin, firing))
+
+
+async def test_looking_at_an_object_leaves_nothing_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also where the viewer may not get what a rule looks up: the rule, which may, has its answer."""
+    async with (console := Console(tmp_path, pack(asserts("ConfigMap"), rule=LOOKUP))).running():
+        await console.cluster.create(CONFIG_MAP, "team-b", {"metadata": {"name": "vault"}, "data": {"word": WORD}})
+        await console.widget("team-a", "w", 20)
+        caplog.clear()
+        caplog.set_level("DEBUG", "engine")
+        page = (await console.visit(PAGES[-1], TEAM)).text
+        assert "403 Forbidden: you may not get" in page
+        assert [record.getMessage() for record in caplog.records if record.name.startswith("engine.reconcile")] == []
