@@ -24,7 +24,7 @@ class Quoting(str):
 
     plain: str
 
-    def __new__(cls, text: str, plain: str) -> Self:
+    def __new__(cls, text: str, plain: str = "") -> Self:
         """Make it of both texts."""
         made = super().__new__(cls, text)
         made.plain = plain
