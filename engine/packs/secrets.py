@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from engine.actions.lookup import Lookup
 from engine.actions.target import Target
 from engine.cel import Program, fields_of
 from engine.cel.uses import with_vars
-from engine.model.objects import SECRET, Kind
+from engine.model.objects import SECRET
 from engine.packs.parts import instances
 
 if TYPE_CHECKING:
@@ -22,22 +21,13 @@ def reads_secrets(pack: RulePack, rule: Rule) -> bool:
     """Return whether a value of a Secret may be in what is said of a rule: keys, messages, errors and differences.
 
     That is where its pack watches Secrets, and where it looks one up, waits for one, acts on one, or reads a param that is
-    discovered from one. What is looked up by a computed kind may be anything that the pack declares; what an action on a computed
-    kind has read is known once it has.
+    discovered from one. What a computed kind has found is known once it has.
     """
-    declared = any(_is_secret(target.kind) for target in pack.targets)
-    if any(map(_is_secret, pack.watches)) or any(_may_be_secret(target, declared) for target in instances(rule, Target)):
+    kinds = (*pack.watches, *(target.kind for target in instances(rule, Target)))
+    if any(kind is not None and kind.kind == SECRET.kind for kind in kinds):
         return True
-    params = {name for name, discovery in pack.discover.items() if _is_secret(discovery.kind)}
+    params = {name for name, discovery in pack.discover.items() if discovery.kind.kind == SECRET.kind}
     return bool(params) and not params.isdisjoint(_params(rule, params))
-
-
-def _may_be_secret(target: Target, declared: bool) -> bool:
-    return _is_secret(target.kind) if target.kind is not None else declared and isinstance(target, Lookup)
-
-
-def _is_secret(kind: Kind) -> bool:
-    return kind.kind in (SECRET.kind, "*")
 
 
 def _params(rule: Rule, every: set[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
@@ -134,11 +135,14 @@ class Aggregates:
         view = totals.view(key.group, now)
         scope = scope.having(totals.aggregate.vars).child(group=view)
         if rule.lookups:
+            values: dict[str, Any] = {}
             try:
-                found = await self._reader.look_up(counted.pack, rule, scope, key)
+                found = await self._reader.look_up(counted.pack, rule, scope, values, key)
             except ApiError as error:
-                why = await self._reader.failure(counted.pack, rule, scope, error)
+                evaluation.looked_up(rule, values)
+                why = without_secrets(evaluation.hides(rule.name), await self._reader.failure(counted.pack, rule, scope, error))
                 return _unread(key, evaluation.state, error, now, why), scope
+            evaluation.looked_up(rule, values)
             if not isinstance(found, Done):
                 return found, scope
             scope = scope.child(lookup=found.result)

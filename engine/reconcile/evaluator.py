@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from engine.cel import Scope
 from engine.errors import ApiError
@@ -63,12 +64,15 @@ class Evaluator:
             skipped = condition(rule, scope)
             if skipped is not None and not skipped.unknown:  # so that no lookup has to be made
                 return skipped, scope, state.not_true()
+            values: dict[str, Any] = {}
             try:
-                found = await self._reader.look_up(pack, rule, scope, dependent_of(rule, evaluation.key))
+                found = await self._reader.look_up(pack, rule, scope, values, dependent_of(rule, evaluation.key))
             except ApiError as error:
-                why = without_secrets(rule.name in pack.reads_secrets, await self._reader.failure(pack, rule, scope, error))
+                evaluation.looked_up(rule, values)
+                why = without_secrets(evaluation.hides(rule.name), await self._reader.failure(pack, rule, scope, error))
                 unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}", why)
                 return unavailable, scope, state._replace(stall=stall)
+            evaluation.looked_up(rule, values)
             state = state if state.stall is None else state._replace(stall=None)
             if not isinstance(found, Done):
                 return found, scope, state
@@ -82,10 +86,13 @@ class Evaluator:
             state = state.began(before, fires=isinstance(outcome, Done))
         return outcome, scope, state
 
-    def report(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
-        """Notify the observer of what came of an evaluation; log why a condition has no answer, once for each reason."""
+    def report(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> tuple[Outcome, RuleState]:
+        """Notify the observer of what came of an evaluation; log why a condition has no answer, once for each reason.
+
+        Return the outcome without what may quote a Secret, and the next state.
+        """
         pack, ref, unknown = evaluation.pack.identity, evaluation.ref, ""
-        hides = rule.name in evaluation.pack.reads_secrets
+        hides = evaluation.hides(rule.name)
         outcome = outcome_without_secrets(hides, outcome)
         if isinstance(outcome, Done):
             if evaluation.group is None:
@@ -101,4 +108,4 @@ class Evaluator:
         refused = isinstance(outcome, Refused) or (
             evaluation.group is not None and isinstance(outcome, Skipped) and bool(unknown)
         )
-        return state if state.unknown == unknown else state._replace(unknown=unknown, refused=refused)
+        return outcome, state if state.unknown == unknown else state._replace(unknown=unknown, refused=refused)

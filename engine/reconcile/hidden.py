@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from secrets import token_bytes
 
-from engine.model.objects import GROUP, SECRET, GroupKey, ObjectKey
+from engine.model.objects import GROUP, GroupKey, ObjectKey
 from engine.model.observe import Act, Observer, Observers
 from engine.model.outcome import Done, Outcome, Unavailable, Waiting
 from engine.model.send import HIDDEN, Send
@@ -44,9 +44,7 @@ def named(hides: bool, key: ObjectKey | GroupKey) -> ObjectKey | GroupKey:
 
 def any_hides(evaluations: Iterable[Evaluation]) -> bool:
     """Return whether a rule that reads Secrets wants something written on the object, in one request with all others."""
-    return any(
-        rule in each.pack.reads_secrets for each in evaluations for rule in (*(own.rule for own in each.own), *each.timers)
-    )
+    return any(each.hides(rule) for each in evaluations for rule in (*(own.rule for own in each.own), *each.timers))
 
 
 class Discreet(Observers):
@@ -59,8 +57,7 @@ class Discreet(Observers):
     def acted(self, act: Act) -> None:
         """Pass it on; of a rule that is gone nobody knows what it has read."""
         pack = self._catalog().packs.get(act.pack)
-        hides = pack is None or act.rule in pack.reads_secrets or any(each.kind.kind == SECRET.kind for each in act.seen)
-        super().acted(_discreet(act) if hides else act)
+        super().acted(_discreet(act) if act.hides or pack is None or act.rule in pack.reads_secrets else act)
 
 
 def _discreet(act: Act) -> Act:

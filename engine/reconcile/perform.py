@@ -145,7 +145,7 @@ class Performer:
         if live and time_slice.over():
             await time_slice.next()
         with scope.budget:
-            plan = action.plan(run.cause._replace(waited=run.waited), scope, live, progress.state)
+            plan = action.plan(run.cause._replace(waited=run.waited, hides=run.hides), scope, live, progress.state)
         progress.state = plan.state
         for step in plan.steps:
             if refusal := refused_step(run.pack, step):
@@ -295,4 +295,5 @@ class Performer:
 def _act(run: ItemRun, action: str, step: Step | None, result: ActResult, lines: tuple[str, ...] = (), detail: str = "") -> Act:
     cause = run.cause
     seen = run.progress.seen
-    return Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode, seen=seen)
+    about = cause.pack, cause.rule, cause.ref, cause.key, cause.item
+    return Act(*about, action, step, result, detail, lines, run.mode, seen=seen, hides=run.hides)

@@ -71,10 +71,12 @@ class Reader:
         return permitted if isinstance(permitted, Refused) else refused_targets(pack, permitted, found, scope)
 
     async def look_up(
-        self, pack: RulePack, rule: Rule, scope: Scope, key: ObjectKey | GroupKey | None = None
+        self, pack: RulePack, rule: Rule, scope: Scope, found: dict[str, Any], key: ObjectKey | GroupKey | None = None
     ) -> Done | Skipped | Refused | Waiting:
-        """Return Done with the value of `lookup`, or why there is none; each may use those before it. Raises ApiError."""
-        found: dict[str, Any] = {}
+        """Return Done with the value of `lookup`, or why there is none; each may use those before it. Raises ApiError.
+
+        What is `found` until then is put there.
+        """
         try:
             for name, lookup in rule.lookups.items():
                 outcome = await self._looked_up(pack, lookup, scope.child(lookup=dict(found)), key)

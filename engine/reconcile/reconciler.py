@@ -29,7 +29,7 @@ from engine.reconcile.evaluate import NOT_WANTED, Firing, replaced, unwanted, va
 from engine.reconcile.evaluator import Evaluator
 from engine.reconcile.events import Events
 from engine.reconcile.generated import Generated, for_item
-from engine.reconcile.hidden import Discreet
+from engine.reconcile.hidden import Discreet, without_secrets
 from engine.reconcile.item import LONGEST, ItemRun
 from engine.reconcile.itemcounts import ItemCounts
 from engine.reconcile.itemnotes import note
@@ -200,7 +200,7 @@ class Reconciler:
             if rule.generates:
                 outcome = await self.generated.decided(evaluation, rule, scope, outcome)
             outcome, state = self.others.leave(evaluation, rule, outcome, state, self._catalog)
-        reported = self._evaluator.report(evaluation, rule, outcome, state)
+        outcome, reported = self._evaluator.report(evaluation, rule, outcome, state)
         if reported is not before:
             evaluation.remember(rule, reported)
         news = isinstance(outcome, Refused) and reported.unknown != before.unknown
@@ -273,7 +273,7 @@ class Reconciler:
             dropped = {item: stall for item, stall in dropped.items() if not record.ended(progress.key, item)}
         if progress is not None and dropped:
             cause = evaluation.cause(rule, progress.key)
-            end = "", None, ActResult.DROPPED, why, (), progress.mode
+            end = "", None, ActResult.DROPPED, without_secrets(cause.hides, why), (), progress.mode
             for item in dropped:
                 self._observer.acted(Act(cause.pack, cause.rule, cause.ref, cause.key, item, *end))
             await self.waits.dropped(evaluation.key, cause, dropped, why, named=rule.loop_key is not None)

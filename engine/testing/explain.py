@@ -261,7 +261,7 @@ async def scope_of(
     if not rule.lookups or rule.aggregate is not None:  # which a group looks up, not an object
         return scope, []
     try:
-        found = await reader.look_up(pack, rule, scope)
+        found = await reader.look_up(pack, rule, scope, {})
     except ApiError as error:
         return scope, [f"lookup failed: {await reader.failure(pack, rule, scope, error)}"]
     return (scope.child(lookup=found.result), []) if isinstance(found, Done) else (scope, [found.reason])
