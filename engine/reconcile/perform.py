@@ -62,7 +62,7 @@ class Performer:
             outcome = bounded(run, await self._all(run, run.rule.actions, 0))
             if not isinstance(outcome, Failed):
                 return outcome
-            progress.error, progress.attempts = outcome.reason, 0
+            progress.error, progress.attempts = str(outcome.reason), 0  # an expression reads it
         rescued = run._replace(scope=run.scope.child(error=progress.error))
         outcome = bounded(rescued, await self._rescue(rescued), rescuing=True)
         return Failed(progress.error) if isinstance(outcome, Done) else outcome
