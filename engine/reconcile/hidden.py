@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from secrets import token_bytes
 
@@ -42,9 +42,10 @@ def named(hides: bool, key: ObjectKey | GroupKey) -> ObjectKey | GroupKey:
     return key._replace(group=_word(key.group)) if isinstance(key, GroupKey) and hides else key
 
 
-def any_hides(evaluations: Iterable[Evaluation]) -> bool:
+def any_hides(evaluations: Sequence[Evaluation]) -> bool:
     """Return whether a rule that reads Secrets wants something written on the object, in one request with all others."""
-    return any(each.hides(rule) for each in evaluations for rule in (*(own.rule for own in each.own), *each.timers))
+    own = any(each.hides(own.rule) or (own.act and own.act.hides) for each in evaluations for own in each.own)
+    return own or any(each.hides(rule) for each in evaluations for rule in each.timers)
 
 
 class Discreet(Observers):
