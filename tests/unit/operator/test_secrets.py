@@ -157,3 +157,5 @@ async def test_no_value_of_a_secret_is_said_of_a_rule(
     (there := tmp_path / "config-map").mkdir()
     found = await said(there, caplog, "ConfigMap", pack("ConfigMap"))
     assert [rule for rule in rules if WORD not in about(found, rule)] == []
+    assert WORD in found["status"]
+    assert (WORD in found["packs"]) is (rules is GROUPS)
