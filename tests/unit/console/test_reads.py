@@ -19,6 +19,7 @@ from tests.unit.operator.test_operator import CONFIG_MAP, WIDGET
 WORD = "opensesame12"  # Base64, so that a Secret may hold it, and a name
 SECRET = Resource(Kind("v1", "Secret"), "secrets", True)
 PAGES = ("", "activity", "audit", "object?apiVersion=example.com/v1&kind=Widget&name=w&namespace=team-a")
+VAULT = "apiVersion: v1, kind: Secret, name: vault"
 LOOKUP = "lookup: {other: {apiVersion: v1, kind: ConfigMap, namespace: team-b, name: vault}}"
 
 
@@ -155,10 +156,25 @@ async def test_values_of_an_object_are_shown_to_those_who_may_get_it(tmp_path: P
     assert any(WORD in page for page in await pages_of(Console(there, text), ADMIN, CONFIG_MAP))
 
 
-@pytest.mark.parametrize("action", [asserts("Secret"), guards("Secret")], ids=["assert", "guard"])
-async def test_values_of_a_secret_that_a_rule_acts_on_are_shown_to_nobody(tmp_path: Path, action: str) -> None:
+OF_A_SECRET = {
+    "assert": pack(asserts("Secret")),
+    "guard": pack(guards("Secret")),
+    "param": ELSEWHERE["a param that an object gives"].replace("{apiVersion: v1, kind: ConfigMap, name: vault,", f"{{{VAULT},"),
+    "param in Audit": pack("annotate: {annotations: {example.com/a: '${params.word}'}}", mode="Audit").replace(
+        "  watch:",
+        "  params: {word: {type: string, default: none}}\n"
+        f"  discover: {{word: {{{VAULT}, value: object.data.word}}}}\n  watch:",
+    ),
+    "members": ELSEWHERE["members of a group"]
+    .replace("example.com/v1, kind: Widget", "v1, kind: Secret")
+    .replace("object.spec.note", "object.data.word"),
+}
+
+
+@pytest.mark.parametrize("text", OF_A_SECRET.values(), ids=OF_A_SECRET)
+async def test_values_of_a_secret_that_a_rule_reads_are_shown_to_nobody(tmp_path: Path, text: str) -> None:
     """The name of the Secret, and how it ended, are."""
-    shown = await pages_of(Console(tmp_path, pack(action)), ADMIN, SECRET)
+    shown = await pages_of(Console(tmp_path, text), ADMIN, SECRET)
     for page in shown:
         assert WORD not in page
     assert "(hidden)" in shown[1]
