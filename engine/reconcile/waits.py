@@ -66,14 +66,14 @@ class Waits:
         self._refused: dict[tuple[str, str], dict[ObjectKey | GroupKey, str]] = {}  # by pack and rule: why, by object
         self._refused_of: dict[ObjectKey | GroupKey, set[tuple[str, str]]] = {}
         self._not_durable: dict[tuple[str, str], str] = {}  # by pack and rule: why, with an object
-        self._shown: dict[ObjectKey | GroupKey, ObjectKey | GroupKey] = {}  # how people see the keys of groups
+        self._shown: dict[ObjectKey | GroupKey, ObjectKey | GroupKey] = {}  # of groups whose keys are hidden
 
     def update(self, key: ObjectKey | GroupKey, states: Iterable[PackState]) -> None:
         """Take in what waits of a key now, and which lookups are refused; nothing of it waits where there are no states."""
         states = list(states)
         self._shown.pop(key, None)
-        if states and isinstance(key, GroupKey):
-            self._shown[key] = named(key.rule in states[0].pack.reads_secrets, key)
+        if isinstance(key, GroupKey) and any(key.rule in state.pack.reads_secrets for state in states):
+            self._shown[key] = named(True, key)
         self._update_refused(key, states)
         waits = tuple(wait for state in states for wait in _waits_of(state, getattr(key, "rule", "")))
         if waits:
