@@ -16,6 +16,7 @@ from engine.model.objects import Object, ObjectKey, Ref, metadata
 from engine.model.outcome import Refused
 from engine.model.plan import Answers, Patch, Plan, Read
 from engine.model.spec import Spec
+from engine.model.text import plain
 
 
 class ApplySpec(Spec):
@@ -125,7 +126,7 @@ class ApplyAction:
         there = next(iter(live.get(read) or live[self.generates.read(scope)]), None)
         own = there is not None and any(Origin(*each, origin.source).made(there) for each in cause.earlier)
         if there is not None and not own and (refused := self._refused(cause, read.ref, there)):
-            return Plan(outcome=refused)
+            return Plan(outcome=Refused(plain(refused.reason)))  # it names what is there, as each write does
         marked = origin.marked(body, read.ref, cause.ref.uid)
         if there is None:
             return Plan([Patch(read.ref, marked, "apply")], targets=1)  # no force: somebody may be faster

@@ -18,6 +18,7 @@ class Cause(NamedTuple):
     `ref` names the object; `key` is the firing key: what `oncePer` gave, or '' for a rule without it; `item` is the loop item's.
     `emission` says what becomes of Events that the same cause has had before.
     `waited` is for how many seconds the item has waited so far.
+    It `hides` where the rule reads Secrets, which texts about it may quote.
     `earlier` are the packs and names that a rule which generates had before, `claimed` those of them that another rule has now.
     """
 
@@ -31,6 +32,7 @@ class Cause(NamedTuple):
     waited: float = 0.0
     earlier: tuple[tuple[str, str], ...] = ()
     claimed: tuple[tuple[str, str], ...] = ()
+    hides: bool = False
 
 
 class Need(NamedTuple):

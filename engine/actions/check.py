@@ -13,6 +13,7 @@ from engine.cel.types import Type
 from engine.model.outcome import Refused
 from engine.model.plan import Answers, Plan, Read
 from engine.model.spec import Spec
+from engine.model.text import plain
 
 
 class AssertSpec(Spec):
@@ -83,5 +84,6 @@ class AssertAction:
         for found in live[read]:
             seen = scope.child(target=found)
             if self.that is not None and not self.that.condition(seen):
-                return Plan(outcome=Refused(str(self.message.render(seen))))
+                message = str(self.message.render(seen))
+                return Plan(outcome=Refused(message if self.message.programs else plain(message)))
         return Plan()

@@ -16,7 +16,7 @@ from engine.cel import Compiler, Path, Scope, Template
 from engine.cel.types import Type
 from engine.errors import EvaluationError
 from engine.model.names import bad_label, digest
-from engine.model.objects import Kind, Object, Ref, metadata, ref_of
+from engine.model.objects import GROUP, Kind, Object, Ref, metadata, ref_of
 from engine.model.plan import Answers, Create, Plan, Read
 from engine.model.spec import Spec
 from engine.model.text import clean, cut
@@ -162,7 +162,7 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "kind": EVENT.kind,
         "metadata": {"name": full, "namespace": namespace, **({"labels": dict(content.labels)} if content.labels else {})},
         "involvedObject": involved,
-        **({} if cause.ref == ref else {"related": _reference(cause.ref)}),
+        **({} if cause.ref == ref or (cause.hides and cause.ref.kind == GROUP) else {"related": _reference(cause.ref)}),
         "type": content.type,
         "reason": content.reason,
         "message": cut(clean(content.message), MESSAGE_LIMIT),
@@ -173,7 +173,7 @@ def event(cause: Cause, about: Object, content: Content, now: datetime) -> Creat
         "lastTimestamp": stamp,
         "count": 1,
     }
-    return Create(Ref(EVENT, namespace, full), body, cause.emission)
+    return Create(Ref(EVENT, namespace, full), body, cause.emission, cause.hides)
 
 
 def _reference(ref: Ref) -> dict[str, str]:

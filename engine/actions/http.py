@@ -186,8 +186,7 @@ class HttpAction:
             headers["Content-Type"] = ("application/json" if self.as_json else "text/plain; charset=utf-8",)
         repeat = () if cause.key else (text_of(url), text_of(body))
         headers[IDEMPOTENCY_KEY] = (digest(cause.ref.uid, cause.pack, cause.rule, cause.key, cause.item, self.where, *repeat),)
-        hidden = cause.ref.kind == SECRET or any(_is_secret(value) for value in scope.values.get("lookup", {}).values())
-        send = Send(self.method, url, headers, body, self.as_json, self.timeout, self.expected, hidden)
+        send = Send(self.method, url, headers, body, self.as_json, self.timeout, self.expected, cause.hides)
         return Plan([send], Done(Assumed(status=self.first, text="", json=None)))
 
     def _header(self, name: str, value: Any) -> Sealed:
@@ -233,10 +232,3 @@ def _seconds(text: str, compiler: Compiler, path: Path) -> float:
     if not 0 < seconds <= LONGEST:
         compiler.fault(path, f"{text} is no time-out of a request", "more than 0s, and at most 30s")
     return seconds
-
-
-def _is_secret(value: Any) -> bool:
-    """Whether what was looked up is a Secret, or a list of these."""
-    if isinstance(value, list):
-        return any(map(_is_secret, value))
-    return isinstance(value, Mapping) and value.get("kind") == SECRET.kind

@@ -16,7 +16,7 @@ from engine.errors import EvaluationError
 from engine.model.outcome import Done, Obstacle, Waiting
 from engine.model.plan import Answers, Plan, Read
 from engine.model.spec import Spec
-from engine.model.text import shown
+from engine.model.text import plain, shown
 
 PAUSE = 2.0
 """Seconds between two reads."""
@@ -110,7 +110,7 @@ class WaitAction:
         met = self.until.condition(seen)
         left = 0.0 if met else self._seconds(scope) - cause.waited
         if left > 0:
-            reason = f"{shown(self.until.source)} is not true yet"
+            reason = plain(f"{shown(self.until.source)} is not true yet")
             return Plan(outcome=Waiting(reason, scope.now + min(PAUSE, left), Obstacle.CONDITION, scope.now + left))
         return Plan(outcome=Done({"met": met, "value": self._value(seen, met=met)}))
 

@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from engine.actions.generated import Generates
 from engine.actions.lookup import Lookup
-from engine.actions.target import Target
 from engine.cel.queries import fields_of
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
@@ -259,7 +258,8 @@ class Firings:
         known = self._secret.get((there, rule))
         if known is None:
             rules = [each for each in there.rules if each.name == rule]
-            known = any(_may_be_secret(target) for each in rules for target in instances(each, Target))
+            computed = any(lookup.kind is None for each in rules for lookup in instances(each, Lookup))
+            known = computed or rule in there.reads_secrets
             if len(self._secret) > KEPT:
                 self._secret.clear()
             self._secret[there, rule] = known
@@ -279,11 +279,6 @@ def _by_metadata(discovery: Discovery) -> bool:
     programs = [discovery.value, *([discovery.key] if discovery.key else [])]
     paths = (fields_of(path) for program in programs for path in program.reads if path[0] == "object")
     return all(path[1:2] == ("metadata",) and path[2:3] in (("name",), ("namespace",), ("labels",)) for path in paths)
-
-
-def _may_be_secret(target: Target) -> bool:
-    """Return whether a Secret is read there; what an action with a computed kind has read, each act says."""
-    return isinstance(target, Lookup) if target.kind is None else target.kind.kind == SECRET.kind
 
 
 def _what(step: Step | None, *, hides: bool) -> str:

@@ -10,6 +10,7 @@ from cachetools import TTLCache
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.objects import Kind, Ref, Resource, api_verb
+from engine.model.text import Quoting
 
 TTL, LIMIT = 30.0, 10_000
 """Seconds for which an answer is kept, and how many are."""
@@ -103,9 +104,11 @@ def _refusal(missing: Sequence[tuple[Question, Resource]]) -> str:
             f"{', nor '.join(lacking)}; so {who} does not consent; to permit it, give the target in the pack another consent, "
             "such as consent: 'true', or name its namespace in the pack's parameter trustedNamespaces"
         )
-    return (
-        f"service account {first.namespace}/{first.service_account} may not {', nor '.join(lacking)}, so {who} does not consent; "
-        f"to grant it: {' && '.join(commands)}"
+    account = f"service account {first.namespace}/{first.service_account} may not"
+    kinds = [f"{' and '.join(needed)} {what}" for (_, _, what), needed in verbs.items()]
+    return Quoting(
+        f"{account} {', nor '.join(lacking)}, so {who} does not consent; to grant it: {' && '.join(commands)}",
+        f"{account} {', nor '.join(kinds)}",
     )
 
 

@@ -42,6 +42,7 @@ class Act(NamedTuple):
     `step` is None where the action came to no step; `detail` says why, or what was answered; `diff` holds lines
     `path: old → new` of what a patch changes. `read` is what an action without a step has read. `seen` is what the actions up to
     this one have read or tried to, one without a name for all of its kind and namespace: any text may hold values of these.
+    It `hides` where a Secret is among what the rule has read.
     """
 
     pack: str
@@ -57,6 +58,7 @@ class Act(NamedTuple):
     mode: Mode = Mode.ENFORCE
     read: tuple[Ref, ...] = ()
     seen: tuple[Ref, ...] = ()
+    hides: bool = False
 
     @property
     def target(self) -> Ref:

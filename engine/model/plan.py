@@ -80,11 +80,15 @@ class Emission(StrEnum):
 
 
 class Create(NamedTuple):
-    """Create an Event under a name derived from its cause, so that AlreadyExists means that it was emitted before."""
+    """Create an Event under a name derived from its cause, so that AlreadyExists means that it was emitted before.
+
+    It `hides` where its rule reads Secrets, which an answer about it may quote.
+    """
 
     target: Ref
     body: Object
     emission: Emission = Emission.ONCE
+    hides: bool = False
 
 
 class Measure(NamedTuple):

@@ -46,7 +46,7 @@ class Send(NamedTuple):
     """Send one HTTP request. In a body of JSON secrets stand inside strings.
 
     `expected` are the status codes that are a success; none: 200 to 299. `timeout` is in seconds, for all of it. With `hidden`
-    only the method is shown, since what a Secret holds that was looked up or is watched may be anywhere in it.
+    only the method is shown, since the rule reads a Secret, which may be anywhere in it.
     """
 
     method: str

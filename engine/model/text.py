@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 #: What a terminal obeys: escape sequences (ECMA-48) with their parameters, and single control characters but tab and newline.
 _CONTROL = re.compile(
@@ -17,6 +17,29 @@ _INVISIBLE = re.compile("[\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u20
 
 SHORT = 4
 """Characters of a name that is short."""
+
+
+class Quoting(str):
+    """A text for people that may quote an object; `plain` is as much of it as quotes none."""
+
+    plain: str
+
+    def __new__(cls, text: str, plain: str = "") -> Self:
+        """Make it of both texts."""
+        made = super().__new__(cls, text)
+        made.plain = plain
+        return made
+
+
+def after(start: str, text: str | Exception) -> Quoting:
+    """Return a text after a start that quotes no object."""
+    rest = getattr(text, "plain", "")
+    return Quoting(f"{start}: {text}", f"{start}: {rest}" if rest else start)
+
+
+def plain(text: str) -> Quoting:
+    """Return a text that quotes no object."""
+    return Quoting(text, text)
 
 
 def clean(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from engine.cel import Scope
 from engine.errors import EvaluationError, Fault, Location
 from engine.model.flags import Mode
-from engine.model.objects import Object, metadata
+from engine.model.objects import SECRET, Object, metadata
 from engine.packs.catalog import Catalog
 from engine.packs.jsonschemas import Checker
 from engine.packs.pack import Discovery, RulePack
@@ -42,6 +42,7 @@ def discovered(catalog: Catalog, found: Found) -> tuple[Catalog, list[Fault]]:
             except EvaluationError as error:
                 value, why = None, str(error)
             if why:
+                why = "hidden, since it may quote a Secret" if pack.discover[name].kind.kind == SECRET.kind else why
                 message = f"the value of {name!r} that the cluster gives is left out: {why}"
                 faults.append(Fault(Location(f"{PARAMS}/{pack.config_key}", 1, 1), message, "a value here"))
             else:

@@ -19,6 +19,7 @@ from engine.packs.inputs import Input
 from engine.packs.metrics import MetricSpec
 from engine.packs.parts import instances
 from engine.packs.rule import Rule
+from engine.packs.secrets import reads_secrets
 from engine.packs.watches import Watch, kinds_left
 
 OTHER_NAMESPACES, TRUSTED_NAMESPACES = "otherNamespaces", "trustedNamespaces"
@@ -108,6 +109,8 @@ class RulePack:
     """Whether a rule is about objects that are gone."""
     followed: tuple[tuple[Rule, Lookup], ...] = field(init=False)
     """The lookups whose changes are followed, those of actions included, each with its rule."""
+    reads_secrets: frozenset[str] = field(init=False)
+    """The names of the rules that read Secrets."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "identity", identity.identity(self.namespace, self.name))
@@ -116,6 +119,7 @@ class RulePack:
         object.__setattr__(self, "holds", tuple(number for number, rule in enumerate(self.rules) if rule.durable_hold))
         object.__setattr__(self, "record_names", {rule.name: self._record_names(rule) for rule in self.rules})
         object.__setattr__(self, "numbers", {rule.name: number for number, rule in enumerate(self.rules)})
+        object.__setattr__(self, "reads_secrets", frozenset(rule.name for rule in self.rules if reads_secrets(self, rule)))
         lookups = ((rule, lookup) for rule in self.rules for lookup in instances(rule, Lookup))
         object.__setattr__(
             self, "followed", tuple(pair for pair in lookups if self.follows(pair[1].watch, across=pair[1].selects_namespaces))

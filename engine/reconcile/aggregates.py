@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from engine.cel import Scope
 from engine.errors import ApiError, EvaluationError
@@ -17,18 +18,21 @@ from engine.model.outcome import Done, Outcome, Skipped, Unavailable
 from engine.model.plan import OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
 from engine.packs.rule import Rule
+from engine.reconcile.answers import explained
 from engine.reconcile.caches import Caches
 from engine.reconcile.counted import Counted
 from engine.reconcile.counting import Counting
 from engine.reconcile.evaluate import ONCE
+from engine.reconcile.hidden import named, without_secrets
 from engine.reconcile.item import unread
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Record, Result, on_record, recorded
+from engine.reconcile.silent import logger
 from engine.reconcile.state import PackState
 from engine.reconcile.timers import restored
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Aggregates:
@@ -63,7 +67,8 @@ class Aggregates:
         except ApiError as error:
             return _unread(key, state, error, now)
         except EvaluationError as error:
-            log.warning("%s: %s", key, error)
+            hides = key.rule in pack.reads_secrets
+            log.warning("%s: %s", named(hides, key), without_secrets(hides, str(error)))
             return Skipped(str(error), unknown=True)
         if not target:
             state.rules.clear()
@@ -130,11 +135,14 @@ class Aggregates:
         view = totals.view(key.group, now)
         scope = scope.having(totals.aggregate.vars).child(group=view)
         if rule.lookups:
+            values: dict[str, Any] = {}
             try:
-                found = await self._reader.look_up(counted.pack, rule, scope, key)
+                found = await self._reader.look_up(counted.pack, rule, scope, values, key)
             except ApiError as error:
-                why = await self._reader.failure(counted.pack, rule, scope, error)
+                evaluation.looked_up(rule, values)
+                why = without_secrets(evaluation.hides(rule.name), await self._reader.failure(counted.pack, rule, scope, error))
                 return _unread(key, evaluation.state, error, now, why), scope
+            evaluation.looked_up(rule, values)
             if not isinstance(found, Done):
                 return found, scope
             scope = scope.child(lookup=found.result)
@@ -198,7 +206,9 @@ class Aggregates:
 
 def _unread(key: GroupKey, state: PackState, error: ApiError, now: float, why: str = "") -> Unavailable:
     """Return that a group's target, its consent or a lookup cannot be read now, and remember it; for `why` see `unread`."""
-    log.log(logging.DEBUG if state.stall else logging.WARNING, "%s: %s; trying again", key, why or error)
+    hides = key.rule in state.pack.reads_secrets
+    why = without_secrets(hides, why or explained(error))
+    log.log(logging.DEBUG if state.stall else logging.WARNING, "%s: %s; trying again", named(hides, key), why)
     outcome, state.stall = unread(state.stall, error, now, str(key), why)
     state.retry_at = outcome.retry_at
     return outcome

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from engine.errors import ApiError
 from engine.kube.access import grant, resource_name
 from engine.model.outcome import Obstacle
+from engine.model.text import Quoting
 
 _STATUSES = {
     0: Obstacle.NO_ANSWER,
@@ -105,9 +106,15 @@ def missing_right(error: ApiError) -> Missing | None:
 
 
 def explained(error: ApiError, verbs: Collection[str] = ()) -> str:
-    """Return an error for people; a missing right with the command that grants it, and with it other verbs that are needed."""
-    lacks = missing_right(error)
+    """Return an error for people; a missing right with the command that grants it, and with it other verbs that are needed.
+
+    What quotes no object has names of neither objects nor namespaces: expressions may make them.
+    """
+    lacks, answer = missing_right(error), f"{error.status} {error.reason}" if error.status else error.reason
     if lacks is None:
-        return str(error)
-    what = resource_name(lacks.resource, lacks.group, lacks.subresource)
-    return f"{error}; to grant it: {grant(sorted({lacks.verb, *verbs}), what, lacks.user, lacks.namespace)}"
+        return Quoting(str(error), answer)
+    what, needed = resource_name(lacks.resource, lacks.group, lacks.subresource), sorted({lacks.verb, *verbs})
+    return Quoting(
+        f"{error}; to grant it: {grant(needed, what, lacks.user, lacks.namespace)}",
+        f"{answer}: no right to {', '.join(needed)} {what}, see rulepack rbac",
+    )

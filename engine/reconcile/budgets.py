@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from cachetools import LRUCache
@@ -16,13 +15,15 @@ from engine.model.objects import flow_of
 from engine.model.observe import Observer
 from engine.model.outcome import DONE, Obstacle, Outcome, Waiting
 from engine.model.plan import Delete, Patch, Step
+from engine.model.text import plain
 from engine.packs.pack import DISRUPTIONS, RESUME
 from engine.reconcile.budget import MANY, PAUSE, Admission, Budget, Terms
 from engine.reconcile.caches import Replica
+from engine.reconcile.silent import logger
 
 REMEMBERED = 10_000
 """Objects of which is remembered that they have an Event; one that is forgotten gets the same Event, which changes nothing."""
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def disruptive(step: Step) -> bool:
@@ -83,7 +84,7 @@ class Budgets:
                 reason = f"pack {cause.pack} is suspended: {MANY} namespaces would have it exceed {DISRUPTIONS}, {limit}"
                 because = f"Pack {cause.pack} is suspended, since {MANY} namespaces want more than it may do"
                 await self._report(cause, scope, "PackSuspended", because)
-        return Waiting(reason, retry_at, obstacle)
+        return Waiting(plain(reason), retry_at, obstacle)
 
     async def _report(self, cause: Cause, scope: Scope, reason: str, what: str) -> None:
         """Emit one Event about an object that is held back by a suspension; where that fails, with the next evaluation."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.cel import Scope
 from engine.errors import EvaluationError
-from engine.model.objects import Object, ObjectKey
+from engine.model.objects import GroupKey, Object, ObjectKey
 from engine.model.outcome import Skipped
 from engine.packs.pack import RulePack
 from engine.packs.rule import Rule
+from engine.reconcile.hidden import named, without_secrets
+from engine.reconcile.silent import logger
 from engine.reconcile.state import PackState
 from engine.reconcile.totals import Totals
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(slots=True)
@@ -90,7 +91,8 @@ class Counted:
         try:
             return None if rule.urgent.when.condition(scope) else self._held_up(until)
         except EvaluationError as error:
-            log.warning("%s/%s: whether %s is urgent has no answer: %s", self.pack.identity, rule.name, group, error)
+            hides, key = rule.name in self.pack.reads_secrets, GroupKey(self.pack.identity, rule.name, group)
+            log.warning("whether %s is urgent has no answer: %s", named(hides, key), without_secrets(hides, str(error)))
             return self._held_up(until)
 
     def _held_up(self, until: float) -> Skipped:

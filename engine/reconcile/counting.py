@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection
 
 from engine.cel import Scope
@@ -13,21 +12,24 @@ from engine.model.flags import Mode
 from engine.model.objects import GroupKey, Object, ObjectKey, Ref, metadata
 from engine.model.outcome import Skipped
 from engine.model.plan import Read
+from engine.model.text import Quoting, after, plain
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.rule import Rule
 from engine.reconcile.caches import Caches
 from engine.reconcile.counted import Counted
 from engine.reconcile.evaluate import condition, variables_of
+from engine.reconcile.hidden import without_secrets
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import Record, recorded
+from engine.reconcile.silent import logger
 from engine.reconcile.totals import Row, Totals, row_of
 from engine.reconcile.upcoming import ending, upcoming
 
 SYNC_WAIT = 1.0
-NO_GROUP = Skipped("belongs to no group")
-log = logging.getLogger(__name__)
+NO_GROUP = Skipped(plain("belongs to no group"))
+log = logger(__name__)
 
 
 class Counting:
@@ -112,7 +114,8 @@ class Counting:
                 refused = await self._reader.check(counted.pack, read, ("patch",), scope.child(object=cached.object), [target])
             counted.totals.admit(group, member, consents=refused is None)
             if refused is not None:
-                log.debug("%s does not count in %s: %s", member, group, refused.reason)
+                why = without_secrets(counted.rule.name in counted.pack.reads_secrets, refused.reason)
+                log.debug("%s does not count in a group of %s: %s", member, counted.rule.name, why)
 
     def has_begun(self, counted: Counted, evaluation: Evaluation) -> bool:
         """Return whether the rule has begun to act for a group while it had members; the record on its target says so too."""
@@ -191,9 +194,9 @@ class Counting:
         try:
             skipped = condition(rule, scope)
             if skipped is None and (row := row_of(counted.totals.aggregate, scope)) is not None:
-                skipped = Skipped(f"counts in group {row.group!r}")
+                skipped = Skipped(Quoting(f"counts in group {row.group!r}", "counts in a group"))
         except EvaluationError as error:
-            skipped = Skipped(f"cannot be counted: {error}", unknown=True)
+            skipped = Skipped(after("cannot be counted", error), unknown=True)
         self._put(counted, key, row)
         skipped = skipped or NO_GROUP
         return skipped if skipped.unknown else skipped._replace(retry_at=_again(rule, scope, counts=row is not None))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 from engine.errors import ApiError
 from engine.kube.act import Actor
 from engine.model.observe import Evaluated, Observer
 from engine.reconcile.matching import Evaluation
+from engine.reconcile.silent import logger
 
 PAUSE = 5.0
 """Seconds until an API server is asked again that did not say whether an object is there."""
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 async def confirm(actor: Actor, observer: Observer, evaluation: Evaluation) -> None:

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 from engine.cel import Scope
 from engine.errors import EvaluationError
+from engine.model.flags import Mode
 from engine.model.merge import canonical
 from engine.model.names import digest
 from engine.model.objects import Object, annotations_of, metadata
 from engine.model.outcome import Done, Outcome, Skipped, Why
+from engine.model.text import Quoting, after, plain
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.rule import Rule
@@ -21,7 +23,7 @@ from engine.reconcile.upcoming import upcoming
 
 LOOP_LIMIT = 1000
 NO_ITEMS = "nothing to loop over"
-NOT_WANTED = "it is no longer among what the rule is to do"
+NOT_WANTED = plain("it is no longer among what the rule is to do")
 KEY_LIMIT = 500
 """Characters of a firing key or a loop item's key: the record has to find room among an object's annotations."""
 
@@ -97,14 +99,14 @@ def _fires(
 ) -> tuple[Outcome, RuleState]:
     """Whether a rule whose conditions are true fires now."""
     if rule.hold and state.true_since is not None and scope.now < state.true_since + rule.hold:
-        return Skipped(f"has not held for {rule.hold:g} s yet", state.true_since + rule.hold), state
+        return Skipped(plain(f"has not held for {rule.hold:g} s yet"), state.true_since + rule.hold), state
     key, record = "", NOTHING
     if rule.once_per is not None:
         key, record = _key(rule.once_per.evaluate(scope)), recorded()
         if rule.loop is None and record.ended(key, ""):
             return _fired(key), state
     if in_force is not None and (ignored := _ignored(rule, scope, in_force)):
-        return Skipped(ignored), state
+        return Skipped(Quoting(ignored, "existing leaves it out")), state
     items = [item for item in _items(rule, scope) if rule.once_per is None or not record.ended(key, item.key)]
     if not items:
         fired = record.key == key and record.items
@@ -112,7 +114,7 @@ def _fires(
     if rule.throttle is not None and state.fired_at is not None and not state.under_way(key):
         due = state.fired_at + rule.throttle
         if scope.now < due:
-            return Skipped(f"throttled to once in {rule.throttle:g} s", due), state
+            return Skipped(plain(f"throttled to once in {rule.throttle:g} s"), due), state
     return Done(Firing(key, items)), state
 
 
@@ -125,10 +127,10 @@ def condition(rule: Rule, scope: Scope) -> Skipped | None:
     for number, clause in enumerate(rule.when, start=1):
         try:
             if not clause.condition(scope):
-                also = "" if unknown is None else f"; {unknown.reason}"
-                return Skipped(f"when[{number}] is false: {clause.source}{also}", why=Why.FALSE)
+                also, false = "" if unknown is None else f"; {unknown.reason}", f"when[{number}] is false: {clause.source}"
+                return Skipped(Quoting(f"{false}{also}", false), why=Why.FALSE)
         except EvaluationError as error:
-            unknown = unknown or Skipped(f"when[{number}] has no answer: {error}", unknown=True)
+            unknown = unknown or Skipped(after(f"when[{number}] has no answer", error), unknown=True)
     return unknown
 
 
@@ -136,11 +138,18 @@ def unwanted(rule: Rule, skipped: Skipped) -> str:
     """Return in words for people why what waits of a rule is not done any more, now that it does not fire."""
     if rule.loop is not None and skipped.why in (Why.NO_ITEMS, Why.FIRED):
         return NOT_WANTED
-    return f"it does not apply any more ({skipped.reason})"
+    return Quoting(f"it does not apply any more ({skipped.reason})", "it does not apply any more")
+
+
+def replaced(key: str, mode: Mode | None) -> str:
+    """Return in words for people why what waits is not done any more: by another mode, or for another firing key."""
+    if mode is not None:
+        return plain(f"its mode is {mode.value} now")
+    return Quoting(f"it is to be done for {key} now", "it is to be done for another key now")
 
 
 def _fired(key: str) -> Skipped:
-    return Skipped(f"already fired for {key}", why=Why.FIRED, key=key)
+    return Skipped(Quoting(f"already fired for {key}", "already fired"), why=Why.FIRED, key=key)
 
 
 def _key(value: Any) -> str:

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
+from typing import Any
 
 from engine.cel import Scope
 from engine.errors import ApiError
@@ -16,16 +16,18 @@ from engine.model.outcome import Done, Outcome, Refused, Skipped, Unavailable
 from engine.packs.catalog import Catalog
 from engine.packs.rule import Rule
 from engine.reconcile.evaluate import condition, evaluate
+from engine.reconcile.hidden import named, outcome_without_secrets, without_secrets
 from engine.reconcile.item import unread
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import recorded
 from engine.reconcile.related import dependent_of
 from engine.reconcile.scheduled import evaluated, scheduled
+from engine.reconcile.silent import logger
 from engine.reconcile.state import RuleState
 from engine.reconcile.timers import restored, unfinished
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Evaluator:
@@ -62,12 +64,15 @@ class Evaluator:
             skipped = condition(rule, scope)
             if skipped is not None and not skipped.unknown:  # so that no lookup has to be made
                 return skipped, scope, state.not_true()
+            values: dict[str, Any] = {}
             try:
-                found = await self._reader.look_up(pack, rule, scope, dependent_of(rule, evaluation.key))
+                found = await self._reader.look_up(pack, rule, scope, values, dependent_of(rule, evaluation.key))
             except ApiError as error:
-                why = await self._reader.failure(pack, rule, scope, error)
+                evaluation.looked_up(rule, values)
+                why = without_secrets(evaluation.hides(rule.name), await self._reader.failure(pack, rule, scope, error))
                 unavailable, stall = unread(state.stall, error, scope.now, f"{evaluation.ref} {rule.name}", why)
                 return unavailable, scope, state._replace(stall=stall)
+            evaluation.looked_up(rule, values)
             state = state if state.stall is None else state._replace(stall=None)
             if not isinstance(found, Done):
                 return found, scope, state
@@ -81,9 +86,14 @@ class Evaluator:
             state = state.began(before, fires=isinstance(outcome, Done))
         return outcome, scope, state
 
-    def report(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> RuleState:
-        """Notify the observer of what came of an evaluation; log why a condition has no answer, once for each reason."""
+    def report(self, evaluation: Evaluation, rule: Rule, outcome: Outcome, state: RuleState) -> tuple[Outcome, RuleState]:
+        """Notify the observer of what came of an evaluation; log why a condition has no answer, once for each reason.
+
+        Return the outcome without what may quote a Secret, and the next state.
+        """
         pack, ref, unknown = evaluation.pack.identity, evaluation.ref, ""
+        hides = evaluation.hides(rule.name)
+        outcome = outcome_without_secrets(hides, outcome)
         if isinstance(outcome, Done):
             if evaluation.group is None:
                 self._observer.evaluated(pack, rule.name, ref, Evaluated.FIRED, "")
@@ -93,8 +103,9 @@ class Evaluator:
                 result = Evaluated.UNKNOWN if unknown else Evaluated.SKIPPED
                 self._observer.evaluated(pack, rule.name, ref, result, outcome.reason)
         if unknown and state.unknown != unknown:
-            log.warning("%s/%s has no answer for %s: %s", pack, rule.name, ref, unknown)
+            about = named(hides, evaluation.group) if hides and evaluation.group and not evaluation.object else ref
+            log.warning("%s/%s has no answer for %s: %s", pack, rule.name, about, unknown)
         refused = isinstance(outcome, Refused) or (
             evaluation.group is not None and isinstance(outcome, Skipped) and bool(unknown)
         )
-        return state if state.unknown == unknown else state._replace(unknown=unknown, refused=refused)
+        return outcome, state if state.unknown == unknown else state._replace(unknown=unknown, refused=refused)

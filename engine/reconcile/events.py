@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,6 +17,8 @@ from engine.model.observe import ActResult
 from engine.model.outcome import Obstacle
 from engine.model.plan import Create, Emission
 from engine.reconcile.answers import explained, obstacle_of
+from engine.reconcile.hidden import named, without_secrets
+from engine.reconcile.silent import logger
 
 WINDOW, MOST = 60.0, 50
 """Seconds, and how many Events there are about one object within them."""
@@ -28,7 +29,7 @@ ASIDE, ASIDE_EACH = 1000, 10
 PAUSES = Backoff(2.0, 300.0)
 Key = ObjectKey | GroupKey
 """What is reconciled: its Events are tried again together."""
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class Events:
     async def emit(self, key: Key, step: Create) -> tuple[ActResult, str]:
         """Emit an Event now, or later where the API server refuses it; return what came of it, and why. Raises NotLeading."""
         if not step.body["involvedObject"]["name"]:
-            log.warning("%s: %s: %s", key, step.body["reason"], step.body["message"])
+            log.warning("%s: %s: %s", named(step.hides, key), step.body["reason"], step.body["message"])
             return ActResult.UNCHANGED, "a group without a target is no object that an Event could be about; the log has it"
         sent = self._sent.setdefault(key, [0])
         if sent[0] >= MOST:
@@ -105,9 +106,9 @@ class Events:
         try:
             return (ActResult.DONE if await self._write(each.step) else ActResult.UNCHANGED), ""
         except ApiError as error:
-            why, obstacle = explained(error), obstacle_of(error)
+            why, obstacle = without_secrets(each.step.hides, explained(error)), obstacle_of(error)
             if obstacle in (None, Obstacle.TARGET_MISSING):  # such as that its namespace is gone
-                log.warning("an Event about %s is refused: %s", key, why)
+                log.warning("an Event about %s is refused: %s", named(each.step.hides, key), why)
                 return ActResult.FAILED, why
             self._put_aside(key, each, error.retry_after or 0.0, why)
             return ActResult.RETRYING, why
@@ -142,7 +143,7 @@ class Events:
             self._leave_out(key, each.step)
             return
         if not each.refused:
-            log.warning("an Event about %s is refused, and tried again: %s", key, why)
+            log.warning("an Event about %s is refused, and tried again: %s", named(each.step.hides, key), why)
         refused = each.refused + 1
         spread = int(digest(each.step.target.name, str(refused))[:4], 16) / 0xFFFF
         pause = max(PAUSES.pause(refused, spread / 4), min(retry_after, PAUSES.longest))
@@ -151,7 +152,7 @@ class Events:
     def _leave_out(self, key: Key, step: Create) -> None:
         box = self._box(key)
         if box is None:
-            log.debug("an Event about %s is left out: those about %d other objects wait", key, ASIDE)
+            log.debug("an Event about %s is left out: those about %d other objects wait", named(step.hides, key), ASIDE)
             return
         if not box.left_out:
             box.summary_at = self._clock.monotonic() + WINDOW

@@ -6,7 +6,6 @@ now, an object that cannot be decoded, a source of which the API server does not
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from engine.model.generated import SOURCE_UID, Origin, made_by, source_of, witho
 from engine.model.objects import Kind, Object, ObjectKey, Ref, labels_of, metadata, ref_of
 from engine.model.outcome import Done, Outcome, Skipped
 from engine.model.plan import Read
+from engine.model.text import plain
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.rule import Limits, Rule, RuleAction
@@ -30,11 +30,13 @@ from engine.reconcile.budgets import resume_command, resumes_also
 from engine.reconcile.caches import Caches, NotListed, Replica
 from engine.reconcile.evaluate import Firing, Item
 from engine.reconcile.events import Events
+from engine.reconcile.hidden import without_secrets
 from engine.reconcile.kept import Kept
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.permissions import refused_read
 from engine.reconcile.related import Related
 from engine.reconcile.removals import Held, Removals, Wanted
+from engine.reconcile.silent import logger
 from engine.reconcile.state import PackState
 from engine.reconcile.upcoming import ending
 
@@ -44,7 +46,7 @@ LISTING, PAUSE, LATER = 5.0, 30.0, 300.0
 """Seconds until the caches are asked again that are not up to date, until the API server is that gave no answer, and until it is
 about a source that is there and not seen from here."""
 TO_KEEP = "to keep them, undo what makes them go, and nothing is held back any more, or set the pack's feature flag to Off"
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Generated:
@@ -96,7 +98,8 @@ class Generated:
             ]
             present = self._generated(evaluation, rule)
         except (EvaluationError, ApiError, NotListed) as unknown:
-            log.info("%s/%s removes nothing of %s: %s", evaluation.pack.identity, rule.name, evaluation.ref, unknown)
+            why = without_secrets(rule.name in evaluation.pack.reads_secrets, str(unknown))
+            log.info("%s/%s removes nothing of %s: %s", evaluation.pack.identity, rule.name, evaluation.ref, why)
             evaluation.again(evaluation.now + LISTING)
             return outcome
         doomed = without(present, wanted)
@@ -187,7 +190,7 @@ class Generated:
         if removals.number > before.number:
             log.error("pack %s: %s (%s); to go on: %s", *key[:1], held, evaluation.ref, resume_command(self._replica.namespace))
         await self._report(evaluation, rule, held, removals)
-        return Item(REMOVALS, Removal(permitted, str(held)))
+        return Item(REMOVALS, Removal(permitted, plain(str(held))))
 
     def _keep(self, evaluation: Evaluation, rule: Rule) -> None:
         """Note that nothing is to be removed for an object: what was held back of it is not any more, and no word is about it."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple, assert_never
 
 from engine.actions import Cause
 from engine.cel import Program, Scope
 from engine.cel.uses import used_names
-from engine.errors import ApiError, EvaluationError
+from engine.errors import ApiError
 from engine.model.backoff import Backoff
 from engine.model.diff import diff
 from engine.model.flags import Mode
 from engine.model.names import digest
-from engine.model.objects import SECRET, GroupKey, Object, ObjectKey, Ref, metadata
+from engine.model.objects import SECRET, GroupKey, Object, ObjectKey, metadata
 from engine.model.outcome import Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Patch
 from engine.model.send import Assumed
@@ -53,6 +52,11 @@ class ItemRun(NamedTuple):
     def budgeted(self) -> bool:
         """Whether its steps count towards the pack's budget: those of a group do not, one for all of the group's objects."""
         return self.mode is Mode.ENFORCE and self.rule.aggregate is None
+
+    @property
+    def hides(self) -> bool:
+        """Whether texts about it may quote a Secret: its rule reads them, or an action on a computed kind has read one."""
+        return self.cause.hides or any(each.kind.kind == SECRET.kind for each in self.progress.seen)
 
     @property
     def dependent(self) -> ObjectKey | GroupKey | None:
@@ -120,13 +124,6 @@ def changed(run: ItemRun, step: Patch, after: Object) -> tuple[str, ...]:
             for obj in (before, after)
         )
     return diff(before, after)
-
-
-def without_secrets(error: EvaluationError, read: Iterable[Ref]) -> str:
-    """Return why an expression has no answer; where a Secret was read not in words, since these quote values."""
-    if any(each.kind.kind == SECRET.kind for each in read):
-        return "an expression that reads a Secret has no answer; the reason is hidden, since it may quote the Secret"
-    return str(error)
 
 
 def backoff(retry: Retry, cause: Cause, attempts: int) -> float:

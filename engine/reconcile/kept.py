@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 
 from engine.model.flags import Mode
@@ -10,8 +9,9 @@ from engine.model.generated import listing, made_by
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
 from engine.packs.rule import Rule
+from engine.reconcile.silent import logger
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Kept:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from engine.errors import ApiError
@@ -10,10 +9,11 @@ from engine.kube.act import Actor
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.prune import pruner, touch
 from engine.reconcile.reads import reads_of
+from engine.reconcile.silent import logger
 
 PAUSE = 5.0
 """Seconds until an object is read again that could not be read."""
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class LargeValues:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 from engine.actions import Cause
 from engine.model.flags import Mode
 from engine.model.merge import merged
-from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref, ref_of
+from engine.model.objects import SECRET, GroupKey, Kind, Object, ObjectKey, Ref, kind_of, ref_of
 from engine.model.outcome import Outcome
 from engine.model.plan import Annotate, OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
@@ -58,6 +59,8 @@ class Evaluation:
     own: list[Own] = field(default_factory=list)
     timers: dict[str, Annotate] = field(default_factory=dict)
     notes_hold: bool = False
+    found_secrets: set[str] = field(default_factory=set)
+    """The rules that have looked up a Secret."""
     retry_at: float | None = None
 
     def retry(self, outcome: Outcome) -> None:
@@ -76,7 +79,17 @@ class Evaluation:
 
     def cause(self, rule: Rule, key: str) -> Cause:
         """Return why actions of a rule run, for a firing key."""
-        return Cause(self.pack.identity, rule.name, self.object, self.ref, key)
+        return Cause(self.pack.identity, rule.name, self.object, self.ref, key, hides=self.hides(rule.name))
+
+    def hides(self, rule: str) -> bool:
+        """Return whether a text about a rule may quote a Secret."""
+        return rule in self.pack.reads_secrets or rule in self.found_secrets
+
+    def looked_up(self, rule: Rule, found: Mapping[str, Any]) -> None:
+        """Note what a rule has looked up, by name, since the kind may be computed; all of one lookup are of the same kind."""
+        some = (each[:1] if isinstance(each, list) else [each] for each in found.values())
+        if any(obj is not None and kind_of(obj).kind == SECRET.kind for each in some for obj in each):
+            self.found_secrets.add(rule.name)
 
     def rule_state(self, rule: Rule) -> RuleState:
         """Return what is remembered of a rule."""

@@ -6,7 +6,6 @@ one leaves each firing to it for a minute, and does then what is not on record y
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from engine.reconcile.budgets import described
 from engine.reconcile.events import Events
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.record import PREFIX, written_by
+from engine.reconcile.silent import logger
 from engine.reconcile.state import RuleState
 
 GRACE = 60.0
@@ -34,7 +34,7 @@ KNOWN, LIMIT = 600.0, 1000
 """Seconds for which another operator counts after its last record, and of how many packs and flows that is remembered."""
 _NAME = re.compile(r"[a-z0-9][-a-z0-9]{0,62}/[a-z0-9][-.a-z0-9]{0,252}")
 """A namespace and the name of a Lease. Whoever may write annotations may write any text there."""
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class _Noticed(NamedTuple):

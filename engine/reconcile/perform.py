@@ -17,12 +17,14 @@ from engine.model.observe import Act, ActResult, Observer
 from engine.model.outcome import DONE, Done, Failed, Obstacle, Outcome, Refused, Skipped, Unavailable, Waiting
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step, own_patch
 from engine.model.send import Assumed, Send
+from engine.model.text import Quoting, after
 from engine.packs.rule import RuleAction
 from engine.reconcile.answers import explained, obstacle_of, stale
 from engine.reconcile.budgets import Budgets, disruptive
 from engine.reconcile.events import Events
 from engine.reconcile.fights import Fights
-from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, by_answer, changed, passed_over, without_secrets
+from engine.reconcile.hidden import outcome_without_secrets
+from engine.reconcile.item import LONGEST, RULE_FAILED, ItemRun, bounded, by_answer, changed, passed_over
 from engine.reconcile.own import carrying, note_written, write_before
 from engine.reconcile.permissions import limited, refused_step
 from engine.reconcile.reader import Reader
@@ -60,7 +62,7 @@ class Performer:
             outcome = bounded(run, await self._all(run, run.rule.actions, 0))
             if not isinstance(outcome, Failed):
                 return outcome
-            progress.error, progress.attempts = outcome.reason, 0
+            progress.error, progress.attempts = str(outcome.reason), 0  # an expression reads it
         rescued = run._replace(scope=run.scope.child(error=progress.error))
         outcome = bounded(rescued, await self._rescue(rescued), rescuing=True)
         return Failed(progress.error) if isinstance(outcome, Done) else outcome
@@ -87,7 +89,7 @@ class Performer:
                         continue
                     outcome = await self._action(run, entries[number - offset :], scope, progress)
                 except EvaluationError as error:
-                    outcome = self._no_answer(run, entry, scope, f"when of {entry.action.name} has no answer: {error}")
+                    outcome = self._no_answer(run, entry, scope, after(f"when of {entry.action.name} has no answer", error))
                 if not isinstance(outcome, Done):
                     if not (entry.action.notifies and passed_over(run, outcome)):
                         return outcome
@@ -114,11 +116,9 @@ class Performer:
                     progress.steps += 1
                 if isinstance(outcome, Done) and not plan.steps:
                     self._observer.acted(_act(run, action.name, None, ActResult.UNCHANGED)._replace(read=progress.read))
-                elif not isinstance(outcome, Done):
-                    self._report_outcome(run, action.name, outcome)
-                return outcome
+                return self._report_outcome(run, action.name, outcome)
             except EvaluationError as error:
-                return self._no_answer(run, entries[0], scope, without_secrets(error, progress.read))
+                return self._no_answer(run, entries[0], scope, Quoting(str(error), "an expression has no answer"))
             except ApiError as error:
                 if not stale(error) or not tries_left:
                     return self._report_outcome(run, action.name, await self._outcome_of(run, error, wanted(entries, scope)))
@@ -145,7 +145,7 @@ class Performer:
         if live and time_slice.over():
             await time_slice.next()
         with scope.budget:
-            plan = action.plan(run.cause._replace(waited=run.waited), scope, live, progress.state)
+            plan = action.plan(run.cause._replace(waited=run.waited, hides=run.hides), scope, live, progress.state)
         progress.state = plan.state
         for step in plan.steps:
             if refusal := refused_step(run.pack, step):
@@ -220,7 +220,7 @@ class Performer:
     async def _emit(self, run: ItemRun, action: str, step: Create) -> Done:
         """Emit an Event, or ask what that would do in Audit. One that is refused is in nobody's way."""
         if run.mode is Mode.ENFORCE:
-            result, why = await self._events.emit(run.key, step)
+            result, why = await self._events.emit(run.key, step._replace(hides=run.hides))
             return self._report(run, action, step, result, detail=why)
         try:
             await self._actor.perform(step, dry_run=True)
@@ -250,9 +250,9 @@ class Performer:
             self._reader.access.forget(run.cause.ref.namespace)
         obstacle = obstacle_of(error)
         if obstacle is None:
-            return Failed(str(error))
+            return Failed(explained(error))
         if obstacle is Obstacle.TARGET_MISSING:
-            return Waiting(str(error), run.scope.now, obstacle)
+            return Waiting(explained(error), run.scope.now, obstacle)
         why = await explained_with(error, needed, self._actor)
         return Unavailable(why, run.scope.now + min(error.retry_after or 0.0, LONGEST), obstacle)
 
@@ -260,12 +260,13 @@ class Performer:
         """What it means that an expression of an action has no answer; it is no failure where Audit lacks one to go by."""
         if not by_answer(entry, scope):
             return self._report_outcome(run, entry.action.name, Failed(why))
-        detail = f"it goes by an answer that Audit does not have: {why}"
+        detail = after("it goes by an answer that Audit does not have", why)
         self._report(run, entry.action.name, None, ActResult.AUDITED, detail=detail)
         return Done(Assumed())
 
     def _report_outcome(self, run: ItemRun, action: str, outcome: Outcome) -> Outcome:
-        """Notify the observer of an action that comes to no step; return its outcome."""
+        """Notify the observer of an action that comes to no step; return its outcome, without what may quote a Secret."""
+        outcome = outcome_without_secrets(run.hides, outcome)
         match outcome:
             case Done():
                 pass  # its steps are reported, or that there was none
@@ -294,4 +295,5 @@ class Performer:
 def _act(run: ItemRun, action: str, step: Step | None, result: ActResult, lines: tuple[str, ...] = (), detail: str = "") -> Act:
     cause = run.cause
     seen = run.progress.seen
-    return Act(cause.pack, cause.rule, cause.ref, cause.key, cause.item, action, step, result, detail, lines, run.mode, seen=seen)
+    about = cause.pack, cause.rule, cause.ref, cause.key, cause.item
+    return Act(*about, action, step, result, detail, lines, run.mode, seen=seen, hides=run.hides)

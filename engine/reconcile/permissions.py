@@ -12,7 +12,7 @@ from engine.model.objects import Kind, Object, Ref, annotations_of, metadata, re
 from engine.model.outcome import Done, Refused, Waiting
 from engine.model.plan import Annotate, Create, Delete, Measure, Patch, Plan, Read, Step
 from engine.model.send import Send
-from engine.model.text import shown
+from engine.model.text import Quoting, plain, shown
 from engine.packs.pack import OTHER_NAMESPACES, TRUSTED_NAMESPACES, RulePack
 from engine.packs.rule import Limits
 
@@ -35,11 +35,13 @@ def refused_read(pack: RulePack, read: Read, scope: Scope) -> Refused | None:
     target = pack.target(read.ref.kind)
     if target is None or _at_home(read, scope):
         return None
-    where = f"{read.ref} is not in the namespace of {ref_of(scope.value('object'))}"
+    where, apart = f"{read.ref} is not in the namespace of {ref_of(scope.value('object'))}", "the target is in another namespace"
     if _param(scope, OTHER_NAMESPACES) == "Deny" and read.ref.namespace not in (_param(scope, TRUSTED_NAMESPACES) or ()):
-        return Refused(f"{where}, and the parameter {OTHER_NAMESPACES} of pack {pack.identity} denies that")
+        denied = f"the parameter {OTHER_NAMESPACES} of pack {pack.identity} denies that"
+        return Refused(Quoting(f"{where}, and {denied}", f"{apart}, and {denied}"))
     if target.consent == "Never":
-        return Refused(f"{where}, and pack {pack.identity} never acts on a {read.ref.kind.kind} of another namespace")
+        never = f"pack {pack.identity} never acts on a {read.ref.kind.kind} of another namespace"
+        return Refused(Quoting(f"{where}, and {never}", never))
     return None
 
 
@@ -71,11 +73,13 @@ def refused_targets(pack: RulePack, read: Read, found: Sequence[Object], scope: 
     for obj in found:
         try:
             consents = target.consent.condition(scope.child(target=obj))
-        except EvaluationError as error:
-            return Refused(f"{ref_of(obj)} is in another namespace, and whether it consents has no answer: {error}")
+        except EvaluationError:  # whose text would quote the target, to somebody who may not get it
+            unknown = f"whether it consents has no answer: {shown(target.consent.source)}"
+            return Refused(Quoting(f"{ref_of(obj)} is in another namespace, and {unknown}", unknown))
         if not consents:
             how = target.description or f"the consent of pack {pack.identity} is false: {shown(target.consent.source)}"
-            return Refused(f"{ref_of(obj)} is in another namespace and does not consent: {how}")
+            refused = f"is in another namespace and does not consent: {how}"
+            return Refused(Quoting(f"{ref_of(obj)} {refused}", f"the target {refused}"))
     return None
 
 
@@ -102,7 +106,7 @@ def limited(plan: Plan, limits: Limits, before: int) -> Plan:
     if most is None:
         return plan
     if before + plan.targets > most and limits.on_exceed == "Fail":
-        return Plan((), Refused(f"{before + plan.targets} targets, and limits.maxTargets is {most}: none was touched"))
+        return Plan((), Refused(plain(f"{before + plan.targets} targets, and limits.maxTargets is {most}: none was touched")))
     steps = plan.steps[: most - before]
     ended = before + len(steps) >= most and isinstance(plan.outcome, Waiting)
     return plan._replace(steps=steps, outcome=Done() if ended else plan.outcome)
@@ -111,7 +115,8 @@ def limited(plan: Plan, limits: Limits, before: int) -> Plan:
 def _undeclared(pack: RulePack, kind: Kind, verb: str) -> Refused | None:
     target = pack.target(kind)
     if target is None or verb not in target.verbs:
-        return Refused(f"pack {pack.identity} does not declare {verb} on {kind.kind} ({kind.api_version}) under targets")
+        lacks = f"pack {pack.identity} does not declare {verb} on"
+        return Refused(Quoting(f"{lacks} {kind.kind} ({kind.api_version}) under targets", f"{lacks} the target under targets"))
     return None
 
 

@@ -16,6 +16,7 @@ from engine.kube.clock import Clock
 from engine.model.objects import GroupKey, Kind, Object, ObjectKey, Ref
 from engine.model.outcome import Done, Obstacle, Refused, Skipped, Waiting
 from engine.model.plan import Delete, OwnWrite, Patch, Read
+from engine.model.text import after
 from engine.packs.pack import RulePack
 from engine.packs.rule import Rule
 from engine.reconcile.caches import NotListed
@@ -70,21 +71,23 @@ class Reader:
         return permitted if isinstance(permitted, Refused) else refused_targets(pack, permitted, found, scope)
 
     async def look_up(
-        self, pack: RulePack, rule: Rule, scope: Scope, key: ObjectKey | GroupKey | None = None
+        self, pack: RulePack, rule: Rule, scope: Scope, found: dict[str, Any], key: ObjectKey | GroupKey | None = None
     ) -> Done | Skipped | Refused | Waiting:
-        """Return Done with the value of `lookup`, or why there is none; each may use those before it. Raises ApiError."""
-        found: dict[str, Any] = {}
+        """Return Done with the value of `lookup`, or why there is none; each may use those before it. Raises ApiError.
+
+        What is `found` until then is put there.
+        """
         try:
             for name, lookup in rule.lookups.items():
                 outcome = await self._looked_up(pack, lookup, scope.child(lookup=dict(found)), key)
                 if isinstance(outcome, Refused):
                     others = ((each.read(scope.child(lookup=dict(found))), frozenset[str]()) for each in rule.lookups.values())
-                    return Refused(f"lookup is refused: {await self.refusal(pack, outcome, others, scope)}")
+                    return Refused(after("lookup is refused", await self.refusal(pack, outcome, others, scope)))
                 if isinstance(outcome, Waiting):
                     return outcome
                 found[name] = list(outcome.result) if lookup.by_selector else next(iter(outcome.result), None)
         except EvaluationError as error:
-            return Skipped(f"lookup has no answer: {error}", unknown=True)
+            return Skipped(after("lookup has no answer", error), unknown=True)
         return Done(found)
 
     async def failure(self, pack: RulePack, rule: Rule, scope: Scope, error: ApiError) -> str:

@@ -25,10 +25,11 @@ from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.budgets import Budgets
 from engine.reconcile.caches import Caches, Replica
 from engine.reconcile.deletions import confirm
-from engine.reconcile.evaluate import NOT_WANTED, Firing, unwanted, variables_of
+from engine.reconcile.evaluate import NOT_WANTED, Firing, replaced, unwanted, variables_of
 from engine.reconcile.evaluator import Evaluator
 from engine.reconcile.events import Events
 from engine.reconcile.generated import Generated, for_item
+from engine.reconcile.hidden import Discreet, without_secrets
 from engine.reconcile.item import LONGEST, ItemRun
 from engine.reconcile.itemcounts import ItemCounts
 from engine.reconcile.itemnotes import note
@@ -57,6 +58,7 @@ class Reconciler:
         enqueue: Callable[[ObjectKey | GroupKey], None],
         *, every_rule: bool = False,
     ) -> None:  # fmt: skip
+        observer = Discreet(observer, lambda: self._catalog)
         self._clock, self._caches, self._observer, self._replica = clock, caches, observer, replica
         self.actor = Actor(api, replica.may_act)
         access = AccessReviews(api, clock)
@@ -198,7 +200,7 @@ class Reconciler:
             if rule.generates:
                 outcome = await self.generated.decided(evaluation, rule, scope, outcome)
             outcome, state = self.others.leave(evaluation, rule, outcome, state, self._catalog)
-        reported = self._evaluator.report(evaluation, rule, outcome, state)
+        outcome, reported = self._evaluator.report(evaluation, rule, outcome, state)
         if reported is not before:
             evaluation.remember(rule, reported)
         news = isinstance(outcome, Refused) and reported.unknown != before.unknown
@@ -212,9 +214,7 @@ class Reconciler:
         progress, began = state.firing, evaluation.group is None and not state.under_way(firing.key)
         if progress is None or progress.key != firing.key or progress.mode is not mode:
             same = progress is not None and progress.key == firing.key
-            await self._drop(
-                evaluation, rule, f"its mode is {mode.value} now" if same else f"it is to be done for {firing.key} now"
-            )
+            await self._drop(evaluation, rule, replaced(firing.key, mode if same else None))
             progress = FiringProgress(firing.key, mode)
         if began and rule.notifies:
             progress.emission = state.incident.emission
@@ -273,7 +273,7 @@ class Reconciler:
             dropped = {item: stall for item, stall in dropped.items() if not record.ended(progress.key, item)}
         if progress is not None and dropped:
             cause = evaluation.cause(rule, progress.key)
-            end = "", None, ActResult.DROPPED, why, (), progress.mode
+            end = "", None, ActResult.DROPPED, without_secrets(cause.hides, why), (), progress.mode
             for item in dropped:
                 self._observer.acted(Act(cause.pack, cause.rule, cause.ref, cause.key, item, *end))
             await self.waits.dropped(evaluation.key, cause, dropped, why, named=rule.loop_key is not None)

@@ -15,11 +15,13 @@ from engine.model.flags import Mode
 from engine.model.objects import Object
 from engine.model.observe import TIMER, Act, ActResult, Observer
 from engine.model.plan import Annotate, OwnWrite, joined
+from engine.model.text import after
 from engine.packs.catalog import Catalog
 from engine.packs.in_force import InForce
 from engine.packs.rule import Rule
 from engine.reconcile.aggregates import Aggregates
 from engine.reconcile.answers import explained
+from engine.reconcile.hidden import any_hides, without_secrets
 from engine.reconcile.matching import Evaluation
 from engine.reconcile.record import Wait, on_record, recorded, removed, write_own
 from engine.reconcile.state import Own
@@ -100,17 +102,19 @@ class Recorder:
 
     def _report(self, evaluations: Sequence[Evaluation], error: ApiError | None = None) -> None:
         """Notify the observer of what actions wanted on the object: it is there now, or is tried again after an error."""
+        why = "" if error is None else without_secrets(any_hides(evaluations), explained(error))
         for own in (own for each in evaluations for own in each.own if own.act is not None):
             assert own.act is not None
             if error is not None:
-                self._observer.acted(own.act._replace(result=ActResult.RETRYING, detail=explained(error), diff=()))
+                self._observer.acted(own.act._replace(result=ActResult.RETRYING, detail=why, diff=()))
             else:
                 self._observer.acted(own.act)
                 own.act = None
 
     def _not_durable(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
         """Say, once for each rule until that is mended, that its timer begins anew with the next process."""
-        reason = f"the timer is not durable, since the right to patch the object is missing (see rulepack rbac): {error}"
+        lacks = "the timer is not durable, since the right to patch the object is missing (see rulepack rbac)"
+        reason = without_secrets(any_hides(evaluations), after(lacks, error))
         for pack, rule in dict.fromkeys(_timers(evaluations)):
             if self._waits.not_durable(pack, rule, reason):
                 self._observer.acted(Act(pack, rule, evaluations[-1].ref, "", "", TIMER, None, ActResult.REFUSED, reason))

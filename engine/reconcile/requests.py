@@ -13,6 +13,7 @@ from engine.model.objects import SECRET, Ref
 from engine.model.outcome import Obstacle, Outcome, Unavailable
 from engine.model.plan import Read
 from engine.model.send import SecretKey, Send
+from engine.model.text import Quoting
 from engine.outbound.sender import LISTED_LATER
 from engine.packs.pack import RulePack
 from engine.reconcile.answers import obstacle_of
@@ -41,17 +42,17 @@ class Requests:
         Raises ApiError where a Secret cannot be read, and NotLeading.
         """
         if self._sender is None:
-            return Unavailable(f"{send} waits: {OFF}", now + LISTED_LATER, Obstacle.NOT_LISTED)
+            return Unavailable(Quoting(f"{send} waits: {OFF}", f"waits: {OFF}"), now + LISTED_LATER, Obstacle.NOT_LISTED)
         try:
             reveal = partial(self._reveal, pack.namespace or self._namespace)
             return await self._sender.send(send, reveal, self._actor.check_lease)
         except _Missing as missing:
-            return Unavailable(f"{send} needs {missing}", now, Obstacle.SECRET_MISSING)
+            return Unavailable(Quoting(f"{send} needs {missing}", f"needs {missing}"), now, Obstacle.SECRET_MISSING)
         except ApiError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             how = f"to grant it by its name alone: rulepack rbac, with the pack {pack.identity}"
-            return Unavailable(f"{send}: {error}; {how}", now, obstacle_of(error) or Obstacle.MISSING_RIGHT)
+            return Unavailable(Quoting(f"{send}: {error}; {how}", how), now, obstacle_of(error) or Obstacle.MISSING_RIGHT)
 
     async def _reveal(self, namespace: str, key: SecretKey) -> str:
         """Return what a key of a Secret holds now. Raises ApiError and _Missing."""

@@ -5,7 +5,6 @@ What only somebody can mend, such as a missing right, and what waits for its tur
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,9 @@ from engine.model.outcome import Obstacle, Unavailable
 from engine.model.plan import Create, Emission
 from engine.reconcile.answers import explained, obstacle_of
 from engine.reconcile.events import Events
+from engine.reconcile.hidden import any_hides, named, without_secrets
 from engine.reconcile.matching import Evaluation
+from engine.reconcile.silent import logger
 from engine.reconcile.state import PackState, Stall
 
 MINUTE = 60.0
@@ -39,7 +40,7 @@ _UNREPORTED = frozenset({Obstacle.PACK_BUDGET, Obstacle.SUSPENDED, Obstacle.CONT
 """These have Events of their own, or end by themselves as their rule says."""
 _NORMAL = frozenset({Obstacle.TARGET_NOT_READY, Obstacle.DISRUPTION_BUDGET})
 """Nothing is wrong."""
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 class Wait(NamedTuple):
@@ -65,10 +66,14 @@ class Waits:
         self._refused: dict[tuple[str, str], dict[ObjectKey | GroupKey, str]] = {}  # by pack and rule: why, by object
         self._refused_of: dict[ObjectKey | GroupKey, set[tuple[str, str]]] = {}
         self._not_durable: dict[tuple[str, str], str] = {}  # by pack and rule: why, with an object
+        self._shown: dict[ObjectKey | GroupKey, ObjectKey | GroupKey] = {}  # of groups whose keys are hidden
 
     def update(self, key: ObjectKey | GroupKey, states: Iterable[PackState]) -> None:
         """Take in what waits of a key now, and which lookups are refused; nothing of it waits where there are no states."""
         states = list(states)
+        self._shown.pop(key, None)
+        if isinstance(key, GroupKey) and any(key.rule in state.pack.reads_secrets for state in states):
+            self._shown[key] = named(True, key)
         self._update_refused(key, states)
         waits = tuple(wait for state in states for wait in _waits_of(state, getattr(key, "rule", "")))
         if waits:
@@ -109,7 +114,8 @@ class Waits:
         """Return which lookups of a pack are refused, or have no answer for a group: a sentence for each rule with an example."""
         found = [(rule, *next(iter(keys.items()))) for (name, rule), keys in self._refused.items() if name == pack]
         some = {rule: "groups" if isinstance(key, GroupKey) else "objects" for rule, key, _ in found}
-        return [f"rule {rule} has no answer for some {some[rule]}, such as {key}: {why}" for rule, key, why in sorted(found)]
+        shown = [(rule, self._shown.get(key, key), why) for rule, key, why in sorted(found)]
+        return [f"rule {rule} has no answer for some {some[rule]}, such as {key}: {why}" for rule, key, why in shown]
 
     def sentences(self, pack: str) -> Sequence[str]:
         """Return for what rules of a pack wait, beside a suspension: a sentence for each, with how many and an example."""
@@ -132,6 +138,7 @@ class Waits:
         self._refused_of = {key: {each for each in of if each in self._refused} for key, of in self._refused_of.items()}
         kept = {key: tuple(wait for wait in waits if wait.pack in packs) for key, waits in self._waits.items()}
         self._waits = {key: waits for key, waits in kept.items() if waits}
+        self._shown = {key: shown for key, shown in self._shown.items() if key in self._waits or key in self._refused_of}
 
     def overdue(self) -> Iterator[tuple[ObjectKey | GroupKey, Wait]]:
         """Yield what has waited for long enough to be reported."""
@@ -139,7 +146,7 @@ class Waits:
         for key, waits in self._waits.items():
             for wait in waits:
                 if _reported_at(wait) <= now:
-                    yield key, wait
+                    yield self._shown.get(key, key), wait
 
     def counts(self) -> Mapping[tuple[str, ...], float]:
         """Return how many items are overdue, by pack, rule and obstacle."""
@@ -177,7 +184,8 @@ class Waits:
         """Report that what was reported to wait is not done any more; which items of a loop that are, where these have names."""
         if reported := [item for item, stall in stalls.items() if stall.reported]:
             more = f" and {len(reported) - SHOWN} more" if len(reported) > SHOWN else ""
-            what = f" with {', '.join(reported[:SHOWN])}{more}" if named else ""
+            what = f" with {', '.join(reported[:SHOWN])}{more}" if named and not cause.hides else ""
+            why = without_secrets(cause.hides, why)
             message = f"Rule {cause.pack}/{cause.rule} no longer waits{what}, and does not do it: {why}"
             step = self._create(cause._replace(key=f"{cause.key} dropped"), Content("Normal", "RuleDropped", message, {}))
             await self._events.emit(key, step)
@@ -189,7 +197,8 @@ class Waits:
 
     async def unrecorded(self, evaluations: Sequence[Evaluation], error: ApiError) -> None:
         """Have what rules want on an object written again, ever more rarely; report that as any other wait."""
-        last, obstacle, why = evaluations[-1], obstacle_of(error), explained(error)
+        last, obstacle, hides = evaluations[-1], obstacle_of(error), any_hides(evaluations)
+        why = without_secrets(hides, explained(error))
         for each in evaluations:
             each.state.unrecorded += 1
             pause = max(PAUSES.pause(each.state.unrecorded), min(error.retry_after or 0.0, PAUSES.longest))
@@ -198,18 +207,18 @@ class Waits:
             each.state.unwritten = sorted({*(own.rule for own in each.own), *each.timers})
             each.state.stall = Stall.after(each.state.stall, outcome, each.now) if each.state.unwritten else None
         rules = ", ".join(f"{each.pack.identity}/{rule}" for each in evaluations for rule in each.state.unwritten)
-        log.warning("%s: what %s writes on it cannot be written: %s; trying again", last.ref, rules, error)
+        log.warning("%s: what %s writes on it cannot be written: %s; trying again", last.ref, rules, why)
         if obstacle is None:  # such as too many annotations: somebody has to make room
-            message = f"What {rules} has done for this object cannot be written on it, so it may be done again: {error}"
+            message = f"What {rules} has done for this object cannot be written on it, so it may be done again: {why}"
             content, now = Content("Warning", "RecordRefused", message, {}), datetime.fromtimestamp(self._clock.time(), UTC)
-            cause = Cause("rulepack", "record", last.object, last.ref, error.reason)
+            cause = Cause("rulepack", "record", last.object, last.ref, error.reason, hides=hides)
             await self._events.emit(last.key, event(cause, last.object, content, now))
             return
         for each in evaluations:
             if (stall := each.state.stall) is None:
                 continue
             for rule in each.state.unwritten:
-                cause = Cause(each.pack.identity, rule, last.object, last.ref, "on the object")
+                cause = Cause(each.pack.identity, rule, last.object, last.ref, "on the object", hides=hides)
                 copied = each.state.stall = replace(stall)  # it is reported for each of the rules
                 each.again(await self.report(last.key, cause, [copied], True, " with what it writes on this object"))
 

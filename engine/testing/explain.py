@@ -29,6 +29,7 @@ from engine.reconcile.evaluate import TOLERANCE, variables_of
 from engine.reconcile.explain import Clause, Value, clauses, value_of
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import PREFIX
+from engine.reconcile.silent import silent
 from engine.reconcile.waits import RULE_WAITING
 from engine.testing.caches import DirectCaches
 from engine.testing.http import PlayedHttp
@@ -111,30 +112,31 @@ async def explain(
     api: Api, clock: Clock, catalog: Catalog, obj: Object, *, basis: Basis | None = None,
     namespaces: Mapping[str, Object] | None = None,
 ) -> Explanation:  # fmt: skip
-    """Explain one object. Only reads; raises ApiError where objects of an aggregate, or namespaces, cannot be read.
+    """Explain one object. Only reads, logs nothing; raises ApiError where objects of an aggregate, or namespaces, cannot be read.
 
     With `namespaces`, those by whose labels packs select, by name, no groups are evaluated, and only what rules read is read.
     """
-    cluster, kind = ReadOnlyCluster(api), kind_of(obj)
-    packs, basis = catalog.for_kind(kind), basis or Basis.of(catalog, kind)
-    seen, groups, alone = Seen(), list[ObjectKey | GroupKey](), namespaces is not None
-    caches = basis.caches.emptied()
-    namespaces = await _namespaces(api, packs, obj) if namespaces is None else namespaces
-    caches.select(namespaces)
-    for each in [*([] if alone else await _others(api, packs)), obj]:
-        caches.put(_key(each), each)
-    replica = Replica(lambda: True, sender=PlayedHttp(clock))
-    reconciler = Reconciler(cluster, clock, caches, seen, replica, groups.append, every_rule=True)
-    reconciler.catalog = basis.audited
-    await reconciler.reconcile(_key(obj))
-    for group in () if alone else groups:
-        if isinstance(group, GroupKey) and _counts_in(catalog, group, obj, clock.time()):
-            await reconciler.reconcile(group)
-    actor = Actor(cluster, lambda: True)
-    reader = Reader(actor, AccessReviews(cluster, clock), clock)
-    explainer = _Explainer(catalog, obj, clock.time(), seen, reader, await _waiting(cluster, obj), namespaces)
-    explained = [await explainer.pack(pack) for pack in packs]
-    return Explanation(obj, tuple(explained), tuple(dict.fromkeys(cluster.assumed)))
+    with silent():
+        cluster, kind = ReadOnlyCluster(api), kind_of(obj)
+        packs, basis = catalog.for_kind(kind), basis or Basis.of(catalog, kind)
+        seen, groups, alone = Seen(), list[ObjectKey | GroupKey](), namespaces is not None
+        caches = basis.caches.emptied()
+        namespaces = await _namespaces(api, packs, obj) if namespaces is None else namespaces
+        caches.select(namespaces)
+        for each in [*([] if alone else await _others(api, packs)), obj]:
+            caches.put(_key(each), each)
+        replica = Replica(lambda: True, sender=PlayedHttp(clock))
+        reconciler = Reconciler(cluster, clock, caches, seen, replica, groups.append, every_rule=True)
+        reconciler.catalog = basis.audited
+        await reconciler.reconcile(_key(obj))
+        for group in () if alone else groups:
+            if isinstance(group, GroupKey) and _counts_in(catalog, group, obj, clock.time()):
+                await reconciler.reconcile(group)
+        actor = Actor(cluster, lambda: True)
+        reader = Reader(actor, AccessReviews(cluster, clock), clock)
+        explainer = _Explainer(catalog, obj, clock.time(), seen, reader, await _waiting(cluster, obj), namespaces)
+        explained = [await explainer.pack(pack) for pack in packs]
+        return Explanation(obj, tuple(explained), tuple(dict.fromkeys(cluster.assumed)))
 
 
 async def _waiting(api: Api, obj: Object) -> Sequence[Object]:
@@ -259,7 +261,7 @@ async def scope_of(
     if not rule.lookups or rule.aggregate is not None:  # which a group looks up, not an object
         return scope, []
     try:
-        found = await reader.look_up(pack, rule, scope)
+        found = await reader.look_up(pack, rule, scope, {})
     except ApiError as error:
         return scope, [f"lookup failed: {await reader.failure(pack, rule, scope, error)}"]
     return (scope.child(lookup=found.result), []) if isinstance(found, Done) else (scope, [found.reason])

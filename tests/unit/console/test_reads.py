@@ -19,6 +19,7 @@ from tests.unit.operator.test_operator import CONFIG_MAP, WIDGET
 WORD = "opensesame12"  # Base64, so that a Secret may hold it, and a name
 SECRET = Resource(Kind("v1", "Secret"), "secrets", True)
 PAGES = ("", "activity", "audit", "object?apiVersion=example.com/v1&kind=Widget&name=w&namespace=team-a")
+VAULT = "apiVersion: v1, kind: Secret, name: vault"
 LOOKUP = "lookup: {other: {apiVersion: v1, kind: ConfigMap, namespace: team-b, name: vault}}"
 
 
@@ -155,10 +156,25 @@ async def test_values_of_an_object_are_shown_to_those_who_may_get_it(tmp_path: P
     assert any(WORD in page for page in await pages_of(Console(there, text), ADMIN, CONFIG_MAP))
 
 
-@pytest.mark.parametrize("action", [asserts("Secret"), guards("Secret")], ids=["assert", "guard"])
-async def test_values_of_a_secret_that_a_rule_acts_on_are_shown_to_nobody(tmp_path: Path, action: str) -> None:
+OF_A_SECRET = {
+    "assert": pack(asserts("Secret")),
+    "guard": pack(guards("Secret")),
+    "param": ELSEWHERE["a param that an object gives"].replace("{apiVersion: v1, kind: ConfigMap, name: vault,", f"{{{VAULT},"),
+    "param in Audit": pack("annotate: {annotations: {example.com/a: '${params.word}'}}", mode="Audit").replace(
+        "  watch:",
+        "  params: {word: {type: string, default: none}}\n"
+        f"  discover: {{word: {{{VAULT}, value: object.data.word}}}}\n  watch:",
+    ),
+    "members": ELSEWHERE["members of a group"]
+    .replace("example.com/v1, kind: Widget", "v1, kind: Secret")
+    .replace("object.spec.note", "object.data.word"),
+}
+
+
+@pytest.mark.parametrize("text", OF_A_SECRET.values(), ids=OF_A_SECRET)
+async def test_values_of_a_secret_that_a_rule_reads_are_shown_to_nobody(tmp_path: Path, text: str) -> None:
     """The name of the Secret, and how it ended, are."""
-    shown = await pages_of(Console(tmp_path, pack(action)), ADMIN, SECRET)
+    shown = await pages_of(Console(tmp_path, text), ADMIN, SECRET)
     for page in shown:
         assert WORD not in page
     assert "(hidden)" in shown[1]
@@ -178,3 +194,15 @@ async def test_what_is_sent_is_shown_to_those_who_may_get_what_was_read_for_it(t
 
         assert WORD not in render.firing(firing, await content.hidden(team, firing))
         assert WORD in render.firing(firing, await content.hidden(admin, firing))
+
+
+async def test_looking_at_an_object_leaves_nothing_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also where the viewer may not get what a rule looks up: the rule, which may, has its answer."""
+    async with (console := Console(tmp_path, pack(asserts("ConfigMap"), rule=LOOKUP))).running():
+        await console.cluster.create(CONFIG_MAP, "team-b", {"metadata": {"name": "vault"}, "data": {"word": WORD}})
+        await console.widget("team-a", "w", 20)
+        caplog.clear()
+        caplog.set_level("DEBUG", "engine")
+        page = (await console.visit(PAGES[-1], TEAM)).text
+        assert "403 Forbidden: you may not get" in page
+        assert [record.getMessage() for record in caplog.records if record.name.startswith("engine.reconcile")] == []

@@ -125,6 +125,16 @@ async def test_no_answer_is_no_consent_and_no_refusal() -> None:
     assert await world.all(EVENT) == []
 
 
+async def test_consent_without_an_answer_quotes_nothing_of_the_target() -> None:
+    """The Event is for readers of the object's namespace, who may have no right in the target's."""
+    world = await world_of(PACK.replace("verbs: [get, patch]", "verbs: [get, patch], consent: int(target.metadata.name) == 3"))
+    await turn(world, 1)
+
+    ((_, reason, message),) = await world.events()
+    assert reason == "RuleFailed"
+    assert message.endswith("whether it consents has no answer: 'int(target.metadata.name) == 3'")
+
+
 def looking_up(consent: str = "consent: \"label(target, 'shared') == 'yes'\"", event: str = "event: Change") -> str:
     """A pack with a lookup."""
     return LOOKUP.replace("CONSENT", consent).replace("EVENT", event).replace("ACTION", TURN)

@@ -404,6 +404,20 @@ async def test_what_a_secret_holds_that_is_looked_up_is_not_shown() -> None:
     assert step_text(last(world).step) == "POST (hidden)"
 
 
+async def test_what_a_secret_holds_that_is_waited_for_is_not_shown() -> None:
+    """Nor is the value that the action `wait` gives to the next one."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "name": "own"}
+    waits = {"lookup": {"s": secret}, "until": "lookup.s != null", "value": "lookup.s.data.a", "atMost": "1m"}
+    spec = {**HOOK, "json": {"text": "${results.w.value}"}}
+    world = await world_of({"wait": waits, "register": "w"}, {"http": spec}, mode=Mode.AUDIT)
+    await world.create({**named(SECRET, "own"), "data": {"a": VALUE}})
+    await world.settle(5)
+
+    assert last(world).result is ActResult.AUDITED
+    assert VALUE not in str([(act.detail, act.diff, step_text(act.step)) for act in world.seen.acts])
+    assert step_text(last(world).step) == "POST (hidden)"
+
+
 async def test_a_replica_that_leads_no_more_sends_nothing() -> None:
     """As with each write."""
     world = await world_of({"http": HOOK})
