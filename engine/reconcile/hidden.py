@@ -67,7 +67,8 @@ def _discreet(act: Act) -> Act:
         object=act.object._replace(name=_word(act.object.name)) if act.object.kind == GROUP else act.object,
         step=act.step._replace(hidden=True) if isinstance(act.step, Send) else act.step,
         detail=without_secrets(True, act.detail),
-        diff=tuple(line for line in act.diff if line.endswith(f": {HIDDEN}") and not sends),
+        # that there is a difference is said all the same
+        diff=tuple(dict.fromkeys(line if line.endswith(f": {HIDDEN}") and not sends else HIDDEN for line in act.diff)),
     )
 
 
