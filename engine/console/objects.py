@@ -26,7 +26,7 @@ from engine.operator.selection import InformerKey
 from engine.operator.wiring import Operator
 from engine.packs.catalog import Catalog
 from engine.packs.pack import RulePack
-from engine.reconcile.explain import Clause
+from engine.reconcile.explain import Clause, Value
 from engine.reconcile.timeslice import TimeSlice
 from engine.testing.describe import step_text, value_text
 from engine.testing.explain import Basis, Explanation, PackExplanation, RuleExplanation, explain
@@ -196,16 +196,16 @@ class _Shown(NamedTuple):
         waiting = [] if hides else [f"an Event said at {each}" for each in rule.waiting]
         skipped = rule.skipped if self.sees_packs or not rule.skipped.startswith("when[") else rule.skipped.partition(":")[0]
         of_packs = {
-            "clauses": [_clause(each) for each in rule.clauses],
-            "once_per": (rule.once_per.path, value_text(rule.once_per)) if rule.once_per else None,
-            "loop": (rule.loop.path, value_text(rule.loop)) if rule.loop else None,
+            "clauses": [_clause(each, hides) for each in rule.clauses],
+            "once_per": (rule.once_per.path, _value(rule.once_per, hides)) if rule.once_per else None,
+            "loop": (rule.loop.path, _value(rule.loop, hides)) if rule.loop else None,
         } if self.sees_packs else {"clauses": [], "once_per": None, "loop": None}  # fmt: skip
         return {
             "name": rule.name, "description": rule.description, "mode": rule.mode.word, "off": rule.mode is Mode.OFF,
             "verdict": verdict(rule), "result": rule.result.value, "skipped": _short(skipped), **of_packs,
             "keyed": rule.once_per is not None, "record": _short(record), "timing": rule.timing,
             "waiting": [_short(each) for each in (*dict.fromkeys(reasons), *waiting)][:VALUES],
-            "acts": [_act(each) for each in rule.acts[:VALUES]], "more": max(0, len(rule.acts) - VALUES),
+            "acts": [_act(each, hides) for each in rule.acts[:VALUES]], "more": max(0, len(rule.acts) - VALUES),
         }  # fmt: skip
 
 
@@ -213,24 +213,28 @@ def _short(text: str, limit: int = 2 * TEXT) -> str:
     return cut(clean(cut(text, 4 * limit)), limit)
 
 
-def _clause(clause: Clause) -> dict[str, Any]:
-    """Return a condition; one that decides nothing, after one that is false, is undecided."""
+def _value(value: Value, hides: bool) -> str:
+    return HIDDEN if hides else value_text(value)
+
+
+def _clause(clause: Clause, hides: bool) -> dict[str, Any]:
+    """Return a condition; one that decides nothing, after one that is false, is undecided. Its values are hidden on demand."""
     undecided = clause.holds is None and not clause.doubt
     mark, word = {True: ("✓", "true"), False: ("✗", "false"), None: ("·" if undecided else "?", "no answer")}[clause.holds]
-    values = [(value.path, value_text(value)) for value in clause.values if value.there or not undecided]
+    values = [(value.path, _value(value, hides)) for value in clause.values if value.there or not undecided]
     return {
-        "mark": mark, "word": word, "source": _short(" ".join(clause.source.split())), "doubt": _short(clause.doubt),
+        "mark": mark, "word": word, "source": _short(" ".join(clause.source.split())),
+        "doubt": HIDDEN if hides and clause.doubt else _short(clause.doubt),
         "values": values[:VALUES],
     }  # fmt: skip
 
 
-def _act(act: Act) -> dict[str, Any]:
+def _act(act: Act, hides: bool) -> dict[str, Any]:
     what = step_text(act.step) if act.step else act.result.value
-    return {
-        "action": act.action, "planned": act.step is not None, "item": _short(act.item),
-        "what": _short(what), "detail": _short(act.detail),
-        "diff": tuple(_lines(act.diff)),
-    }  # fmt: skip
+    shown = {"item": _short(act.item), "what": _short(what), "detail": _short(act.detail), "diff": tuple(_lines(act.diff))}
+    if hides:
+        shown |= {"item": HIDDEN if act.item else "", "what": HIDDEN, "detail": "", "diff": ()}
+    return {"action": act.action, "planned": act.step is not None, **shown}
 
 
 def _lines(diff: Iterable[str]) -> Iterator[str]:

@@ -165,6 +165,9 @@ OF_A_SECRET = {
         "  params: {word: {type: string, default: none}}\n"
         f"  discover: {{word: {{{VAULT}, value: object.data.word}}}}\n  watch:",
     ),
+    "param in a condition": ELSEWHERE["a param that an object gives"]
+    .replace("{apiVersion: v1, kind: ConfigMap, name: vault,", f"{{{VAULT},")
+    .replace("object.spec.size > 10", "object.spec.size > 10 && params.word != 'x'"),
     "members": ELSEWHERE["members of a group"]
     .replace("example.com/v1, kind: Widget", "v1, kind: Secret")
     .replace("object.spec.note", "object.data.word"),
