@@ -134,7 +134,7 @@ class Content:
     async def reasons(self, viewer: Viewer, key: ObjectKey, pack: str, rule: str) -> list[tuple[str, str]]:
         """Return what an object waits for, in a word and in words as the Event on it; a missing right comes with the command.
 
-        The words may quote what the rule reads: who may not get all of that is told so instead.
+        The words may quote what the rule reads: for people who may not get all of that they say so instead.
         """
         hides = self._firings.hides(pack, rule, key.kind)
         blind = not await self._may_look_up(viewer, self._firings.looks_up(pack, rule, _ref(key)))

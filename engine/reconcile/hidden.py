@@ -1,4 +1,4 @@
-"""What people are told of rules that read Secrets: no text that an expression, a template, the API server or a policy makes."""
+"""Texts about rules that read Secrets, without what an expression, a template, the API server or a policy has put in."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def any_hides(evaluations: Sequence[Evaluation]) -> bool:
     return own or any(each.hides(rule) for each in evaluations for rule in each.timers)
 
 
-class Discreet(Observers):
+class WithoutSecrets(Observers):
     """Passes on what rules did, without what may quote a Secret."""
 
     def __init__(self, observer: Observer, catalog: Callable[[], Catalog]) -> None:
@@ -58,10 +58,10 @@ class Discreet(Observers):
     def acted(self, act: Act) -> None:
         """Pass it on; of a rule that is gone nobody knows what it has read."""
         pack = self._catalog().packs.get(act.pack)
-        super().acted(_discreet(act) if act.hides or pack is None or act.rule in pack.reads_secrets else act)
+        super().acted(_hidden(act) if act.hides or pack is None or act.rule in pack.reads_secrets else act)
 
 
-def _discreet(act: Act) -> Act:
+def _hidden(act: Act) -> Act:
     sends = isinstance(act.step, Send)
     return act._replace(
         object=act.object._replace(name=_word(act.object.name)) if act.object.kind == GROUP else act.object,

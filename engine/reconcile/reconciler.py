@@ -29,7 +29,7 @@ from engine.reconcile.evaluate import NOT_WANTED, Firing, replaced, unwanted, va
 from engine.reconcile.evaluator import Evaluator
 from engine.reconcile.events import Events
 from engine.reconcile.generated import Generated, for_item
-from engine.reconcile.hidden import Discreet, without_secrets
+from engine.reconcile.hidden import WithoutSecrets, without_secrets
 from engine.reconcile.item import LONGEST, ItemRun
 from engine.reconcile.itemcounts import ItemCounts
 from engine.reconcile.itemnotes import note
@@ -58,7 +58,7 @@ class Reconciler:
         enqueue: Callable[[ObjectKey | GroupKey], None],
         *, every_rule: bool = False,
     ) -> None:  # fmt: skip
-        observer = Discreet(observer, lambda: self._catalog)
+        observer = WithoutSecrets(observer, lambda: self._catalog)
         self._clock, self._caches, self._observer, self._replica = clock, caches, observer, replica
         self.actor = Actor(api, replica.may_act)
         access = AccessReviews(api, clock)
