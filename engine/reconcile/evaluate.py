@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from engine.cel import Scope
@@ -127,11 +128,16 @@ def condition(rule: Rule, scope: Scope) -> Skipped | None:
     for number, clause in enumerate(rule.when, start=1):
         try:
             if not clause.condition(scope):
-                also, false = "" if unknown is None else f"; {unknown.reason}", f"when[{number}] is false: {clause.source}"
-                return Skipped(Quoting(f"{false}{also}", false), why=Why.FALSE)
+                false = _false(number, clause.source)
+                return Skipped(false if unknown is None else Quoting(f"{false}; {unknown.reason}", false), why=Why.FALSE)
         except EvaluationError as error:
             unknown = unknown or Skipped(after(f"when[{number}] has no answer", error), unknown=True)
     return unknown
+
+
+@lru_cache(10_000)  # most conditions are false most of the time
+def _false(number: int, source: str) -> str:
+    return plain(f"when[{number}] is false: {source}")
 
 
 def unwanted(rule: Rule, skipped: Skipped) -> str:

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from secrets import token_bytes
 
 from engine.model.objects import GROUP, GroupKey, ObjectKey
-from engine.model.observe import Act, Observer, Observers
+from engine.model.observe import Act, Observer
 from engine.model.outcome import Done, Outcome, Unavailable, Waiting
 from engine.model.send import HIDDEN, Send
 from engine.model.text import Quoting, plain
@@ -29,12 +29,10 @@ def without_secrets(hides: bool, text: str, instead: str = "") -> str:
 
 def outcome_without_secrets(hides: bool, outcome: Outcome) -> Outcome:
     """Return an outcome with such a reason; what stands in the way is said in a word."""
-    match outcome:
-        case Done():
-            return outcome
-        case Waiting() | Unavailable():
-            return outcome._replace(reason=without_secrets(hides, outcome.reason, outcome.obstacle.value))
-    return outcome._replace(reason=without_secrets(hides, outcome.reason))
+    if not hides or isinstance(outcome, Done):
+        return outcome
+    instead = outcome.obstacle.value if isinstance(outcome, Waiting | Unavailable) else ""
+    return outcome._replace(reason=without_secrets(hides, outcome.reason, instead))
 
 
 def named(hides: bool, key: ObjectKey | GroupKey) -> ObjectKey | GroupKey:
@@ -48,17 +46,18 @@ def any_hides(evaluations: Sequence[Evaluation]) -> bool:
     return own or any(each.hides(rule) for each in evaluations for rule in each.timers)
 
 
-class WithoutSecrets(Observers):
-    """Passes on what rules did, without what may quote a Secret."""
+class WithoutSecrets:
+    """Passes on what rules did, without what may quote a Secret; all else reaches the observer as it is."""
 
     def __init__(self, observer: Observer, catalog: Callable[[], Catalog]) -> None:
-        super().__init__(observer)
-        self._catalog = catalog
+        self._observer, self._catalog = observer, catalog
+        self.evaluated, self.measured = observer.evaluated, observer.measured
+        self.suspended, self.contested = observer.suspended, observer.contested
 
     def acted(self, act: Act) -> None:
         """Pass it on; of a rule that is gone nobody knows what it has read."""
         pack = self._catalog().packs.get(act.pack)
-        super().acted(_hidden(act) if act.hides or pack is None or act.rule in pack.reads_secrets else act)
+        self._observer.acted(_hidden(act) if act.hides or pack is None or act.rule in pack.reads_secrets else act)
 
 
 def _hidden(act: Act) -> Act:

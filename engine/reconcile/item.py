@@ -56,7 +56,7 @@ class ItemRun(NamedTuple):
     @property
     def hides(self) -> bool:
         """Whether texts about it may quote a Secret: its rule reads them, or an action on a computed kind has read one."""
-        return self.cause.hides or any(each.kind.kind == SECRET.kind for each in self.progress.seen)
+        return self.cause.hides or SECRET.kind in [ref.kind.kind for ref in self.progress.seen]
 
     @property
     def dependent(self) -> ObjectKey | GroupKey | None:

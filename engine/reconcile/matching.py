@@ -10,7 +10,7 @@ from typing import Any
 from engine.actions import Cause
 from engine.model.flags import Mode
 from engine.model.merge import merged
-from engine.model.objects import SECRET, GroupKey, Kind, Object, ObjectKey, Ref, kind_of, ref_of
+from engine.model.objects import SECRET, GroupKey, Kind, Object, ObjectKey, Ref, ref_of
 from engine.model.outcome import Outcome
 from engine.model.plan import Annotate, OwnWrite, joined, own_patch
 from engine.packs.catalog import Catalog
@@ -88,7 +88,7 @@ class Evaluation:
     def looked_up(self, rule: Rule, found: Mapping[str, Any]) -> None:
         """Note what a rule has looked up, by name, since the kind may be computed; all of one lookup are of the same kind."""
         some = (each[:1] if isinstance(each, list) else [each] for each in found.values())
-        if any(obj is not None and kind_of(obj).kind == SECRET.kind for each in some for obj in each):
+        if any(obj is not None and obj.get("kind") == SECRET.kind for each in some for obj in each):
             self.found_secrets.add(rule.name)
 
     def rule_state(self, rule: Rule) -> RuleState:

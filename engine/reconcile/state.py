@@ -110,7 +110,10 @@ class ItemProgress:
     @property
     def seen(self) -> tuple[Ref, ...]:
         """Return what its actions have read so far, or tried to: the text of a later one may quote what an earlier one found."""
-        return tuple(ref for action in self.actions.values() for ref in action.asked)
+        if len(self.actions) == 1:
+            (only,) = self.actions.values()
+            return only.asked
+        return tuple([ref for action in self.actions.values() for ref in action.asked])
 
     def due(self, now: float, *, woken: bool, first: bool) -> bool:
         """Return whether to try again now: it is time, or it waits for what has changed.
