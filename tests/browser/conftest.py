@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser.packages import ARGUMENTS, axe, chromium
 from tests.unit.console.builder import BROKEN, HOSTILE, HTML, Console
 from tests.unit.operator.test_operator import NAMESPACE
+
+expect.set_options(timeout=30_000)  # milliseconds: a page is renewed every five seconds at least, later where the machine is busy
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marks

@@ -114,4 +114,4 @@ def test_the_container_for_development_is_that_of_continuous_integration() -> No
 @pytest.mark.parametrize("file", ["SECURITY.md", "CODE_OF_CONDUCT.md", ".github/CODEOWNERS"])
 def test_reports_go_to_the_maintainers(file: str) -> None:
     """The one address is that of pyproject.toml, which `make bundle` writes."""
-    assert set(re.findall(r"[\w.]+@[\w-]+\.\w+", (ROOT / file).read_text())) == {project().mailbox}
+    assert set(re.findall(r"[\w.]+@[\w-]+(?:\.[\w-]+)+", (ROOT / file).read_text())) == {project().mailbox}
