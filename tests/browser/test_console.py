@@ -206,6 +206,7 @@ async def test_everything_works_below_a_path_of_a_proxy(browser: Browser, consol
         for name in ("Packs", "Audit", "Overview", "Activity"):
             await page.get_by_role("navigation").get_by_role("link", name=name).click()
             await expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+            await page.wait_for_load_state()
             assert await page.evaluate("document.styleSheets[0].cssRules.length") > 10
         await console.widget("team-a", "news")
         await expect(page.locator(".firing").first).to_contain_text("Widget team-a/news")
