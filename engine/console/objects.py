@@ -123,7 +123,8 @@ class Objects:
                 if error.not_found:
                     return None
                 raise
-            packs, more = await _Shown(self._content, self._firings, explanation, key, viewer, sees_packs).packs(only)
+            shown = _Shown(self._content, self._firings, explanation, key, viewer, sees_packs)
+            packs, more = await shown.packs(only, self._operator.time_slice)
         assumed = explanation.assumed if sees_packs else ()  # it names what packs are about
         return {**common, "packs": packs, "more": more, "assumed": assumed, "secret": False}
 
@@ -132,7 +133,9 @@ class Objects:
         obj = await cluster.watched(key)
         basis = await self._basis(catalog, key.kind)
         namespaces = await self._namespaces(catalog.for_kind(key.kind), key.namespace)
-        explanation = await explain(cluster, self._clock, catalog, obj, basis=basis, namespaces=namespaces)
+        explanation = await explain(
+            cluster, self._clock, catalog, obj, basis=basis, namespaces=namespaces, time_slice=self._operator.time_slice
+        )
         packs = known(self._operator.activity, key, self._operator.reconciler.states(key))
         return joined(explanation, {"packs": packs})
 
@@ -163,9 +166,9 @@ class _Shown(NamedTuple):
     viewer: Viewer
     sees_packs: bool
 
-    async def packs(self, only: Mapping[str, str]) -> tuple[list[dict[str, Any]], int]:
+    async def packs(self, only: Mapping[str, str], time_slice: TimeSlice) -> tuple[list[dict[str, Any]], int]:
         """Return the packs, and how many of their rules are not shown."""
-        found, rules, more, time_slice = [], 0, 0, TimeSlice()
+        found, rules, more = [], 0, 0
         for pack in self.explanation.packs:
             if only["pack"].lower() not in pack.name:
                 continue

@@ -59,8 +59,9 @@ def page(template: str, **values: Any) -> Iterator[bytes]:
 
 async def part(template: str, **values: Any) -> Markup:
     """Return a part of a page; others have their turn in between."""
-    pieces = []
-    for piece in _environment.get_template(template).generate(**values):
+    pieces, made = [], _environment.get_template(template)
+    await asyncio.sleep(0)  # the first time, that has compiled it
+    for piece in made.generate(**values):
         pieces.append(piece)
         if len(pieces) % PIECES == 0:
             await asyncio.sleep(0)

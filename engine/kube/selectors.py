@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -63,7 +63,7 @@ def required(labels: str, fields: str = "") -> Iterator[tuple[str, str]]:
 
 def required_value(obj: Object, key: str) -> str | None:
     """Return what an object has for a key of `required`: a label, or the text of a field; None where it has no such label."""
-    return field_text(obj, key.removeprefix(FIELD)) if key.startswith(FIELD) else labels_of(obj).get(key)
+    return selected_text(obj, key.removeprefix(FIELD)) if key.startswith(FIELD) else labels_of(obj).get(key)
 
 
 def selector_of(spec: Mapping[str, Any]) -> Predicate:
@@ -96,18 +96,21 @@ def selects(labels: str, fields: str) -> Predicate:
     return lambda obj: labelled(obj) and test(obj)
 
 
-def field_paths(field: str) -> list[tuple[str, ...]]:
+@lru_cache(maxsize=1024)
+def field_paths(field: str) -> Sequence[tuple[str, ...]]:
     """Return where an object has what a field selector calls `field`."""
     paths, _ = _SELECTED.get(field, ((field,), ""))
     return [tuple(path.split(".")) for path in paths]
 
 
-def field_text(obj: Object, field: str) -> str:
+def selected_text(obj: Object, field: str) -> str:
     """Return a field of an object as a field selector compares it."""
+    for path in field_paths(field):
+        value = dig(obj, path)
+        if value is not None and value != "":
+            return str(value).lower() if isinstance(value, bool) else str(value)
     _, absent = _SELECTED.get(field, ((), ""))
-    found = (dig(obj, path, None) for path in field_paths(field))
-    value = next((each for each in found if each not in (None, "")), absent)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return absent
 
 
 def _label_test(found: re.Match[str]) -> Callable[[Mapping[str, str]], bool]:
@@ -132,7 +135,7 @@ def _label_test(found: re.Match[str]) -> Callable[[Mapping[str, str]], bool]:
 
 
 def _fields_test(terms: Collection[FieldTerm]) -> Predicate:
-    return lambda obj: all((field_text(obj, term.field) == term.value) == term.equal for term in terms)
+    return lambda obj: all((selected_text(obj, term.field) == term.value) == term.equal for term in terms)
 
 
 def _bad(message: str) -> ApiError:

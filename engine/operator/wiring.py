@@ -46,6 +46,7 @@ from engine.packs.pack import DISRUPTIONS, RulePack
 from engine.reconcile import Reconciler, Replica
 from engine.reconcile.budget import Terms
 from engine.reconcile.budgets import resume_command
+from engine.reconcile.timeslice import TimeSlice
 
 log = logging.getLogger(__name__)
 
@@ -94,8 +95,9 @@ class Operator:
         self.activity, self.resume = Activity(clock), resume_command(settings.operator_namespace)
         observer = Observers(self.metrics, self.activity, *observers)
         may_act = self.may_act if settings.dry_run else self.leader.is_leader
-        name, sender = f"{settings.operator_namespace}/{settings.lease_name}", client_of(settings.http_allow, clock)
-        replica = Replica(may_act, operator=name, sender=sender, namespace=settings.operator_namespace)
+        self.time_slice, sender = TimeSlice(), client_of(settings.http_allow, clock)
+        name, namespace = f"{settings.operator_namespace}/{settings.lease_name}", settings.operator_namespace
+        replica = Replica(may_act, operator=name, sender=sender, namespace=namespace, time_slice=self.time_slice)
         replica = replica._replace(owns=shard.owns, budget_share=1 / shard.count) if shard else replica
         self.reconciler = Reconciler(api, clock, self.caches, observer, replica, self.queue.add)
         self._workers = Workers(settings.workers, self.queue, self.reconciler.reconcile, clock, self.metrics)

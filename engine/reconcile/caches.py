@@ -9,6 +9,7 @@ from engine.model.objects import GroupKey, Kind, Object, ObjectKey
 from engine.model.plan import Read
 from engine.outbound.sender import Sender
 from engine.packs.pack import RulePack
+from engine.reconcile.timeslice import TimeSlice
 
 OnRelated = Callable[[Kind, str, str, Object | None, Object | None], None]
 """(kind, namespace, name, old, new) of an object that lookups follow: old is None for a new one, new for one that is gone."""
@@ -78,6 +79,7 @@ class Replica(NamedTuple):
 
     `operator` names the installation that it is of, for other operators in the cluster: its namespace and its Lease. `sender`
     sends the HTTP requests of actions; None: none may be sent. `namespace` is the operator's own, where their Secrets are.
+    `time_slice` is that of all who evaluate in this process; None: nobody else does.
     """
 
     may_act: Callable[[], bool]
@@ -86,3 +88,4 @@ class Replica(NamedTuple):
     operator: str = ""
     sender: Sender | None = None
     namespace: str = ""
+    time_slice: TimeSlice | None = None

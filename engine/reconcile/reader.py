@@ -37,9 +37,12 @@ class Reader:
     `time_slice` is asked before each read, and before each evaluation.
     """
 
-    def __init__(self, actor: Actor, access: AccessReviews, clock: Clock, related: Related | None = None) -> None:
+    def __init__(
+        self, actor: Actor, access: AccessReviews, clock: Clock, related: Related | None = None,
+        time_slice: TimeSlice | None = None,
+    ) -> None:  # fmt: skip
         self._actor, self.access, self._related = actor, access, related
-        self.time_slice = TimeSlice()
+        self.time_slice = time_slice or TimeSlice()
         self._answers: TTLCache[Read, Sequence[Object]] = TTLCache(LIMIT, TTL, timer=clock.monotonic)
 
     async def read(

@@ -63,7 +63,7 @@ class Reconciler:
         self.actor = Actor(api, replica.may_act)
         access = AccessReviews(api, clock)
         self.related, self._enqueue = Related(caches, clock), enqueue
-        self._reader = Reader(self.actor, access, clock, self.related)
+        self._reader = Reader(self.actor, access, clock, self.related, replica.time_slice)
         self._evaluator = Evaluator(self._reader, observer, replica.operator)
         self._events = Events(self.actor, clock)
         self.generated = Generated(self.actor, caches, self.related, replica, self._events, clock)

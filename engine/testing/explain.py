@@ -30,6 +30,7 @@ from engine.reconcile.explain import Clause, Value, clauses, value_of
 from engine.reconcile.reader import Reader
 from engine.reconcile.record import PREFIX
 from engine.reconcile.silent import silent
+from engine.reconcile.timeslice import TimeSlice
 from engine.reconcile.waits import RULE_WAITING
 from engine.testing.caches import DirectCaches
 from engine.testing.http import PlayedHttp
@@ -110,11 +111,12 @@ class Basis(NamedTuple):
 
 async def explain(
     api: Api, clock: Clock, catalog: Catalog, obj: Object, *, basis: Basis | None = None,
-    namespaces: Mapping[str, Object] | None = None,
+    namespaces: Mapping[str, Object] | None = None, time_slice: TimeSlice | None = None,
 ) -> Explanation:  # fmt: skip
     """Explain one object. Only reads, logs nothing; raises ApiError where objects of an aggregate, or namespaces, cannot be read.
 
     With `namespaces`, those by whose labels packs select, by name, no groups are evaluated, and only what rules read is read.
+    A process that evaluates more shares its `time_slice`.
     """
     with silent():
         cluster, kind = ReadOnlyCluster(api), kind_of(obj)
@@ -125,18 +127,16 @@ async def explain(
         caches.select(namespaces)
         for each in [*([] if alone else await _others(api, packs)), obj]:
             caches.put(_key(each), each)
-        replica = Replica(lambda: True, sender=PlayedHttp(clock))
+        replica = Replica(lambda: True, sender=PlayedHttp(clock), time_slice=time_slice)
         reconciler = Reconciler(cluster, clock, caches, seen, replica, groups.append, every_rule=True)
         reconciler.catalog = basis.audited
         await reconciler.reconcile(_key(obj))
         for group in () if alone else groups:
             if isinstance(group, GroupKey) and _counts_in(catalog, group, obj, clock.time()):
                 await reconciler.reconcile(group)
-        actor = Actor(cluster, lambda: True)
-        reader = Reader(actor, AccessReviews(cluster, clock), clock)
+        reader = Reader(Actor(cluster, lambda: True), AccessReviews(cluster, clock), clock, time_slice=time_slice)
         explainer = _Explainer(catalog, obj, clock.time(), seen, reader, await _waiting(cluster, obj), namespaces)
-        explained = [await explainer.pack(pack) for pack in packs]
-        return Explanation(obj, tuple(explained), tuple(dict.fromkeys(cluster.assumed)))
+        return Explanation(obj, tuple([await explainer.pack(pack) for pack in packs]), tuple(dict.fromkeys(cluster.assumed)))
 
 
 async def _waiting(api: Api, obj: Object) -> Sequence[Object]:

@@ -99,9 +99,8 @@ class EmbeddedCluster:
             if next:
                 version, found = self._page(next)
             else:
-                fits = _predicate(table, selection)
                 version = str(self._store.version)
-                found = [stored for stored in table.sorted() if fits(stored.object)]
+                found = table.sorted(_predicate(table, selection))
             page, left = (found[:limit], found[limit:]) if limit else (found, [])
             token = ""
             if left:

@@ -13,6 +13,7 @@ import orjson
 from engine.errors import ApiError
 from engine.kube.embedded import answers
 from engine.kube.embedded.kinds import Served
+from engine.kube.selectors import Predicate
 from engine.model.objects import Kind, Object, Resource, dig
 
 Key = tuple[str, str]
@@ -65,9 +66,10 @@ class Table:
         for watcher in self.watchers:
             watcher.put_nowait(signal)
 
-    def sorted(self) -> list[Stored]:
-        """Return the objects in the order in which the API server lists them."""
-        return [self.objects[key] for key in sorted(self.objects, key="/".join)]  # the order of etcd's keys
+    def sorted(self, fits: Predicate = lambda _: True) -> list[Stored]:
+        """Return the objects that fit, in the order in which the API server lists them."""
+        keys = [key for key, stored in self.objects.items() if fits(stored.object)]
+        return [self.objects[key] for key in sorted(keys, key="/".join)]  # the order of etcd's keys
 
     def keys_within(self, namespace: str) -> list[Key]:
         """Return the keys of what a namespace holds, in order."""
