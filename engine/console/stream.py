@@ -103,7 +103,7 @@ class Stream:
                 changed.append(html)
             else:
                 new.append((firing.number, html))
-            if len(new) % AT_ONCE == 0:
+            if (len(new) + len(changed)) % AT_ONCE == 0:
                 await asyncio.sleep(0)
         shown = (*(number for number, _ in new), *shown)
         if gone := shown[SHOWN:]:
