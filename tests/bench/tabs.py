@@ -67,7 +67,7 @@ class Rounds:
     def begin(self) -> None:
         """Change each job once, so that the console remembers as much as it ever will.
 
-        Later rounds have other jobs: packs that act once for a job have nothing to do after four changes of each.
+        Each half of a round has other jobs: packs that act once for a job have less to do at its later changes.
         """
         if self._first:
             workload.renew(self._plane, self._options.jobs)
@@ -127,8 +127,8 @@ def measure(plane: ControlPlane, options: argparse.Namespace) -> dict[str, list[
         at_work(process, plane)
         rounds = Rounds(plane, process, options)
         for number in range(options.rounds):
-            rounds.begin()
             for name in sorted(found, reverse=number % 2 == 0):
+                rounds.begin()
                 run = rounds.run(f"https://127.0.0.1:{port}/console/", wanted if name == "with" else ())
                 found[name].append(run)
                 print(f"round {number + 1}, {name} tabs: {run}", flush=True)
