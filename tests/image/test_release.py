@@ -24,7 +24,7 @@ import yaml
 from engine import __version__
 from scripts.bundle import CSV, PACKAGE, ROOT
 from scripts.project import DEVELOPMENT
-from scripts.release import ELF_MACHINES
+from scripts.release import ELF_MACHINES, PLACEHOLDERS
 from tests.controlplane import olm
 from tests.image.registry import Registry
 from tests.node.images import BASES, Images
@@ -57,17 +57,19 @@ class Clone:
         """A step of scripts/release.py."""
         return self.run(sys.executable, "scripts/release.py", *arguments)
 
-    def set_names(self) -> None:
+    def commit_names(self, repository: str, image: str, mailbox: str, reviewers: str) -> None:
         """What whoever publishes does once: set who that is, and write it where else it stands."""
         pyproject = self.folder / "pyproject.toml"
         text = pyproject.read_text()
-        text = re.sub(r"(?m)^Repository = .*", f'Repository = "{REPOSITORY}"', text)
-        text = re.sub(r"(?m)^image = \S+", f'image = "{self.image}"', text)
-        text = re.sub(r"(?m)^reviewers = \[\]", 'reviewers = ["somebody"]', text)
-        text = re.sub(r"maintainers = .*", f'maintainers = [{{name = "Acme", email = "{MAILBOX}"}}]', text)
+        text = re.sub(r"(?m)^Repository = .*", f'Repository = "{repository}"', text)
+        text = re.sub(r"(?m)^image = \S+", f'image = "{image}"', text)
+        text = re.sub(r"(?m)^reviewers = \[.*?\]", f"reviewers = {reviewers}", text)
+        text = re.sub(r"maintainers = .*", f'maintainers = [{{name = "Acme", email = "{mailbox}"}}]', text)
         pyproject.write_text(text)
         self.must(sys.executable, "scripts/project.py")
         self.must(sys.executable, "scripts/bundle.py")
+        self.must("git", "add", "--all")
+        self.must("git", "commit", "--quiet", "--message=Say who publishes it")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 @pytest.fixture(scope="module")
 def clone(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone that nobody has set the names in."""
+    """A clone that nobody has set the names in, or no longer, with a change that is not released."""
     folder = tmp_path_factory.mktemp("clone") / "rulepack"
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
     images = Images()
@@ -87,6 +89,9 @@ def clone(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> Clone
     clone = Clone(folder, f"{registry.address}/acme/rulepack", images)
     for key in ("name", "email"):
         clone.must("git", "config", f"user.{key}", "release@example.com")
+    (folder / "changes/of-this-test.added.md").write_text("Something new.\n")
+    image, repository, mailbox = PLACEHOLDERS
+    clone.commit_names(f"https://{repository}rulepack", f"{image}rulepack", f"maintainers{mailbox}", "[]")
     return clone
 
 
@@ -102,8 +107,7 @@ def refusal(clone: Clone) -> str:
 def prepared(clone: Clone, refusal: str) -> Clone:
     """The clone with the names set and the release's commit made."""
     assert refusal
-    clone.set_names()
-    clone.must("git", "commit", "--quiet", "--all", "--message=Say who publishes it")
+    clone.commit_names(REPOSITORY, clone.image, MAILBOX, '["somebody"]')
     done = clone.release("prepare", VERSION)
     assert done.returncode == 0, done.stderr
     return clone
