@@ -11,9 +11,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from engine.actions.generated import Generates
-from engine.actions.lookup import Lookup
-from engine.cel.queries import fields_of
+from engine.console.reads import RuleReads, reads_of
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import SECRET, Kind, ObjectKey, Ref
@@ -23,8 +21,7 @@ from engine.model.send import HIDDEN, Send
 from engine.model.text import clean, cut
 from engine.operator.activity import description
 from engine.packs.catalog import Catalog
-from engine.packs.pack import Discovery, RulePack
-from engine.packs.parts import instances
+from engine.packs.pack import RulePack
 from engine.reconcile.item import RULE_FAILED
 
 KEPT = 1_000
@@ -140,7 +137,7 @@ class Firings:
         self._numbers = count()
         self._open: dict[tuple[str, str, Ref], Firing] = {}
         self._characters = 0
-        self._secret: dict[tuple[RulePack, str], bool] = {}
+        self._reads: dict[tuple[RulePack, str], RuleReads] = {}
 
     def newest(self) -> Iterator[Firing]:
         """Yield them, the newest first."""
@@ -242,28 +239,21 @@ class Firings:
         there = self.catalog().packs.get(pack)
         if there is None:
             return frozenset()
-        found = {(each.kind, "") for each in there.discover.values() if not _by_metadata(each)}
-        for each in there.rules:
-            if each.name == rule:
-                lookups = (lookup for lookup in instances(each, Lookup) if not isinstance(lookup, Generates))
-                found |= {(at.kind, "" if at.place is None else at.place or obj.namespace) for at in lookups if at.kind}
-                found |= {(kind, "") for kind in there.watches} if each.aggregate is not None else set()
-        return frozenset(found)
+        places = self._reads_of(there, rule).places
+        return frozenset((kind, "" if place is None else place or obj.namespace) for kind, place in places)
 
     def hides(self, pack: str, rule: str, kind: Kind) -> bool:
         """Return whether a value of a Secret may be in what a rule says of an object of a kind."""
         there = self.catalog().packs.get(pack)
-        if kind.kind == SECRET.kind or there is None:
-            return True
-        known = self._secret.get((there, rule))
-        if known is None:
-            rules = [each for each in there.rules if each.name == rule]
-            computed = any(lookup.kind is None for each in rules for lookup in instances(each, Lookup))
-            known = computed or rule in there.reads_secrets
-            if len(self._secret) > KEPT:
-                self._secret.clear()
-            self._secret[there, rule] = known
-        return known
+        return kind.kind == SECRET.kind or there is None or self._reads_of(there, rule).secrets
+
+    def _reads_of(self, pack: RulePack, rule: str) -> RuleReads:
+        found = self._reads.get((pack, rule))
+        if found is None:
+            if len(self._reads) > KEPT:
+                self._reads.clear()
+            found = self._reads[pack, rule] = reads_of(pack, rule)
+        return found
 
     def _forget(self) -> None:
         while len(self.kept) > KEPT or (self._characters > CHARACTERS and len(self.kept) > 1):
@@ -272,13 +262,6 @@ class Firings:
             self._note_audit(gone)
             if self._open.get((gone.pack, gone.rule, gone.object)) is gone:
                 del self._open[gone.pack, gone.rule, gone.object]
-
-
-def _by_metadata(discovery: Discovery) -> bool:
-    """Return whether only names, namespaces and labels of what a pack finds give the value of a param."""
-    programs = [discovery.value, *([discovery.key] if discovery.key else [])]
-    paths = (fields_of(path) for program in programs for path in program.reads if path[0] == "object")
-    return all(path[1:2] == ("metadata",) and path[2:3] in (("name",), ("namespace",), ("labels",)) for path in paths)
 
 
 def _what(step: Step | None, *, hides: bool) -> str:
