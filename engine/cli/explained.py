@@ -64,7 +64,7 @@ def _rule(rule: RuleExplanation) -> Iterator[str]:
         yield f"    on record: {rule.record or 'nothing'}"
     if rule.loop is not None:
         yield f"    loop = {value_text(rule.loop)}"
-    for line in rule.timing:
+    for line in filter(None, (*rule.timing, rule.unread)):
         yield from _lines("    ", line)
     for line in rule.waiting:
         yield from _lines("    ", f"waits, as a running engine has said at {cut(clean(line), 600)}")
@@ -103,7 +103,8 @@ def as_json(explanation: Explanation) -> dict[str, Any]:
     """Return the same as one JSON object."""
     ref = ref_of(explanation.object)
     identity = {"apiVersion": ref.kind.api_version, "kind": ref.kind.kind, "namespace": ref.namespace, "name": ref.name}
-    return {"object": identity, "packs": [_pack_json(pack) for pack in explanation.packs], "assumed": list(explanation.assumed)}
+    assumed = [str(each) for each in explanation.assumed]
+    return {"object": identity, "packs": [_pack_json(pack) for pack in explanation.packs], "assumed": assumed}
 
 
 def _pack_json(pack: PackExplanation) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def _rule_json(rule: RuleExplanation) -> dict[str, Any]:
         ],
         "oncePer": _value_json(rule.once_per) if rule.once_per else None,
         "loop": _value_json(rule.loop) if rule.loop else None,
-        "record": rule.record, "timing": list(rule.timing), "waiting": list(rule.waiting),
+        "record": rule.record, "timing": [*filter(None, (*rule.timing, rule.unread))], "waiting": list(rule.waiting),
         "steps": [_act_json(act) for act in rule.acts],
     }  # fmt: skip
 

@@ -13,8 +13,7 @@ from engine.console.viewer import Viewer
 from engine.errors import Fault
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
-from engine.model.objects import GroupKey, Kind, ObjectKey, Ref
-from engine.model.send import HIDDEN
+from engine.model.objects import GROUP, GroupKey, Kind, ObjectKey, Ref
 from engine.operator.standing import counts, standing
 from engine.operator.wiring import Operator
 from engine.packs.catalog import Catalog
@@ -29,6 +28,7 @@ T = TypeVar("T")
 
 SLICE, PER_TURN = 500, 50
 """How many objects, and how many rules, are handled before others have their turn."""
+SECRET_READ = "(hidden: the rule reads a Secret, or a kind that it computes)"
 UNSEEN = "(hidden: you may not get all that the rule reads)"
 SHOWN = 50
 """How many firings a page shows."""
@@ -126,7 +126,10 @@ class Content:
             if not each.example or since < each.since:
                 each.since, each.example, keys[where] = since, str(key), key
         for where, key in keys.items():
-            if isinstance(key, ObjectKey):
+            if isinstance(key, GroupKey):
+                if not await self._may_look_up(viewer, self._firings.looks_up(key.pack, key.rule, key.ref)):
+                    found[where].example = f"a group of {key.pack}/{key.rule}"  # its key may be from any of its members
+            else:
                 reasons = await self.reasons(viewer, key, *where[:2])
                 found[where].reason = next((reason for why, reason in reasons if why == where[2]), "")
         return [each for _, each in sorted(found.items())]
@@ -141,7 +144,7 @@ class Content:
         reasons = []
         for stall, seen in self._stalls(key, pack, rule):
             unseen = blind or await self._unseen(viewer, {Ref(*each[:3]) for each in seen} - {_ref(key)})
-            reasons.append((stall.obstacle.value, HIDDEN if hides else UNSEEN if unseen else stall.reason))
+            reasons.append((stall.obstacle.value, SECRET_READ if hides else UNSEEN if unseen else stall.reason))
         return reasons
 
     def _stalls(self, key: ObjectKey, pack: str, rule: str) -> Iterator[tuple[Stall, Iterable[Ref]]]:
@@ -159,11 +162,16 @@ class Content:
         """Yield the newest firings that the viewer may see, the newest first: of a mode, changed after a version."""
         shown = 0
         async for firing in _in_slices([each for each in self._firings.newest() if mode in (None, each.mode)]):
-            if firing.version > after and only.fits(firing) and await viewer.sees(firing.object):
+            if firing.version > after and only.fits(firing) and await self._sees(viewer, firing):
                 yield firing
                 shown += 1
                 if shown == limit:
                     return
+
+    async def _sees(self, viewer: Viewer, firing: Firing) -> bool:
+        """Return whether a viewer may see that a rule fired; of a group, whose key may be from any member, all of these."""
+        sees = await viewer.sees(firing.object)
+        return sees and (firing.object.kind != GROUP or await self._may_look_up(viewer, firing.looks_up))
 
     async def hidden(self, viewer: Viewer, firing: Firing) -> Hidden:
         """Return what a viewer may not see of a firing: steps on what they may not get, and texts that may quote such."""

@@ -239,8 +239,14 @@ class Firings:
         there = self.catalog().packs.get(pack)
         if there is None:
             return frozenset()
-        places = self._reads_of(there, rule).places
-        return frozenset((kind, "" if place is None else place or obj.namespace) for kind, place in places)
+        reads = self._reads_of(there, rule)
+        places = {(kind, "" if place is None else place or obj.namespace) for kind, place in reads.places}
+        return frozenset({*places, *((kind, "") for kind in reads.found)})
+
+    def finds(self, pack: str, rule: str) -> frozenset[Kind]:
+        """Return the kinds by which params are discovered that a rule reads."""
+        there = self.catalog().packs.get(pack)
+        return self._reads_of(there, rule).found if there else frozenset()
 
     def hides(self, pack: str, rule: str, kind: Kind) -> bool:
         """Return whether a value of a Secret may be in what a rule says of an object of a kind."""

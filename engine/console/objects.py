@@ -8,17 +8,16 @@ from contextlib import AbstractContextManager
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
-from engine.console.content import Content
+from engine.console.content import SECRET_READ, UNSEEN, Content
 from engine.console.firings import LINES, TEXT, Firings
 from engine.console.viewer import Viewer
-from engine.console.visible import VisibleCluster, named_object
+from engine.console.visible import NO_SECRET, VisibleCluster, named_object
 from engine.errors import ApiError
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.flags import Mode
 from engine.model.objects import NAMESPACE, SECRET, Kind, Object, ObjectKey, Ref, metadata
 from engine.model.observe import Act
-from engine.model.send import HIDDEN
 from engine.model.text import clean, cut
 from engine.operator.informer import Informer
 from engine.operator.overview import known
@@ -125,7 +124,7 @@ class Objects:
                 raise
             shown = _Shown(self._content, self._firings, explanation, key, viewer, sees_packs)
             packs, more = await shown.packs(only, self._operator.time_slice)
-        assumed = explanation.assumed if sees_packs else ()  # it names what packs are about
+            assumed = await shown.assumed()
         return {**common, "packs": packs, "more": more, "assumed": assumed, "secret": False}
 
     async def _explained(self, viewer: Viewer, key: ObjectKey) -> Explanation:
@@ -179,11 +178,29 @@ class _Shown(NamedTuple):
                 rules += 1
                 if rules <= RULES:
                     reasons = await self.content.reasons(self.viewer, self.key, pack.name, rule.name)
-                    shown.append(self._rule(pack, rule, [reason for _, reason in reasons]))
+                    shown.append(self._rule(pack, rule, [reason for _, reason in reasons], await self._instead(pack, rule)))
                 more = max(0, rules - RULES)
             if shown or not pack.rules:
                 found.append(self._pack(pack, shown))
         return found, more
+
+    async def assumed(self) -> Sequence[str]:
+        """Return what is taken for granted, for those who may see the packs: without names, and not where one may be hidden."""
+        rules = [(pack, rule) for pack in self.explanation.packs for rule in pack.rules]
+        if not self.explanation.assumed or not self.sees_packs or any([await self._instead(*each) for each in rules]):
+            return ()
+        said = (f"{each.user} may {each.verb} {each.resource} in {each.namespace}" for each in self.explanation.assumed)
+        return tuple(dict.fromkeys(said))
+
+    async def _instead(self, pack: PackExplanation, rule: RuleExplanation) -> str:
+        """Return what is shown instead of texts about a rule that may quote what nobody, or not this viewer, may see, or ''.
+
+        What the rule looks up and acts on was read with the viewer's rights; params were not.
+        """
+        if self.firings.hides(pack.name, rule.name, self.key.kind):
+            return SECRET_READ
+        found = [await self.viewer.may("get", kind, "") for kind in self.firings.finds(pack.name, rule.name)]
+        return "" if all(found) else UNSEEN
 
     def _pack(self, pack: PackExplanation, rules: list[dict[str, Any]]) -> dict[str, Any]:
         selectors = [(each.of, each.text if self.sees_packs else "", each.picks) for each in pack.selectors]
@@ -193,22 +210,24 @@ class _Shown(NamedTuple):
             "fields": fields, "rules": rules,
         }  # fmt: skip
 
-    def _rule(self, pack: PackExplanation, rule: RuleExplanation, reasons: Sequence[str]) -> dict[str, Any]:
-        hides = self.firings.hides(pack.name, rule.name, self.key.kind)
-        record = HIDDEN if hides and rule.record else rule.record or ""
+    def _rule(self, pack: PackExplanation, rule: RuleExplanation, reasons: Sequence[str], instead: str) -> dict[str, Any]:
+        hides = instead == SECRET_READ
+        record = instead if hides and rule.record else rule.record or ""
         waiting = [] if hides else [f"an Event said at {each}" for each in rule.waiting]
-        skipped = rule.skipped if self.sees_packs or not rule.skipped.startswith("when[") else rule.skipped.partition(":")[0]
+        said = _said(rule.skipped, instead)
+        skipped = said if self.sees_packs or not said.startswith("when[") else said.partition(":")[0]
         of_packs = {
-            "clauses": [_clause(each, hides) for each in rule.clauses],
-            "once_per": (rule.once_per.path, _value(rule.once_per, hides)) if rule.once_per else None,
-            "loop": (rule.loop.path, _value(rule.loop, hides)) if rule.loop else None,
+            "clauses": [_clause(each, instead) for each in rule.clauses],
+            "once_per": (rule.once_per.path, _value(rule.once_per, instead)) if rule.once_per else None,
+            "loop": (rule.loop.path, _value(rule.loop, instead)) if rule.loop else None,
         } if self.sees_packs else {"clauses": [], "once_per": None, "loop": None}  # fmt: skip
         return {
             "name": rule.name, "description": rule.description, "mode": rule.mode.word, "off": rule.mode is Mode.OFF,
             "verdict": verdict(rule), "result": rule.result.value, "skipped": _short(skipped), **of_packs,
-            "keyed": rule.once_per is not None, "record": _short(record), "timing": rule.timing,
+            "keyed": rule.once_per is not None, "record": _short(record),
+            "timing": [*rule.timing, *([_unread(rule.unread, hides, instead)] if rule.unread else [])],
             "waiting": [_short(each) for each in (*dict.fromkeys(reasons), *waiting)][:VALUES],
-            "acts": [_act(each, hides) for each in rule.acts[:VALUES]], "more": max(0, len(rule.acts) - VALUES),
+            "acts": [_act(each, instead) for each in rule.acts[:VALUES]], "more": max(0, len(rule.acts) - VALUES),
         }  # fmt: skip
 
 
@@ -216,27 +235,40 @@ def _short(text: str, limit: int = 2 * TEXT) -> str:
     return cut(clean(cut(text, 4 * limit)), limit)
 
 
-def _value(value: Value, hides: bool) -> str:
-    return HIDDEN if hides else value_text(value)
+def _said(text: str, instead: str) -> str:
+    """Return a text; where something is shown instead, only as much of it as quotes nothing."""
+    said = getattr(text, "plain", "")
+    if not (instead and text) or said == text:
+        return text
+    return f"{said}: {instead}" if said else instead
 
 
-def _clause(clause: Clause, hides: bool) -> dict[str, Any]:
-    """Return a condition; one that decides nothing, after one that is false, is undecided. Its values are hidden on demand."""
+def _unread(why: str, hides: bool, instead: str) -> str:
+    """Return why what a rule looks up is not read."""
+    return f"lookup: {NO_SECRET}, `rulepack explain` does" if hides else instead or _short(why)
+
+
+def _value(value: Value, instead: str) -> str:
+    return instead or value_text(value)
+
+
+def _clause(clause: Clause, instead: str) -> dict[str, Any]:
+    """Return a condition; one that decides nothing, after one that is false, is undecided."""
     undecided = clause.holds is None and not clause.doubt
     mark, word = {True: ("✓", "true"), False: ("✗", "false"), None: ("·" if undecided else "?", "no answer")}[clause.holds]
-    values = [(value.path, _value(value, hides)) for value in clause.values if value.there or not undecided]
+    values = [(value.path, _value(value, instead)) for value in clause.values if value.there or not undecided]
     return {
         "mark": mark, "word": word, "source": _short(" ".join(clause.source.split())),
-        "doubt": HIDDEN if hides and clause.doubt else _short(clause.doubt),
-        "values": values[:VALUES],
+        "doubt": _short(_said(clause.doubt, instead)), "values": values[:VALUES],
     }  # fmt: skip
 
 
-def _act(act: Act, hides: bool) -> dict[str, Any]:
+def _act(act: Act, instead: str) -> dict[str, Any]:
     what = step_text(act.step) if act.step else act.result.value
     shown = {"item": _short(act.item), "what": _short(what), "detail": _short(act.detail), "diff": tuple(_lines(act.diff))}
-    if hides:
-        shown |= {"item": HIDDEN if act.item else "", "what": HIDDEN, "detail": "", "diff": ()}
+    if instead:
+        what = instead if act.step else what
+        shown |= {"item": instead if act.item else "", "what": what, "detail": _said(act.detail, instead), "diff": ()}
     return {"action": act.action, "planned": act.step is not None, **shown}
 
 

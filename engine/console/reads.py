@@ -10,28 +10,32 @@ from engine.cel.queries import fields_of
 from engine.model.objects import Kind
 from engine.packs.pack import Discovery, RulePack
 from engine.packs.parts import instances
+from engine.packs.secrets import params_read
 
 
 class RuleReads(NamedTuple):
-    """Which kinds a rule looks up, counts and finds params in, with their namespaces; None: all, '': that of the object.
+    """Which kinds a rule looks up and counts, with their namespaces; None: all, '': that of the object.
 
-    `secrets`: Secrets are among them, or may be.
+    `found`: the kinds by which params are discovered that it reads. `secrets`: Secrets are among all these, or may be.
     """
 
     places: frozenset[tuple[Kind, str | None]]
+    found: frozenset[Kind]
     secrets: bool
 
 
 def reads_of(pack: RulePack, rule: str) -> RuleReads:
     """Return what a rule of a pack reads; that goes through all of its parts, which takes too long for each firing."""
-    places: set[tuple[Kind, str | None]] = {(each.kind, None) for each in pack.discover.values() if not _by_metadata(each)}
+    places, found = set[tuple[Kind, str | None]](), set[Kind]()
+    discovered = {name for name, each in pack.discover.items() if not _by_metadata(each)}
     secrets = rule in pack.reads_secrets
     for each in (each for each in pack.rules if each.name == rule):
         lookups = list(instances(each, Lookup))
         secrets = secrets or any(lookup.kind is None for lookup in lookups)
         places |= {(at.kind, at.place) for at in lookups if at.kind and not isinstance(at, Generates)}
         places |= {(kind, None) for kind in pack.watches} if each.aggregate is not None else set()
-    return RuleReads(frozenset(places), secrets)
+        found |= {pack.discover[name].kind for name in discovered.intersection(params_read(each, discovered))}
+    return RuleReads(frozenset(places), frozenset(found), secrets)
 
 
 def _by_metadata(discovery: Discovery) -> bool:

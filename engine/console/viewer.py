@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from engine.errors import ApiError
 from engine.model.objects import GROUP, Kind, Object, Ref
 from engine.operator.reviews import Reviews
 from engine.packs.rbac import RULE_PACK
@@ -84,12 +83,7 @@ class Viewer:
             if len(self._may) >= QUESTIONS:
                 self.incomplete = True
                 return False
-            try:
-                self._may[what] = await self._reviews.may(self._user, *what)
-            except ApiError as error:
-                if error.status != 404:  # a kind that is not served any more: nobody may get it
-                    raise
-                self._may[what] = False
+            self._may[what] = await self._reviews.may(self._user, *what)
         return self._may[what]
 
 

@@ -18,6 +18,8 @@ from engine.testing.readonly import ReadOnlyCluster
 OBJECTS, BYTES = 500, 4_000_000
 """How many objects one list may have, and how long they may be as JSON: a page must not cost the operator its memory."""
 
+NO_SECRET = "the console reads no Secret"
+
 
 async def named_object(api: Api, kind: Kind, namespace: str, name: str) -> Object:
     """Return an object by the right to list its kind: the operator may not get what packs only watch. Raises ApiError."""
@@ -80,7 +82,7 @@ class VisibleCluster(ReadOnlyCluster):
 
 def _refuse(kind: Kind, verb: str, namespace: str, *, may: bool) -> None:
     if kind.kind == SECRET.kind:
-        raise ApiError(HTTPStatus.FORBIDDEN, "Forbidden", "the console reads no Secret")
+        raise ApiError(HTTPStatus.FORBIDDEN, "Forbidden", NO_SECRET)
     if not may:
         where = f" in namespace {namespace}" if namespace else ""
         raise ApiError(HTTPStatus.FORBIDDEN, "Forbidden", f"you may not {verb} objects of kind {kind.kind}{where}")

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from cachetools import TTLCache
 
+from engine.errors import ApiError
 from engine.kube.api import Api
 from engine.kube.clock import Clock
 from engine.model.merge import canonical
@@ -50,12 +52,27 @@ class Reviews:
 
     async def may(self, user: Object, verb: str, kind: Kind, namespace: str = "") -> bool:
         """Return whether a user may do that to every object of a kind in a namespace, '' for all of them. Raises ApiError."""
-        resource = await self._api.discover(kind)
+        plural = await self._plural(kind)
         attributes = {
-            "verb": verb, "group": kind.group, "version": kind.api_version.rpartition("/")[2], "resource": resource.plural,
+            "verb": verb, "group": kind.group, "version": kind.api_version.rpartition("/")[2], "resource": plural,
             "namespace": namespace,
         }  # fmt: skip
         return await self._may(user, {"resourceAttributes": {key: value for key, value in attributes.items() if value}})
+
+    async def _plural(self, kind: Kind) -> str:
+        """Return the plural of a kind; of one that is not served the usual one, so that who may all may that too.
+
+        Source: kubernetes, apimachinery/pkg/api/meta/restmapper.go, UnsafeGuessKindToResource.
+        """
+        try:
+            return (await self._api.discover(kind)).plural
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+        name = kind.kind.lower()
+        if name.endswith("s"):
+            return f"{name}es"
+        return f"{name[:-1]}ies" if name.endswith("y") else f"{name}s"
 
     async def _may(self, user: Object, what: Mapping[str, Any]) -> bool:
         spec = {"user": user.get("username", ""), **what}

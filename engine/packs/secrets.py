@@ -27,10 +27,10 @@ def reads_secrets(pack: RulePack, rule: Rule) -> bool:
     if any(kind is not None and kind.kind == SECRET.kind for kind in kinds):
         return True
     params = {name for name, discovery in pack.discover.items() if discovery.kind.kind == SECRET.kind}
-    return bool(params) and not params.isdisjoint(_params(rule, params))
+    return bool(params) and not params.isdisjoint(params_read(rule, params))
 
 
-def _params(rule: Rule, every: set[str]) -> Iterator[str]:
+def params_read(rule: Rule, every: set[str]) -> Iterator[str]:
     """Yield the params that a rule reads, also by vars: `every` one where it reads `params` as a whole, or by computed names."""
     parts = [getattr(rule, field.name) for field in fields(rule) if field.name != "vars"]
     for program in with_vars(instances(parts, Program), rule.vars):

@@ -34,7 +34,7 @@ from engine.reconcile.timeslice import TimeSlice
 from engine.reconcile.waits import RULE_WAITING
 from engine.testing.caches import DirectCaches
 from engine.testing.http import PlayedHttp
-from engine.testing.readonly import ReadOnlyCluster
+from engine.testing.readonly import Consent, ReadOnlyCluster
 from engine.testing.world import Seen
 
 
@@ -42,7 +42,7 @@ from engine.testing.world import Seen
 class RuleExplanation:
     """What one rule makes of the object: `skipped` is the first thing that keeps it from firing, '' where it fires.
 
-    `waiting` is what a running engine has said, in Events on the object, that the rule waits for.
+    `unread` is why its lookups are not read, `waiting` what a running engine has said, in Events, that it waits for.
     """
 
     name: str
@@ -58,6 +58,7 @@ class RuleExplanation:
     acts: tuple[Act, ...]
     on: str = "Change"
     waiting: tuple[str, ...] = ()
+    unread: str = ""
 
 
 class Selector(NamedTuple):
@@ -91,7 +92,7 @@ class Explanation:
 
     object: Object
     packs: tuple[PackExplanation, ...]
-    assumed: tuple[str, ...]
+    assumed: tuple[Consent, ...]
 
 
 class Basis(NamedTuple):
@@ -227,8 +228,8 @@ class _Explainer:
 
     async def rule(self, pack: RulePack, rule: Rule) -> RuleExplanation:
         """What one rule makes of it."""
-        scope, notes = await scope_of(self.reader, self.catalog, pack, rule, self.obj, self.now)
-        timing = [*_timing(rule, self.catalog.since(pack, rule)), *_unfollowed(pack, rule), *notes]
+        scope, unread = await scope_of(self.reader, self.catalog, pack, rule, self.obj, self.now)
+        timing = (*_timing(rule, self.catalog.since(pack, rule)), *_unfollowed(pack, rule))
         name, mode = f"{pack.identity}/{rule.name}", self.catalog.mode(pack, rule)
         evaluated = [(result, reason) for each, result, reason in self.seen.evaluations if each == name]
         result, skipped = evaluated[-1] if evaluated else (Evaluated.SKIPPED, "is about objects that are gone (on: Delete)")
@@ -237,12 +238,12 @@ class _Explainer:
             result, skipped = Evaluated.SKIPPED, f"its mode is {Mode.OFF.word}"
         elif rule.aggregate is not None and acts:
             result, skipped = Evaluated.FIRED, ""
-        names = (PREFIX + name for name in pack.record_names[rule.name])
-        record = next((text for name in names if (text := annotations_of(self.obj).get(name)) is not None), None)
+        there, names = annotations_of(self.obj), pack.record_names[rule.name]
+        record = next((there[PREFIX + name] for name in names if PREFIX + name in there), None)
         waiting = () if result is Evaluated.SKIPPED else self._waiting(pack, rule)
         return RuleExplanation(
             rule.name, rule.description, mode, result, skipped, tuple(clauses(rule, scope)), value_of(rule.once_per, scope),
-            value_of(rule.loop, scope), record, tuple(timing), acts, rule.on, waiting,
+            value_of(rule.loop, scope), record, timing, acts, rule.on, waiting, unread,
         )  # fmt: skip
 
     def _waiting(self, pack: RulePack, rule: Rule) -> tuple[str, ...]:
@@ -251,20 +252,18 @@ class _Explainer:
         return tuple(f"{event.get('lastTimestamp')}: {event.get('message')}" for event in said)
 
 
-async def scope_of(
-    reader: Reader, catalog: Catalog, pack: RulePack, rule: Rule, obj: Object, now: float
-) -> tuple[Scope, list[str]]:
-    """Return what a rule's expressions see of an object, with what it looks up, and why that could not be looked up."""
+async def scope_of(reader: Reader, catalog: Catalog, pack: RulePack, rule: Rule, obj: Object, now: float) -> tuple[Scope, str]:
+    """Return what a rule's expressions see of an object, with what it looks up, and why that could not be looked up, or ''."""
     scope = Scope(variables_of(catalog, pack, obj, None, now), rule.vars)
     if rule.schedule is not None:
         scope = scope.child(schedule={"time": rule.schedule.nearest(scope.value("now"))})
     if not rule.lookups or rule.aggregate is not None:  # which a group looks up, not an object
-        return scope, []
+        return scope, ""
     try:
         found = await reader.look_up(pack, rule, scope, {})
     except ApiError as error:
-        return scope, [f"lookup failed: {await reader.failure(pack, rule, scope, error)}"]
-    return (scope.child(lookup=found.result), []) if isinstance(found, Done) else (scope, [found.reason])
+        return scope, f"lookup failed: {await reader.failure(pack, rule, scope, error)}"
+    return (scope.child(lookup=found.result), "") if isinstance(found, Done) else (scope, found.reason)
 
 
 def _field(obj: Object, path: tuple[str, ...]) -> Value:

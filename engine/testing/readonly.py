@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.errors import ApiError
 from engine.kube.api import APPLIES, BACKGROUND, OPENAPI, Api, Page, PatchType, Selection, WatchEvent
@@ -14,6 +14,19 @@ from engine.model.objects import Kind, Object, Resource, metadata
 REVIEW = "SubjectAccessReview"
 
 
+class Consent(NamedTuple):
+    """That a user may do something to an object: what is taken for granted."""
+
+    user: str
+    verb: str
+    resource: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.user} may {self.verb} {self.resource} {self.namespace}/{self.name}"
+
+
 class ReadOnlyCluster:
     """Reads go to a cluster; dry runs of writes are worked out from what is read, so that get and list are all it needs.
 
@@ -21,7 +34,7 @@ class ReadOnlyCluster:
     """
 
     def __init__(self, api: Api) -> None:
-        self.assumed: list[str] = []
+        self.assumed: list[Consent] = []
         self._api = api
 
     async def discover(self, kind: Kind) -> Resource:
@@ -56,8 +69,8 @@ class ReadOnlyCluster:
         spec = body["spec"]
         asked = spec["resourceAttributes"]
         target = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
-        where = f"{asked.get('namespace', '(cluster)')}/{asked.get('name', '(any)')}"
-        self.assumed.append(f"{spec['user']} may {asked['verb']} {target} {where}")
+        consent = Consent(spec["user"], asked["verb"], target, asked.get("namespace", "(cluster)"), asked.get("name", "(any)"))
+        self.assumed.append(consent)
         return {**body, "status": {"allowed": True}}
 
     async def replace(

@@ -13,7 +13,7 @@ from engine.console.viewer import Viewer
 from engine.model.objects import Kind, Ref, Resource
 from engine.model.observe import Act, ActResult
 from engine.model.send import Send
-from tests.unit.console.builder import ADMIN, TEAM, Console
+from tests.unit.console.builder import ADMIN, TEAM, Console, may
 from tests.unit.operator.test_operator import CONFIG_MAP, WIDGET
 
 WORD = "opensesame12"  # Base64, so that a Secret may hold it, and a name
@@ -67,6 +67,20 @@ WAITS = (
     "wait: {lookup: {v: {apiVersion: v1, kind: ConfigMap, namespace: team-b, name: vault}}, "
     "until: 'int(lookup.v.data.word) == 3', atMost: 1m}"
 )
+MAP = VAULT.replace("Secret", "ConfigMap")
+LOOKED_UP_BY_PARAM = "lookup: {other: {apiVersion: v1, kind: ConfigMap, namespace: team-a, name: '${params.word + \"!\"}'}}"
+WRITES_PARAM = "annotate: {annotations: {example.com/a: '${params.word}'}}"
+
+
+def finding(text: str, of: str) -> str:
+    """A pack that finds a param in an object as well."""
+    found = (
+        "  params: {word: {description: A word., type: string, default: none}}\n"
+        f"  discover: {{word: {{{of}, value: object.data.word}}}}\n  watch:"
+    )
+    return text.replace("  watch:", found, 1)
+
+
 ELSEWHERE = {
     "a message of assert": pack(asserts("ConfigMap")),
     "a guard": pack(guards("ConfigMap")),
@@ -104,14 +118,11 @@ ELSEWHERE = {
     "a name that does not consent": pack(
         f"assert: {{target: {{apiVersion: v1, kind: ConfigMap, namespace: team-b, name: {WORD}}}, that: 'true', message: m}}"
     ),
-    "a param that an object gives": pack(
-        "assert: {target: {apiVersion: v1, kind: ConfigMap, name: copy}, that: 'false', message: 'it is ${params.word}'}"
-    ).replace(
-        "  watch:",
-        "  params: {word: {description: A word., type: string, default: none}}\n"
-        "  discover: {word: {apiVersion: v1, kind: ConfigMap, name: vault, value: object.data.word}}\n  watch:",
-        1,
+    "a param that an object gives": finding(
+        pack("assert: {target: {apiVersion: v1, kind: ConfigMap, name: copy}, that: 'false', message: 'it is ${params.word}'}"),
+        MAP,
     ),
+    "a param in Audit": finding(pack(WRITES_PARAM, mode="Audit"), MAP),
     "members of a group": """\
 apiVersion: rules.mlops.dev/v1alpha1
 kind: RulePack
@@ -159,14 +170,10 @@ async def test_values_of_an_object_are_shown_to_those_who_may_get_it(tmp_path: P
 OF_A_SECRET = {
     "assert": pack(asserts("Secret")),
     "guard": pack(guards("Secret")),
-    "param": ELSEWHERE["a param that an object gives"].replace("{apiVersion: v1, kind: ConfigMap, name: vault,", f"{{{VAULT},"),
-    "param in Audit": pack("annotate: {annotations: {example.com/a: '${params.word}'}}", mode="Audit").replace(
-        "  watch:",
-        "  params: {word: {type: string, default: none}}\n"
-        f"  discover: {{word: {{{VAULT}, value: object.data.word}}}}\n  watch:",
-    ),
+    "param": ELSEWHERE["a param that an object gives"].replace(f"{{{MAP},", f"{{{VAULT},"),
+    "param in Audit": finding(pack(WRITES_PARAM, mode="Audit"), VAULT),
     "param in a condition": ELSEWHERE["a param that an object gives"]
-    .replace("{apiVersion: v1, kind: ConfigMap, name: vault,", f"{{{VAULT},")
+    .replace(f"{{{MAP},", f"{{{VAULT},")
     .replace("object.spec.size > 10", "object.spec.size > 10 && params.word != 'x'"),
     "members": ELSEWHERE["members of a group"]
     .replace("example.com/v1, kind: Widget", "v1, kind: Secret")
@@ -209,3 +216,50 @@ async def test_looking_at_an_object_leaves_nothing_in_the_log(tmp_path: Path, ca
         page = (await console.visit(PAGES[-1], TEAM)).text
         assert "403 Forbidden: you may not get" in page
         assert [record.getMessage() for record in caplog.records if record.name.startswith("engine.reconcile")] == []
+
+
+@pytest.mark.parametrize(("of", "token"), [(MAP, TEAM), (VAULT, TEAM), (VAULT, ADMIN)], ids=["team", "secret", "secret, admin"])
+async def test_a_param_by_which_a_rule_looks_up_is_not_said(tmp_path: Path, of: str, token: str) -> None:
+    """It is the name of nothing, and why the lookup has no answer quotes it."""
+    resource = SECRET if of == VAULT else CONFIG_MAP
+    text = finding(pack("annotate: {annotations: {a: b}}", rule=LOOKED_UP_BY_PARAM), of)
+    async with (console := Console(tmp_path, text)).running():
+        await console.cluster.create(resource, "team-b", {"metadata": {"name": "vault"}, "data": {"word": WORD}})
+        await console.clock.advance(2)
+        await console.widget("team-a", "w", 20)
+        page = (await console.visit(PAGES[-1], token)).text
+    assert ("has no answer" in page, "(hidden: " in page or "hidden, since" in page, WORD in page) == (True, True, False)
+
+
+async def test_a_param_hides_the_texts_of_the_rules_that_use_it_only(tmp_path: Path) -> None:
+    """Another rule of its pack is shown as ever."""
+    text = finding(pack(asserts("ConfigMap").replace("team-b", "team-a").replace("vault", "copy")), MAP)
+    text = text.replace("target.data.word", "target.data.note")
+    assert any("it holds old" in page for page in await pages_of(Console(tmp_path, text), TEAM, CONFIG_MAP))
+
+
+async def test_a_kind_that_is_not_served_is_said_to_those_who_may_get_any(tmp_path: Path) -> None:
+    """The most usual cause of a wait, a definition that is not installed, is not hidden from an administrator."""
+    text = pack("patch: {target: {apiVersion: example.com/v1, kind: Foo, name: x}, patch: {a: b}}").replace(
+        "    - {apiVersion: v1, kind: Secret",
+        "    - {apiVersion: example.com/v1, kind: Foo, verbs: [get, patch]}\n    - {apiVersion: v1, kind: Secret",
+    )
+    pages = await pages_of(Console(tmp_path, text), ADMIN, CONFIG_MAP)
+    assert ["could not find the requested resource" in page for page in pages] == [True, True, False, True, True]
+
+
+async def test_the_key_of_a_group_is_shown_to_those_who_may_get_all_members(tmp_path: Path) -> None:
+    """Not to those who may see the packs only."""
+    text = ELSEWHERE["members of a group"].replace("\"'all'\"", "object.spec.note").partition("        - assert:")[0]
+    text = text.replace("      aggregate:", "      retry: {timeout: 10m}\n      aggregate:")
+    where = "target: {apiVersion: v1, kind: ConfigMap, namespace: team-a, name: copy}"
+    text += f"        - patch: {{{where}, guard: 'false', patch: {{data: {{a: b}}}}}}\n"
+    async with (console := Console(tmp_path, text)).running():
+        console.cluster.users["carol-token"] = {"username": "carol", "groups": []}
+        console.cluster.access = lambda spec: may(spec) or (spec["user"] == "carol" and "nonResourceAttributes" in spec)
+        await console.widget("team-b", "member", 5, WORD)
+        await console.clock.advance(100)
+        admin, carol = [(await console.visit("", token)).text for token in (ADMIN, "carol-token")]
+    assert (f"group &#39;{WORD}&#39; of widgets/mark" in admin, WORD in carol, "a group of widgets/mark" in carol) == (
+        True, False, True,
+    )  # fmt: skip

@@ -51,7 +51,7 @@ async def test_consent_by_review_is_taken_for_granted_and_said() -> None:
     await world.clock.advance(1860)
     await world.status(JOB, "train", {"phase": "Succeeded", "completionTime": DONE})
     explanation = await explain(world.cluster, world.clock, world.catalog, await world.get(JOB, "train"))
-    assert "system:serviceaccount:ns:default may patch deployments theirs/web" in explanation.assumed
+    assert "system:serviceaccount:ns:default may patch deployments theirs/web" in map(str, explanation.assumed)
 
 
 async def test_groups_count_all_their_members() -> None:
